@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "cli/command.hpp"
+#include "models/error.hpp"
+
+namespace {
+
+using pregate::cli::Arguments;
+
+pregate::cli::ExitCode print_version(const Arguments&) {
+  pregate::cli::print("pregate " PREGATE_VERSION "\n");
+  return 0;
+}
+
+pregate::cli::ExitCode run(const Arguments& arguments) {
+  using namespace pregate::cli;
+  if (!arguments.empty() && arguments[0] == "--version") return print_version(arguments);
+  return dispatch(
+      "pregate",
+      "pregate simulates Mixture-of-Experts offloading: how fast a model runs on a machine when its experts\n"
+      "do not all fit in GPU memory, under which policy, and why.",
+      {{"compare", "several policies on one trace, model and machine, side by side", compare},
+       {"simulate", "one policy in detail; timeline and schedule on request", simulate},
+       {"list", "models, machines, policies and their parts", list},
+       {"trace", "import, inspect, generate, replay routing traces", trace},
+       {"analyze", "critical path and slack of an exported schedule", analyze},
+       {"version", "print the version", print_version}},
+      arguments);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // A reader that goes away (pregate ... | head) is a write error, not a signal.
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return run({argv + 1, argv + argc});
+  } catch (const pregate::InputError& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "error: not enough memory on this machine\n");
+  } catch (const std::exception& error) {
+    std::fprintf(stderr,
+                 "error: %s\n       hint: this is a fault in pregate, not in your input; please report it\n",
+                 error.what());
+  }
+  return 2;
+}

@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/command.hpp"
+#include "sim/report/report.hpp"
+#include "sim/simulate.hpp"
+#include "traces/trace.hpp"
+
+namespace pregate::cli {
+
+/// Options that `simulate` and `compare` share.
+po::options_description run_options();
+
+/// A trace as a run reads it: from a database or a generator, batched on request.
+struct OpenTrace {
+  std::unique_ptr<trace::StepSource> reader;   ///< of the file or generator
+  std::unique_ptr<trace::StepSource> batched;  ///< over `reader`; null for batch 1
+  [[nodiscard]] trace::StepSource& source() const { return batched ? *batched : *reader; }
+};
+
+/// Everything a run needs, resolved from the options.
+struct Run {
+  sim::RunConfiguration configuration;
+  std::vector<PolicySpec> policies;
+  std::function<OpenTrace()> open;  ///< a fresh reader, for each thread its own
+  std::string trace_name;           ///< for errors
+  sim::SimulationOptions options;
+  int threads = 1;
+};
+
+/// `policies` as the user gave them, comma-separated. InputError on anything that does not fit.
+Run resolve(const Parsed& parsed, const std::string& policies);
+
+/// Runs every policy of the run, on its threads; results in the order of the policies, whatever the thread
+/// count.
+std::vector<sim::SimulationResult> run_policies(const Run& run);
+
+/// Writes what --json, --csv and --store ask for.
+void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results);
+
+/// Writes `text` to `path` all or nothing, replacing what was there.
+void write_file(const std::string& path, const std::string& text);
+
+/// Splits at commas; empty parts are InputErrors at `where`.
+std::vector<std::string> split_list(const std::string& text, const std::string& where);
+
+}  // namespace pregate::cli

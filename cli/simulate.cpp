@@ -1,0 +1,90 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "cli/run.hpp"
+#include "models/error.hpp"
+#include "sim/report/text_table.hpp"
+#include "sim/schedule/schedule.hpp"
+
+namespace pregate::cli {
+
+namespace {
+
+/// Where the time and the memory went, below the table.
+std::string details(const sim::SimulationResult& result) {
+  sim::TextTable memory({"GPU memory at its peak", "MiB"});
+  for (int i = 0; i < sim::memory_purpose_count; ++i) {
+    const Bytes part = result.memory.peak[static_cast<std::size_t>(i)];
+    if (part.count == 0) continue;
+    memory.add({sim::to_string(static_cast<sim::MemoryPurpose>(i)),
+                sim::three_digits(static_cast<double>(part.count) / (1 << 20))});
+  }
+  std::string text = "\n" + memory.text();
+  if (result.out_of_memory) return text;
+  const sim::Figures f = sim::figures(result);
+  const auto percent = [](double share) { return sim::three_digits(100 * share); };
+  sim::TextTable path({"critical path", "% of time"});
+  path.add({"compute", percent(f.path_compute)});
+  path.add({"transfer", percent(f.path_transfer)});
+  path.add({"host", percent(f.path_host)});
+  path.add({"waiting", percent(f.path_waiting)});
+  sim::TextTable streams({"stream", "% busy"});
+  for (int i = 0; i < sim::stream_count; ++i) {
+    const Picoseconds busy = result.tally.busy[static_cast<std::size_t>(i)];
+    if (busy.count == 0) continue;
+    streams.add({sim::to_string(static_cast<sim::StreamId>(i)),
+                 percent(static_cast<double>(busy.count) / static_cast<double>(result.total.count))});
+  }
+  return text + "\n" + path.text() + "\n" + streams.text();
+}
+
+}  // namespace
+
+ExitCode simulate(const Arguments& arguments) {
+  po::options_description options = run_options();
+  options.add_options()  //
+      ("policy", po::value<std::string>()->default_value("pre-gated"),
+       "one policy (pregate list policies)")  //
+      ("timeline", po::value<std::string>(),
+       "write a Chrome/Perfetto trace of the first steps to this file")  //
+      ("schedule", po::value<std::string>(),
+       "write the schedule of the first steps, with its times, as JSON")  //
+      ("record-steps", po::value<std::string>(), "steps in --timeline and --schedule (default 16)");
+  const Parsed parsed = parse(
+      "pregate simulate [--trace FILE] [--model NAME] [--machine NAME] [--policy NAME] [--timeline FILE]",
+      options, arguments);
+  if (parsed.help) return 0;
+  Run run = resolve(parsed, parsed.text("policy"));
+  if (run.policies.size() != 1) {
+    throw InputError("--policy", "simulate runs one policy", "pregate compare runs several side by side");
+  }
+  const bool records = parsed.has("timeline") || parsed.has("schedule");
+  if (!records && parsed.has("record-steps")) {
+    throw InputError("--record-steps", "there is nothing to record to",
+                     "give --timeline or --schedule as well");
+  }
+  if (records) run.options.recorded_steps = parsed.integer("record-steps", 16, 1, 1'000'000);
+  const std::vector<sim::SimulationResult> results = run_policies(run);
+  const sim::SimulationResult& result = results.front();
+  write_outputs(parsed, run, results);
+  std::string recorded;
+  if (records && result.out_of_memory) {
+    recorded = "\nno timeline or schedule: the policy does not fit\n";
+  } else if (records) {
+    if (parsed.has("timeline")) {
+      write_file(parsed.text("timeline"), sim::perfetto_json(result, run.configuration));
+    }
+    if (parsed.has("schedule"))
+      write_file(parsed.text("schedule"), sim::to_json(result.schedule, &result.timeline));
+    recorded = "\nrecorded " + std::to_string(std::min(run.options.recorded_steps, result.steps)) + " of " +
+               std::to_string(result.steps) + " steps, " + std::to_string(result.schedule.size()) +
+               " operations\n";
+    if (parsed.has("timeline"))
+      recorded += "timeline: open " + parsed.text("timeline") + " in https://ui.perfetto.dev\n";
+  }
+  print(sim::results_table(run.configuration, results, colour_output()) + details(result) + recorded);
+  return 0;
+}
+
+}  // namespace pregate::cli

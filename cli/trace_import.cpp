@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command.hpp"
+#include "models/error.hpp"
+#include "traces/import.hpp"
+#include "traces/reader.hpp"
+
+namespace pregate::cli {
+
+ExitCode trace_import(const Arguments& arguments) {
+  po::options_description options("Options");
+  options.add_options()  //
+      ("input", po::value<std::vector<std::string>>()->composing(),
+       "recordings, all of one format; may be gzipped")                                                  //
+      ("output,o", po::value<std::string>(), "trace database to write")                                  //
+      ("format", po::value<std::string>(), "format of the input; default: by its content")               //
+      ("model", po::value<std::string>(), "name of the recorded model; default: as the recording says")  //
+      ("experts", po::value<std::string>(), "experts a layer, where the recording does not say")         //
+      ("overwrite", po::bool_switch(), "replace the output when it exists");
+  const Parsed parsed = parse("pregate trace import INPUT... -o TRACE.db", options, arguments, "input", -1);
+  if (parsed.help) {
+    std::string text = "\nFormats:\n";
+    for (const trace::FormatDescription& format : trace::import_formats()) {
+      text += "  " + format.name + ": " + format.description + "\n";
+    }
+    print(text);
+    return 0;
+  }
+  const std::vector<std::string> inputs = parsed.texts("input");
+  if (inputs.empty())
+    throw InputError("pregate trace import", "no input given",
+                     "usage: pregate trace import INPUT... -o TRACE.db");
+  if (!parsed.has("output"))
+    throw InputError("--output", "not given", "name the trace database to write: -o TRACE.db");
+  trace::ImportOptions import;
+  import.format = parsed.text("format");
+  import.model = parsed.text("model");
+  import.experts = static_cast<int>(parsed.integer("experts", 0, 0, trace::max_experts));
+  import.overwrite = parsed.flag("overwrite");
+  const trace::ImportResult result = trace::import_trace(inputs, parsed.text("output"), import);
+  const trace::TraceInfo& info = result.info;
+  std::string text = parsed.text("output") + ": " + std::to_string(info.requests) + " requests, " +
+                     std::to_string(info.steps) + " steps, " + std::to_string(info.tokens) + " tokens, " +
+                     std::to_string(info.routed_entries) + " routed entries in " +
+                     std::to_string(info.layers.size()) + " MoE layers (" + result.format +
+                     ")\ncontent hash " + info.content_hash + "\n";
+  for (const std::string& note : result.notes) text += "note: " + note + "\n";
+  print(text);
+  return 0;
+}
+
+ExitCode trace_export(const Arguments& arguments) {
+  po::options_description options("Options");
+  options.add_options()                                        //
+      ("trace", po::value<std::string>(), "trace database")    //
+      ("output,o", po::value<std::string>(), "file to write")  //
+      ("format", po::value<std::string>()->default_value("jsonl"), "jsonl (lossless) or csv");
+  const Parsed parsed =
+      parse("pregate trace export TRACE.db -o FILE [--format jsonl|csv]", options, arguments, "trace", 1);
+  if (parsed.help) return 0;
+  if (!parsed.has("trace"))
+    throw InputError("pregate trace export", "no trace given",
+                     "usage: pregate trace export TRACE.db -o FILE");
+  if (!parsed.has("output")) throw InputError("--output", "not given", "name the file to write: -o FILE");
+  const std::string format = parsed.text("format");
+  if (format != "jsonl" && format != "csv") {
+    throw InputError("--format", "'" + format + "' is not a format to export", "valid: jsonl, csv");
+  }
+  const auto source = trace::open_trace(parsed.text("trace"));
+  const auto requests = trace::read_requests(parsed.text("trace"));
+  if (format == "jsonl") {
+    trace::export_jsonl(*source, requests, parsed.text("output"));
+  } else {
+    trace::export_csv(*source, requests, parsed.text("output"));
+  }
+  print("wrote " + parsed.text("output") + "\n");
+  return 0;
+}
+
+}  // namespace pregate::cli

@@ -1,0 +1,96 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command.hpp"
+#include "models/error.hpp"
+#include "sim/report/text_table.hpp"
+#include "traces/reader.hpp"
+#include "traces/statistics.hpp"
+
+namespace pregate::cli {
+
+namespace {
+
+using sim::three_digits;
+
+std::string summary(const trace::TraceStatistics& statistics, const std::string& path) {
+  const trace::TraceInfo& info = statistics.info;
+  std::string text =
+      path + "\n  model            " + (info.model.empty() ? "(not recorded)" : info.model) + "\n";
+  text += "  requests         " + std::to_string(info.requests) + "\n";
+  text += "  steps            " + std::to_string(info.steps) + "\n";
+  text += "  tokens           " + std::to_string(info.tokens) + " (encoder " +
+          std::to_string(statistics.encoder_tokens) + ", prefill " +
+          std::to_string(statistics.prefill_tokens) + ", decode " + std::to_string(statistics.decode_tokens) +
+          ")\n";
+  text += "  routed entries   " + std::to_string(info.routed_entries) + "\n";
+  text += "  MoE layers       " + std::to_string(info.layers.size()) + "\n";
+  if (info.model_top_k > 0) text += "  model top-k      " + std::to_string(info.model_top_k) + "\n";
+  text += std::string("  gate weights     ") + (info.has_weights ? "yes" : "no") + "\n";
+  text += "  predictions      " +
+          (info.has_predictions ? std::to_string(info.prediction_distance) + " MoE layers ahead"
+                                : std::string("no")) +
+          "\n";
+  text += "  content hash     " + info.content_hash + "\n";
+  for (const auto& [key, value] : info.provenance) text += "  provenance       " + key + ": " + value + "\n";
+  return text;
+}
+
+std::string layer_table(const trace::TraceStatistics& statistics) {
+  sim::TextTable table(
+      {"layer", "experts", "top-k", "distinct", "activated", "entropy", "top 10 %", "lag-1", "cross-layer"});
+  const auto row = [&](const std::string& name, const trace::LayerStatistics& s) {
+    table.add({name, std::to_string(s.layer.experts), std::to_string(s.layer.top_k),
+               std::to_string(s.distinct_experts), three_digits(s.mean_activated),
+               three_digits(s.popularity_entropy), three_digits(s.top_share), three_digits(s.lag1_overlap),
+               three_digits(s.cross_layer_repeat)});
+  };
+  for (const trace::LayerStatistics& layer : statistics.layers) {
+    if (layer.mean_activated == 0) continue;  // no decode step: nothing to say here
+    row(statistics.info.stacks[static_cast<std::size_t>(layer.layer.stack)] + " " +
+            std::to_string(layer.layer.layer),
+        layer);
+  }
+  table.add({"mean of decode", "", "", three_digits(statistics.distinct_experts),
+             three_digits(statistics.mean_activated), three_digits(statistics.popularity_entropy),
+             three_digits(statistics.top_share), three_digits(statistics.lag1_overlap),
+             three_digits(statistics.cross_layer_repeat)});
+  return table.text();
+}
+
+}  // namespace
+
+ExitCode trace_info(const Arguments& arguments) {
+  po::options_description options("Options");
+  options.add_options()("trace", po::value<std::string>(), "trace database");
+  const Parsed parsed = parse("pregate trace info TRACE.db", options, arguments, "trace", 1);
+  if (parsed.help) return 0;
+  if (!parsed.has("trace"))
+    throw InputError("pregate trace info", "no trace given", "usage: pregate trace info TRACE.db");
+  const std::string path = parsed.text("trace");
+  const auto source = trace::open_trace(path);
+  const trace::TraceStatistics statistics = trace::measure(*source);
+  print(summary(statistics, path) + "\nDecode steps, by MoE layer (definitions: docs/traces.md)\n" +
+        layer_table(statistics));
+  return 0;
+}
+
+ExitCode trace_check(const Arguments& arguments) {
+  po::options_description options("Options");
+  options.add_options()("trace", po::value<std::string>(), "trace database");
+  const Parsed parsed = parse("pregate trace check TRACE.db", options, arguments, "trace", 1);
+  if (parsed.help) return 0;
+  if (!parsed.has("trace"))
+    throw InputError("pregate trace check", "no trace given", "usage: pregate trace check TRACE.db");
+  const std::string path = parsed.text("trace");
+  const std::vector<std::string> faults = trace::check(path);
+  if (faults.empty()) {
+    print(path + ": sound\n");
+    return 0;
+  }
+  std::string text;
+  for (const std::string& fault : faults) text += path + ": " + fault + "\n";
+  print(text);
+  return 1;
+}
+
+}  // namespace pregate::cli

@@ -1,0 +1,82 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <tuple>
+
+#include "cli/command.hpp"
+#include "cli/run.hpp"
+#include "models/error.hpp"
+#include "sim/cache/eviction.hpp"
+#include "sim/policy/replay.hpp"
+#include "sim/report/text_table.hpp"
+#include "traces/reader.hpp"
+
+namespace pregate::cli {
+
+namespace {
+
+std::string percent(std::int64_t part, std::int64_t whole) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f",
+                whole > 0 ? 100.0 * static_cast<double>(part) / static_cast<double>(whole) : 0);
+  return text;
+}
+
+}  // namespace
+
+ExitCode trace_replay(const Arguments& arguments) {
+  po::options_description options("Options");
+  const auto text = [] { return po::value<std::string>(); };
+  options.add_options()                                                                              //
+      ("trace", text(), "trace database")                                                            //
+      ("cache", text()->default_value("25%"), "capacities, comma-separated: 4GiB, 25%, '64 slots'")  //
+      ("eviction", text()->default_value("lru"), "eviction policies, comma-separated")               //
+      ("scope", text()->default_value("layer"), "layer or global")                                   //
+      ("admission", text()->default_value("always"), "always or bypass")                             //
+      ("seed", text(), "seed of the eviction 'random' (default 1)")                                  //
+      ("expert-bytes", text(), "size of an expert, where the trace does not record it")              //
+      ("batch", text(), "join this many requests into lock-step batches (default 1)");
+  const Parsed parsed =
+      parse("pregate trace replay TRACE.db [--cache A,B,...] [--eviction X,Y,...] [--scope global]", options,
+            arguments, "trace", 1);
+  if (parsed.help) return 0;
+  if (!parsed.has("trace"))
+    throw InputError("pregate trace replay", "no trace given", "usage: pregate trace replay TRACE.db");
+  const std::string scope = parsed.text("scope"), admission = parsed.text("admission");
+  if (scope != "layer" && scope != "global")
+    throw InputError("--scope", "'" + scope + "' is not a scope", "valid: layer, global");
+  if (admission != "always" && admission != "bypass") {
+    throw InputError("--admission", "'" + admission + "' is not a choice", "valid: always, bypass");
+  }
+  const Bytes expert =
+      parsed.has("expert-bytes") ? parse_bytes(parsed.text("expert-bytes"), "--expert-bytes") : Bytes{};
+  PolicySpec policy;
+  policy.cache.scope = scope == "layer" ? CacheScope::layer : CacheScope::global;
+  policy.cache.admission = admission == "always" ? Admission::always : Admission::bypass;
+  policy.cache.seed = static_cast<std::uint64_t>(parsed.integer("seed", 1, 0, std::int64_t{1} << 62));
+
+  const auto file = trace::open_trace(parsed.text("trace"));
+  const int batch = static_cast<int>(parsed.integer("batch", 1, 1, 4096));
+  const auto batched = batch > 1 ? trace::compose_batches(*file, batch) : nullptr;
+  trace::StepSource& source = batched ? *batched : *file;
+
+  sim::TextTable table({"capacity", "eviction", "hits % (all)", "hits % (decode)", "activated", "read MiB"});
+  for (const std::string& capacity : split_list(parsed.text("cache"), "--cache")) {
+    policy.cache.capacity = parse_capacity(capacity, "--cache");
+    for (const std::string& eviction : split_list(parsed.text("eviction"), "--eviction")) {
+      policy.cache.eviction = eviction;
+      std::ignore = cache::eviction_registry().find(eviction, "--eviction");
+      const sim::ReplayResult result = sim::replay(source, policy, expert);
+      char read[32] = "-";
+      if (result.read.count > 0) {
+        std::snprintf(read, sizeof read, "%.1f", static_cast<double>(result.read.count) / (1 << 20));
+      }
+      table.add({capacity, eviction, percent(result.hits, result.accesses),
+                 percent(result.decode_hits, result.decode_accesses), std::to_string(result.accesses), read});
+    }
+  }
+  print(table.text());
+  return 0;
+}
+
+}  // namespace pregate::cli

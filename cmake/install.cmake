@@ -1,0 +1,20 @@
+# SPDX-FileCopyrightText: The pregate authors
+# SPDX-License-Identifier: Apache-2.0
+# Installs the program, the libraries, their headers and a CMake package `pregate`.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS pregate_models pregate_traces pregate_sim pregate_warnings EXPORT pregate_targets
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS pregate_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+foreach(folder models traces sim)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/pregate
+          FILES_MATCHING PATTERN "*.hpp" PATTERN "catalog" EXCLUDE)
+endforeach()
+install(EXPORT pregate_targets NAMESPACE pregate:: FILE pregate-targets.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pregate)
+configure_package_config_file(cmake/pregate-config.cmake.in pregate-config.cmake
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pregate)
+write_basic_package_version_file(pregate-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/pregate-config.cmake
+              ${PROJECT_BINARY_DIR}/pregate-config-version.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pregate)

@@ -1,0 +1,215 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "models/catalog.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <system_error>
+
+#include "models/embedded.hpp"
+#include "models/error.hpp"
+#include "models/readers.hpp"
+
+namespace pregate {
+namespace {
+
+constexpr Bytes largest_description{1 << 20};
+
+/// A kind of description: how it is called in `--set` and in messages, and where its catalogue is.
+struct Kind {
+  std::string_view root;
+  std::string_view plural;
+  std::span<const EmbeddedFile> (*files)();
+};
+
+constexpr Kind models{"model", "models", embedded_models};
+constexpr Kind machines{"machine", "machines", embedded_machines};
+constexpr Kind policies{"policy", "policies", embedded_policies};
+
+/// Names that a user may choose: files whose name starts with '_' are parts that others extend.
+std::vector<std::string> names(const Kind& kind) {
+  std::vector<std::string> result;
+  for (const EmbeddedFile& file : kind.files()) {
+    if (!file.name.starts_with('_')) result.emplace_back(file.name);
+  }
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
+const EmbeddedFile* find_embedded(const Kind& kind, std::string_view name) {
+  for (const EmbeddedFile& file : kind.files()) {
+    if (file.name == name) return &file;
+  }
+  return nullptr;
+}
+
+bool is_path(std::string_view text) {
+  return text.ends_with(".toml") || text.ends_with(".json") || text.find('/') != std::string_view::npos;
+}
+
+/// `dir/my-model.toml` -> `my-model`.
+std::string stem(const std::string& path) {
+  const std::string leaf = path.substr(path.find_last_of('/') + 1);
+  const std::size_t dot = leaf.find_last_of('.');
+  return dot == std::string::npos || dot == 0 ? leaf : leaf.substr(0, dot);
+}
+
+void apply(Node& root, const Kind& kind, std::span<const Override> overrides) {
+  for (const Override& change : overrides) {
+    const std::string_view path = change.path;
+    if (!path.starts_with(kind.root) || path.substr(kind.root.size(), 1) != ".") continue;
+    set_value(root, path.substr(kind.root.size() + 1), change.value, "--set " + printable(change.path, 100));
+  }
+}
+
+/// Resolves `extends`: the tree of the named catalogue entry with this one laid over it.
+Node extended(Node root, const Kind& kind) {
+  std::set<std::string> seen;
+  for (const Node* extends = root.find("extends"); extends != nullptr; extends = root.find("extends")) {
+    if (extends->kind != Node::Kind::text)
+      throw InputError(extends->where, "extends must be the name of an entry in quotes");
+    const EmbeddedFile* file = find_embedded(kind, extends->text);
+    if (file == nullptr) {
+      throw InputError(extends->where,
+                       "extends: no " + std::string(kind.root) + " named '" + printable(extends->text) + "'",
+                       suggest(extends->text, names(kind)));
+    }
+    if (!seen.insert(extends->text).second) throw InputError(extends->where, "extends leads back to itself");
+    Node base = parse_toml_document(file->text, std::string(file->name) + ".toml");
+    std::erase_if(root.members, [](const auto& member) { return member.key == "extends"; });
+    merge(base, root);
+    base.where = root.where;
+    root = std::move(base);
+  }
+  return root;
+}
+
+Node toml_tree(std::string_view text, const std::string& where, const Kind& kind,
+               std::span<const Override> overrides) {
+  Node root = parse_toml_document(text, where);
+  root.where = where;
+  if (kind.root == machines.root) root = extended(std::move(root), kind);
+  apply(root, kind, overrides);
+  return root;
+}
+
+struct Source {
+  std::string name, where, text;
+  bool json = false;
+};
+
+Source open_source(const std::string& name_or_path, const Kind& kind) {
+  if (is_path(name_or_path)) {
+    return {stem(name_or_path), printable(name_or_path, 200),
+            read_text_file(name_or_path, largest_description), name_or_path.ends_with(".json")};
+  }
+  const EmbeddedFile* file = name_or_path.starts_with('_') ? nullptr : find_embedded(kind, name_or_path);
+  if (file == nullptr) {
+    throw InputError(kind.root, "no " + std::string(kind.root) + " named '" + printable(name_or_path) + "'",
+                     suggest(name_or_path, names(kind)) + " (pregate list " + std::string(kind.plural) + ")");
+  }
+  return {name_or_path, name_or_path + ".toml", std::string(file->text), false};
+}
+
+[[noreturn]] void refuse_json(const Source& source, const Kind& kind) {
+  throw InputError(source.where, "a " + std::string(kind.root) + " is described in TOML, not JSON");
+}
+
+void choose_weights(ModelSpec& model, const ModelOptions& options) {
+  if (!options.weights.empty()) model.expert_format = weight_format(options.weights, "weights");
+  if (!options.dense_weights.empty()) {
+    model.dense_format = weight_format(options.dense_weights, "dense weights");
+    model.embedding_format = {};
+  }
+}
+
+}  // namespace
+
+Override parse_override(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos) {
+    throw InputError("--set", "'" + printable(text) + "' has no '='",
+                     "e.g. --set machine.link.h2d.bandwidth=50GB/s");
+  }
+  Override change{text.substr(0, equals), text.substr(equals + 1)};
+  for (const Kind& kind : {models, machines, policies}) {
+    if (change.path.starts_with(std::string(kind.root) + ".") && change.path.size() > kind.root.size() + 1)
+      return change;
+  }
+  const std::string root = change.path.substr(0, change.path.find('.'));
+  throw InputError("--set",
+                   "'" + printable(change.path) + "' does not start with model., machine. or policy.",
+                   suggest(root, std::vector<std::string>{"model", "machine", "policy"}));
+}
+
+std::vector<std::string> model_names() { return names(models); }
+std::vector<std::string> machine_names() { return names(machines); }
+std::vector<std::string> policy_names() { return names(policies); }
+
+ModelSpec load_model(const std::string& name_or_path, const ModelOptions& options,
+                     std::span<const Override> overrides) {
+  const Source source = open_source(name_or_path, models);
+  if (source.json) {
+    Node root = parse_json_document(source.text, source.where);
+    apply(root, models, overrides);
+    return read_model_config(root, source.name, options);
+  }
+  ModelSpec model = read_model(toml_tree(source.text, source.where, models, overrides), source.name);
+  choose_weights(model, options);
+  return model;
+}
+
+MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides) {
+  const Source source = open_source(name_or_path, machines);
+  if (source.json) refuse_json(source, machines);
+  return read_machine(toml_tree(source.text, source.where, machines, overrides), source.name);
+}
+
+PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides) {
+  const Source source = open_source(name_or_path, policies);
+  if (source.json) refuse_json(source, policies);
+  return read_policy(toml_tree(source.text, source.where, policies, overrides), source.name);
+}
+
+ModelSpec parse_model_toml(std::string_view text, const std::string& where,
+                           std::span<const Override> overrides) {
+  return read_model(toml_tree(text, where, models, overrides), stem(where));
+}
+
+ModelSpec parse_model_config_json(std::string_view text, const std::string& where,
+                                  const ModelOptions& options) {
+  return read_model_config(parse_json_document(text, where), stem(where), options);
+}
+
+MachineSpec parse_machine_toml(std::string_view text, const std::string& where,
+                               std::span<const Override> overrides) {
+  return read_machine(toml_tree(text, where, machines, overrides), stem(where));
+}
+
+PolicySpec parse_policy_toml(std::string_view text, const std::string& where,
+                             std::span<const Override> overrides) {
+  return read_policy(toml_tree(text, where, policies, overrides), stem(where));
+}
+
+std::string read_text_file(const std::string& path, Bytes limit) {
+  const std::string where = printable(path, 200);
+  std::error_code fault;
+  const auto status = std::filesystem::status(path, fault);
+  if (!std::filesystem::exists(status)) throw InputError(where, "there is no such file");
+  if (!std::filesystem::is_regular_file(status)) throw InputError(where, "is not a regular file");
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw InputError(where, "cannot be opened for reading", "check its permissions");
+  // One byte more than allowed tells a file that is too large, even one that grows meanwhile.
+  std::string text(static_cast<std::size_t>(limit.count) + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) throw InputError(where, "cannot be read");
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (static_cast<std::int64_t>(text.size()) > limit.count) {
+    throw InputError(where, "is larger than " + to_string(limit));
+  }
+  return text;
+}
+
+}  // namespace pregate

@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/machine.hpp"
+#include "models/model.hpp"
+#include "models/policy.hpp"
+
+namespace pregate {
+
+/// One `--set path=value`. `path` starts with `model.`, `machine.` or `policy.` and then names a key of the
+/// TOML file, e.g. `machine.link.h2d.bandwidth`; `value` is written as on the command line, with its unit.
+struct Override {
+  std::string path;
+  std::string value;
+};
+
+/// Splits "machine.link.h2d.bandwidth=50GB/s"; InputError when there is no '=' or the root is unknown.
+Override parse_override(const std::string& text);
+
+/// Names of the embedded catalogue, sorted.
+std::vector<std::string> model_names();
+std::vector<std::string> machine_names();
+std::vector<std::string> policy_names();
+
+struct ModelOptions {
+  std::string weights;        ///< weight format of the routed experts; empty = as described
+  std::string dense_weights;  ///< of everything else; empty = as described
+};
+
+/// Loads by catalogue name, or from a file when the text ends in .toml or .json or contains a '/'.
+/// A .json is a Hugging Face config.json. Overrides whose root is another kind are ignored; one whose key
+/// does not exist, or whose unit is wrong, is an InputError naming the nearest valid keys.
+/// All keys are checked: unknown ones are errors with file, line and hint.
+ModelSpec load_model(const std::string& name_or_path, const ModelOptions& options = {},
+                     std::span<const Override> overrides = {});
+MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides = {});
+PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides = {});
+
+/// From text, as load_* do; `where` names the text in errors. For tests and for other sources than files.
+ModelSpec parse_model_toml(std::string_view text, const std::string& where,
+                           std::span<const Override> overrides = {});
+ModelSpec parse_model_config_json(std::string_view text, const std::string& where,
+                                  const ModelOptions& options = {});
+MachineSpec parse_machine_toml(std::string_view text, const std::string& where,
+                               std::span<const Override> overrides = {});
+PolicySpec parse_policy_toml(std::string_view text, const std::string& where,
+                             std::span<const Override> overrides = {});
+
+/// Reads a whole file a user handed in: at most `limit` bytes, regular file only. InputError otherwise.
+std::string read_text_file(const std::string& path, Bytes limit);
+
+}  // namespace pregate

@@ -1,0 +1,150 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "models/machine.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <set>
+
+#include "models/error.hpp"
+
+namespace pregate {
+namespace {
+
+const std::vector<std::string> precisions = {"fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8"};
+
+/// Reports on one description; `where` is the file, the key is added to each message.
+struct Checker {
+  const std::string& where;
+
+  void between(const char* key, double value, double least, double most, const char* range) const {
+    if (value >= least && value <= most) return;  // false for NaN
+    throw InputError(where, std::string(key) + " is missing, zero or not believable",
+                     std::string("it must be ") + range);
+  }
+  void size(const char* key, Bytes value, double least) const {
+    between(key, static_cast<double>(value.count), least, 1e16, "a size such as 24 GiB");
+  }
+  void rate(const char* key, BytesPerSecond value) const {
+    between(key, value.value, 1e6, 1e14, "from 1 MB/s to 100 TB/s");
+  }
+  void flops(const std::string& key, FlopPerSecond value) const {
+    between(key.c_str(), value.value, 1e9, 1e18, "from 1 GFLOP/s to 1000 PFLOP/s");
+  }
+  void share(const char* key, double value) const { between(key, value, 1e-6, 1, "above 0 and at most 1"); }
+  void cost(const char* key, Picoseconds value) const {
+    between(key, value.seconds(), 0, 60, "from 0 s to 60 s");
+  }
+  void link(const std::string& key, const LinkSpec& link) const {
+    rate((key + ".bandwidth").c_str(), link.bandwidth);
+    rate((key + ".pageable_bandwidth").c_str(), link.pageable_bandwidth);
+    cost((key + ".latency").c_str(), link.latency);
+    cost((key + ".per_copy").c_str(), link.per_copy);
+    for (std::size_t i = 0; i < link.table.size(); ++i) {
+      rate((key + ".table: a rate").c_str(), link.table[i].rate);
+      size((key + ".table: a size").c_str(), link.table[i].size, 1);
+      if (i > 0 && link.table[i].size <= link.table[i - 1].size) {
+        throw InputError(where, key + ".table: sizes must increase strictly");
+      }
+    }
+  }
+};
+
+}  // namespace
+
+std::vector<std::string> precision_names() { return precisions; }
+
+FlopPerSecond compute_rate(const GpuSpec& gpu, const std::string& precision) {
+  static const std::map<std::string, std::vector<const char*>> alternatives = {
+      {"fp64", {"fp64"}},
+      {"fp32", {"fp32"}},
+      {"tf32", {"tf32", "fp32"}},
+      {"fp16", {"fp16", "bf16", "fp32"}},
+      {"bf16", {"bf16", "fp16", "fp32"}},
+      {"fp8", {"fp8", "bf16", "fp16", "fp32"}},
+      {"fp4", {"fp4", "fp8", "bf16", "fp16", "fp32"}},
+      {"int8", {"int8", "bf16", "fp16", "fp32"}},
+  };
+  if (const auto found = alternatives.find(precision); found != alternatives.end()) {
+    for (const char* candidate : found->second) {
+      if (const auto rate = gpu.rates.find(candidate); rate != gpu.rates.end()) return rate->second;
+    }
+  }
+  throw InputError(gpu.name, "has no arithmetic rate for the precision '" + printable(precision) + "'",
+                   suggest(precision, precisions));
+}
+
+void validate(const MachineSpec& machine, const std::string& where) {
+  const Checker check{where};
+  const GpuSpec& gpu = machine.gpu;
+  check.size("gpu.memory", gpu.memory, 1e6);
+  check.size("gpu.reserved", gpu.reserved, 0);
+  if (gpu.reserved >= gpu.memory) throw InputError(where, "gpu.reserved leaves nothing of gpu.memory");
+  check.rate("gpu.memory_bandwidth", gpu.memory_bandwidth);
+  check.share("gpu.memory_efficiency", gpu.memory_efficiency);
+  check.share("gpu.compute_efficiency", gpu.compute_efficiency);
+  check.rate("gpu.device_copy_bandwidth", gpu.device_copy_bandwidth);
+  check.between("gpu.sm_count", gpu.sm_count, 1, 100'000, "the number of multiprocessors");
+  if (!gpu.rates.contains("fp32"))
+    throw InputError(where, "gpu.rates.fp32 is missing", "every precision falls back to it");
+  for (const auto& [precision, rate] : gpu.rates) {
+    if (std::find(precisions.begin(), precisions.end(), precision) == precisions.end()) {
+      throw InputError(where, "gpu.rates: unknown precision '" + printable(precision) + "'",
+                       suggest(precision, precisions));
+    }
+    check.flops("gpu.rates." + precision, rate);
+  }
+  check.between("gpu.grouped_gemm_tile_rows", gpu.grouped_gemm_tile_rows, 0, 65'536,
+                "0 (off) or rows of a tile");
+  check.between("gpu.grouped_gemm_tile_columns", gpu.grouped_gemm_tile_columns, 0, 65'536,
+                "0 or columns of a tile");
+  if ((gpu.grouped_gemm_tile_rows > 0) != (gpu.grouped_gemm_tile_columns > 0)) {
+    throw InputError(where, "gpu.grouped_gemm_tile_rows and gpu.grouped_gemm_tile_columns go together");
+  }
+  check.share("gpu.grouped_gemm_efficiency", gpu.grouped_gemm_efficiency);
+
+  check.link("link.h2d", machine.h2d);
+  check.link("link.d2h", machine.d2h);
+
+  check.between("host.cores", machine.host.cores, 1, 100'000, "the number of physical cores");
+  check.size("host.memory", machine.host.memory, 1e6);
+  check.rate("host.memory_bandwidth", machine.host.memory_bandwidth);
+  check.flops("host.rate", machine.host.rate);
+  check.size("ssd.capacity", machine.ssd.capacity, 1e6);
+  check.rate("ssd.read_bandwidth", machine.ssd.read_bandwidth);
+  check.cost("ssd.latency", machine.ssd.latency);
+
+  check.cost("overhead.step", machine.overhead.step);
+  check.cost("overhead.dense_layer", machine.overhead.dense_layer);
+  check.cost("overhead.attention", machine.overhead.attention);
+  check.cost("overhead.gate", machine.overhead.gate);
+  check.cost("overhead.gate_readback", machine.overhead.gate_readback);
+  check.cost("overhead.experts", machine.overhead.experts);
+  check.cost("overhead.device_copy", machine.overhead.device_copy);
+
+  std::set<std::pair<int, int>> seen;
+  for (const ExpertKernelPoint& point : machine.expert_kernel_table) {
+    check.between("expert_kernel_table: tokens", point.tokens, 1, 1e9, "at least 1");
+    check.between("expert_kernel_table: activated_experts", point.activated_experts, 1, 1e6, "at least 1");
+    check.between("expert_kernel_table: time", point.time.seconds(), 1e-12, 60, "above 0 and at most 60 s");
+    if (!seen.emplace(point.tokens, point.activated_experts).second) {
+      throw InputError(where, "expert_kernel_table: " + std::to_string(point.tokens) + " tokens with " +
+                                  std::to_string(point.activated_experts) +
+                                  " activated experts occurs twice");
+    }
+  }
+
+  static const std::array known = {"datasheet", "fitted", "measured"};
+  if (std::find(known.begin(), known.end(), machine.calibration) == known.end()) {
+    throw InputError(where, "calibration is '" + printable(machine.calibration) + "'",
+                     "valid: datasheet, fitted, measured");
+  }
+  if (machine.calibration != "datasheet" && machine.calibration_source.empty()) {
+    throw InputError(
+        where, "calibration_source is missing",
+        "a '" + machine.calibration + "' machine names the rows or the run its constants come from");
+  }
+}
+
+}  // namespace pregate

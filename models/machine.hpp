@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/units.hpp"
+
+namespace pregate {
+
+/// One measured point of a copy: achieved rate of a copy of this size, its fixed cost included.
+struct CopyPoint {
+  Bytes size;
+  BytesPerSecond rate;
+};
+
+/// One direction of a link. A copy takes latency + per_copy + size / bandwidth, unless `table` is present:
+/// then size / rate(size), with rate interpolated linearly in log2(size) and held constant beyond the ends.
+struct LinkSpec {
+  BytesPerSecond bandwidth;           ///< effective for large pinned copies, not nominal
+  Picoseconds latency;                ///< before the first byte moves; holds the copy engine, not the bus
+  Picoseconds per_copy;               ///< fixed cost of issuing a copy (driver, DMA set-up); holds the engine
+  BytesPerSecond pageable_bandwidth;  ///< from pageable host memory
+  std::vector<CopyPoint> table;       ///< sizes strictly increasing
+};
+
+/// Measured time of the fused expert layer; overrides the roofline (linear interpolation inside the grid).
+struct ExpertKernelPoint {
+  int tokens = 0;
+  int activated_experts = 0;
+  Picoseconds time;
+};
+
+struct GpuSpec {
+  std::string name;
+  Bytes memory;    ///< as sold
+  Bytes reserved;  ///< context, driver, framework: usable = memory - reserved
+  BytesPerSecond memory_bandwidth;
+  double memory_efficiency = 1;  ///< share of memory_bandwidth that weight-streaming kernels reach, (0, 1]
+  std::map<std::string, FlopPerSecond>
+      rates;                             ///< dense rates by precision: fp32, tf32, fp16, bf16, fp8, fp4, int8
+  double compute_efficiency = 1;         ///< share of the rate that GEMMs reach, (0, 1]
+  BytesPerSecond device_copy_bandwidth;  ///< device-to-device copy, bytes copied a second (one direction)
+  int sm_count = 0;
+  /// Tiled grouped GEMM: when tile_rows > 0 an expert GEMM is priced by whole output tiles, as a kernel that
+  /// pads each expert's tokens to tile_rows x tile_columns runs them, in waves of one tile an SM.
+  int grouped_gemm_tile_rows = 0;
+  int grouped_gemm_tile_columns = 0;
+  double grouped_gemm_efficiency = 1;  ///< share of the SM's rate reached inside a tile
+};
+
+/// Fixed costs of the software that drives the GPU. Host time that the GPU cannot hide.
+struct OverheadSpec {
+  Picoseconds step;           ///< each forward pass: sampling, tokeniser, framework
+  Picoseconds dense_layer;    ///< launches of the kernels of a layer without MoE
+  Picoseconds attention;      ///< launches of attention and norms in a MoE layer
+  Picoseconds gate;           ///< router kernels
+  Picoseconds gate_readback;  ///< blocking copy of the chosen ids to the host
+  Picoseconds experts;        ///< launches of permute, expert GEMMs, combine; each wave pays it
+  Picoseconds device_copy;    ///< each device-to-device copy
+};
+
+struct HostSpec {
+  std::string cpu;
+  int cores = 0;
+  Bytes memory;
+  BytesPerSecond memory_bandwidth;  ///< shared by copies in flight and CPU work
+  FlopPerSecond rate;               ///< fp32, all cores
+};
+
+struct SsdSpec {
+  Bytes capacity;
+  BytesPerSecond read_bandwidth;
+  Picoseconds latency;
+};
+
+struct MachineSpec {
+  std::string name, description, source;
+  /// "datasheet" (nothing measured), "fitted" (constants fitted on published rows, named in
+  /// `calibration_source`) or "measured" (on this machine).
+  std::string calibration = "datasheet";
+  std::string calibration_source;
+  GpuSpec gpu;
+  LinkSpec h2d, d2h;  ///< keys link.h2d and link.d2h
+  HostSpec host;
+  SsdSpec ssd;
+  OverheadSpec overhead;
+  std::vector<ExpertKernelPoint> expert_kernel_table;
+};
+
+/// The precisions that GpuSpec::rates may hold.
+std::vector<std::string> precision_names();
+
+/// The rate at which `gpu` runs arithmetic of this precision. One it lacks runs in the next wider one that it
+/// has, as libraries do it: fp8, fp4 and int8 weights are widened to bf16 or fp16, bf16 and fp16 stand in for
+/// each other (a T4 has no bf16), and at last comes fp32. InputError for an unknown precision.
+FlopPerSecond compute_rate(const GpuSpec& gpu, const std::string& precision);
+
+/// Throws InputError when a number is missing, zero, negative, not finite or absurd.
+void validate(const MachineSpec& machine, const std::string& where);
+
+}  // namespace pregate

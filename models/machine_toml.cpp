@@ -1,0 +1,131 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "models/readers.hpp"
+#include "models/table_reader.hpp"
+
+namespace pregate {
+namespace {
+
+int small_integer(TableReader& table, const char* key, int least, int most, int fallback) {
+  return static_cast<int>(table.integer_or(key, least, most, fallback));
+}
+
+GpuSpec read_gpu(TableReader table) {
+  GpuSpec gpu;
+  gpu.name = table.text("name");
+  gpu.memory = table.bytes("memory");
+  gpu.reserved = table.bytes("reserved");
+  gpu.memory_bandwidth = table.byte_rate("memory_bandwidth");
+  gpu.memory_efficiency = table.number_or("memory_efficiency", 1);
+  gpu.compute_efficiency = table.number_or("compute_efficiency", 1);
+  gpu.device_copy_bandwidth = table.byte_rate("device_copy_bandwidth");
+  gpu.sm_count = static_cast<int>(table.integer("sm_count", 1, 100'000));
+  gpu.grouped_gemm_tile_rows = small_integer(table, "grouped_gemm_tile_rows", 0, 65'536, 0);
+  gpu.grouped_gemm_tile_columns = small_integer(table, "grouped_gemm_tile_columns", 0, 65'536, 0);
+  gpu.grouped_gemm_efficiency = table.number_or("grouped_gemm_efficiency", 1);
+  TableReader rates = table.table("rates");
+  for (const std::string& precision : precision_names()) {
+    if (rates.has(precision)) gpu.rates[precision] = rates.flop_rate(precision);
+  }
+  rates.finish();
+  table.finish();
+  return gpu;
+}
+
+LinkSpec read_link(TableReader table) {
+  LinkSpec link;
+  link.bandwidth = table.byte_rate("bandwidth");
+  link.latency = table.duration("latency");
+  link.per_copy = table.duration("per_copy");
+  link.pageable_bandwidth = table.byte_rate("pageable_bandwidth");
+  for (TableReader& point : table.tables("table")) {
+    link.table.push_back({point.bytes("size"), point.byte_rate("rate")});
+    point.finish();
+  }
+  table.finish();
+  return link;
+}
+
+HostSpec read_host(TableReader table) {
+  HostSpec host;
+  host.cpu = table.text("cpu");
+  host.cores = static_cast<int>(table.integer("cores", 1, 100'000));
+  host.memory = table.bytes("memory");
+  host.memory_bandwidth = table.byte_rate("memory_bandwidth");
+  host.rate = table.flop_rate("rate");
+  table.finish();
+  return host;
+}
+
+SsdSpec read_ssd(TableReader table) {
+  SsdSpec ssd;
+  ssd.capacity = table.bytes("capacity");
+  ssd.read_bandwidth = table.byte_rate("read_bandwidth");
+  ssd.latency = table.duration("latency");
+  table.finish();
+  return ssd;
+}
+
+OverheadSpec read_overhead(TableReader table) {
+  OverheadSpec overhead;
+  overhead.step = table.duration("step");
+  overhead.dense_layer = table.duration("dense_layer");
+  overhead.attention = table.duration("attention");
+  overhead.gate = table.duration("gate");
+  overhead.gate_readback = table.duration("gate_readback");
+  overhead.experts = table.duration("experts");
+  overhead.device_copy = table.duration("device_copy");
+  table.finish();
+  return overhead;
+}
+
+/// `[sources]` maps a key path of this document, or the path of a table and so all below it, to where its
+/// numbers come from. A path that names nothing is a fault: the number it spoke of has moved.
+void check_sources(const Node& root, const Node& sources) {
+  for (const auto& [path, text] : sources.members) {
+    const Node* node = &root;
+    for (std::string_view rest = path; node != nullptr && !rest.empty();) {
+      const std::size_t dot = rest.find('.');
+      node = node->find(rest.substr(0, dot));
+      rest = dot == std::string_view::npos ? std::string_view{} : rest.substr(dot + 1);
+    }
+    if (node == nullptr) {
+      throw InputError(text.where, "sources: there is no key '" + printable(path) + "' in this description",
+                       "write the path of a key in quotes, e.g. \"gpu.memory\" = \"...\"");
+    }
+    if (text.kind != Node::Kind::text)
+      throw InputError(text.where, "sources: '" + printable(path) + "' must be text");
+  }
+}
+
+}  // namespace
+
+MachineSpec read_machine(const Node& root, const std::string& name) {
+  MachineSpec machine;
+  machine.name = name;
+  TableReader top(root, "");
+  machine.description = top.text_or("description", "");
+  machine.source = top.text_or("source", "");
+  machine.calibration = top.text_or("calibration", machine.calibration);
+  machine.calibration_source = top.text_or("calibration_source", "");
+  machine.gpu = read_gpu(top.table("gpu"));
+  TableReader link = top.table("link");
+  machine.h2d = read_link(link.table("h2d"));
+  machine.d2h = read_link(link.table("d2h"));
+  link.finish();
+  machine.host = read_host(top.table("host"));
+  machine.ssd = read_ssd(top.table("ssd"));
+  machine.overhead = read_overhead(top.table("overhead"));
+  for (TableReader& point : top.tables("expert_kernel_table")) {
+    machine.expert_kernel_table.push_back({static_cast<int>(point.integer("tokens", 1, 1'000'000'000)),
+                                           static_cast<int>(point.integer("activated_experts", 1, 1'000'000)),
+                                           point.duration("time")});
+    point.finish();
+  }
+  if (auto sources = top.table_if("sources")) check_sources(root, sources->node());
+  top.finish();
+  validate(machine, root.where);
+  return machine;
+}
+
+}  // namespace pregate

@@ -1,0 +1,149 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "models/readers.hpp"
+#include "models/table_reader.hpp"
+
+namespace pregate {
+namespace {
+
+constexpr int widest = 1 << 20;
+constexpr int most_layers = 10'000;
+
+int dimension(TableReader& table, const char* key) { return static_cast<int>(table.integer(key, 1, widest)); }
+
+int dimension_or(TableReader& table, const char* key, int fallback) {
+  return static_cast<int>(table.integer_or(key, 0, widest, fallback));
+}
+
+Attention read_attention(TableReader table) {
+  Attention attention;
+  attention.kind = table.choice_or("kind",
+                                   {{"grouped-query", AttentionKind::grouped_query},
+                                    {"multi-head-latent", AttentionKind::multi_head_latent}},
+                                   AttentionKind::grouped_query);
+  attention.heads = dimension(table, "heads");
+  if (attention.kind == AttentionKind::multi_head_latent) {
+    attention.q_lora_rank = dimension_or(table, "q_lora_rank", 0);
+    attention.kv_lora_rank = dimension(table, "kv_lora_rank");
+    attention.qk_nope_head_dim = dimension(table, "qk_nope_head_dim");
+    attention.qk_rope_head_dim = dimension(table, "qk_rope_head_dim");
+    attention.v_head_dim = dimension(table, "v_head_dim");
+  } else {
+    attention.kv_heads = dimension_or(table, "kv_heads", attention.heads);
+    attention.head_dim = dimension(table, "head_dim");
+    attention.qkv_bias = table.boolean_or("qkv_bias", false);
+    attention.output_bias = table.boolean_or("output_bias", false);
+    attention.qk_norm = table.boolean_or("qk_norm", false);
+    attention.qk_norm_full_width = table.boolean_or("qk_norm_full_width", false);
+    attention.sinks = table.boolean_or("sinks", false);
+  }
+  table.finish();
+  return attention;
+}
+
+/// Layers first, first + every, first + 2 every, ... of a stack.
+struct Pattern {
+  std::int64_t first = 0;
+  std::int64_t every = 1;
+  [[nodiscard]] bool covers(std::int64_t layer) const {
+    return layer >= first && (layer - first) % every == 0;
+  }
+};
+
+Pattern read_pattern(TableReader& table) {
+  return {table.integer_or("first_layer", 0, most_layers, 0), table.integer_or("every", 1, most_layers, 1)};
+}
+
+Stack read_stack(TableReader table, const char* name) {
+  Stack stack;
+  stack.name = name;
+  const auto layers = table.integer("layers", 1, most_layers);
+  stack.cross_attention = table.boolean_or("cross_attention", false);
+  stack.norm_bias = table.boolean_or("norm_bias", false);
+  stack.dense_ffn_dim = dimension_or(table, "dense_ffn_dim", 0);
+  stack.dense_gated = table.boolean_or("dense_gated", false);
+  stack.dense_bias = table.boolean_or("dense_bias", false);
+  stack.attention = read_attention(table.table("attention"));
+  stack.layers.resize(static_cast<std::size_t>(layers));
+
+  TableReader moe = table.table("moe");
+  stack.moe.experts = static_cast<int>(moe.integer("experts", 1, 65'536));
+  stack.moe.top_k = static_cast<int>(moe.integer("top_k", 1, 65'536));
+  stack.moe.ffn_dim = dimension(moe, "ffn_dim");
+  stack.moe.gated = moe.boolean_or("gated", false);
+  stack.moe.expert_bias = moe.boolean_or("expert_bias", false);
+  stack.moe.router_bias = moe.boolean_or("router_bias", false);
+  stack.moe.shared_ffn_dim = dimension_or(moe, "shared_ffn_dim", 0);
+  stack.moe.shared_gate = moe.boolean_or("shared_gate", false);
+  const Pattern moe_layers = read_pattern(moe);
+  moe.finish();
+  for (std::int64_t i = 0; i < layers; ++i)
+    stack.layers[static_cast<std::size_t>(i)].moe = moe_layers.covers(i);
+
+  if (auto window = table.table_if("sliding_window")) {
+    const int tokens = static_cast<int>(window->integer("tokens", 1, 1 << 30));
+    const Pattern where = read_pattern(*window);
+    window->finish();
+    for (std::int64_t i = 0; i < layers; ++i) {
+      if (where.covers(i)) stack.layers[static_cast<std::size_t>(i)].sliding_window = tokens;
+    }
+  }
+  table.finish();
+  return stack;
+}
+
+WeightFormat read_format(TableReader& table, const char* key) {
+  const std::string name = table.text(key);
+  return weight_format(name, table.where(key));
+}
+
+/// The tree of a stack: what `[stack]` says for both stacks, with the stack's own table laid over it.
+Node stack_tree(const Node& root, const char* name) {
+  Node tree;
+  tree.kind = Node::Kind::table;
+  tree.where = root.where;
+  if (const Node* common = root.find("stack")) tree = *common;
+  merge(tree, *root.find(name));
+  return tree;
+}
+
+}  // namespace
+
+ModelSpec read_model(const Node& root, const std::string& name) {
+  ModelSpec model;
+  model.name = name;
+  TableReader top(root, "");
+  model.description = top.text_or("description", "");
+  model.source = top.text_or("source", "");
+  model.family = top.text("family");
+  model.d_model = static_cast<int>(top.integer("d_model", 1, widest));
+  model.vocabulary = top.integer("vocabulary", 1, 100'000'000);
+  model.tied_embeddings = top.boolean_or("tied_embeddings", false);
+  model.head_bias = top.boolean_or("head_bias", false);
+  model.learned_positions = static_cast<int>(top.integer_or("learned_positions", 0, 100'000'000, 0));
+  model.relative_position_buckets = dimension_or(top, "relative_position_buckets", 0);
+  if (auto published = top.table_if("published")) {
+    model.published_parameters = published->number("parameters");
+    model.published_source = published->text("source");
+    published->finish();
+  }
+  TableReader weights = top.table("weights");
+  model.expert_format = read_format(weights, "experts");
+  model.dense_format = read_format(weights, "dense");
+  model.kv_format = read_format(weights, "kv_cache");
+  if (weights.has("embeddings")) model.embedding_format = read_format(weights, "embeddings");
+  weights.finish();
+  top.find("stack");
+  for (const char* stack : {"encoder", "decoder"}) {
+    if (!top.has(stack)) continue;
+    const Node tree = stack_tree(root, stack);
+    model.stacks.push_back(read_stack(TableReader(tree, stack), stack));
+  }
+  top.finish();
+  validate(model, root.where);
+  return model;
+}
+
+}  // namespace pregate

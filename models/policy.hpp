@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "models/units.hpp"
+
+namespace pregate {
+
+enum class PlacementKind { none, all, popular, first_layers };
+enum class CacheScope { layer, global };
+enum class CapacityKind { none, slots, bytes, share };
+enum class Admission { always, bypass };
+enum class LookaheadKind { none, all_next, pre_gate, recorded };
+enum class TransferQueue { fifo, demand_first };
+enum class ExpertCompute { grouped, per_expert };
+
+/// Cache capacity as the user wrote it: `0`, `64 slots`, `4GiB`, `25%`.
+/// Per-layer scope: slots are per layer; bytes and shares are of the whole and split evenly over the MoE
+/// layers.
+struct Capacity {
+  CapacityKind kind = CapacityKind::none;
+  std::int64_t slots = 0;
+  Bytes bytes;
+  double share = 0;  ///< of all routed experts, (0, 1]
+};
+
+/// `0`/`none`, `<n> slots`, `<size with unit>`, `<percent>%`. InputError at `where` otherwise.
+Capacity parse_capacity(const std::string& text, const std::string& where);
+std::string to_string(const Capacity& capacity);
+
+/// A policy is a composition of parts; a published system is a TOML file that chooses them.
+struct PolicySpec {
+  std::string name, description, source;
+
+  struct {
+    PlacementKind kind = PlacementKind::none;
+    std::int64_t count = 0;  ///< popular: experts pinned a layer; first_layers: MoE layers pinned
+  } placement;
+
+  struct {
+    CacheScope scope = CacheScope::layer;
+    Capacity capacity;
+    std::string eviction = "lru";  ///< a name of the eviction registry (sim/cache)
+    Admission admission = Admission::always;
+    std::uint64_t seed = 1;  ///< of eviction policies that draw at random
+  } cache;
+
+  struct {
+    LookaheadKind kind = LookaheadKind::none;
+    int distance = 1;  ///< MoE layers ahead, >= 1
+  } lookahead;
+
+  struct {
+    Bytes chunk;  ///< 0 = whole experts
+    TransferQueue queue = TransferQueue::fifo;
+    int staging_copies =
+        0;  ///< device copies into working buffers after (or, on a hit, instead of) the host copy
+    bool pinned = true;  ///< source in pinned host memory
+  } transfer;
+
+  struct {
+    ExpertCompute experts = ExpertCompute::grouped;
+  } compute;
+};
+
+/// Throws InputError on contradictions, e.g. distance < 1 or placement count missing.
+void validate(const PolicySpec& policy, const std::string& where);
+
+}  // namespace pregate

@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cache/eviction.hpp"
+#include "sim/cache/key_heaps.hpp"
+
+namespace pregate::cache {
+
+namespace {
+
+enum class Retain { best, always_admit };
+
+/// Belady's MIN with the recorded future: evicts the expert whose next activation is farthest.
+/// Retain::best may decline the incoming expert ("bypass"): after each batch it holds those of residents and
+/// batch that are needed soonest, which is optimal for experts of one size. Retain::always_admit must take
+/// every miss and then evicts another.
+template <Retain retain>
+class Belady {
+ public:
+  explicit Belady(const CacheGeometry& geometry)
+      : heaps_(geometry), next_use_(geometry.next_use), upcoming_(geometry.keys(), never) {}
+
+  void begin_batch(std::uint32_t, std::span<const ExpertKey> activated) {
+    for (const ExpertKey key : activated) upcoming_[key] = next_use_[position_++];
+  }
+  void miss(std::uint32_t, ExpertKey) {}
+  void hit(std::uint32_t domain, ExpertKey key) { heaps_.update(domain, key, upcoming_[key]); }
+  ExpertKey victim(std::uint32_t domain, ExpertKey incoming, const Evictable& evictable) const {
+    const ExpertKey farthest = heaps_.top(domain, evictable);
+    if constexpr (retain == Retain::best) {
+      if (farthest != no_key && upcoming_[incoming] >= upcoming_[farthest]) return incoming;
+    }
+    return farthest;
+  }
+  void insert(std::uint32_t domain, ExpertKey key) { heaps_.push(domain, key, upcoming_[key]); }
+  void evict(std::uint32_t domain, ExpertKey key) { heaps_.remove(domain, key); }
+
+ private:
+  KeyHeaps heaps_;
+  std::span<const BatchIndex> next_use_;
+  std::size_t position_ = 0;
+  std::vector<BatchIndex> upcoming_;
+};
+
+}  // namespace
+
+void register_belady(EvictionRegistry& registry) {
+  registry.add<Belady<Retain::best>>("belady", "knows the future; keeps what is needed soonest (optimal)",
+                                     true);
+  registry.add<Belady<Retain::always_admit>>(
+      "belady-forced", "knows the future; admits every miss and evicts what is needed last", true);
+}
+
+}  // namespace pregate::cache

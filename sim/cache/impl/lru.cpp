@@ -1,0 +1,34 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cache/eviction.hpp"
+#include "sim/cache/key_lists.hpp"
+
+namespace pregate::cache {
+
+namespace {
+
+/// Least recently used: evicts the expert whose last activation is oldest.
+/// Ties inside one activated set leave in router order, hits before misses, as the set is one event.
+class Lru {
+ public:
+  explicit Lru(const CacheGeometry& geometry) : lists_(geometry.domains, geometry.keys()) {}
+
+  void miss(std::uint32_t, ExpertKey) {}
+  void hit(std::uint32_t domain, ExpertKey key) { lists_.move_to_front(domain, key); }
+  ExpertKey victim(std::uint32_t domain, ExpertKey, const Evictable& evictable) const {
+    return last_evictable(lists_, domain, evictable);
+  }
+  void insert(std::uint32_t domain, ExpertKey key) { lists_.push_front(domain, key); }
+  void evict(std::uint32_t domain, ExpertKey key) { lists_.remove(domain, key); }
+
+ private:
+  KeyLists lists_;
+};
+
+}  // namespace
+
+void register_lru(EvictionRegistry& registry) {
+  registry.add<Lru>("lru", "evicts the expert whose last activation is oldest");
+}
+
+}  // namespace pregate::cache

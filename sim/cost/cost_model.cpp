@@ -1,0 +1,272 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cost/cost_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pregate::sim {
+
+namespace {
+
+bool same_costs(LayerProfile a, LayerProfile b) {
+  a.layer = b.layer = 0;
+  return a.moe == b.moe && a.experts == b.experts && a.top_k == b.top_k &&
+         a.attention_weights == b.attention_weights &&
+         a.attention_flop_per_token == b.attention_flop_per_token &&
+         a.attention_flop_per_token_and_context == b.attention_flop_per_token_and_context &&
+         a.kv_per_token == b.kv_per_token && a.cross_kv_per_token == b.cross_kv_per_token &&
+         a.cross_attention_flop_per_token_and_context == b.cross_attention_flop_per_token_and_context &&
+         a.cross_kv_weights == b.cross_kv_weights && a.sliding_window == b.sliding_window &&
+         a.ffn_weights == b.ffn_weights && a.ffn_flop_per_token == b.ffn_flop_per_token &&
+         a.expert == b.expert && a.expert_flop_per_token == b.expert_flop_per_token;
+}
+
+/// Sum over a causal pass of n tokens after p cached ones of the tokens that each attends to, at most
+/// `window` each.
+double attended(double cached, double tokens, int window) {
+  const auto unlimited = [&](double n) { return n * cached + n * (n + 1) / 2; };
+  if (window <= 0 || cached + tokens <= window) return unlimited(tokens);
+  const double within = std::max(0.0, window - cached);  // tokens that still see fewer than `window`
+  return unlimited(within) + (tokens - within) * window;
+}
+
+double ceil_div(double a, double b) { return std::ceil(a / b); }
+
+}  // namespace
+
+CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy)
+    : model_(model), machine_(machine), policy_(policy) {
+  for (const Stack& stack : model.stacks) {
+    std::vector<int> classes;
+    std::vector<int> distinct;
+    for (const LayerProfile& profile : model.profile(stack)) {
+      const auto same = std::find_if(distinct.begin(), distinct.end(), [&](int index) {
+        return same_costs(classes_[static_cast<std::size_t>(index)].profile, profile);
+      });
+      if (same != distinct.end()) {
+        classes.push_back(*same);
+        continue;
+      }
+      distinct.push_back(static_cast<int>(classes_.size()));
+      classes.push_back(static_cast<int>(classes_.size()));
+      classes_.push_back(
+          {profile, compute_rate(machine.gpu, model.dense_format.compute),
+           compute_rate(machine.gpu, model.expert_format.compute),
+           std::vector<Picoseconds>(static_cast<std::size_t>(profile.experts) + 1, Picoseconds{-1})});
+    }
+    classes_of_.push_back(std::move(classes));
+    stack_classes_.push_back(std::move(distinct));
+  }
+  costs_.resize(classes_.size());
+
+  Bytes expert;
+  for (const Stack& stack : model.stacks) expert = std::max(expert, model.expert_bytes(stack));
+  const Bytes chunk = policy.transfer.chunk;
+  if (chunk.count > 0 && chunk < expert) {
+    chunks_ = static_cast<int>((expert.count + chunk.count - 1) / chunk.count);
+    fetch_ = copy_cost(chunk);
+    last_chunk_ = copy_cost(Bytes{expert.count - chunk.count * (chunks_ - 1)});
+  } else {
+    fetch_ = last_chunk_ = copy_cost(expert);
+  }
+  const int staging = policy.transfer.staging_copies;
+  if (staging > 0) {
+    device_copy_ =
+        machine.overhead.device_copy * staging + time_at(expert, machine.gpu.device_copy_bandwidth);
+  }
+}
+
+CopyCost CostModel::copy_cost(Bytes bytes) const {
+  const LinkSpec& link = machine_.h2d;
+  BytesPerSecond rate = policy_.transfer.pinned ? copy_rate(link, bytes) : link.pageable_bandwidth;
+  // A copy cannot run faster than the host memory it reads: alone it then still gets its whole rate.
+  rate = std::min(rate, machine_.host.memory_bandwidth);
+  const bool fixed_in_table = policy_.transfer.pinned && !link.table.empty();
+  const Picoseconds fixed = fixed_in_table ? Picoseconds{} : link.latency + link.per_copy;
+  return {fixed, bytes, rate, fixed + time_at(bytes, rate)};
+}
+
+Platform CostModel::platform() const {
+  Platform platform;
+  const auto fastest = [](const LinkSpec& link) {
+    BytesPerSecond most = link.bandwidth;
+    for (const CopyPoint& point : link.table) most = std::max(most, point.rate);
+    return most;
+  };
+  platform.capacity[static_cast<std::size_t>(ResourceId::link_h2d)] = fastest(machine_.h2d);
+  platform.capacity[static_cast<std::size_t>(ResourceId::link_d2h)] = fastest(machine_.d2h);
+  platform.capacity[static_cast<std::size_t>(ResourceId::host_memory)] = machine_.host.memory_bandwidth;
+  platform.capacity[static_cast<std::size_t>(ResourceId::ssd)] = machine_.ssd.read_bandwidth;
+  if (policy_.transfer.queue == TransferQueue::demand_first) {
+    platform.order[static_cast<std::size_t>(StreamId::h2d)] = StreamOrder::priority;
+  }
+  return platform;
+}
+
+Picoseconds CostModel::roofline(double flop, FlopPerSecond rate, double bytes) const {
+  const double arithmetic = flop / (rate.value * machine_.gpu.compute_efficiency);
+  const double memory = bytes / (machine_.gpu.memory_bandwidth.value * machine_.gpu.memory_efficiency);
+  return from_seconds(std::max(arithmetic, memory));
+}
+
+Picoseconds CostModel::attention(const LayerClass& layer, const StepShape& shape) const {
+  const LayerProfile& profile = layer.profile;
+  const double tokens = shape.tokens;
+  const double sequences = std::max(1, shape.sequences);
+  const double each = tokens / sequences;
+  const bool causal = shape.phase != trace::Phase::encoder;
+  const double pairs =
+      sequences * (causal ? attended(shape.position, each, profile.sliding_window) : each * each);
+  double context = shape.position + each;
+  if (profile.sliding_window > 0) context = std::min(context, profile.sliding_window + each - 1);
+  const double self_bytes = sequences * context * static_cast<double>(profile.kv_per_token.count);
+  Picoseconds time =
+      roofline(tokens * profile.attention_flop_per_token, layer.dense_rate,
+               static_cast<double>(profile.attention_weights.count)) +
+      roofline(pairs * profile.attention_flop_per_token_and_context, layer.dense_rate, self_bytes);
+  if (profile.cross_kv_per_token.count > 0 && shape.encoder_tokens > 0) {
+    time += cross_attention(layer, shape);
+  }
+  return time;
+}
+
+Picoseconds CostModel::cross_attention(const LayerClass& layer, const StepShape& shape) const {
+  const LayerProfile& profile = layer.profile;
+  const double encoded = static_cast<double>(std::max(1, shape.sequences)) * shape.encoder_tokens;
+  Picoseconds time =
+      roofline(static_cast<double>(shape.tokens) * shape.encoder_tokens *
+                   profile.cross_attention_flop_per_token_and_context,
+               layer.dense_rate, encoded * static_cast<double>(profile.cross_kv_per_token.count));
+  // Keys and values of the encoder's output are made once a request, in the decoder's first pass.
+  if (shape.position == 0) {
+    time += roofline(encoded * profile.cross_kv_flop_per_encoder_token, layer.dense_rate,
+                     static_cast<double>(profile.cross_kv_weights.count));
+  }
+  return time;
+}
+
+void CostModel::begin_step(const StepShape& shape) {
+  const OverheadSpec& overhead = machine_.overhead;
+  for (const int index : stack_classes_[static_cast<std::size_t>(shape.model_stack)]) {
+    const LayerClass& layer = classes_[static_cast<std::size_t>(index)];
+    const LayerProfile& profile = layer.profile;
+    const Picoseconds feed_forward = roofline(shape.tokens * profile.ffn_flop_per_token, layer.dense_rate,
+                                              static_cast<double>(profile.ffn_weights.count));
+    LayerCost& cost = costs_[static_cast<std::size_t>(index)];
+    if (profile.moe) {
+      cost = {overhead.attention + attention(layer, shape), overhead.gate, overhead.gate_readback,
+              feed_forward};
+    } else {
+      cost = {overhead.dense_layer + attention(layer, shape) + feed_forward, {}, {}, {}};
+    }
+  }
+  step_overhead_ = overhead.step;
+  head_ = {};
+  if (shape.phase != trace::Phase::encoder) {
+    // Of a prefill only each sequence's last token needs logits.
+    const int rows = shape.phase == trace::Phase::prefill ? shape.sequences : shape.tokens;
+    head_ =
+        roofline(rows * model_.head_flop_per_token(), compute_rate(machine_.gpu, model_.dense_format.compute),
+                 static_cast<double>(model_.head_bytes().count));
+  }
+}
+
+Picoseconds CostModel::grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                    std::uint32_t routed) const {
+  const LayerProfile& profile = layer.profile;
+  const double bytes = static_cast<double>(tokens.size()) * static_cast<double>(profile.expert.count);
+  const Picoseconds ideal = roofline(routed * profile.expert_flop_per_token, layer.expert_rate, bytes);
+  const GpuSpec& gpu = machine_.gpu;
+  if (gpu.grouped_gemm_tile_rows <= 0) return ideal;
+  // Whole tiles in waves of one tile an SM: an expert with one token costs as much as one with tile_rows of
+  // them.
+  const double tile_rows = gpu.grouped_gemm_tile_rows;
+  const double tile_columns = gpu.grouped_gemm_tile_columns;
+  double row_tiles = 0;
+  for (const std::uint32_t count : tokens) row_tiles += ceil_div(count, tile_rows);
+  const double sm_rate = layer.expert_rate.value / gpu.sm_count * gpu.grouped_gemm_efficiency;
+  const auto gemm = [&](double columns, double inner) {
+    const double waves = ceil_div(row_tiles * ceil_div(columns, tile_columns), gpu.sm_count);
+    return waves * 2 * tile_rows * tile_columns * inner / sm_rate;
+  };
+  const double tiled = gemm(profile.expert_gemm_columns_in, profile.expert_gemm_columns_out) +
+                       gemm(profile.expert_gemm_columns_out, profile.expert_ffn_dim);
+  return std::max(ideal, from_seconds(tiled));
+}
+
+Picoseconds CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                      std::uint32_t routed, int step_tokens) const {
+  if (tokens.empty()) return machine_.overhead.experts;
+  if (!machine_.expert_kernel_table.empty()) {
+    return expert_table_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size()));
+  }
+  return machine_.overhead.experts + grouped_gemm(layer, tokens, routed);
+}
+
+Picoseconds CostModel::experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,
+                               int step_tokens, bool with_shared) {
+  LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
+  const Picoseconds shared =
+      with_shared ? costs_[static_cast<std::size_t>(layer_class)].shared : Picoseconds{};
+  if (step_tokens != 1 || routed != tokens.size())
+    return shared + routed_experts(layer, tokens, routed, step_tokens);
+  Picoseconds& known = layer.single_token[tokens.size()];
+  if (known.count < 0) known = routed_experts(layer, tokens, routed, step_tokens);
+  return shared + known;
+}
+
+BytesPerSecond copy_rate(const LinkSpec& link, Bytes bytes) {
+  if (link.table.empty()) return link.bandwidth;
+  const auto above = std::lower_bound(link.table.begin(), link.table.end(), bytes,
+                                      [](const CopyPoint& point, Bytes size) { return point.size < size; });
+  if (above == link.table.begin()) return link.table.front().rate;
+  if (above == link.table.end()) return link.table.back().rate;
+  const CopyPoint& below = *(above - 1);
+  const auto log2 = [](Bytes size) { return std::log2(static_cast<double>(size.count)); };
+  const double share = (log2(bytes) - log2(below.size)) / (log2(above->size) - log2(below.size));
+  return {std::lerp(below.rate.value, above->rate.value, share)};
+}
+
+namespace {
+
+/// One row of the table, one token count: linear in the activated experts; in proportion to them beyond the
+/// ends.
+double row_seconds(std::span<const ExpertKernelPoint> row, double activated) {
+  const auto seconds = [](const ExpertKernelPoint& point) { return point.time.seconds(); };
+  if (activated <= row.front().activated_experts) {
+    return seconds(row.front()) * activated / row.front().activated_experts;
+  }
+  if (activated >= row.back().activated_experts) {
+    return seconds(row.back()) * activated / row.back().activated_experts;
+  }
+  std::size_t above = 1;
+  while (row[above].activated_experts < activated) ++above;
+  const ExpertKernelPoint& a = row[above - 1];
+  const ExpertKernelPoint& b = row[above];
+  const double share = (activated - a.activated_experts) / (b.activated_experts - a.activated_experts);
+  return std::lerp(seconds(a), seconds(b), share);
+}
+
+}  // namespace
+
+Picoseconds expert_table_time(std::span<const ExpertKernelPoint> table, int tokens, int activated) {
+  std::span<const ExpertKernelPoint> below, above;
+  for (std::size_t begin = 0; begin < table.size();) {
+    std::size_t end = begin;
+    while (end < table.size() && table[end].tokens == table[begin].tokens) ++end;
+    const auto row = table.subspan(begin, end - begin);
+    if (row.front().tokens <= tokens) below = row;
+    if (row.front().tokens >= tokens && above.empty()) above = row;
+    begin = end;
+  }
+  if (below.empty()) return from_seconds(row_seconds(above, activated));
+  const double low = row_seconds(below, activated);
+  if (above.empty()) return from_seconds(low * tokens / below.front().tokens);
+  if (above.front().tokens == below.front().tokens) return from_seconds(low);
+  const double share = static_cast<double>(tokens - below.front().tokens) /
+                       static_cast<double>(above.front().tokens - below.front().tokens);
+  return from_seconds(std::lerp(low, row_seconds(above, activated), share));
+}
+
+}  // namespace pregate::sim

@@ -1,0 +1,110 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "models/machine.hpp"
+#include "models/model.hpp"
+#include "models/policy.hpp"
+#include "sim/schedule/schedule.hpp"
+#include "traces/trace.hpp"
+
+namespace pregate::sim {
+
+/// A copy as the executors need it. Alone it takes `duration` = fixed + bytes / rate.
+struct CopyCost {
+  Picoseconds fixed;
+  Bytes bytes;
+  BytesPerSecond rate;
+  Picoseconds duration;
+};
+
+/// What every layer of a class costs in the current step.
+struct LayerCost {
+  Picoseconds attention;  ///< MoE layer: norms and attention; other layers: the whole layer
+  Picoseconds gate;
+  Picoseconds gate_readback;
+  Picoseconds shared;  ///< router and shared experts' arithmetic, part of the experts operation
+};
+
+/// Shape of one step, as costs depend on it.
+struct StepShape {
+  int model_stack = 0;
+  trace::Phase phase = trace::Phase::decode;
+  int tokens = 0;  ///< over all sequences
+  int sequences = 1;
+  int position = 0;        ///< cached tokens before, a sequence
+  int encoder_tokens = 0;  ///< a sequence; context of cross-attention
+};
+
+/// Durations by the roofline: fixed overhead + max(FLOP / rate, bytes / bandwidth); measured tables of the
+/// machine replace it where present. Formulas and their limits: docs/model.md. Throws InputError when the
+/// machine has no rate for the precision of the model.
+class CostModel {
+ public:
+  CostModel(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy);
+
+  /// Prices every layer class of the step's stack.
+  void begin_step(const StepShape& shape);
+
+  /// Layers with the same costs share a class.
+  [[nodiscard]] int layer_class(int model_stack, int layer) const {
+    return classes_of_[static_cast<std::size_t>(model_stack)][static_cast<std::size_t>(layer)];
+  }
+  [[nodiscard]] const LayerCost& layer(int layer_class) const {
+    return costs_[static_cast<std::size_t>(layer_class)];
+  }
+  [[nodiscard]] Picoseconds step_overhead() const { return step_overhead_; }
+  [[nodiscard]] Picoseconds head() const { return head_; }  ///< zero for an encoder
+
+  /// One experts operation: `tokens` gives the tokens of each activated expert. Adds shared costs when
+  /// `with_shared`: the first operation of a layer pays them.
+  [[nodiscard]] Picoseconds experts(int layer_class, std::span<const std::uint32_t> tokens,
+                                    std::uint32_t routed, int step_tokens, bool with_shared);
+
+  [[nodiscard]] const CopyCost& fetch() const { return fetch_; }  ///< one expert, or one chunk of it
+  [[nodiscard]] const CopyCost& last_chunk() const { return last_chunk_; }  ///< the remainder, when chunked
+  [[nodiscard]] int chunks() const { return chunks_; }                      ///< copies an expert; 1 = whole
+  [[nodiscard]] Picoseconds device_copy() const {
+    return device_copy_;
+  }  ///< all staging copies of one expert
+  [[nodiscard]] Platform platform() const;
+
+ private:
+  struct LayerClass {
+    LayerProfile profile;
+    FlopPerSecond dense_rate, expert_rate;
+    std::vector<Picoseconds>
+        single_token;  ///< experts time when each of n experts has one token; by n, -1 = unknown
+  };
+  [[nodiscard]] Picoseconds roofline(double flop, FlopPerSecond rate, double bytes) const;
+  [[nodiscard]] Picoseconds attention(const LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] Picoseconds cross_attention(const LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] Picoseconds grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                         std::uint32_t routed) const;
+  [[nodiscard]] Picoseconds routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                           std::uint32_t routed, int step_tokens) const;
+  [[nodiscard]] CopyCost copy_cost(Bytes bytes) const;
+
+  ModelSpec model_;
+  MachineSpec machine_;
+  PolicySpec policy_;
+  std::vector<LayerClass> classes_;
+  std::vector<std::vector<int>> classes_of_;
+  std::vector<std::vector<int>> stack_classes_;
+  std::vector<LayerCost> costs_;
+  Picoseconds step_overhead_, head_, device_copy_;
+  CopyCost fetch_, last_chunk_;
+  int chunks_ = 1;
+};
+
+/// Achieved rate of a copy of this size on the link (its table, or its bandwidth), pinned source.
+BytesPerSecond copy_rate(const LinkSpec& link, Bytes bytes);
+
+/// Measured time of the fused expert layer by (tokens, activated experts): linear interpolation in both
+/// directions, in proportion to the activated experts beyond the grid. `table` must not be empty.
+Picoseconds expert_table_time(std::span<const ExpertKernelPoint> table, int tokens, int activated);
+
+}  // namespace pregate::sim

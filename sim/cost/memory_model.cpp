@@ -1,0 +1,124 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cost/memory_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace pregate::sim {
+
+namespace {
+
+/// Scratch of the GEMM library: cuBLAS documents a default workspace of 4 MiB up to Ampere and 32 MiB on
+/// Hopper; the larger counts for all.
+constexpr Bytes gemm_workspace{32LL << 20};
+
+Bytes slot_size(const ModelSpec& model) {
+  Bytes slot;
+  for (const Stack& stack : model.stacks) slot = std::max(slot, model.expert_bytes(stack));
+  return slot;
+}
+
+/// Residual, normed input and attention output of every token, the widest intermediate of the feed-forward
+/// (the experts' for each of top-k), and the logits of one token a sequence in fp32.
+Bytes activations(const ModelSpec& model, const TraceScan& scan) {
+  double widest = 0;
+  for (const Stack& stack : model.stacks) {
+    const double routed =
+        static_cast<double>(stack.moe.top_k) * stack.moe.ffn_dim * (stack.moe.gated ? 2 : 1);
+    const double shared = static_cast<double>(stack.moe.shared_ffn_dim) * (stack.moe.gated ? 2 : 1);
+    const double dense = static_cast<double>(stack.dense_ffn_dim) * (stack.dense_gated ? 2 : 1);
+    widest = std::max({widest, routed + shared, dense});
+  }
+  const double element = std::max(2.0, model.dense_format.bits_per_parameter / 8);
+  const double tokens = scan.most_step_tokens;
+  const double logits = static_cast<double>(scan.most_sequences) * static_cast<double>(model.vocabulary) * 4;
+  return {static_cast<std::int64_t>(std::ceil(tokens * (3.0 * model.d_model + widest) * element + logits))};
+}
+
+std::string gib(Bytes bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes.count) / (1LL << 30));
+  return text;
+}
+
+}  // namespace
+
+const char* to_string(MemoryPurpose purpose) {
+  switch (purpose) {
+    case MemoryPurpose::dense_weights:
+      return "dense_weights";
+    case MemoryPurpose::resident_experts:
+      return "resident_experts";
+    case MemoryPurpose::expert_cache:
+      return "expert_cache";
+    case MemoryPurpose::working_buffers:
+      return "working_buffers";
+    case MemoryPurpose::kv_cache:
+      return "kv_cache";
+    case MemoryPurpose::activations:
+      return "activations";
+    case MemoryPurpose::workspace:
+      return "workspace";
+  }
+  return "";
+}
+
+Bytes MemoryUse::total() const {
+  Bytes sum;
+  for (const Bytes part : peak) sum += part;
+  return sum;
+}
+
+std::string MemoryUse::explain(const std::string& policy, const std::string& machine) const {
+  if (total() <= usable && host > host_usable) {
+    return policy + " needs " + gib(host) + " GiB of host memory for the experts; " + machine + " has " +
+           gib(host_usable) + " GiB";
+  }
+  std::string text = policy + " needs " + gib(total()) + " GiB (";
+  bool first = true;
+  for (int i = 0; i < memory_purpose_count; ++i) {
+    const Bytes part = peak[static_cast<std::size_t>(i)];
+    if (part.count < (1LL << 20)) continue;
+    std::string name = to_string(static_cast<MemoryPurpose>(i));
+    std::replace(name.begin(), name.end(), '_', ' ');
+    text += (first ? "" : ", ") + name + " " + gib(part);
+    first = false;
+  }
+  return text + "); " + machine + " has " + gib(usable) + " GiB usable";
+}
+
+MemoryUse memory_use(const ModelSpec& model, const MachineSpec& machine, const Plan& plan,
+                     const TraceScan& scan, CountedExperts counted) {
+  MemoryUse use;
+  const auto set = [&](MemoryPurpose purpose, Bytes bytes) {
+    use.peak[static_cast<std::size_t>(purpose)] = bytes;
+  };
+  const Bytes slot = slot_size(model);
+  set(MemoryPurpose::dense_weights, model.dense_bytes());
+  Bytes pinned = slot * plan.pinned_experts;
+  if (plan.policy.placement.kind == PlacementKind::all && counted == CountedExperts::all) {
+    pinned = model.all_expert_bytes();  // also of stacks that the trace does not record
+  }
+  set(MemoryPurpose::resident_experts, pinned);
+  set(MemoryPurpose::expert_cache, slot * plan.cache_slots);
+  // Staging copies need somewhere to land before the working buffer, when no cache slot serves.
+  const bool landing = plan.policy.transfer.staging_copies > 0 && plan.offloads() && plan.cache_slots == 0;
+  set(MemoryPurpose::working_buffers, slot * (plan.buffer_slots + (landing ? 1 : 0)));
+  Bytes kv = model.kv_bytes_per_token() * scan.most_context;
+  for (const Stack& stack : model.stacks) {
+    if (!stack.cross_attention) continue;
+    for (const LayerProfile& layer : model.profile(stack))
+      kv += layer.cross_kv_per_token * scan.most_encoder_tokens;
+  }
+  set(MemoryPurpose::kv_cache, kv * scan.most_sequences);
+  set(MemoryPurpose::activations, activations(model, scan));
+  set(MemoryPurpose::workspace, gemm_workspace);
+  use.usable = machine.gpu.memory - machine.gpu.reserved;
+  use.host = plan.offloads() ? model.all_expert_bytes() : Bytes{};
+  use.host_usable = machine.host.memory;
+  return use;
+}
+
+}  // namespace pregate::sim

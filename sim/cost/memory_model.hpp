@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "models/machine.hpp"
+#include "models/model.hpp"
+#include "sim/policy/plan.hpp"
+
+namespace pregate::sim {
+
+/// What GPU memory holds; the order of reports.
+enum class MemoryPurpose : std::uint8_t {
+  dense_weights,
+  resident_experts,  ///< pinned for the whole run
+  expert_cache,
+  working_buffers,  ///< expert slots beside the cache
+  kv_cache,
+  activations,
+  workspace,
+};
+inline constexpr int memory_purpose_count = 7;
+const char* to_string(MemoryPurpose purpose);
+
+/// Peak of GPU memory over a run, by purpose, against what the machine has.
+struct MemoryUse {
+  std::array<Bytes, memory_purpose_count> peak{};
+  Bytes usable;
+  Bytes host, host_usable;  ///< experts in host memory, when some are offloaded
+  [[nodiscard]] Bytes total() const;
+  [[nodiscard]] bool fits() const { return total() <= usable && host <= host_usable; }
+  /// "gpu-only needs 105.2 GiB (resident experts 96.0 GiB, ...); a100-80g has 79.1 GiB usable"
+  [[nodiscard]] std::string explain(const std::string& policy, const std::string& machine) const;
+};
+
+/// Weights, slots and buffers are resident throughout; the KV cache peaks at the longest context of the
+/// largest batch, activations at the largest pass. Formulas: docs/model.md. Host memory holds every routed
+/// expert whenever some are offloaded.
+MemoryUse memory_use(const ModelSpec& model, const MachineSpec& machine, const Plan& plan,
+                     const TraceScan& scan, CountedExperts counted);
+
+}  // namespace pregate::sim

@@ -1,0 +1,289 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/engine/event_engine.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <functional>
+#include <queue>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/engine/lanes.hpp"
+#include "sim/engine/ring.hpp"
+
+namespace pregate::sim {
+namespace {
+
+constexpr std::size_t streams = stream_count;
+
+enum class State : std::uint8_t { waiting, started, done };
+
+/// What is kept of an operation until it is forgotten.
+struct Record {
+  Picoseconds fixed;
+  Bytes bytes;
+  BytesPerSecond rate;
+  std::uint64_t next_dependency;  ///< index of the first dependency not yet seen done
+  std::uint32_t dependencies_left;
+  StreamId stream;
+  std::uint8_t priority;
+  std::uint8_t resources;
+  State state;
+  Picoseconds start, finish;
+  OpId first_waiter, next_waiter;  ///< list of the operations that wait for this one first of all
+};
+static_assert(resource_count <= 8);
+
+struct Ready {
+  std::uint8_t priority;
+  OpId id;
+  bool operator>(const Ready& other) const {
+    return priority != other.priority ? priority > other.priority : id > other.id;
+  }
+};
+
+}  // namespace
+
+struct EventEngine::Impl {
+  explicit Impl(const Platform& platform) : order(platform.order), lanes(platform) {}
+
+  [[nodiscard]] Record& record(OpId id) { return records[static_cast<std::uint64_t>(id)]; }
+  [[nodiscard]] bool done(OpId id) {
+    return static_cast<std::uint64_t>(id) < records.begin_index() || record(id).state == State::done;
+  }
+  /// The kept record of `id`; throws when it is unknown or forgotten.
+  [[nodiscard]] const Record& known(OpId id, const char* asked) const {
+    const auto index = static_cast<std::uint64_t>(id);
+    if (id < 0 || index < records.begin_index() || index >= records.end_index()) {
+      throw std::out_of_range(std::string("EventEngine::") + asked + ": operation " + std::to_string(id) +
+                              " is unknown or forgotten");
+    }
+    return records[index];
+  }
+
+  OpId submit(const Operation& operation, std::span<const OpId> dependencies);
+  bool dependencies_done(Record& waiting);
+  void await_or_queue(OpId id);
+  void start_ready();
+  void start(std::size_t stream, OpId id);
+  void advance();
+  void complete(OpId id);
+  void release();
+
+  std::array<StreamOrder, streams> order;
+  std::int64_t now = 0;
+  std::uint32_t idle = (1U << streams) - 1;  ///< streams that run nothing, as a set of 1 << stream
+  std::uint32_t queued = 0;                  ///< streams whose next operation, if idle, may be able to start
+  Lanes lanes;
+  Ring<Record> records;       ///< by OpId
+  Ring<OpId> dependency_ids;  ///< of all records, in issue order
+  std::uint64_t forget_limit = 0;
+  std::uint64_t all_done_before = 0;  ///< where run() has got to
+  std::array<Ring<OpId>, streams> fifo;
+  std::array<std::priority_queue<Ready, std::vector<Ready>, std::greater<>>, streams> ready;
+  RateObserver observer;
+};
+
+OpId EventEngine::Impl::submit(const Operation& operation, std::span<const OpId> dependencies) {
+  if (records.full()) release();
+  const std::uint64_t index = records.end_index();
+  const auto id = static_cast<OpId>(index);
+  const char* defect = defect_of(operation);
+  for (const OpId dependency : dependencies) {
+    if (dependency < no_op || dependency >= id) defect = "depends on an operation that was not submitted";
+  }
+  if (defect != nullptr) {
+    throw std::invalid_argument("EventEngine::submit: operation " + std::to_string(id) + ": " + defect);
+  }
+  Record& added = records.push({.fixed = operation.fixed,
+                                .bytes = operation.bytes,
+                                .rate = operation.rate,
+                                .next_dependency = dependency_ids.end_index(),
+                                .dependencies_left = 0,
+                                .stream = operation.stream,
+                                .priority = operation.priority,
+                                .resources = static_cast<std::uint8_t>(operation.resources),
+                                .state = State::waiting,
+                                .start = {},
+                                .finish = {},
+                                .first_waiter = no_op,
+                                .next_waiter = no_op});
+  for (const OpId dependency : dependencies) {
+    if (dependency == no_op || done(dependency)) continue;
+    dependency_ids.push(dependency);
+    ++added.dependencies_left;
+  }
+  const auto stream = static_cast<std::size_t>(operation.stream);
+  if (order[stream] == StreamOrder::priority) {
+    await_or_queue(id);
+  } else {
+    // Looked at when it is the head; if one is there already, whether that is blocked is known.
+    if (fifo[stream].empty()) queued |= 1U << stream;
+    fifo[stream].push(id);
+  }
+  return id;
+}
+
+/// Skips the dependencies that are done; false when one is not: it is then at `next_dependency`.
+bool EventEngine::Impl::dependencies_done(Record& waiting) {
+  while (waiting.dependencies_left > 0) {
+    if (!done(dependency_ids[waiting.next_dependency])) return false;
+    ++waiting.next_dependency;
+    --waiting.dependencies_left;
+  }
+  return true;
+}
+
+/// Puts an operation of a priority stream among the ready ones, or the head of a FIFO stream up to start; one
+/// whose dependencies are not done, into the list of the first of them.
+void EventEngine::Impl::await_or_queue(OpId id) {
+  Record& waiting = record(id);
+  const auto stream = static_cast<std::size_t>(waiting.stream);
+  if (dependencies_done(waiting)) {
+    queued |= 1U << stream;
+    if (order[stream] == StreamOrder::priority) ready[stream].push({waiting.priority, id});
+    return;
+  }
+  Record& awaited = record(dependency_ids[waiting.next_dependency]);
+  waiting.next_waiter = awaited.first_waiter;
+  awaited.first_waiter = id;
+}
+
+/// Starts what can on every idle stream. Afterwards no idle stream is `queued`: a blocked head is called by
+/// complete().
+void EventEngine::Impl::start_ready() {
+  for (std::uint32_t set = queued & idle; set != 0; set &= set - 1) {
+    const auto stream = static_cast<std::size_t>(std::countr_zero(set));
+    const std::uint32_t bit = set & (~set + 1);
+    if (order[stream] == StreamOrder::priority) {
+      auto& queue = ready[stream];
+      start(stream, queue.top().id);
+      queue.pop();
+      if (queue.empty()) queued &= ~bit;
+      continue;
+    }
+    auto& queue = fifo[stream];
+    queued &= ~bit;
+    const OpId head = queue.front();
+    if (!dependencies_done(record(head))) {
+      await_or_queue(head);
+      continue;
+    }
+    start(stream, head);
+    queue.pop_front();
+    if (!queue.empty()) queued |= bit;
+  }
+}
+
+void EventEngine::Impl::start(std::size_t stream, OpId id) {
+  Record& started = record(id);
+  started.state = State::started;
+  started.start = {now};
+  idle &= ~(1U << stream);
+  lanes.begin(stream, id, started.fixed, started.bytes, started.rate, started.resources, now);
+}
+
+/// To the next time at which a phase ends; ends all that do. Precondition: something can start or runs.
+void EventEngine::Impl::advance() {
+  start_ready();
+  lanes.share(now);
+  const std::int64_t next = lanes.next_due();
+  if (observer && next > now) observer({now}, {next}, lanes.rates());
+  now = next;
+  const std::uint32_t ended = lanes.end_due(now);
+  idle |= ended;
+  for (std::uint32_t set = ended; set != 0; set &= set - 1) {
+    complete(lanes.operation(static_cast<std::size_t>(std::countr_zero(set))));
+  }
+}
+
+void EventEngine::Impl::complete(OpId id) {
+  Record& completed = record(id);
+  completed.state = State::done;
+  completed.finish = {now};
+  for (OpId waiter = completed.first_waiter; waiter != no_op;) {
+    const OpId next = record(waiter).next_waiter;
+    await_or_queue(waiter);
+    waiter = next;
+  }
+}
+
+void EventEngine::Impl::release() {
+  std::uint64_t kept = records.begin_index();
+  while (kept < forget_limit && records[kept].state == State::done) ++kept;
+  // Dependencies of a record that is done are no longer needed either.
+  const std::uint64_t dependency =
+      kept < records.end_index() ? records[kept].next_dependency : dependency_ids.end_index();
+  records.drop_before(kept);
+  dependency_ids.drop_before(dependency);
+}
+
+EventEngine::EventEngine(const Platform& platform) : impl_(std::make_unique<Impl>(platform)) {}
+EventEngine::~EventEngine() = default;
+EventEngine::EventEngine(EventEngine&&) noexcept = default;
+
+OpId EventEngine::submit(const Operation& operation, std::span<const OpId> dependencies) {
+  return impl_->submit(operation, dependencies);
+}
+
+void EventEngine::run_until(OpId id) {
+  if (id < 0 || static_cast<std::uint64_t>(id) >= impl_->records.end_index()) {
+    throw std::out_of_range("EventEngine::run_until: operation " + std::to_string(id) + " is unknown");
+  }
+  while (!impl_->done(id)) impl_->advance();
+}
+
+void EventEngine::run() {
+  for (std::uint64_t& id = impl_->all_done_before; id < impl_->records.end_index(); ++id) {
+    run_until(static_cast<OpId>(id));
+  }
+}
+
+Picoseconds EventEngine::now() const { return {impl_->now}; }
+
+bool EventEngine::is_done(OpId id) const {
+  if (id >= 0 && static_cast<std::uint64_t>(id) < impl_->records.begin_index()) return true;
+  return impl_->known(id, "is_done").state == State::done;
+}
+
+Picoseconds EventEngine::start(OpId id) const {
+  const Record& asked = impl_->known(id, "start");
+  if (asked.state == State::waiting) throw std::logic_error("EventEngine::start: it has not started");
+  return asked.start;
+}
+
+Picoseconds EventEngine::finish(OpId id) const {
+  const Record& asked = impl_->known(id, "finish");
+  if (asked.state != State::done) throw std::logic_error("EventEngine::finish: it is not done");
+  return asked.finish;
+}
+
+void EventEngine::forget_before(OpId id) {
+  const auto limit = id < 0 ? 0 : std::min(static_cast<std::uint64_t>(id), impl_->records.end_index());
+  impl_->forget_limit = std::max(impl_->forget_limit, limit);
+  impl_->release();
+}
+
+void EventEngine::observe_rates(RateObserver observer) { impl_->observer = std::move(observer); }
+
+Timeline run(const Schedule& schedule) {
+  EventEngine engine(schedule.platform);
+  const auto count = static_cast<OpId>(schedule.size());
+  for (OpId id = 0; id < count; ++id) engine.submit(schedule.operation(id), schedule.dependencies(id));
+  engine.run();
+  Timeline timeline;
+  timeline.start.reserve(schedule.size());
+  timeline.finish.reserve(schedule.size());
+  for (OpId id = 0; id < count; ++id) {
+    timeline.start.push_back(engine.start(id));
+    timeline.finish.push_back(engine.finish(id));
+  }
+  return timeline;
+}
+
+}  // namespace pregate::sim

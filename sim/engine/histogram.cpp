@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/engine/histogram.hpp"
+
+#include <cmath>
+
+namespace pregate::sim {
+
+std::uint64_t Histogram::middle_of(std::size_t bucket) {
+  const std::size_t exponent_plus_one = bucket >> mantissa_bits;
+  if (exponent_plus_one <= 1) return bucket;
+  const std::size_t exponent = exponent_plus_one - 1;
+  const std::uint64_t low = (std::uint64_t{bucket & ((1U << mantissa_bits) - 1)} + (1U << mantissa_bits))
+                            << exponent;
+  return low + (std::uint64_t{1} << exponent) / 2;
+}
+
+double Histogram::percentile_ms(double share) const {
+  if (count_ == 0) return 0;
+  const auto rank = static_cast<std::int64_t>(std::ceil(share * static_cast<double>(count_)));
+  std::int64_t seen = 0;
+  for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket) {
+    seen += counts_[bucket];
+    if (seen >= rank) {
+      const auto middle = static_cast<std::int64_t>(middle_of(bucket));
+      return static_cast<double>(std::clamp(middle, least_, most_)) * 1e-9;
+    }
+  }
+  return static_cast<double>(most_) * 1e-9;
+}
+
+}  // namespace pregate::sim

@@ -1,0 +1,138 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/engine/lanes.hpp"
+
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+#include "models/error.hpp"
+
+namespace pregate::sim {
+namespace {
+
+std::int64_t later(std::int64_t now, std::int64_t duration) {
+  if (duration >= Lanes::never - now) {
+    throw InputError("simulation", "virtual time exceeds 106 days",
+                     "a duration is too long, or a rate or capacity far too small");
+  }
+  return now + duration;
+}
+
+/// Whole picoseconds in which `bytes` pass at `rate`, rounded up. The small allowance keeps rounding of the
+/// quotient from adding a picosecond to a result that is whole in arithmetic.
+std::int64_t time_left(double bytes, double rate) {
+  constexpr double allowance = 1e-3;
+  const double exact = bytes * 1e12 / rate;
+  if (!(exact < 9.2e18)) return Lanes::never;
+  const double least = exact * (1 - 0x1p-51) - allowance;
+  const auto whole = static_cast<std::int64_t>(least);
+  return whole + (static_cast<double>(whole) < least ? 1 : 0);
+}
+
+}  // namespace
+
+Lanes::Lanes(const Platform& platform) {
+  for (std::size_t r = 0; r < capacity_.size(); ++r) {
+    capacity_[r] = platform.capacity[r].value;
+    if (!std::isfinite(capacity_[r]) || capacity_[r] < 0) {
+      throw std::invalid_argument(std::string("EventEngine: capacity of ") +
+                                  to_string(static_cast<ResourceId>(r)) + " is not a rate");
+    }
+    if (capacity_[r] > 0) limited_ |= 1U << r;
+  }
+  due_.fill(never);
+}
+
+void Lanes::begin(std::size_t stream, OpId id, Picoseconds fixed, Bytes bytes, BytesPerSecond rate,
+                  std::uint32_t resources, std::int64_t now) {
+  Lane& lane = lanes_[stream];
+  lane.id = id;
+  lane.bytes = bytes;
+  lane.cap = rate;
+  lane.resources = resources & limited_;
+  if (fixed.count > 0 || bytes.count == 0) {
+    lane.phase = Phase::fixed;
+    due_[stream] = later(now, fixed.count);
+  } else {
+    begin_flow(stream, now);
+  }
+}
+
+void Lanes::begin_flow(std::size_t stream, std::int64_t now) {
+  Lane& lane = lanes_[stream];
+  lane.phase = Phase::flowing;
+  lane.shared = lane.resources != 0;
+  if (!lane.shared) {
+    lane.rate = lane.cap.value;
+    due_[stream] = later(now, time_at(lane.bytes, lane.cap).count);
+    return;
+  }
+  lane.throttled = false;
+  lane.rate = 0;
+  lane.remaining = static_cast<double>(lane.bytes.count);
+  lane.settled = now;
+  due_[stream] = never;  // until share_anew()
+  flows_[flow_count_] = {.cap = lane.cap.value, .resources = lane.resources, .rate = 0};
+  flow_stream_[flow_count_++] = stream;
+  flows_changed_ = true;
+}
+
+void Lanes::end_flow(std::size_t stream) {
+  const auto at = static_cast<std::size_t>(std::find(flow_stream_.begin(), flow_stream_.end(), stream) -
+                                           flow_stream_.begin());
+  --flow_count_;
+  for (std::size_t i = at; i < flow_count_; ++i) {
+    flows_[i] = flows_[i + 1];
+    flow_stream_[i] = flow_stream_[i + 1];
+  }
+  flows_changed_ = true;
+}
+
+void Lanes::share_anew(std::int64_t now) {
+  flows_changed_ = false;
+  share_fairly(capacity_, std::span(flows_).first(flow_count_));
+  for (std::size_t i = 0; i < flow_count_; ++i) {
+    const std::size_t stream = flow_stream_[i];
+    Lane& lane = lanes_[stream];
+    const double rate = flows_[i].rate;
+    if (rate == lane.rate) continue;
+    lane.remaining =
+        std::max(0.0, lane.remaining - lane.rate * (static_cast<double>(now - lane.settled) * 1e-12));
+    lane.settled = now;
+    lane.rate = rate;
+    if (!lane.throttled && rate == lane.cap.value) {
+      due_[stream] = later(now, time_at(lane.bytes, lane.cap).count);
+    } else {
+      lane.throttled = true;
+      due_[stream] = later(now, time_left(lane.remaining, rate));
+    }
+  }
+}
+
+std::uint32_t Lanes::end_due(std::int64_t now) {
+  std::uint32_t done = 0;
+  for (std::size_t stream = 0; stream < lanes_.size(); ++stream) {
+    if (due_[stream] != now) continue;
+    Lane& lane = lanes_[stream];
+    if (lane.phase == Phase::fixed && lane.bytes.count > 0) {
+      begin_flow(stream, now);
+      continue;
+    }
+    if (lane.phase == Phase::flowing && lane.shared) end_flow(stream);
+    lane.phase = Phase::idle;
+    due_[stream] = never;
+    done |= 1U << stream;
+  }
+  return done;
+}
+
+std::array<BytesPerSecond, stream_count> Lanes::rates() const {
+  std::array<BytesPerSecond, stream_count> rates{};
+  for (std::size_t stream = 0; stream < lanes_.size(); ++stream) {
+    if (lanes_[stream].phase == Phase::flowing) rates[stream].value = lanes_[stream].rate;
+  }
+  return rates;
+}
+
+}  // namespace pregate::sim

@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "sim/engine/fair_share.hpp"
+#include "sim/schedule/schedule.hpp"
+
+namespace pregate::sim {
+
+/// What the streams run at present, one operation each at most: fixed phases, then flows that share
+/// resources. Times in ps. A flow keeps its due time as long as its rate stays, so that nothing is rounded
+/// twice.
+class Lanes {
+ public:
+  static constexpr std::int64_t never = INT64_MAX;
+
+  /// Throws std::invalid_argument when a capacity is not finite or negative.
+  explicit Lanes(const Platform& platform);
+
+  [[nodiscard]] OpId operation(std::size_t stream) const { return lanes_[stream].id; }
+
+  /// Precondition: the stream is idle and `resources` is a set of known ones.
+  /// begin, share and end_due throw InputError when time would pass 106 days.
+  void begin(std::size_t stream, OpId id, Picoseconds fixed, Bytes bytes, BytesPerSecond rate,
+             std::uint32_t resources, std::int64_t now);
+  /// Gives new rates to the flows if any came or went. To be called before next_due().
+  void share(std::int64_t now) {
+    if (flows_changed_) share_anew(now);
+  }
+  /// When the next phase ends; `never` when all streams are idle.
+  [[nodiscard]] std::int64_t next_due() const { return *std::min_element(due_.begin(), due_.end()); }
+  /// Ends the phases due at `now`; the streams (set of 1 << stream) whose operations are done, now idle.
+  std::uint32_t end_due(std::int64_t now);
+
+  /// Rate of each stream's flow since the last share(); 0 without one.
+  [[nodiscard]] std::array<BytesPerSecond, stream_count> rates() const;
+
+ private:
+  enum class Phase : std::uint8_t { idle, fixed, flowing };
+
+  struct Lane {
+    OpId id = no_op;
+    Phase phase = Phase::idle;
+    bool shared = false;     ///< the flow crosses a limited resource
+    bool throttled = false;  ///< the flow's rate has been below its cap
+    std::uint32_t resources = 0;
+    Bytes bytes;
+    BytesPerSecond cap;
+    double rate = 0;
+    double remaining = 0;  ///< bytes, as of `settled`
+    std::int64_t settled = 0;
+  };
+
+  void begin_flow(std::size_t stream, std::int64_t now);
+  void end_flow(std::size_t stream);
+  void share_anew(std::int64_t now);
+
+  std::array<double, resource_count> capacity_{};
+  std::uint32_t limited_ = 0;  ///< resources with a capacity
+  std::array<std::int64_t, stream_count> due_{};
+  std::array<Lane, stream_count> lanes_;
+  bool flows_changed_ = false;
+  std::size_t flow_count_ = 0;
+  std::array<Flow, stream_count> flows_;  ///< the shared ones, in the order in which they began
+  std::array<std::size_t, stream_count> flow_stream_{};
+};
+
+}  // namespace pregate::sim

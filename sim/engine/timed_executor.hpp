@@ -1,0 +1,75 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "sim/engine/request.hpp"
+#include "sim/engine/tally.hpp"
+
+namespace pregate::sim {
+
+/// Executor in virtual time for in-order streams without shared resources: each operation's start is decided
+/// when it is issued, so its times are computed there and then and nothing is kept. The event engine gives
+/// the same answer.
+class TimedExecutor {
+ public:
+  using Handle = PathPoint;
+  static constexpr Handle nothing{};
+  static constexpr bool records = false;  ///< whether names of experts and slots are of any use to it
+
+  /// The decisive dependency among copies and among everything else.
+  class Dependencies {
+   public:
+    void add(const Handle& handle) { take(others_, handle); }
+    void add_copy(const Handle& handle) { take(copies_, handle); }
+
+   private:
+    friend TimedExecutor;
+    static void take(Handle& last, const Handle& handle) {
+      if (handle.decides_over(last)) last = handle;
+    }
+    Handle copies_ = Handle::before_all(), others_ = Handle::before_all();
+  };
+
+  void begin_step(std::int64_t, int, int) {}
+
+  Handle issue(const Request& request, const Dependencies& dependencies) {
+    Handle& stream = streams_[static_cast<std::size_t>(request.stream)];
+    const Handle* last = &stream;
+    if (dependencies.others_.decides_over(*last)) last = &dependencies.others_;
+    if (dependencies.copies_.decides_over(*last)) last = &dependencies.copies_;
+    const Picoseconds start = last->finish;
+    if (request.stream == StreamId::compute)
+      tally_.add_idle(stream.finish, dependencies.others_.finish, start);
+    if (request.kind == OpKind::fetch) {
+      ++tally_.fetches;
+      tally_.fetched += request.copy->bytes;
+    }
+    tally_.busy[static_cast<std::size_t>(request.stream)] += request.duration;
+    stream = extend(*last, tally_.operations++, path_part(request.kind), start, request.duration);
+    return stream;
+  }
+
+  /// A block runs from the start of `first`, which takes `first_duration`, to the end of `last`.
+  void record_block(const Handle& first, Picoseconds first_duration, const Handle& last) {
+    tally_.block_latency.add(last.finish - first.finish + first_duration);
+  }
+
+  /// The host waits for `last`; returns when that is.
+  Picoseconds end_step(const Handle& last) { return last.finish; }
+  void finish() {}
+  [[nodiscard]] const Tally& tally() const { return tally_; }
+  /// Of the operation that ends last.
+  [[nodiscard]] PathPoint end() const {
+    PathPoint last = PathPoint::before_all();
+    for (const Handle& stream : streams_) {
+      if (stream.decides_over(last)) last = stream;
+    }
+    return last;
+  }
+
+ private:
+  std::array<Handle, stream_count> streams_{};
+  Tally tally_;
+};
+
+}  // namespace pregate::sim

@@ -1,0 +1,211 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/policy/plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "models/error.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+std::vector<std::uint8_t> pinned_experts(const PolicySpec& policy, const ExpertMap& map,
+                                         const TraceScan& scan) {
+  std::vector<std::uint8_t> pinned(map.keys());
+  int moe_layer = 0;
+  for (const MoeLayer& layer : map.layers()) {
+    const auto first = pinned.begin() + layer.first_key;
+    const std::int64_t count = std::min<std::int64_t>(policy.placement.count, layer.experts);
+    switch (policy.placement.kind) {
+      case PlacementKind::none:
+        break;
+      case PlacementKind::all:
+        std::fill_n(first, layer.experts, 1);
+        break;
+      case PlacementKind::first_layers:
+        if (moe_layer < policy.placement.count) std::fill_n(first, layer.experts, 1);
+        break;
+      case PlacementKind::popular: {
+        std::vector<ExpertKey> keys(static_cast<std::size_t>(layer.experts));
+        std::iota(keys.begin(), keys.end(), layer.first_key);
+        std::stable_sort(keys.begin(), keys.end(),
+                         [&](ExpertKey a, ExpertKey b) { return scan.popularity[a] > scan.popularity[b]; });
+        for (std::int64_t i = 0; i < count; ++i) pinned[keys[static_cast<std::size_t>(i)]] = 1;
+        break;
+      }
+    }
+    ++moe_layer;
+  }
+  return pinned;
+}
+
+/// Experts that one announced layer may need: what the lookahead fetches.
+int announced_experts(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan) {
+  int most = scan.most_activated;
+  if (policy.lookahead.kind == LookaheadKind::all_next) {
+    for (const MoeLayer& layer : map.layers()) most = std::max(most, layer.experts);
+  } else if (policy.lookahead.kind == LookaheadKind::recorded) {
+    most = scan.most_predicted;
+  }
+  return most;
+}
+
+std::int64_t working_buffers(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan) {
+  const std::int64_t announced = announced_experts(policy, map, scan);
+  const std::int64_t ahead = policy.lookahead.distance;
+  switch (policy.lookahead.kind) {
+    case LookaheadKind::none:
+      return std::max(1, scan.most_activated);
+    case LookaheadKind::pre_gate:
+    case LookaheadKind::all_next:
+      return std::max<std::int64_t>(1, (ahead + 1) * announced);
+    case LookaheadKind::recorded:  // the guesses in flight and in use, and the misses of the layer that
+                                   // computes
+      return std::max<std::int64_t>(1, (ahead + 1) * announced + scan.most_activated);
+  }
+  return 1;
+}
+
+/// Warnings that design asks for: a cache that cannot work is said, not silently simulated.
+void note_thrashing(Plan& plan, const ExpertMap& map, const TraceScan& scan) {
+  const PolicySpec& policy = plan.policy;
+  if (plan.cache_slots == 0) return;
+  const bool global = policy.cache.scope == CacheScope::global;
+  const std::int64_t smallest =
+      *std::min_element(plan.geometry.capacity.begin(), plan.geometry.capacity.end());
+  if (!global && smallest < scan.most_activated) {
+    plan.notes.push_back(
+        "the cache holds " + std::to_string(smallest) + " experts a layer, but a step activates up to " +
+        std::to_string(scan.most_activated) + ": the rest bypass it through the working buffers");
+  }
+  if (global && scan.steps > 0) {
+    std::int64_t cycle = 0;  // a token's own cycle: its top-k in every layer of the deepest stack
+    for (std::size_t stack = 0; stack < 2; ++stack) {
+      std::int64_t sum = 0;
+      for (const MoeLayer& layer : map.layers()) {
+        if (layer.stack == static_cast<int>(stack)) sum += layer.top_k;
+      }
+      cycle = std::max(cycle, sum);
+    }
+    if (plan.cache_slots < cycle && (policy.cache.eviction == "lru" || policy.cache.eviction == "fifo")) {
+      plan.notes.push_back("a global " + policy.cache.eviction + " cache of " +
+                           std::to_string(plan.cache_slots) +
+                           " experts is smaller than one token's cycle of " + std::to_string(cycle) +
+                           " and hits next to nothing: use --cache-scope layer or a larger cache");
+    }
+  }
+}
+
+}  // namespace
+
+cache::CacheGeometry cache_geometry(const PolicySpec& policy, const ExpertMap& map,
+                                    const std::vector<std::uint8_t>& pinned, bool by_bytes) {
+  cache::CacheGeometry geometry;
+  geometry.admission = policy.cache.admission;
+  geometry.seed = policy.cache.seed;
+  const bool global = policy.cache.scope == CacheScope::global;
+  std::vector<std::int64_t> free_experts, free_bytes;  // of each domain, not pinned
+  std::int64_t slot = 1;
+  for (const MoeLayer& layer : map.layers()) {
+    slot = std::max(slot, layer.expert_bytes.count);
+    const std::int64_t size = by_bytes ? layer.expert_bytes.count : 1;
+    geometry.size.insert(geometry.size.end(), static_cast<std::size_t>(layer.experts), size);
+    if (!global || geometry.domains == 0) {
+      geometry.first_key.push_back(layer.first_key);
+      free_experts.push_back(0);
+      free_bytes.push_back(0);
+      ++geometry.domains;
+    }
+    const auto first = pinned.begin() + layer.first_key;
+    const std::int64_t free = layer.experts - std::count(first, first + layer.experts, 1);
+    free_experts.back() += free;
+    free_bytes.back() += free * layer.expert_bytes.count;
+  }
+  geometry.first_key.push_back(map.keys());
+
+  const Capacity& capacity = policy.cache.capacity;
+  for (std::uint32_t domain = 0; domain < geometry.domains; ++domain) {
+    const std::int64_t experts = free_experts[domain];
+    std::int64_t slots = 0;
+    switch (capacity.kind) {
+      case CapacityKind::none:
+        break;
+      case CapacityKind::slots:
+        slots = capacity.slots;
+        break;
+      case CapacityKind::bytes: {
+        const std::int64_t share = capacity.bytes.count / geometry.domains;
+        slots = by_bytes ? share : share / slot;
+        break;
+      }
+      case CapacityKind::share:
+        slots = static_cast<std::int64_t>(
+            std::floor(capacity.share * static_cast<double>(by_bytes ? free_bytes[domain] : experts) + 1e-9));
+        break;
+    }
+    if (by_bytes && capacity.kind == CapacityKind::slots) slots *= slot;
+    geometry.capacity.push_back(std::min(slots, by_bytes ? free_bytes[domain] : experts));
+  }
+  return geometry;
+}
+
+std::unique_ptr<cache::ExpertCache> Plan::make_cache() const {
+  cache::CacheGeometry with_future = geometry;
+  with_future.next_use = next_use;
+  return cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction").make(with_future);
+}
+
+Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan,
+               trace::StepSource& source, CountedExperts counted) {
+  const cache::EvictionEntry& eviction =
+      cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction");
+  if (policy.lookahead.kind == LookaheadKind::recorded) {
+    const trace::TraceInfo& info = source.info();
+    if (!info.has_predictions) {
+      throw InputError("policy " + policy.name,
+                       "the lookahead 'recorded' needs a trace with predicted experts",
+                       "this trace has none (pregate trace info shows what it holds)");
+    }
+    if (info.prediction_distance != policy.lookahead.distance) {
+      throw InputError("policy " + policy.name,
+                       "the trace predicts " + std::to_string(info.prediction_distance) +
+                           " MoE layers ahead, the policy looks " +
+                           std::to_string(policy.lookahead.distance) + " ahead",
+                       "--set policy.lookahead.distance=" + std::to_string(info.prediction_distance));
+    }
+  }
+
+  Plan plan;
+  plan.policy = policy;
+  plan.measures_all_phases = !scan.has_decode;
+  plan.pinned = pinned_experts(policy, map, scan);
+  const std::vector<std::string>& stacks = source.info().stacks;
+  bool everything_pinned = true;
+  for (const MoeLayer& layer : map.layers()) {
+    const auto first = plan.pinned.begin() + layer.first_key;
+    const std::int64_t here = std::count(first, first + layer.experts, 1);
+    everything_pinned = everything_pinned && here == layer.experts;
+    if (counted == CountedExperts::all || stacks[static_cast<std::size_t>(layer.stack)] == "decoder") {
+      plan.pinned_experts += here;
+    }
+  }
+  plan.geometry = cache_geometry(policy, map, plan.pinned, false);
+  if (everything_pinned) {
+    std::fill(plan.geometry.capacity.begin(), plan.geometry.capacity.end(), 0);
+  } else {
+    plan.buffer_slots = working_buffers(policy, map, scan);
+  }
+  for (const std::int64_t capacity : plan.geometry.capacity) plan.cache_slots += capacity;
+  if (plan.cache_slots == 0 && policy.cache.capacity.kind != CapacityKind::none && !everything_pinned) {
+    plan.notes.push_back("the cache capacity " + to_string(policy.cache.capacity) +
+                         " holds no expert in its domain: nothing is cached");
+  }
+  if (eviction.needs_future && plan.cache_slots > 0) plan.next_use = next_uses(source, map, plan.pinned);
+  note_thrashing(plan, map, scan);
+  return plan;
+}
+
+}  // namespace pregate::sim

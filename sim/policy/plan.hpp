@@ -1,0 +1,46 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/machine.hpp"
+#include "models/policy.hpp"
+#include "sim/cache/eviction.hpp"
+#include "sim/policy/routing.hpp"
+#include "sim/policy/trace_scan.hpp"
+
+namespace pregate::sim {
+
+/// Whose resident experts count as GPU memory (the default is everything; the Pre-gated MoE artifact counts
+/// the decoder's only).
+enum class CountedExperts { all, decoder };
+
+/// A policy resolved against a model and a trace: numbers instead of words.
+struct Plan {
+  PolicySpec policy;
+  std::vector<std::uint8_t> pinned;  ///< by key: resident for the whole run
+  std::int64_t pinned_experts = 0;   ///< that count as GPU memory
+  cache::CacheGeometry geometry;     ///< of the expert cache; capacities in slots
+  std::int64_t cache_slots = 0;
+  std::int64_t buffer_slots = 0;            ///< working buffers beside the cache
+  std::vector<cache::BatchIndex> next_use;  ///< only for eviction policies that know the future
+  bool measures_all_phases = false;  ///< block latencies of every phase, as the trace has no decode steps
+  std::vector<std::string> notes;    ///< what the user should know: thrashing, recordings with fewer experts
+  [[nodiscard]] bool offloads() const { return buffer_slots > 0; }
+  [[nodiscard]] std::unique_ptr<cache::ExpertCache> make_cache() const;
+};
+
+/// Geometry of a cache over `map`: capacities in slots, or in bytes when `by_bytes` (then keys have their own
+/// sizes). Pinned keys do not count towards a share. InputError when the eviction policy is unknown.
+cache::CacheGeometry cache_geometry(const PolicySpec& policy, const ExpertMap& map,
+                                    const std::vector<std::uint8_t>& pinned, bool by_bytes);
+
+/// InputError when the policy needs what the trace lacks (recorded predictions) or its parts contradict.
+Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan,
+               trace::StepSource& source, CountedExperts counted);
+
+}  // namespace pregate::sim

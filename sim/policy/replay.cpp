@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/policy/replay.hpp"
+
+#include "models/error.hpp"
+#include "sim/policy/plan.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+trace::TraceInfo with_sizes(trace::TraceInfo info, Bytes expert_bytes) {
+  for (trace::TraceLayer& layer : info.layers) {
+    if (expert_bytes.count > 0) layer.expert_bytes = expert_bytes;
+  }
+  return info;
+}
+
+}  // namespace
+
+ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes expert_bytes) {
+  const trace::TraceInfo info = with_sizes(source.info(), expert_bytes);
+  bool sizes_known = true;
+  for (const trace::TraceLayer& layer : info.layers)
+    sizes_known = sizes_known && layer.expert_bytes.count > 0;
+  const bool by_bytes = policy.cache.capacity.kind == CapacityKind::bytes;
+  if (by_bytes && !sizes_known) {
+    throw InputError("--cache", "a size in bytes, but the trace does not record how large an expert is",
+                     "give --expert-bytes, or a capacity in slots or per cent");
+  }
+  const ExpertMap map(info);
+  Plan plan;
+  plan.policy = policy;
+  const std::vector<std::uint8_t> nothing_pinned(map.keys());
+  plan.geometry = cache_geometry(policy, map, nothing_pinned, by_bytes);
+  if (cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future) {
+    plan.next_use = next_uses(source, map, nothing_pinned);
+  }
+  const auto cache = plan.make_cache();
+  const bool global = policy.cache.scope == CacheScope::global;
+
+  ReplayResult result;
+  StepRouting routing(map);
+  trace::Step step;
+  source.rewind();
+  while (source.next(step)) {
+    routing.load(step);
+    const auto [first, last] = map.ordinals(step.stack);
+    std::int64_t hits = 0, accesses = 0;
+    for (int ordinal = first; ordinal < last; ++ordinal) {
+      const auto activated = routing.activated(ordinal);
+      const std::uint32_t hit = cache->access(global ? 0U : static_cast<std::uint32_t>(ordinal), activated);
+      hits += hit;
+      accesses += static_cast<std::int64_t>(activated.size());
+      result.routed += routing.routed(ordinal);
+      if (sizes_known) {
+        const Bytes size = map.layers()[static_cast<std::size_t>(ordinal)].expert_bytes;
+        result.read += size * (static_cast<std::int64_t>(activated.size()) - hit);
+      }
+    }
+    result.hits += hits;
+    result.accesses += accesses;
+    result.batches += last - first;
+    if (step.phase == trace::Phase::decode) {
+      result.decode_hits += hits;
+      result.decode_accesses += accesses;
+    }
+  }
+  source.rewind();
+  return result;
+}
+
+}  // namespace pregate::sim

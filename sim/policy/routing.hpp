@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/model.hpp"
+#include "sim/cache/expert_cache.hpp"
+#include "traces/trace.hpp"
+
+namespace pregate::sim {
+
+using cache::ExpertKey;
+
+/// One MoE layer inside the simulation. Layers are numbered by an ordinal over all stacks, in the trace's
+/// order.
+struct MoeLayer {
+  int stack = 0;  ///< index in the trace (and of the model's stack of the same name, see model_stack)
+  int model_stack = 0;
+  int layer = 0;  ///< in its stack, counting layers without MoE
+  int experts = 0;
+  int top_k = 0;            ///< of the trace; may be lower than the model's
+  ExpertKey first_key = 0;  ///< keys first_key .. first_key + experts - 1
+  Bytes expert_bytes;
+};
+
+/// Dense numbering of all experts, from a trace alone (replay) or checked against a model (simulation).
+class ExpertMap {
+ public:
+  /// Layers and sizes as the trace records them; a layer without a recorded size counts as 1 byte an expert.
+  explicit ExpertMap(const trace::TraceInfo& info);
+  /// Sizes of the model. InputError naming `where` when stacks, MoE layers, experts or top-k do not fit the
+  /// model.
+  ExpertMap(const trace::TraceInfo& info, const ModelSpec& model, const std::string& where);
+
+  [[nodiscard]] const std::vector<MoeLayer>& layers() const { return layers_; }
+  [[nodiscard]] ExpertKey keys() const { return keys_; }
+  /// Ordinals of a trace stack's MoE layers: [first, second).
+  [[nodiscard]] std::pair<int, int> ordinals(int stack) const {
+    return ordinals_[static_cast<std::size_t>(stack)];
+  }
+
+ private:
+  std::vector<MoeLayer> layers_;
+  std::vector<std::pair<int, int>> ordinals_;
+  ExpertKey keys_ = 0;
+};
+
+/// The activated sets of one step, layer by layer: distinct experts in router order with the tokens each
+/// received. Reused from step to step; no allocation once it has seen the largest step.
+class StepRouting {
+ public:
+  explicit StepRouting(const ExpertMap& map);
+
+  void load(const trace::Step& step);
+  [[nodiscard]] std::span<const ExpertKey> activated(int ordinal) const { return slice(keys_, ordinal); }
+  /// Tokens routed to each of activated(ordinal).
+  [[nodiscard]] std::span<const std::uint32_t> tokens(int ordinal) const { return slice(tokens_, ordinal); }
+  /// Routed entries of the layer: the sum of tokens(ordinal).
+  [[nodiscard]] std::uint32_t routed(int ordinal) const {
+    return layers_[static_cast<std::size_t>(ordinal)].routed;
+  }
+
+ private:
+  struct LayerRange {
+    std::uint32_t begin = 0, end = 0, routed = 0;
+  };
+  struct Seen {
+    std::uint32_t epoch = 0, place = 0;
+  };
+  template <class T>
+  [[nodiscard]] std::span<const T> slice(const std::vector<T>& all, int ordinal) const {
+    const LayerRange& range = layers_[static_cast<std::size_t>(ordinal)];
+    return {all.data() + range.begin, range.end - range.begin};
+  }
+
+  const ExpertMap& map_;
+  std::vector<LayerRange> layers_;
+  std::vector<ExpertKey> keys_;
+  std::vector<std::uint32_t> tokens_;
+  std::vector<Seen> seen_;
+  std::uint32_t epoch_ = 0;
+};
+
+/// The experts that a recording predicted for each layer of a step; empty where it predicted none.
+class StepPredictions {
+ public:
+  explicit StepPredictions(const ExpertMap& map) : routing_(map) {}
+  void load(const trace::Step& step);
+  [[nodiscard]] std::span<const ExpertKey> predicted(int ordinal) const {
+    return routing_.activated(ordinal);
+  }
+
+ private:
+  StepRouting routing_;
+};
+
+}  // namespace pregate::sim

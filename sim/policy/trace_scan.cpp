@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/policy/trace_scan.hpp"
+
+#include <algorithm>
+
+#include "models/error.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+int most_in_a_layer(const StepRouting& routing, std::pair<int, int> ordinals) {
+  std::size_t most = 0;
+  for (int ordinal = ordinals.first; ordinal < ordinals.second; ++ordinal) {
+    most = std::max(most, routing.activated(ordinal).size());
+  }
+  return static_cast<int>(most);
+}
+
+}  // namespace
+
+TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map) {
+  TraceScan scan;
+  scan.popularity.assign(map.keys(), 0);
+  StepRouting routing(map), predictions(map);
+  int most_other = 0, most_other_predicted = 0;
+  trace::Step step;
+  source.rewind();
+  while (source.next(step)) {
+    routing.load(step);
+    const auto ordinals = map.ordinals(step.stack);
+    for (int ordinal = ordinals.first; ordinal < ordinals.second; ++ordinal) {
+      for (const ExpertKey key : routing.activated(ordinal)) ++scan.popularity[key];
+      scan.accesses += static_cast<std::int64_t>(routing.activated(ordinal).size());
+      scan.routed += routing.routed(ordinal);
+    }
+    const bool decode = step.phase == trace::Phase::decode;
+    int& activated = decode ? scan.most_activated : most_other;
+    activated = std::max(activated, most_in_a_layer(routing, ordinals));
+    if (!step.predicted.empty()) {
+      trace::Step view = step;
+      view.experts = step.predicted;
+      predictions.load(view);
+      int& predicted = decode ? scan.most_predicted : most_other_predicted;
+      predicted = std::max(predicted, most_in_a_layer(predictions, ordinals));
+    }
+    const int sequences = std::max(1, step.sequences);
+    const int each = (step.tokens + sequences - 1) / sequences;
+    scan.most_step_tokens = std::max(scan.most_step_tokens, step.tokens);
+    scan.most_sequences = std::max(scan.most_sequences, sequences);
+    if (step.phase == trace::Phase::encoder) {
+      scan.has_encoder = true;
+      scan.most_encoder_tokens = std::max(scan.most_encoder_tokens, each);
+    } else {
+      (decode ? scan.has_decode : scan.has_prefill) = true;
+      scan.most_context = std::max(scan.most_context, step.position + each);
+    }
+    scan.requests += step.first_of_request ? 1 : 0;
+    ++scan.steps;
+  }
+  if (!scan.has_decode) {
+    scan.most_activated = most_other;
+    scan.most_predicted = most_other_predicted;
+  }
+  source.rewind();
+  return scan;
+}
+
+std::vector<cache::BatchIndex> next_uses(trace::StepSource& source, const ExpertMap& map,
+                                         const std::vector<std::uint8_t>& excluded) {
+  constexpr std::size_t unseen = static_cast<std::size_t>(-1);
+  std::vector<cache::BatchIndex> uses;
+  std::vector<std::size_t> last_access(map.keys(), unseen);
+  StepRouting routing(map);
+  cache::BatchIndex batch = 0;
+  trace::Step step;
+  source.rewind();
+  while (source.next(step)) {
+    routing.load(step);
+    const auto [first, last] = map.ordinals(step.stack);
+    for (int ordinal = first; ordinal < last; ++ordinal, ++batch) {
+      if (batch == cache::never) {
+        throw InputError("trace", "too long for a policy that knows the future: 2^32 (step, layer) pairs",
+                         "use an online eviction policy such as lru");
+      }
+      for (const ExpertKey key : routing.activated(ordinal)) {
+        if (excluded[key] != 0) continue;
+        if (last_access[key] != unseen) uses[last_access[key]] = batch;
+        last_access[key] = uses.size();
+        uses.push_back(cache::never);
+      }
+    }
+  }
+  source.rewind();
+  return uses;
+}
+
+}  // namespace pregate::sim

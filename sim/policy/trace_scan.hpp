@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/cache/expert_cache.hpp"
+#include "sim/policy/routing.hpp"
+
+namespace pregate::sim {
+
+/// What a planner must know of a trace before it starts: sizes of buffers and memory, popularity. One pass.
+struct TraceScan {
+  int most_activated = 0;    ///< experts of one (step, layer), decode; of all phases when there is no decode
+  int most_predicted = 0;    ///< likewise, of predicted experts
+  int most_step_tokens = 0;  ///< in one pass
+  int most_sequences = 0;    ///< in one pass
+  int most_context = 0;      ///< cached tokens a sequence after a decoder pass
+  int most_encoder_tokens = 0;  ///< a sequence
+  std::int64_t requests = 0, steps = 0;
+  std::int64_t accesses = 0;  ///< activated experts over all (step, layer)
+  std::int64_t routed = 0;    ///< routed entries: tokens x experts a token
+  bool has_decode = false, has_prefill = false, has_encoder = false;
+  std::vector<std::int64_t> popularity;  ///< of each key: batches that activate it
+};
+
+TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map);
+
+/// For each access of the batches (step, layer), in order, the next batch that activates the same expert;
+/// experts with `excluded[key]` (pinned ones, which never reach the cache) are left out. 4 bytes an access.
+std::vector<cache::BatchIndex> next_uses(trace::StepSource& source, const ExpertMap& map,
+                                         const std::vector<std::uint8_t>& excluded);
+
+}  // namespace pregate::sim

@@ -1,0 +1,169 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/report/config_json.hpp"
+
+#include <algorithm>
+
+namespace pregate::sim {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const char* name(PlacementKind kind) {
+  switch (kind) {
+    case PlacementKind::none:
+      return "none";
+    case PlacementKind::all:
+      return "all";
+    case PlacementKind::popular:
+      return "popular";
+    case PlacementKind::first_layers:
+      return "first-layers";
+  }
+  return "";
+}
+
+const char* name(LookaheadKind kind) {
+  switch (kind) {
+    case LookaheadKind::none:
+      return "none";
+    case LookaheadKind::all_next:
+      return "all-next";
+    case LookaheadKind::pre_gate:
+      return "pre-gate";
+    case LookaheadKind::recorded:
+      return "recorded";
+  }
+  return "";
+}
+
+double microseconds(Picoseconds time) { return static_cast<double>(time.count) * 1e-6; }
+
+Json link_json(const LinkSpec& link) {
+  Json json{{"bandwidth_bytes_per_s", link.bandwidth.value},
+            {"latency_us", microseconds(link.latency)},
+            {"per_copy_us", microseconds(link.per_copy)},
+            {"pageable_bandwidth_bytes_per_s", link.pageable_bandwidth.value}};
+  Json table = Json::array();
+  for (const CopyPoint& point : link.table) table.push_back({point.size.count, point.rate.value});
+  if (!table.empty()) json["table_bytes_and_bytes_per_s"] = table;
+  return json;
+}
+
+Json gpu_json(const GpuSpec& gpu) {
+  Json rates = Json::object();
+  for (const auto& [precision, rate] : gpu.rates) rates[precision] = rate.value;
+  return {{"name", gpu.name},
+          {"memory_bytes", gpu.memory.count},
+          {"reserved_bytes", gpu.reserved.count},
+          {"memory_bandwidth_bytes_per_s", gpu.memory_bandwidth.value},
+          {"memory_efficiency", gpu.memory_efficiency},
+          {"rates_flop_per_s", rates},
+          {"compute_efficiency", gpu.compute_efficiency},
+          {"device_copy_bandwidth_bytes_per_s", gpu.device_copy_bandwidth.value},
+          {"sm_count", gpu.sm_count},
+          {"grouped_gemm_tile_rows", gpu.grouped_gemm_tile_rows},
+          {"grouped_gemm_tile_columns", gpu.grouped_gemm_tile_columns},
+          {"grouped_gemm_efficiency", gpu.grouped_gemm_efficiency}};
+}
+
+Json machine_json(const MachineSpec& machine) {
+  const OverheadSpec& o = machine.overhead;
+  Json json{{"name", machine.name},
+            {"calibration", machine.calibration},
+            {"gpu", gpu_json(machine.gpu)},
+            {"link", {{"h2d", link_json(machine.h2d)}, {"d2h", link_json(machine.d2h)}}},
+            {"host",
+             {{"cpu", machine.host.cpu},
+              {"memory_bytes", machine.host.memory.count},
+              {"memory_bandwidth_bytes_per_s", machine.host.memory_bandwidth.value}}},
+            {"overhead",
+             {{"step_us", microseconds(o.step)},
+              {"dense_layer_us", microseconds(o.dense_layer)},
+              {"attention_us", microseconds(o.attention)},
+              {"gate_us", microseconds(o.gate)},
+              {"gate_readback_us", microseconds(o.gate_readback)},
+              {"experts_us", microseconds(o.experts)},
+              {"device_copy_us", microseconds(o.device_copy)}}}};
+  Json table = Json::array();
+  for (const ExpertKernelPoint& point : machine.expert_kernel_table) {
+    table.push_back({point.tokens, point.activated_experts, microseconds(point.time)});
+  }
+  if (!table.empty()) json["expert_kernel_table_tokens_experts_us"] = table;
+  return json;
+}
+
+Json model_json(const ModelSpec& model) {
+  Json stacks = Json::array();
+  for (const Stack& stack : model.stacks) {
+    int moe_layers = 0;
+    for (const Layer& layer : stack.layers) moe_layers += layer.moe ? 1 : 0;
+    stacks.push_back({{"name", stack.name},
+                      {"layers", stack.layers.size()},
+                      {"moe_layers", moe_layers},
+                      {"experts", stack.moe.experts},
+                      {"top_k", stack.moe.top_k},
+                      {"expert_bytes", model.expert_bytes(stack).count}});
+  }
+  return {{"name", model.name},
+          {"parameters", model.parameter_count()},
+          {"expert_format", model.expert_format.name},
+          {"dense_format", model.dense_format.name},
+          {"kv_format", model.kv_format.name},
+          {"dense_bytes", model.dense_bytes().count},
+          {"all_expert_bytes", model.all_expert_bytes().count},
+          {"kv_bytes_per_token", model.kv_bytes_per_token().count},
+          {"stacks", stacks}};
+}
+
+Json trace_json(const RunConfiguration& run) {
+  int most = 0;
+  for (const trace::TraceLayer& layer : run.trace.layers) most = std::max(most, layer.top_k);
+  return {{"source", run.trace_path},
+          {"model", run.trace.model},
+          {"requests", run.trace.requests},
+          {"steps", run.trace.steps},
+          {"tokens", run.trace.tokens},
+          {"routed_entries", run.trace.routed_entries},
+          {"top_k", most},
+          {"batch", run.batch},
+          {"seed", run.seed}};
+}
+
+}  // namespace
+
+nlohmann::ordered_json policy_json(const PolicySpec& policy) {
+  return {{"name", policy.name},
+          {"placement", {{"kind", name(policy.placement.kind)}, {"count", policy.placement.count}}},
+          {"cache",
+           {{"scope", policy.cache.scope == CacheScope::layer ? "layer" : "global"},
+            {"capacity", to_string(policy.cache.capacity)},
+            {"eviction", policy.cache.eviction},
+            {"admission", policy.cache.admission == Admission::always ? "always" : "bypass"},
+            {"seed", policy.cache.seed}}},
+          {"lookahead", {{"kind", name(policy.lookahead.kind)}, {"distance", policy.lookahead.distance}}},
+          {"transfer",
+           {{"chunk_bytes", policy.transfer.chunk.count},
+            {"queue", policy.transfer.queue == TransferQueue::fifo ? "fifo" : "demand-first"},
+            {"staging_copies", policy.transfer.staging_copies},
+            {"pinned", policy.transfer.pinned}}},
+          {"compute",
+           {{"experts", policy.compute.experts == ExpertCompute::grouped ? "grouped" : "per-expert"}}}};
+}
+
+nlohmann::ordered_json configuration_json(const RunConfiguration& run) {
+  Json json;
+  json["version"] = version();
+  json["device"] = "simulator";
+  json["model"] = model_json(run.model);
+  json["machine"] = machine_json(run.machine);
+  json["trace"] = trace_json(run);
+  json["counted_experts"] = run.counted == CountedExperts::all ? "all" : "decoder";
+  json["notes"] = run.notes;
+  return json;
+}
+
+const char* version() { return PREGATE_VERSION; }
+
+}  // namespace pregate::sim

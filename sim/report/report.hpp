@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/machine.hpp"
+#include "models/model.hpp"
+#include "sim/simulate.hpp"
+
+namespace pregate::sim {
+
+/// What was asked: everything that a result depends on, resolved.
+struct RunConfiguration {
+  ModelSpec model;
+  MachineSpec machine;
+  trace::TraceInfo trace;
+  std::string trace_path;  ///< as given, or "profile <name>" for a generated trace
+  int batch = 1;
+  std::uint64_t seed = 0;  ///< of a generated trace; 0 = recorded
+  CountedExperts counted = CountedExperts::all;
+  std::vector<std::string> notes;  ///< about the run as a whole
+};
+
+/// Derived figures of one result, in the units of reports; one place, so that table, CSV and JSON agree.
+struct Figures {
+  double tokens_per_s = 0, decode_tokens_per_s = 0, ttft_ms = 0, tpot_ms = 0;
+  double block_mean_ms = 0, block_p50_ms = 0, block_p95_ms = 0, block_p99_ms = 0;
+  double hit_rate = 0;  ///< of decode steps, or of all when there are none
+  double exposed_transfer_ms = 0, exposed_host_ms = 0;
+  double exposed_transfer_share = 0;  ///< of the run's time
+  double h2d_bytes_per_token = 0;
+  double compute_utilisation = 0, h2d_utilisation = 0;
+  double hidden_transfer_share = 0;  ///< of the time that copies take
+  double path_compute = 0, path_transfer = 0, path_host = 0,
+         path_waiting = 0;  ///< shares of the critical path
+};
+Figures figures(const SimulationResult& result);
+
+/// JSON of `simulate` and `compare` (docs/cli.md); deterministic, byte for byte.
+std::string results_json(const RunConfiguration& configuration, const std::vector<SimulationResult>& results);
+/// One row a result, with a header; names carry units.
+std::string results_csv(const std::vector<SimulationResult>& results);
+/// A table for people, the notes, and a line that says why. `colour` only marks what is marked anyway.
+std::string results_table(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
+                          bool colour);
+/// Where the time of one result went, in a sentence.
+std::string why(const SimulationResult& result);
+
+/// Chrome trace events (Perfetto, chrome://tracing): one track a stream and link, an arrow from each copy to
+/// the kernel that waits for it, experts in GPU memory and copies in flight as counters. Of the recorded
+/// steps.
+std::string perfetto_json(const SimulationResult& result, const RunConfiguration& configuration);
+
+/// Appends the results to a SQLite database (created when absent): one row a result, with its JSON. All or
+/// nothing. InputError: not a pregate result database, not writable.
+void store_results(const std::string& path, const RunConfiguration& configuration,
+                   const std::vector<SimulationResult>& results);
+
+}  // namespace pregate::sim

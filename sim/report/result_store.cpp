@@ -1,0 +1,112 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <sqlite3.h>
+
+#include <memory>
+
+#include "models/error.hpp"
+#include "sim/report/config_json.hpp"
+#include "sim/report/report.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+constexpr int application_id = 0x50475231;  // "PGR1": pregate results; traces have another
+constexpr int schema_version = 1;
+
+using Database = std::unique_ptr<sqlite3, int (*)(sqlite3*)>;
+using Statement = std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)>;
+
+[[noreturn]] void fail(const std::string& path, const std::string& what) {
+  throw InputError(path, what, "choose a new file for --store, or one that pregate made");
+}
+
+void execute(sqlite3* database, const std::string& path, const char* sql) {
+  if (sqlite3_exec(database, sql, nullptr, nullptr, nullptr) != SQLITE_OK)
+    fail(path, sqlite3_errmsg(database));
+}
+
+Statement prepare(sqlite3* database, const std::string& path, const char* sql) {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v2(database, sql, -1, &statement, nullptr) != SQLITE_OK)
+    fail(path, sqlite3_errmsg(database));
+  return {statement, sqlite3_finalize};
+}
+
+int pragma(sqlite3* database, const std::string& path, const char* sql) {
+  const Statement statement = prepare(database, path, sql);
+  return sqlite3_step(statement.get()) == SQLITE_ROW ? sqlite3_column_int(statement.get(), 0) : 0;
+}
+
+Database open(const std::string& path) {
+  sqlite3* handle = nullptr;
+  const int status =
+      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  Database database(handle, sqlite3_close);
+  if (status != SQLITE_OK) fail(path, "cannot open or create the result database");
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  sqlite3_busy_timeout(handle, 5000);
+  return database;
+}
+
+void ensure_schema(sqlite3* database, const std::string& path) {
+  if (pragma(database, path, "SELECT count(*) FROM sqlite_schema") == 0 &&
+      pragma(database, path, "PRAGMA application_id") == 0) {
+    execute(database, path,
+            "CREATE TABLE results(id INTEGER PRIMARY KEY, created TEXT NOT NULL DEFAULT (datetime('now')),"
+            " version TEXT NOT NULL, model TEXT NOT NULL, machine TEXT NOT NULL, policy TEXT NOT NULL,"
+            " trace_hash TEXT NOT NULL, status TEXT NOT NULL, evidence TEXT NOT NULL, tokens_per_s REAL,"
+            " block_mean_ms REAL, peak_gpu_bytes INTEGER NOT NULL, json TEXT NOT NULL) STRICT;"
+            "PRAGMA application_id = 1346851377; PRAGMA user_version = 1;");
+    return;
+  }
+  if (pragma(database, path, "PRAGMA application_id") != application_id) {
+    fail(path, "this is not a pregate result database");
+  }
+  const int found = pragma(database, path, "PRAGMA user_version");
+  if (found != schema_version) {
+    fail(path, "result schema version " + std::to_string(found) + ", this program writes " +
+                   std::to_string(schema_version));
+  }
+}
+
+void bind(sqlite3_stmt* statement, int index, const std::string& text) {
+  sqlite3_bind_text(statement, index, text.c_str(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
+}
+
+void insert(sqlite3* database, const std::string& path, const RunConfiguration& run,
+            const SimulationResult& result) {
+  const Statement row = prepare(database, path,
+                                "INSERT INTO results(version, model, machine, policy, trace_hash, status, "
+                                "evidence, tokens_per_s, block_mean_ms,"
+                                " peak_gpu_bytes, json) VALUES(?, ?, ?, ?, ?, ?, 'simulated', ?, ?, ?, ?)");
+  const Figures f = figures(result);
+  bind(row.get(), 1, version());
+  bind(row.get(), 2, run.model.name);
+  bind(row.get(), 3, run.machine.name);
+  bind(row.get(), 4, result.policy.name);
+  bind(row.get(), 5, run.trace.content_hash);
+  bind(row.get(), 6, result.out_of_memory ? "out-of-memory" : "ok");
+  if (!result.out_of_memory) {
+    sqlite3_bind_double(row.get(), 7, f.tokens_per_s);
+    sqlite3_bind_double(row.get(), 8, f.block_mean_ms);
+  }
+  sqlite3_bind_int64(row.get(), 9, result.memory.total().count);
+  bind(row.get(), 10, results_json(run, {result}));
+  if (sqlite3_step(row.get()) != SQLITE_DONE) fail(path, sqlite3_errmsg(database));
+}
+
+}  // namespace
+
+void store_results(const std::string& path, const RunConfiguration& configuration,
+                   const std::vector<SimulationResult>& results) {
+  const Database database = open(path);
+  execute(database.get(), path, "BEGIN IMMEDIATE");
+  ensure_schema(database.get(), path);  // an exception rolls back when the database closes
+  for (const SimulationResult& result : results) insert(database.get(), path, configuration, result);
+  execute(database.get(), path, "COMMIT");
+}
+
+}  // namespace pregate::sim

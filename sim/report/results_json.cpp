@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "sim/report/config_json.hpp"
+#include "sim/report/report.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json cache_json(const CacheResult& cache) {
+  return {{"hits", cache.hits},
+          {"misses", cache.misses},
+          {"hit_rate", cache.hit_rate()},
+          {"prefetched", cache.prefetched},
+          {"wasted_fetches", cache.wasted}};
+}
+
+Json memory_json(const MemoryUse& memory) {
+  Json parts = Json::object();
+  for (int i = 0; i < memory_purpose_count; ++i) {
+    parts[to_string(static_cast<MemoryPurpose>(i))] = memory.peak[static_cast<std::size_t>(i)].count;
+  }
+  return parts;
+}
+
+Json timing_json(const SimulationResult& result) {
+  const Figures f = figures(result);
+  Json json;
+  json["tokens_per_s"] = f.tokens_per_s;
+  json["decode_tokens_per_s"] = f.decode_tokens_per_s;
+  json["ttft_ms"] = f.ttft_ms;
+  json["tpot_ms"] = f.tpot_ms;
+  json["block_latency_ms"] = {{"mean", f.block_mean_ms},
+                              {"p50", f.block_p50_ms},
+                              {"p95", f.block_p95_ms},
+                              {"p99", f.block_p99_ms},
+                              {"blocks", result.tally.block_latency.count()}};
+  CacheResult all = result.decode_cache;
+  all.hits += result.other_cache.hits;
+  all.misses += result.other_cache.misses;
+  all.prefetched += result.other_cache.prefetched;
+  all.wasted += result.other_cache.wasted;
+  json["cache"] = cache_json(all);
+  json["cache_decode"] = cache_json(result.decode_cache);
+  json["h2d_bytes"] = result.tally.fetched.count;
+  json["h2d_bytes_per_token"] = f.h2d_bytes_per_token;
+  json["fetches"] = result.tally.fetches;
+  json["exposed_transfer_ms"] = f.exposed_transfer_ms;
+  json["exposed_host_ms"] = f.exposed_host_ms;
+  return json;
+}
+
+Json result_json(const SimulationResult& result) {
+  Json json;
+  json["policy"] = result.policy.name;
+  json["status"] = result.out_of_memory ? "out-of-memory" : "ok";
+  json["evidence"] = "simulated";
+  if (result.out_of_memory) {
+    json["reason"] = result.out_of_memory_reason;
+  } else {
+    json.update(timing_json(result));
+  }
+  json["peak_gpu_bytes"] = result.memory.total().count;
+  json["peak_gpu_bytes_by_purpose"] = memory_json(result.memory);
+  json["usable_gpu_bytes"] = result.memory.usable.count;
+  json["host_bytes"] = result.memory.host.count;
+  json["cache_slots"] = result.cache_slots;
+  json["buffer_slots"] = result.buffer_slots;
+  if (!result.out_of_memory) {
+    const Figures f = figures(result);
+    json["critical_path_share"] = {{"compute", f.path_compute},
+                                   {"transfer", f.path_transfer},
+                                   {"host", f.path_host},
+                                   {"waiting", f.path_waiting}};
+    json["utilisation"] = {{"compute", f.compute_utilisation}, {"h2d", f.h2d_utilisation}};
+    json["total_ms"] = result.total.milliseconds();
+    json["decode_ms"] = result.decode.milliseconds();
+    json["prefill_ms"] = result.before_decode.milliseconds();
+    json["requests"] = result.requests;
+    json["decode_steps"] = result.decode_steps;
+    json["output_tokens"] = result.output_tokens;
+    json["operations"] = result.tally.operations;
+  }
+  json["policy_config"] = policy_json(result.policy);
+  json["notes"] = result.notes;
+  return json;
+}
+
+}  // namespace
+
+std::string results_json(const RunConfiguration& configuration,
+                         const std::vector<SimulationResult>& results) {
+  Json json;
+  json["config"] = configuration_json(configuration);
+  json["trace_hash"] = configuration.trace.content_hash;
+  json["results"] = Json::array();
+  for (const SimulationResult& result : results) json["results"].push_back(result_json(result));
+  return json.dump(2) + "\n";
+}
+
+}  // namespace pregate::sim

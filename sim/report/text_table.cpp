@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/report/text_table.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace pregate::sim {
+
+std::size_t display_width(std::string_view text) {
+  // Continuation bytes of UTF-8 take no column.
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+std::string three_digits(double value) {
+  if (value == 0) return "0";
+  if (!std::isfinite(value)) return "-";
+  const int magnitude = static_cast<int>(std::floor(std::log10(std::abs(value))));
+  const int decimals = std::clamp(2 - magnitude, 0, 6);
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
+std::string TextTable::text(int indent) const {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows_) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
+  }
+  const std::string margin(static_cast<std::size_t>(indent), ' ');
+  std::string text;
+  for (std::size_t r = 0; r < rows_.size(); ++r) {
+    std::string line = margin;
+    for (std::size_t i = 0; i < rows_[r].size(); ++i) {
+      const std::string padding(widths[i] - display_width(rows_[r][i]), ' ');
+      if (i > 0) line += "  ";
+      line += i == 0 ? rows_[r][i] + padding : padding + rows_[r][i];
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+    if (r > 0) continue;
+    std::size_t total = 0;
+    for (const std::size_t width : widths) total += width + 2;
+    text += margin;
+    for (std::size_t i = 2; i < total; ++i) text += "─";
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace pregate::sim

@@ -1,0 +1,29 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pregate::sim {
+
+/// Aligned text columns: the first left, the others right. Cells are printed as given.
+class TextTable {
+ public:
+  explicit TextTable(std::vector<std::string> head) : rows_{std::move(head)} {}
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  /// Head, rule, rows; each line ends with a newline and carries `indent` spaces.
+  [[nodiscard]] std::string text(int indent = 0) const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// At most three significant digits, never an exponent below 10^15: 0.0123, 1.13, 42.5, 128, 1540.
+std::string three_digits(double value);
+
+/// Columns that `text` takes on a terminal (UTF-8 code points).
+std::size_t display_width(std::string_view text);
+
+}  // namespace pregate::sim

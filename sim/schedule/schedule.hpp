@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/schedule/operation.hpp"
+
+namespace pregate::sim {
+
+/// How a stream picks its next operation.
+enum class StreamOrder : std::uint8_t {
+  fifo,      ///< strictly in issue order: a stream waits for the head's dependencies
+  priority,  ///< among operations whose dependencies are done: lowest priority value, then issue order
+};
+const char* to_string(StreamOrder order);
+
+/// What a schedule runs on: capacities of the shared resources and the order of each stream.
+struct Platform {
+  std::array<BytesPerSecond, resource_count> capacity{};  ///< 0 = the resource is absent: it limits no flow
+  std::array<StreamOrder, stream_count> order{};          ///< fifo by default
+
+  bool operator==(const Platform&) const = default;
+};
+
+/// The issued operations with their dependencies: an operation may depend only on operations issued before
+/// it, so a schedule is acyclic by construction; a schedule read from a file is checked.
+class Schedule {
+ public:
+  Platform platform;
+
+  /// Appends; no_op among the dependencies is ignored. Throws std::invalid_argument when defect_of(operation)
+  /// says so or a dependency was not issued before.
+  OpId add(const Operation& operation, std::span<const OpId> dependencies);
+  [[nodiscard]] std::size_t size() const { return operations_.size(); }
+  [[nodiscard]] const Operation& operation(OpId id) const {
+    return operations_[static_cast<std::size_t>(id)];
+  }
+  [[nodiscard]] std::span<const OpId> dependencies(OpId id) const;
+  bool operator==(const Schedule&) const = default;
+
+ private:
+  std::vector<Operation> operations_;
+  std::vector<OpId> dependencies_;
+  std::vector<std::size_t> first_dependency_{0};
+};
+
+/// Start and finish of every operation of a schedule.
+struct Timeline {
+  std::vector<Picoseconds> start, finish;
+
+  bool operator==(const Timeline&) const = default;
+};
+
+/// Bounds of the numbers of a schedule file: a thousand times what any machine needs, and far from overflow.
+inline constexpr Picoseconds max_fixed{1'000'000'000'000'000'000};  ///< 11.6 days
+inline constexpr Bytes max_operation_bytes{std::int64_t{1} << 50};  ///< 1 PiB
+inline constexpr BytesPerSecond min_rate{1}, max_rate{1e18};
+
+/// JSON, format "pregate-schedule" version 1 (docs/schedule.md); with times when `timeline` is given.
+std::string to_json(const Schedule& schedule, const Timeline* timeline);
+/// Strict reader; InputError on a cycle or forward dependency, negative or absurd numbers, unknown keys or
+/// names. Fills `timeline`, where given, with the times in the file; it stays empty when the file has none.
+Schedule parse_schedule_json(const std::string& text, const std::string& where, Timeline* timeline = nullptr);
+
+}  // namespace pregate::sim

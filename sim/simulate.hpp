@@ -1,0 +1,92 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/machine.hpp"
+#include "models/model.hpp"
+#include "models/policy.hpp"
+#include "sim/cost/memory_model.hpp"
+#include "sim/engine/tally.hpp"
+#include "sim/policy/plan.hpp"
+#include "sim/schedule/schedule.hpp"
+#include "traces/trace.hpp"
+
+namespace pregate::sim {
+
+/// Which executor computes the times. Both give the same answer where both apply.
+enum class Engine {
+  automatic,  ///< timed, unless the policy's queue depends on time (demand-first) or a schedule is recorded
+  timed,
+  event,
+};
+
+struct SimulationOptions {
+  Engine engine = Engine::automatic;
+  CountedExperts counted = CountedExperts::all;
+  std::int64_t recorded_steps = 0;  ///< steps whose schedule and timeline are kept (uses the event engine)
+  /// Called now and then with the steps done so far; for progress on a terminal.
+  std::function<void(std::int64_t steps_done, std::int64_t steps)> progress;
+};
+
+/// Hits, misses and what the lookahead brought, of the activated experts.
+struct CacheResult {
+  std::int64_t hits = 0, misses = 0;
+  std::int64_t prefetched = 0, wasted = 0;
+  [[nodiscard]] double hit_rate() const {
+    return hits + misses == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(hits + misses);
+  }
+};
+
+/// One policy on one trace. Sums are exact; nothing depends on the engine, the thread count or the wall
+/// clock.
+struct SimulationResult {
+  PolicySpec policy;
+  MemoryUse memory;
+  std::vector<std::string> notes;
+  std::int64_t cache_slots = 0, buffer_slots = 0;
+  bool out_of_memory = false;  ///< then nothing below is set
+  std::string out_of_memory_reason;
+
+  Picoseconds total, decode, before_decode;  ///< before_decode: encoder and prefill passes
+  std::int64_t requests = 0, steps = 0;
+  std::int64_t output_tokens = 0;  ///< one a sequence and decode step
+  std::int64_t decode_steps = 0;
+  double ttft_ms = 0;  ///< mean over requests
+  double tpot_ms = 0;  ///< mean over requests with more than one token
+  CacheResult decode_cache, other_cache;
+  Tally tally;
+  PathPoint path;     ///< critical path to the end of the run
+  Schedule schedule;  ///< of the recorded steps
+  Timeline timeline;
+
+  [[nodiscard]] double tokens_per_second() const;
+  [[nodiscard]] double decode_tokens_per_second() const;
+};
+
+/// A trace checked against a model and scanned once, ready for any number of policies and machines.
+class PreparedTrace {
+ public:
+  /// `source` must outlive this. InputError at `where` when it does not fit the model, or holds no step.
+  PreparedTrace(trace::StepSource& source, const ModelSpec& model, const std::string& where);
+  [[nodiscard]] const ExpertMap& map() const { return map_; }
+  [[nodiscard]] const TraceScan& scan() const { return scan_; }
+
+ private:
+  ExpertMap map_;
+  TraceScan scan_;
+};
+
+/// Simulates one policy. `source` is the prepared trace or another reader of the same one (each thread its
+/// own). Out of memory is a result. InputError: an expert larger than the GPU's usable memory, parts that do
+/// not combine.
+SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+                          const PreparedTrace& prepared, trace::StepSource& source,
+                          const SimulationOptions& options = {});
+
+}  // namespace pregate::sim

@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "models/policy.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "models/catalog.hpp"
+#include "tests/models/error_of.hpp"
+
+namespace pregate {
+namespace {
+
+using test::error_of;
+using testing::HasSubstr;
+
+TEST(Capacity, EveryWayToWriteIt) {
+  EXPECT_EQ(parse_capacity("0", "--cache").kind, CapacityKind::none);
+  EXPECT_EQ(parse_capacity("none", "--cache").kind, CapacityKind::none);
+  EXPECT_EQ(parse_capacity("0%", "--cache").kind, CapacityKind::none);
+  EXPECT_EQ(parse_capacity("0 GiB", "--cache").kind, CapacityKind::none);
+  const Capacity slots = parse_capacity(" 64 slots ", "--cache");
+  EXPECT_EQ(slots.kind, CapacityKind::slots);
+  EXPECT_EQ(slots.slots, 64);
+  EXPECT_EQ(parse_capacity("1slot", "--cache").slots, 1);
+  const Capacity bytes = parse_capacity("4GiB", "--cache");
+  EXPECT_EQ(bytes.kind, CapacityKind::bytes);
+  EXPECT_EQ(bytes.bytes.count, 4LL << 30);
+  const Capacity share = parse_capacity("12.5 %", "--cache");
+  EXPECT_EQ(share.kind, CapacityKind::share);
+  EXPECT_DOUBLE_EQ(share.share, 0.125);
+}
+
+TEST(Capacity, PrintsWhatReadsBackTheSame) {
+  for (const char* text : {"none", "64 slots", "1 slot", "4 GiB", "25%", "12.5%", "0.1%", "7%", "100%"}) {
+    EXPECT_EQ(to_string(parse_capacity(text, "x")), text);
+  }
+}
+
+TEST(Capacity, ErrorsTellTheForms) {
+  const auto refused = [](const std::string& text) {
+    return error_of([&] { parse_capacity(text, "--cache"); });
+  };
+  EXPECT_THAT(refused("64"),
+              testing::AllOf(HasSubstr("--cache: cache capacity '64' has no unit"), HasSubstr("25%")));
+  EXPECT_THAT(refused("101%"), HasSubstr("from 0% to 100%"));
+  EXPECT_THAT(refused("-5%"), HasSubstr("from 0% to 100%"));
+  EXPECT_THAT(refused("nan%"), HasSubstr("from 0% to 100%"));
+  EXPECT_THAT(refused("%"), HasSubstr("is not a share"));
+  EXPECT_THAT(refused("1.5 slots"), HasSubstr("whole number of slots"));
+  EXPECT_THAT(refused("-1 slots"), HasSubstr("from 0 to"));
+  EXPECT_THAT(refused("99999999999 slots"), HasSubstr("from 0 to"));
+  EXPECT_THAT(refused("4 GB/s"), HasSubstr("is not a capacity"));
+  EXPECT_THAT(refused(""), HasSubstr("is not a capacity"));
+}
+
+TEST(Policy, TheNamedOnesAreTheirCompositions) {
+  EXPECT_EQ(load_policy("gpu-only").placement.kind, PlacementKind::all);
+  EXPECT_EQ(load_policy("on-demand").lookahead.kind, LookaheadKind::none);
+  EXPECT_EQ(load_policy("prefetch-all").lookahead.kind, LookaheadKind::all_next);
+  const PolicySpec pre_gated = load_policy("pre-gated");
+  EXPECT_EQ(pre_gated.lookahead.kind, LookaheadKind::pre_gate);
+  EXPECT_EQ(pre_gated.lookahead.distance, 1);
+  EXPECT_EQ(pre_gated.placement.kind, PlacementKind::none);
+  EXPECT_EQ(pre_gated.cache.capacity.kind, CapacityKind::none);
+  for (const std::string name : {"on-demand", "prefetch-all", "pre-gated"}) {
+    const PolicySpec plain = load_policy(name);
+    const PolicySpec cached = load_policy(name + "-cache");
+    EXPECT_EQ(cached.lookahead.kind, plain.lookahead.kind) << name;
+    EXPECT_EQ(cached.cache.capacity.kind, CapacityKind::share) << name;
+    EXPECT_DOUBLE_EQ(cached.cache.capacity.share, 0.25) << name;
+    EXPECT_EQ(cached.cache.eviction, "lru") << name;
+    EXPECT_EQ(cached.cache.scope, CacheScope::layer) << name;
+  }
+}
+
+TEST(Policy, EveryKeyIsRead) {
+  const PolicySpec policy = parse_policy_toml(R"(
+placement = { kind = "popular", count = 3 }
+cache = { scope = "global", capacity = "2 GiB", eviction = "arc", admission = "bypass", seed = 7 }
+lookahead = { kind = "recorded", distance = 2 }
+transfer = { chunk = "1 MiB", queue = "demand-first", staging_copies = 2, pinned = false }
+compute = { experts = "per-expert" }
+)",
+                                              "dir/mine.toml");
+  EXPECT_EQ(policy.name, "mine");
+  EXPECT_EQ(policy.placement.kind, PlacementKind::popular);
+  EXPECT_EQ(policy.placement.count, 3);
+  EXPECT_EQ(policy.cache.scope, CacheScope::global);
+  EXPECT_EQ(policy.cache.capacity.bytes.count, 2LL << 30);
+  EXPECT_EQ(policy.cache.eviction, "arc");
+  EXPECT_EQ(policy.cache.admission, Admission::bypass);
+  EXPECT_EQ(policy.cache.seed, 7U);
+  EXPECT_EQ(policy.lookahead.kind, LookaheadKind::recorded);
+  EXPECT_EQ(policy.lookahead.distance, 2);
+  EXPECT_EQ(policy.transfer.chunk.count, 1 << 20);
+  EXPECT_EQ(policy.transfer.queue, TransferQueue::demand_first);
+  EXPECT_EQ(policy.transfer.staging_copies, 2);
+  EXPECT_FALSE(policy.transfer.pinned);
+  EXPECT_EQ(policy.compute.experts, ExpertCompute::per_expert);
+}
+
+TEST(Policy, OverridesOfKeysTheFileLeavesOut) {
+  const std::vector<Override> changes = {
+      parse_override("policy.cache.capacity=64 slots"), parse_override("policy.lookahead.distance=3"),
+      parse_override("policy.transfer.pinned=false"),
+      parse_override("machine.gpu.memory=1 GiB")};  // of another kind: ignored
+  const PolicySpec policy = load_policy("pre-gated", changes);
+  EXPECT_EQ(policy.cache.capacity.slots, 64);
+  EXPECT_EQ(policy.lookahead.distance, 3);
+  EXPECT_FALSE(policy.transfer.pinned);
+}
+
+TEST(Policy, ContradictionsAndTyposAreErrors) {
+  const auto refused = [](const char* text) { return error_of([&] { parse_policy_toml(text, "p.toml"); }); };
+  EXPECT_THAT(refused("placement = { kind = \"popular\" }"), HasSubstr("count must be at least 1"));
+  EXPECT_THAT(refused("placement = { kind = \"all\", count = 2 }"), HasSubstr("means nothing"));
+  EXPECT_THAT(refused("placement.kind = \"some\""), HasSubstr("valid: none, all, popular, first-layers"));
+  EXPECT_THAT(refused("lookahead = { kind = \"pre-gate\", distance = 0 }"), HasSubstr("0 is out of range"));
+  EXPECT_THAT(refused("lookahead = { distance = 2 }"), HasSubstr("without a lookahead"));
+  EXPECT_THAT(refused("\n[cache]\nscop = \"layer\""),
+              testing::AllOf(HasSubstr("p.toml:3"), HasSubstr("'scope'")));
+  EXPECT_THAT(refused("cache.capacity = 64"), HasSubstr("must be text"));
+  EXPECT_THAT(refused("transfer.chunk = \"1 B\""), HasSubstr("below 4 KiB"));
+  EXPECT_THAT(refused("compute = 3"), HasSubstr("not a table"));
+}
+
+}  // namespace
+}  // namespace pregate

@@ -1,0 +1,139 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "models/error.hpp"
+#include "sim/cost/cost_model.hpp"
+#include "sim/engine/histogram.hpp"
+#include "tests/sim/tiny.hpp"
+
+namespace pregate::sim {
+namespace {
+
+constexpr std::int64_t us = 1'000'000;
+
+MachineSpec bare_machine() {
+  MachineSpec machine = test::tiny_machine();
+  machine.gpu.memory_bandwidth = {1e9};
+  machine.gpu.memory_efficiency = 0.5;
+  machine.gpu.compute_efficiency = 0.5;
+  machine.gpu.rates = {{"fp32", {1e9}}};
+  return machine;
+}
+
+// time = overhead + max(FLOP / (rate x efficiency), bytes / (bandwidth x efficiency)).
+TEST(Roofline, ExpertsAreBoundByBytesThenByArithmetic) {
+  const ModelSpec model = test::tiny_model(1, 8, 2);
+  CostModel costs(model, bare_machine(), {});
+  costs.begin_step({.tokens = 1});
+  const double bytes = 98304, flop = 2.0 * 3 * 64 * 128;  // of one token through one expert
+  const std::vector<std::uint32_t> one{1};
+  EXPECT_EQ(costs.experts(0, one, 1, 1, false), Picoseconds{60 * us} + from_seconds(bytes / 0.5e9));
+  // Bytes and arithmetic balance at bytes / flop = 2 tokens (both efficiencies are 0.5): at 2 equal, at 3 arithmetic.
+  EXPECT_DOUBLE_EQ(bytes / flop, 2);
+  const std::vector<std::uint32_t> two{2}, three{3};
+  EXPECT_EQ(costs.experts(0, two, 2, 2, false), Picoseconds{60 * us} + from_seconds(bytes / 0.5e9));
+  EXPECT_EQ(costs.experts(0, three, 3, 3, false), Picoseconds{60 * us} + from_seconds(3 * flop / 0.5e9));
+}
+
+TEST(Roofline, SharedCostsAreAddedOnce) {
+  const ModelSpec model = test::tiny_model(1, 8, 2);
+  CostModel costs(model, bare_machine(), {});
+  costs.begin_step({.tokens = 1});
+  const std::vector<std::uint32_t> one{1};
+  const Picoseconds shared = costs.experts(0, one, 1, 1, true) - costs.experts(0, one, 1, 1, false);
+  EXPECT_EQ(shared, costs.layer(0).shared);
+  EXPECT_GT(shared.count, 0);
+}
+
+// An expert with one token costs a whole tile of rows; a tile more only when the rows or the SMs are full.
+TEST(GroupedGemm, CostsWholeTilesInWaves) {
+  const ModelSpec model = test::tiny_model(1, 64, 1);
+  MachineSpec machine = bare_machine();
+  machine.gpu.memory_bandwidth = {1e15};  // arithmetic only
+  machine.gpu.sm_count = 4;
+  machine.gpu.grouped_gemm_tile_rows = 16;
+  machine.gpu.grouped_gemm_tile_columns = 64;
+  machine.gpu.grouped_gemm_efficiency = 0.5;
+  CostModel costs(model, machine, {});
+  costs.begin_step({.tokens = 1});
+  // First GEMM: 2 x 128 columns (gated) = 4 tiles = one wave of 4 SMs, 64 inner steps; second: 64 columns = 1 tile,
+  // one wave, 128 inner steps. A wave takes 2 x 16 x 64 x inner / (rate / 4 x 0.5).
+  const auto wave = [](double inner) { return 2.0 * 16 * 64 * inner / (1e9 / 4 * 0.5); };
+  const std::vector<std::uint32_t> one{1}, full{16}, over{17};
+  const Picoseconds base = Picoseconds{60 * us} + from_seconds(wave(64) + wave(128));
+  EXPECT_EQ(costs.experts(0, one, 1, 1, false), base);
+  EXPECT_EQ(costs.experts(0, full, 16, 16, false), base);
+  EXPECT_EQ(costs.experts(0, over, 17, 17, false), Picoseconds{60 * us} + from_seconds(2 * wave(64) + wave(128)));
+}
+
+TEST(CopyTable, InterpolatesInTheLogarithmOfTheSize) {
+  const LinkSpec link{.bandwidth = {9e9},
+                      .latency = {},
+                      .per_copy = {},
+                      .pageable_bandwidth = {1e9},
+                      .table = {{Bytes{1 << 10}, {1e9}}, {Bytes{1 << 14}, {5e9}}}};
+  EXPECT_DOUBLE_EQ(copy_rate(link, Bytes{1}).value, 1e9);
+  EXPECT_DOUBLE_EQ(copy_rate(link, Bytes{1 << 10}).value, 1e9);
+  EXPECT_DOUBLE_EQ(copy_rate(link, Bytes{1 << 12}).value, 3e9);
+  EXPECT_DOUBLE_EQ(copy_rate(link, Bytes{1 << 14}).value, 5e9);
+  EXPECT_DOUBLE_EQ(copy_rate(link, Bytes{1 << 20}).value, 5e9);
+}
+
+TEST(ExpertTable, InterpolatesInTokensAndActivatedExperts) {
+  const auto micro = [](double value) { return from_seconds(value * 1e-6); };
+  const std::vector<ExpertKernelPoint> table = {
+      {1, 8, micro(50)}, {4, 8, micro(80)}, {4, 16, micro(160)}, {4, 32, micro(200)}};
+  EXPECT_EQ(expert_table_time(table, 1, 8), micro(50));
+  EXPECT_EQ(expert_table_time(table, 4, 24), micro(180));
+  EXPECT_EQ(expert_table_time(table, 2, 8), micro(60));
+  EXPECT_EQ(expert_table_time(table, 1, 4), micro(25));   // in proportion below the grid
+  EXPECT_EQ(expert_table_time(table, 4, 64), micro(400)); // and beyond it
+  EXPECT_EQ(expert_table_time(table, 8, 8), micro(160));
+}
+
+TEST(CostModel, ReplacesTheRooflineByTheMachinesTable) {
+  MachineSpec machine = bare_machine();
+  machine.expert_kernel_table = {{1, 1, from_seconds(7e-6)}};
+  CostModel costs(test::tiny_model(1, 8, 2), machine, {});
+  costs.begin_step({.tokens = 1});
+  const std::vector<std::uint32_t> one{1};
+  EXPECT_EQ(costs.experts(0, one, 1, 1, false), from_seconds(7e-6));
+}
+
+TEST(CostModel, ComputesInTheNextWiderPrecisionThatTheMachineHas) {
+  MachineSpec machine = bare_machine();
+  machine.gpu.rates = {{"fp16", {1e9}}};
+  EXPECT_THROW(CostModel(test::tiny_model(1, 8, 2), machine, {}), InputError);  // fp32 is never computed in fp16
+  machine.gpu.rates = {{"tf32", {1e9}}};
+  EXPECT_THROW(CostModel(test::tiny_model(1, 8, 2), machine, {}), InputError);
+}
+
+TEST(CostModel, AttentionGrowsWithTheContext) {
+  CostModel costs(test::tiny_model(1, 8, 2), bare_machine(), {});
+  costs.begin_step({.tokens = 1, .position = 0});
+  const Picoseconds empty = costs.layer(0).attention;
+  costs.begin_step({.tokens = 1, .position = 1000});
+  // 4 heads x 16 x (k and v) x 4 bytes = 512 bytes a cached token, at 0.5 GB/s.
+  EXPECT_EQ(costs.layer(0).attention - empty, from_seconds(512.0 * 1000 / 0.5e9));
+}
+
+TEST(Histogram, PercentilesAreExactToOneInAThousand) {
+  Histogram histogram;
+  for (std::int64_t i = 1; i <= 100'000; ++i) histogram.add(Picoseconds{i * 1'000'003});
+  for (const double share : {0.01, 0.5, 0.95, 0.99, 1.0}) {
+    const double exact = 100'000 * share * 1'000'003e-9;
+    EXPECT_NEAR(histogram.percentile_ms(share), exact, exact * 1e-3) << share;
+  }
+  EXPECT_DOUBLE_EQ(histogram.mean_ms(), 100'001.0 / 2 * 1'000'003e-9);
+}
+
+TEST(Histogram, OfOneValueIsThatValue) {
+  Histogram histogram;
+  histogram.add(Picoseconds{1'234'567'891});
+  EXPECT_DOUBLE_EQ(histogram.percentile_ms(0.5), 1.234567891);
+  EXPECT_DOUBLE_EQ(histogram.percentile_ms(0.99), 1.234567891);
+}
+
+}  // namespace
+}  // namespace pregate::sim

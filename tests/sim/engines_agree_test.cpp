@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "models/error.hpp"
+#include "sim/engine/event_engine.hpp"
+#include "sim/report/report.hpp"
+#include "sim/schedule/analysis.hpp"
+#include "tests/sim/tiny.hpp"
+
+namespace pregate::sim {
+namespace {
+
+using test::ListSource;
+using test::run;
+
+/// Everything that a report is made of.
+void expect_equal(const SimulationResult& a, const SimulationResult& b) {
+  EXPECT_EQ(a.total, b.total);
+  EXPECT_EQ(a.decode, b.decode);
+  EXPECT_EQ(a.tally.busy, b.tally.busy);
+  EXPECT_EQ(a.tally.exposed_transfer, b.tally.exposed_transfer);
+  EXPECT_EQ(a.tally.exposed_host, b.tally.exposed_host);
+  EXPECT_EQ(a.tally.fetched, b.tally.fetched);
+  EXPECT_EQ(a.tally.operations, b.tally.operations);
+  EXPECT_EQ(a.path.finish, b.path.finish);
+  EXPECT_EQ(a.path.transfer, b.path.transfer);
+  EXPECT_EQ(a.path.host, b.path.host);
+  EXPECT_EQ(results_csv({a}), results_csv({b}));
+}
+
+class EnginesAgree : public testing::TestWithParam<std::tuple<std::string, std::string, int>> {};
+
+// The times computed at issue, those of the event queue, and the event queue run once more on the exported schedule.
+TEST_P(EnginesAgree, TimedEventAndReplayedScheduleGiveTheSameTimes) {
+  const auto& [name, capacity, staging] = GetParam();
+  const ModelSpec model = test::tiny_model(4, 16, 3);
+  PolicySpec policy = load_policy(name);
+  policy.cache.capacity = parse_capacity(capacity, "test");
+  policy.transfer.staging_copies = staging;
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    ListSource source = test::random_source(seed, 4, 16, 3, 2, 7, 20);
+    MachineSpec machine = test::tiny_machine();
+    machine.h2d.bandwidth = {1e9 * static_cast<double>(seed * seed)};  // from transfer-bound to compute-bound
+    const SimulationResult timed = run(model, machine, policy, source, {.engine = Engine::timed});
+    const SimulationResult event = run(model, machine, policy, source, {.engine = Engine::event});
+    expect_equal(timed, event);
+
+    const SimulationResult recorded = run(model, machine, policy, source, {.recorded_steps = 1'000'000});
+    expect_equal(timed, recorded);
+    const Timeline again = sim::run(recorded.schedule);
+    EXPECT_EQ(again.start, recorded.timeline.start);
+    EXPECT_EQ(again.finish, recorded.timeline.finish);
+    const Schedule parsed = parse_schedule_json(to_json(recorded.schedule, &recorded.timeline), "test");
+    EXPECT_TRUE(parsed == recorded.schedule);
+  }
+}
+
+// The running critical path is the one that Boost.Graph finds in the finished schedule.
+TEST_P(EnginesAgree, CriticalPathEqualsTheGraphs) {
+  const auto& [name, capacity, staging] = GetParam();
+  const ModelSpec model = test::tiny_model(4, 16, 3);
+  PolicySpec policy = load_policy(name);
+  policy.cache.capacity = parse_capacity(capacity, "test");
+  policy.transfer.staging_copies = staging;
+  ListSource source = test::random_source(9, 4, 16, 3, 2, 5, 10);
+  MachineSpec machine = test::tiny_machine();
+  machine.h2d.bandwidth = {2e9};
+  const SimulationResult result = run(model, machine, policy, source, {.recorded_steps = 1'000'000});
+  EXPECT_TRUE(is_acyclic(result.schedule));
+  const CriticalPath path = critical_path(result.schedule, result.timeline);
+  EXPECT_EQ(path.compute + path.transfer + path.host + path.waiting, result.path.finish);
+  EXPECT_EQ(path.transfer, result.path.transfer);
+  EXPECT_EQ(path.host, result.path.host);
+  EXPECT_EQ(path.waiting, result.path.waiting);
+}
+
+INSTANTIATE_TEST_SUITE_P(Policies, EnginesAgree,
+                         testing::Combine(testing::Values("gpu-only", "on-demand", "prefetch-all", "pre-gated"),
+                                          testing::Values("0", "25%", "80%"), testing::Values(0, 2)));
+
+TEST(Engines, TheTimedOneRefusesWhatDependsOnTime) {
+  ListSource source = test::random_source(1, 2, 4, 1, 1, 0, 2);
+  PolicySpec policy = load_policy("pre-gated");
+  policy.transfer.queue = TransferQueue::demand_first;
+  EXPECT_THROW(run(test::tiny_model(2, 4, 1), test::tiny_machine(), policy, source, {.engine = Engine::timed}),
+               InputError);
+}
+
+// With exact guesses there is nothing to overtake: both queue orders give the same times.
+TEST(Engines, PriorityQueueWithoutMissesEqualsFifo) {
+  ListSource source = test::random_source(3, 4, 16, 2, 2, 0, 20);
+  const ModelSpec model = test::tiny_model(4, 16, 2);
+  PolicySpec policy = load_policy("pre-gated");
+  const SimulationResult fifo = run(model, test::tiny_machine(), policy, source);
+  policy.transfer.queue = TransferQueue::demand_first;
+  const SimulationResult priority = run(model, test::tiny_machine(), policy, source);
+  EXPECT_EQ(fifo.total, priority.total);
+  EXPECT_EQ(fifo.tally.exposed_transfer, priority.tally.exposed_transfer);
+}
+
+}  // namespace
+}  // namespace pregate::sim

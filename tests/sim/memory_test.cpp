@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "models/error.hpp"
+#include "tests/sim/tiny.hpp"
+#include "traces/synthetic.hpp"
+
+namespace pregate::sim {
+namespace {
+
+/// One request of the generated Switch trace: encoder and decoder, batch 1.
+struct SwitchRun {
+  std::unique_ptr<trace::StepSource> source;
+  ModelSpec model;
+  std::int64_t peak(const std::string& policy, CountedExperts counted) {
+    const PreparedTrace prepared(*source, model, "test");
+    return simulate(model, load_machine("a100-80g-pcie4"), load_policy(policy), prepared, *source,
+                    {.counted = counted})
+        .memory.total()
+        .count;
+  }
+};
+
+SwitchRun switch_run(const std::string& name) {
+  return {trace::generate(trace::load_profile(name), 1, 1), load_model(name)};
+}
+
+// The peak-memory rule of the Pre-gated MoE artifact (peak_mems.csv), to the byte.
+TEST(Memory, DifferencesBetweenDesignsAreWholeExperts) {
+  SwitchRun run = switch_run("switch-base-128");
+  const std::int64_t expert = 18'874'368, experts = 128, decoder_layers = 6;
+  const std::int64_t on_demand = run.peak("on-demand", CountedExperts::decoder);
+  EXPECT_EQ(run.peak("pre-gated", CountedExperts::decoder) - on_demand, expert);
+  EXPECT_EQ(run.peak("prefetch-all", CountedExperts::decoder) - on_demand, (2 * experts - 1) * expert);
+  EXPECT_EQ(run.peak("gpu-only", CountedExperts::decoder) - on_demand, (decoder_layers * experts - 1) * expert);
+  EXPECT_EQ(run.peak("gpu-only", CountedExperts::all) - on_demand, (2 * decoder_layers * experts - 1) * expert);
+}
+
+TEST(Memory, OutOfMemoryIsAResultThatSaysWhatNeedsHowMuch) {
+  SwitchRun run = switch_run("switch-large-128");
+  const PreparedTrace prepared(*run.source, run.model, "test");
+  const SimulationResult result =
+      simulate(run.model, load_machine("a100-80g-pcie4"), load_policy("gpu-only"), prepared, *run.source);
+  EXPECT_TRUE(result.out_of_memory);
+  // 2 stacks x 12 MoE layers x 128 experts x 33,554,432 B = 96 GiB.
+  EXPECT_THAT(result.out_of_memory_reason, testing::HasSubstr("resident experts 96.0"));
+  EXPECT_THAT(result.out_of_memory_reason, testing::HasSubstr("a100-80g-pcie4 has 79.0 GiB usable"));
+}
+
+TEST(Memory, PeakIsExactAtTheLimit) {
+  const ModelSpec model = test::tiny_model(2, 8, 1);
+  test::ListSource source = test::random_source(1, 2, 8, 1, 1, 3, 4);
+  MachineSpec machine = test::tiny_machine();
+  const SimulationResult fits = test::run(model, machine, load_policy("gpu-only"), source);
+  machine.gpu.memory = machine.gpu.reserved + fits.memory.total();
+  EXPECT_FALSE(test::run(model, machine, load_policy("gpu-only"), source).out_of_memory);
+  machine.gpu.memory = machine.gpu.memory - Bytes{1};
+  EXPECT_TRUE(test::run(model, machine, load_policy("gpu-only"), source).out_of_memory);
+}
+
+TEST(Memory, ExpertsMustFitTheHost) {
+  const ModelSpec model = test::tiny_model(2, 8, 1);
+  test::ListSource source = test::random_source(1, 2, 8, 1, 1, 3, 4);
+  MachineSpec machine = test::tiny_machine();
+  machine.host.memory = test::tiny_expert * 16 - Bytes{1};
+  const SimulationResult result = test::run(model, machine, load_policy("on-demand"), source);
+  EXPECT_TRUE(result.out_of_memory);
+  EXPECT_THAT(result.out_of_memory_reason, testing::HasSubstr("host memory"));
+}
+
+TEST(Memory, AnExpertLargerThanTheGpuIsBadInput) {
+  const ModelSpec model = test::tiny_model(2, 8, 1);
+  test::ListSource source = test::random_source(1, 2, 8, 1, 1, 0, 1);
+  MachineSpec machine = test::tiny_machine();
+  machine.gpu.memory = machine.gpu.reserved + test::tiny_expert - Bytes{1};
+  EXPECT_THROW(test::run(model, machine, load_policy("on-demand"), source), InputError);
+}
+
+TEST(Cache, SmallerThanASetIsSaidAndStillRight) {
+  const ModelSpec model = test::tiny_model(2, 8, 3);
+  test::ListSource source = test::random_source(1, 2, 8, 3, 1, 0, 10);
+  PolicySpec policy = load_policy("on-demand");
+  policy.cache.capacity = parse_capacity("2 slots", "test");
+  const SimulationResult result = test::run(model, test::tiny_machine(), policy, source);
+  EXPECT_EQ(result.decode_cache.hits + result.decode_cache.misses, 2 * 3 * 10);
+  EXPECT_THAT(result.notes, testing::Contains(testing::HasSubstr("bypass it")));
+}
+
+TEST(Cache, GlobalLruBelowOneTokensCycleIsWarnedAbout) {
+  const ModelSpec model = test::tiny_model(6, 8, 2);
+  test::ListSource source = test::random_source(1, 6, 8, 2, 1, 0, 10);
+  PolicySpec policy = load_policy("on-demand");
+  policy.cache.scope = CacheScope::global;
+  policy.cache.capacity = parse_capacity("9 slots", "test");
+  const SimulationResult result = test::run(model, test::tiny_machine(), policy, source);
+  EXPECT_EQ(result.decode_cache.hits, 0);
+  EXPECT_THAT(result.notes, testing::Contains(testing::HasSubstr("smaller than one token's cycle of 12")));
+}
+
+}  // namespace
+}  // namespace pregate::sim

@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "models/catalog.hpp"
+#include "sim/simulate.hpp"
+#include "tests/support/list_source.hpp"
+
+namespace pregate::test {
+
+/// A decoder whose every layer is MoE: `layers` layers of `experts` experts, an expert is 3 x 64 x 128 x 4 bytes.
+inline ModelSpec tiny_model(int layers, int experts, int top_k) {
+  return parse_model_toml("description = \"tiny\"\nsource = \"test\"\nfamily = \"mixtral\"\nd_model = 64\n"
+                          "vocabulary = 100\n"
+                          "[weights]\nexperts = \"fp32\"\ndense = \"fp32\"\nkv_cache = \"fp32\"\n"
+                          "[decoder]\nlayers = " + std::to_string(layers) +
+                              "\n[decoder.attention]\nheads = 4\nkv_heads = 4\nhead_dim = 16\n"
+                              "[decoder.moe]\nexperts = " + std::to_string(experts) +
+                              "\ntop_k = " + std::to_string(top_k) + "\nffn_dim = 128\ngated = true\n",
+                          "tiny");
+}
+
+inline constexpr Bytes tiny_expert{3 * 64 * 128 * 4};
+
+/// Round numbers: copies take 10 us + bytes at 1 GB/s (98,304 B: 108.304 us).
+inline MachineSpec tiny_machine() {
+  MachineSpec machine = load_machine("a100-80g-pcie4");
+  machine.h2d = {.bandwidth = {1e9},
+                 .latency = from_seconds(4e-6),
+                 .per_copy = from_seconds(6e-6),
+                 .pageable_bandwidth = {5e8},
+                 .table = {}};
+  machine.overhead = {.step = from_seconds(100e-6),
+                      .dense_layer = from_seconds(50e-6),
+                      .attention = from_seconds(40e-6),
+                      .gate = from_seconds(10e-6),
+                      .gate_readback = from_seconds(20e-6),
+                      .experts = from_seconds(60e-6),
+                      .device_copy = from_seconds(5e-6)};
+  return machine;
+}
+
+inline sim::SimulationResult run(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+                                 trace::StepSource& source, const sim::SimulationOptions& options = {}) {
+  const sim::PreparedTrace prepared(source, model, "test");
+  return sim::simulate(model, machine, policy, prepared, source, options);
+}
+
+}  // namespace pregate::test

@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace pregate::trace {
+
+/// The schema of docs/traces.md. A file of another version is refused, never guessed at.
+inline constexpr std::int32_t application_id = 0x70677472;  // "pgtr"
+inline constexpr int schema_version = 1;
+
+/// The CREATE statements, in order; a trace database holds exactly these objects.
+std::span<const std::string_view> schema_statements();
+
+/// One SQLite connection; every failure is an InputError at the file's name.
+class Database {
+ public:
+  /// A new database in an existing empty file that nobody else uses; the schema is created.
+  static Database create(const std::string& file, const std::string& where);
+  /// An existing trace, which may be hostile: never written to, no triggers, views or functions of its own, the
+  /// schema compared with ours, the longest value limited by the size of the file.
+  static Database open_untrusted(const std::string& file);
+
+  ~Database();
+  Database(Database&&) noexcept;
+  Database& operator=(Database&&) = delete;
+
+  void execute(const char* sql);
+  [[nodiscard]] sqlite3* handle() const { return handle_; }
+  [[nodiscard]] const std::string& where() const { return where_; }
+  [[noreturn]] void fail(int code) const;
+
+ private:
+  Database(sqlite3* handle, std::string where) : handle_(handle), where_(std::move(where)) {}
+  sqlite3* handle_;
+  std::string where_;
+};
+
+/// A prepared statement. Columns and parameters are counted from 0 and from 1, as in SQLite.
+class Statement {
+ public:
+  Statement(const Database& database, std::string_view sql);
+  ~Statement();
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  void bind(int parameter, std::int64_t value);
+  void bind(int parameter, std::string_view text);
+  /// Not copied: must live until the statement ran. nullptr binds NULL.
+  void bind_blob(int parameter, const void* bytes, std::size_t size);
+  /// True when there is a row.
+  bool step();
+  void reset();
+  /// step() and reset() of a statement without rows.
+  void run();
+
+  [[nodiscard]] std::int64_t integer(int column) const;
+  [[nodiscard]] std::string text(int column) const;
+  [[nodiscard]] bool is_null(int column) const;
+  /// Valid until the next step() or reset().
+  [[nodiscard]] std::span<const std::uint8_t> blob(int column) const;
+
+ private:
+  const Database& database_;
+  sqlite3_stmt* statement_ = nullptr;
+};
+
+}  // namespace pregate::trace

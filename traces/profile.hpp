@@ -1,0 +1,22 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "models/embedded.hpp"
+#include "traces/synthetic.hpp"
+
+namespace pregate {
+
+/// The profiles of traces/profiles/, compiled in.
+std::span<const EmbeddedFile> embedded_profiles();
+
+namespace trace {
+
+/// InputError at `where` unless a trace can be generated from the profile.
+void validate_profile(const GeneratorProfile& profile, const std::string& where);
+
+}  // namespace trace
+}  // namespace pregate

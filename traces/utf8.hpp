@@ -1,0 +1,15 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace pregate::trace {
+
+/// Labels and names must be UTF-8, as JSON can hold nothing else.
+bool is_utf8(const std::string& text);
+
+/// The text, or where it is not UTF-8 the text with '?' for each byte beyond ASCII.
+std::string as_utf8(std::string text);
+
+}  // namespace pregate::trace
