@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-// How fast routed entries come out of a warm trace database, on one core: rows like gpt-oss-20b's decode steps, 24
-// layers x 4 experts. The process's peak resident memory is reported beside the size of the file: reading streams.
+// How fast routed entries come out of a warm trace database, on one core: rows like gpt-oss-20b's decode
+// steps, 24 layers x 4 experts. The process's peak resident memory is reported beside the size of the file:
+// reading streams.
 #include <benchmark/benchmark.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -20,8 +21,9 @@ using namespace pregate::trace;
 class TraceFile {
  public:
   explicit TraceFile(std::int64_t requests)
-      : path_((std::filesystem::temp_directory_path() / ("pregate-bench-" + std::to_string(::getpid()) + ".db"))
-                  .string()) {
+      : path_(
+            (std::filesystem::temp_directory_path() / ("pregate-bench-" + std::to_string(::getpid()) + ".db"))
+                .string()) {
     GeneratorProfile profile;
     profile.name = "gpt-oss-20b shape";
     profile.stacks = {"decoder"};
@@ -79,9 +81,16 @@ void trace_from_memory(benchmark::State& state) {
   report(state, file, entries);
 }
 
-BENCHMARK(trace_loading)->Name("trace_loading")->Arg(100)->Arg(1000)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(trace_from_memory)->Name("trace_from_memory")->Arg(100)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(trace_loading)
+    ->Name("trace_loading")
+    ->Arg(100)
+    ->Arg(1000)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK(trace_from_memory)
+    ->Name("trace_from_memory")
+    ->Arg(100)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 
 }  // namespace
-
-BENCHMARK_MAIN();

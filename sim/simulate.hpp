@@ -31,7 +31,7 @@ struct SimulationOptions {
   CountedExperts counted = CountedExperts::all;
   std::int64_t recorded_steps = 0;  ///< steps whose schedule and timeline are kept (uses the event engine)
   /// Called now and then with the steps done so far; for progress on a terminal.
-  std::function<void(std::int64_t steps_done, std::int64_t steps)> progress;
+  std::function<void(std::int64_t steps_done, std::int64_t steps)> progress = nullptr;
 };
 
 /// Hits, misses and what the lookahead brought, of the activated experts.

@@ -69,7 +69,8 @@ void check_content(const std::string& path, std::size_t limit, std::vector<std::
   if (!readable) return;
   const auto compare = [&](const char* what, std::int64_t claimed, std::int64_t found) {
     if (claimed != found)
-      faults.push_back("claims " + std::to_string(claimed) + " " + what + ", but holds " + std::to_string(found));
+      faults.push_back("claims " + std::to_string(claimed) + " " + what + ", but holds " +
+                       std::to_string(found));
   };
   compare("requests", info.requests, begun);
   compare("steps", info.steps, steps);

@@ -34,7 +34,8 @@ struct Member {
 /// Holds the requests of one batch at a time.
 class Batches final : public StepSource {
  public:
-  Batches(StepSource& source, int n) : source_(source), info_(source.info()), layouts_(layouts(info_)), size_(n) {
+  Batches(StepSource& source, int n)
+      : source_(source), info_(source.info()), layouts_(layouts(info_)), size_(n) {
     info_.requests = (info_.requests + n - 1) / n;
     rewind();
     // How many steps the batches take follows from where each request's phases end: one pass over the trace.
@@ -119,18 +120,22 @@ class Batches final : public StepSource {
     step = joined_.front()->step;
     const StackLayout& layout = layouts_[static_cast<std::size_t>(step.stack)];
     if (tokens > max_step_tokens || tokens * layout.entries_a_token > max_step_entries)
-      throw InputError("batch", std::to_string(joined_.size()) + " joined requests make a pass of " +
-                                    std::to_string(tokens) + " tokens", "choose a smaller batch");
+      throw InputError("batch",
+                       std::to_string(joined_.size()) + " joined requests make a pass of " +
+                           std::to_string(tokens) + " tokens",
+                       "choose a smaller batch");
     step.tokens = static_cast<int>(tokens);
     step.sequences = static_cast<int>(sequences);
     // The mean, rounded up: it keeps the sum of cached tokens, which is what attention reads.
     step.position = static_cast<int>((positions + sequences - 1) / sequences);
-    gather(layout, experts_, [](const OwnedStep& s) -> const std::vector<std::uint16_t>& { return s.experts; });
+    gather(layout, experts_,
+           [](const OwnedStep& s) -> const std::vector<std::uint16_t>& { return s.experts; });
     step.experts = experts_;
     step.predicted = {};
     step.weights = {};
     if (info_.has_predictions) {
-      gather(layout, predicted_, [](const OwnedStep& s) -> const std::vector<std::uint16_t>& { return s.predicted; });
+      gather(layout, predicted_,
+             [](const OwnedStep& s) -> const std::vector<std::uint16_t>& { return s.predicted; });
       step.predicted = predicted_;
     }
     if (info_.has_weights) {
@@ -182,7 +187,8 @@ class Reference final : public StepSource {
 }  // namespace
 
 std::unique_ptr<StepSource> compose_batches(StepSource& source, int n) {
-  if (n < 1) throw InputError("batch", std::to_string(n) + " requests in a batch", "a batch has at least one");
+  if (n < 1)
+    throw InputError("batch", std::to_string(n) + " requests in a batch", "a batch has at least one");
   if (n == 1) return std::make_unique<Reference>(source);
   return std::make_unique<Batches>(source, n);
 }

@@ -32,7 +32,8 @@ void Sha256::update(const void* bytes, std::size_t size) {
 std::string Sha256::finish() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned size = 0;
-  if (EVP_DigestFinal_ex(impl_->context, digest.data(), &size) != 1) throw std::runtime_error("SHA-256 failed");
+  if (EVP_DigestFinal_ex(impl_->context, digest.data(), &size) != 1)
+    throw std::runtime_error("SHA-256 failed");
   static constexpr char digits[] = "0123456789abcdef";
   std::string hex;
   for (unsigned i = 0; i < size; ++i) {
@@ -47,7 +48,8 @@ std::string sha256_of_file(const std::string& path) {
   if (!file) throw InputError(path, std::string("cannot be opened: ") + std::strerror(errno));
   Sha256 sha;
   std::vector<unsigned char> block(1U << 16U);
-  while (const std::size_t got = std::fread(block.data(), 1, block.size(), file.get())) sha.update(block.data(), got);
+  while (const std::size_t got = std::fread(block.data(), 1, block.size(), file.get()))
+    sha.update(block.data(), got);
   if (std::ferror(file.get()) != 0) throw InputError(path, "cannot be read");
   return sha.finish();
 }
@@ -58,7 +60,8 @@ namespace {
 template <typename T>
 void put(std::vector<unsigned char>& out, T value) {
   const auto bits = static_cast<std::uint64_t>(value);
-  for (unsigned i = 0; i < sizeof(T); ++i) out.push_back(static_cast<unsigned char>((bits >> (8U * i)) & 0xFFU));
+  for (unsigned i = 0; i < sizeof(T); ++i)
+    out.push_back(static_cast<unsigned char>((bits >> (8U * i)) & 0xFFU));
 }
 
 void put_text(std::vector<unsigned char>& out, const std::string& text) {
@@ -74,8 +77,10 @@ void put_array(std::vector<unsigned char>& out, std::span<const T> values) {
     if (!values.empty()) std::memcpy(out.data() + start, values.data(), values.size_bytes());
   } else {
     for (const T value : values) {
-      if constexpr (sizeof(T) == 2) put(out, std::bit_cast<std::uint16_t>(value));
-      else put(out, std::bit_cast<std::uint32_t>(value));
+      if constexpr (sizeof(T) == 2)
+        put(out, std::bit_cast<std::uint16_t>(value));
+      else
+        put(out, std::bit_cast<std::uint32_t>(value));
     }
   }
 }

@@ -26,8 +26,8 @@ unsigned big_endian(const unsigned char* bytes, int count) {
   return value;
 }
 
-/// Reads the 100-byte header of SQLite's file format (sqlite.org/fileformat2.html) before SQLite does, so that a
-/// foreign, empty or truncated file is told from a damaged trace. Returns the file's size.
+/// Reads the 100-byte header of SQLite's file format (sqlite.org/fileformat2.html) before SQLite does, so
+/// that a foreign, empty or truncated file is told from a damaged trace. Returns the file's size.
 std::int64_t check_header(const std::string& file) {
   namespace fs = std::filesystem;
   std::error_code error;
@@ -59,8 +59,7 @@ std::int64_t check_header(const std::string& file) {
   const auto size = static_cast<std::int64_t>(fs::file_size(file, error));
   const std::int64_t expected = static_cast<std::int64_t>(page) * big_endian(header.data() + 28, 4);
   if (error || page < 512 || size < expected)
-    throw InputError(file,
-                     "is truncated: " + std::to_string(size) + " bytes of " + std::to_string(expected),
+    throw InputError(file, "is truncated: " + std::to_string(size) + " bytes of " + std::to_string(expected),
                      "copy or import it again");
   return size;
 }
@@ -71,8 +70,8 @@ std::string immutable_uri(const std::string& file) {
   std::string uri = "file://";
   for (const char c : std::filesystem::absolute(file).string()) {
     const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
-                       c == '.' || c == '-' || c == '_';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '/' || c == '.' || c == '-' || c == '_';
     if (plain) {
       uri += c;
     } else {
@@ -91,8 +90,9 @@ void check_schema(const Database& database) {
   while (objects.step()) {
     const std::string sql = objects.text(1);
     if (objects.text(0) != "table" || std::find(expected.begin(), expected.end(), sql) == expected.end())
-      throw InputError(database.where(), "its tables are not those of trace schema version " +
-                                             std::to_string(schema_version), make_hint);
+      throw InputError(database.where(),
+                       "its tables are not those of trace schema version " + std::to_string(schema_version),
+                       make_hint);
     ++found;
   }
   if (found != expected.size())
@@ -114,7 +114,8 @@ Database Database::create(const std::string& file, const std::string& where) {
   database.execute(("PRAGMA application_id = " + std::to_string(application_id)).c_str());
   database.execute(("PRAGMA user_version = " + std::to_string(schema_version)).c_str());
   database.execute("BEGIN EXCLUSIVE");
-  for (const std::string_view statement : schema_statements()) database.execute(std::string(statement).c_str());
+  for (const std::string_view statement : schema_statements())
+    database.execute(std::string(statement).c_str());
   return database;
 }
 
@@ -126,7 +127,8 @@ Database Database::open_untrusted(const std::string& file) {
   Database database(handle, file);
   if (code != SQLITE_OK) database.fail(code);
   // Nothing stored in a file is longer than the file; a damaged length cannot make SQLite allocate more.
-  sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, static_cast<int>(std::clamp<std::int64_t>(size, 4096, 1'000'000'000)));
+  sqlite3_limit(handle, SQLITE_LIMIT_LENGTH,
+                static_cast<int>(std::clamp<std::int64_t>(size, 4096, 1'000'000'000)));
   sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0);
   sqlite3_limit(handle, SQLITE_LIMIT_COLUMN, 32);
   sqlite3_limit(handle, SQLITE_LIMIT_TRIGGER_DEPTH, 0);
@@ -134,8 +136,9 @@ Database Database::open_untrusted(const std::string& file) {
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_VIEW, 0, nullptr);
-  database.execute("PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA query_only = ON;"
-                   "PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY");
+  database.execute(
+      "PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA query_only = ON;"
+      "PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY");
   check_schema(database);
   return database;
 }
@@ -156,19 +159,26 @@ void Database::execute(const char* sql) {
 void Database::fail(int code) const {
   const std::string message = handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code);
   switch (code & 0xFF) {
-    case SQLITE_CORRUPT: throw InputError(where_, "is damaged: " + message, "copy or import it again");
-    case SQLITE_NOTADB: throw InputError(where_, "is not a trace database", make_hint);
-    case SQLITE_TOOBIG: throw InputError(where_, "is damaged: a value is longer than the file", "import it again");
-    case SQLITE_FULL: throw InputError(where_, "the disk is full", "free space, or write elsewhere");
-    case SQLITE_IOERR: throw InputError(where_, "cannot be read or written: " + message, "is the disk full?");
-    case SQLITE_NOMEM: throw std::bad_alloc();
-    default: throw InputError(where_, message);
+    case SQLITE_CORRUPT:
+      throw InputError(where_, "is damaged: " + message, "copy or import it again");
+    case SQLITE_NOTADB:
+      throw InputError(where_, "is not a trace database", make_hint);
+    case SQLITE_TOOBIG:
+      throw InputError(where_, "is damaged: a value is longer than the file", "import it again");
+    case SQLITE_FULL:
+      throw InputError(where_, "the disk is full", "free space, or write elsewhere");
+    case SQLITE_IOERR:
+      throw InputError(where_, "cannot be read or written: " + message, "is the disk full?");
+    case SQLITE_NOMEM:
+      throw std::bad_alloc();
+    default:
+      throw InputError(where_, message);
   }
 }
 
 Statement::Statement(const Database& database, std::string_view sql) : database_(database) {
-  const int code = sqlite3_prepare_v2(database.handle(), sql.data(), static_cast<int>(sql.size()), &statement_,
-                                      nullptr);
+  const int code =
+      sqlite3_prepare_v2(database.handle(), sql.data(), static_cast<int>(sql.size()), &statement_, nullptr);
   if (code != SQLITE_OK) database.fail(code);
 }
 
@@ -180,7 +190,8 @@ void Statement::bind(int parameter, std::int64_t value) {
 }
 
 void Statement::bind(int parameter, std::string_view text) {
-  const int code = sqlite3_bind_text64(statement_, parameter, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  const int code =
+      sqlite3_bind_text64(statement_, parameter, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
   if (code != SQLITE_OK) database_.fail(code);
 }
 
@@ -224,7 +235,8 @@ std::span<const std::uint8_t> Statement::blob(int column) const {
     if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE) database_.fail(code);
     return {};
   }
-  return {static_cast<const std::uint8_t*>(bytes), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+  return {static_cast<const std::uint8_t*>(bytes),
+          static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
 }  // namespace pregate::trace

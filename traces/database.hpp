@@ -25,8 +25,8 @@ class Database {
  public:
   /// A new database in an existing empty file that nobody else uses; the schema is created.
   static Database create(const std::string& file, const std::string& where);
-  /// An existing trace, which may be hostile: never written to, no triggers, views or functions of its own, the
-  /// schema compared with ours, the longest value limited by the size of the file.
+  /// An existing trace, which may be hostile: never written to, no triggers, views or functions of its own,
+  /// the schema compared with ours, the longest value limited by the size of the file.
   static Database open_untrusted(const std::string& file);
 
   ~Database();

@@ -60,8 +60,8 @@ void append_value(std::string& line, float weight) { append_number(line, static_
 
 /// [layer][token][rank]; ranks at the end of a token without an expert are left out.
 template <typename T>
-void append_lists(std::string& line, const char* key, std::span<const T> values, std::span<const std::uint16_t> ids,
-                  const StackLayout& layout, int tokens) {
+void append_lists(std::string& line, const char* key, std::span<const T> values,
+                  std::span<const std::uint16_t> ids, const StackLayout& layout, int tokens) {
   line += std::string(",\"") + key + "\":[";
   std::size_t at = 0;
   for (std::size_t l = 0; l < layout.top_k.size(); ++l) {
@@ -94,7 +94,8 @@ std::string step_line(const Step& step, const StackLayout& layout) {
   field("tokens", step.tokens);
   field("position", step.position);
   append_lists(line, "experts", step.experts, step.experts, layout, step.tokens);
-  if (!step.predicted.empty()) append_lists(line, "predicted", step.predicted, step.predicted, layout, step.tokens);
+  if (!step.predicted.empty())
+    append_lists(line, "predicted", step.predicted, step.predicted, layout, step.tokens);
   if (!step.weights.empty()) append_lists(line, "weights", step.weights, step.experts, layout, step.tokens);
   return line + "}\n";
 }
@@ -117,13 +118,15 @@ void export_jsonl(StepSource& source, const std::vector<Request>& requests, cons
     if (step.first_of_request) {
       const Request request = request_of(step, requests);
       require_utf8(request.label, output);
-      out.write(Json{{"request", step.request}, {"label", request.label}, {"sequences", request.sequences}}.dump() +
-                "\n");
+      out.write(
+          Json{{"request", step.request}, {"label", request.label}, {"sequences", request.sequences}}.dump() +
+          "\n");
     }
     const std::string line = step_line(step, stacks[static_cast<std::size_t>(step.stack)]);
     if (line.size() > max_jsonl_line)
-      throw InputError(output, "request " + std::to_string(step.request) + ", step " + std::to_string(step.index) +
-                                   " makes a line of over " + std::to_string(max_jsonl_line >> 20U) + " MiB");
+      throw InputError(output, "request " + std::to_string(step.request) + ", step " +
+                                   std::to_string(step.index) + " makes a line of over " +
+                                   std::to_string(max_jsonl_line >> 20U) + " MiB");
     out.write(line);
   }
   out.publish();
@@ -140,8 +143,8 @@ void export_csv(StepSource& source, const std::vector<Request>& requests, const 
   Step step;
   std::string text, start;
   while (source.next(step)) {
-    start = std::to_string(step.request) + "," + std::to_string(step.index) + "," + to_string(step.phase) + "," +
-            std::to_string(step.stack) + "," + std::to_string(step.position) + ",";
+    start = std::to_string(step.request) + "," + std::to_string(step.index) + "," + to_string(step.phase) +
+            "," + std::to_string(step.stack) + "," + std::to_string(step.position) + ",";
     const StackLayout& layout = stacks[static_cast<std::size_t>(step.stack)];
     std::size_t at = 0;
     text.clear();

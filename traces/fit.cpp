@@ -20,8 +20,8 @@ namespace {
 
 constexpr std::int64_t max_fit_tokens = 8192;
 
-/// The first requests of a source that no earlier one equals, up to max_fit_tokens decode tokens (a first request
-/// that is longer is cut).
+/// The first requests of a source that no earlier one equals, up to max_fit_tokens decode tokens (a first
+/// request that is longer is cut).
 class Excerpt final : public StepSource {
  public:
   explicit Excerpt(StepSource& source) : source_(source), info_(source.info()) {
@@ -134,11 +134,11 @@ struct Moments {
   }
 };
 
-/// Generated traces as long as the fitted one, as the statistics of a sample depend on its length; averaged over as
-/// many seeds as keep the noise of a short sample down, the same seeds each time.
+/// Generated traces as long as the fitted one, as the statistics of a sample depend on its length; averaged
+/// over as many seeds as keep the noise of a short sample down, the same seeds each time.
 Moments moments_of(const GeneratorProfile& profile, std::int64_t requests) {
   const std::int64_t entries = generate(profile, requests, 0)->info().routed_entries;
-  const std::int64_t replicas = std::clamp<std::int64_t>(400'000 / std::max<std::int64_t>(1, entries), 1, 32);
+  const std::int64_t replicas = std::clamp<std::int64_t>(200'000 / std::max<std::int64_t>(1, entries), 1, 32);
   Moments moments;
   for (std::int64_t i = 0; i < replicas; ++i)
     moments.add(measure(*generate(profile, requests, seed_of(0x666974U, static_cast<std::uint64_t>(i)))));
@@ -146,11 +146,12 @@ Moments moments_of(const GeneratorProfile& profile, std::int64_t requests) {
   return moments;
 }
 
-/// Bisects one parameter of every layer at once until its statistic meets the target. `sign` is +1 when the statistic
-/// grows with the parameter.
+/// Bisects one parameter of every layer at once until its statistic meets the target. `sign` is +1 when the
+/// statistic grows with the parameter.
 void bisect(GeneratorProfile& profile, std::int64_t requests, double LayerProfileParameters::*parameter,
-            std::vector<double> Moments::*statistic, const std::vector<double>& target, const std::vector<bool>& fitted,
-            const std::function<double(const TraceLayer&)>& low_of, double high, double sign) {
+            std::vector<double> Moments::*statistic, const std::vector<double>& target,
+            const std::vector<bool>& fitted, const std::function<double(const TraceLayer&)>& low_of,
+            double high, double sign) {
   std::vector<double> low, top(profile.layers.size(), high);
   for (const auto& layer : profile.layers) low.push_back(low_of(layer.layer));
   for (int round = 0; round < 9; ++round) {
@@ -162,13 +163,15 @@ void bisect(GeneratorProfile& profile, std::int64_t requests, double LayerProfil
       (too_low ? low : top)[l] = (low[l] + top[l]) / 2;
     }
   }
-  // The near side of the bracket: a count jumps between its ends, and this end is the one that reaches the target.
+  // The near side of the bracket: a count jumps between its ends, and this end is the one that reaches the
+  // target.
   for (std::size_t l = 0; l < profile.layers.size(); ++l)
     if (fitted[l]) profile.layers[l].*parameter = top[l];
 }
 
 /// Over the layers that were fitted.
-double mean_difference(const std::vector<double>& a, const std::vector<double>& b, const std::vector<bool>& fitted) {
+double mean_difference(const std::vector<double>& a, const std::vector<double>& b,
+                       const std::vector<bool>& fitted) {
   double sum = 0, layers = 0;
   for (std::size_t l = 0; l < a.size(); ++l) {
     if (!fitted[l]) continue;
@@ -201,40 +204,48 @@ GeneratorProfile fit_profile(StepSource& source, const std::string& name) {
   for (const LayerStatistics& measured : statistics.layers) {
     LayerProfileParameters parameters;
     parameters.layer = measured.layer;
-    parameters.active_share = std::max(1, measured.distinct_experts) / static_cast<double>(measured.layer.experts);
+    parameters.active_share =
+        std::max(1, measured.distinct_experts) / static_cast<double>(measured.layer.experts);
     parameters.popularity_skew = 1;
-    // Repeats from token to token and from layer to layer are of decode: an encoder's tokens come all at once, and
-    // their order may not have been recorded.
-    const bool decodes = measured.layer.stack == static_cast<int>(profile.stacks.size()) - 1 && profile.decode_steps > 0;
+    // Repeats from token to token and from layer to layer are of decode: an encoder's tokens come all at
+    // once, and their order may not have been recorded.
+    const bool decodes =
+        measured.layer.stack == static_cast<int>(profile.stacks.size()) - 1 && profile.decode_steps > 0;
     parameters.temporal_repeat = decodes ? measured.lag1_overlap : 0;
     all.push_back(true);
     sequential.push_back(decodes);
-    follows.push_back(decodes && !profile.layers.empty() && profile.layers.back().layer.stack == measured.layer.stack);
+    follows.push_back(decodes && !profile.layers.empty() &&
+                      profile.layers.back().layer.stack == measured.layer.stack);
     profile.layers.push_back(parameters);
   }
   validate_profile(profile, name);
 
   const auto zero = [](const TraceLayer&) { return 0.0; };
-  const auto least_share = [](const TraceLayer& layer) { return static_cast<double>(layer.top_k) / layer.experts; };
+  const auto least_share = [](const TraceLayer& layer) {
+    return static_cast<double>(layer.top_k) / layer.experts;
+  };
   for (int sweep = 0; sweep < 3; ++sweep) {
-    bisect(profile, requests, &LayerProfileParameters::cross_layer, &Moments::cross, target.cross, follows, zero, 1, 1);
-    bisect(profile, requests, &LayerProfileParameters::temporal_repeat, &Moments::overlap, target.overlap, sequential,
+    bisect(profile, requests, &LayerProfileParameters::cross_layer, &Moments::cross, target.cross, follows,
            zero, 1, 1);
+    bisect(profile, requests, &LayerProfileParameters::temporal_repeat, &Moments::overlap, target.overlap,
+           sequential, zero, 1, 1);
     bisect(profile, requests, &LayerProfileParameters::active_share, &Moments::distinct, target.distinct, all,
            least_share, 1, 1);
-    bisect(profile, requests, &LayerProfileParameters::popularity_skew, &Moments::entropy, target.entropy, all, zero, 8,
-           -1);
+    bisect(profile, requests, &LayerProfileParameters::popularity_skew, &Moments::entropy, target.entropy,
+           all, zero, 8, -1);
   }
   const Moments reached = moments_of(profile, requests);
-  profile.source = "fitted to " + std::to_string(requests) + " request(s), " +
-                   std::to_string(statistics.decode_tokens) + " decode tokens, of trace " +
-                   source.info().content_hash.substr(0, 16) + "; mean difference a layer: distinct experts " +
-                   three_digits(mean_difference(reached.distinct, target.distinct, all)) + ", popularity entropy " +
-                   three_digits(mean_difference(reached.entropy, target.entropy, all)) + ", lag-1 overlap " +
-                   three_digits(mean_difference(reached.overlap, target.overlap, sequential)) + ", cross-layer repeat " +
-                   three_digits(mean_difference(reached.cross, target.cross, follows));
+  profile.source =
+      "fitted to " + std::to_string(requests) + " request(s), " + std::to_string(statistics.decode_tokens) +
+      " decode tokens, of trace " + source.info().content_hash.substr(0, 16) +
+      "; mean difference a layer: distinct experts " +
+      three_digits(mean_difference(reached.distinct, target.distinct, all)) + ", popularity entropy " +
+      three_digits(mean_difference(reached.entropy, target.entropy, all)) + ", lag-1 overlap " +
+      three_digits(mean_difference(reached.overlap, target.overlap, sequential)) + ", cross-layer repeat " +
+      three_digits(mean_difference(reached.cross, target.cross, follows));
   if (excerpt.left_out() > 0)
-    profile.source += "; " + std::to_string(excerpt.left_out()) + " request(s) that repeat an earlier one left out";
+    profile.source +=
+        "; " + std::to_string(excerpt.left_out()) + " request(s) that repeat an earlier one left out";
   source.rewind();
   return profile;
 }

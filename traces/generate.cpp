@@ -15,8 +15,8 @@ namespace pregate::trace {
 
 namespace {
 
-/// A probability as a threshold for 32 random bits. Rounded to 2^-24, so that the last bits of a platform's pow() do
-/// not reach the trace.
+/// A probability as a threshold for 32 random bits. Rounded to 2^-24, so that the last bits of a platform's
+/// pow() do not reach the trace.
 std::uint64_t threshold(double probability) {
   return static_cast<std::uint64_t>(std::llround(probability * 16777216.0)) << 8U;
 }
@@ -34,9 +34,11 @@ class LayerChoice {
     for (std::size_t i = expert_of_rank_.size(); i > 1; --i)
       std::swap(expert_of_rank_[i - 1], expert_of_rank_[random.below(static_cast<std::uint32_t>(i))]);
     const double share = parameters.active_share * static_cast<double>(expert_of_rank_.size());
-    const std::size_t active = std::clamp(static_cast<std::size_t>(std::llround(share)), top_k_, expert_of_rank_.size());
+    const std::size_t active =
+        std::clamp(static_cast<std::size_t>(std::llround(share)), top_k_, expert_of_rank_.size());
     double total = 0, sum = 0;
-    for (std::size_t r = 1; r <= active; ++r) total += std::pow(static_cast<double>(r), -parameters.popularity_skew);
+    for (std::size_t r = 1; r <= active; ++r)
+      total += std::pow(static_cast<double>(r), -parameters.popularity_skew);
     for (std::size_t r = 1; r <= active; ++r) {
       sum += std::pow(static_cast<double>(r), -parameters.popularity_skew);
       cumulative_.push_back(threshold(sum / total));
@@ -45,12 +47,16 @@ class LayerChoice {
   }
 
   [[nodiscard]] std::size_t top_k() const { return top_k_; }
-  [[nodiscard]] std::uint16_t expert(std::uint16_t popularity_rank) const { return expert_of_rank_[popularity_rank]; }
+  [[nodiscard]] std::uint16_t expert(std::uint16_t popularity_rank) const {
+    return expert_of_rank_[popularity_rank];
+  }
 
-  /// `ranks` holds the popularity ranks of the sequence's previous token (if `has_previous`) and receives this
-  /// token's; `before` are those of this token in the previous MoE layer `layer_before`, empty in the first.
-  void choose(Random& random, std::span<std::uint16_t> ranks, bool has_previous, const LayerChoice* layer_before,
-              std::span<const std::uint16_t> before, std::vector<std::uint16_t>& previous) const {
+  /// `ranks` holds the popularity ranks of the sequence's previous token (if `has_previous`) and receives
+  /// this token's; `before` are those of this token in the previous MoE layer `layer_before`, empty in the
+  /// first.
+  void choose(Random& random, std::span<std::uint16_t> ranks, bool has_previous,
+              const LayerChoice* layer_before, std::span<const std::uint16_t> before,
+              std::vector<std::uint16_t>& previous) const {
     previous.assign(ranks.begin(), ranks.end());
     for (std::size_t slot = 0; slot < top_k_; ++slot) {
       const auto taken = [&](std::uint16_t rank) {
@@ -99,7 +105,8 @@ class Generator final : public StepSource {
   Generator(const GeneratorProfile& profile, std::int64_t requests, std::uint64_t seed)
       : profile_(profile), seed_(seed) {
     validate_profile(profile, profile.name.empty() ? "profile" : profile.name);
-    if (requests < 1) throw InputError("requests", std::to_string(requests) + " requests", "generate at least one");
+    if (requests < 1)
+      throw InputError("requests", std::to_string(requests) + " requests", "generate at least one");
     info_.model = profile.model;
     info_.stacks = profile.stacks;
     for (const auto& parameters : profile.layers) {
@@ -155,12 +162,16 @@ class Generator final : public StepSource {
 
  private:
   void count(std::int64_t requests) {
-    const std::int64_t encoder = profile_.encoder_tokens, rest = profile_.prefill_tokens + std::int64_t{profile_.decode_steps};
-    steps_a_request_ = (encoder > 0 ? 1 : 0) + (profile_.prefill_tokens > 0 ? 1 : 0) + std::int64_t{profile_.decode_steps};
+    const std::int64_t encoder = profile_.encoder_tokens,
+                       rest = profile_.prefill_tokens + std::int64_t{profile_.decode_steps};
+    steps_a_request_ =
+        (encoder > 0 ? 1 : 0) + (profile_.prefill_tokens > 0 ? 1 : 0) + std::int64_t{profile_.decode_steps};
     const std::int64_t entries =
-        (encoder * layouts_.front().entries_a_token + rest * layouts_.back().entries_a_token) * profile_.sequences;
+        (encoder * layouts_.front().entries_a_token + rest * layouts_.back().entries_a_token) *
+        profile_.sequences;
     if (entries > std::numeric_limits<std::int64_t>::max() / requests)
-      throw InputError("requests", std::to_string(requests) + " requests make more entries than can be counted");
+      throw InputError("requests",
+                       std::to_string(requests) + " requests make more entries than can be counted");
     info_.requests = requests;
     info_.steps = steps_a_request_ * requests;
     info_.tokens = (encoder + rest) * profile_.sequences * requests;
@@ -215,7 +226,8 @@ class Generator final : public StepSource {
 
 }  // namespace
 
-std::unique_ptr<StepSource> generate(const GeneratorProfile& profile, std::int64_t requests, std::uint64_t seed) {
+std::unique_ptr<StepSource> generate(const GeneratorProfile& profile, std::int64_t requests,
+                                     std::uint64_t seed) {
   return std::make_unique<Generator>(profile, requests, seed);
 }
 

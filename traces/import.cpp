@@ -21,7 +21,9 @@ struct Format {
   void (*parse)(const std::vector<std::string>&, RecordingFacts&, RecordingSink&);
 };
 
-bool starts_with(std::string_view text, std::string_view start) { return text.substr(0, start.size()) == start; }
+bool starts_with(std::string_view text, std::string_view start) {
+  return text.substr(0, start.size()) == start;
+}
 
 /// The first line that is no remark.
 std::string_view first_line(std::string_view start) {
@@ -43,16 +45,20 @@ bool is_our_jsonl(std::string_view start) {
 }
 
 constexpr Format formats[] = {
-    {"switch-lines", "lines 'permuted_experts_ id id ...' of the Pre-gated MoE artifact (Switch-Transformers)",
+    {"switch-lines",
+     "lines 'permuted_experts_ id id ...' of the Pre-gated MoE artifact (Switch-Transformers)",
      [](std::string_view start) { return starts_with(start, "permuted_experts_"); }, &parse_switch_lines},
     {"route-trace-v1", "'# route_trace v1' CSV of the BigMoeOnEdge recorder, one row a routed expert",
      [](std::string_view start) { return starts_with(start, "# route_trace v1"); }, &parse_route_trace},
-    {"gpt-oss-csv", "CSV seq,dataset,category,token,L0,L1,...: one line a token, a cell holds a layer's experts",
+    {"gpt-oss-csv",
+     "CSV seq,dataset,category,token,L0,L1,...: one line a token, a cell holds a layer's experts",
      [](std::string_view start) { return starts_with(first_line(start), "seq,dataset,category,token,L0"); },
      &parse_gpt_oss_csv},
-    {"gpt-oss-json", "JSON with router_data: token_P: layer_L: selected_experts, selected_probs; a file a request",
+    {"gpt-oss-json",
+     "JSON with router_data: token_P: layer_L: selected_experts, selected_probs; a file a request",
      [](std::string_view start) { return is_json(start) && !is_our_jsonl(start); }, &parse_gpt_oss_json},
-    {"jsonl", "pregate's own text form, as 'trace export' writes it (docs/traces.md)", &is_our_jsonl, nullptr},
+    {"jsonl", "pregate's own text form, as 'trace export' writes it (docs/traces.md)", &is_our_jsonl,
+     nullptr},
 };
 
 const Format& detect(const std::string& path) {
@@ -101,7 +107,8 @@ ImportResult import_trace(const std::vector<std::string>& inputs, const std::str
   if (options.format.empty())
     for (const std::string& input : inputs)
       if (const Format& other = detect(input); &other != &format)
-        throw InputError(input, std::string("is ") + other.name + ", but the files before are " + format.name);
+        throw InputError(input,
+                         std::string("is ") + other.name + ", but the files before are " + format.name);
   if (format.parse == nullptr) return import_jsonl(inputs, output, options);
   return import_recording(format.parse, inputs, output, options, format.name);
 }

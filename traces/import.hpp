@@ -10,11 +10,11 @@
 namespace pregate::trace {
 
 struct ImportOptions {
-  std::string format;       ///< empty = detect by content; else a name of import_formats()
-  std::string model;        ///< recorded as the model's name; empty = what the file says
+  std::string format{};  ///< empty = detect by content; else a name of import_formats()
+  std::string model{};   ///< recorded as the model's name; empty = what the file says
   bool overwrite = false;
-  int experts = 0;          ///< experts a MoE layer, for recordings that do not say; 0 = as recorded or inferred
-  int model_top_k = 0;      ///< experts a token of the model itself, when the caller knows it; 0 = unknown
+  int experts = 0;      ///< experts a MoE layer, for recordings that do not say; 0 = as recorded or inferred
+  int model_top_k = 0;  ///< experts a token of the model itself, when the caller knows it; 0 = unknown
 };
 
 struct ImportResult {
@@ -23,8 +23,11 @@ struct ImportResult {
   std::vector<std::string> notes;  ///< what the user must know, e.g. "recorded with 6 of 8 experts a token"
 };
 
-/// "switch-lines", "route-trace-v1", "gpt-oss-csv", "gpt-oss-json", "jsonl", each with a one-line description.
-struct FormatDescription { std::string name, description; };
+/// "switch-lines", "route-trace-v1", "gpt-oss-csv", "gpt-oss-json", "jsonl", each with a one-line
+/// description.
+struct FormatDescription {
+  std::string name, description;
+};
 std::vector<FormatDescription> import_formats();
 
 /// Reads `inputs` (one or more files of one format; gzip is read transparently) into a new database.

@@ -36,7 +36,8 @@ void validate_layer(const TraceInfo& info, std::size_t i, const std::string& whe
     throw InputError(where, name + " has top_k " + std::to_string(layer.top_k) + " of " +
                                 std::to_string(layer.experts) + " experts");
   if (layer.expert_bytes.count < 0 || layer.expert_bytes.count > max_expert_bytes)
-    throw InputError(where, name + " has an expert of " + std::to_string(layer.expert_bytes.count) + " bytes");
+    throw InputError(where,
+                     name + " has an expert of " + std::to_string(layer.expert_bytes.count) + " bytes");
   if (i > 0) {
     const TraceLayer& before = info.layers[i - 1];
     if (before.stack > layer.stack || (before.stack == layer.stack && before.layer >= layer.layer))
@@ -125,8 +126,9 @@ std::string describe_out_of_range(std::span<const std::uint16_t> ids, const Stac
     for (const std::uint16_t id : ids.subspan(start, count)) {
       if (id == no_expert || id < layout.experts[l]) continue;
       const TraceLayer& layer = info.layers[static_cast<std::size_t>(layout.layers[l])];
-      return "expert " + std::to_string(id) + " in layer " + std::to_string(layer.layer) + ", but the layer has " +
-             std::to_string(layer.experts) + " experts (0.." + std::to_string(layer.experts - 1) + ")";
+      return "expert " + std::to_string(id) + " in layer " + std::to_string(layer.layer) +
+             ", but the layer has " + std::to_string(layer.experts) + " experts (0.." +
+             std::to_string(layer.experts - 1) + ")";
     }
     start += count;
   }
@@ -139,7 +141,8 @@ std::int64_t count_routed(std::span<const std::uint16_t> ids) {
   for (std::size_t start = 0; start < ids.size(); start += 32768) {
     const auto block = ids.subspan(start, std::min<std::size_t>(32768, ids.size() - start));
     std::uint16_t in_block = 0;
-    for (const std::uint16_t id : block) in_block = static_cast<std::uint16_t>(in_block + (id == no_expert ? 1 : 0));
+    for (const std::uint16_t id : block)
+      in_block = static_cast<std::uint16_t>(in_block + (id == no_expert ? 1 : 0));
     none += in_block;
   }
   return static_cast<std::int64_t>(ids.size()) - none;
@@ -161,7 +164,8 @@ std::string find_fault(const Step& step, const TraceInfo& info, const std::vecto
   const StackLayout& layout = stacks[static_cast<std::size_t>(step.stack)];
   if (layout.layers.empty())
     return "stack '" + info.stacks[static_cast<std::size_t>(step.stack)] + "' has no MoE layers";
-  if (step.tokens < 1 || step.tokens > max_step_tokens) return std::to_string(step.tokens) + " tokens in one pass";
+  if (step.tokens < 1 || step.tokens > max_step_tokens)
+    return std::to_string(step.tokens) + " tokens in one pass";
   if (step.sequences < 1 || step.sequences > step.tokens)
     return std::to_string(step.sequences) + " sequences with " + std::to_string(step.tokens) + " tokens";
   if (step.position < 0) return "negative position " + std::to_string(step.position);
@@ -171,11 +175,13 @@ std::string find_fault(const Step& step, const TraceInfo& info, const std::vecto
     return std::string(what) + ": " + std::to_string(size) + " entries, but " + std::to_string(step.tokens) +
            " tokens in this stack's layers make " + std::to_string(entries);
   };
-  if (static_cast<std::int64_t>(step.experts.size()) != entries) return size_fault("experts", step.experts.size());
+  if (static_cast<std::int64_t>(step.experts.size()) != entries)
+    return size_fault("experts", step.experts.size());
   if (!ids_in_range(step.experts, layout, step.tokens))
     return describe_out_of_range(step.experts, layout, step.tokens, info);
   if (info.has_weights) {
-    if (static_cast<std::int64_t>(step.weights.size()) != entries) return size_fault("weights", step.weights.size());
+    if (static_cast<std::int64_t>(step.weights.size()) != entries)
+      return size_fault("weights", step.weights.size());
     if (!all_finite(step.weights)) return "a gate weight is NaN or infinite";
   }
   if (info.has_predictions) {

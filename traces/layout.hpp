@@ -16,12 +16,12 @@ inline constexpr std::int64_t max_step_entries = std::int64_t{1} << 27;
 
 /// How the entries of one stack's steps are laid out: layer after layer, within a layer token after token.
 struct StackLayout {
-  std::vector<int> layers;       ///< indices into TraceInfo::layers
-  std::vector<int> experts;      ///< of each of them
-  std::vector<int> top_k;        ///< of each of them
+  std::vector<int> layers;           ///< indices into TraceInfo::layers
+  std::vector<int> experts;          ///< of each of them
+  std::vector<int> top_k;            ///< of each of them
   std::int64_t entries_a_token = 0;  ///< sum of top_k
-  int uniform_experts = 0;       ///< when all layers have as many experts: that number; else 0
-  int width = 1;                 ///< bytes an id in a blob: 1 when every layer has < 255 experts, else 2
+  int uniform_experts = 0;           ///< when all layers have as many experts: that number; else 0
+  int width = 1;                     ///< bytes an id in a blob: 1 when every layer has < 255 experts, else 2
 };
 
 /// Throws InputError at `where` unless names, layers and sizes are in range and in order.
@@ -39,7 +39,8 @@ void decode_ids(const std::uint8_t* blob, int width, std::span<std::uint16_t> id
 /// Whether each id is below its layer's experts or no_expert.
 bool ids_in_range(std::span<const std::uint16_t> ids, const StackLayout& layout, int tokens);
 
-/// Where the first id out of range is, in words: "expert 131 in layer 7, but the layer has 128 experts (0..127)".
+/// Where the first id out of range is, in words: "expert 131 in layer 7, but the layer has 128 experts
+/// (0..127)".
 std::string describe_out_of_range(std::span<const std::uint16_t> ids, const StackLayout& layout, int tokens,
                                   const TraceInfo& info);
 

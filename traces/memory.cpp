@@ -62,8 +62,13 @@ class MemorySource final : public StepSource {
 
  private:
   struct Record {
-    Record(const Step& given, std::size_t id, std::size_t weight, std::size_t count, bool predictions, bool weighted)
-        : step(given), first_id(id), first_weight(weight), entries(count), has_predictions(predictions),
+    Record(const Step& given, std::size_t id, std::size_t weight, std::size_t count, bool predictions,
+           bool weighted)
+        : step(given),
+          first_id(id),
+          first_weight(weight),
+          entries(count),
+          has_predictions(predictions),
           has_weights(weighted) {
       step.experts = step.predicted = {};
       step.weights = {};
@@ -87,7 +92,8 @@ class Repetition final : public StepSource {
  public:
   Repetition(StepSource& source, int times) : source_(source), info_(source.info()), times_(times) {
     if (std::max(info_.tokens, info_.routed_entries) > std::numeric_limits<std::int64_t>::max() / times)
-      throw InputError("repeat", std::to_string(times) + " repetitions make more entries than can be counted");
+      throw InputError("repeat",
+                       std::to_string(times) + " repetitions make more entries than can be counted");
     info_.requests *= times;
     info_.steps *= times;
     info_.tokens *= times;
@@ -123,7 +129,9 @@ class Repetition final : public StepSource {
 
 }  // namespace
 
-std::unique_ptr<StepSource> load_into_memory(StepSource& source) { return std::make_unique<MemorySource>(source); }
+std::unique_ptr<StepSource> load_into_memory(StepSource& source) {
+  return std::make_unique<MemorySource>(source);
+}
 
 std::unique_ptr<StepSource> repeat(StepSource& source, int times) {
   if (times < 1) throw InputError("repeat", std::to_string(times) + " repetitions", "repeat at least once");

@@ -6,12 +6,12 @@
 
 namespace pregate::trace {
 
-/// A file that appears under its name only when complete: it is written beside the destination under a temporary
-/// name and renamed by publish(). The destructor without publish() removes the temporary.
+/// A file that appears under its name only when complete: it is written beside the destination under a
+/// temporary name and renamed by publish(). The destructor without publish() removes the temporary.
 class OutputFile {
  public:
-  /// Reserves the temporary. InputError: the folder is missing or not writable, the destination is a folder, or it
-  /// exists and `overwrite` is false.
+  /// Reserves the temporary. InputError: the folder is missing or not writable, the destination is a folder,
+  /// or it exists and `overwrite` is false.
   OutputFile(std::string destination, bool overwrite);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
@@ -20,8 +20,8 @@ class OutputFile {
   [[nodiscard]] const std::string& destination() const { return destination_; }
   [[nodiscard]] const std::string& temporary() const { return temporary_; }
 
-  /// Flushes the temporary to the disk and renames it. Without `overwrite`, a destination that appeared meanwhile
-  /// is an InputError and stays as it is.
+  /// Flushes the temporary to the disk and renames it. Without `overwrite`, a destination that appeared
+  /// meanwhile is an InputError and stays as it is.
   void publish();
 
  private:

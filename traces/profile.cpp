@@ -118,7 +118,8 @@ std::string to_toml(const GeneratorProfile& profile) {
   std::string text = "# A profile for synthetic routing traces; docs/traces.md says what the numbers mean.\n";
   text += "name = " + quoted(profile.name) + "\nsource = " + quoted(profile.source) +
           "\nmodel = " + quoted(profile.model) + "\nstacks = [";
-  for (std::size_t i = 0; i < profile.stacks.size(); ++i) text += (i > 0 ? ", " : "") + quoted(profile.stacks[i]);
+  for (std::size_t i = 0; i < profile.stacks.size(); ++i)
+    text += (i > 0 ? ", " : "") + quoted(profile.stacks[i]);
   text += "]\nencoder_tokens = " + std::to_string(profile.encoder_tokens) +
           "\nprefill_tokens = " + std::to_string(profile.prefill_tokens) +
           "\ndecode_steps = " + std::to_string(profile.decode_steps) +

@@ -6,8 +6,8 @@
 
 namespace pregate::trace {
 
-/// splitmix64 (Vigna, public domain, prng.di.unimi.it/splitmix64.c): the same numbers on every platform, as the
-/// standard library's distributions are not.
+/// splitmix64 (Vigna, public domain, prng.di.unimi.it/splitmix64.c): the same numbers on every platform, as
+/// the standard library's distributions are not.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}

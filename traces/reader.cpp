@@ -24,15 +24,17 @@ class DatabaseSource final : public StepSource {
         tokens_ += step.tokens;
         last_request_ = step.request;
         return true;
-      case StepRows::Row::fault: throw InputError(database_.where(), rows_.fault(), "see 'pregate trace check'");
-      case StepRows::Row::end: break;
+      case StepRows::Row::fault:
+        throw InputError(database_.where(), rows_.fault(), "see 'pregate trace check'");
+      case StepRows::Row::end:
+        break;
     }
     if (steps_ != info_.steps || tokens_ != info_.tokens || last_request_ + 1 != info_.requests)
       throw InputError(database_.where(),
-                       "claims " + std::to_string(info_.requests) + " requests, " + std::to_string(info_.steps) +
-                           " steps and " + std::to_string(info_.tokens) + " tokens, but holds " +
-                           std::to_string(last_request_ + 1) + ", " + std::to_string(steps_) + " and " +
-                           std::to_string(tokens_),
+                       "claims " + std::to_string(info_.requests) + " requests, " +
+                           std::to_string(info_.steps) + " steps and " + std::to_string(info_.tokens) +
+                           " tokens, but holds " + std::to_string(last_request_ + 1) + ", " +
+                           std::to_string(steps_) + " and " + std::to_string(tokens_),
                        "see 'pregate trace check'");
     return false;
   }
@@ -52,7 +54,9 @@ class DatabaseSource final : public StepSource {
 
 }  // namespace
 
-std::unique_ptr<StepSource> open_trace(const std::string& path) { return std::make_unique<DatabaseSource>(path); }
+std::unique_ptr<StepSource> open_trace(const std::string& path) {
+  return std::make_unique<DatabaseSource>(path);
+}
 
 std::vector<Request> read_requests(const std::string& path) {
   const Database database = Database::open_untrusted(path);
@@ -60,7 +64,8 @@ std::vector<Request> read_requests(const std::string& path) {
   Statement rows(database, "SELECT id, label, sequences FROM request ORDER BY id");
   while (rows.step()) {
     const std::int64_t sequences = rows.integer(2);
-    if (rows.integer(0) != static_cast<std::int64_t>(requests.size()) || sequences < 1 || sequences > max_step_tokens)
+    if (rows.integer(0) != static_cast<std::int64_t>(requests.size()) || sequences < 1 ||
+        sequences > max_step_tokens)
       throw InputError(path, "request " + std::to_string(rows.integer(0)) + " is out of order or has " +
                                  std::to_string(sequences) + " sequences");
     requests.push_back({rows.integer(0), rows.text(1), static_cast<int>(sequences)});

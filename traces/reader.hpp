@@ -12,8 +12,8 @@ namespace pregate::trace {
 
 /// Opens a trace database for reading. Treats it as hostile: read-only, defensive, trusted_schema off, schema
 /// checked, sizes and counts checked before use, every blob validated as it streams.
-/// InputError: missing, empty, truncated, foreign, other schema version, no requests, wrong blob length, id out of
-/// range, NaN weight.
+/// InputError: missing, empty, truncated, foreign, other schema version, no requests, wrong blob length, id
+/// out of range, NaN weight.
 std::unique_ptr<StepSource> open_trace(const std::string& path);
 
 /// The requests of an open_trace() database, in order.
@@ -22,9 +22,10 @@ std::vector<Request> read_requests(const std::string& path);
 /// Loads every step into memory (for repeats and for policies that need the future).
 std::unique_ptr<StepSource> load_into_memory(StepSource& source);
 
-/// Composes n consecutive requests into lock-step batches: step i of the batch joins step i of each member that
-/// still runs; the last batch may be smaller. Steps join only when stack and phase agree: encoder or prefill passes
-/// of the members are joined with each other, then decode steps. `source` must outlive the result. n >= 1.
+/// Composes n consecutive requests into lock-step batches: step i of the batch joins step i of each member
+/// that still runs; the last batch may be smaller. Steps join only when stack and phase agree: encoder or
+/// prefill passes of the members are joined with each other, then decode steps. `source` must outlive the
+/// result. n >= 1.
 std::unique_ptr<StepSource> compose_batches(StepSource& source, int n);
 
 /// Every request of `source`, `times` times over. `source` must outlive the result.

@@ -71,7 +71,8 @@ class Selections {
   void begin_request() { clock_ += 2; }
 
   /// `before` are the ids of the previous MoE layer of the stack, empty for the first.
-  void add(std::span<const std::uint16_t> ids, int top_k, std::span<const std::uint16_t> before, int top_k_before) {
+  void add(std::span<const std::uint16_t> ids, int top_k, std::span<const std::uint16_t> before,
+           int top_k_before) {
     const std::int64_t now = clock_ + 1;
     int distinct = 0, kept = 0;
     for (const std::uint16_t id : ids) {
@@ -115,7 +116,8 @@ class Selections {
       if (i < tenth) top += share;
       ++out.distinct_experts;
     }
-    out.popularity_entropy = counts.size() > 1 ? std::max(0.0, entropy / std::log(static_cast<double>(counts.size()))) : 0;
+    out.popularity_entropy =
+        counts.size() > 1 ? std::max(0.0, entropy / std::log(static_cast<double>(counts.size()))) : 0;
     out.top_share = top;
     out.lag1_overlap = pairs_of_steps_ > 0 ? overlap_ / static_cast<double>(pairs_of_steps_) : 0;
     out.mean_activated = static_cast<double>(activated_) / static_cast<double>(steps_);
@@ -138,7 +140,8 @@ void add_layer(LayerCounts& counts, const Step& step, std::span<const std::uint1
                std::span<const std::uint16_t> before, int top_k_before) {
   for (std::size_t t = 0; t < ids.size(); t += static_cast<std::size_t>(top_k)) {
     const auto token = ids.subspan(t, static_cast<std::size_t>(top_k));
-    if (std::any_of(token.begin(), token.end(), [](std::uint16_t id) { return id != no_expert; })) ++counts.tokens;
+    if (std::any_of(token.begin(), token.end(), [](std::uint16_t id) { return id != no_expert; }))
+      ++counts.tokens;
   }
   (step.phase == Phase::decode ? counts.decode : counts.other).add(ids, top_k, before, top_k_before);
 }
@@ -151,7 +154,8 @@ TraceStatistics measure(StepSource& source) {
   const std::vector<StackLayout> stacks = layouts(result.info);
   std::int64_t pairs = 0;
   for (const StackLayout& stack : stacks)
-    for (std::size_t l = 1; l < stack.experts.size(); ++l) pairs += std::int64_t{stack.experts[l - 1]} * stack.experts[l];
+    for (std::size_t l = 1; l < stack.experts.size(); ++l)
+      pairs += std::int64_t{stack.experts[l - 1]} * stack.experts[l];
   // A table pays where it is not mostly zeros: a short trace of many experts has few of the possible pairs.
   const auto layer_count = static_cast<std::int64_t>(result.info.layers.size());
   const bool dense = pairs <= (std::int64_t{1} << 22U) && pairs / layer_count <= 4 * result.info.tokens;
@@ -159,7 +163,8 @@ TraceStatistics measure(StepSource& source) {
   for (const StackLayout& stack : stacks)
     for (std::size_t l = 0; l < stack.experts.size(); ++l) {
       const int before = l == 0 ? 0 : stack.experts[l - 1];
-      counts.push_back({0, Selections(stack.experts[l], before, dense), Selections(stack.experts[l], before, dense)});
+      counts.push_back(
+          {0, Selections(stack.experts[l], before, dense), Selections(stack.experts[l], before, dense)});
     }
 
   source.rewind();
@@ -190,7 +195,8 @@ TraceStatistics measure(StepSource& source) {
   std::vector<bool> decodes(stacks.size(), false);
   bool any_decodes = false;
   for (std::size_t i = 0; i < counts.size(); ++i)
-    if (counts[i].decode.steps() > 0) any_decodes = decodes[static_cast<std::size_t>(result.info.layers[i].stack)] = true;
+    if (counts[i].decode.steps() > 0)
+      any_decodes = decodes[static_cast<std::size_t>(result.info.layers[i].stack)] = true;
   double layers = 0;
   for (std::size_t i = 0; i < counts.size(); ++i) {
     LayerStatistics layer;
@@ -208,8 +214,8 @@ TraceStatistics measure(StepSource& source) {
     result.cross_layer_repeat += layer.cross_layer_repeat;
     result.mean_activated += layer.mean_activated;
   }
-  for (double* mean : {&result.distinct_experts, &result.popularity_entropy, &result.top_share, &result.lag1_overlap,
-                       &result.cross_layer_repeat, &result.mean_activated})
+  for (double* mean : {&result.distinct_experts, &result.popularity_entropy, &result.top_share,
+                       &result.lag1_overlap, &result.cross_layer_repeat, &result.mean_activated})
     *mean /= std::max(1.0, layers);
   return result;
 }

@@ -24,7 +24,8 @@ void read_layers(const Database& database, TraceInfo& info) {
       throw InputError(database.where(), "its stacks are not numbered 0, 1, 2, ...");
     info.stacks.push_back(stacks.text(1));
   }
-  Statement layers(database, "SELECT id, stack, layer, experts, top_k, expert_bytes FROM layer ORDER BY id LIMIT 1025");
+  Statement layers(database,
+                   "SELECT id, stack, layer, experts, top_k, expert_bytes FROM layer ORDER BY id LIMIT 1025");
   while (layers.step()) {
     if (layers.integer(0) != static_cast<std::int64_t>(info.layers.size()))
       throw InputError(database.where(), "its layers are not numbered 0, 1, 2, ...");
@@ -50,9 +51,10 @@ std::int64_t rows_by_id(const Database& database, const char* sql, const char* w
 TraceInfo read_info(const Database& database) {
   TraceInfo info;
   read_layers(database, info);
-  Statement trace(database,
-                  "SELECT model, model_top_k, has_weights, has_predictions, prediction_distance, content_hash, "
-                  "requests, steps, tokens, routed_entries FROM trace");
+  Statement trace(
+      database,
+      "SELECT model, model_top_k, has_weights, has_predictions, prediction_distance, content_hash, "
+      "requests, steps, tokens, routed_entries FROM trace");
   if (!trace.step()) throw InputError(database.where(), "is an unfinished trace: its description is missing");
   info.model = trace.text(0);
   info.model_top_k = to_int(trace.integer(1));
@@ -68,8 +70,8 @@ TraceInfo read_info(const Database& database) {
   while (provenance.step()) info.provenance.emplace(provenance.text(0), provenance.text(1));
   validate_info(info, database.where());
 
-  const std::int64_t requests = rows_by_id(
-      database, "SELECT (SELECT min(id) FROM request), (SELECT max(id) FROM request)", "requests");
+  const std::int64_t requests =
+      rows_by_id(database, "SELECT (SELECT min(id) FROM request), (SELECT max(id) FROM request)", "requests");
   const std::int64_t steps =
       rows_by_id(database, "SELECT (SELECT min(id) FROM step), (SELECT max(id) FROM step)", "steps");
   if (requests == 0 || steps == 0) throw InputError(database.where(), "holds no requests");
@@ -83,17 +85,18 @@ TraceInfo read_info(const Database& database) {
     throw InputError(database.where(), "claims " + std::to_string(info.tokens) + " tokens in " +
                                            std::to_string(info.steps) + " steps");
   if (info.routed_entries < 0 || info.routed_entries / max_step_entries > info.steps)
-    throw InputError(database.where(), "claims " + std::to_string(info.routed_entries) + " routed entries in " +
-                                           std::to_string(info.steps) + " steps");
+    throw InputError(database.where(), "claims " + std::to_string(info.routed_entries) +
+                                           " routed entries in " + std::to_string(info.steps) + " steps");
   return info;
 }
 
 StepRows::StepRows(const Database& database, const TraceInfo& info)
     : info_(info),
       layouts_(layouts(info)),
-      statement_(database,
-                 "SELECT id, request, step, phase, stack, sequences, tokens, position, experts, predicted, weights "
-                 "FROM step ORDER BY id") {}
+      statement_(
+          database,
+          "SELECT id, request, step, phase, stack, sequences, tokens, position, experts, predicted, weights "
+          "FROM step ORDER BY id") {}
 
 void StepRows::rewind() {
   statement_.reset();
@@ -106,8 +109,8 @@ bool StepRows::read_ids(int column, const StackLayout& layout, std::int64_t entr
   const auto blob = statement_.blob(column);
   const auto count = static_cast<std::size_t>(entries);
   if (blob.size() != count * static_cast<std::size_t>(layout.width)) {
-    fault_ = std::string(what) + " blob of " + std::to_string(blob.size()) + " bytes, its layers and tokens need " +
-             std::to_string(entries * layout.width);
+    fault_ = std::string(what) + " blob of " + std::to_string(blob.size()) +
+             " bytes, its layers and tokens need " + std::to_string(entries * layout.width);
     return false;
   }
   if (ids.size() != count) ids.resize(count);
@@ -151,8 +154,9 @@ bool StepRows::read_step(Step& step) {
   step.weights = {};
   if (step.stack < 0 || step.stack >= static_cast<int>(layouts_.size()) || step.tokens < 1 ||
       step.tokens > max_step_tokens) {
-    fault_ = step.tokens < 1 || step.tokens > max_step_tokens ? std::to_string(statement_.integer(6)) + " tokens"
-                                                              : "stack out of range";
+    fault_ = step.tokens < 1 || step.tokens > max_step_tokens
+                 ? std::to_string(statement_.integer(6)) + " tokens"
+                 : "stack out of range";
     return false;
   }
   const StackLayout& layout = layouts_[static_cast<std::size_t>(step.stack)];
@@ -184,8 +188,8 @@ StepRows::Row StepRows::next(Step& step) {
   if (id != row) {
     order = "row " + std::to_string(row) + " of the steps has id " + std::to_string(id);
   } else if (!(same || new_request) || step.request >= info_.requests) {
-    order = "request " + std::to_string(step.request) + " step " + std::to_string(step.index) + " follows request " +
-            std::to_string(last_request_) + " step " + std::to_string(last_index_);
+    order = "request " + std::to_string(step.request) + " step " + std::to_string(step.index) +
+            " follows request " + std::to_string(last_request_) + " step " + std::to_string(last_index_);
   }
   last_request_ = step.request;
   last_index_ = step.index;
@@ -195,7 +199,8 @@ StepRows::Row StepRows::next(Step& step) {
     return Row::fault;
   }
   if (!read_step(step)) {
-    fault_ = "request " + std::to_string(step.request) + ", step " + std::to_string(step.index) + ": " + fault_;
+    fault_ =
+        "request " + std::to_string(step.request) + ", step " + std::to_string(step.index) + ": " + fault_;
     return Row::fault;
   }
   return Row::step;

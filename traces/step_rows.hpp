@@ -14,8 +14,8 @@ namespace pregate::trace {
 /// Everything but the steps, checked. Counts are what the file claims, bounded by what its tables hold.
 TraceInfo read_info(const Database& database);
 
-/// The steps of a database in order, each checked against its layout. A fault is reported rather than thrown, so
-/// that a check can go on after it; what SQLite itself cannot read is an InputError.
+/// The steps of a database in order, each checked against its layout. A fault is reported rather than thrown,
+/// so that a check can go on after it; what SQLite itself cannot read is an InputError.
 class StepRows {
  public:
   StepRows(const Database& database, const TraceInfo& info);

@@ -13,15 +13,16 @@
 namespace pregate::trace {
 
 /// What the generator needs of one MoE layer. Each rank of a token's choice is made in turn: with probability
-/// temporal_repeat it is the expert that the sequence's previous token had at that rank; else with probability
-/// cross_layer it is an expert at a quantile of this layer's popularity where the previous MoE layer's choice at that
-/// rank lies in its own (which leaves the popularity as it is); else it is drawn from the popularity. An expert that the token has already is drawn anew.
+/// temporal_repeat it is the expert that the sequence's previous token had at that rank; else with
+/// probability cross_layer it is an expert at a quantile of this layer's popularity where the previous MoE
+/// layer's choice at that rank lies in its own (which leaves the popularity as it is); else it is drawn from
+/// the popularity. An expert that the token has already is drawn anew.
 struct LayerProfileParameters {
   TraceLayer layer;
-  double popularity_skew = 0;        ///< Zipf exponent of the expert popularity; 0 = uniform
-  double temporal_repeat = 0;        ///< probability that a token keeps an expert of the previous token
-  double cross_layer = 0;            ///< probability that the choice follows the previous MoE layer's choice
-  double active_share = 1;           ///< share of the experts that are ever drawn
+  double popularity_skew = 0;  ///< Zipf exponent of the expert popularity; 0 = uniform
+  double temporal_repeat = 0;  ///< probability that a token keeps an expert of the previous token
+  double cross_layer = 0;      ///< probability that the choice follows the previous MoE layer's choice
+  double active_share = 1;     ///< share of the experts that are ever drawn
 };
 
 /// A generator profile: a few KB of TOML.
@@ -30,7 +31,7 @@ struct GeneratorProfile {
   std::vector<std::string> stacks;
   /// Of a request, for each of its sequences. The first stack runs the encoder pass, the last one the rest.
   int encoder_tokens = 0, prefill_tokens = 0, decode_steps = 0;
-  int sequences = 1;                 ///< sequences merged in one request
+  int sequences = 1;  ///< sequences merged in one request
   std::vector<LayerProfileParameters> layers;
 };
 
@@ -40,13 +41,15 @@ std::string to_toml(const GeneratorProfile& profile);
 GeneratorProfile load_profile(const std::string& name_or_path);
 std::vector<std::string> profile_names();
 
-/// Fits a profile to a trace, such that measure() of a generated trace of as many requests agrees with measure() of the
-/// fitted one: distinct experts, popularity entropy, lag-1 overlap and cross-layer repeat of each layer, by bisection
-/// on the parameter that moves each (docs/traces.md). Requests that repeat an earlier one are left out, and at most
-/// the first 8192 decode tokens are used; `source` says what was used and what difference remained.
+/// Fits a profile to a trace, such that measure() of a generated trace of as many requests agrees with
+/// measure() of the fitted one: distinct experts, popularity entropy, lag-1 overlap and cross-layer repeat of
+/// each layer, by bisection on the parameter that moves each (docs/traces.md). Requests that repeat an
+/// earlier one are left out, and at most the first 8192 decode tokens are used; `source` says what was used
+/// and what difference remained.
 GeneratorProfile fit_profile(StepSource& source, const std::string& name);
 
 /// Streams `requests` requests; deterministic in (profile, requests, seed), whatever the platform.
-std::unique_ptr<StepSource> generate(const GeneratorProfile& profile, std::int64_t requests, std::uint64_t seed);
+std::unique_ptr<StepSource> generate(const GeneratorProfile& profile, std::int64_t requests,
+                                     std::uint64_t seed);
 
 }  // namespace pregate::trace

@@ -6,9 +6,12 @@ namespace pregate::trace {
 
 const char* to_string(Phase phase) {
   switch (phase) {
-    case Phase::encoder: return "encoder";
-    case Phase::prefill: return "prefill";
-    case Phase::decode: return "decode";
+    case Phase::encoder:
+      return "encoder";
+    case Phase::prefill:
+      return "prefill";
+    case Phase::decode:
+      return "decode";
   }
   return "unknown";
 }

@@ -19,30 +19,31 @@ const char* to_string(Phase phase);
 inline constexpr std::uint16_t no_expert = 0xFFFF;
 inline constexpr int max_experts = 4096;
 inline constexpr int max_top_k = 256;
-inline constexpr int max_layers = 1024;         ///< MoE layers of all stacks together
+inline constexpr int max_layers = 1024;  ///< MoE layers of all stacks together
 inline constexpr int max_step_tokens = 1 << 20;
 
 /// One MoE layer of a trace. Layers may differ in experts and top_k.
 struct TraceLayer {
-  int stack = 0;          ///< index into TraceInfo::stacks
-  int layer = 0;          ///< index of the layer in its stack, counting layers without MoE
+  int stack = 0;  ///< index into TraceInfo::stacks
+  int layer = 0;  ///< index of the layer in its stack, counting layers without MoE
   int experts = 0;
-  int top_k = 0;          ///< most experts a token used; a token may have fewer
-  Bytes expert_bytes;     ///< of one expert as recorded; 0 = not recorded
+  int top_k = 0;       ///< most experts a token used; a token may have fewer
+  Bytes expert_bytes;  ///< of one expert as recorded; 0 = not recorded
   bool operator==(const TraceLayer&) const = default;
 };
 
 /// Everything but the steps.
 struct TraceInfo {
-  std::string model;                  ///< as the recording names it, or a catalogue name; may be empty
-  std::vector<std::string> stacks;    ///< "encoder", "decoder"
-  std::vector<TraceLayer> layers;     ///< by stack, then by layer
-  int model_top_k = 0;                ///< experts a token of the model itself; 0 = unknown (Qwen3 here: 8, recorded 6)
+  std::string model;                ///< as the recording names it, or a catalogue name; may be empty
+  std::vector<std::string> stacks;  ///< "encoder", "decoder"
+  std::vector<TraceLayer> layers;   ///< by stack, then by layer
+  int model_top_k = 0;  ///< experts a token of the model itself; 0 = unknown (Qwen3 here: 8, recorded 6)
   bool has_weights = false;
   bool has_predictions = false;
-  int prediction_distance = 0;        ///< MoE layers ahead at which predicted ids were known; 0 = none
-  std::map<std::string, std::string> provenance;  ///< source file name, its SHA-256, format, tool version, notes
-  std::string content_hash;           ///< hex SHA-256 of layers, requests and steps (not of provenance)
+  int prediction_distance = 0;  ///< MoE layers ahead at which predicted ids were known; 0 = none
+  std::map<std::string, std::string>
+      provenance;            ///< source file name, its SHA-256, format, tool version, notes
+  std::string content_hash;  ///< hex SHA-256 of layers, requests and steps (not of provenance)
   std::int64_t requests = 0, steps = 0, tokens = 0, routed_entries = 0;
   /// Indices into `layers` of one stack's MoE layers.
   [[nodiscard]] std::vector<int> layers_of(int stack) const;
@@ -50,7 +51,7 @@ struct TraceInfo {
 
 /// One request, or one batch that a recording merged (sequences > 1).
 struct Request {
-  std::int64_t id = 0;      ///< 0, 1, 2, ... in trace order
+  std::int64_t id = 0;  ///< 0, 1, 2, ... in trace order
   std::string label;
   int sequences = 1;
 };
@@ -58,15 +59,15 @@ struct Request {
 /// One forward pass through one stack. Views are valid until the next call of the source that filled it.
 struct Step {
   std::int64_t request = 0;
-  std::int64_t index = 0;   ///< in its request
+  std::int64_t index = 0;  ///< in its request
   Phase phase = Phase::decode;
   int stack = 0;
   int sequences = 1;
-  int tokens = 0;           ///< in this pass, over all sequences
-  int position = 0;         ///< cached tokens before this pass, per sequence
+  int tokens = 0;    ///< in this pass, over all sequences
+  int position = 0;  ///< cached tokens before this pass, per sequence
   bool first_of_request = false;
-  /// Experts of all MoE layers of the stack, layer after layer; within a layer token-major, tokens x top_k ids in
-  /// router order, no_expert where there is none.
+  /// Experts of all MoE layers of the stack, layer after layer; within a layer token-major, tokens x top_k
+  /// ids in router order, no_expert where there is none.
   std::span<const std::uint16_t> experts;
   std::span<const std::uint16_t> predicted;  ///< same shape, or empty
   std::span<const float> weights;            ///< same shape, or empty

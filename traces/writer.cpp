@@ -90,7 +90,8 @@ void TraceWriter::begin_request(const Request& request) {
   self.check_request_has_steps();
   const std::string name = "request " + std::to_string(self.info.requests);
   if (request.sequences < 1 || request.sequences > max_step_tokens)
-    throw InputError(self.file.destination(), name + " has " + std::to_string(request.sequences) + " sequences");
+    throw InputError(self.file.destination(),
+                     name + " has " + std::to_string(request.sequences) + " sequences");
   if (request.label.size() > 4096)
     throw InputError(self.file.destination(), name + " has a label of over 4096 bytes");
   self.request = request;
@@ -106,8 +107,9 @@ void TraceWriter::begin_request(const Request& request) {
 void TraceWriter::add(const Step& given) {
   Impl& self = *impl_;
   const auto fail = [&](const std::string& problem) {
-    throw InputError(self.file.destination(), "request " + std::to_string(self.info.requests - 1) + ", step " +
-                                                  std::to_string(self.step_index) + ": " + problem);
+    throw InputError(self.file.destination(), "request " + std::to_string(self.info.requests - 1) +
+                                                  ", step " + std::to_string(self.step_index) + ": " +
+                                                  problem);
   };
   if (self.info.requests == 0) throw InputError(self.file.destination(), "a step before the first request");
   if (std::string fault = find_fault(given, self.info, self.stacks); !fault.empty()) fail(fault);
@@ -138,7 +140,8 @@ void TraceWriter::add(const Step& given) {
   encode_ids(step.experts, layout.width, self.experts_blob);
   row.bind_blob(9, self.experts_blob.data(), self.experts_blob.size());
   if (self.info.has_predictions) encode_ids(step.predicted, layout.width, self.predicted_blob);
-  row.bind_blob(10, self.info.has_predictions ? self.predicted_blob.data() : nullptr, self.predicted_blob.size());
+  row.bind_blob(10, self.info.has_predictions ? self.predicted_blob.data() : nullptr,
+                self.predicted_blob.size());
   if (self.info.has_weights) encode_weights(step.weights, self.weights_blob);
   row.bind_blob(11, self.info.has_weights ? self.weights_blob.data() : nullptr, self.weights_blob.size());
   row.run();
@@ -151,7 +154,8 @@ void TraceWriter::add(const Step& given) {
 
 TraceInfo TraceWriter::commit() {
   Impl& self = *impl_;
-  if (self.info.requests == 0) throw InputError(self.file.destination(), "a trace needs at least one request");
+  if (self.info.requests == 0)
+    throw InputError(self.file.destination(), "a trace needs at least one request");
   self.check_request_has_steps();
   self.info.content_hash = self.hash.finish();
   Statement provenance(*self.database, "INSERT INTO provenance VALUES (?, ?)");
@@ -175,7 +179,8 @@ TraceInfo TraceWriter::commit() {
   self.database->execute("COMMIT");
   self.insert_request.reset();
   self.insert_step.reset();
-  // Statements above hold the connection until the end of this function; the bytes are in the file after COMMIT.
+  // Statements above hold the connection until the end of this function; the bytes are in the file after
+  // COMMIT.
   self.file.publish();
   return self.info;
 }

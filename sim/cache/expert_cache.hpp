@@ -39,8 +39,8 @@ struct CacheGeometry {
 
 /// The set of experts that stay in GPU memory between uses. Batches are atomic: the activated set is
 /// classified against the cache as it stands, then the misses are admitted one by one in router order, each
-/// evicting what the policy chooses; members of the set itself may be chosen, as the kernel reads them from
-/// working buffers or from a slot that is released after it. One virtual call a batch; none an expert.
+/// evicting what the policy chooses. Members of the set are not evicted by it (what finds no room bypasses the cache),
+/// except by the optimal policy, which may retain any of residents and set. One virtual call a batch; none an expert.
 class ExpertCache {
  public:
   explicit ExpertCache(const CacheGeometry& geometry)

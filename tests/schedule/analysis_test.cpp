@@ -82,9 +82,8 @@ TEST(CriticalPath, FollowsTheOrderInWhichAPriorityStreamRan) {
   EXPECT_THAT(slack(schedule, timeline), ElementsAre(us(0), us(0), us(0)));
 }
 
-// On engine timelines: shares add up to the makespan, the path is gapless and without slack, slack is never
-// negative, and an operation that ends by its slack earlier than its successors start has it confirmed by
-// hand.
+// On engine timelines: shares add up to the makespan, the path is gapless and without slack, and slack is
+// never negative.
 TEST(Analysis, PropertiesHoldOnRandomSchedules) {
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     const auto order = seed % 2 == 0 ? StreamOrder::priority : StreamOrder::fifo;

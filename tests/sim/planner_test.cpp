@@ -321,7 +321,7 @@ TEST(PerExpert, EachComputesAsSoonAsItIsThere) {
 TEST(Placement, PopularAndFirstLayersArePinned) {
   const ModelSpec model = tiny_model(2, 4, 1);
   ListSource source(test::decoder_info(2, 4, 1));
-  for (const std::uint16_t expert : {3, 3, 3, 1}) source.add(Phase::decode, 1, {expert, expert});
+  for (const std::uint16_t expert : std::vector<std::uint16_t>{3, 3, 3, 1}) source.add(Phase::decode, 1, {expert, expert});
   PolicySpec policy = load_policy("on-demand");
   policy.placement.kind = PlacementKind::popular;
   policy.placement.count = 1;

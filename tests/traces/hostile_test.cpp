@@ -64,7 +64,8 @@ TEST_F(Hostile, FilesThatAreNoTraces) {
   EXPECT_THAT(reading(write("head.db", whole.substr(0, 50))), HasSubstr("is not a trace database"));
   EXPECT_THAT(reading(write("cut.db", whole.substr(0, whole.size() - 5000))), HasSubstr("is truncated"));
   EXPECT_THAT(reading(after("PRAGMA application_id = 1")), HasSubstr("not of routing traces"));
-  EXPECT_THAT(reading(after("PRAGMA user_version = 2")), HasSubstr("schema version 2, this program reads version 1"));
+  EXPECT_THAT(reading(after("PRAGMA user_version = 2")),
+              HasSubstr("schema version 2, this program reads version 1"));
   EXPECT_THAT(reading(after("PRAGMA journal_mode = WAL")), HasSubstr("write-ahead-log"));
 }
 
@@ -73,7 +74,8 @@ TEST_F(Hostile, SchemasThatAreNotOurs) {
   EXPECT_THAT(reading(after("CREATE VIEW v AS SELECT 1")), HasSubstr("not those of trace schema"));
   EXPECT_THAT(reading(after("CREATE TRIGGER t AFTER INSERT ON step BEGIN SELECT 1; END")),
               HasSubstr("not those of trace schema"));
-  EXPECT_THAT(reading(after("ALTER TABLE step ADD COLUMN extra INTEGER")), HasSubstr("not those of trace schema"));
+  EXPECT_THAT(reading(after("ALTER TABLE step ADD COLUMN extra INTEGER")),
+              HasSubstr("not those of trace schema"));
 }
 
 TEST_F(Hostile, RowsThatDoNotHold) {
@@ -84,7 +86,8 @@ TEST_F(Hostile, RowsThatDoNotHold) {
               HasSubstr("request 1, step 1: expert 8 in layer 1, but the layer has 4 experts (0..3)"));
   EXPECT_THAT(reading(after("UPDATE step SET weights = x'0000C07F0000803F0000803F' WHERE id = 3")),
               HasSubstr("NaN"));
-  EXPECT_THAT(reading(after("UPDATE step SET weights = NULL WHERE id = 3")), HasSubstr("weights blob of 0 bytes"));
+  EXPECT_THAT(reading(after("UPDATE step SET weights = NULL WHERE id = 3")),
+              HasSubstr("weights blob of 0 bytes"));
   EXPECT_THAT(reading(after("UPDATE step SET tokens = 9000000000000000000")), HasSubstr("tokens"));
   EXPECT_THAT(reading(after("UPDATE step SET tokens = 1048576")), HasSubstr("blob of 3 bytes"));
   EXPECT_THAT(reading(after("UPDATE step SET stack = -1")), HasSubstr("stack out of range"));
@@ -104,20 +107,24 @@ TEST_F(Hostile, DescriptionsThatDoNotHold) {
   EXPECT_THAT(reading(after("UPDATE layer SET top_k = 0")), HasSubstr("top_k 0"));
   EXPECT_THAT(reading(after("UPDATE layer SET stack = 3")), HasSubstr("stack 3, which does not exist"));
   EXPECT_THAT(reading(after("UPDATE trace SET steps = 9223372036854775807")), HasSubstr("claims"));
-  EXPECT_THAT(reading(after("INSERT INTO step SELECT 9223372036854775807, request, step, phase, stack, sequences, "
-                            "tokens, position, experts, predicted, weights FROM step WHERE id = 0")),
-              HasSubstr("not numbered from 0"));
+  EXPECT_THAT(
+      reading(after("INSERT INTO step SELECT 9223372036854775807, request, step, phase, stack, sequences, "
+                    "tokens, position, experts, predicted, weights FROM step WHERE id = 0")),
+      HasSubstr("not numbered from 0"));
   EXPECT_THAT(reading(after("UPDATE trace SET tokens = 41")), HasSubstr("41 tokens, but holds"));
 }
 
 TEST_F(Hostile, CheckReportsEverythingAndGoesOn) {
   EXPECT_TRUE(check(sound()).empty());
-  EXPECT_THAT(check(after("UPDATE step SET experts = x'010203FF' WHERE id IN (3, 8, 30)")), ::testing::SizeIs(3));
+  EXPECT_THAT(check(after("UPDATE step SET experts = x'010203FF' WHERE id IN (3, 8, 30)")),
+              ::testing::SizeIs(3));
   EXPECT_THAT(check(after("UPDATE step SET experts = x'010203FF'"), 5), ::testing::SizeIs(5));
   EXPECT_THAT(check(after("UPDATE step SET experts = x'020203' WHERE id = 3")),
               Contains(HasSubstr("step 3: token 0 has expert 2 twice in layer 0")));
-  EXPECT_THAT(check(after("UPDATE step SET experts = x'010303' WHERE id = 3")), Contains(HasSubstr("content hash")));
-  EXPECT_THAT(check(after("UPDATE trace SET routed_entries = 7")), Contains(HasSubstr("claims 7 routed entries")));
+  EXPECT_THAT(check(after("UPDATE step SET experts = x'010303' WHERE id = 3")),
+              Contains(HasSubstr("content hash")));
+  EXPECT_THAT(check(after("UPDATE trace SET routed_entries = 7")),
+              Contains(HasSubstr("claims 7 routed entries")));
   EXPECT_THAT(check(path("absent.db")), Contains(HasSubstr("no such file")));
 }
 

@@ -45,9 +45,11 @@ constexpr const char* route_head =
     "turn,phase,step,layer,slot,expert,weight,residency,expert_bytes\n";
 
 TEST_F(Import, RouteTraceKeepsPassesAndGaps) {
-  // A prompt of two tokens, layer by layer; the last layer has the final token only. Layer 1 holds no experts.
+  // A prompt of two tokens, layer by layer; the last layer has the final token only. Layer 1 holds no
+  // experts.
   const std::string rows =
-      "0,0,0,0,0,5,0.7,0,100\n0,0,0,0,1,6,0.3,0,100\n0,0,1,0,0,1,0.9,1,0\n0,0,1,2,0,7,0.6,0,300\n0,0,1,2,1,0,0.4,0,300\n"
+      "0,0,0,0,0,5,0.7,0,100\n0,0,0,0,1,6,0.3,0,100\n0,0,1,0,0,1,0.9,1,0\n0,0,1,2,0,7,0.6,0,300\n0,0,1,2,1,0,"
+      "0.4,0,300\n"
       "0,1,2,0,0,3,0.5,2,0\n0,1,2,2,1,4,0.25,0,300\n"
       "1,0,3,0,0,2,1,0,100\n";
   const ImportResult result = import({write("in", route_head + rows)}, {.model_top_k = 4});
@@ -55,7 +57,8 @@ TEST_F(Import, RouteTraceKeepsPassesAndGaps) {
   EXPECT_EQ(result.info.model, "Tiny");
   EXPECT_EQ(result.info.requests, 2);
   EXPECT_EQ(result.info.routed_entries, 8);
-  EXPECT_THAT(result.info.layers, ElementsAre(TraceLayer{0, 0, 8, 2, Bytes{100}}, TraceLayer{0, 2, 8, 2, Bytes{300}}));
+  EXPECT_THAT(result.info.layers,
+              ElementsAre(TraceLayer{0, 0, 8, 2, Bytes{100}}, TraceLayer{0, 2, 8, 2, Bytes{300}}));
   EXPECT_THAT(result.notes, Contains(HasSubstr("recorded with 2 of the model's 4 experts a token")));
   const auto source = open_trace(path("t.db"));
   const auto steps = all_steps(*source);
@@ -76,9 +79,11 @@ TEST_F(Import, RouteTraceRefusesFaults) {
   EXPECT_THAT(refused(head + "0,0,0,0,0,1,nan,0,1\n"), HasSubstr("weight is 'nan'"));
   EXPECT_THAT(refused(head + "0,0,0,0,0,1,0.7,0\n"), HasSubstr("8 fields instead of 9"));
   EXPECT_THAT(refused(head + "0,0,0,0,0,1,0.7,0,1\n0,0,0,0,0,2,0.7,0,1\n"), HasSubstr("occurs twice"));
-  EXPECT_THAT(refused(head + "0,0,0,0,0,1,0.7,0,1\n0,0,900000000,0,0,2,0.7,0,1\n"), HasSubstr("with only 2 rows"));
+  EXPECT_THAT(refused(head + "0,0,0,0,0,1,0.7,0,1\n0,0,900000000,0,0,2,0.7,0,1\n"),
+              HasSubstr("with only 2 rows"));
   EXPECT_THAT(refused(head + "0,1,4,0,0,1,0.7,0,1\n0,1,6,0,0,2,0.7,0,1\n"), HasSubstr("expected 5"));
-  EXPECT_THAT(refused(head + "1,1,4,0,0,1,0.7,0,1\n0,1,5,0,0,2,0.7,0,1\n"), HasSubstr("turn 0 phase 1 after turn 1"));
+  EXPECT_THAT(refused(head + "1,1,4,0,0,1,0.7,0,1\n0,1,5,0,0,2,0.7,0,1\n"),
+              HasSubstr("turn 0 phase 1 after turn 1"));
   EXPECT_THAT(refused(head), HasSubstr("holds no routing decisions"));
   EXPECT_THAT(refused("# route_trace v1\n# n_layer=99999999\n"), HasSubstr("n_layer is '99999999'"));
   EXPECT_THAT(refused("# route_trace v1\n"), HasSubstr("ends before the column names"));
@@ -116,7 +121,8 @@ TEST_F(Import, SwitchLinesRefuseWhatDoesNotDivide) {
   EXPECT_THAT(refused(switch_run(3, 5, 2, 4) + "permuted_experts_ 3 3\n"), HasSubstr("truncated"));
   EXPECT_THAT(refused(switch_run(3, 1, 2, 4)), HasSubstr("cannot be told apart"));
   EXPECT_THAT(refused(switch_run(3, 5, 2, 4) + switch_run(2, 5, 2, 3)), HasSubstr("2 encoder lines"));
-  EXPECT_THAT(refused("permuted_experts_ 1 2 3\npermuted_experts_ 1 2\n"), HasSubstr("lines of 3 ids, then of 2"));
+  EXPECT_THAT(refused("permuted_experts_ 1 2 3\npermuted_experts_ 1 2\n"),
+              HasSubstr("lines of 3 ids, then of 2"));
   EXPECT_THAT(refused("permuted_experts_ 1 x\n"), HasSubstr("in:1: expert is 'x'"));
   EXPECT_THAT(refused("permuted_experts_\n"), HasSubstr("holds no expert"));
   EXPECT_THAT(refused(switch_run(3, 5, 2, 4, 20), {.experts = 16}), HasSubstr("expert 20 occurs"));
@@ -130,7 +136,8 @@ TEST_F(Import, ExpertsThatNobodyNamedAreInferredAndSaid) {
 
 TEST_F(Import, GptOssJsonIsReadStrictly) {
   const auto token = [](const std::string& name, const std::string& layer) {
-    return R"({"dataset":"d","category":"c","x":[{"y":null}],"router_data":[{")" + name + R"(":{)" + layer + "}}]}";
+    return R"({"dataset":"d","category":"c","x":[{"y":null}],"router_data":[{")" + name + R"(":{)" + layer +
+           "}}]}";
   };
   const std::string good = R"("layer_0":{"selected_experts":[3,1],"selected_probs":[0.5,0.25]})";
   const ImportResult result = import({write("in", token("token_7", good))});
@@ -144,9 +151,11 @@ TEST_F(Import, GptOssJsonIsReadStrictly) {
 
   EXPECT_THAT(refused(token("word_7", good)), HasSubstr("'word_7' where token_<number> belongs"));
   EXPECT_THAT(refused(token("token_7", R"("layer_9999":{})")), HasSubstr("layer 9999"));
-  EXPECT_THAT(refused(token("token_7", R"("layer_0":{"selected_experts":[1.5]})")), HasSubstr("not a whole number"));
+  EXPECT_THAT(refused(token("token_7", R"("layer_0":{"selected_experts":[1.5]})")),
+              HasSubstr("not a whole number"));
   EXPECT_THAT(refused(token("token_7", R"("layer_0":{"selected_experts":[-1]})")), HasSubstr("expert -1"));
-  EXPECT_THAT(refused(token("token_7", R"("layer_0":{"selected_experts":[1]})")), HasSubstr("differ in length"));
+  EXPECT_THAT(refused(token("token_7", R"("layer_0":{"selected_experts":[1]})")),
+              HasSubstr("differ in length"));
   EXPECT_THAT(refused(token("token_7", R"("layer_0":{"other":[1]})")), HasSubstr("'other' is not expected"));
   EXPECT_THAT(refused(token("token_7", good).substr(0, 60)), HasSubstr("not valid JSON"));
   EXPECT_THAT(refused(R"({"model_type":"mixtral"})"), HasSubstr("holds no router_data"));
@@ -161,8 +170,9 @@ TEST_F(Import, JsonlIsStrict) {
   EXPECT_THAT(refused(head), HasSubstr("at least one request"));
   EXPECT_THAT(refused(request + R"({"phase":"decode","tokens":1,"position":0,"experts":[[[1,8]]]})"),
               HasSubstr("in:3: expert 8 in layer 0"));
-  EXPECT_THAT(refused(request + R"({"phase":"decode","tokens":1,"position":0,"experts":[[[1]]],"wieghts":[]})"),
-              HasSubstr("in:3: the step has an unknown key 'wieghts'"));
+  EXPECT_THAT(
+      refused(request + R"({"phase":"decode","tokens":1,"position":0,"experts":[[[1]]],"wieghts":[]})"),
+      HasSubstr("in:3: the step has an unknown key 'wieghts'"));
   EXPECT_THAT(refused(request + R"({"phase":"decode","tokens":1,"tokens":1,"position":0,"experts":[[[1]]]})"),
               HasSubstr("'tokens' occurs twice"));
   EXPECT_THAT(refused(request + R"({"phase":"decode","tokens":2,"position":0,"experts":[[[1]]]})"),
@@ -191,7 +201,8 @@ TEST_F(Import, FilesOfNoFormat) {
 
 TEST_F(Import, GzipIsTransparentAndTruncationIsSeen) {
   std::string csv = "# remark\nseq,dataset,category,token,L0\n";
-  for (int i = 0; i < 5000; ++i) csv += "0,a,b," + std::to_string(i) + "," + std::to_string(i * 7 % 32) + "\n";
+  for (int i = 0; i < 5000; ++i)
+    csv += "0,a,b," + std::to_string(i) + "," + std::to_string(i * 7 % 32) + "\n";
   const gzFile file = gzopen(path("in").c_str(), "wb");
   gzwrite(file, csv.data(), static_cast<unsigned>(csv.size()));
   gzclose(file);

@@ -19,8 +19,8 @@ constexpr std::uint16_t none = no_expert;
 
 class Store : public TraceTest {};
 
-// Two stacks, layers that differ in experts and k, ids past 8 bits in one stack only, weights, predictions, absent
-// experts, a merged batch: what is read is what was written, and so it is after JSONL.
+// Two stacks, layers that differ in experts and k, ids past 8 bits in one stack only, weights, predictions,
+// absent experts, a merged batch: what is read is what was written, and so it is after JSONL.
 TEST_F(Store, EverythingSurvivesTheDatabaseAndJsonl) {
   TraceInfo info;
   info.model = "made up";
@@ -172,16 +172,19 @@ TEST_F(Store, WriterRefusesWhatItCannotStand) {
   EXPECT_THAT(complaint([&] { TraceWriter(path("."), info); }), HasSubstr("is a folder"));
   EXPECT_THAT(complaint([&] { TraceWriter(path("t.db"), decoder({{8, 9}})); }), HasSubstr("top_k 9 of 8"));
   EXPECT_THAT(complaint([&] { TraceWriter(path("t.db"), decoder({{5000, 1}})); }), HasSubstr("5000 experts"));
-  EXPECT_THAT(complaint([&] { TraceWriter(path("t.db"), info).commit(); }), HasSubstr("at least one request"));
+  EXPECT_THAT(complaint([&] { TraceWriter(path("t.db"), info).commit(); }),
+              HasSubstr("at least one request"));
   TraceWriter writer(path("t.db"), info);
   EXPECT_THAT(complaint([&] { writer.add(decode({1})); }), HasSubstr("before the first request"));
   writer.begin_request({});
-  EXPECT_THAT(complaint([&] { writer.add(decode({8})); }), HasSubstr("expert 8 in layer 0, but the layer has 8"));
+  EXPECT_THAT(complaint([&] { writer.add(decode({8})); }),
+              HasSubstr("expert 8 in layer 0, but the layer has 8"));
   EXPECT_THAT(complaint([&] { writer.add(decode({1, 2})); }), HasSubstr("2 entries"));
   EXPECT_THAT(complaint([&] { writer.begin_request({}); }), HasSubstr("has no steps"));
 }
 
-// The destination is absent or whole: no commit, a full disk, a killed process, a file that appears meanwhile.
+// The destination is absent or whole: no commit, a full disk, a killed process, a file that appears
+// meanwhile.
 TEST_F(Store, DestinationIsAbsentOrWhole) {
   const TraceInfo info = decoder({{8, 1}});
   {

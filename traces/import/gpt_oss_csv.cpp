@@ -51,8 +51,8 @@ void parse_gpt_oss_csv(const std::vector<std::string>& inputs, RecordingFacts& f
       facts.notes.emplace_back("the recording holds decoded tokens only: no prefill is simulated");
     }
     if (here != layers)
-      throw InputError(lines.where(), std::to_string(here) + " layers, but the files before have " +
-                                          std::to_string(layers));
+      throw InputError(lines.where(),
+                       std::to_string(here) + " layers, but the files before have " + std::to_string(layers));
     std::int64_t sequence = -1, position = 0;
     std::string_view line;
     while (lines.next(line)) {
@@ -63,12 +63,14 @@ void parse_gpt_oss_csv(const std::vector<std::string>& inputs, RecordingFacts& f
       const auto seq = parse_integer(fields[0], 0, std::numeric_limits<int>::max(), "seq", lines);
       const auto token = parse_integer(fields[3], 0, 1'000'000'000, "token", lines);
       if (seq < sequence)
-        throw InputError(lines.where(), "sequence " + std::to_string(seq) + " after sequence " +
-                                            std::to_string(sequence), "lines are out of order");
+        throw InputError(lines.where(),
+                         "sequence " + std::to_string(seq) + " after sequence " + std::to_string(sequence),
+                         "lines are out of order");
       if (seq != sequence) {
         sink.begin_request(std::string(fields[1]) + "/" + std::string(fields[2]), 1);
       } else if (token != position + 1) {
-        throw InputError(lines.where(), "token " + std::to_string(token) + " after token " + std::to_string(position),
+        throw InputError(lines.where(),
+                         "token " + std::to_string(token) + " after token " + std::to_string(position),
                          "lines are missing or out of order");
       }
       sequence = seq;
@@ -81,7 +83,8 @@ void parse_gpt_oss_csv(const std::vector<std::string>& inputs, RecordingFacts& f
         if (ids.size() > static_cast<std::size_t>(max_top_k))
           throw InputError(lines.where(), std::to_string(ids.size()) + " experts in one cell");
         for (const std::string_view id : ids)
-          cells[l].push_back(static_cast<std::uint16_t>(parse_integer(id, 0, max_experts - 1, "expert", lines)));
+          cells[l].push_back(
+              static_cast<std::uint16_t>(parse_integer(id, 0, max_experts - 1, "expert", lines)));
         width = std::max(width, ids.size());
       }
       step.shape(layers, 1, static_cast<int>(width), false, input);

@@ -44,19 +44,24 @@ class RouterEvents final : public nlohmann::json_sax<nlohmann::json> {
   bool start_object(std::size_t size) override {
     static_cast<void>(size);
     switch (state()) {
-      case State::outside: return enter(State::top);
+      case State::outside:
+        return enter(State::top);
       case State::top:
         if (key_ == "router_data") fail("router_data is not a list");
         return enter(State::skipped);
-      case State::skipped: return enter(State::skipped);
-      case State::steps: return enter(State::step);
+      case State::skipped:
+        return enter(State::skipped);
+      case State::steps:
+        return enter(State::step);
       case State::step:
         position_ = number_after("token_");
         experts_.clear();
         probabilities_.clear();
         return enter(State::token);
-      case State::token: return open_layer();
-      default: fail("an object where a number belongs");
+      case State::token:
+        return open_layer();
+      default:
+        fail("an object where a number belongs");
     }
   }
 
@@ -81,12 +86,14 @@ class RouterEvents final : public nlohmann::json_sax<nlohmann::json> {
         if (has_data_) fail("router_data occurs twice");
         has_data_ = true;
         return enter(State::steps);
-      case State::skipped: return enter(State::skipped);
+      case State::skipped:
+        return enter(State::skipped);
       case State::layer:
         if (key_ == "selected_experts" && experts_[layer_].empty()) return enter(State::experts);
         if (key_ == "selected_probs" && probabilities_[layer_].empty()) return enter(State::probabilities);
         fail("'" + key_.substr(0, 40) + "' is not expected here, or occurs twice");
-      default: fail("a list where none is expected");
+      default:
+        fail("a list where none is expected");
     }
   }
 
@@ -95,7 +102,8 @@ class RouterEvents final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  bool parse_error(std::size_t at, const std::string& token, const nlohmann::json::exception& error) override {
+  bool parse_error(std::size_t at, const std::string& token,
+                   const nlohmann::json::exception& error) override {
     static_cast<void>(token);
     static_cast<void>(error);
     throw InputError(path_, "is not valid JSON at byte " + std::to_string(at), "is the file truncated?");
@@ -132,7 +140,8 @@ class RouterEvents final : public nlohmann::json_sax<nlohmann::json> {
     int value = -1;
     const std::string_view text = key_;
     if (text.substr(0, prefix.size()) == prefix) {
-      const auto [stop, error] = std::from_chars(text.data() + prefix.size(), text.data() + text.size(), value);
+      const auto [stop, error] =
+          std::from_chars(text.data() + prefix.size(), text.data() + text.size(), value);
       if (error == std::errc{} && stop == text.data() + text.size() && value >= 0) return value;
     }
     fail("'" + key_.substr(0, 40) + "' where " + std::string(prefix) + "<number> belongs");
@@ -180,7 +189,8 @@ class RouterEvents final : public nlohmann::json_sax<nlohmann::json> {
       facts_.has_weights = true;
       facts_.notes.emplace_back("the recording holds decoded tokens only: no prefill is simulated");
       RecordingFacts::Stack stack{.name = "decoder", .layers = {}};
-      for (std::size_t l = 0; l < experts_.size(); ++l) stack.layers.push_back({.index = static_cast<int>(l)});
+      for (std::size_t l = 0; l < experts_.size(); ++l)
+        stack.layers.push_back({.index = static_cast<int>(l)});
       facts_.stacks.push_back(std::move(stack));
     }
     const std::size_t layers = facts_.stacks[0].layers.size();

@@ -72,8 +72,9 @@ class Fields {
 
  private:
   std::int64_t to_integer(const Json& value, const char* key, std::int64_t low, std::int64_t high) const {
-    const bool fits = value.is_number_unsigned() ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(high)
-                                                 : value.is_number_integer();
+    const bool fits = value.is_number_unsigned()
+                          ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(high)
+                          : value.is_number_integer();
     if (!fits || value.get<std::int64_t>() < low || value.get<std::int64_t>() > high)
       fail("has '" + std::string(key) + "' " + value.dump().substr(0, 40),
            "a whole number from " + std::to_string(low) + " to " + std::to_string(high) + " belongs there");
@@ -156,7 +157,8 @@ TraceInfo read_header(const Json& object, const LineReader& lines) {
 
 class StepParser {
  public:
-  StepParser(const TraceInfo& info, const LineReader& lines) : info_(info), layouts_(layouts(info)), lines_(lines) {}
+  StepParser(const TraceInfo& info, const LineReader& lines)
+      : info_(info), layouts_(layouts(info)), lines_(lines) {}
 
   /// Views stay valid until the next call.
   Step parse(const Json& object, const Request& request) {
@@ -170,22 +172,26 @@ class StepParser {
     } else if (phase != "decode") {
       fields.fail("has phase '" + phase.substr(0, 40) + "'", "encoder, prefill or decode");
     }
-    step.stack = static_cast<int>(fields.integer_or("stack", 0, static_cast<std::int64_t>(layouts_.size()) - 1, 0));
+    step.stack =
+        static_cast<int>(fields.integer_or("stack", 0, static_cast<std::int64_t>(layouts_.size()) - 1, 0));
     step.tokens = static_cast<int>(fields.integer("tokens", 1, max_step_tokens));
     step.sequences = static_cast<int>(fields.integer_or("sequences", 1, max_step_tokens, request.sequences));
     step.position = static_cast<int>(fields.integer("position", 0, 1'000'000'000));
     const StackLayout& layout = layouts_[static_cast<std::size_t>(step.stack)];
-    read(fields, "experts", step, layout, [&](std::size_t at, const Json& value) { experts_[at] = to_id(value); },
-         experts_, no_expert);
+    read(
+        fields, "experts", step, layout,
+        [&](std::size_t at, const Json& value) { experts_[at] = to_id(value); }, experts_, no_expert);
     step.experts = experts_;
     if (info_.has_predictions) {
-      read(fields, "predicted", step, layout, [&](std::size_t at, const Json& value) { predicted_[at] = to_id(value); },
-           predicted_, no_expert);
+      read(
+          fields, "predicted", step, layout,
+          [&](std::size_t at, const Json& value) { predicted_[at] = to_id(value); }, predicted_, no_expert);
       step.predicted = predicted_;
     }
     if (info_.has_weights) {
-      read(fields, "weights", step, layout,
-           [&](std::size_t at, const Json& value) { weights_[at] = to_weight(value); }, weights_, 0.0F);
+      read(
+          fields, "weights", step, layout,
+          [&](std::size_t at, const Json& value) { weights_[at] = to_weight(value); }, weights_, 0.0F);
       step.weights = weights_;
     }
     fields.finish();
@@ -219,11 +225,14 @@ class StepParser {
   void read(Fields& fields, const char* key, const Step& step, const StackLayout& layout, const Put& put,
             std::vector<T>& out, T none) {
     const Json& lists = fields.require(key);
-    const auto fail = [&](const std::string& problem) { fields.fail(std::string("has '") + key + "' " + problem); };
+    const auto fail = [&](const std::string& problem) {
+      fields.fail(std::string("has '") + key + "' " + problem);
+    };
     if (!lists.is_array() || lists.size() != layout.layers.size())
       fail("that is not a list of " + std::to_string(layout.layers.size()) + " layers");
     const auto tokens = static_cast<std::size_t>(step.tokens);
-    // Every token is present in the text, so this is bounded by the line's length before anything is allocated.
+    // Every token is present in the text, so this is bounded by the line's length before anything is
+    // allocated.
     for (const Json& layer : lists)
       if (!layer.is_array() || layer.size() != tokens)
         fail("with a layer that is not a list of " + std::to_string(tokens) + " tokens");
@@ -263,8 +272,10 @@ ImportResult import_jsonl(const std::vector<std::string>& inputs, const std::str
   if (options.experts > 0)
     for (const TraceLayer& layer : info.layers)
       if (layer.experts != options.experts)
-        throw InputError(inputs.front(), "has " + std::to_string(layer.experts) + " experts in a layer, not " +
-                                             std::to_string(options.experts), "leave the number of experts out");
+        throw InputError(inputs.front(),
+                         "has " + std::to_string(layer.experts) + " experts in a layer, not " +
+                             std::to_string(options.experts),
+                         "leave the number of experts out");
   // What the recording came from stays; only a file that says nothing gets itself as its source.
   if (info.provenance.empty()) record_provenance(info, inputs, "jsonl");
 
@@ -276,7 +287,8 @@ ImportResult import_jsonl(const std::vector<std::string>& inputs, const std::str
     if (object.is_object() && object.contains("request")) {
       Fields fields(object, lines, "the request ");
       const auto id = fields.integer("request", 0, std::int64_t{1} << 53);
-      if (id != request.id) fields.fail("has id " + std::to_string(id) + ", expected " + std::to_string(request.id));
+      if (id != request.id)
+        fields.fail("has id " + std::to_string(id) + ", expected " + std::to_string(request.id));
       request.label = fields.text_or_empty("label");
       request.sequences = static_cast<int>(fields.integer_or("sequences", 1, max_step_tokens, 1));
       fields.finish();

@@ -18,8 +18,9 @@ void RecordedStep::shape(std::size_t layers, std::int64_t token_count, int ids, 
                          const std::string& where) {
   if (token_count < 1 || token_count > max_step_tokens || ids < 1 || ids > max_top_k ||
       static_cast<std::int64_t>(layers) * token_count * ids > max_step_entries)
-    throw InputError(where, "a pass of " + std::to_string(token_count) + " tokens, " + std::to_string(layers) +
-                                " layers and " + std::to_string(ids) + " experts a token is too large");
+    throw InputError(where, "a pass of " + std::to_string(token_count) + " tokens, " +
+                                std::to_string(layers) + " layers and " + std::to_string(ids) +
+                                " experts a token is too large");
   tokens = static_cast<int>(token_count);
   width = ids;
   const std::size_t entries = layers * static_cast<std::size_t>(token_count) * static_cast<std::size_t>(ids);
@@ -119,16 +120,18 @@ class WritePass final : public RecordingSink {
 int resolve_experts(int declared, int highest, const ImportOptions& options, const std::string& where,
                     bool& inferred) {
   if (declared > 0 && options.experts > 0 && declared != options.experts)
-    throw InputError(where, "has " + std::to_string(declared) + " experts a layer, not " +
-                                std::to_string(options.experts), "leave the number of experts out");
+    throw InputError(
+        where, "has " + std::to_string(declared) + " experts a layer, not " + std::to_string(options.experts),
+        "leave the number of experts out");
   int experts = declared > 0 ? declared : options.experts;
   if (experts == 0) {
     inferred = true;
     experts = static_cast<int>(std::bit_ceil(static_cast<unsigned>(highest) + 1U));
   }
   if (highest >= experts)
-    throw InputError(where, "expert " + std::to_string(highest) + " occurs, but a layer has " +
-                                std::to_string(experts) + " experts (0.." + std::to_string(experts - 1) + ")",
+    throw InputError(where,
+                     "expert " + std::to_string(highest) + " occurs, but a layer has " +
+                         std::to_string(experts) + " experts (0.." + std::to_string(experts - 1) + ")",
                      "is this a recording of another model?");
   return experts;
 }
@@ -148,8 +151,9 @@ void record_provenance(TraceInfo& info, const std::vector<std::string>& inputs, 
   info.provenance["source_sha256"] = hashes;
 }
 
-ImportResult import_recording(const Parser& parser, const std::vector<std::string>& inputs, const std::string& output,
-                              const ImportOptions& options, const std::string& format) {
+ImportResult import_recording(const Parser& parser, const std::vector<std::string>& inputs,
+                              const std::string& output, const ImportOptions& options,
+                              const std::string& format) {
   RecordingFacts facts;
   ShapePass shape(facts);
   parser(inputs, facts, shape);
@@ -188,7 +192,8 @@ ImportResult import_recording(const Parser& parser, const std::vector<std::strin
   }
   if (info.model_top_k != 0 && info.model_top_k != top_k)
     facts.notes.push_back("recorded with " + std::to_string(top_k) + " of the model's " +
-                          std::to_string(info.model_top_k) + " experts a token; the trace's count is simulated");
+                          std::to_string(info.model_top_k) +
+                          " experts a token; the trace's count is simulated");
   record_provenance(info, inputs, format);
   for (std::size_t i = 0; i < facts.notes.size(); ++i)
     info.provenance["note_" + std::to_string(i + 1)] = facts.notes[i];

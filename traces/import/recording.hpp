@@ -14,9 +14,9 @@ namespace pregate::trace {
 /// What a recording says about its model. A parser fills it before its first step, in every pass alike.
 struct RecordingFacts {
   struct Layer {
-    int index = 0;              ///< in its stack, counting layers without MoE
-    int experts = 0;            ///< 0 = not said
-    Bytes expert_bytes{};       ///< 0 = not said
+    int index = 0;         ///< in its stack, counting layers without MoE
+    int experts = 0;       ///< 0 = not said
+    Bytes expert_bytes{};  ///< 0 = not said
   };
   struct Stack {
     std::string name;
@@ -54,10 +54,10 @@ class RecordingSink {
   virtual void add(const RecordedStep& step, const std::string& where) = 0;
 };
 
-/// Parses all inputs into the sink. It runs twice over the same files: once to learn the shape (how many experts,
-/// how many a token), once to write; so a recording of any length imports in constant memory.
-using Parser = std::function<void(const std::vector<std::string>& inputs, RecordingFacts& facts,
-                                  RecordingSink& sink)>;
+/// Parses all inputs into the sink. It runs twice over the same files: once to learn the shape (how many
+/// experts, how many a token), once to write; so a recording of any length imports in constant memory.
+using Parser =
+    std::function<void(const std::vector<std::string>& inputs, RecordingFacts& facts, RecordingSink& sink)>;
 
 void parse_switch_lines(const std::vector<std::string>& inputs, RecordingFacts& facts, RecordingSink& sink);
 void parse_route_trace(const std::vector<std::string>& inputs, RecordingFacts& facts, RecordingSink& sink);
@@ -65,8 +65,9 @@ void parse_gpt_oss_csv(const std::vector<std::string>& inputs, RecordingFacts& f
 void parse_gpt_oss_json(const std::vector<std::string>& inputs, RecordingFacts& facts, RecordingSink& sink);
 
 /// Runs the two passes of `parser` and writes the trace.
-ImportResult import_recording(const Parser& parser, const std::vector<std::string>& inputs, const std::string& output,
-                              const ImportOptions& options, const std::string& format);
+ImportResult import_recording(const Parser& parser, const std::vector<std::string>& inputs,
+                              const std::string& output, const ImportOptions& options,
+                              const std::string& format);
 
 /// Our own JSONL says everything in its header and is read in one pass.
 ImportResult import_jsonl(const std::vector<std::string>& inputs, const std::string& output,

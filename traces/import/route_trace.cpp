@@ -48,14 +48,17 @@ Preamble read_preamble(LineReader& lines) {
   while (lines.next(line)) {
     if (line == columns) {
       if (preamble.layers == 0)
-        throw InputError(lines.where(), "no preamble line with n_layer, n_expert and n_expert_used before the rows");
+        throw InputError(lines.where(),
+                         "no preamble line with n_layer, n_expert and n_expert_used before the rows");
       return preamble;
     }
     if (line.empty() || line[0] != '#')
-      throw InputError(lines.where(), "neither a '#' line nor the column names", "expected " + std::string(columns));
+      throw InputError(lines.where(), "neither a '#' line nor the column names",
+                       "expected " + std::string(columns));
     if (const auto layers = value_of(line, "n_layer"); !layers.empty()) {
       preamble.layers = static_cast<int>(parse_integer(layers, 1, max_layers, "n_layer", lines));
-      preamble.experts = static_cast<int>(parse_integer(value_of(line, "n_expert"), 1, max_experts, "n_expert", lines));
+      preamble.experts =
+          static_cast<int>(parse_integer(value_of(line, "n_expert"), 1, max_experts, "n_expert", lines));
       preamble.experts_used = static_cast<int>(
           parse_integer(value_of(line, "n_expert_used"), 1, max_top_k, "n_expert_used", lines));
       preamble.model = std::filesystem::path(value_of(line, "model")).stem().string();
@@ -69,7 +72,8 @@ Preamble read_preamble(LineReader& lines) {
   throw InputError(lines.path(), "ends before the column names", "is the file truncated?");
 }
 
-/// Gathers the rows of one pass: the tokens of a prompt batch, which come layer by layer, or one decoded token.
+/// Gathers the rows of one pass: the tokens of a prompt batch, which come layer by layer, or one decoded
+/// token.
 class Passes {
  public:
   Passes(const Preamble& preamble, RecordingSink& sink) : preamble_(preamble), sink_(sink) {}
@@ -88,7 +92,8 @@ class Passes {
     }
     if (rows_.empty()) where_ = where;
     rows_.push_back(row);
-    if (static_cast<std::int64_t>(rows_.size()) > max_rows) throw InputError(where, "a pass of too many rows");
+    if (static_cast<std::int64_t>(rows_.size()) > max_rows)
+      throw InputError(where, "a pass of too many rows");
   }
 
   void finish() {
@@ -106,11 +111,13 @@ class Passes {
     }
     const auto rows = static_cast<std::int64_t>(rows_.size());
     if (last - first >= rows)
-      throw InputError(where_, "a pass from position " + std::to_string(first) + " to " + std::to_string(last) +
-                                   " with only " + std::to_string(rows) + " rows");
+      throw InputError(where_, "a pass from position " + std::to_string(first) + " to " +
+                                   std::to_string(last) + " with only " + std::to_string(rows) + " rows");
     if (next_position_ >= 0 && first != next_position_)
-      throw InputError(where_, "a pass starts at position " + std::to_string(first) + ", expected " +
-                                   std::to_string(next_position_), "rows are missing or out of order");
+      throw InputError(where_,
+                       "a pass starts at position " + std::to_string(first) + ", expected " +
+                           std::to_string(next_position_),
+                       "rows are missing or out of order");
     next_position_ = last + 1;
     fill(first, last - first + 1);
     sink_.add(step_, where_);
@@ -127,11 +134,12 @@ class Passes {
     std::vector<bool> seen(static_cast<std::size_t>(tokens), false);
     for (const Row& row : rows_) {
       const auto token = static_cast<std::size_t>(row.step - first);
-      const std::size_t at = step_.at(static_cast<std::size_t>(row.layer), token, static_cast<std::size_t>(row.slot));
+      const std::size_t at =
+          step_.at(static_cast<std::size_t>(row.layer), token, static_cast<std::size_t>(row.slot));
       if (step_.experts[at] != no_expert)
-        throw InputError(where_, "in the pass that starts here, layer " + std::to_string(row.layer) + " step " +
-                                     std::to_string(row.step) + " slot " + std::to_string(row.slot) +
-                                     " occurs twice");
+        throw InputError(where_, "in the pass that starts here, layer " + std::to_string(row.layer) +
+                                     " step " + std::to_string(row.step) + " slot " +
+                                     std::to_string(row.slot) + " occurs twice");
       step_.experts[at] = static_cast<std::uint16_t>(row.expert);
       step_.weights[at] = row.weight;
       seen[token] = true;
@@ -150,7 +158,8 @@ class Passes {
   std::int64_t turn_ = -1, next_position_ = -1;
 };
 
-Row parse_row(const std::vector<std::string_view>& fields, const Preamble& preamble, const LineReader& lines) {
+Row parse_row(const std::vector<std::string_view>& fields, const Preamble& preamble,
+              const LineReader& lines) {
   if (fields.size() != 9)
     throw InputError(lines.where(), std::to_string(fields.size()) + " fields instead of 9");
   Row row{};
@@ -181,7 +190,8 @@ void parse_route_trace(const std::vector<std::string>& inputs, RecordingFacts& f
   facts.notes.emplace_back("the recorder's own cache state (column residency) is not imported");
   RecordingFacts::Stack stack{.name = "decoder", .layers = {}};
   for (int l = 0; l < preamble.layers; ++l)
-    stack.layers.push_back({.index = l, .experts = preamble.experts,
+    stack.layers.push_back({.index = l,
+                            .experts = preamble.experts,
                             .expert_bytes = preamble.expert_bytes[static_cast<std::size_t>(l)]});
   facts.stacks.push_back(std::move(stack));
 

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 // Lines `permuted_experts_ id id ...` printed by the Pre-gated MoE artifact: one line a MoE-layer call of
-// Switch-Transformers, ids sorted. A run is one encoder pass (one long line a layer), then decode steps (one short
-// line a layer, with as many ids as the batch has sequences). The file says nothing else, so the shape is read off
-// the lengths of the lines; whatever does not divide is refused.
+// Switch-Transformers, ids sorted. A run is one encoder pass (one long line a layer), then decode steps (one
+// short line a layer, with as many ids as the batch has sequences). The file says nothing else, so the shape
+// is read off the lengths of the lines; whatever does not divide is refused.
 #include <algorithm>
 #include <filesystem>
 #include <numeric>
@@ -53,7 +53,8 @@ std::vector<Group> scan(const std::string& path) {
     const std::int64_t ids = parse_ids(line, lines, nullptr);
     if (groups.empty() || groups.back().ids != ids) groups.push_back({ids, 0, lines.number()});
     ++groups.back().lines;
-    if (groups.size() > 1'000'000) throw InputError(lines.where(), "the lengths of the lines follow no pattern");
+    if (groups.size() > 1'000'000)
+      throw InputError(lines.where(), "the lengths of the lines follow no pattern");
   }
   return groups;
 }
@@ -65,22 +66,25 @@ std::int64_t moe_layers(const std::vector<Group>& groups, const std::string& pat
                      "a run is one long line for each encoder layer, then short lines of equal length");
   const std::int64_t layers = groups.front().lines;
   if (layers > max_layers / 2)
-    throw InputError(path, std::to_string(layers) + " lines of equal length at the start, which would be the encoder's "
-                                                    "MoE layers");
+    throw InputError(path, std::to_string(layers) +
+                               " lines of equal length at the start, which would be the encoder's "
+                               "MoE layers");
   for (std::size_t i = 0; i < groups.size(); i += 2) {
     const Group& encoder = groups[i];
     const Group& decoder = groups[i + 1];
     const auto where = [&](const Group& group) { return path + ":" + std::to_string(group.first_line); };
     if (encoder.ids <= decoder.ids || encoder.ids % decoder.ids != 0)
-      throw InputError(where(encoder), "lines of " + std::to_string(encoder.ids) + " ids, then of " +
-                                           std::to_string(decoder.ids) +
-                                           ": an encoder line holds a whole number of tokens for each sequence");
+      throw InputError(where(encoder),
+                       "lines of " + std::to_string(encoder.ids) + " ids, then of " +
+                           std::to_string(decoder.ids) +
+                           ": an encoder line holds a whole number of tokens for each sequence");
     if (encoder.lines != layers)
-      throw InputError(where(encoder), std::to_string(encoder.lines) + " encoder lines, but the first run has " +
-                                           std::to_string(layers));
+      throw InputError(where(encoder), std::to_string(encoder.lines) +
+                                           " encoder lines, but the first run has " + std::to_string(layers));
     if (decoder.lines % layers != 0)
-      throw InputError(where(decoder), std::to_string(decoder.lines) + " decoder lines are not a whole number of steps of " +
-                                           std::to_string(layers) + " MoE layers",
+      throw InputError(where(decoder),
+                       std::to_string(decoder.lines) + " decoder lines are not a whole number of steps of " +
+                           std::to_string(layers) + " MoE layers",
                        "is the file truncated?");
   }
   return layers;
@@ -105,7 +109,8 @@ void describe(RecordingFacts& facts, const std::string& path, std::int64_t layer
   for (const char* name : {"encoder", "decoder"}) {
     RecordingFacts::Stack stack{.name = name, .layers = {}};
     // Switch puts a MoE feed-forward in every other layer: 1, 3, 5, ...
-    for (int l = 0; l < static_cast<int>(layers); ++l) stack.layers.push_back({.index = 2 * l + 1, .experts = experts});
+    for (int l = 0; l < static_cast<int>(layers); ++l)
+      stack.layers.push_back({.index = 2 * l + 1, .experts = experts});
     facts.stacks.push_back(std::move(stack));
   }
   if (experts > 0) {
@@ -113,10 +118,12 @@ void describe(RecordingFacts& facts, const std::string& path, std::int64_t layer
     if (layers == 6) facts.model = "switch-base-" + std::to_string(experts);
     if (layers == 12) facts.model = "switch-large-" + std::to_string(experts);
   }
-  facts.notes.emplace_back("ids are sorted within a layer call: which token chose which expert is not recorded");
+  facts.notes.emplace_back(
+      "ids are sorted within a layer call: which token chose which expert is not recorded");
 }
 
-void parse_file(const std::string& path, const std::vector<Group>& groups, std::size_t layers, RecordingSink& sink) {
+void parse_file(const std::string& path, const std::vector<Group>& groups, std::size_t layers,
+                RecordingSink& sink) {
   LineReader lines(path);
   RecordedStep step;
   std::vector<std::uint16_t> ids;

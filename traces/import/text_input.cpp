@@ -18,7 +18,8 @@ TextInput::TextInput(std::string path) : path_(std::move(path)), file_(nullptr, 
   const fs::file_status status = fs::status(path_, error);
   if (!fs::exists(status)) throw InputError(path_, "no such file");
   if (!fs::is_regular_file(status))
-    throw InputError(path_, fs::is_directory(status) ? "is a folder, not a recording" : "is not a regular file");
+    throw InputError(path_,
+                     fs::is_directory(status) ? "is a folder, not a recording" : "is not a regular file");
   errno = 0;
   file_.reset(gzopen(path_.c_str(), "rb"));
   if (!file_) throw InputError(path_, std::string("cannot be opened: ") + std::strerror(errno));
@@ -31,7 +32,8 @@ std::size_t TextInput::read(char* to, std::size_t size) {
   const char* const message = gzerror(file_.get(), &code);
   // A gzip stream that ends early reads as a short count and Z_BUF_ERROR.
   if (got < 0 || (code != Z_OK && code != Z_STREAM_END))
-    throw InputError(path_, std::string("cannot be read: ") + (code == Z_ERRNO ? std::strerror(errno) : message),
+    throw InputError(path_,
+                     std::string("cannot be read: ") + (code == Z_ERRNO ? std::strerror(errno) : message),
                      code == Z_BUF_ERROR ? "the gzip file is truncated" : "");
   return static_cast<std::size_t>(got);
 }
@@ -98,8 +100,9 @@ std::int64_t parse_integer(std::string_view text, std::int64_t low, std::int64_t
   std::int64_t value = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || stop != text.data() + text.size() || value < low || value > high)
-    throw InputError(where.where(), std::string(what) + " is '" + std::string(text.substr(0, 40)) + "'",
-                     "a whole number from " + std::to_string(low) + " to " + std::to_string(high) + " belongs there");
+    throw InputError(
+        where.where(), std::string(what) + " is '" + std::string(text.substr(0, 40)) + "'",
+        "a whole number from " + std::to_string(low) + " to " + std::to_string(high) + " belongs there");
   return value;
 }
 

@@ -13,8 +13,8 @@
 
 namespace pregate::trace {
 
-/// Bytes of a file, gunzipped when they are gzip. Every failure is an InputError at the file's name: missing, a
-/// folder, unreadable, damaged or truncated gzip.
+/// Bytes of a file, gunzipped when they are gzip. Every failure is an InputError at the file's name: missing,
+/// a folder, unreadable, damaged or truncated gzip.
 class TextInput {
  public:
   explicit TextInput(std::string path);
@@ -27,11 +27,13 @@ class TextInput {
   std::unique_ptr<gzFile_s, int (*)(gzFile)> file_;
 };
 
-/// Lines without their line ends, counted from 1; a line longer than the limit or with a NUL byte is an InputError.
+/// Lines without their line ends, counted from 1; a line longer than the limit or with a NUL byte is an
+/// InputError.
 class LineReader {
  public:
   static constexpr std::size_t default_limit = std::size_t{64} << 20U;
-  explicit LineReader(const std::string& path, std::size_t limit = default_limit) : input_(path), limit_(limit) {}
+  explicit LineReader(const std::string& path, std::size_t limit = default_limit)
+      : input_(path), limit_(limit) {}
 
   /// False at the end. `line` is valid until the next call.
   bool next(std::string_view& line);

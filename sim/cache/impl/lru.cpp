@@ -8,7 +8,7 @@ namespace pregate::cache {
 namespace {
 
 /// Least recently used: evicts the expert whose last activation is oldest.
-/// Ties inside one activated set leave in router order, hits before misses, as the set is one event.
+/// The set is one event: its members leave in router order, hits and misses alike, which keeps LRU a stack algorithm.
 class Lru {
  public:
   explicit Lru(const CacheGeometry& geometry) : lists_(geometry.domains, geometry.keys()) {}
@@ -20,6 +20,12 @@ class Lru {
   }
   void insert(std::uint32_t domain, ExpertKey key) { lists_.push_front(domain, key); }
   void evict(std::uint32_t domain, ExpertKey key) { lists_.remove(domain, key); }
+  void end_batch(std::uint32_t domain, std::span<const ExpertKey> activated,
+                 const std::vector<std::uint8_t>& resident) {
+    for (const ExpertKey key : activated) {
+      if (resident[key] != 0) lists_.move_to_front(domain, key);
+    }
+  }
 
  private:
   KeyLists lists_;

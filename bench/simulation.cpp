@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// Speed of timed simulation and of cache-only replay, in routed accesses a second on one core.
+// The trace is the gpt-oss-20b recording where the recorded data is present, else a generated one of its shape; it is
+// held in memory and repeated to at least 10 M routed accesses.
+#include <benchmark/benchmark.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "models/catalog.hpp"
+#include "sim/policy/replay.hpp"
+#include "sim/simulate.hpp"
+#include "tests/support/shared_data.hpp"
+#include "traces/import.hpp"
+#include "traces/reader.hpp"
+#include "traces/synthetic.hpp"
+
+namespace {
+
+using namespace pregate;
+
+constexpr std::int64_t least_accesses = 10'000'000;
+
+struct Repeated {
+  std::unique_ptr<trace::StepSource> memory, source;
+  std::string label;
+};
+
+std::unique_ptr<trace::StepSource> load_recording() {
+  namespace fs = std::filesystem;
+  const fs::path recording = test::shared_data() / "traces/gpt-oss-20b/derived-compact-sequences.csv.gz";
+  if (!fs::exists(recording)) return nullptr;
+  const fs::path database = fs::temp_directory_path() / ("pregate-bench-" + std::to_string(getpid()) + ".db");
+  trace::import_trace({recording.string()}, database.string(), {.overwrite = true});
+  const auto file = trace::open_trace(database.string());
+  auto memory = trace::load_into_memory(*file);
+  fs::remove(database);
+  return memory;
+}
+
+/// 24 layers of 32 experts, top-4, with the recording's lag-1 overlap.
+std::unique_ptr<trace::StepSource> generate_alike() {
+  trace::GeneratorProfile profile = trace::load_profile("mixtral-8x7b");
+  profile.name = "gpt-oss-20b alike";
+  profile.prefill_tokens = 0;
+  profile.decode_steps = 330;
+  const trace::LayerProfileParameters like = profile.layers.front();
+  profile.layers.clear();
+  for (int layer = 0; layer < 24; ++layer) {
+    trace::LayerProfileParameters parameters = like;
+    parameters.layer = {0, layer, 32, 4, {}};
+    profile.layers.push_back(parameters);
+  }
+  const auto generated = trace::generate(profile, 90, 1);
+  return trace::load_into_memory(*generated);
+}
+
+Repeated& repeated_trace() {
+  static Repeated made = [] {
+    Repeated r;
+    r.memory = load_recording();
+    r.label = r.memory ? "gpt-oss-20b recording" : "generated (recorded data absent)";
+    if (!r.memory) r.memory = generate_alike();
+    const std::int64_t once = r.memory->info().routed_entries;
+    r.source = trace::repeat(*r.memory, static_cast<int>((least_accesses + once - 1) / once));
+    return r;
+  }();
+  return made;
+}
+
+void report(benchmark::State& state, std::int64_t accesses) {
+  state.SetLabel(repeated_trace().label);
+  state.counters["routed_accesses_per_s"] =
+      benchmark::Counter(static_cast<double>(accesses) * static_cast<double>(state.iterations()),
+                         benchmark::Counter::kIsRate);
+  state.counters["routed_accesses"] = static_cast<double>(accesses);
+}
+
+void timed_simulation(benchmark::State& state, const char* policy_name) {
+  trace::StepSource& source = *repeated_trace().source;
+  const ModelSpec model = load_model("gpt-oss-20b");
+  const MachineSpec machine = load_machine("rtx4090-pcie4");
+  const PolicySpec policy = load_policy(policy_name);
+  const sim::PreparedTrace prepared(source, model, "benchmark");
+  for (auto _ : state) {
+    const sim::SimulationResult result = sim::simulate(model, machine, policy, prepared, source);
+    benchmark::DoNotOptimize(result.total);
+  }
+  report(state, prepared.scan().routed);
+}
+
+void cache_replay(benchmark::State& state, const char* eviction) {
+  trace::StepSource& source = *repeated_trace().source;
+  PolicySpec policy;
+  policy.cache.capacity = parse_capacity("25%", "benchmark");
+  policy.cache.eviction = eviction;
+  std::int64_t routed = 0;
+  for (auto _ : state) {
+    const sim::ReplayResult result = sim::replay(source, policy);
+    routed = result.routed;
+    benchmark::DoNotOptimize(result.hits);
+  }
+  report(state, routed);
+}
+
+void preparation(benchmark::State& state) {
+  trace::StepSource& source = *repeated_trace().source;
+  const ModelSpec model = load_model("gpt-oss-20b");
+  std::int64_t routed = 0;
+  for (auto _ : state) {
+    const sim::PreparedTrace prepared(source, model, "benchmark");
+    routed = prepared.scan().routed;
+  }
+  report(state, routed);
+}
+
+BENCHMARK_CAPTURE(timed_simulation, on_demand_lru_25_percent, "on-demand-cache")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(timed_simulation, on_demand, "on-demand")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(timed_simulation, pre_gated_lru_25_percent, "pre-gated-cache")->Unit(benchmark::kMillisecond);
+BENCHMARK(preparation)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(cache_replay, lru, "lru")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(cache_replay, belady, "belady")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(cache_replay, lfu, "lfu")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(cache_replay, s3_fifo, "s3-fifo")->Unit(benchmark::kMillisecond);
+
+}  // namespace
