@@ -39,8 +39,9 @@ struct CacheGeometry {
 
 /// The set of experts that stay in GPU memory between uses. Batches are atomic: the activated set is
 /// classified against the cache as it stands, then the misses are admitted one by one in router order, each
-/// evicting what the policy chooses. Members of the set are not evicted by it (what finds no room bypasses the cache),
-/// except by the optimal policy, which may retain any of residents and set. One virtual call a batch; none an expert.
+/// evicting what the policy chooses. Members of the set are not evicted by it (what finds no room bypasses
+/// the cache), except by the optimal policy, which may retain any of residents and set. One virtual call a
+/// batch; none an expert.
 class ExpertCache {
  public:
   explicit ExpertCache(const CacheGeometry& geometry)
@@ -54,7 +55,7 @@ class ExpertCache {
   virtual std::uint32_t access(std::uint32_t domain, std::span<const ExpertKey> activated) = 0;
 
   /// Misses of the last batch, in router order; is_resident() says whether one was retained.
-  [[nodiscard]] std::span<const ExpertKey> misses() const { return misses_; }
+  [[nodiscard]] std::span<const ExpertKey> misses() const { return {misses_.data(), miss_count_}; }
   /// Experts resident before the last batch and not after it.
   [[nodiscard]] std::span<const ExpertKey> evicted() const { return evicted_; }
   [[nodiscard]] bool is_resident(ExpertKey key) const { return resident_[key] != 0; }
@@ -73,7 +74,8 @@ class ExpertCache {
   std::vector<std::uint8_t> resident_;
   std::vector<std::uint8_t> pins_;
   std::vector<std::int64_t> used_;
-  std::vector<ExpertKey> misses_, evicted_;
+  std::vector<ExpertKey> misses_, evicted_;  // of misses_ the first miss_count_ are valid
+  std::size_t miss_count_ = 0;
 };
 
 }  // namespace pregate::cache

@@ -9,62 +9,56 @@
 
 namespace pregate::cache {
 
-/// Doubly linked lists of experts, threaded through two arrays: every key is in at most one list. No
-/// allocation after construction.
+/// Doubly linked lists of experts in one array: every key is in at most one list. The lists are rings through
+/// a sentinel each, and a key outside any list is a ring of its own, so linking and unlinking have no
+/// branches. No allocation after construction.
 class KeyLists {
  public:
-  KeyLists(std::uint32_t lists, std::uint32_t keys)
-      : ends_(lists, {no_key, no_key, 0}), links_(keys, {no_key, no_key}) {}
+  KeyLists(std::uint32_t lists, std::uint32_t keys) : keys_(keys), sizes_(lists), links_(keys + lists) {
+    for (std::uint32_t node = 0; node < links_.size(); ++node) links_[node] = {node, node};
+  }
 
-  [[nodiscard]] ExpertKey front(std::uint32_t list) const { return ends_[list].front; }
-  [[nodiscard]] ExpertKey back(std::uint32_t list) const { return ends_[list].back; }
-  [[nodiscard]] ExpertKey next(ExpertKey key) const { return links_[key].next; }
-  [[nodiscard]] ExpertKey previous(ExpertKey key) const { return links_[key].previous; }
-  [[nodiscard]] std::uint32_t size(std::uint32_t list) const { return ends_[list].size; }
+  [[nodiscard]] ExpertKey front(std::uint32_t list) const { return named(links_[keys_ + list].next); }
+  [[nodiscard]] ExpertKey back(std::uint32_t list) const { return named(links_[keys_ + list].previous); }
+  [[nodiscard]] ExpertKey next(ExpertKey key) const { return named(links_[key].next); }
+  [[nodiscard]] ExpertKey previous(ExpertKey key) const { return named(links_[key].previous); }
+  [[nodiscard]] std::uint32_t size(std::uint32_t list) const { return sizes_[list]; }
 
   void push_front(std::uint32_t list, ExpertKey key) {
-    Ends& ends = ends_[list];
-    links_[key] = {no_key, ends.front};
-    if (ends.front == no_key) {
-      ends.back = key;
-    } else {
-      links_[ends.front].previous = key;
-    }
-    ends.front = key;
-    ++ends.size;
+    ++sizes_[list];
+    link(list, key);
   }
-
   void remove(std::uint32_t list, ExpertKey key) {
-    Ends& ends = ends_[list];
-    const Link link = links_[key];
-    if (link.previous == no_key) {
-      ends.front = link.next;
-    } else {
-      links_[link.previous].next = link.next;
-    }
-    if (link.next == no_key) {
-      ends.back = link.previous;
-    } else {
-      links_[link.next].previous = link.previous;
-    }
-    --ends.size;
+    --sizes_[list];
+    unlink(key);
+    links_[key] = {key, key};
   }
-
+  /// Of a key that is in the list, or in none (which size() then does not count).
   void move_to_front(std::uint32_t list, ExpertKey key) {
-    if (ends_[list].front == key) return;
-    remove(list, key);
-    push_front(list, key);
+    unlink(key);
+    link(list, key);
   }
 
  private:
-  struct Ends {
-    ExpertKey front, back;
-    std::uint32_t size;
-  };
   struct Link {
-    ExpertKey previous, next;
+    std::uint32_t previous, next;
   };
-  std::vector<Ends> ends_;
+  [[nodiscard]] ExpertKey named(std::uint32_t node) const { return node < keys_ ? node : no_key; }
+  void unlink(ExpertKey key) {
+    const Link link = links_[key];
+    links_[link.previous].next = link.next;
+    links_[link.next].previous = link.previous;
+  }
+  void link(std::uint32_t list, ExpertKey key) {
+    Link& sentinel = links_[keys_ + list];
+    const std::uint32_t second = sentinel.next;
+    links_[key] = {keys_ + list, second};
+    links_[second].previous = key;
+    sentinel.next = key;
+  }
+
+  std::uint32_t keys_;
+  std::vector<std::uint32_t> sizes_;
   std::vector<Link> links_;
 };
 

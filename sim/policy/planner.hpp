@@ -79,6 +79,7 @@ class Planner {
     layer_ = map_.layers()[index(ordinal)].layer;
     layer_class_ = layer_class;
     const LayerCost& cost = costs_.layer(layer_class);
+    readers_of_layer_.clear();
     block_first_ = compute(OpKind::attention, cost.attention, layer_, {});
     const Handle gate = compute(OpKind::gate, cost.gate, layer_, {});
     reads_back_ = offloaded_[index(ordinal)] || announces(ordinal);
@@ -136,8 +137,8 @@ class Planner {
 
   static std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
 
-  Handle compute(OpKind kind, Picoseconds duration, int layer, const Dependencies& dependencies,
-                 int count = 0) {
+  [[gnu::always_inline]] Handle compute(OpKind kind, Picoseconds duration, int layer,
+                                        const Dependencies& dependencies, int count = 0) {
     return executor_.issue(
         {.kind = kind, .stream = StreamId::compute, .duration = duration, .layer = layer, .count = count},
         dependencies);
@@ -275,7 +276,7 @@ class Planner {
                    std::uint32_t routed, bool with_shared) {
     wave_ = Wave{tokens, routed, {}};
     for (const ExpertKey key : keys) {
-      if (slot_of_[key] >= 0) wave_.dependencies.add_copy(use(key));
+      if (slot_of_[key] >= 0) wait_for_copy(key);
     }
     if (plan_.policy.lookahead.kind == LookaheadKind::all_next) {
       // A whole-layer transfer is one transfer: the kernel waits for its last copy.
@@ -284,11 +285,10 @@ class Planner {
       }
     }
     compute_wave(with_shared);
+    ++reader_;
+    readers_of_layer_.push_back(last_);
     for (const ExpertKey key : keys) {
-      if (slot_of_[key] < 0) continue;
-      auto& slot = arena_[slot_of_[key]];
-      slot.reader = last_;
-      slot.was_read = true;
+      if (slot_of_[key] >= 0) arena_[slot_of_[key]].reader = reader_;
     }
   }
 
@@ -311,18 +311,23 @@ class Planner {
                     layer_, wave_.dependencies, static_cast<int>(wave_.tokens.size()));
   }
 
-  /// The copy that a reader of `key` waits for: the host copy, or the staging copy that follows it. A
-  /// resident expert needs only the staging copy.
-  Handle use(ExpertKey key) {
+  /// The operation being put together reads `key`: it waits for the host copy, or the staging copy that
+  /// follows it. An expert read before is there (its earlier reader waited, on the same stream) and needs
+  /// only a staging copy.
+  void wait_for_copy(ExpertKey key) {
     auto& slot = arena_[slot_of_[key]];
-    if (costs_.device_copy().count == 0 || !slot.was_read) return slot.ready;
+    if (slot.reader == 0) {
+      wave_.dependencies.add_copy(slot.ready);
+      return;
+    }
+    if (costs_.device_copy().count == 0) return;
     Dependencies after;
     after.add(ids_known_);
-    return executor_.issue({.kind = OpKind::device_copy,
-                            .stream = StreamId::h2d,
-                            .duration = costs_.device_copy(),
-                            .layer = layer_},
-                           after);
+    wave_.dependencies.add_copy(executor_.issue({.kind = OpKind::device_copy,
+                                                 .stream = StreamId::h2d,
+                                                 .duration = costs_.device_copy(),
+                                                 .layer = layer_},
+                                                after));
   }
 
   void fetch(ExpertKey key, int layer, std::uint8_t priority) {
@@ -330,9 +335,11 @@ class Planner {
     auto& slot = arena_[slot_index];
     Dependencies dependencies;
     dependencies.add(ids_known_);
-    if (slot.was_read) {
-      dependencies.add(slot.reader);
-    } else if (slot.was_filled) {
+    // A reader in an earlier layer ended before this layer's gate, hence before the ids were known.
+    const std::uint64_t first_reader = reader_ - readers_of_layer_.size() + 1;
+    if (slot.reader >= first_reader) {
+      dependencies.add(readers_of_layer_[static_cast<std::size_t>(slot.reader - first_reader)]);
+    } else if (slot.reader == 0 && slot.was_filled) {
       dependencies.add_copy(slot.ready);  // filled in vain: that copy must end first
     }
     Request request{.kind = OpKind::fetch,
@@ -361,7 +368,7 @@ class Planner {
                                    after_copy);
     }
     slot.was_filled = true;
-    slot.was_read = false;
+    slot.reader = 0;
     slot_of_[key] = slot_index;
   }
 
@@ -382,7 +389,7 @@ class Planner {
     for (const ExpertKey key : misses_) release_transient(key);
     for (const ExpertKey key : fetched_ahead_[index(ordinal)]) {
       if (slot_of_[key] < 0) continue;
-      if (!arena_[slot_of_[key]].was_read) ++counts_now_->wasted;
+      if (arena_[slot_of_[key]].reader == 0) ++counts_now_->wasted;
       release_transient(key);
     }
     fetched_ahead_[index(ordinal)].clear();
@@ -428,6 +435,8 @@ class Planner {
   std::span<const ExpertKey> misses_;
   std::size_t to_fetch_ = 0;
   Wave wave_;
+  std::uint64_t reader_ = 0;              // experts operations so far
+  std::vector<Handle> readers_of_layer_;  // those of this layer
   std::vector<ExpertKey> unpinned_, wave_keys_;
   std::vector<std::uint32_t> wave_tokens_;
   std::vector<std::size_t> waiting_;

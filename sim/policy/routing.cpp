@@ -3,6 +3,7 @@
 #include "sim/policy/routing.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "models/error.hpp"
 
@@ -99,10 +100,41 @@ std::size_t most_activated(const ExpertMap& map, const trace::Step& step) {
   const auto [first, last] = map.ordinals(step.stack);
   for (int ordinal = first; ordinal < last; ++ordinal) {
     const MoeLayer& layer = map.layers()[static_cast<std::size_t>(ordinal)];
-    most += std::min(static_cast<std::size_t>(layer.experts),
-                     static_cast<std::size_t>(step.tokens) * static_cast<std::size_t>(layer.top_k));
+    most += std::max(std::min(static_cast<std::size_t>(layer.experts),
+                              static_cast<std::size_t>(step.tokens) * static_cast<std::size_t>(layer.top_k)),
+                     static_cast<std::size_t>(layer.top_k));
   }
   return most;
+}
+
+/// Writes the keys of one token's `count` experts. False when one is missing or there twice, which the caller
+/// must count instead. `count` is a constant where it can be: the comparisons of pairs then unroll.
+template <class Count>
+bool write_keys(const std::uint16_t* ids, Count count, ExpertKey first_key, ExpertKey* keys) {
+  bool distinct = true;
+  for (int i = 0; i < count; ++i) {
+    distinct &= ids[i] != trace::no_expert;
+    keys[i] = first_key + ids[i];
+    for (int j = 0; j < i; ++j) distinct &= ids[i] != ids[j];
+  }
+  return distinct;
+}
+
+bool write_token_keys(const std::uint16_t* ids, int count, ExpertKey first_key, ExpertKey* keys) {
+  switch (count) {
+    case 1:
+      return write_keys(ids, std::integral_constant<int, 1>{}, first_key, keys);
+    case 2:
+      return write_keys(ids, std::integral_constant<int, 2>{}, first_key, keys);
+    case 4:
+      return write_keys(ids, std::integral_constant<int, 4>{}, first_key, keys);
+    case 6:
+      return write_keys(ids, std::integral_constant<int, 6>{}, first_key, keys);
+    case 8:
+      return write_keys(ids, std::integral_constant<int, 8>{}, first_key, keys);
+    default:
+      return write_keys(ids, count, first_key, keys);
+  }
 }
 
 }  // namespace
@@ -112,7 +144,32 @@ void StepRouting::load(const trace::Step& step) {
   if (keys_.size() < most) {
     keys_.resize(most);
     tokens_.resize(most);
+    ones_.resize(most, 1);
   }
+  one_each_ = step.tokens == 1 && load_single_token(step);
+  if (!one_each_) load_marking(step);
+}
+
+bool StepRouting::load_single_token(const trace::Step& step) {
+  const auto [first, last] = map_.ordinals(step.stack);
+  const MoeLayer* const layers = map_.layers().data();
+  const std::uint16_t* entry = step.experts.data();
+  ExpertKey* const keys = keys_.data();
+  LayerRange* const ranges = layers_.data();
+  std::uint32_t end = 0;
+  bool distinct = true;
+  for (int ordinal = first; ordinal < last; ++ordinal) {
+    const MoeLayer& layer = layers[ordinal];
+    const auto count = static_cast<std::uint32_t>(layer.top_k);
+    distinct &= write_token_keys(entry, layer.top_k, layer.first_key, keys + end);
+    ranges[ordinal] = {end, end + count, count};
+    entry += count;
+    end += count;
+  }
+  return distinct;
+}
+
+void StepRouting::load_marking(const trace::Step& step) {
   if (++epoch_ == 0) {  // the counter wrapped: forget every mark
     std::fill(seen_.begin(), seen_.end(), Seen{});
     epoch_ = 1;
@@ -127,7 +184,7 @@ void StepRouting::load(const trace::Step& step) {
     const std::uint16_t* const stop =
         entry + static_cast<std::size_t>(step.tokens) * static_cast<std::size_t>(layer.top_k);
     std::uint32_t missing = 0;
-    const std::uint32_t entries = static_cast<std::uint32_t>(stop - entry);
+    const auto entries = static_cast<std::uint32_t>(stop - entry);
     for (; entry != stop; ++entry) {
       if (*entry == trace::no_expert) {
         ++missing;

@@ -58,7 +58,9 @@ class StepRouting {
   void load(const trace::Step& step);
   [[nodiscard]] std::span<const ExpertKey> activated(int ordinal) const { return slice(keys_, ordinal); }
   /// Tokens routed to each of activated(ordinal).
-  [[nodiscard]] std::span<const std::uint32_t> tokens(int ordinal) const { return slice(tokens_, ordinal); }
+  [[nodiscard]] std::span<const std::uint32_t> tokens(int ordinal) const {
+    return slice(one_each_ ? ones_ : tokens_, ordinal);
+  }
   /// Routed entries of the layer: the sum of tokens(ordinal).
   [[nodiscard]] std::uint32_t routed(int ordinal) const {
     return layers_[static_cast<std::size_t>(ordinal)].routed;
@@ -77,10 +79,16 @@ class StepRouting {
     return {all.data() + range.begin, range.end - range.begin};
   }
 
+  /// One token with distinct experts in every layer, the common decode step: nothing to count. False
+  /// otherwise.
+  bool load_single_token(const trace::Step& step);
+  void load_marking(const trace::Step& step);
+
   const ExpertMap& map_;
+  bool one_each_ = false;
   std::vector<LayerRange> layers_;
   std::vector<ExpertKey> keys_;
-  std::vector<std::uint32_t> tokens_;
+  std::vector<std::uint32_t> tokens_, ones_;
   std::vector<Seen> seen_;
   std::uint32_t epoch_ = 0;
 };

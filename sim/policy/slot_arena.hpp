@@ -17,9 +17,9 @@ template <class Handle>
 class SlotArena {
  public:
   struct Slot {
-    Handle ready;   ///< its last copy
-    Handle reader;  ///< its last reader; valid when `was_read`
-    bool was_read = false;
+    Handle ready;              ///< its last copy
+    std::uint64_t reader = 0;  ///< number of its last reader, counting experts operations from 1; 0 = not
+                               ///< read since that copy
     bool was_filled = false;
   };
 

@@ -8,17 +8,19 @@ namespace pregate::cache {
 namespace {
 
 /// Least recently used: evicts the expert whose last activation is oldest.
-/// The set is one event: its members leave in router order, hits and misses alike, which keeps LRU a stack algorithm.
+/// The set is one event: its members leave in router order, hits and misses alike, which keeps LRU a stack
+/// algorithm.
 class Lru {
  public:
   explicit Lru(const CacheGeometry& geometry) : lists_(geometry.domains, geometry.keys()) {}
 
+  static constexpr bool ignores_hits = true;
+
   void miss(std::uint32_t, ExpertKey) {}
-  void hit(std::uint32_t domain, ExpertKey key) { lists_.move_to_front(domain, key); }
   ExpertKey victim(std::uint32_t domain, ExpertKey, const Evictable& evictable) const {
     return last_evictable(lists_, domain, evictable);
   }
-  void insert(std::uint32_t domain, ExpertKey key) { lists_.push_front(domain, key); }
+  void insert(std::uint32_t, ExpertKey) {}  // end_batch() brings every resident of the set to the front
   void evict(std::uint32_t domain, ExpertKey key) { lists_.remove(domain, key); }
   void end_batch(std::uint32_t domain, std::span<const ExpertKey> activated,
                  const std::vector<std::uint8_t>& resident) {
