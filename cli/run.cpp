@@ -4,16 +4,21 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <exception>
+#include <filesystem>
+#include <map>
 #include <thread>
 #include <tuple>
 
 #include "cli/progress.hpp"
 #include "models/catalog.hpp"
 #include "models/error.hpp"
+#include "traces/output_file.hpp"
 #include "traces/reader.hpp"
 #include "traces/synthetic.hpp"
-#include "traces/text_output.hpp"
 
 namespace pregate::cli {
 
@@ -51,7 +56,11 @@ void resolve_trace(const Parsed& parsed, Run& run) {
     return open;
   };
   if (parsed.has("trace")) {
-    if (parsed.has("profile")) throw InputError("--profile", "cannot be combined with --trace", "choose one");
+    for (const char* option : {"profile", "requests", "seed"}) {
+      if (!parsed.has(option)) continue;
+      throw InputError("--" + std::string(option), "cannot be combined with --trace",
+                       "it is about a generated trace; leave one of them out");
+    }
     const std::string path = parsed.text("trace");
     run.trace_name = path;
     run.configuration.trace_path = path;
@@ -106,6 +115,40 @@ void note_differences(Run& run) {
   }
 }
 
+/// Fails before the work rather than after it where two outputs are one file, or an output is the trace.
+void check_outputs(const Parsed& parsed) {
+  std::map<std::filesystem::path, std::string> options;
+  for (const char* option : {"json", "csv", "store", "timeline", "schedule"}) {
+    if (!parsed.has(option)) continue;
+    const std::string path = parsed.text(option), name = "--" + std::string(option);
+    if (path.empty()) throw InputError(name, "the file name is empty", "name the file to write");
+    if (parsed.has("trace")) refuse_overwriting(parsed.text("trace"), path);
+    std::error_code ignored;
+    const auto [other, is_new] =
+        options.emplace(std::filesystem::weakly_canonical(std::filesystem::absolute(path), ignored), name);
+    if (!is_new) {
+      throw InputError(name, "'" + path + "' is also the file of " + other->second,
+                       "give every output a file of its own");
+    }
+  }
+}
+
+/// A file beside `path` that holds `text`, to be published.
+std::unique_ptr<trace::OutputFile> complete_temporary(const std::string& path, const std::string& text) {
+  auto output = std::make_unique<trace::OutputFile>(path, true);
+  std::FILE* file = std::fopen(output->temporary().c_str(), "wb");
+  bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  int error = errno;
+  if (file != nullptr && std::fclose(file) != 0 && written) {
+    written = false;
+    error = errno;
+  }
+  if (!written) {
+    throw InputError(path, std::string("cannot be written: ") + std::strerror(error), "is the disk full?");
+  }
+  return output;
+}
+
 }  // namespace
 
 po::options_description run_options() {
@@ -138,6 +181,7 @@ po::options_description run_options() {
 
 Run resolve(const Parsed& parsed, const std::string& policies) {
   Run run;
+  check_outputs(parsed);
   const std::vector<Override> set = overrides(parsed);
   for (const std::string& name : split_list(policies, "--policy")) {
     run.policies.push_back(load_policy(name, set));
@@ -206,15 +250,28 @@ std::vector<sim::SimulationResult> run_policies(const Run& run) {
 }
 
 void write_file(const std::string& path, const std::string& text) {
-  trace::TextOutput output(path);
-  output.write(text);
-  output.publish();
+  complete_temporary(path, text)->publish();
 }
 
-void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results) {
-  if (parsed.has("json")) write_file(parsed.text("json"), sim::results_json(run.configuration, results));
-  if (parsed.has("csv")) write_file(parsed.text("csv"), sim::results_csv(results));
+void refuse_overwriting(const std::string& input, const std::string& output) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(input, output, ignored)) {
+    throw InputError(output, "is the input of this command, and would be overwritten",
+                     "choose another name for the output");
+  }
+}
+
+void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results,
+                   const std::vector<TextFile>& more) {
+  std::vector<std::unique_ptr<trace::OutputFile>> files;
+  const auto write = [&files](const std::string& path, const std::string& text) {
+    files.push_back(complete_temporary(path, text));
+  };
+  if (parsed.has("json")) write(parsed.text("json"), sim::results_json(run.configuration, results));
+  if (parsed.has("csv")) write(parsed.text("csv"), sim::results_csv(results));
+  for (const TextFile& file : more) write(file.path, file.text);
   if (parsed.has("store")) sim::store_results(parsed.text("store"), run.configuration, results);
+  for (const auto& file : files) file->publish();
 }
 
 std::vector<std::string> split_list(const std::string& text, const std::string& where) {

@@ -41,11 +41,20 @@ Run resolve(const Parsed& parsed, const std::string& policies);
 /// count.
 std::vector<sim::SimulationResult> run_policies(const Run& run);
 
-/// Writes what --json, --csv and --store ask for.
-void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results);
+struct TextFile {
+  std::string path, text;
+};
+
+/// Writes what --json, --csv and --store ask for, and `more` files. Every text is on the disk under a
+/// temporary name before the first appears under its own: a full disk leaves all outputs as they were.
+void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results,
+                   const std::vector<TextFile>& more = {});
 
 /// Writes `text` to `path` all or nothing, replacing what was there.
 void write_file(const std::string& path, const std::string& text);
+
+/// InputError when both names lead to the same existing file.
+void refuse_overwriting(const std::string& input, const std::string& output);
 
 /// Splits at commas; empty parts are InputErrors at `where`.
 std::vector<std::string> split_list(const std::string& text, const std::string& where);

@@ -67,22 +67,23 @@ ExitCode simulate(const Arguments& arguments) {
   if (records) run.options.recorded_steps = parsed.integer("record-steps", 16, 1, 1'000'000);
   const std::vector<sim::SimulationResult> results = run_policies(run);
   const sim::SimulationResult& result = results.front();
-  write_outputs(parsed, run, results);
+  std::vector<TextFile> files;
   std::string recorded;
   if (records && result.out_of_memory) {
     recorded = "\nno timeline or schedule: the policy does not fit\n";
   } else if (records) {
     if (parsed.has("timeline")) {
-      write_file(parsed.text("timeline"), sim::perfetto_json(result, run.configuration));
+      files.push_back({parsed.text("timeline"), sim::perfetto_json(result, run.configuration)});
     }
     if (parsed.has("schedule"))
-      write_file(parsed.text("schedule"), sim::to_json(result.schedule, &result.timeline));
+      files.push_back({parsed.text("schedule"), sim::to_json(result.schedule, &result.timeline)});
     recorded = "\nrecorded " + std::to_string(std::min(run.options.recorded_steps, result.steps)) + " of " +
                std::to_string(result.steps) + " steps, " + std::to_string(result.schedule.size()) +
                " operations\n";
     if (parsed.has("timeline"))
       recorded += "timeline: open " + parsed.text("timeline") + " in https://ui.perfetto.dev\n";
   }
+  write_outputs(parsed, run, results, files);
   print(sim::results_table(run.configuration, results, colour_output()) + details(result) + recorded);
   return 0;
 }

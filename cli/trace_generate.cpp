@@ -56,6 +56,7 @@ ExitCode trace_fit(const Arguments& arguments) {
   if (!parsed.has("output"))
     throw InputError("--output", "not given", "name the profile to write: -o PROFILE.toml");
   const auto source = trace::open_trace(parsed.text("trace"));
+  refuse_overwriting(parsed.text("trace"), parsed.text("output"));
   const trace::GeneratorProfile profile = trace::fit_profile(*source, parsed.text("name"));
   write_file(parsed.text("output"), trace::to_toml(profile));
   print("wrote " + parsed.text("output") + "\n");

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/command.hpp"
+#include "cli/run.hpp"
 #include "models/error.hpp"
 #include "traces/import.hpp"
 #include "traces/reader.hpp"
@@ -32,6 +33,7 @@ ExitCode trace_import(const Arguments& arguments) {
                      "usage: pregate trace import INPUT... -o TRACE.db");
   if (!parsed.has("output"))
     throw InputError("--output", "not given", "name the trace database to write: -o TRACE.db");
+  for (const std::string& input : inputs) refuse_overwriting(input, parsed.text("output"));
   trace::ImportOptions import;
   import.format = parsed.text("format");
   import.model = parsed.text("model");
@@ -67,6 +69,7 @@ ExitCode trace_export(const Arguments& arguments) {
     throw InputError("--format", "'" + format + "' is not a format to export", "valid: jsonl, csv");
   }
   const auto source = trace::open_trace(parsed.text("trace"));
+  refuse_overwriting(parsed.text("trace"), parsed.text("output"));
   const auto requests = trace::read_requests(parsed.text("trace"));
   if (format == "jsonl") {
     trace::export_jsonl(*source, requests, parsed.text("output"));

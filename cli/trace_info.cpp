@@ -1,5 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
 #include "cli/command.hpp"
 #include "models/error.hpp"
 #include "sim/report/text_table.hpp"
@@ -82,13 +84,18 @@ ExitCode trace_check(const Arguments& arguments) {
   if (!parsed.has("trace"))
     throw InputError("pregate trace check", "no trace given", "usage: pregate trace check TRACE.db");
   const std::string path = parsed.text("trace");
+  if (!std::filesystem::exists(path)) {
+    throw InputError(path, "no such file", "a trace database is made by 'pregate trace import'");
+  }
   const std::vector<std::string> faults = trace::check(path);
   if (faults.empty()) {
     print(path + ": sound\n");
     return 0;
   }
   std::string text;
-  for (const std::string& fault : faults) text += path + ": " + fault + "\n";
+  for (const std::string& fault : faults) {
+    text += (fault.starts_with(path + ":") ? fault : path + ": " + fault) + "\n";
+  }
   print(text);
   return 1;
 }

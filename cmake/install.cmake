@@ -3,12 +3,15 @@
 # Installs the program, the libraries, their headers and a CMake package `pregate`.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS pregate_models pregate_traces pregate_sim pregate_warnings EXPORT pregate_targets
-        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS pregate_models pregate_traces pregate_schedule pregate_engine pregate_sim
+        EXPORT pregate_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS pregate_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+# Headers of one part's inside are left out: they need libraries that a user of pregate need not have.
 foreach(folder models traces sim)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/pregate
-          FILES_MATCHING PATTERN "*.hpp" PATTERN "catalog" EXCLUDE)
+          FILES_MATCHING PATTERN "*.hpp"
+          PATTERN "catalog" EXCLUDE PATTERN "impl" EXCLUDE PATTERN "import" EXCLUDE PATTERN "profiles" EXCLUDE
+          PATTERN "config_json.hpp" EXCLUDE)
 endforeach()
 install(EXPORT pregate_targets NAMESPACE pregate:: FILE pregate-targets.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pregate)

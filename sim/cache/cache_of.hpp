@@ -26,9 +26,10 @@ class Evictable {
 /// call.
 ///
 /// `Eviction` is constructed from a CacheGeometry and has, all by (domain, key):
-///   void miss(d, key)                        the batch missed this expert (ghost lists, counts); before victim()
-///   void hit(d, key)                         a resident was activated; left out when ignores_hits
-///   ExpertKey victim(d, incoming, evictable) whom to evict for `incoming`; no_key = nobody can leave; `incoming`
+///   void miss(d, key)                        the batch missed this expert (ghost lists, counts); before
+///   victim() void hit(d, key)                         a resident was activated; left out when ignores_hits
+///   ExpertKey victim(d, incoming, evictable) whom to evict for `incoming`; no_key = nobody can leave;
+///   `incoming`
 ///                                            itself = do not admit (asked for with Admission::bypass, or the
 ///                                            policy's own nature)
 ///   void insert(d, key), void evict(d, key)
@@ -36,7 +37,8 @@ class Evictable {
 ///   void begin_batch(d, activated)           before anything else of the batch
 ///   void end_batch(d, activated, resident)   after its last admission
 ///   static constexpr bool ignores_hits = true
-///   static constexpr bool evicts_batch_members   members of the batch itself may leave; by default they stay, and
+///   static constexpr bool evicts_batch_members   members of the batch itself may leave; by default they
+///   stay, and
 ///                                            what then finds no room bypasses the cache
 template <class Eviction>
 class CacheOf final : public ExpertCache {
@@ -54,8 +56,8 @@ class CacheOf final : public ExpertCache {
     if constexpr (requires { eviction_.begin_batch(domain, activated); }) {
       eviction_.begin_batch(domain, activated);
     }
-    // Whether an expert hits is unpredictable, so the common path does not branch on it. Pointers in locals: stores
-    // to bytes may alias anything else.
+    // Whether an expert hits is unpredictable, so the common path does not branch on it. Pointers in locals:
+    // stores to bytes may alias anything else.
     const std::uint8_t* const resident = resident_.data();
     std::uint64_t* const last_batch = last_batch_.data();
     ExpertKey* const misses = misses_.data();
@@ -70,6 +72,7 @@ class CacheOf final : public ExpertCache {
       }
     }
     miss_count_ = missed;
+    bypassed_ = 0;
     for (std::size_t i = 0; i < missed; ++i) admit(domain, misses[i]);
     if constexpr (requires { eviction_.end_batch(domain, activated, resident_); }) {
       eviction_.end_batch(domain, activated, resident_);
@@ -91,13 +94,17 @@ class CacheOf final : public ExpertCache {
     eviction_.miss(domain, key);
     const std::int64_t size = geometry_.size[key];
     const std::int64_t capacity = geometry_.capacity[domain];
-    if (size > capacity) return;
+    if (size > capacity) {
+      ++bypassed_;
+      return;
+    }
     std::int64_t used = used_[domain];
     while (used + size > capacity) {
-      const ExpertKey leaving =
-          eviction_.victim(domain, key, Evictable(pins_, last_batch_, evicts_batch_members ? no_batch : batch_));
+      const ExpertKey leaving = eviction_.victim(
+          domain, key, Evictable(pins_, last_batch_, evicts_batch_members ? no_batch : batch_));
       if (leaving == no_key || leaving == key) {
         used_[domain] = used;
+        ++bypassed_;
         return;
       }
       used -= geometry_.size[leaving];
@@ -113,14 +120,18 @@ class CacheOf final : public ExpertCache {
     eviction_.evict(domain, key);
     resident_[key] = 0;
     if constexpr (evicts_batch_members) {
-      if (inserted_in_[key] == batch_) return;  // came and went inside the batch
+      if (inserted_in_[key] == batch_) {  // came and went inside the batch
+        ++bypassed_;
+        return;
+      }
     }
     evicted_.push_back(key);
   }
 
   Eviction eviction_;
   std::uint64_t batch_ = 0;
-  std::vector<std::uint64_t> inserted_in_, last_batch_;  // by key: the batch of its last admission, activation
+  std::vector<std::uint64_t> inserted_in_,
+      last_batch_;  // by key: the batch of its last admission, activation
 };
 
 }  // namespace pregate::cache

@@ -56,6 +56,8 @@ class ExpertCache {
 
   /// Misses of the last batch, in router order; is_resident() says whether one was retained.
   [[nodiscard]] std::span<const ExpertKey> misses() const { return {misses_.data(), miss_count_}; }
+  /// How many of misses() were not retained.
+  [[nodiscard]] std::size_t bypassed() const { return bypassed_; }
   /// Experts resident before the last batch and not after it.
   [[nodiscard]] std::span<const ExpertKey> evicted() const { return evicted_; }
   [[nodiscard]] bool is_resident(ExpertKey key) const { return resident_[key] != 0; }
@@ -75,7 +77,7 @@ class ExpertCache {
   std::vector<std::uint8_t> pins_;
   std::vector<std::int64_t> used_;
   std::vector<ExpertKey> misses_, evicted_;  // of misses_ the first miss_count_ are valid
-  std::size_t miss_count_ = 0;
+  std::size_t miss_count_ = 0, bypassed_ = 0;
 };
 
 }  // namespace pregate::cache

@@ -30,6 +30,10 @@ class KeyLists {
   }
   void remove(std::uint32_t list, ExpertKey key) {
     --sizes_[list];
+    detach(key);
+  }
+  /// As remove(), where nobody asks for size().
+  void detach(ExpertKey key) {
     unlink(key);
     links_[key] = {key, key};
   }

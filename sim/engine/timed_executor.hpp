@@ -28,18 +28,23 @@ class TimedExecutor {
   static constexpr Handle nothing{};
   static constexpr bool records = false;  ///< whether names of experts and slots are of any use to it
 
-  /// The decisive dependency among copies and among everything else.
+  /// The decisive dependency among copies and among everything else. Refers to the handles, which must
+  /// outlive it.
   class Dependencies {
    public:
     void add(const Handle& handle) { take(others_, handle); }
     void add_copy(const Handle& handle) { take(copies_, handle); }
+    void add(Handle&&) = delete;
+    void add_copy(Handle&&) = delete;
 
    private:
     friend TimedExecutor;
-    static void take(Handle& last, const Handle& handle) {
-      if (handle.decides_over(last)) last = handle;
+    static constexpr Handle before_all = Handle::before_all();
+    static void take(const Handle*& last, const Handle& handle) {
+      if (handle.decides_over(*last)) last = &handle;
     }
-    Handle copies_ = Handle::before_all(), others_ = Handle::before_all();
+    const Handle* copies_ = &before_all;
+    const Handle* others_ = &before_all;
   };
 
   void begin_step(std::int64_t, int, int) {}
@@ -47,11 +52,11 @@ class TimedExecutor {
   [[gnu::always_inline]] Handle issue(const Request& request, const Dependencies& dependencies) {
     Handle& stream = streams_[static_cast<std::size_t>(request.stream)];
     const Handle* last = &stream;
-    if (dependencies.others_.decides_over(*last)) last = &dependencies.others_;
-    if (dependencies.copies_.decides_over(*last)) last = &dependencies.copies_;
+    if (dependencies.others_->decides_over(*last)) last = dependencies.others_;
+    if (dependencies.copies_->decides_over(*last)) last = dependencies.copies_;
     const Picoseconds start = last->finish;
     if (request.stream == StreamId::compute)
-      tally_.add_idle(stream.finish, dependencies.others_.finish, start);
+      tally_.add_idle(stream.finish, dependencies.others_->finish, start);
     if (request.kind == OpKind::fetch) {
       ++tally_.fetches;
       tally_.fetched += request.copy->bytes;

@@ -51,11 +51,12 @@ class Planner {
         offloaded_(map.layers().size()),
         demand_priority_(0),
         ahead_priority_(plan.policy.transfer.queue == TransferQueue::demand_first ? 1 : 0) {
+    looks_ahead_ = plan.policy.lookahead.kind != LookaheadKind::none;
     for (std::size_t i = 0; i < offloaded_.size(); ++i) {
       const MoeLayer& layer = map.layers()[i];
       const auto first = plan.pinned.begin() + layer.first_key;
       const auto pinned = std::count(first, first + layer.experts, 1);
-      offloaded_[i] = pinned < layer.experts;
+      offloaded_[i] = pinned < layer.experts ? 1 : 0;
       some_pinned_ = some_pinned_ || pinned > 0;
     }
   }
@@ -82,7 +83,7 @@ class Planner {
     readers_of_layer_.clear();
     block_first_ = compute(OpKind::attention, cost.attention, layer_, {});
     const Handle gate = compute(OpKind::gate, cost.gate, layer_, {});
-    reads_back_ = offloaded_[index(ordinal)] || announces(ordinal);
+    reads_back_ = offloaded_[index(ordinal)] != 0 || announces(ordinal);
     if (reads_back_) {
       Dependencies after_gate;
       after_gate.add(gate);
@@ -98,16 +99,12 @@ class Planner {
   void gate_known(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
     const std::span<const ExpertKey> activated = routing.activated(ordinal);
     const std::span<const std::uint32_t> tokens = routing.tokens(ordinal);
-    if (!offloaded_[index(ordinal)]) {
+    if (offloaded_[index(ordinal)] == 0) {
       counts_now_->hits += static_cast<std::int64_t>(activated.size());
       if (announces(ordinal)) announce_target(ordinal, routing, predictions);
-      wave_ = Wave{tokens, routing.routed(ordinal), {}};
-      compute_wave();
+      compute_wave(tokens, routing.routed(ordinal), true, {});
     } else {
-      for (const ExpertKey key : pinned_ahead_[index(ordinal)]) cache_->unpin(key);
-      pinned_ahead_[index(ordinal)].clear();
-      const bool whole_layer = plan_.policy.lookahead.kind == LookaheadKind::all_next;
-      if (whole_layer && !is_announced(ordinal)) announce_whole_layer(ordinal, demand_priority_);
+      if (looks_ahead_) end_announcement(ordinal);
       classify(ordinal, activated);
       run_layer(ordinal, routing, predictions);
       release(ordinal);
@@ -128,13 +125,6 @@ class Planner {
   [[nodiscard]] const AccessCounts& other_counts() const { return other_counts_; }
 
  private:
-  /// Experts computed by one operation.
-  struct Wave {
-    std::span<const std::uint32_t> tokens;
-    std::uint32_t routed = 0;
-    Dependencies dependencies;
-  };
-
   static std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
 
   [[gnu::always_inline]] Handle compute(OpKind kind, Picoseconds duration, int layer,
@@ -170,6 +160,15 @@ class Planner {
         break;
     }
     announced_until_ = target;
+  }
+
+  /// The announced layer has come: its residents may leave again. A layer that is always fetched whole and
+  /// was not announced (the first of a step, every one of a prefill) is fetched now.
+  void end_announcement(int ordinal) {
+    for (const ExpertKey key : pinned_ahead_[index(ordinal)]) cache_->unpin(key);
+    pinned_ahead_[index(ordinal)].clear();
+    const bool whole_layer = plan_.policy.lookahead.kind == LookaheadKind::all_next;
+    if (whole_layer && !is_announced(ordinal)) announce_whole_layer(ordinal, demand_priority_);
   }
 
   void announce_whole_layer(int target, std::uint8_t priority) {
@@ -214,8 +213,10 @@ class Planner {
     }
     counts_now_->misses += static_cast<std::int64_t>(misses_.size());
     counts_now_->hits += static_cast<std::int64_t>(activated.size() - misses_.size());
-    to_fetch_ = 0;
-    for (const ExpertKey key : misses_) to_fetch_ += slot_of_[key] < 0 ? 1U : 0U;
+    to_fetch_ = misses_.size();
+    if (looks_ahead_) {
+      for (const ExpertKey key : misses_) to_fetch_ -= slot_of_[key] >= 0 ? 1U : 0U;
+    }
     counts_now_->prefetched += static_cast<std::int64_t>(misses_.size() - to_fetch_);
   }
 
@@ -227,7 +228,9 @@ class Planner {
         if (slot_of_[key] < 0) fetch(key, layer_, demand_priority_);
       }
       if (announces(ordinal)) announce_target(ordinal, routing, predictions);
-      compute_experts(ordinal, activated, tokens, routing.routed(ordinal), true);
+      // Staging copies follow every expert, hits as well.
+      const auto copied = costs_.device_copy().count == 0 ? misses_ : activated;
+      compute_experts(ordinal, activated, copied, tokens, routing.routed(ordinal), true);
       return;
     }
     run_waves(ordinal, activated, tokens);
@@ -263,7 +266,7 @@ class Planner {
       }
       std::uint32_t routed = 0;
       for (const std::uint32_t count : wave_tokens_) routed += count;
-      compute_experts(ordinal, wave_keys_, wave_tokens_, routed, first_wave);
+      compute_experts(ordinal, wave_keys_, wave_keys_, wave_tokens_, routed, first_wave);
       if (first_wave) release_evicted();
       first_wave = false;
       for (const ExpertKey key : wave_keys_) release_transient(key);
@@ -272,19 +275,21 @@ class Planner {
     }
   }
 
-  void compute_set(int ordinal, std::span<const ExpertKey> keys, std::span<const std::uint32_t> tokens,
-                   std::uint32_t routed, bool with_shared) {
-    wave_ = Wave{tokens, routed, {}};
-    for (const ExpertKey key : keys) {
-      if (slot_of_[key] >= 0) wait_for_copy(key);
+  /// One experts operation for `keys`, waiting for the copies of `copied`: those of the keys that were not
+  /// there before.
+  void compute_set(int ordinal, std::span<const ExpertKey> keys, std::span<const ExpertKey> copied,
+                   std::span<const std::uint32_t> tokens, std::uint32_t routed, bool with_shared) {
+    Dependencies dependencies;
+    for (const ExpertKey key : copied) {
+      if (slot_of_[key] >= 0) wait_for_copy(key, dependencies);
     }
     if (plan_.policy.lookahead.kind == LookaheadKind::all_next) {
       // A whole-layer transfer is one transfer: the kernel waits for its last copy.
       for (const ExpertKey key : fetched_ahead_[index(ordinal)]) {
-        if (slot_of_[key] >= 0) wave_.dependencies.add_copy(arena_[slot_of_[key]].ready);
+        if (slot_of_[key] >= 0) dependencies.add_copy(arena_[slot_of_[key]].ready);
       }
     }
-    compute_wave(with_shared);
+    compute_wave(tokens, routed, with_shared, dependencies);
     ++reader_;
     readers_of_layer_.push_back(last_);
     for (const ExpertKey key : keys) {
@@ -293,41 +298,45 @@ class Planner {
   }
 
   /// One operation for the whole set, or one an expert, each waiting only for its own copy.
-  void compute_experts(int ordinal, std::span<const ExpertKey> keys, std::span<const std::uint32_t> tokens,
-                       std::uint32_t routed, bool with_shared) {
+  void compute_experts(int ordinal, std::span<const ExpertKey> keys, std::span<const ExpertKey> copied,
+                       std::span<const std::uint32_t> tokens, std::uint32_t routed, bool with_shared) {
     if (plan_.policy.compute.experts == ExpertCompute::grouped || keys.empty()) {
-      compute_set(ordinal, keys, tokens, routed, with_shared);
+      compute_set(ordinal, keys, copied, tokens, routed, with_shared);
       return;
     }
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      compute_set(ordinal, keys.subspan(i, 1), tokens.subspan(i, 1), tokens[i], with_shared && i == 0);
+      const auto key = keys.subspan(i, 1);
+      compute_set(ordinal, key, key, tokens.subspan(i, 1), tokens[i], with_shared && i == 0);
     }
   }
 
-  void compute_wave(bool with_shared = true) {
-    if (reads_back_) wave_.dependencies.add(ids_known_);
-    last_ = compute(OpKind::experts,
-                    costs_.experts(layer_class_, wave_.tokens, wave_.routed, step_tokens_, with_shared),
-                    layer_, wave_.dependencies, static_cast<int>(wave_.tokens.size()));
+  void compute_wave(std::span<const std::uint32_t> tokens, std::uint32_t routed, bool with_shared,
+                    Dependencies dependencies) {
+    if (reads_back_) dependencies.add(ids_known_);
+    last_ = compute(OpKind::experts, costs_.experts(layer_class_, tokens, routed, step_tokens_, with_shared),
+                    layer_, dependencies, static_cast<int>(tokens.size()));
   }
 
   /// The operation being put together reads `key`: it waits for the host copy, or the staging copy that
   /// follows it. An expert read before is there (its earlier reader waited, on the same stream) and needs
   /// only a staging copy.
-  void wait_for_copy(ExpertKey key) {
+  void wait_for_copy(ExpertKey key, Dependencies& dependencies) {
     auto& slot = arena_[slot_of_[key]];
     if (slot.reader == 0) {
-      wave_.dependencies.add_copy(slot.ready);
+      dependencies.add_copy(slot.ready);
       return;
     }
     if (costs_.device_copy().count == 0) return;
     Dependencies after;
     after.add(ids_known_);
-    wave_.dependencies.add_copy(executor_.issue({.kind = OpKind::device_copy,
-                                                 .stream = StreamId::h2d,
-                                                 .duration = costs_.device_copy(),
-                                                 .layer = layer_},
-                                                after));
+    // Read from its working buffer by the operation that comes next, so the slot's own copy time is no longer
+    // needed.
+    slot.ready = executor_.issue({.kind = OpKind::device_copy,
+                                  .stream = StreamId::h2d,
+                                  .duration = costs_.device_copy(),
+                                  .layer = layer_},
+                                 after);
+    dependencies.add_copy(slot.ready);
   }
 
   void fetch(ExpertKey key, int layer, std::uint8_t priority) {
@@ -386,7 +395,10 @@ class Planner {
 
   void release(int ordinal) {
     release_evicted();
-    for (const ExpertKey key : misses_) release_transient(key);
+    if (!cache_ || cache_->bypassed() > 0) {
+      for (const ExpertKey key : misses_) release_transient(key);
+    }
+    if (!looks_ahead_) return;
     for (const ExpertKey key : fetched_ahead_[index(ordinal)]) {
       if (slot_of_[key] < 0) continue;
       if (arena_[slot_of_[key]].reader == 0) ++counts_now_->wasted;
@@ -418,8 +430,9 @@ class Planner {
   std::vector<std::int32_t> slot_of_;                  // by key; -1 = not in GPU memory (or pinned)
   std::vector<std::vector<ExpertKey>> fetched_ahead_;  // by ordinal
   std::vector<std::vector<ExpertKey>> pinned_ahead_;   // by ordinal
-  std::vector<bool> offloaded_;                        // by ordinal: some expert is not pinned
+  std::vector<std::uint8_t> offloaded_;                // by ordinal: some expert is not pinned
   bool some_pinned_ = false;
+  bool looks_ahead_ = false;
   std::uint8_t demand_priority_, ahead_priority_;
 
   // of the step
@@ -434,7 +447,6 @@ class Planner {
   Handle block_first_ = Executor::nothing, ids_known_ = Executor::nothing, last_ = Executor::nothing;
   std::span<const ExpertKey> misses_;
   std::size_t to_fetch_ = 0;
-  Wave wave_;
   std::uint64_t reader_ = 0;              // experts operations so far
   std::vector<Handle> readers_of_layer_;  // those of this layer
   std::vector<ExpertKey> unpinned_, wave_keys_;

@@ -71,6 +71,8 @@ std::vector<cache::BatchIndex> next_uses(trace::StepSource& source, const Expert
                                          const std::vector<std::uint8_t>& excluded) {
   constexpr std::size_t unseen = static_cast<std::size_t>(-1);
   std::vector<cache::BatchIndex> uses;
+  // A hint only: the count comes from a file.
+  uses.reserve(static_cast<std::size_t>(std::clamp<std::int64_t>(source.info().routed_entries, 0, 1 << 26)));
   std::vector<std::size_t> last_access(map.keys(), unseen);
   StepRouting routing(map);
   cache::BatchIndex batch = 0;

@@ -21,7 +21,7 @@ class Lru {
     return last_evictable(lists_, domain, evictable);
   }
   void insert(std::uint32_t, ExpertKey) {}  // end_batch() brings every resident of the set to the front
-  void evict(std::uint32_t domain, ExpertKey key) { lists_.remove(domain, key); }
+  void evict(std::uint32_t, ExpertKey key) { lists_.detach(key); }
   void end_batch(std::uint32_t domain, std::span<const ExpertKey> activated,
                  const std::vector<std::uint8_t>& resident) {
     for (const ExpertKey key : activated) {
