@@ -140,5 +140,3 @@ BENCHMARK(event_engine_whole_schedule)->Arg(1'000'000)->Unit(benchmark::kMillise
 
 }  // namespace
 }  // namespace pregate::sim
-
-BENCHMARK_MAIN();

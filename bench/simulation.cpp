@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 // Speed of timed simulation and of cache-only replay, in routed accesses a second on one core.
-// The trace is the gpt-oss-20b recording where the recorded data is present, else a generated one of its shape; it is
-// held in memory and repeated to at least 10 M routed accesses.
+// The trace is the gpt-oss-20b recording where the recorded data is present, else a generated one of its
+// shape; it is held in memory and repeated to at least 10 M routed accesses.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
@@ -72,9 +72,8 @@ Repeated& repeated_trace() {
 
 void report(benchmark::State& state, std::int64_t accesses) {
   state.SetLabel(repeated_trace().label);
-  state.counters["routed_accesses_per_s"] =
-      benchmark::Counter(static_cast<double>(accesses) * static_cast<double>(state.iterations()),
-                         benchmark::Counter::kIsRate);
+  state.counters["routed_accesses_per_s"] = benchmark::Counter(
+      static_cast<double>(accesses) * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
   state.counters["routed_accesses"] = static_cast<double>(accesses);
 }
 
@@ -116,9 +115,11 @@ void preparation(benchmark::State& state) {
   report(state, routed);
 }
 
-BENCHMARK_CAPTURE(timed_simulation, on_demand_lru_25_percent, "on-demand-cache")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(timed_simulation, on_demand_lru_25_percent, "on-demand-cache")
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(timed_simulation, on_demand, "on-demand")->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(timed_simulation, pre_gated_lru_25_percent, "pre-gated-cache")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(timed_simulation, pre_gated_lru_25_percent, "pre-gated-cache")
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK(preparation)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cache_replay, lru, "lru")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cache_replay, belady, "belady")->Unit(benchmark::kMillisecond);

@@ -27,15 +27,8 @@ ExitCode trace_generate(const Arguments& arguments) {
   const std::int64_t requests = parsed.integer("requests", 4, 1, 10'000'000);
   const auto seed = static_cast<std::uint64_t>(parsed.integer("seed", 1, 0, std::int64_t{1} << 62));
   const auto source = trace::generate(profile, requests, seed);
-  trace::TraceWriter writer(parsed.text("output"), source->info(), parsed.flag("overwrite"));
-  trace::Step step;
-  while (source->next(step)) {
-    if (step.first_of_request) {
-      writer.begin_request({.id = step.request, .label = "generated", .sequences = step.sequences});
-    }
-    writer.add(step);
-  }
-  const trace::TraceInfo info = writer.commit();
+  const trace::TraceInfo info =
+      trace::write_trace(*source, {}, parsed.text("output"), parsed.flag("overwrite"));
   print(parsed.text("output") + ": " + std::to_string(info.requests) + " requests, " +
         std::to_string(info.tokens) + " tokens\ncontent hash " + info.content_hash + "\n");
   return 0;

@@ -1,7 +1,10 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "cli/command.hpp"
 #include "cli/run.hpp"
+#include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "traces/import.hpp"
 #include "traces/reader.hpp"
@@ -38,6 +41,10 @@ ExitCode trace_import(const Arguments& arguments) {
   import.format = parsed.text("format");
   import.model = parsed.text("model");
   import.experts = static_cast<int>(parsed.integer("experts", 0, 0, trace::max_experts));
+  const std::vector<std::string> known = model_names();
+  if (std::find(known.begin(), known.end(), import.model) != known.end()) {
+    import.model_top_k = load_model(import.model).stacks.back().moe.top_k;
+  }
   import.overwrite = parsed.flag("overwrite");
   const trace::ImportResult result = trace::import_trace(inputs, parsed.text("output"), import);
   const trace::TraceInfo& info = result.info;

@@ -170,11 +170,12 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   SimulationResult result;
   result.policy = policy;
   CostModel costs(model, machine, policy);
-  const Plan plan = make_plan(policy, prepared.map(), prepared.scan(), source, options.counted);
+  Plan plan = make_plan(policy, prepared.map(), prepared.scan(), source, options.counted);
+  result.memory = fit_memory(model, machine, plan, prepared.scan(), options.counted);
   result.notes = plan.notes;
+  result.prefill_slots = plan.prefill_slots;
   result.cache_slots = plan.cache_slots;
   result.buffer_slots = plan.buffer_slots;
-  result.memory = memory_use(model, machine, plan, prepared.scan(), options.counted);
   if (!result.memory.fits()) {
     result.out_of_memory = true;
     result.out_of_memory_reason = result.memory.explain(policy.name, machine.name);

@@ -49,7 +49,7 @@ struct SimulationResult {
   PolicySpec policy;
   MemoryUse memory;
   std::vector<std::string> notes;
-  std::int64_t cache_slots = 0, buffer_slots = 0;
+  std::int64_t cache_slots = 0, buffer_slots = 0, prefill_slots = 0;
   bool out_of_memory = false;  ///< then nothing below is set
   std::string out_of_memory_reason;
 

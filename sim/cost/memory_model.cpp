@@ -55,6 +55,8 @@ const char* to_string(MemoryPurpose purpose) {
       return "expert_cache";
     case MemoryPurpose::working_buffers:
       return "working_buffers";
+    case MemoryPurpose::prefill_buffers:
+      return "prefill_buffers";
     case MemoryPurpose::kv_cache:
       return "kv_cache";
     case MemoryPurpose::activations:
@@ -106,6 +108,7 @@ MemoryUse memory_use(const ModelSpec& model, const MachineSpec& machine, const P
   // Staging copies need somewhere to land before the working buffer, when no cache slot serves.
   const bool landing = plan.policy.transfer.staging_copies > 0 && plan.offloads() && plan.cache_slots == 0;
   set(MemoryPurpose::working_buffers, slot * (plan.buffer_slots + (landing ? 1 : 0)));
+  set(MemoryPurpose::prefill_buffers, slot * plan.counted_prefill_slots);
   Bytes kv = model.kv_bytes_per_token() * scan.most_context;
   for (const Stack& stack : model.stacks) {
     if (!stack.cross_attention) continue;
@@ -119,6 +122,24 @@ MemoryUse memory_use(const ModelSpec& model, const MachineSpec& machine, const P
   use.host = plan.offloads() ? model.all_expert_bytes() : Bytes{};
   use.host_usable = machine.host.memory;
   return use;
+}
+
+MemoryUse fit_memory(const ModelSpec& model, const MachineSpec& machine, Plan& plan, const TraceScan& scan,
+                     CountedExperts counted) {
+  const MemoryUse use = memory_use(model, machine, plan, scan, counted);
+  const std::int64_t excess = use.total().count - use.usable.count;
+  if (excess <= 0 || plan.counted_prefill_slots == 0) return use;
+  const std::int64_t slot = slot_size(model).count;
+  const std::int64_t given_up = std::min(plan.counted_prefill_slots, (excess + slot - 1) / slot);
+  plan.prefill_slots -= given_up;
+  plan.counted_prefill_slots -= given_up;
+  const MemoryUse fitted = memory_use(model, machine, plan, scan, counted);
+  if (fitted.fits()) {
+    plan.notes.push_back("GPU memory leaves " + std::to_string(plan.prefill_slots) + " of " +
+                         std::to_string(plan.prefill_slots + given_up) +
+                         " expert buffers for passes over many tokens: their layers compute in waves");
+  }
+  return fitted;
 }
 
 }  // namespace pregate::sim

@@ -16,12 +16,13 @@ enum class MemoryPurpose : std::uint8_t {
   dense_weights,
   resident_experts,  ///< pinned for the whole run
   expert_cache,
-  working_buffers,  ///< expert slots beside the cache
+  working_buffers,  ///< expert slots beside the cache, for decode steps
+  prefill_buffers,  ///< further expert slots, for passes over many tokens
   kv_cache,
   activations,
   workspace,
 };
-inline constexpr int memory_purpose_count = 7;
+inline constexpr int memory_purpose_count = 8;
 const char* to_string(MemoryPurpose purpose);
 
 /// Peak of GPU memory over a run, by purpose, against what the machine has.
@@ -34,6 +35,11 @@ struct MemoryUse {
   /// "gpu-only needs 105.2 GiB (resident experts 96.0 GiB, ...); a100-80g has 79.1 GiB usable"
   [[nodiscard]] std::string explain(const std::string& policy, const std::string& machine) const;
 };
+
+/// Gives up prefill buffers that do not fit, says so in the plan's notes, and returns what the plan then
+/// uses.
+MemoryUse fit_memory(const ModelSpec& model, const MachineSpec& machine, Plan& plan, const TraceScan& scan,
+                     CountedExperts counted);
 
 /// Weights, slots and buffers are resident throughout; the KV cache peaks at the longest context of the
 /// largest batch, activations at the largest pass. Formulas: docs/model.md. Host memory holds every routed

@@ -197,6 +197,11 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
     std::fill(plan.geometry.capacity.begin(), plan.geometry.capacity.end(), 0);
   } else {
     plan.buffer_slots = working_buffers(policy, map, scan);
+    if (scan.has_decode) {
+      plan.prefill_slots = std::max(scan.most_activated_prefill, scan.most_activated_encoder);
+      plan.counted_prefill_slots =
+          counted == CountedExperts::all ? plan.prefill_slots : scan.most_activated_prefill;
+    }
   }
   for (const std::int64_t capacity : plan.geometry.capacity) plan.cache_slots += capacity;
   if (plan.cache_slots == 0 && policy.cache.capacity.kind != CapacityKind::none && !everything_pinned) {

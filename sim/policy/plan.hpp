@@ -26,7 +26,11 @@ struct Plan {
   std::int64_t pinned_experts = 0;   ///< that count as GPU memory
   cache::CacheGeometry geometry;     ///< of the expert cache; capacities in slots
   std::int64_t cache_slots = 0;
-  std::int64_t buffer_slots = 0;            ///< working buffers beside the cache
+  std::int64_t buffer_slots = 0;  ///< working buffers of decode steps, beside the cache
+  /// Buffers of passes over many tokens, beside those: as many as one such layer activates, so that it
+  /// computes in one operation. Fewer where memory is short (then it runs in waves).
+  std::int64_t prefill_slots = 0;
+  std::int64_t counted_prefill_slots = 0;   ///< those that count as GPU memory (CountedExperts)
   std::vector<cache::BatchIndex> next_use;  ///< only for eviction policies that know the future
   bool measures_all_phases = false;  ///< block latencies of every phase, as the trace has no decode steps
   std::vector<std::string> notes;    ///< what the user should know: thrashing, recordings with fewer experts

@@ -44,7 +44,7 @@ class Planner {
         costs_(costs),
         executor_(executor),
         cache_(plan.cache_slots > 0 ? plan.make_cache() : nullptr),
-        arena_(static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots)),
+        arena_(static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots)),
         slot_of_(map.keys(), -1),
         fetched_ahead_(map.layers().size()),
         pinned_ahead_(map.layers().size()),

@@ -24,7 +24,7 @@ TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map) {
   TraceScan scan;
   scan.popularity.assign(map.keys(), 0);
   StepRouting routing(map), predictions(map);
-  int most_other = 0, most_other_predicted = 0;
+  int most_other_predicted = 0;
   trace::Step step;
   source.rewind();
   while (source.next(step)) {
@@ -36,7 +36,10 @@ TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map) {
       scan.routed += routing.routed(ordinal);
     }
     const bool decode = step.phase == trace::Phase::decode;
-    int& activated = decode ? scan.most_activated : most_other;
+    const bool encoder = step.phase == trace::Phase::encoder;
+    int& activated = decode    ? scan.most_activated
+                     : encoder ? scan.most_activated_encoder
+                               : scan.most_activated_prefill;
     activated = std::max(activated, most_in_a_layer(routing, ordinals));
     if (!step.predicted.empty()) {
       trace::Step view = step;
@@ -49,7 +52,7 @@ TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map) {
     const int each = (step.tokens + sequences - 1) / sequences;
     scan.most_step_tokens = std::max(scan.most_step_tokens, step.tokens);
     scan.most_sequences = std::max(scan.most_sequences, sequences);
-    if (step.phase == trace::Phase::encoder) {
+    if (encoder) {
       scan.has_encoder = true;
       scan.most_encoder_tokens = std::max(scan.most_encoder_tokens, each);
     } else {
@@ -60,7 +63,7 @@ TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map) {
     ++scan.steps;
   }
   if (!scan.has_decode) {
-    scan.most_activated = most_other;
+    scan.most_activated = std::max(scan.most_activated_prefill, scan.most_activated_encoder);
     scan.most_predicted = most_other_predicted;
   }
   source.rewind();

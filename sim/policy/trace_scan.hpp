@@ -13,12 +13,14 @@ namespace pregate::sim {
 
 /// What a planner must know of a trace before it starts: sizes of buffers and memory, popularity. One pass.
 struct TraceScan {
-  int most_activated = 0;    ///< experts of one (step, layer), decode; of all phases when there is no decode
-  int most_predicted = 0;    ///< likewise, of predicted experts
-  int most_step_tokens = 0;  ///< in one pass
-  int most_sequences = 0;    ///< in one pass
-  int most_context = 0;      ///< cached tokens a sequence after a decoder pass
-  int most_encoder_tokens = 0;  ///< a sequence
+  int most_activated = 0;  ///< experts of one (step, layer), decode; of all phases when there is no decode
+  int most_activated_prefill = 0;  ///< of one (step, layer) of a prefill
+  int most_activated_encoder = 0;  ///< of one (step, layer) of an encoder pass
+  int most_predicted = 0;          ///< likewise, of predicted experts
+  int most_step_tokens = 0;        ///< in one pass
+  int most_sequences = 0;          ///< in one pass
+  int most_context = 0;            ///< cached tokens a sequence after a decoder pass
+  int most_encoder_tokens = 0;     ///< a sequence
   std::int64_t requests = 0, steps = 0;
   std::int64_t accesses = 0;  ///< activated experts over all (step, layer)
   std::int64_t routed = 0;    ///< routed entries: tokens x experts a token

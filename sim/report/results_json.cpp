@@ -70,6 +70,7 @@ Json result_json(const SimulationResult& result) {
   json["host_bytes"] = result.memory.host.count;
   json["cache_slots"] = result.cache_slots;
   json["buffer_slots"] = result.buffer_slots;
+  json["prefill_slots"] = result.prefill_slots;
   if (!result.out_of_memory) {
     const Figures f = figures(result);
     json["critical_path_share"] = {{"compute", f.path_compute},

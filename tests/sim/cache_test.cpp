@@ -56,7 +56,8 @@ std::int64_t hits(const std::string& eviction, const std::vector<Batch>& batches
 }
 
 /// Sets of 1 to `most` distinct experts, skewed towards low ids.
-std::vector<Batch> random_batches(std::uint64_t seed, std::uint32_t keys, std::size_t most, std::size_t count) {
+std::vector<Batch> random_batches(std::uint64_t seed, std::uint32_t keys, std::size_t most,
+                                  std::size_t count) {
   std::mt19937_64 random(seed);
   std::vector<Batch> batches(count);
   for (Batch& batch : batches) {
@@ -85,7 +86,8 @@ TEST(Lru, EvictsTheExpertWhoseLastActivationIsOldest) {
   EXPECT_TRUE(cache->is_resident(0));
 }
 
-// A batch is one event: experts 0 and 1 are looked up before 2 is admitted, so both hit although only two fit.
+// A batch is one event: experts 0 and 1 are looked up before 2 is admitted, so both hit although only two
+// fit.
 TEST(Batch, IsClassifiedAsAWholeBeforeAnythingIsAdmitted) {
   const auto cache = eviction_registry().find("lru", "test").make(one_domain(5, 2));
   cache->access(0, Batch{0, 1});
@@ -110,9 +112,11 @@ TEST(Batch, LargerThanTheCacheBypassesIt) {
 
 TEST(Lfu, KeepsCountsOfExpertsThatAreOut) {
   const std::vector<Batch> batches = {{0}, {0}, {1}, {1}, {2}, {0}};
-  // Capacity 1: after 0,0,1,1,2 the kept counts are 2,2,1; forgetful or not, capacity one always holds the last.
+  // Capacity 1: after 0,0,1,1,2 the kept counts are 2,2,1; forgetful or not, capacity one always holds the
+  // last.
   EXPECT_EQ(hits("lfu", batches, one_domain(3, 1)), 2);
-  // Capacity 2: 2 evicts the least counted, oldest first: kept counts tie 0 and 1 at two, 0 is older and leaves.
+  // Capacity 2: 2 evicts the least counted, oldest first: kept counts tie 0 and 1 at two, 0 is older and
+  // leaves.
   EXPECT_EQ(hits("lfu", batches, one_domain(3, 2)), 2);
   // With bypass, 2 counts less than both residents and stays out; 0 then hits.
   EXPECT_EQ(hits("lfu", batches, one_domain(3, 2, Admission::bypass)), 3);
@@ -215,15 +219,16 @@ TEST(Property, NoPolicyBeatsBelady) {
         const CacheGeometry geometry = one_domain(64, capacity, admission);
         const std::int64_t most = hits("belady", batches, geometry);
         for (const std::string& name : all_names()) {
-          EXPECT_LE(hits(name, batches, geometry), most) << name << " capacity " << capacity << " seed " << seed;
+          EXPECT_LE(hits(name, batches, geometry), most)
+              << name << " capacity " << capacity << " seed " << seed;
         }
       }
     }
   }
 }
 
-// LRU is a stack algorithm (Mattson et al. 1970): a larger cache holds everything that a smaller one holds. With
-// batches this holds as long as a batch fits: its members are then the most recent of both.
+// LRU is a stack algorithm (Mattson et al. 1970): a larger cache holds everything that a smaller one holds.
+// With batches this holds as long as a batch fits: its members are then the most recent of both.
 TEST(Property, LruOfALargerCacheIncludesTheSmaller) {
   const auto batches = random_batches(7, 48, 4, 2000);
   const auto small = eviction_registry().find("lru", "test").make(one_domain(48, 8));

@@ -29,7 +29,8 @@ TEST(Roofline, ExpertsAreBoundByBytesThenByArithmetic) {
   const double bytes = 98304, flop = 2.0 * 3 * 64 * 128;  // of one token through one expert
   const std::vector<std::uint32_t> one{1};
   EXPECT_EQ(costs.experts(0, one, 1, 1, false), Picoseconds{60 * us} + from_seconds(bytes / 0.5e9));
-  // Bytes and arithmetic balance at bytes / flop = 2 tokens (both efficiencies are 0.5): at 2 equal, at 3 arithmetic.
+  // Bytes and arithmetic balance at bytes / flop = 2 tokens (both efficiencies are 0.5): at 2 equal, at 3
+  // arithmetic.
   EXPECT_DOUBLE_EQ(bytes / flop, 2);
   const std::vector<std::uint32_t> two{2}, three{3};
   EXPECT_EQ(costs.experts(0, two, 2, 2, false), Picoseconds{60 * us} + from_seconds(bytes / 0.5e9));
@@ -57,14 +58,15 @@ TEST(GroupedGemm, CostsWholeTilesInWaves) {
   machine.gpu.grouped_gemm_efficiency = 0.5;
   CostModel costs(model, machine, {});
   costs.begin_step({.tokens = 1});
-  // First GEMM: 2 x 128 columns (gated) = 4 tiles = one wave of 4 SMs, 64 inner steps; second: 64 columns = 1 tile,
-  // one wave, 128 inner steps. A wave takes 2 x 16 x 64 x inner / (rate / 4 x 0.5).
+  // First GEMM: 2 x 128 columns (gated) = 4 tiles = one wave of 4 SMs, 64 inner steps; second: 64 columns = 1
+  // tile, one wave, 128 inner steps. A wave takes 2 x 16 x 64 x inner / (rate / 4 x 0.5).
   const auto wave = [](double inner) { return 2.0 * 16 * 64 * inner / (1e9 / 4 * 0.5); };
   const std::vector<std::uint32_t> one{1}, full{16}, over{17};
   const Picoseconds base = Picoseconds{60 * us} + from_seconds(wave(64) + wave(128));
   EXPECT_EQ(costs.experts(0, one, 1, 1, false), base);
   EXPECT_EQ(costs.experts(0, full, 16, 16, false), base);
-  EXPECT_EQ(costs.experts(0, over, 17, 17, false), Picoseconds{60 * us} + from_seconds(2 * wave(64) + wave(128)));
+  EXPECT_EQ(costs.experts(0, over, 17, 17, false),
+            Picoseconds{60 * us} + from_seconds(2 * wave(64) + wave(128)));
 }
 
 TEST(CopyTable, InterpolatesInTheLogarithmOfTheSize) {
@@ -87,8 +89,8 @@ TEST(ExpertTable, InterpolatesInTokensAndActivatedExperts) {
   EXPECT_EQ(expert_table_time(table, 1, 8), micro(50));
   EXPECT_EQ(expert_table_time(table, 4, 24), micro(180));
   EXPECT_EQ(expert_table_time(table, 2, 8), micro(60));
-  EXPECT_EQ(expert_table_time(table, 1, 4), micro(25));   // in proportion below the grid
-  EXPECT_EQ(expert_table_time(table, 4, 64), micro(400)); // and beyond it
+  EXPECT_EQ(expert_table_time(table, 1, 4), micro(25));    // in proportion below the grid
+  EXPECT_EQ(expert_table_time(table, 4, 64), micro(400));  // and beyond it
   EXPECT_EQ(expert_table_time(table, 8, 8), micro(160));
 }
 
@@ -104,7 +106,8 @@ TEST(CostModel, ReplacesTheRooflineByTheMachinesTable) {
 TEST(CostModel, ComputesInTheNextWiderPrecisionThatTheMachineHas) {
   MachineSpec machine = bare_machine();
   machine.gpu.rates = {{"fp16", {1e9}}};
-  EXPECT_THROW(CostModel(test::tiny_model(1, 8, 2), machine, {}), InputError);  // fp32 is never computed in fp16
+  EXPECT_THROW(CostModel(test::tiny_model(1, 8, 2), machine, {}),
+               InputError);  // fp32 is never computed in fp16
   machine.gpu.rates = {{"tf32", {1e9}}};
   EXPECT_THROW(CostModel(test::tiny_model(1, 8, 2), machine, {}), InputError);
 }

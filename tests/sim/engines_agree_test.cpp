@@ -31,7 +31,8 @@ void expect_equal(const SimulationResult& a, const SimulationResult& b) {
 
 class EnginesAgree : public testing::TestWithParam<std::tuple<std::string, std::string, int>> {};
 
-// The times computed at issue, those of the event queue, and the event queue run once more on the exported schedule.
+// The times computed at issue, those of the event queue, and the event queue run once more on the exported
+// schedule.
 TEST_P(EnginesAgree, TimedEventAndReplayedScheduleGiveTheSameTimes) {
   const auto& [name, capacity, staging] = GetParam();
   const ModelSpec model = test::tiny_model(4, 16, 3);
@@ -76,15 +77,17 @@ TEST_P(EnginesAgree, CriticalPathEqualsTheGraphs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, EnginesAgree,
-                         testing::Combine(testing::Values("gpu-only", "on-demand", "prefetch-all", "pre-gated"),
+                         testing::Combine(testing::Values("gpu-only", "on-demand", "prefetch-all",
+                                                          "pre-gated"),
                                           testing::Values("0", "25%", "80%"), testing::Values(0, 2)));
 
 TEST(Engines, TheTimedOneRefusesWhatDependsOnTime) {
   ListSource source = test::random_source(1, 2, 4, 1, 1, 0, 2);
   PolicySpec policy = load_policy("pre-gated");
   policy.transfer.queue = TransferQueue::demand_first;
-  EXPECT_THROW(run(test::tiny_model(2, 4, 1), test::tiny_machine(), policy, source, {.engine = Engine::timed}),
-               InputError);
+  EXPECT_THROW(
+      run(test::tiny_model(2, 4, 1), test::tiny_machine(), policy, source, {.engine = Engine::timed}),
+      InputError);
 }
 
 // With exact guesses there is nothing to overtake: both queue orders give the same times.

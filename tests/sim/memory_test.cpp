@@ -34,8 +34,10 @@ TEST(Memory, DifferencesBetweenDesignsAreWholeExperts) {
   const std::int64_t on_demand = run.peak("on-demand", CountedExperts::decoder);
   EXPECT_EQ(run.peak("pre-gated", CountedExperts::decoder) - on_demand, expert);
   EXPECT_EQ(run.peak("prefetch-all", CountedExperts::decoder) - on_demand, (2 * experts - 1) * expert);
-  EXPECT_EQ(run.peak("gpu-only", CountedExperts::decoder) - on_demand, (decoder_layers * experts - 1) * expert);
-  EXPECT_EQ(run.peak("gpu-only", CountedExperts::all) - on_demand, (2 * decoder_layers * experts - 1) * expert);
+  EXPECT_EQ(run.peak("gpu-only", CountedExperts::decoder) - on_demand,
+            (decoder_layers * experts - 1) * expert);
+  EXPECT_EQ(run.peak("gpu-only", CountedExperts::all) - on_demand,
+            (2 * decoder_layers * experts - 1) * expert);
 }
 
 TEST(Memory, OutOfMemoryIsAResultThatSaysWhatNeedsHowMuch) {

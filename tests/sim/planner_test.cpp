@@ -68,7 +68,8 @@ Durations durations(const ModelSpec& model, trace::StepSource& source) {
   return d;
 }
 
-// On-demand: gate, blocking read-back of the ids, one copy after the other, then the experts. Block latency is the sum.
+// On-demand: gate, blocking read-back of the ids, one copy after the other, then the experts. Block latency
+// is the sum.
 TEST(OnDemand, BlockIsTheSumOfItsParts) {
   const ModelSpec model = tiny_model(3, 8, 2);
   ListSource source(test::decoder_info(3, 8, 2));
@@ -82,7 +83,8 @@ TEST(OnDemand, BlockIsTheSumOfItsParts) {
   EXPECT_EQ(result.tally.fetched, test::tiny_expert * 6);
 }
 
-// Probe at t-1 and t: with a copy one picosecond shorter than the window it hides fully; one longer, one is exposed.
+// Probe at t-1 and t: with a copy one picosecond shorter than the window it hides fully; one longer, one is
+// exposed.
 TEST(PreGated, ExposesExactlyWhatExceedsTheWindow) {
   const ModelSpec model = tiny_model(3, 8, 1);
   ListSource source(test::decoder_info(3, 8, 1));
@@ -94,7 +96,8 @@ TEST(PreGated, ExposesExactlyWhatExceedsTheWindow) {
     MachineSpec machine = tiny_machine();
     machine.h2d.latency = Picoseconds{window.count + excess};
     machine.h2d.per_copy = {};
-    machine.h2d.bandwidth = machine.host.memory_bandwidth = {1e18};  // the bytes take one picosecond (rounded up)
+    machine.h2d.bandwidth =
+        machine.host.memory_bandwidth = {1e18};  // the bytes take one picosecond (rounded up)
     machine.h2d.latency -= time_at(test::tiny_expert, {1e18});
     const SimulationResult result = run(model, machine, load_policy("pre-gated"), source);
     const Picoseconds first = Picoseconds{window.count + excess};  // exposed: the first layer fetches its own
@@ -109,7 +112,7 @@ TEST(PreGated, IssuesTheNextLayersFetchesBeforeTheExpertsOfThisOne) {
   source.add(Phase::decode, 1, {0, 1, 2, 3, 4, 5}, true);
   EXPECT_THAT(names(recorded(model, load_policy("pre-gated"), source).schedule),
               ElementsAre("attention L0", "gate_readback L0", "fetch L0 E0", "fetch L0 E1", "fetch L1 E2",
-                          "fetch L1 E3", "experts L0",                                       //
+                          "fetch L1 E3", "experts L0",  //
                           "attention L1", "gate_readback L1", "fetch L2 E4", "fetch L2 E5", "experts L1",
                           "attention L2", "gate_readback L2", "experts L2"));
 }
@@ -124,8 +127,8 @@ TEST(PreGated, LooksSeveralLayersAhead) {
   EXPECT_THAT(names(result.schedule),
               ElementsAre("attention L0", "gate_readback L0", "fetch L0 E0", "fetch L2 E2", "experts L0",  //
                           "attention L1", "gate_readback L1", "fetch L1 E1", "fetch L3 E3", "experts L1",  //
-                          "attention L2", "gate_readback L2", "experts L2", "attention L3", "gate_readback L3",
-                          "experts L3"));
+                          "attention L2", "gate_readback L2", "experts L2", "attention L3",
+                          "gate_readback L3", "experts L3"));
   EXPECT_EQ(result.buffer_slots, 3);
 }
 
@@ -159,14 +162,25 @@ TEST(GpuOnly, CopiesNothingAndReadsNothingBack) {
   ListSource source(test::decoder_info(2, 8, 2));
   source.add(Phase::decode, 1, {0, 1, 2, 3}, true);
   const SimulationResult result = recorded(model, load_policy("gpu-only"), source);
-  EXPECT_THAT(names(result.schedule), ElementsAre("attention L0", "experts L0", "attention L1", "experts L1"));
+  EXPECT_THAT(names(result.schedule),
+              ElementsAre("attention L0", "experts L0", "attention L1", "experts L1"));
   EXPECT_EQ(result.decode_cache.hits, 4);
 }
 
-// Every expert of a layer must be in a slot when its operation runs, and no slot may be overwritten while it is read:
-// checked from the schedule alone, for every policy, cache and lookahead, on random traces with prefill waves.
+/// The machine with just the memory that `result` used, less `slots` expert slots.
+MachineSpec tight(const SimulationResult& result, std::int64_t slots) {
+  MachineSpec machine = tiny_machine();
+  machine.gpu.memory = machine.gpu.reserved + result.memory.total() - test::tiny_expert * slots;
+  return machine;
+}
 
-class Hazards : public testing::TestWithParam<std::tuple<std::string, std::string, std::string, int>> {};
+// Every expert of a layer must be in a slot when its operation runs, and no slot may be overwritten while it
+// is read: checked from the schedule alone, for every policy, cache and lookahead, on random traces with
+// prefill waves.
+
+struct Hazards : testing::TestWithParam<std::tuple<std::string, std::string, std::string, int>> {
+  static void check(const SimulationResult& result);
+};
 
 TEST_P(Hazards, CopiesEndBeforeTheirReadersAndNeverOverwriteASlotInUse) {
   const auto& [name, capacity, scope, distance] = GetParam();
@@ -177,12 +191,19 @@ TEST_P(Hazards, CopiesEndBeforeTheirReadersAndNeverOverwriteASlotInUse) {
   policy.cache.capacity = parse_capacity(capacity, "test");
   policy.cache.scope = scope == "layer" ? CacheScope::layer : CacheScope::global;
   policy.lookahead.distance = distance;
-  const SimulationResult result = recorded(model, policy, source);
+  const SimulationResult roomy = recorded(model, policy, source);
+  check(roomy);
+  const SimulationResult waves = recorded(model, policy, source, tight(roomy, roomy.prefill_slots));
+  EXPECT_EQ(waves.prefill_slots, 0);
+  check(waves);
+}
+
+void Hazards::check(const SimulationResult& result) {
   const Schedule& schedule = result.schedule;
   ASSERT_GT(schedule.size(), 0U);
 
-  // Readers of a slot: experts operations that depend on the copy which filled it. Each later copy into the slot must
-  // start after all of them ended.
+  // Readers of a slot: experts operations that depend on the copy which filled it. Each later copy into the
+  // slot must start after all of them ended.
   std::map<std::int32_t, OpId> filled_by;
   std::map<std::int32_t, Picoseconds> read_until;
   std::int64_t fetched = 0;
@@ -193,16 +214,18 @@ TEST_P(Hazards, CopiesEndBeforeTheirReadersAndNeverOverwriteASlotInUse) {
       ASSERT_LE(result.timeline.finish[static_cast<std::size_t>(dependency)], result.timeline.start[at]);
       const Operation& copy = schedule.operation(dependency);
       if (op.kind == OpKind::experts && copy.kind == OpKind::fetch) {
-        ASSERT_EQ(filled_by[copy.slot], dependency) << "operation " << id << " reads a slot that was overwritten";
+        ASSERT_EQ(filled_by[copy.slot], dependency)
+            << "operation " << id << " reads a slot that was overwritten";
         read_until[copy.slot] = std::max(read_until[copy.slot], result.timeline.finish[at]);
       }
     }
     if (op.kind != OpKind::fetch) continue;
     ++fetched;
     ASSERT_GE(op.slot, 0);
-    ASSERT_LT(op.slot, result.cache_slots + result.buffer_slots);
+    ASSERT_LT(op.slot, result.cache_slots + result.buffer_slots + result.prefill_slots);
     if (read_until.contains(op.slot)) {
-      ASSERT_LE(read_until[op.slot], result.timeline.start[at]) << "slot " << op.slot << " overwritten while read";
+      ASSERT_LE(read_until[op.slot], result.timeline.start[at])
+          << "slot " << op.slot << " overwritten while read";
     }
     filled_by[op.slot] = id;
   }
@@ -219,19 +242,29 @@ INSTANTIATE_TEST_SUITE_P(Policies, Hazards,
                                           testing::Values("0", "25%", "1 slots", "100%"),
                                           testing::Values("layer", "global"), testing::Values(1, 2, 4)));
 
-// The experts of a layer that outnumber the free slots are computed in waves; all of them are fetched once.
-TEST(Waves, PrefillLargerThanTheBuffersRunsInWaves) {
+// A prefill gets buffers for all its experts and computes them at once; where memory is short it runs in
+// waves, and every expert is fetched once all the same.
+TEST(Waves, PrefillWithoutRoomRunsInWaves) {
   const ModelSpec model = tiny_model(1, 8, 1);
   ListSource source(test::decoder_info(1, 8, 1));
   source.add(Phase::prefill, 5, {0, 1, 2, 3, 4}, true);
   source.add(Phase::decode, 1, {0});
-  const SimulationResult result = recorded(model, load_policy("on-demand"), source);
-  EXPECT_EQ(result.buffer_slots, 1);
-  EXPECT_THAT(names(result.schedule),
-              ElementsAre("attention L0", "gate_readback L0",                                  //
-                          "fetch L0 E0", "experts L0", "fetch L0 E1", "experts L0", "fetch L0 E2", "experts L0",
-                          "fetch L0 E3", "experts L0", "fetch L0 E4", "experts L0",  //
+  const SimulationResult roomy = recorded(model, load_policy("on-demand"), source);
+  EXPECT_EQ(roomy.buffer_slots, 1);
+  EXPECT_EQ(roomy.prefill_slots, 5);
+  EXPECT_THAT(names(roomy.schedule),
+              ElementsAre("attention L0", "gate_readback L0", "fetch L0 E0", "fetch L0 E1", "fetch L0 E2",
+                          "fetch L0 E3", "fetch L0 E4", "experts L0",  //
                           "attention L0", "gate_readback L0", "fetch L0 E0", "experts L0"));
+  const SimulationResult result = recorded(model, load_policy("on-demand"), source, tight(roomy, 5));
+  EXPECT_EQ(result.prefill_slots, 0);
+  EXPECT_THAT(result.notes, testing::Contains(testing::HasSubstr("in waves")));
+  EXPECT_THAT(names(result.schedule),
+              ElementsAre("attention L0", "gate_readback L0",  //
+                          "fetch L0 E0", "experts L0", "fetch L0 E1", "experts L0", "fetch L0 E2",
+                          "experts L0", "fetch L0 E3", "experts L0", "fetch L0 E4", "experts L0",  //
+                          "attention L0", "gate_readback L0", "fetch L0 E0", "experts L0"));
+  EXPECT_TRUE(run(model, tight(roomy, 6), load_policy("on-demand"), source).out_of_memory);
 }
 
 TEST(Recorded, WrongGuessesAreWastedAndMissesFetchedOnDemand) {
@@ -266,7 +299,8 @@ TEST(DemandFirst, MissesOvertakeGuessesThatHaveNotStarted) {
   info.has_predictions = true;
   info.prediction_distance = 2;
   ListSource source(info);
-  source.add(Phase::decode, 1, {0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3}, true, {0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7});
+  source.add(Phase::decode, 1, {0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3}, true,
+             {0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7});
   const ModelSpec model = tiny_model(3, 8, 4);
   PolicySpec policy = load_policy("pre-gated");
   policy.lookahead.kind = LookaheadKind::recorded;
@@ -299,7 +333,8 @@ TEST(Staging, AHitSkipsOnlyTheHostCopy) {
   policy.cache.capacity = parse_capacity("1 slots", "test");
   policy.transfer.staging_copies = 2;
   const MachineSpec machine = tiny_machine();
-  const Picoseconds staging = Picoseconds{2 * 5 * us} + time_at(test::tiny_expert, machine.gpu.device_copy_bandwidth);
+  const Picoseconds staging =
+      Picoseconds{2 * 5 * us} + time_at(test::tiny_expert, machine.gpu.device_copy_bandwidth);
   const SimulationResult result = run(model, machine, policy, source);
   EXPECT_EQ(result.tally.fetches, 1);
   EXPECT_EQ(result.decode_cache.hits, 1);
@@ -313,15 +348,16 @@ TEST(PerExpert, EachComputesAsSoonAsItIsThere) {
   PolicySpec policy = load_policy("on-demand");
   policy.compute.experts = ExpertCompute::per_expert;
   const SimulationResult result = recorded(model, policy, source);
-  EXPECT_THAT(names(result.schedule), ElementsAre("attention L0", "gate_readback L0", "fetch L0 E0", "fetch L0 E1",
-                                                  "experts L0", "experts L0"));
+  EXPECT_THAT(names(result.schedule), ElementsAre("attention L0", "gate_readback L0", "fetch L0 E0",
+                                                  "fetch L0 E1", "experts L0", "experts L0"));
   EXPECT_LT(result.tally.exposed_transfer, copy_time() * 2);
 }
 
 TEST(Placement, PopularAndFirstLayersArePinned) {
   const ModelSpec model = tiny_model(2, 4, 1);
   ListSource source(test::decoder_info(2, 4, 1));
-  for (const std::uint16_t expert : std::vector<std::uint16_t>{3, 3, 3, 1}) source.add(Phase::decode, 1, {expert, expert});
+  for (const std::uint16_t expert : std::vector<std::uint16_t>{3, 3, 3, 1})
+    source.add(Phase::decode, 1, {expert, expert});
   PolicySpec policy = load_policy("on-demand");
   policy.placement.kind = PlacementKind::popular;
   policy.placement.count = 1;
@@ -332,7 +368,8 @@ TEST(Placement, PopularAndFirstLayersArePinned) {
   result = run(model, tiny_machine(), policy, source);
   EXPECT_EQ(result.decode_cache.hits, 4);
   EXPECT_EQ(result.tally.fetches, 4);
-  EXPECT_EQ(result.memory.peak[static_cast<std::size_t>(MemoryPurpose::resident_experts)], test::tiny_expert * 4);
+  EXPECT_EQ(result.memory.peak[static_cast<std::size_t>(MemoryPurpose::resident_experts)],
+            test::tiny_expert * 4);
 }
 
 TEST(Routing, ATokenMayHaveFewerExperts) {

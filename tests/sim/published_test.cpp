@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-// Published figures that the simulator must reproduce; they are read from the recorded data where that is present.
+// Published figures that the simulator must reproduce; they are read from the recorded data where that is
+// present.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -79,8 +80,8 @@ TEST(CacheReplay, QwenMatchesThePublishedCurve) {
     const auto row = cells(line);
     // random: another generator; layer, layerlfu: the recorder's own combinations.
     if (row[1] != "lru" && row[1] != "lfu" && row[1] != "belady") continue;
-    // The published Belady admits every miss and keeps the batch together: our belady-forced. Ours named belady may
-    // also decline a miss or drop what it just used, and is never worse (docs/cache.md).
+    // The published Belady admits every miss and keeps the batch together: our belady-forced. Ours named
+    // belady may also decline a miss or drop what it just used, and is never worse (docs/cache.md).
     const double tolerance = row[1] == "lru" ? 0.1 : 0.5;
     PolicySpec policy;
     policy.cache.scope = CacheScope::global;
@@ -101,16 +102,18 @@ TEST(CacheReplay, QwenMatchesThePublishedCurve) {
   EXPECT_EQ(rows, 33);
 }
 
-// Block latencies of the Pre-gated MoE artifact at batch 1, on the machine fitted to four of its rows: all within 10 %.
+// Block latencies of the Pre-gated MoE artifact at batch 1, on the machine fitted to four of its rows: all
+// within 10 %.
 TEST(PregatedPaper, BlockLatenciesOfFourDesigns) {
   PREGATE_NEEDS_SHARED_DATA();
   const auto published = one_row(test::shared_data() / "measurements/pregated-a100/block_lats.csv");
   const MachineSpec machine = load_machine("a100-80g-fastertransformer");
-  const std::map<std::string, std::string> designs = {
-      {"gpu-only", "GPU-only"}, {"on-demand", "DeepSpeed"}, {"prefetch-all", "SE-MoE"}, {"pre-gated", "Pre-gated"}};
-  for (const std::string& name :
-       {std::string("switch-base-8"), std::string("switch-base-64"), std::string("switch-base-128"),
-        std::string("switch-large-128")}) {
+  const std::map<std::string, std::string> designs = {{"gpu-only", "GPU-only"},
+                                                      {"on-demand", "DeepSpeed"},
+                                                      {"prefetch-all", "SE-MoE"},
+                                                      {"pre-gated", "Pre-gated"}};
+  for (const std::string& name : {std::string("switch-base-8"), std::string("switch-base-64"),
+                                  std::string("switch-base-128"), std::string("switch-large-128")}) {
     const ModelSpec model = load_model(name);
     std::unique_ptr<Imported> recording;
     std::unique_ptr<trace::StepSource> generated;
@@ -134,8 +137,8 @@ TEST(PregatedPaper, BlockLatenciesOfFourDesigns) {
       }
       ASSERT_FALSE(result.out_of_memory) << result.out_of_memory_reason;
       const double simulated = figures(result).block_mean_ms;
-      std::printf("%-17s %-12s measured %8.3f ms  simulated %8.3f ms  %+5.1f %%\n", name.c_str(), policy.c_str(),
-                  measured, simulated, 100 * (simulated / measured - 1));
+      std::printf("%-17s %-12s measured %8.3f ms  simulated %8.3f ms  %+5.1f %%\n", name.c_str(),
+                  policy.c_str(), measured, simulated, 100 * (simulated / measured - 1));
       EXPECT_NEAR(simulated, measured, 0.10 * measured) << name << " " << policy;
     }
   }

@@ -26,8 +26,8 @@ Case small_case(std::int64_t recorded_steps = 0) {
   test::ListSource source = test::random_source(1, 3, 8, 2, 2, 4, 6);
   made.configuration.trace = source.info();
   for (const char* name : {"gpu-only", "on-demand", "pre-gated-cache"}) {
-    made.results.push_back(test::run(made.configuration.model, made.configuration.machine, load_policy(name), source,
-                                     {.recorded_steps = recorded_steps}));
+    made.results.push_back(test::run(made.configuration.model, made.configuration.machine, load_policy(name),
+                                     source, {.recorded_steps = recorded_steps}));
   }
   return made;
 }
@@ -45,7 +45,8 @@ TEST(Json, HasTheDocumentedKeys) {
       EXPECT_TRUE(result.contains(key)) << key;
     }
     EXPECT_EQ(result["evidence"], "simulated");
-    for (const char* key : {"mean", "p50", "p95", "p99"}) EXPECT_GT(result["block_latency_ms"][key], 0) << key;
+    for (const char* key : {"mean", "p50", "p95", "p99"})
+      EXPECT_GT(result["block_latency_ms"][key], 0) << key;
     double path = 0;
     for (const json& share : result["critical_path_share"]) path += share.get<double>();
     EXPECT_NEAR(path, 1, 1e-9);
@@ -60,7 +61,8 @@ TEST(Figures, AddUp) {
   for (const SimulationResult& result : small_case().results) {
     EXPECT_EQ(result.decode + result.before_decode, result.total);
     const Picoseconds busy = result.tally.busy[static_cast<std::size_t>(StreamId::compute)];
-    EXPECT_EQ(busy + result.tally.exposed_transfer + result.tally.exposed_host, result.total) << result.policy.name;
+    EXPECT_EQ(busy + result.tally.exposed_transfer + result.tally.exposed_host, result.total)
+        << result.policy.name;
     EXPECT_NEAR(result.tokens_per_second(), 12 / result.total.seconds(), 1e-9);
     EXPECT_EQ(result.path.finish, result.total) << result.policy.name;
   }

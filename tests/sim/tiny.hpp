@@ -10,16 +10,19 @@
 
 namespace pregate::test {
 
-/// A decoder whose every layer is MoE: `layers` layers of `experts` experts, an expert is 3 x 64 x 128 x 4 bytes.
+/// A decoder whose every layer is MoE: `layers` layers of `experts` experts, an expert is 3 x 64 x 128 x 4
+/// bytes.
 inline ModelSpec tiny_model(int layers, int experts, int top_k) {
-  return parse_model_toml("description = \"tiny\"\nsource = \"test\"\nfamily = \"mixtral\"\nd_model = 64\n"
-                          "vocabulary = 100\n"
-                          "[weights]\nexperts = \"fp32\"\ndense = \"fp32\"\nkv_cache = \"fp32\"\n"
-                          "[decoder]\nlayers = " + std::to_string(layers) +
-                              "\n[decoder.attention]\nheads = 4\nkv_heads = 4\nhead_dim = 16\n"
-                              "[decoder.moe]\nexperts = " + std::to_string(experts) +
-                              "\ntop_k = " + std::to_string(top_k) + "\nffn_dim = 128\ngated = true\n",
-                          "tiny");
+  return parse_model_toml(
+      "description = \"tiny\"\nsource = \"test\"\nfamily = \"mixtral\"\nd_model = 64\n"
+      "vocabulary = 100\n"
+      "[weights]\nexperts = \"fp32\"\ndense = \"fp32\"\nkv_cache = \"fp32\"\n"
+      "[decoder]\nlayers = " +
+          std::to_string(layers) +
+          "\n[decoder.attention]\nheads = 4\nkv_heads = 4\nhead_dim = 16\n"
+          "[decoder.moe]\nexperts = " +
+          std::to_string(experts) + "\ntop_k = " + std::to_string(top_k) + "\nffn_dim = 128\ngated = true\n",
+      "tiny");
 }
 
 inline constexpr Bytes tiny_expert{3 * 64 * 128 * 4};

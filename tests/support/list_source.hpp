@@ -83,8 +83,8 @@ inline std::vector<std::uint16_t> random_experts(std::mt19937_64& random, int la
 }
 
 /// `requests` requests of one prefill and some decode steps each.
-inline ListSource random_source(std::uint64_t seed, int layers, int experts, int top_k, int requests, int prompt,
-                                int decode_steps) {
+inline ListSource random_source(std::uint64_t seed, int layers, int experts, int top_k, int requests,
+                                int prompt, int decode_steps) {
   std::mt19937_64 random(seed);
   ListSource source(decoder_info(layers, experts, top_k));
   for (int request = 0; request < requests; ++request) {

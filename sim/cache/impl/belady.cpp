@@ -19,7 +19,8 @@ class Belady {
   explicit Belady(const CacheGeometry& geometry)
       : heaps_(geometry), next_use_(geometry.next_use), upcoming_(geometry.keys(), never) {}
 
-  /// The optimum may drop what it just used; forced admission keeps the set together, as slots that a kernel reads.
+  /// The optimum may drop what it just used; forced admission keeps the set together, as slots that a kernel
+  /// reads.
   static constexpr bool evicts_batch_members = retain == Retain::best;
 
   void begin_batch(std::uint32_t, std::span<const ExpertKey> activated) {

@@ -1,0 +1,26 @@
+# SPDX-FileCopyrightText: The pregate authors
+# SPDX-License-Identifier: Apache-2.0
+# Schedules that the program writes, of whole policies, replayed by SimGrid (tests/schedule/simgrid.cmake).
+set(folder ${CMAKE_CURRENT_BINARY_DIR}/schedules)
+file(MAKE_DIRECTORY ${folder})
+
+function(pregate_exported_schedule name)
+  add_test(NAME cli.export_schedule.${name}
+    COMMAND pregate_cli simulate --requests 1 --record-steps 8 --schedule ${folder}/${name}.json ${ARGN})
+  set_tests_properties(cli.export_schedule.${name} PROPERTIES FIXTURES_SETUP cli_schedules TIMEOUT 120)
+endfunction()
+
+pregate_exported_schedule(on-demand --policy on-demand)
+pregate_exported_schedule(prefetch-all --policy prefetch-all)
+pregate_exported_schedule(pre-gated-cache --policy pre-gated-cache --cache 10%)
+pregate_exported_schedule(demand-first --policy pre-gated --profile mixtral-8x7b --machine rtx4090-pcie4
+  --set policy.transfer.queue=demand-first --set policy.transfer.chunk=16MiB)
+
+if(TARGET simgrid_replay)
+  add_test(NAME cli.simgrid_replay COMMAND simgrid_replay ${folder})
+else()
+  add_test(NAME cli.simgrid_replay COMMAND ${CMAKE_COMMAND} -E echo
+    "SKIPPED: SimGrid (libsimgrid-dev) was absent when the tests were configured; no independent engine was asked")
+  set_tests_properties(cli.simgrid_replay PROPERTIES SKIP_REGULAR_EXPRESSION "SKIPPED")
+endif()
+set_tests_properties(cli.simgrid_replay PROPERTIES FIXTURES_REQUIRED cli_schedules TIMEOUT 300)

@@ -1,0 +1,186 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// What a user does from end to end, on generated traces.
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <set>
+#include <sstream>
+
+#include "tests/cli/program_test.hpp"
+
+namespace pregate::test {
+namespace {
+
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+class Workflow : public ProgramTest {
+ protected:
+  /// The line of a table that starts with these words, split at spaces.
+  static Words row(const std::string& table, const std::string& start) {
+    std::istringstream lines(table);
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.starts_with(start)) continue;
+      std::istringstream words(line.substr(start.size()));
+      Words found;
+      for (std::string word; words >> word;) found.push_back(word);
+      return found;
+    }
+    ADD_FAILURE() << "no line '" << start << "' in\n" << table;
+    return {};
+  }
+};
+
+TEST_F(Workflow, ATraceFromItsGeneratorToTheTable) {
+  const std::string hash = content_hash(succeed({"trace", "generate", "--requests", "2", "-o", "t.db"}));
+  const std::string about = succeed({"trace", "info", "t.db"});
+  EXPECT_EQ(content_hash(about), hash);
+  EXPECT_EQ(row(about, "  requests"), Words{"2"});
+  EXPECT_THAT(about, HasSubstr("1024 (encoder 512, prefill 0, decode 512)"));
+  EXPECT_EQ(succeed({"trace", "check", "t.db"}), "t.db: sound\n");
+
+  succeed({"trace", "export", "t.db", "-o", "t.jsonl"});
+  const std::string imported = succeed({"trace", "import", "t.jsonl", "-o", "u.db"});
+  EXPECT_THAT(imported,
+              HasSubstr("2 requests, 514 steps, 1024 tokens, 6144 routed entries in 12 MoE layers"));
+  EXPECT_EQ(content_hash(imported), hash);
+  succeed({"trace", "export", "t.db", "--format", "csv", "-o", "t.csv"});
+  const std::string csv = read("t.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 6144 + 1);
+
+  EXPECT_EQ(succeed({"compare", "--trace", "u.db"}), [&] {
+    std::string table = succeed({"compare", "--trace", "t.db"});
+    table.replace(table.find("t.db"), 4, "u.db");
+    return table;
+  }());
+}
+
+TEST_F(Workflow, EveryOutputOfASimulation) {
+  succeed({"trace", "generate", "--requests", "2", "-o", "t.db"});
+  const Words command = {"simulate", "--trace", "t.db",       "--policy", "pre-gated-cache",
+                         "--cache",  "10%",     "--timeline", "tl.json",  "--schedule",
+                         "s.json",   "--json",  "r.json",     "--csv",    "r.csv",
+                         "--store",  "r.db"};
+  const std::string printed = succeed(command);
+  EXPECT_THAT(printed, HasSubstr("recorded 16 of 514 steps"));
+  succeed(command);
+  EXPECT_EQ(sql("r.db", "SELECT count(*) FROM results"), "2");
+  EXPECT_EQ(sql("r.db", "SELECT count(DISTINCT json) FROM results"), "1");
+  succeed({"compare", "--trace", "t.db", "--store", "r.db"});
+  EXPECT_EQ(sql("r.db", "SELECT count(*) FROM results"), "6");
+
+  const Json result = Json::parse(read("r.json"));
+  EXPECT_EQ(result.at("trace_hash"), content_hash(succeed({"trace", "info", "t.db"})));
+  const Json& one = result.at("results").at(0);
+  for (const char* key : {"policy", "status", "evidence", "tokens_per_s", "decode_tokens_per_s", "ttft_ms",
+                          "tpot_ms", "block_latency_ms", "cache", "h2d_bytes", "exposed_transfer_ms",
+                          "peak_gpu_bytes", "peak_gpu_bytes_by_purpose", "critical_path_share"}) {
+    EXPECT_TRUE(one.contains(key)) << key;
+  }
+  EXPECT_EQ(sql("r.db", "SELECT json FROM results WHERE id = 1"), read("r.json"));
+  std::int64_t by_purpose = 0;
+  for (const auto& part : one.at("peak_gpu_bytes_by_purpose")) by_purpose += part.get<std::int64_t>();
+  EXPECT_EQ(by_purpose, one.at("peak_gpu_bytes").get<std::int64_t>());
+  double path = 0;
+  for (const auto& share : one.at("critical_path_share")) path += share.get<double>();
+  EXPECT_NEAR(path, 1, 1e-9);
+  // Every fetch moves one expert of 18,874,368 bytes.
+  EXPECT_EQ(one.at("h2d_bytes").get<std::int64_t>(), one.at("fetches").get<std::int64_t>() * 18'874'368);
+
+  EXPECT_THAT(succeed({"analyze", "s.json"}), HasSubstr("acyclic"));
+  const Json schedule = Json::parse(read("s.json"));
+  EXPECT_THAT(printed, HasSubstr(std::to_string(schedule.at("operations").size()) + " operations"));
+}
+
+// A viewer needs: complete events that do not overlap within a track, flows that begin and end, counters.
+TEST_F(Workflow, TheTimelineIsWhatAViewerReads) {
+  succeed({"simulate", "--policy", "pre-gated-cache", "--requests", "1", "--record-steps", "6", "--timeline",
+           "t.json", "--schedule", "s.json"});
+  const Json timeline = Json::parse(read("t.json"));
+  std::map<int, double> track_end;
+  std::map<std::string, int> phases;
+  std::set<Json> flow_starts, flow_ends;
+  for (const Json& event : timeline.at("traceEvents")) {
+    const std::string phase = event.at("ph");
+    ++phases[phase];
+    if (phase == "s") flow_starts.insert(event.at("id"));
+    if (phase == "f") flow_ends.insert(event.at("id"));
+    if (phase != "X" || event.at("cat") == "step") continue;
+    const int track = event.at("tid");
+    const double start = event.at("ts"), duration = event.at("dur");
+    EXPECT_GE(start, track_end[track] - 1e-3) << event;
+    EXPECT_GE(duration, 0) << event;
+    track_end[track] = start + duration;
+  }
+  EXPECT_GE(phases["X"], static_cast<int>(Json::parse(read("s.json")).at("operations").size()));
+  EXPECT_GT(phases["C"], 0);
+  EXPECT_GT(flow_starts.size(), 0U);
+  EXPECT_EQ(flow_starts, flow_ends);
+}
+
+TEST_F(Workflow, AFittedProfileGeneratesWhatItWasFittedTo) {
+  succeed({"trace", "generate", "--requests", "4", "--seed", "5", "-o", "t.db"});
+  succeed({"trace", "fit", "t.db", "-o", "p.toml", "--name", "mine"});
+  succeed({"trace", "generate", "--profile", "p.toml", "--requests", "4", "--seed", "6", "-o", "u.db"});
+  const Words recorded = row(succeed({"trace", "info", "t.db"}), "mean of decode");
+  const Words generated = row(succeed({"trace", "info", "u.db"}), "mean of decode");
+  ASSERT_EQ(recorded.size(), 6U);
+  ASSERT_EQ(generated.size(), 6U);
+  EXPECT_NEAR(std::stod(generated[0]), std::stod(recorded[0]), 4);     // distinct experts of 128
+  EXPECT_NEAR(std::stod(generated[2]), std::stod(recorded[2]), 0.05);  // popularity entropy
+  EXPECT_NEAR(std::stod(generated[4]), std::stod(recorded[4]), 0.05);  // lag-1 overlap
+  EXPECT_THAT(succeed({"compare", "--profile", "p.toml", "--requests", "1"}), HasSubstr("pre-gated"));
+}
+
+TEST_F(Workflow, AModelAsItsConfigJson) {
+  write("config.json", R"({
+    "architectures": ["MixtralForCausalLM"], "model_type": "mixtral", "hidden_act": "silu",
+    "hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32, "num_hidden_layers": 32,
+    "num_key_value_heads": 8, "num_experts_per_tok": 2, "num_local_experts": 8, "vocab_size": 32000,
+    "tie_word_embeddings": false, "torch_dtype": "bfloat16"})");
+  const Words common = {"compare",    "--profile", "mixtral-8x7b", "--machine", "rtx4090-pcie4",
+                        "--requests", "1",         "--csv",        "r.csv"};
+  const auto csv_of = [&](const std::string& model) {
+    Words words = common;
+    words.insert(words.end(), {"--model", model});
+    succeed(words);
+    return read("r.csv");
+  };
+  EXPECT_EQ(csv_of("config.json"), csv_of("mixtral-8x7b"));
+}
+
+TEST_F(Workflow, OverridesAndListings) {
+  const auto tokens_per_s = [&](const Words& more) {
+    Words words = {"compare", "--policy", "on-demand", "--requests", "1", "--json", "r.json"};
+    words.insert(words.end(), more.begin(), more.end());
+    succeed(words);
+    const Json result = Json::parse(read("r.json"));
+    return result.at("results").at(0).at("tokens_per_s").get<double>();
+  };
+  const double slow = tokens_per_s({"--set", "machine.link.h2d.bandwidth=10GB/s"});
+  const double fast = tokens_per_s({"--set", "machine.link.h2d.bandwidth=20GB/s"});
+  EXPECT_GT(fast, 1.2 * slow);
+  EXPECT_DOUBLE_EQ(tokens_per_s({"--set", "machine.link.h2d.bandwidth=20000MB/s"}), fast);
+
+  for (const char* section : {"models", "machines", "policies", "parts", "evictions", "formats", "profiles"})
+    EXPECT_THAT(succeed({"list", section}), HasSubstr("(--")) << section;
+  EXPECT_EQ(succeed({"version"}), succeed({"--version"}));
+}
+
+TEST_F(Workflow, ReplayOfEveryEviction) {
+  succeed({"trace", "generate", "--requests", "2", "-o", "t.db"});
+  const std::string table = succeed({"trace", "replay", "t.db", "--cache", "4 slots,8 slots", "--eviction",
+                                     "lru,lfu,lfu-forget,fifo,lifo,random,arc,s3-fifo,belady,belady-forced",
+                                     "--expert-bytes", "18MiB"});
+  for (const char* capacity : {"4 slots", "8 slots"}) {
+    const double best = std::stod(row(table, std::string(capacity) + "  belady ").at(1));
+    for (const char* eviction : {"lru", "lfu", "fifo", "lifo", "random", "arc", "s3-fifo", "belady-forced"}) {
+      const Words found = row(table, std::string(capacity) + "  " + eviction + " ");
+      EXPECT_LE(std::stod(found.at(1)), best) << eviction << ": nothing beats the optimum";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pregate::test
