@@ -36,9 +36,7 @@ pregate::cli::ExitCode run(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // A reader that goes away (pregate ... | head) is a write error, not a signal.
-  std::signal(SIGPIPE, SIG_IGN);
-  // So is a file that grows past the limit of `ulimit -f`.
+  // A file that grows past the limit of `ulimit -f` is a write error, not a signal.
   std::signal(SIGXFSZ, SIG_IGN);
   try {
     return run({argv + 1, argv + argc});
