@@ -115,7 +115,8 @@ void note_differences(Run& run) {
   }
 }
 
-/// Fails before the work rather than after it where two outputs are one file, or an output is the trace.
+/// Fails before the work rather than after it where an output cannot be written, is also another output, or is
+/// the trace.
 void check_outputs(const Parsed& parsed) {
   std::map<std::filesystem::path, std::string> options;
   for (const char* option : {"json", "csv", "store", "timeline", "schedule"}) {
@@ -130,6 +131,7 @@ void check_outputs(const Parsed& parsed) {
       throw InputError(name, "'" + path + "' is also the file of " + other->second,
                        "give every output a file of its own");
     }
+    if (name != "--store") trace::OutputFile(path, true);  // made and taken away again
   }
 }
 
@@ -147,6 +149,19 @@ std::unique_ptr<trace::OutputFile> complete_temporary(const std::string& path, c
     throw InputError(path, std::string("cannot be written: ") + std::strerror(error), "is the disk full?");
   }
   return output;
+}
+
+/// Appends to the result database; one that did not exist before does not after a failure.
+void store_or_leave(const std::string& path, const sim::RunConfiguration& configuration,
+                    const std::vector<sim::SimulationResult>& results) {
+  const bool existed = std::filesystem::exists(path);
+  try {
+    sim::store_results(path, configuration, results);
+  } catch (...) {
+    std::error_code ignored;
+    if (!existed) std::filesystem::remove(path, ignored);
+    throw;
+  }
 }
 
 }  // namespace
@@ -249,10 +264,6 @@ std::vector<sim::SimulationResult> run_policies(const Run& run) {
   return results;
 }
 
-void write_file(const std::string& path, const std::string& text) {
-  complete_temporary(path, text)->publish();
-}
-
 void refuse_overwriting(const std::string& input, const std::string& output) {
   std::error_code ignored;
   if (std::filesystem::equivalent(input, output, ignored)) {
@@ -270,7 +281,7 @@ void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::
   if (parsed.has("json")) write(parsed.text("json"), sim::results_json(run.configuration, results));
   if (parsed.has("csv")) write(parsed.text("csv"), sim::results_csv(results));
   for (const TextFile& file : more) write(file.path, file.text);
-  if (parsed.has("store")) sim::store_results(parsed.text("store"), run.configuration, results);
+  if (parsed.has("store")) store_or_leave(parsed.text("store"), run.configuration, results);
   for (const auto& file : files) file->publish();
 }
 

@@ -50,9 +50,6 @@ struct TextFile {
 void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results,
                    const std::vector<TextFile>& more = {});
 
-/// Writes `text` to `path` all or nothing, replacing what was there.
-void write_file(const std::string& path, const std::string& text);
-
 /// InputError when both names lead to the same existing file.
 void refuse_overwriting(const std::string& input, const std::string& output);
 

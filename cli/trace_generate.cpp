@@ -5,6 +5,7 @@
 #include "models/error.hpp"
 #include "traces/reader.hpp"
 #include "traces/synthetic.hpp"
+#include "traces/text_output.hpp"
 #include "traces/writer.hpp"
 
 namespace pregate::cli {
@@ -50,8 +51,9 @@ ExitCode trace_fit(const Arguments& arguments) {
     throw InputError("--output", "not given", "name the profile to write: -o PROFILE.toml");
   const auto source = trace::open_trace(parsed.text("trace"));
   refuse_overwriting(parsed.text("trace"), parsed.text("output"));
-  const trace::GeneratorProfile profile = trace::fit_profile(*source, parsed.text("name"));
-  write_file(parsed.text("output"), trace::to_toml(profile));
+  trace::TextOutput output(parsed.text("output"));  // before the fit, which takes a while
+  output.write(trace::to_toml(trace::fit_profile(*source, parsed.text("name"))));
+  output.publish();
   print("wrote " + parsed.text("output") + "\n");
   return 0;
 }

@@ -82,7 +82,7 @@ TEST_F(BadInput, Numbers) {
                               {"machine.link.h2d.bandwidth", "fast"},
                               {"machine.link.h2d.bandwidth", ""},
                               {"machine.link.h2d.latency", "-1us"},
-                              {"machine.gpu.memory", "0GiB"},
+                              {"gpu.memory", "0GiB"},
                               {"machine.gpu.memory", "-80GiB"},
                               {"machine.gpu.memory", "99999999999999999999GiB"},
                               {"policy.lookahead.distance", "0"},
@@ -104,8 +104,8 @@ TEST_F(BadInput, Numbers) {
 TEST_F(BadInput, Units) {
   expect_compare_refused({"--set", "machine.link.h2d.bandwidth=50"}, {"no unit", "hint:", "GB/s", "GiB/s"});
   expect_compare_refused({"--set", "machine.link.h2d.bandwidth=5furlongs"}, {"'furlongs'", "hint:", "GB/s"});
-  expect_compare_refused({"--set", "machine.link.h2d.bandwidth=5GiB"}, {"'GiB'", "hint:", "GiB/s"});
-  expect_compare_refused({"--set", "machine.gpu.memory=80GB/s"}, {"'GB/s'", "hint:", "GiB"});
+  expect_compare_refused({"--set", "machine.link.h2d.bandwidth=5GiB"}, {"'5GiB'", "not a transfer rate", "hint:", "GiB/s"});
+  expect_compare_refused({"--set", "machine.gpu.memory=80GB/s"}, {"'80GB/s'", "not a size", "hint:", "GiB"});
   expect_compare_refused({"--set", "machine.link.h2d.latency=5parsecs"}, {"'parsecs'", "hint:", "us"});
   expect_compare_refused({"--cache", "4 furlongs"}, {"--cache", "furlongs", "hint:", "slots"});
   EXPECT_EQ(run({"compare", "--requests", "1", "--set", "machine.link.h2d.bandwidth=23.3GiB/s"}).exit_code,
@@ -121,7 +121,7 @@ TEST_F(BadInput, PartsThatDoNotCombine) {
   // The trace holds no predictions.
   expect_compare_refused(
       {"--trace", "t.db", "--policy", "pre-gated", "--set", "policy.lookahead.kind=recorded"}, {"predict"});
-  expect_refused({"trace", "replay", "t.db"}, {"expert", "hint:"});
+  expect_refused({"trace", "replay", "t.db", "--cache", "4GiB"}, {"--cache", "hint:", "--expert-bytes"});
 }
 
 TEST_F(BadInput, AnExpertLargerThanTheGpu) {

@@ -4,7 +4,6 @@
 // compared; look at their difference before it is committed.
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 
 #include "tests/cli/program_test.hpp"
 
@@ -21,9 +20,7 @@ class Golden : public ProgramTest {
       std::ofstream(file, std::ios::binary) << printed;
       GTEST_SKIP() << "SKIPPED: wrote " << file;
     }
-    std::ifstream stream(file, std::ios::binary);
-    const std::string expected{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-    EXPECT_EQ(printed, expected) << "if this is meant, run again with PREGATE_UPDATE_GOLDEN=1";
+    EXPECT_EQ(printed, content_of(file)) << "if this is meant, run again with PREGATE_UPDATE_GOLDEN=1";
   }
 };
 

@@ -22,11 +22,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-std::string content(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-}
-
 std::string program() {
   const char* chosen = std::getenv("PREGATE_PROGRAM");
   return chosen != nullptr ? chosen : PREGATE_CLI;
@@ -95,7 +90,7 @@ Outcome ProgramTest::run(const Words& arguments, const Surroundings& surrounding
     ADD_FAILURE() << "cannot run " << name;
     return {};
   }
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(captured_ / "out"), content(err)};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content_of(captured_ / "out"), content_of(err)};
 }
 
 std::string ProgramTest::succeed(const Words& arguments) const {
@@ -132,14 +127,14 @@ std::string ProgramTest::write(const std::string& name, std::string_view text) c
 
 std::string ProgramTest::read(const std::string& name) const {
   EXPECT_TRUE(std::filesystem::exists(path(name))) << name << " was not written";
-  return content(path(name));
+  return content_of(path(name));
 }
 
 std::map<std::string, std::string> ProgramTest::files() const {
   std::map<std::string, std::string> found;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_)) {
     const std::string name = std::filesystem::relative(entry.path(), folder_).string();
-    found[name] = entry.is_regular_file() ? content(entry.path()) : "(not a file)";
+    found[name] = entry.is_regular_file() ? content_of(entry.path()) : "(not a file)";
   }
   return found;
 }
@@ -157,6 +152,12 @@ std::string ProgramTest::sql(const std::string& name, const std::string& stateme
       << statements << ": " << sqlite3_errmsg(database);
   sqlite3_close(database);
   return last;
+}
+
+std::string content_of(const std::filesystem::path& file) {
+  std::ostringstream text;
+  text << std::ifstream(file, std::ios::binary).rdbuf();
+  return text.str();
 }
 
 std::string content_hash(const std::string& output) {

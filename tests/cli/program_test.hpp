@@ -55,6 +55,9 @@ class ProgramTest : public ::testing::Test {
   std::filesystem::path folder_, captured_;
 };
 
+/// The whole file; empty when it cannot be read.
+std::string content_of(const std::filesystem::path& file);
+
 /// The line `content hash <hex>` of what a command printed: the hex.
 std::string content_hash(const std::string& output);
 

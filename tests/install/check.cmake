@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The pregate authors
+# SPDX-License-Identifier: Apache-2.0
+# cmake --install into a prefix, then configure, build and run consumer/ against it.
+set(prefix ${FOLDER}/prefix)
+file(REMOVE_RECURSE ${prefix} ${FOLDER}/build)
+
+# run(words...): fails the test unless the command succeeds; its output is in `output`.
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${ARGN}: ${result}\n${text}")
+  endif()
+  set(output "${text}" PARENT_SCOPE)
+endfunction()
+
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} --config "${CONFIGURATION}")
+
+# Nothing of the build may leak into the package: no path of this machine, no target of the project's own.
+file(GLOB_RECURSE package ${prefix}/*.cmake)
+if(NOT package)
+  message(FATAL_ERROR "no CMake package was installed")
+endif()
+foreach(file IN LISTS package)
+  file(READ ${file} text)
+  foreach(leak IN ITEMS ${SOURCE} ${BUILD} pregate_warnings nlohmann)
+    string(FIND "${text}" "${leak}" at)
+    if(NOT at EQUAL -1)
+      message(FATAL_ERROR "${file} mentions ${leak}")
+    endif()
+  endforeach()
+endforeach()
+
+set(flags "")
+if(SANITIZE)
+  set(flags "-fsanitize=${SANITIZE}")
+endif()
+run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${FOLDER}/build -G ${GENERATOR}
+    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_FLAGS=${flags}
+    -DCMAKE_BUILD_TYPE=${CONFIGURATION} -DWANTED_VERSION=${VERSION})
+run(${CMAKE_COMMAND} --build ${FOLDER}/build --config "${CONFIGURATION}")
+run(${FOLDER}/build/consumer)
+if(NOT output MATCHES "on-demand: [0-9.]+ tokens/s\n.*pre-gated: [0-9.]+ tokens/s\n")
+  message(FATAL_ERROR "the consumer printed:\n${output}")
+endif()
+message(STATUS "${output}")
+
+run(${prefix}/bin/pregate --version)
+if(NOT output STREQUAL "pregate ${VERSION}\n")
+  message(FATAL_ERROR "the installed program printed:\n${output}")
+endif()
