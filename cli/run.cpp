@@ -17,6 +17,7 @@
 #include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "traces/output_file.hpp"
+#include "traces/content_hash.hpp"
 #include "traces/reader.hpp"
 #include "traces/synthetic.hpp"
 
@@ -79,6 +80,7 @@ void resolve_trace(const Parsed& parsed, Run& run) {
   }
   const OpenTrace open = run.open();
   run.configuration.trace = open.reader->info();
+  if (!parsed.has("trace")) run.configuration.trace.content_hash = trace::content_hash_of(*open.reader);
 }
 
 std::string model_name(const Parsed& parsed, const trace::TraceInfo& info) {
@@ -115,8 +117,8 @@ void note_differences(Run& run) {
   }
 }
 
-/// Fails before the work rather than after it where an output cannot be written, is also another output, or is
-/// the trace.
+/// Fails before the work rather than after it where an output cannot be written, is also another output, or
+/// is the trace.
 void check_outputs(const Parsed& parsed) {
   std::map<std::filesystem::path, std::string> options;
   for (const char* option : {"json", "csv", "store", "timeline", "schedule"}) {

@@ -1,5 +1,8 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
 #include "models/readers.hpp"
 #include "models/table_reader.hpp"
 
@@ -122,6 +125,10 @@ MachineSpec read_machine(const Node& root, const std::string& name) {
                                            point.duration("time")});
     point.finish();
   }
+  std::sort(machine.expert_kernel_table.begin(), machine.expert_kernel_table.end(),
+            [](const ExpertKernelPoint& a, const ExpertKernelPoint& b) {
+              return std::pair(a.tokens, a.activated_experts) < std::pair(b.tokens, b.activated_experts);
+            });
   if (auto sources = top.table_if("sources")) check_sources(root, sources->node());
   top.finish();
   validate(machine, root.where);

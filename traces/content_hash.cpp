@@ -127,4 +127,16 @@ void ContentHash::add(const Step& step) {
   sha_.update(buffer_.data(), buffer_.size());
 }
 
+std::string content_hash_of(StepSource& source) {
+  ContentHash hash(source.info());
+  Step step;
+  source.rewind();
+  while (source.next(step)) {
+    if (step.first_of_request) hash.begin_request({step.request, {}, step.sequences});
+    hash.add(step);
+  }
+  source.rewind();
+  return hash.finish();
+}
+
 }  // namespace pregate::trace

@@ -43,4 +43,7 @@ class ContentHash {
   std::vector<unsigned char> buffer_;
 };
 
+/// The content hash that write_trace(source, {}, ...) would give the trace; for sources that no file holds.
+std::string content_hash_of(StepSource& source);
+
 }  // namespace pregate::trace

@@ -142,7 +142,10 @@ class Planner {
     return decode_ && plan_.policy.lookahead.kind != LookaheadKind::none &&
            target_of(ordinal) < ordinals_.second && offloaded_[index(target_of(ordinal))];
   }
-  [[nodiscard]] bool is_announced(int ordinal) const { return ordinal <= announced_until_; }
+  /// The first layers of a step have nobody before them who could announce them.
+  [[nodiscard]] bool is_announced(int ordinal) const {
+    return ordinal <= announced_until_ && ordinal >= target_of(ordinals_.first);
+  }
 
   void announce_target(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
     const int target = target_of(ordinal);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sqlite3.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "models/error.hpp"
@@ -72,7 +73,7 @@ void ensure_schema(sqlite3* database, const std::string& path) {
   }
 }
 
-void bind(sqlite3_stmt* statement, int index, const std::string& text) {
+void bind_text(sqlite3_stmt* statement, int index, const std::string& text) {
   sqlite3_bind_text(statement, index, text.c_str(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
 }
 
@@ -83,18 +84,18 @@ void insert(sqlite3* database, const std::string& path, const RunConfiguration& 
                                 "evidence, tokens_per_s, block_mean_ms,"
                                 " peak_gpu_bytes, json) VALUES(?, ?, ?, ?, ?, ?, 'simulated', ?, ?, ?, ?)");
   const Figures f = figures(result);
-  bind(row.get(), 1, version());
-  bind(row.get(), 2, run.model.name);
-  bind(row.get(), 3, run.machine.name);
-  bind(row.get(), 4, result.policy.name);
-  bind(row.get(), 5, run.trace.content_hash);
-  bind(row.get(), 6, result.out_of_memory ? "out-of-memory" : "ok");
+  bind_text(row.get(), 1, version());
+  bind_text(row.get(), 2, run.model.name);
+  bind_text(row.get(), 3, run.machine.name);
+  bind_text(row.get(), 4, result.policy.name);
+  bind_text(row.get(), 5, run.trace.content_hash);
+  bind_text(row.get(), 6, result.out_of_memory ? "out-of-memory" : "ok");
   if (!result.out_of_memory) {
     sqlite3_bind_double(row.get(), 7, f.tokens_per_s);
     sqlite3_bind_double(row.get(), 8, f.block_mean_ms);
   }
   sqlite3_bind_int64(row.get(), 9, result.memory.total().count);
-  bind(row.get(), 10, results_json(run, {result}));
+  bind_text(row.get(), 10, results_json(run, {result}));
   if (sqlite3_step(row.get()) != SQLITE_DONE) fail(path, sqlite3_errmsg(database));
 }
 
@@ -102,11 +103,18 @@ void insert(sqlite3* database, const std::string& path, const RunConfiguration& 
 
 void store_results(const std::string& path, const RunConfiguration& configuration,
                    const std::vector<SimulationResult>& results) {
-  const Database database = open(path);
-  execute(database.get(), path, "BEGIN IMMEDIATE");
-  ensure_schema(database.get(), path);  // an exception rolls back when the database closes
-  for (const SimulationResult& result : results) insert(database.get(), path, configuration, result);
-  execute(database.get(), path, "COMMIT");
+  const bool existed = std::filesystem::exists(path);
+  try {
+    const Database database = open(path);
+    execute(database.get(), path, "BEGIN IMMEDIATE");
+    ensure_schema(database.get(), path);  // an exception rolls back when the database closes
+    for (const SimulationResult& result : results) insert(database.get(), path, configuration, result);
+    execute(database.get(), path, "COMMIT");
+  } catch (...) {
+    std::error_code ignored;
+    if (!existed) std::filesystem::remove(path, ignored);  // nothing half-written is left
+    throw;
+  }
 }
 
 }  // namespace pregate::sim

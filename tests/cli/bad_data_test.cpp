@@ -145,7 +145,8 @@ TEST_F(BadData, RecordingsThatLie) {
     write("r.txt", text);
     expect_refused({"trace", "import", "r.txt", "--experts", "4", "-o", "o.db"}, mentions);
   };
-  expect("seq,dataset,category,token,L0,L1\n0,d,c,0,1 2,3 0\n0,d,c,1,2 7,0 3\n", {"r.txt", "expert 7", "4 experts (0..3)", "hint:"});
+  expect("seq,dataset,category,token,L0,L1\n0,d,c,0,1 2,3 0\n0,d,c,1,2 7,0 3\n",
+         {"r.txt", "expert 7", "4 experts (0..3)", "hint:"});
   expect("seq,dataset,category,token,L0,L1\n0,d,c,0,1 2,3 0\n0,d,c,1,2 -1,0 3\n", {"r.txt:3", "-1"});
   expect("seq,dataset,category,token,L0,L1\n0,d,c,0,1 2,3 0\n0,d,c,1,2 nan,0 3\n", {"r.txt:3", "nan"});
   expect("seq,dataset,category,token,L0,L1\n0,d,c,0,1 2\n", {"r.txt:2"});

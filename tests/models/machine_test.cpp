@@ -108,6 +108,10 @@ calibration_source = "run of a test"
 [link.h2d]
 table = [ { size = "1 MB", rate = "18.0 GB/s" }, { size = "10 MB", rate = "19.4 GB/s" } ]
 [[expert_kernel_table]]
+tokens = 4
+activated_experts = 8
+time = "60 us"
+[[expert_kernel_table]]
 tokens = 1
 activated_experts = 8
 time = "40 us"
@@ -120,8 +124,9 @@ time = "40 us"
   ASSERT_EQ(machine.h2d.table.size(), 2U);
   EXPECT_EQ(machine.h2d.table[1].size.count, 10'000'000);
   EXPECT_TRUE(machine.d2h.table.empty());
-  ASSERT_EQ(machine.expert_kernel_table.size(), 1U);
+  ASSERT_EQ(machine.expert_kernel_table.size(), 2U);  // sorted, in whatever order it is written
   EXPECT_EQ(machine.expert_kernel_table[0].time.count, 40'000'000);
+  EXPECT_EQ(machine.expert_kernel_table[1].time.count, 60'000'000);
 
   const auto refused = [](const std::string& rest) {
     return error_of([&] { parse_machine_toml("extends = \"rtx4090-pcie4\"\n" + rest, "mine.toml"); });

@@ -143,6 +143,19 @@ TEST(PrefetchAll, CopiesEveryExpertOnceALayer) {
   EXPECT_EQ(result.decode_cache.wasted, 2 * 3 * 3);
 }
 
+// The first N layers of a step are announced by nobody: each fetches itself whole, so every layer is copied
+// once.
+TEST(PrefetchAll, LooksSeveralLayersAhead) {
+  const ModelSpec model = tiny_model(5, 4, 1);
+  ListSource source(test::decoder_info(5, 4, 1));
+  source.add(Phase::decode, 1, {0, 1, 2, 3, 0}, true);
+  PolicySpec policy = load_policy("prefetch-all");
+  policy.lookahead.distance = 3;
+  const SimulationResult result = run(model, tiny_machine(), policy, source);
+  EXPECT_EQ(result.tally.fetches, 5 * 4);
+  EXPECT_EQ(result.decode_cache.wasted, 5 * 3);
+}
+
 // Nothing crosses from one decode step to the next, and a prefill is on-demand.
 TEST(PreGated, EveryStepFetchesItsFirstLayerExposedAndPrefillIsOnDemand) {
   const ModelSpec model = tiny_model(2, 8, 1);

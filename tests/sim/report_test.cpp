@@ -3,8 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "models/error.hpp"
 #include "sim/report/report.hpp"
 #include "sim/report/text_table.hpp"
 #include "tests/sim/tiny.hpp"
@@ -99,6 +105,37 @@ TEST(Perfetto, IsWellFormedWithTracksArrowsAndCounters) {
   EXPECT_EQ(starts, fetches);
   EXPECT_GT(counters, 0U);
   EXPECT_EQ(tracks, 1U + 3U + 1U);  // the process, three streams, one link
+}
+
+TEST(Store, AppendsRowsAndLeavesNothingWhenItFails) {
+  const Case made = small_case();
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("pregate-store-" + std::to_string(getpid()) + ".db");
+  std::filesystem::remove(path);
+  store_results(path.string(), made.configuration, made.results);
+  store_results(path.string(), made.configuration, made.results);
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+  sqlite3_stmt* row = nullptr;
+  ASSERT_EQ(
+      sqlite3_prepare_v2(database,
+                         "SELECT count(*), sum(json_extract(json, '$.results[0].policy') = policy),"
+                         " sum(abs(tokens_per_s - json_extract(json, '$.results[0].tokens_per_s')) < 1e-9)"
+                         " FROM results",
+                         -1, &row, nullptr),
+      SQLITE_OK);
+  ASSERT_EQ(sqlite3_step(row), SQLITE_ROW);
+  for (int column = 0; column < 3; ++column) EXPECT_EQ(sqlite3_column_int(row, column), 6) << column;
+  sqlite3_finalize(row);
+  sqlite3_close(database);
+  std::filesystem::remove(path);
+
+  const std::string impossible = (path / "under-a-file").string();
+  EXPECT_THROW(store_results(impossible, made.configuration, made.results), InputError);
+  std::ofstream(path) << "not a database, but long enough to be read as the header of one";
+  EXPECT_THROW(store_results(path.string(), made.configuration, made.results), InputError);
+  EXPECT_TRUE(std::filesystem::exists(path));  // somebody else's file stays
+  std::filesystem::remove(path);
 }
 
 TEST(Table, MarksTheBestAndSaysWhy) {
