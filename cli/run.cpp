@@ -16,8 +16,8 @@
 #include "cli/progress.hpp"
 #include "models/catalog.hpp"
 #include "models/error.hpp"
-#include "traces/output_file.hpp"
 #include "traces/content_hash.hpp"
+#include "traces/output_file.hpp"
 #include "traces/reader.hpp"
 #include "traces/synthetic.hpp"
 
