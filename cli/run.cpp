@@ -153,19 +153,6 @@ std::unique_ptr<trace::OutputFile> complete_temporary(const std::string& path, c
   return output;
 }
 
-/// Appends to the result database; one that did not exist before does not after a failure.
-void store_or_leave(const std::string& path, const sim::RunConfiguration& configuration,
-                    const std::vector<sim::SimulationResult>& results) {
-  const bool existed = std::filesystem::exists(path);
-  try {
-    sim::store_results(path, configuration, results);
-  } catch (...) {
-    std::error_code ignored;
-    if (!existed) std::filesystem::remove(path, ignored);
-    throw;
-  }
-}
-
 }  // namespace
 
 po::options_description run_options() {
@@ -283,7 +270,7 @@ void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::
   if (parsed.has("json")) write(parsed.text("json"), sim::results_json(run.configuration, results));
   if (parsed.has("csv")) write(parsed.text("csv"), sim::results_csv(results));
   for (const TextFile& file : more) write(file.path, file.text);
-  if (parsed.has("store")) store_or_leave(parsed.text("store"), run.configuration, results);
+  if (parsed.has("store")) sim::store_results(parsed.text("store"), run.configuration, results);
   for (const auto& file : files) file->publish();
 }
 

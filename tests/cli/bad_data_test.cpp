@@ -113,7 +113,7 @@ TEST_F(BadData, ImportsOfEveryFormat) {
                                                                   {"jsonl", jsonl}};
   write("empty.txt", "");
   write("foreign.txt", "Dear diary,\ntoday I routed nothing.\n");
-  write("binary.txt", std::string("\x1f\x8b\x08\x00garbage\x00\xff\xfe", 17));
+  write("binary.txt", std::string("\x1f\x8b\x08\x00garbage\x00\xff\xfe", 14));
   std::vector<std::string> formats = {"", "route-trace-v1"};
   for (const auto& [format, text] : sound) {
     formats.push_back(format);

@@ -89,7 +89,6 @@ TEST_F(BadOutput, AnInterruptedImportLeavesNoDestinationOrAWholeOne) {
     const Outcome outcome = run({"trace", "import", "large.jsonl", "-o", name, "--overwrite"},
                                 {.kill_signal = signal, .kill_after_ms = milliseconds});
     interrupted += outcome.exit_code != 0 ? 1 : 0;
-    return outcome;
   };
   for (const int signal : {SIGKILL, SIGINT, SIGTERM}) {
     for (const std::int64_t milliseconds : {5, 60, 200}) {

@@ -65,6 +65,7 @@ Outcome ProgramTest::run(const Words& arguments, const Surroundings& surrounding
   std::vector<std::string> words = {name};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 

@@ -29,9 +29,13 @@ struct Surroundings {
 
 /// Runs the built program (or the one that $PREGATE_PROGRAM names) in a folder of the test's own.
 class ProgramTest : public ::testing::Test {
+ public:
+  ~ProgramTest() override;
+  ProgramTest(const ProgramTest&) = delete;
+  ProgramTest& operator=(const ProgramTest&) = delete;
+
  protected:
   ProgramTest();
-  ~ProgramTest() override;
 
   using Words = std::vector<std::string>;
 
