@@ -170,6 +170,11 @@ MachineSpec load_machine(const std::string& name_or_path, std::span<const Overri
 PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides) {
   const Source source = open_source(name_or_path, policies);
   if (source.json) refuse_json(source, policies);
+  // Every key of a policy has a default, so an empty file would pass for on-demand.
+  if (parse_toml_document(source.text, source.where).members.empty()) {
+    throw InputError(source.where, "the policy is empty",
+                     "pregate list parts shows what a policy is made of");
+  }
   return read_policy(toml_tree(source.text, source.where, policies, overrides), source.name);
 }
 
@@ -201,14 +206,16 @@ std::string read_text_file(const std::string& path, Bytes limit) {
   if (!std::filesystem::is_regular_file(status)) throw InputError(where, "is not a regular file");
   std::ifstream file(path, std::ios::binary);
   if (!file) throw InputError(where, "cannot be opened for reading", "check its permissions");
-  // One byte more than allowed tells a file that is too large, even one that grows meanwhile.
-  std::string text(static_cast<std::size_t>(limit.count) + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) throw InputError(where, "cannot be read");
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (static_cast<std::int64_t>(text.size()) > limit.count) {
-    throw InputError(where, "is larger than " + to_string(limit));
+  // In blocks, so that memory follows the file and not the limit, and a file that grows meanwhile is noticed.
+  std::string text, block(std::size_t{1} << 16, '\0');
+  while (file) {
+    file.read(block.data(), static_cast<std::streamsize>(block.size()));
+    text.append(block, 0, static_cast<std::size_t>(file.gcount()));
+    if (static_cast<std::int64_t>(text.size()) > limit.count) {
+      throw InputError(where, "is larger than " + to_string(limit));
+    }
   }
+  if (file.bad()) throw InputError(where, "cannot be read");
   return text;
 }
 
