@@ -383,6 +383,7 @@ constexpr std::array families = {
 
 const Family& family_of(TableReader& config, const std::string& where) {
   std::vector<std::string> known;
+  known.reserve(families.size());
   for (const Family& family : families) known.emplace_back(family.model_type);
   if (!config.has("model_type")) {
     throw InputError(where, "is no config.json of a model: the field 'model_type' is missing",

@@ -128,8 +128,8 @@ MemoryUse fit_memory(const ModelSpec& model, const MachineSpec& machine, Plan& p
                      CountedExperts counted) {
   const MemoryUse use = memory_use(model, machine, plan, scan, counted);
   const std::int64_t excess = use.total().count - use.usable.count;
-  if (excess <= 0 || plan.counted_prefill_slots == 0) return use;
   const std::int64_t slot = slot_size(model).count;
+  if (excess <= 0 || plan.counted_prefill_slots == 0 || slot == 0) return use;
   const std::int64_t given_up = std::min(plan.counted_prefill_slots, (excess + slot - 1) / slot);
   plan.prefill_slots -= given_up;
   plan.counted_prefill_slots -= given_up;
