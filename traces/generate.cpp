@@ -68,7 +68,7 @@ class LayerChoice {
       if (has_previous && random.bits32() < repeat_) {
         rank = previous[slot];
         decided = !taken(rank);
-      } else if (slot < before.size() && random.bits32() < follow_) {
+      } else if (layer_before != nullptr && slot < before.size() && random.bits32() < follow_) {
         rank = at_quantile(layer_before->draw_within(before[slot], random));
         decided = !taken(rank);
       }
