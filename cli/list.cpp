@@ -99,13 +99,20 @@ std::string parts() {
        {"cache.admission",
         "always | bypass (a miss is kept out when the eviction rule would evict it first)"},
        {"cache.seed", "seed of the eviction 'random'"},
-       {"lookahead.kind", "none | all-next | pre-gate | recorded (ids predicted in the trace)"},
+       {"lookahead.kind", "none | all-next | pre-gate | recorded (ids predicted in the trace) | predictor"},
        {"lookahead.distance", "MoE layers ahead, 1 or more"},
+       {"lookahead.recall", "predictor: share of the activated experts that it announces, 0 to 1"},
+       {"lookahead.seed", "seed of the predictor"},
        {"transfer.chunk", "0 = whole experts, or a size such as 4MiB"},
        {"transfer.queue", "fifo | demand-first"},
        {"transfer.staging_copies", "device copies after the host copy, 0 or more"},
        {"transfer.pinned", "true | false: source in pinned or pageable host memory"},
-       {"compute.experts", "grouped (one kernel a layer) | per-expert (each as soon as it is there)"}});
+       {"transfer.write_back", "none | swap (an expert that leaves the GPU is copied to the host)"},
+       {"compute.experts", "grouped (one kernel a layer) | per-expert (each as soon as it is there)"},
+       {"miss.service", "fetch | compute-on-cpu"},
+       {"miss.admission",
+        "none | background (what the CPU computes is copied into the cache meanwhile, as far as that "
+        "hides)"}});
 }
 
 struct Section {

@@ -7,6 +7,7 @@
 
 #include "cli/command.hpp"
 #include "models/error.hpp"
+#include "runtime/device_error.hpp"
 
 namespace {
 
@@ -28,6 +29,9 @@ pregate::cli::ExitCode run(const Arguments& arguments) {
        {"simulate", "one policy in detail; timeline and schedule on request", simulate},
        {"list", "models, machines, policies and their parts", list},
        {"trace", "import, inspect, generate, replay routing traces", trace},
+       {"execute", "run policies for real, on a GPU or on this computer, and measure", execute},
+       {"calibrate", "measure this machine into a machine file", calibrate},
+       {"validate", "hold the simulator against a device, or against published measurements", validate},
        {"analyze", "critical path and slack of an exported schedule", analyze},
        {"version", "print the version", print_version}},
       arguments);
@@ -41,6 +45,8 @@ int main(int argc, char** argv) {
   try {
     return run({argv + 1, argv + argc});
   } catch (const pregate::InputError& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+  } catch (const pregate::runtime::DeviceError& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "error: not enough memory on this machine\n");

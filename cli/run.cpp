@@ -253,6 +253,12 @@ std::vector<sim::SimulationResult> run_policies(const Run& run) {
   return results;
 }
 
+void write_files(const std::vector<TextFile>& files) {
+  std::vector<std::unique_ptr<trace::OutputFile>> complete;
+  for (const TextFile& file : files) complete.push_back(complete_temporary(file.path, file.text));
+  for (const auto& file : complete) file->publish();
+}
+
 void refuse_overwriting(const std::string& input, const std::string& output) {
   std::error_code ignored;
   if (std::filesystem::equivalent(input, output, ignored)) {

@@ -50,6 +50,9 @@ struct TextFile {
 void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results,
                    const std::vector<TextFile>& more = {});
 
+/// Writes files all or nothing, as write_outputs() does.
+void write_files(const std::vector<TextFile>& files);
+
 /// InputError when both names lead to the same existing file.
 void refuse_overwriting(const std::string& input, const std::string& output);
 

@@ -36,6 +36,18 @@ struct Checker {
   void cost(const char* key, Picoseconds value) const {
     between(key, value.seconds(), 0, 60, "from 0 s to 60 s");
   }
+  void points(const std::string& key, const std::vector<ExpertKernelPoint>& points) const {
+    std::set<std::pair<int, int>> seen;
+    for (const ExpertKernelPoint& point : points) {
+      between((key + ": tokens").c_str(), point.tokens, 1, 1e9, "at least 1");
+      between((key + ": activated_experts").c_str(), point.activated_experts, 1, 1e6, "at least 1");
+      between((key + ": time").c_str(), point.time.seconds(), 1e-12, 60, "above 0 and at most 60 s");
+      if (seen.emplace(point.tokens, point.activated_experts).second) continue;
+      throw InputError(where, key + ": " + std::to_string(point.tokens) + " tokens with " +
+                                  std::to_string(point.activated_experts) +
+                                  " activated experts occurs twice");
+    }
+  }
   void link(const std::string& key, const LinkSpec& link) const {
     rate((key + ".bandwidth").c_str(), link.bandwidth);
     rate((key + ".pageable_bandwidth").c_str(), link.pageable_bandwidth);
@@ -111,6 +123,14 @@ void validate(const MachineSpec& machine, const std::string& where) {
   check.size("host.memory", machine.host.memory, 1e6);
   check.rate("host.memory_bandwidth", machine.host.memory_bandwidth);
   check.flops("host.rate", machine.host.rate);
+  const HostComputeSpec& compute = machine.host.compute;
+  check.share("host.compute.bandwidth_efficiency", compute.bandwidth_efficiency);
+  check.share("host.compute.compute_efficiency", compute.compute_efficiency);
+  check.cost("host.compute.fixed", compute.fixed);
+  for (const auto& [format, own] : compute.formats) {
+    check.share(("host.compute.formats." + format + ".bandwidth_efficiency").c_str(), own.bandwidth);
+    check.share(("host.compute.formats." + format + ".compute_efficiency").c_str(), own.compute);
+  }
   check.size("ssd.capacity", machine.ssd.capacity, 1e6);
   check.rate("ssd.read_bandwidth", machine.ssd.read_bandwidth);
   check.cost("ssd.latency", machine.ssd.latency);
@@ -123,17 +143,10 @@ void validate(const MachineSpec& machine, const std::string& where) {
   check.cost("overhead.experts", machine.overhead.experts);
   check.cost("overhead.device_copy", machine.overhead.device_copy);
 
-  std::set<std::pair<int, int>> seen;
-  for (const ExpertKernelPoint& point : machine.expert_kernel_table) {
-    check.between("expert_kernel_table: tokens", point.tokens, 1, 1e9, "at least 1");
-    check.between("expert_kernel_table: activated_experts", point.activated_experts, 1, 1e6, "at least 1");
-    check.between("expert_kernel_table: time", point.time.seconds(), 1e-12, 60, "above 0 and at most 60 s");
-    if (!seen.emplace(point.tokens, point.activated_experts).second) {
-      throw InputError(where, "expert_kernel_table: " + std::to_string(point.tokens) + " tokens with " +
-                                  std::to_string(point.activated_experts) +
-                                  " activated experts occurs twice");
-    }
-  }
+  check.points("expert_kernel_table", machine.expert_kernel_table);
+  for (const KernelTimes& times : machine.kernel_times)
+    check.points("kernel_times of " + times.key.operation, times.points);
+  if (gpu.host_memory_traffic.value != 0) check.rate("gpu.host_memory_traffic", gpu.host_memory_traffic);
 
   static const std::array known = {"datasheet", "fitted", "measured"};
   if (std::find(known.begin(), known.end(), machine.calibration) == known.end()) {

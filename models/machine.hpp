@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "models/kernel_times.hpp"
 #include "models/units.hpp"
 
 namespace pregate {
@@ -27,13 +28,6 @@ struct LinkSpec {
   std::vector<CopyPoint> table;       ///< sizes strictly increasing
 };
 
-/// Measured time of the fused expert layer; overrides the roofline (linear interpolation inside the grid).
-struct ExpertKernelPoint {
-  int tokens = 0;
-  int activated_experts = 0;
-  Picoseconds time;
-};
-
 struct GpuSpec {
   std::string name;
   Bytes memory;    ///< as sold
@@ -50,6 +44,9 @@ struct GpuSpec {
   int grouped_gemm_tile_rows = 0;
   int grouped_gemm_tile_columns = 0;
   double grouped_gemm_efficiency = 1;  ///< share of the SM's rate reached inside a tile
+  /// What kernels take of host.memory_bandwidth while they run, in bytes copied a second: 0 for a GPU with
+  /// memory of its own. Copies in flight and kernels then slow each other down (docs/model.md).
+  BytesPerSecond host_memory_traffic;
 };
 
 /// Fixed costs of the software that drives the GPU. Host time that the GPU cannot hide.
@@ -63,12 +60,25 @@ struct OverheadSpec {
   Picoseconds device_copy;    ///< each device-to-device copy
 };
 
+/// How fast the CPU computes experts. An expert in the cache of no core is read from memory once.
+struct HostComputeSpec {
+  double bandwidth_efficiency = 0.8;  ///< share of host.memory_bandwidth that reading weights reaches, (0, 1]
+  double compute_efficiency = 0.3;    ///< share of host.rate that the products reach, (0, 1]
+  Picoseconds fixed{20'000'000};      ///< waking the threads and joining them, a layer
+  /// The two shares by weight format, where unpacking makes a difference.
+  struct Efficiency {
+    double bandwidth = 0.8, compute = 0.3;
+  };
+  std::map<std::string, Efficiency> formats;
+};
+
 struct HostSpec {
   std::string cpu;
   int cores = 0;
   Bytes memory;
   BytesPerSecond memory_bandwidth;  ///< shared by copies in flight and CPU work
   FlopPerSecond rate;               ///< fp32, all cores
+  HostComputeSpec compute;          ///< a machine file may leave it out: the estimates above
 };
 
 struct SsdSpec {
@@ -88,7 +98,11 @@ struct MachineSpec {
   HostSpec host;
   SsdSpec ssd;
   OverheadSpec overhead;
+  /// Measured time of the fused expert layer, whatever the model; overrides the roofline.
   std::vector<ExpertKernelPoint> expert_kernel_table;
+  /// Times measured for layers of certain dimensions; they come before all else.
+  std::vector<KernelTimes> kernel_times;
+  std::string measured_device;  ///< name of the device that was measured; empty otherwise
 };
 
 /// The precisions that GpuSpec::rates may hold.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "models/model.hpp"
 #include "models/readers.hpp"
 #include "models/table_reader.hpp"
 
@@ -26,6 +27,7 @@ GpuSpec read_gpu(TableReader table) {
   gpu.grouped_gemm_tile_rows = small_integer(table, "grouped_gemm_tile_rows", 0, 65'536, 0);
   gpu.grouped_gemm_tile_columns = small_integer(table, "grouped_gemm_tile_columns", 0, 65'536, 0);
   gpu.grouped_gemm_efficiency = table.number_or("grouped_gemm_efficiency", 1);
+  if (table.has("host_memory_traffic")) gpu.host_memory_traffic = table.byte_rate("host_memory_traffic");
   TableReader rates = table.table("rates");
   for (const std::string& precision : precision_names()) {
     if (rates.has(precision)) gpu.rates[precision] = rates.flop_rate(precision);
@@ -49,6 +51,25 @@ LinkSpec read_link(TableReader table) {
   return link;
 }
 
+HostComputeSpec read_host_compute(TableReader& table) {
+  HostComputeSpec compute;
+  compute.bandwidth_efficiency = table.number_or("bandwidth_efficiency", compute.bandwidth_efficiency);
+  compute.compute_efficiency = table.number_or("compute_efficiency", compute.compute_efficiency);
+  if (table.has("fixed")) compute.fixed = table.duration("fixed");
+  if (auto formats = table.table_if("formats")) {
+    for (const std::string& format : weight_format_names()) {
+      auto own = formats->table_if(format);
+      if (!own) continue;
+      compute.formats[format] = {own->number_or("bandwidth_efficiency", compute.bandwidth_efficiency),
+                                 own->number_or("compute_efficiency", compute.compute_efficiency)};
+      own->finish();
+    }
+    formats->finish();
+  }
+  table.finish();
+  return compute;
+}
+
 HostSpec read_host(TableReader table) {
   HostSpec host;
   host.cpu = table.text("cpu");
@@ -56,6 +77,7 @@ HostSpec read_host(TableReader table) {
   host.memory = table.bytes("memory");
   host.memory_bandwidth = table.byte_rate("memory_bandwidth");
   host.rate = table.flop_rate("rate");
+  if (auto compute = table.table_if("compute")) host.compute = read_host_compute(*compute);
   table.finish();
   return host;
 }
@@ -80,6 +102,44 @@ OverheadSpec read_overhead(TableReader table) {
   overhead.device_copy = table.duration("device_copy");
   table.finish();
   return overhead;
+}
+
+std::vector<ExpertKernelPoint> read_points(std::vector<TableReader> tables, bool has_experts) {
+  std::vector<ExpertKernelPoint> points;
+  for (TableReader& point : tables) {
+    const int experts = has_experts ? static_cast<int>(point.integer("activated_experts", 1, 1'000'000)) : 1;
+    points.push_back(
+        {static_cast<int>(point.integer("tokens", 1, 1'000'000'000)), experts, point.duration("time")});
+    point.finish();
+  }
+  std::sort(points.begin(), points.end(), [](const ExpertKernelPoint& a, const ExpertKernelPoint& b) {
+    return std::pair(a.tokens, a.activated_experts) < std::pair(b.tokens, b.activated_experts);
+  });
+  return points;
+}
+
+KernelTimes read_times(TableReader& table) {
+  KernelTimes times;
+  times.key.operation = table.text("operation");
+  const std::vector<std::string> known = kernel_operations();
+  if (std::find(known.begin(), known.end(), times.key.operation) == known.end()) {
+    throw InputError(table.where("operation"), "'" + printable(times.key.operation) + "' is not an operation",
+                     suggest(times.key.operation, known));
+  }
+  times.key.precision = table.text("precision");
+  const Node* work = table.find("work");
+  if (work == nullptr || work->kind != Node::Kind::array || work->items.empty() || work->items.size() > 8)
+    throw InputError(table.where("work"), "must be a list of numbers", "as pregate calibrate writes it");
+  for (const Node& item : work->items) {
+    if (item.kind != Node::Kind::integer || item.integer < 0)
+      throw InputError(item.where, "work: every number must be whole and not negative", "");
+    times.key.work.push_back(item.integer);
+  }
+  times.points = read_points(table.tables("points"), times.key.operation == "experts");
+  if (times.points.empty())
+    throw InputError(table.where("points"), "a table without points", "leave the whole table out");
+  table.finish();
+  return times;
 }
 
 /// `[sources]` maps a key path of this document, or the path of a table and so all below it, to where its
@@ -119,16 +179,9 @@ MachineSpec read_machine(const Node& root, const std::string& name) {
   machine.host = read_host(top.table("host"));
   machine.ssd = read_ssd(top.table("ssd"));
   machine.overhead = read_overhead(top.table("overhead"));
-  for (TableReader& point : top.tables("expert_kernel_table")) {
-    machine.expert_kernel_table.push_back({static_cast<int>(point.integer("tokens", 1, 1'000'000'000)),
-                                           static_cast<int>(point.integer("activated_experts", 1, 1'000'000)),
-                                           point.duration("time")});
-    point.finish();
-  }
-  std::sort(machine.expert_kernel_table.begin(), machine.expert_kernel_table.end(),
-            [](const ExpertKernelPoint& a, const ExpertKernelPoint& b) {
-              return std::pair(a.tokens, a.activated_experts) < std::pair(b.tokens, b.activated_experts);
-            });
+  machine.measured_device = top.text_or("measured_device", "");
+  machine.expert_kernel_table = read_points(top.tables("expert_kernel_table"), true);
+  for (TableReader& times : top.tables("kernel_times")) machine.kernel_times.push_back(read_times(times));
   if (auto sources = top.table_if("sources")) check_sources(root, sources->node());
   top.finish();
   validate(machine, root.where);

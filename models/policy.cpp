@@ -133,9 +133,12 @@ PolicySpec read_policy(const Node& root, const std::string& name) {
                                                  {{"none", LookaheadKind::none},
                                                   {"all-next", LookaheadKind::all_next},
                                                   {"pre-gate", LookaheadKind::pre_gate},
-                                                  {"recorded", LookaheadKind::recorded}},
+                                                  {"recorded", LookaheadKind::recorded},
+                                                  {"predictor", LookaheadKind::predictor}},
                                                  LookaheadKind::none);
     policy.lookahead.distance = static_cast<int>(lookahead->integer_or("distance", 1, farthest_lookahead, 1));
+    policy.lookahead.recall = lookahead->number_or("recall", 1);
+    policy.lookahead.seed = static_cast<std::uint64_t>(lookahead->integer_or("seed", 0, INT64_MAX, 1));
     lookahead->finish();
   }
   if (auto transfer = top.table_if("transfer")) {
@@ -145,6 +148,8 @@ PolicySpec read_policy(const Node& root, const std::string& name) {
         TransferQueue::fifo);
     policy.transfer.staging_copies = static_cast<int>(transfer->integer_or("staging_copies", 0, 16, 0));
     policy.transfer.pinned = transfer->boolean_or("pinned", true);
+    policy.transfer.write_back = transfer->choice_or(
+        "write_back", {{"none", WriteBack::none}, {"swap", WriteBack::swap}}, WriteBack::none);
     transfer->finish();
   }
   if (auto compute = top.table_if("compute")) {
@@ -153,10 +158,76 @@ PolicySpec read_policy(const Node& root, const std::string& name) {
         ExpertCompute::grouped);
     compute->finish();
   }
+  if (auto miss = top.table_if("miss")) {
+    policy.miss.service = miss->choice_or(
+        "service", {{"fetch", MissService::fetch}, {"compute-on-cpu", MissService::compute_on_cpu}},
+        MissService::fetch);
+    policy.miss.admission = miss->choice_or(
+        "admission", {{"none", MissAdmission::none}, {"background", MissAdmission::background}},
+        MissAdmission::none);
+    miss->finish();
+  }
   top.finish();
   validate(policy, root.where);
   return policy;
 }
+
+namespace {
+
+void validate_lookahead(const PolicySpec& policy, const std::string& where) {
+  const auto& lookahead = policy.lookahead;
+  if (lookahead.distance < 1 || lookahead.distance > farthest_lookahead) {
+    throw InputError(where, "lookahead.distance must be from 1 to " + std::to_string(farthest_lookahead));
+  }
+  if (lookahead.kind == LookaheadKind::none && lookahead.distance != 1) {
+    throw InputError(where, "lookahead.distance means nothing without a lookahead",
+                     "set lookahead.kind to all-next, pre-gate, recorded or predictor");
+  }
+  if (!(lookahead.recall >= 0 && lookahead.recall <= 1)) {
+    throw InputError(where, "lookahead.recall must be from 0 to 1");
+  }
+  if (lookahead.kind != LookaheadKind::predictor && lookahead.recall != 1) {
+    throw InputError(where, "lookahead.recall means nothing with this lookahead.kind",
+                     "remove it, or set lookahead.kind to predictor");
+  }
+  if (policy.placement.kind == PlacementKind::all && lookahead.kind != LookaheadKind::none) {
+    throw InputError(where, "placement.kind = 'all' leaves nothing to look ahead for",
+                     "remove lookahead.kind or choose another placement");
+  }
+}
+
+/// What becomes of a miss, and of what leaves the GPU.
+void validate_misses(const PolicySpec& policy, const std::string& where) {
+  if (policy.transfer.write_back == WriteBack::swap && policy.transfer.queue == TransferQueue::demand_first) {
+    throw InputError(where, "transfer.write_back = 'swap' needs copies in the order of issue",
+                     "an expert must be gone before another overwrites its slot: set transfer.queue to fifo");
+  }
+  const bool on_cpu = policy.miss.service == MissService::compute_on_cpu;
+  const bool admits = policy.miss.admission == MissAdmission::background;
+  if (admits && !on_cpu) {
+    throw InputError(where, "miss.admission means nothing where misses are fetched",
+                     "remove it, or set miss.service to compute-on-cpu");
+  }
+  if (!on_cpu) return;
+  if (policy.placement.kind == PlacementKind::all) {
+    throw InputError(where, "placement.kind = 'all' leaves no miss to compute on the CPU",
+                     "remove miss.service or choose another placement");
+  }
+  const bool cached = policy.cache.capacity.kind != CapacityKind::none;
+  if (cached && !admits) {
+    throw InputError(where, "nothing would ever enter the cache: its misses are computed on the CPU",
+                     "set miss.admission to background, or remove cache.capacity");
+  }
+  if (!cached && admits) {
+    throw InputError(where, "miss.admission needs a cache", "set cache.capacity, or remove miss.admission");
+  }
+  if (policy.lookahead.kind == LookaheadKind::all_next) {
+    throw InputError(where, "the lookahead 'all-next' leaves no miss to compute on the CPU",
+                     "remove miss.service or choose another lookahead");
+  }
+}
+
+}  // namespace
 
 void validate(const PolicySpec& policy, const std::string& where) {
   const bool counted =
@@ -169,17 +240,8 @@ void validate(const PolicySpec& policy, const std::string& where) {
     throw InputError(where, "placement.count means nothing with this placement.kind",
                      "remove it, or choose popular or first-layers");
   }
-  if (policy.lookahead.distance < 1 || policy.lookahead.distance > farthest_lookahead) {
-    throw InputError(where, "lookahead.distance must be from 1 to " + std::to_string(farthest_lookahead));
-  }
-  if (policy.lookahead.kind == LookaheadKind::none && policy.lookahead.distance != 1) {
-    throw InputError(where, "lookahead.distance means nothing without a lookahead",
-                     "set lookahead.kind to all-next, pre-gate or recorded");
-  }
-  if (policy.placement.kind == PlacementKind::all && policy.lookahead.kind != LookaheadKind::none) {
-    throw InputError(where, "placement.kind = 'all' leaves nothing to look ahead for",
-                     "remove lookahead.kind or choose another placement");
-  }
+  validate_lookahead(policy, where);
+  validate_misses(policy, where);
   const Capacity& capacity = policy.cache.capacity;
   const bool sound =
       (capacity.kind == CapacityKind::none) ||

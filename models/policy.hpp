@@ -14,9 +14,12 @@ enum class PlacementKind { none, all, popular, first_layers };
 enum class CacheScope { layer, global };
 enum class CapacityKind { none, slots, bytes, share };
 enum class Admission { always, bypass };
-enum class LookaheadKind { none, all_next, pre_gate, recorded };
+enum class LookaheadKind { none, all_next, pre_gate, recorded, predictor };
 enum class TransferQueue { fifo, demand_first };
+enum class WriteBack { none, swap };
 enum class ExpertCompute { grouped, per_expert };
+enum class MissService { fetch, compute_on_cpu };
+enum class MissAdmission { none, background };
 
 /// Cache capacity as the user wrote it: `0`, `64 slots`, `4GiB`, `25%`.
 /// Per-layer scope: slots are per layer; bytes and shares are of the whole and split evenly over the MoE
@@ -52,6 +55,10 @@ struct PolicySpec {
   struct {
     LookaheadKind kind = LookaheadKind::none;
     int distance = 1;  ///< MoE layers ahead, >= 1
+    /// predictor: probability that an expert which the layer will activate is announced; otherwise one that
+    /// it will not activate is announced in its place.
+    double recall = 1;
+    std::uint64_t seed = 1;  ///< of the predictor's draws
   } lookahead;
 
   struct {
@@ -59,12 +66,19 @@ struct PolicySpec {
     TransferQueue queue = TransferQueue::fifo;
     int staging_copies =
         0;  ///< device copies into working buffers after (or, on a hit, instead of) the host copy
-    bool pinned = true;  ///< source in pinned host memory
+    bool pinned = true;                      ///< source in pinned host memory
+    WriteBack write_back = WriteBack::none;  ///< swap: an expert that leaves the GPU is copied to the host
   } transfer;
 
   struct {
     ExpertCompute experts = ExpertCompute::grouped;
   } compute;
+
+  struct {
+    MissService service = MissService::fetch;
+    /// compute_on_cpu: whether a miss is also copied into the cache, for next time, while the CPU computes.
+    MissAdmission admission = MissAdmission::none;
+  } miss;
 };
 
 /// Throws InputError on contradictions, e.g. distance < 1 or placement count missing.

@@ -11,6 +11,7 @@
 #include "models/machine.hpp"
 #include "models/model.hpp"
 #include "models/policy.hpp"
+#include "sim/cost/cost_model.hpp"
 #include "sim/cost/memory_model.hpp"
 #include "sim/engine/tally.hpp"
 #include "sim/policy/plan.hpp"
@@ -29,6 +30,7 @@ enum class Engine {
 struct SimulationOptions {
   Engine engine = Engine::automatic;
   CountedExperts counted = CountedExperts::all;
+  CostOptions costs = {};
   std::int64_t recorded_steps = 0;  ///< steps whose schedule and timeline are kept (uses the event engine)
   /// Called now and then with the steps done so far; for progress on a terminal.
   std::function<void(std::int64_t steps_done, std::int64_t steps)> progress = nullptr;
@@ -38,15 +40,21 @@ struct SimulationOptions {
 struct CacheResult {
   std::int64_t hits = 0, misses = 0;
   std::int64_t prefetched = 0, wasted = 0;
+  std::int64_t computed_on_cpu = 0, written_back = 0;
   [[nodiscard]] double hit_rate() const {
     return hits + misses == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(hits + misses);
   }
 };
 
+/// Where the times of a result come from.
+enum class Evidence { simulated, measured };
+const char* to_string(Evidence evidence);
+
 /// One policy on one trace. Sums are exact; nothing depends on the engine, the thread count or the wall
 /// clock.
 struct SimulationResult {
   PolicySpec policy;
+  Evidence evidence = Evidence::simulated;
   MemoryUse memory;
   std::vector<std::string> notes;
   std::int64_t cache_slots = 0, buffer_slots = 0, prefill_slots = 0;
@@ -81,6 +89,13 @@ class PreparedTrace {
   ExpertMap map_;
   TraceScan scan_;
 };
+
+/// What precedes a run, simulated or real: resolves the policy against model, trace and memory, and notes
+/// what it found in `result`. Without a plan, `result` says out of memory and why. InputError: an expert
+/// larger than the GPU's usable memory, parts that do not combine.
+std::optional<Plan> plan_run(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+                             const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
+                             SimulationResult& result);
 
 /// Simulates one policy. `source` is the prepared trace or another reader of the same one (each thread its
 /// own). Out of memory is a result. InputError: an expert larger than the GPU's usable memory, parts that do

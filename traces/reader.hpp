@@ -28,6 +28,10 @@ std::unique_ptr<StepSource> load_into_memory(StepSource& source);
 /// result. n >= 1.
 std::unique_ptr<StepSource> compose_batches(StepSource& source, int n);
 
+/// The first `steps` steps of `source`, which must outlive the result. Its info() is the source's, but for
+/// the number of steps.
+std::unique_ptr<StepSource> first_steps(StepSource& source, std::int64_t steps);
+
 /// Every request of `source`, `times` times over. `source` must outlive the result.
 std::unique_ptr<StepSource> repeat(StepSource& source, int times);
 

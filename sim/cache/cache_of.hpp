@@ -46,13 +46,13 @@ class CacheOf final : public ExpertCache {
   explicit CacheOf(const CacheGeometry& geometry) : ExpertCache(geometry), eviction_(geometry_) {
     inserted_in_.assign(geometry_.keys(), 0);
     last_batch_.assign(geometry_.keys(), 0);
-    evicted_.reserve(geometry_.keys());
+    evicted_.resize(geometry_.keys());
   }
 
   std::uint32_t access(std::uint32_t domain, std::span<const ExpertKey> activated) override {
     const std::uint64_t batch = ++batch_;
     if (misses_.size() < activated.size()) misses_.resize(activated.size());
-    evicted_.clear();
+    evicted_count_ = 0;
     if constexpr (requires { eviction_.begin_batch(domain, activated); }) {
       eviction_.begin_batch(domain, activated);
     }
@@ -125,7 +125,7 @@ class CacheOf final : public ExpertCache {
         return;
       }
     }
-    evicted_.push_back(key);
+    evicted_[evicted_count_++] = key;
   }
 
   Eviction eviction_;

@@ -1,5 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "models/error.hpp"
 #include "sim/cache/eviction.hpp"
 
@@ -12,6 +14,14 @@ void register_random(EvictionRegistry& registry);
 void register_arc(EvictionRegistry& registry);
 void register_s3fifo(EvictionRegistry& registry);
 void register_belady(EvictionRegistry& registry);
+
+bool is_small(const CacheGeometry& geometry) {
+  constexpr std::int64_t few = 32;
+  return std::all_of(geometry.size.begin(), geometry.size.end(),
+                     [](std::int64_t size) { return size == 1; }) &&
+         std::all_of(geometry.capacity.begin(), geometry.capacity.end(),
+                     [](std::int64_t capacity) { return 0 <= capacity && capacity <= few; });
+}
 
 const EvictionRegistry& eviction_registry() {
   static const EvictionRegistry registry = [] {

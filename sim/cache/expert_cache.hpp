@@ -59,11 +59,17 @@ class ExpertCache {
   /// How many of misses() were not retained.
   [[nodiscard]] std::size_t bypassed() const { return bypassed_; }
   /// Experts resident before the last batch and not after it.
-  [[nodiscard]] std::span<const ExpertKey> evicted() const { return evicted_; }
+  [[nodiscard]] std::span<const ExpertKey> evicted() const { return {evicted_.data(), evicted_count_}; }
   [[nodiscard]] bool is_resident(ExpertKey key) const { return resident_[key] != 0; }
   /// A pinned expert is not evicted until unpinned as often; for residents that an announced layer will need.
-  void pin(ExpertKey key) { ++pins_[key]; }
-  void unpin(ExpertKey key) { --pins_[key]; }
+  void pin(ExpertKey key) {
+    ++pins_[key];
+    ++pinned_;
+  }
+  void unpin(ExpertKey key) {
+    --pins_[key];
+    --pinned_;
+  }
   /// In the unit of the capacity, over all domains.
   [[nodiscard]] std::int64_t used() const {
     std::int64_t sum = 0;
@@ -76,8 +82,9 @@ class ExpertCache {
   std::vector<std::uint8_t> resident_;
   std::vector<std::uint8_t> pins_;
   std::vector<std::int64_t> used_;
-  std::vector<ExpertKey> misses_, evicted_;  // of misses_ the first miss_count_ are valid
-  std::size_t miss_count_ = 0, bypassed_ = 0;
+  std::int64_t pinned_ = 0;                  // sum of pins_
+  std::vector<ExpertKey> misses_, evicted_;  // the first miss_count_ and evicted_count_ are valid
+  std::size_t miss_count_ = 0, evicted_count_ = 0, bypassed_ = 0;
 };
 
 }  // namespace pregate::cache

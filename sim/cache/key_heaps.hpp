@@ -20,11 +20,6 @@ class KeyHeaps {
     size_.assign(geometry.domains, 0);
   }
 
-  [[nodiscard]] std::uint32_t size(std::uint32_t heap) const { return size_[heap]; }
-  [[nodiscard]] std::uint64_t rank(std::uint32_t heap, ExpertKey key) const {
-    return entries_[first_[heap] + place_[key]].rank;
-  }
-
   void push(std::uint32_t heap, ExpertKey key, std::uint64_t rank) {
     const std::uint32_t place = size_[heap]++;
     entries_[first_[heap] + place] = {rank, key};
@@ -32,8 +27,10 @@ class KeyHeaps {
     sift_up(heap, place);
   }
 
-  void update(std::uint32_t heap, ExpertKey key, std::uint64_t rank) {
+  /// Gives `key` another rank, if it is there.
+  void set(std::uint32_t heap, ExpertKey key, std::uint64_t rank) {
     const std::uint32_t place = place_[key];
+    if (place == absent) return;
     entries_[first_[heap] + place].rank = rank;
     sift_down(heap, sift_up(heap, place));
   }

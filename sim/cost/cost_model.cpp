@@ -35,8 +35,13 @@ double ceil_div(double a, double b) { return std::ceil(a / b); }
 
 }  // namespace
 
-CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy)
-    : model_(model), machine_(machine), policy_(policy) {
+CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+                     const CostOptions& options)
+    : model_(model), machine_(machine), policy_(policy), options_(options) {
+  const auto times = [this](const char* operation, const LayerProfile& profile) {
+    return find_kernel_times(machine_.kernel_times, kernel_key(operation, model_, profile));
+  };
+  head_times_ = times("head", {});
   for (const Stack& stack : model.stacks) {
     std::vector<int> classes;
     std::vector<int> distinct;
@@ -52,7 +57,8 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
       classes.push_back(static_cast<int>(classes_.size()));
       classes_.push_back(
           {profile, compute_rate(machine.gpu, model.dense_format.compute),
-           compute_rate(machine.gpu, model.expert_format.compute),
+           compute_rate(machine.gpu, model.expert_format.compute), times("attention", profile),
+           times("dense-layer", profile), times("gate", profile), times("experts", profile),
            std::vector<Picoseconds>(static_cast<std::size_t>(profile.experts) + 1, Picoseconds{-1})});
     }
     classes_of_.push_back(std::move(classes));
@@ -65,11 +71,13 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   const Bytes chunk = policy.transfer.chunk;
   if (chunk.count > 0 && chunk < expert) {
     chunks_ = static_cast<int>((expert.count + chunk.count - 1) / chunk.count);
-    fetch_ = copy_cost(chunk);
-    last_chunk_ = copy_cost(Bytes{expert.count - chunk.count * (chunks_ - 1)});
+    fetch_ = copy_cost(machine.h2d, chunk, policy.transfer.pinned);
+    last_chunk_ =
+        copy_cost(machine.h2d, Bytes{expert.count - chunk.count * (chunks_ - 1)}, policy.transfer.pinned);
   } else {
-    fetch_ = last_chunk_ = copy_cost(expert);
+    fetch_ = last_chunk_ = copy_cost(machine.h2d, expert, policy.transfer.pinned);
   }
+  write_back_ = copy_cost(machine.d2h, expert, policy.transfer.pinned);
   const int staging = policy.transfer.staging_copies;
   if (staging > 0) {
     device_copy_ =
@@ -77,14 +85,27 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   }
 }
 
-CopyCost CostModel::copy_cost(Bytes bytes) const {
-  const LinkSpec& link = machine_.h2d;
-  BytesPerSecond rate = policy_.transfer.pinned ? copy_rate(link, bytes) : link.pageable_bandwidth;
+CopyCost CostModel::copy_cost(const LinkSpec& link, Bytes bytes, bool pinned) const {
+  BytesPerSecond rate = pinned ? copy_rate(link, bytes) : link.pageable_bandwidth;
   // A copy cannot run faster than the host memory it reads: alone it then still gets its whole rate.
   rate = std::min(rate, machine_.host.memory_bandwidth);
-  const bool fixed_in_table = policy_.transfer.pinned && !link.table.empty();
+  const bool fixed_in_table = pinned && !link.table.empty();
   const Picoseconds fixed = fixed_in_table ? Picoseconds{} : link.latency + link.per_copy;
   return {fixed, bytes, rate, fixed + time_at(bytes, rate)};
+}
+
+CopyCost CostModel::cpu_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const {
+  const LayerProfile& profile = classes_[static_cast<std::size_t>(layer_class)].profile;
+  const HostSpec& host = machine_.host;
+  HostComputeSpec::Efficiency efficiency{host.compute.bandwidth_efficiency, host.compute.compute_efficiency};
+  const auto own = host.compute.formats.find(model_.expert_format.name);
+  if (own != host.compute.formats.end()) efficiency = own->second;
+  const Bytes bytes = profile.expert * experts;
+  const double arithmetic = host.compute.fixed.seconds() +
+                            routed * profile.expert_flop_per_token / (host.rate.value * efficiency.compute);
+  const double memory_rate = host.memory_bandwidth.value * efficiency.bandwidth;
+  const BytesPerSecond rate{std::min(memory_rate, static_cast<double>(bytes.count) / arithmetic)};
+  return {{}, bytes, rate, time_at(bytes, rate)};
 }
 
 Platform CostModel::platform() const {
@@ -110,7 +131,13 @@ Picoseconds CostModel::roofline(double flop, FlopPerSecond rate, double bytes) c
   return from_seconds(std::max(arithmetic, memory));
 }
 
-Picoseconds CostModel::attention(const LayerClass& layer, const StepShape& shape) const {
+Picoseconds CostModel::projections(const LayerClass& layer, int tokens) const {
+  return roofline(tokens * layer.profile.attention_flop_per_token, layer.dense_rate,
+                  static_cast<double>(layer.profile.attention_weights.count));
+}
+
+Picoseconds CostModel::scores(const LayerClass& layer, const StepShape& shape) const {
+  if (!options_.attention_scores) return {};
   const LayerProfile& profile = layer.profile;
   const double tokens = shape.tokens;
   const double sequences = std::max(1, shape.sequences);
@@ -122,13 +149,15 @@ Picoseconds CostModel::attention(const LayerClass& layer, const StepShape& shape
   if (profile.sliding_window > 0) context = std::min(context, profile.sliding_window + each - 1);
   const double self_bytes = sequences * context * static_cast<double>(profile.kv_per_token.count);
   Picoseconds time =
-      roofline(tokens * profile.attention_flop_per_token, layer.dense_rate,
-               static_cast<double>(profile.attention_weights.count)) +
       roofline(pairs * profile.attention_flop_per_token_and_context, layer.dense_rate, self_bytes);
   if (profile.cross_kv_per_token.count > 0 && shape.encoder_tokens > 0) {
     time += cross_attention(layer, shape);
   }
   return time;
+}
+
+Picoseconds CostModel::attention(const LayerClass& layer, const StepShape& shape) const {
+  return projections(layer, shape.tokens) + scores(layer, shape);
 }
 
 Picoseconds CostModel::cross_attention(const LayerClass& layer, const StepShape& shape) const {
@@ -154,21 +183,38 @@ void CostModel::begin_step(const StepShape& shape) {
     const Picoseconds feed_forward = roofline(shape.tokens * profile.ffn_flop_per_token, layer.dense_rate,
                                               static_cast<double>(profile.ffn_weights.count));
     LayerCost& cost = costs_[static_cast<std::size_t>(index)];
+    const auto measured = [&](const KernelTimes* times) {
+      return kernel_time(times->points, shape.tokens, 1);
+    };
     if (profile.moe) {
       cost = {overhead.attention + attention(layer, shape), overhead.gate, overhead.gate_readback,
               feed_forward};
+      if (layer.attention_times != nullptr)
+        cost.attention = measured(layer.attention_times) + scores(layer, shape);
+      if (layer.gate_times != nullptr) cost.gate = measured(layer.gate_times);
+      if (layer.expert_times != nullptr) cost.shared = {};  // they are part of what was measured
+    } else if (layer.dense_times != nullptr) {
+      cost = {measured(layer.dense_times) + scores(layer, shape), {}, {}, {}};
     } else {
       cost = {overhead.dense_layer + attention(layer, shape) + feed_forward, {}, {}, {}};
     }
+  }
+  if (policy_.miss.service == MissService::compute_on_cpu) {
+    // As the GPU computes them: in the dense format, at least 16 bits.
+    const double element = std::max(2.0, model_.dense_format.bits_per_parameter / 8);
+    const Bytes bytes{static_cast<std::int64_t>(std::ceil(element * model_.d_model * shape.tokens))};
+    activations_out_ = copy_cost(machine_.d2h, bytes, true);
+    activations_back_ = copy_cost(machine_.h2d, bytes, true);
   }
   step_overhead_ = overhead.step;
   head_ = {};
   if (shape.phase != trace::Phase::encoder) {
     // Of a prefill only each sequence's last token needs logits.
     const int rows = shape.phase == trace::Phase::prefill ? shape.sequences : shape.tokens;
-    head_ =
-        roofline(rows * model_.head_flop_per_token(), compute_rate(machine_.gpu, model_.dense_format.compute),
-                 static_cast<double>(model_.head_bytes().count));
+    head_ = head_times_ != nullptr ? kernel_time(head_times_->points, rows, 1)
+                                   : roofline(rows * model_.head_flop_per_token(),
+                                              compute_rate(machine_.gpu, model_.dense_format.compute),
+                                              static_cast<double>(model_.head_bytes().count));
   }
 }
 
@@ -198,8 +244,11 @@ Picoseconds CostModel::grouped_gemm(const LayerClass& layer, std::span<const std
 Picoseconds CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                       std::uint32_t routed, int step_tokens) const {
   if (tokens.empty()) return machine_.overhead.experts;
+  if (layer.expert_times != nullptr) {
+    return kernel_time(layer.expert_times->points, step_tokens, static_cast<int>(tokens.size()));
+  }
   if (!machine_.expert_kernel_table.empty()) {
-    return expert_table_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size()));
+    return kernel_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size()));
   }
   return machine_.overhead.experts + grouped_gemm(layer, tokens, routed);
 }
@@ -226,47 +275,6 @@ BytesPerSecond copy_rate(const LinkSpec& link, Bytes bytes) {
   const auto log2 = [](Bytes size) { return std::log2(static_cast<double>(size.count)); };
   const double share = (log2(bytes) - log2(below.size)) / (log2(above->size) - log2(below.size));
   return {std::lerp(below.rate.value, above->rate.value, share)};
-}
-
-namespace {
-
-/// One row of the table, one token count: linear in the activated experts; in proportion to them beyond the
-/// ends.
-double row_seconds(std::span<const ExpertKernelPoint> row, double activated) {
-  const auto seconds = [](const ExpertKernelPoint& point) { return point.time.seconds(); };
-  if (activated <= row.front().activated_experts) {
-    return seconds(row.front()) * activated / row.front().activated_experts;
-  }
-  if (activated >= row.back().activated_experts) {
-    return seconds(row.back()) * activated / row.back().activated_experts;
-  }
-  std::size_t above = 1;
-  while (row[above].activated_experts < activated) ++above;
-  const ExpertKernelPoint& a = row[above - 1];
-  const ExpertKernelPoint& b = row[above];
-  const double share = (activated - a.activated_experts) / (b.activated_experts - a.activated_experts);
-  return std::lerp(seconds(a), seconds(b), share);
-}
-
-}  // namespace
-
-Picoseconds expert_table_time(std::span<const ExpertKernelPoint> table, int tokens, int activated) {
-  std::span<const ExpertKernelPoint> below, above;
-  for (std::size_t begin = 0; begin < table.size();) {
-    std::size_t end = begin;
-    while (end < table.size() && table[end].tokens == table[begin].tokens) ++end;
-    const auto row = table.subspan(begin, end - begin);
-    if (row.front().tokens <= tokens) below = row;
-    if (row.front().tokens >= tokens && above.empty()) above = row;
-    begin = end;
-  }
-  if (below.empty()) return from_seconds(row_seconds(above, activated));
-  const double low = row_seconds(below, activated);
-  if (above.empty()) return from_seconds(low * tokens / below.front().tokens);
-  if (above.front().tokens == below.front().tokens) return from_seconds(low);
-  const double share = static_cast<double>(tokens - below.front().tokens) /
-                       static_cast<double>(above.front().tokens - below.front().tokens);
-  return from_seconds(std::lerp(low, row_seconds(above, activated), share));
 }
 
 }  // namespace pregate::sim

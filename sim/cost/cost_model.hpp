@@ -39,12 +39,19 @@ struct StepShape {
   int encoder_tokens = 0;  ///< a sequence; context of cross-attention
 };
 
+struct CostOptions {
+  /// Whether attention costs its scores over the KV cache. The runtime does not execute them: what is held
+  /// against it leaves them out.
+  bool attention_scores = true;
+};
+
 /// Durations by the roofline: fixed overhead + max(FLOP / rate, bytes / bandwidth); measured tables of the
 /// machine replace it where present. Formulas and their limits: docs/model.md. Throws InputError when the
 /// machine has no rate for the precision of the model.
 class CostModel {
  public:
-  CostModel(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy);
+  CostModel(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+            const CostOptions& options = {});
 
   /// Prices every layer class of the step's stack.
   void begin_step(const StepShape& shape);
@@ -70,41 +77,58 @@ class CostModel {
   [[nodiscard]] Picoseconds device_copy() const {
     return device_copy_;
   }  ///< all staging copies of one expert
+  /// All copies of one expert, one after the other.
+  [[nodiscard]] Picoseconds fetch_train() const {
+    return fetch_.duration * (chunks_ - 1) + last_chunk_.duration;
+  }
+  [[nodiscard]] const CopyCost& write_back() const { return write_back_; }  ///< one expert, to the host
+  /// The step's activations before an expert layer, to the host; the same bytes back.
+  [[nodiscard]] const CopyCost& activations_out() const { return activations_out_; }
+  [[nodiscard]] const CopyCost& activations_back() const { return activations_back_; }
+  /// `experts` > 0 experts that get `routed` tokens in all, on the CPU: a flow on the host's memory bus.
+  /// Alone it takes max(fixed + routed x arithmetic of a token, weights / bandwidth); the slower of the two
+  /// is its rate.
+  [[nodiscard]] CopyCost cpu_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const;
   [[nodiscard]] Platform platform() const;
+  /// What compute operations take of the host's memory bus while they run; 0 = nothing.
+  [[nodiscard]] BytesPerSecond compute_traffic() const { return machine_.gpu.host_memory_traffic; }
+  CostModel(const CostModel&) = delete;
+  CostModel& operator=(const CostModel&) = delete;
 
  private:
   struct LayerClass {
     LayerProfile profile;
     FlopPerSecond dense_rate, expert_rate;
+    const KernelTimes *attention_times, *dense_times, *gate_times, *expert_times;  ///< nullptr: not measured
     std::vector<Picoseconds>
         single_token;  ///< experts time when each of n experts has one token; by n, -1 = unknown
   };
   [[nodiscard]] Picoseconds roofline(double flop, FlopPerSecond rate, double bytes) const;
   [[nodiscard]] Picoseconds attention(const LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] Picoseconds projections(const LayerClass& layer, int tokens) const;
+  [[nodiscard]] Picoseconds scores(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] Picoseconds cross_attention(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] Picoseconds grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
                                          std::uint32_t routed) const;
   [[nodiscard]] Picoseconds routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                            std::uint32_t routed, int step_tokens) const;
-  [[nodiscard]] CopyCost copy_cost(Bytes bytes) const;
+  [[nodiscard]] CopyCost copy_cost(const LinkSpec& link, Bytes bytes, bool pinned) const;
 
   ModelSpec model_;
   MachineSpec machine_;
   PolicySpec policy_;
+  CostOptions options_;
+  const KernelTimes* head_times_ = nullptr;
   std::vector<LayerClass> classes_;
   std::vector<std::vector<int>> classes_of_;
   std::vector<std::vector<int>> stack_classes_;
   std::vector<LayerCost> costs_;
   Picoseconds step_overhead_, head_, device_copy_;
-  CopyCost fetch_, last_chunk_;
+  CopyCost fetch_, last_chunk_, write_back_, activations_out_, activations_back_;
   int chunks_ = 1;
 };
 
 /// Achieved rate of a copy of this size on the link (its table, or its bandwidth), pinned source.
 BytesPerSecond copy_rate(const LinkSpec& link, Bytes bytes);
-
-/// Measured time of the fused expert layer by (tokens, activated experts): linear interpolation in both
-/// directions, in proportion to the activated experts beyond the grid. `table` must not be empty.
-Picoseconds expert_table_time(std::span<const ExpertKernelPoint> table, int tokens, int activated);
 
 }  // namespace pregate::sim

@@ -18,6 +18,7 @@ constexpr PathPart path_part(OpKind kind) {
     case OpKind::fetch:
     case OpKind::write_back:
     case OpKind::device_copy:
+    case OpKind::activations:
       return PathPart::transfer;
     case OpKind::gate_readback:
       return PathPart::host;

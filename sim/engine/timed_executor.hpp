@@ -39,24 +39,31 @@ class TimedExecutor {
 
    private:
     friend TimedExecutor;
-    static constexpr Handle before_all = Handle::before_all();
     static void take(const Handle*& last, const Handle& handle) {
-      if (handle.decides_over(*last)) last = &handle;
+      if (last == nullptr || handle.decides_over(*last)) last = &handle;
     }
-    const Handle* copies_ = &before_all;
-    const Handle* others_ = &before_all;
+    const Handle* copies_ = nullptr;
+    const Handle* others_ = nullptr;
+  };
+
+  /// The copies of one expert: one, or its chunks.
+  struct CopyTrain {
+    std::int64_t operations;
+    Picoseconds duration;  ///< of all of them, one after the other
+    Bytes bytes;
   };
 
   void begin_step(std::int64_t, int, int) {}
 
   [[gnu::always_inline]] Handle issue(const Request& request, const Dependencies& dependencies) {
     Handle& stream = streams_[static_cast<std::size_t>(request.stream)];
-    const Handle* last = &stream;
-    if (dependencies.others_->decides_over(*last)) last = dependencies.others_;
-    if (dependencies.copies_->decides_over(*last)) last = dependencies.copies_;
+    const Handle* const last = decisive(stream, dependencies);
     const Picoseconds start = last->finish;
-    if (request.stream == StreamId::compute)
-      tally_.add_idle(stream.finish, dependencies.others_->finish, start);
+    if (request.stream == StreamId::compute) {
+      const Picoseconds others =
+          dependencies.others_ == nullptr ? stream.finish : dependencies.others_->finish;
+      tally_.add_idle(stream.finish, others, start);
+    }
     if (request.kind == OpKind::fetch) {
       ++tally_.fetches;
       tally_.fetched += request.copy->bytes;
@@ -68,6 +75,24 @@ class TimedExecutor {
     if (part == PathPart::host) done.host += request.duration;
     done.finish = start + request.duration;
     done.id = tally_.operations++;
+    stream = done;
+    return done;
+  }
+
+  /// Issues the fetches of `experts` > 0 experts that all wait for the same, and returns the last. As so many
+  /// calls of issue(): on an in-order stream each but the first follows the one before.
+  [[gnu::always_inline]] Handle issue_fetches(const CopyTrain& expert, std::int64_t experts,
+                                              const Dependencies& dependencies) {
+    Handle& stream = streams_[static_cast<std::size_t>(StreamId::h2d)];
+    const Picoseconds duration = expert.duration * experts;
+    Handle done = *decisive(stream, dependencies);
+    tally_.fetches += expert.operations * experts;
+    tally_.fetched += expert.bytes * experts;
+    tally_.busy[static_cast<std::size_t>(StreamId::h2d)] += duration;
+    tally_.operations += expert.operations * experts;
+    done.finish += duration;
+    done.transfer += duration;
+    done.id = tally_.operations - 1;
     stream = done;
     return done;
   }
@@ -91,6 +116,19 @@ class TimedExecutor {
   }
 
  private:
+  /// Which of the stream's last operation and the dependencies decides the start of the next one.
+  [[gnu::always_inline]] static const Handle* decisive(const Handle& stream,
+                                                       const Dependencies& dependencies) {
+    const Handle* last = &stream;
+    if (dependencies.others_ != nullptr && dependencies.others_->decides_over(*last)) {
+      last = dependencies.others_;
+    }
+    if (dependencies.copies_ != nullptr && dependencies.copies_->decides_over(*last)) {
+      last = dependencies.copies_;
+    }
+    return last;
+  }
+
   std::array<Handle, stream_count> streams_{};
   Tally tally_;
 };

@@ -56,12 +56,17 @@ int announced_experts(const PolicySpec& policy, const ExpertMap& map, const Trac
 std::int64_t working_buffers(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan) {
   const std::int64_t announced = announced_experts(policy, map, scan);
   const std::int64_t ahead = policy.lookahead.distance;
+  const bool fetches_nothing = policy.miss.service == MissService::compute_on_cpu &&
+                               policy.miss.admission == MissAdmission::none &&
+                               policy.lookahead.kind == LookaheadKind::none;
+  if (fetches_nothing) return 0;
   switch (policy.lookahead.kind) {
     case LookaheadKind::none:
       return std::max(1, scan.most_activated);
     case LookaheadKind::pre_gate:
     case LookaheadKind::all_next:
       return std::max<std::int64_t>(1, (ahead + 1) * announced);
+    case LookaheadKind::predictor:
     case LookaheadKind::recorded:  // the guesses in flight and in use, and the misses of the layer that
                                    // computes
       return std::max<std::int64_t>(1, (ahead + 1) * announced + scan.most_activated);
@@ -196,8 +201,9 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   if (everything_pinned) {
     std::fill(plan.geometry.capacity.begin(), plan.geometry.capacity.end(), 0);
   } else {
+    plan.some_on_host = true;
     plan.buffer_slots = working_buffers(policy, map, scan);
-    if (scan.has_decode) {
+    if (scan.has_decode && !plan.computes_on_cpu()) {
       plan.prefill_slots = std::max(scan.most_activated_prefill, scan.most_activated_encoder);
       plan.counted_prefill_slots =
           counted == CountedExperts::all ? plan.prefill_slots : scan.most_activated_prefill;

@@ -34,7 +34,9 @@ struct Plan {
   std::vector<cache::BatchIndex> next_use;  ///< only for eviction policies that know the future
   bool measures_all_phases = false;  ///< block latencies of every phase, as the trace has no decode steps
   std::vector<std::string> notes;    ///< what the user should know: thrashing, recordings with fewer experts
-  [[nodiscard]] bool offloads() const { return buffer_slots > 0; }
+  bool some_on_host = false;         ///< not every expert is pinned
+  [[nodiscard]] bool offloads() const { return some_on_host; }
+  [[nodiscard]] bool computes_on_cpu() const { return policy.miss.service == MissService::compute_on_cpu; }
   [[nodiscard]] std::unique_ptr<cache::ExpertCache> make_cache() const;
 };
 

@@ -90,7 +90,17 @@ ExpertMap::ExpertMap(const trace::TraceInfo& info, const ModelSpec& model, const
   }
 }
 
-StepRouting::StepRouting(const ExpertMap& map) : map_(map), layers_(map.layers().size()), seen_(map.keys()) {}
+StepRouting::StepRouting(const ExpertMap& map) : map_(map), layers_(map.layers().size()), seen_(map.keys()) {
+  std::uint32_t begin = 0;
+  int stack = -1;
+  for (const MoeLayer& layer : map.layers()) {
+    if (layer.stack != stack) begin = 0;
+    stack = layer.stack;
+    const auto count = static_cast<std::uint32_t>(layer.top_k);
+    single_token_.push_back({begin, begin + count, count});
+    begin += count;
+  }
+}
 
 namespace {
 
@@ -140,31 +150,35 @@ bool write_token_keys(const std::uint16_t* ids, int count, ExpertKey first_key, 
 }  // namespace
 
 void StepRouting::load(const trace::Step& step) {
+  const auto stack = static_cast<std::size_t>(step.stack);
+  if (stack >= roomy_for_.size() || roomy_for_[stack] < step.tokens) grow(step);
+  one_each_ = step.tokens == 1 && load_single_token(step);
+  if (!one_each_) load_marking(step);
+}
+
+void StepRouting::grow(const trace::Step& step) {
   const std::size_t most = most_activated(map_, step);
   if (keys_.size() < most) {
     keys_.resize(most);
     tokens_.resize(most);
     ones_.resize(most, 1);
   }
-  one_each_ = step.tokens == 1 && load_single_token(step);
-  if (!one_each_) load_marking(step);
+  const auto stack = static_cast<std::size_t>(step.stack);
+  if (stack >= roomy_for_.size()) roomy_for_.resize(stack + 1, -1);
+  roomy_for_[stack] = step.tokens;
 }
 
 bool StepRouting::load_single_token(const trace::Step& step) {
   const auto [first, last] = map_.ordinals(step.stack);
   const MoeLayer* const layers = map_.layers().data();
   const std::uint16_t* entry = step.experts.data();
-  ExpertKey* const keys = keys_.data();
-  LayerRange* const ranges = layers_.data();
-  std::uint32_t end = 0;
+  ExpertKey* keys = keys_.data();
   bool distinct = true;
   for (int ordinal = first; ordinal < last; ++ordinal) {
     const MoeLayer& layer = layers[ordinal];
-    const auto count = static_cast<std::uint32_t>(layer.top_k);
-    distinct &= write_token_keys(entry, layer.top_k, layer.first_key, keys + end);
-    ranges[ordinal] = {end, end + count, count};
-    entry += count;
-    end += count;
+    distinct &= write_token_keys(entry, layer.top_k, layer.first_key, keys);
+    entry += layer.top_k;
+    keys += layer.top_k;
   }
   return distinct;
 }

@@ -62,9 +62,7 @@ class StepRouting {
     return slice(one_each_ ? ones_ : tokens_, ordinal);
   }
   /// Routed entries of the layer: the sum of tokens(ordinal).
-  [[nodiscard]] std::uint32_t routed(int ordinal) const {
-    return layers_[static_cast<std::size_t>(ordinal)].routed;
-  }
+  [[nodiscard]] std::uint32_t routed(int ordinal) const { return range(ordinal).routed; }
 
  private:
   struct LayerRange {
@@ -75,18 +73,25 @@ class StepRouting {
   };
   template <class T>
   [[nodiscard]] std::span<const T> slice(const std::vector<T>& all, int ordinal) const {
-    const LayerRange& range = layers_[static_cast<std::size_t>(ordinal)];
-    return {all.data() + range.begin, range.end - range.begin};
+    const LayerRange& layer = range(ordinal);
+    return {all.data() + layer.begin, layer.end - layer.begin};
+  }
+  [[nodiscard]] const LayerRange& range(int ordinal) const {
+    return (one_each_ ? single_token_ : layers_)[static_cast<std::size_t>(ordinal)];
   }
 
   /// One token with distinct experts in every layer, the common decode step: nothing to count. False
   /// otherwise.
   bool load_single_token(const trace::Step& step);
+  /// Makes room for the keys of `step`.
+  void grow(const trace::Step& step);
   void load_marking(const trace::Step& step);
 
   const ExpertMap& map_;
   bool one_each_ = false;
   std::vector<LayerRange> layers_;
+  std::vector<LayerRange> single_token_;  // of a token with distinct experts in every layer
+  std::vector<int> roomy_for_;            // by stack: tokens of the largest step that keys_ has room for
   std::vector<ExpertKey> keys_;
   std::vector<std::uint32_t> tokens_, ones_;
   std::vector<Seen> seen_;

@@ -21,6 +21,7 @@ class SlotArena {
     std::uint64_t reader = 0;  ///< number of its last reader, counting experts operations from 1; 0 = not
                                ///< read since that copy
     bool was_filled = false;
+    bool was_written_back = false;  ///< the host has its expert again
   };
 
   explicit SlotArena(std::size_t slots) : slots_(slots), free_(slots), free_count_(slots) {
@@ -41,6 +42,7 @@ class SlotArena {
     ++free_count_;
   }
   Slot& operator[](std::int32_t slot) { return slots_[static_cast<std::size_t>(slot)]; }
+  const Slot& operator[](std::int32_t slot) const { return slots_[static_cast<std::size_t>(slot)]; }
 
  private:
   std::vector<Slot> slots_;

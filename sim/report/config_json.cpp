@@ -34,6 +34,8 @@ const char* name(LookaheadKind kind) {
       return "pre-gate";
     case LookaheadKind::recorded:
       return "recorded";
+    case LookaheadKind::predictor:
+      return "predictor";
   }
   return "";
 }
@@ -134,28 +136,39 @@ Json trace_json(const RunConfiguration& run) {
 }  // namespace
 
 nlohmann::ordered_json policy_json(const PolicySpec& policy) {
-  return {{"name", policy.name},
-          {"placement", {{"kind", name(policy.placement.kind)}, {"count", policy.placement.count}}},
-          {"cache",
-           {{"scope", policy.cache.scope == CacheScope::layer ? "layer" : "global"},
-            {"capacity", to_string(policy.cache.capacity)},
-            {"eviction", policy.cache.eviction},
-            {"admission", policy.cache.admission == Admission::always ? "always" : "bypass"},
-            {"seed", policy.cache.seed}}},
-          {"lookahead", {{"kind", name(policy.lookahead.kind)}, {"distance", policy.lookahead.distance}}},
-          {"transfer",
-           {{"chunk_bytes", policy.transfer.chunk.count},
-            {"queue", policy.transfer.queue == TransferQueue::fifo ? "fifo" : "demand-first"},
-            {"staging_copies", policy.transfer.staging_copies},
-            {"pinned", policy.transfer.pinned}}},
-          {"compute",
-           {{"experts", policy.compute.experts == ExpertCompute::grouped ? "grouped" : "per-expert"}}}};
+  Json json{{"name", policy.name},
+            {"placement", {{"kind", name(policy.placement.kind)}, {"count", policy.placement.count}}},
+            {"cache",
+             {{"scope", policy.cache.scope == CacheScope::layer ? "layer" : "global"},
+              {"capacity", to_string(policy.cache.capacity)},
+              {"eviction", policy.cache.eviction},
+              {"admission", policy.cache.admission == Admission::always ? "always" : "bypass"},
+              {"seed", policy.cache.seed}}},
+            {"lookahead", {{"kind", name(policy.lookahead.kind)}, {"distance", policy.lookahead.distance}}},
+            {"transfer",
+             {{"chunk_bytes", policy.transfer.chunk.count},
+              {"queue", policy.transfer.queue == TransferQueue::fifo ? "fifo" : "demand-first"},
+              {"staging_copies", policy.transfer.staging_copies},
+              {"pinned", policy.transfer.pinned}}},
+            {"compute",
+             {{"experts", policy.compute.experts == ExpertCompute::grouped ? "grouped" : "per-expert"}}}};
+  if (policy.lookahead.kind == LookaheadKind::predictor) {
+    json["lookahead"]["recall"] = policy.lookahead.recall;
+    json["lookahead"]["seed"] = policy.lookahead.seed;
+  }
+  if (policy.transfer.write_back == WriteBack::swap) json["transfer"]["write_back"] = "swap";
+  if (policy.miss.service == MissService::compute_on_cpu) {
+    json["miss"] = {
+        {"service", "compute-on-cpu"},
+        {"admission", policy.miss.admission == MissAdmission::background ? "background" : "none"}};
+  }
+  return json;
 }
 
 nlohmann::ordered_json configuration_json(const RunConfiguration& run) {
   Json json;
   json["version"] = version();
-  json["device"] = "simulator";
+  json["device"] = run.device;
   json["model"] = model_json(run.model);
   json["machine"] = machine_json(run.machine);
   json["trace"] = trace_json(run);

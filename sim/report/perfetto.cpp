@@ -126,7 +126,7 @@ std::string perfetto_json(const SimulationResult& result, const RunConfiguration
                     {"name", "process_name"},
                     {"args",
                      {{"name", "pregate " + result.policy.name + ": " + run.model.name + " on " +
-                                   run.machine.name + " (simulated)"}}}});
+                                   run.machine.name + " (" + to_string(result.evidence) + ")"}}}});
   std::array<bool, stream_count> stream_used{};
   std::array<bool, resource_count> link_used{};
   Occupancy occupancy;
@@ -160,9 +160,12 @@ std::string perfetto_json(const SimulationResult& result, const RunConfiguration
   }
   Json document;
   document["displayTimeUnit"] = "ms";
-  document["otherData"] = {{"policy", result.policy.name}, {"model", run.model.name},
-                           {"machine", run.machine.name},  {"trace_hash", run.trace.content_hash},
-                           {"evidence", "simulated"},      {"version", version()}};
+  document["otherData"] = {{"policy", result.policy.name},
+                           {"model", run.model.name},
+                           {"machine", run.machine.name},
+                           {"trace_hash", run.trace.content_hash},
+                           {"evidence", to_string(result.evidence)},
+                           {"version", version()}};
   document["traceEvents"] = std::move(events);
   return document.dump() + "\n";
 }

@@ -21,7 +21,8 @@ struct RunConfiguration {
   int batch = 1;
   std::uint64_t seed = 0;  ///< of a generated trace; 0 = recorded
   CountedExperts counted = CountedExperts::all;
-  std::vector<std::string> notes;  ///< about the run as a whole
+  std::string device = "simulator";  ///< or what executed it
+  std::vector<std::string> notes;    ///< about the run as a whole
 };
 
 /// Derived figures of one result, in the units of reports; one place, so that table, CSV and JSON agree.

@@ -82,7 +82,7 @@ void insert(sqlite3* database, const std::string& path, const RunConfiguration& 
   const Statement row = prepare(database, path,
                                 "INSERT INTO results(version, model, machine, policy, trace_hash, status, "
                                 "evidence, tokens_per_s, block_mean_ms,"
-                                " peak_gpu_bytes, json) VALUES(?, ?, ?, ?, ?, ?, 'simulated', ?, ?, ?, ?)");
+                                " peak_gpu_bytes, json) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const Figures f = figures(result);
   bind_text(row.get(), 1, version());
   bind_text(row.get(), 2, run.model.name);
@@ -90,12 +90,13 @@ void insert(sqlite3* database, const std::string& path, const RunConfiguration& 
   bind_text(row.get(), 4, result.policy.name);
   bind_text(row.get(), 5, run.trace.content_hash);
   bind_text(row.get(), 6, result.out_of_memory ? "out-of-memory" : "ok");
+  bind_text(row.get(), 7, to_string(result.evidence));
   if (!result.out_of_memory) {
-    sqlite3_bind_double(row.get(), 7, f.tokens_per_s);
-    sqlite3_bind_double(row.get(), 8, f.block_mean_ms);
+    sqlite3_bind_double(row.get(), 8, f.tokens_per_s);
+    sqlite3_bind_double(row.get(), 9, f.block_mean_ms);
   }
-  sqlite3_bind_int64(row.get(), 9, result.memory.total().count);
-  bind_text(row.get(), 10, results_json(run, {result}));
+  sqlite3_bind_int64(row.get(), 10, result.memory.total().count);
+  bind_text(row.get(), 11, results_json(run, {result}));
   if (sqlite3_step(row.get()) != SQLITE_DONE) fail(path, sqlite3_errmsg(database));
 }
 

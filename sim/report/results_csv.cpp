@@ -26,7 +26,8 @@ std::string results_csv(const std::vector<SimulationResult>& results) {
   // Shortest digits that read back the same, as in the JSON.
   const auto number = [](double value) { return nlohmann::json(value).dump(); };
   for (const SimulationResult& result : results) {
-    text += field(result.policy.name) + (result.out_of_memory ? ",out-of-memory,simulated" : ",ok,simulated");
+    text += field(result.policy.name) + (result.out_of_memory ? ",out-of-memory," : ",ok,") +
+            to_string(result.evidence);
     const Figures f = figures(result);
     if (result.out_of_memory) {
       text += ",,,,,,,,,,,,," + std::to_string(result.memory.total().count) + ",,,,\n";

@@ -58,7 +58,7 @@ Json result_json(const SimulationResult& result) {
   Json json;
   json["policy"] = result.policy.name;
   json["status"] = result.out_of_memory ? "out-of-memory" : "ok";
-  json["evidence"] = "simulated";
+  json["evidence"] = to_string(result.evidence);
   if (result.out_of_memory) {
     json["reason"] = result.out_of_memory_reason;
   } else {

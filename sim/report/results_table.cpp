@@ -133,7 +133,8 @@ std::string results_table(const RunConfiguration& run, const std::vector<Simulat
   }
   std::string text = heading(run) + table.text();
   if (results.size() > 1) text += "* best of its column. ";
-  text += "All figures are simulated.\n\n";
+  const Evidence evidence = results.empty() ? Evidence::simulated : results.front().evidence;
+  text += std::string("All figures are ") + to_string(evidence) + ".\n\n";
   const std::string bold = colour ? "\033[1m" : "", plain = colour ? "\033[0m" : "";
   for (const SimulationResult& result : results)
     text += bold + result.policy.name + plain + ": " + why(result) + "\n";

@@ -23,6 +23,7 @@ Picoseconds& share_of(CriticalPath& path, const Operation& operation) {
     case OpKind::fetch:
     case OpKind::write_back:
     case OpKind::device_copy:
+    case OpKind::activations:
       return path.transfer;
     case OpKind::gate_readback:
       return path.host;

@@ -10,8 +10,8 @@ namespace pregate::sim {
 namespace {
 
 constexpr std::array<const char*, op_kind_count> kind_names{
-    "step_overhead", "dense_layer", "attention", "gate",       "gate_readback",
-    "experts",       "head",        "fetch",     "write_back", "device_copy"};
+    "step_overhead", "dense_layer", "attention",   "gate",        "gate_readback", "experts", "head",
+    "fetch",         "write_back",  "device_copy", "activations", "cpu_experts",   "combine"};
 constexpr std::array<const char*, stream_count> stream_names{"compute", "h2d", "d2h", "host", "ssd", "cpu"};
 constexpr std::array<const char*, resource_count> resource_names{"link_h2d", "link_d2h", "host_memory",
                                                                  "ssd"};

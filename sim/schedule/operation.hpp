@@ -22,8 +22,11 @@ enum class OpKind : std::uint8_t {
   fetch,          ///< copy of expert weights, host to device
   write_back,     ///< copy of expert weights, device to host
   device_copy,    ///< copy inside the device, slot to working buffer
+  activations,    ///< copy of a layer's activations to the host, or of what the CPU computed of them back
+  cpu_experts,    ///< experts computed by the CPU
+  combine,        ///< adds what the CPU computed to what the GPU did
 };
-inline constexpr int op_kind_count = 10;
+inline constexpr int op_kind_count = 13;
 const char* to_string(OpKind kind);
 std::optional<OpKind> op_kind_named(std::string_view name);
 

@@ -86,12 +86,12 @@ TEST(ExpertTable, InterpolatesInTokensAndActivatedExperts) {
   const auto micro = [](double value) { return from_seconds(value * 1e-6); };
   const std::vector<ExpertKernelPoint> table = {
       {1, 8, micro(50)}, {4, 8, micro(80)}, {4, 16, micro(160)}, {4, 32, micro(200)}};
-  EXPECT_EQ(expert_table_time(table, 1, 8), micro(50));
-  EXPECT_EQ(expert_table_time(table, 4, 24), micro(180));
-  EXPECT_EQ(expert_table_time(table, 2, 8), micro(60));
-  EXPECT_EQ(expert_table_time(table, 1, 4), micro(25));    // in proportion below the grid
-  EXPECT_EQ(expert_table_time(table, 4, 64), micro(400));  // and beyond it
-  EXPECT_EQ(expert_table_time(table, 8, 8), micro(160));
+  EXPECT_EQ(kernel_time(table, 1, 8), micro(50));
+  EXPECT_EQ(kernel_time(table, 4, 24), micro(180));
+  EXPECT_EQ(kernel_time(table, 2, 8), micro(60));
+  EXPECT_EQ(kernel_time(table, 1, 4), micro(25));    // in proportion below the grid
+  EXPECT_EQ(kernel_time(table, 4, 64), micro(400));  // and beyond it
+  EXPECT_EQ(kernel_time(table, 8, 8), micro(160));
 }
 
 TEST(CostModel, ReplacesTheRooflineByTheMachinesTable) {

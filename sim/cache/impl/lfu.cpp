@@ -22,7 +22,7 @@ class Lfu {
   void miss(std::uint32_t, ExpertKey key) { counts_[key] = kind == Counts::kept ? counts_[key] + 1 : 1; }
   void hit(std::uint32_t domain, ExpertKey key) {
     ++counts_[key];
-    heaps_.update(domain, key, next_rank(key));
+    heaps_.set(domain, key, next_rank(key));
   }
   ExpertKey victim(std::uint32_t domain, ExpertKey incoming, const Evictable& evictable) const {
     const ExpertKey rarest = heaps_.top(domain, evictable);

@@ -1,16 +1,20 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/engine/event_executor.hpp"
+#include "sim/engine/ledger.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <tuple>
 
 namespace pregate::sim {
 
 namespace {
 
-std::uint32_t resources_of(StreamId stream) {
+std::uint32_t resources_of(OpKind kind, StreamId stream) {
+  if (kind == OpKind::write_back) return bit(ResourceId::link_d2h) | bit(ResourceId::host_memory);
+  if (kind == OpKind::cpu_experts) return bit(ResourceId::host_memory);
   switch (stream) {
+    case StreamId::cpu:  // what the CPU sends to the GPU
     case StreamId::h2d:
       return bit(ResourceId::link_h2d) | bit(ResourceId::host_memory);
     case StreamId::d2h:
@@ -22,79 +26,66 @@ std::uint32_t resources_of(StreamId stream) {
 
 }  // namespace
 
-EventExecutor::EventExecutor(const Platform& platform, std::int64_t recorded_steps)
-    : engine_(platform), recorded_steps_(recorded_steps) {
+Ledger::Ledger(const Platform& platform, std::int64_t recorded_steps, BytesPerSecond compute_traffic)
+    : recorded_steps_(recorded_steps), compute_traffic_(compute_traffic) {
   schedule_.platform = platform;
 }
 
-void EventExecutor::begin_step(std::int64_t step, int stack, int tokens) {
+void Ledger::begin_step(std::int64_t step, int stack, int tokens) {
   step_ = step;
   stack_ = stack;
   tokens_ = tokens;
 }
 
-EventExecutor::Handle EventExecutor::issue(const Request& request, const Dependencies& dependencies) {
-  Operation operation;
-  operation.kind = request.kind;
-  operation.stream = request.stream;
-  operation.priority = request.priority;
-  operation.stack = static_cast<std::uint16_t>(stack_);
-  operation.layer = request.layer;
-  operation.expert = request.expert;
-  operation.slot = request.slot;
-  operation.count = request.count;
-  operation.step = step_;
-  operation.tokens = tokens_;
+const Operation& Ledger::add(const Request& request, std::span<const OpId> others,
+                             std::span<const OpId> copies) {
+  operation_ = {};
+  operation_.kind = request.kind;
+  operation_.stream = request.stream;
+  operation_.priority = request.priority;
+  operation_.stack = static_cast<std::uint16_t>(stack_);
+  operation_.layer = request.layer;
+  operation_.expert = request.expert;
+  operation_.slot = request.slot;
+  operation_.count = request.count;
+  operation_.step = step_;
+  operation_.tokens = tokens_;
   if (request.copy != nullptr) {
-    operation.fixed = request.copy->fixed;
-    operation.bytes = request.copy->bytes;
-    operation.rate = request.copy->rate;
-    operation.resources = resources_of(request.stream);
+    operation_.fixed = request.copy->fixed;
+    operation_.bytes = request.copy->bytes;
+    operation_.rate = request.copy->rate;
+    operation_.resources = resources_of(request.kind, request.stream);
+  } else if (request.stream == StreamId::compute && compute_traffic_.value > 0 &&
+             request.kind != OpKind::step_overhead) {
+    operation_.rate = compute_traffic_;
+    operation_.bytes = {std::llround(request.duration.seconds() * operation_.rate.value)};
+    operation_.resources = bit(ResourceId::host_memory);
   } else {
-    operation.fixed = request.duration;
+    operation_.fixed = request.duration;
   }
-  submitted_ = dependencies.others_;
-  submitted_.insert(submitted_.end(), dependencies.copies_.begin(), dependencies.copies_.end());
-  const OpId id = engine_.submit(operation, submitted_);
-  if (step_ < recorded_steps_) schedule_.add(operation, submitted_);
-  pending_.push_back({id, request.kind, request.stream, dependencies_.size(), dependencies.others_.size(),
-                      submitted_.size(), operation.bytes});
+  submitted_.assign(others.begin(), others.end());
+  submitted_.insert(submitted_.end(), copies.begin(), copies.end());
+  if (step_ < recorded_steps_) schedule_.add(operation_, submitted_);
+  pending_.push_back({next_id(), request.kind, request.stream, dependencies_.size(), others.size(),
+                      submitted_.size(), operation_.bytes});
   dependencies_.insert(dependencies_.end(), submitted_.begin(), submitted_.end());
   points_.push_back({});
   starts_.push_back({});
-  return id;
+  return operation_;
 }
 
-void EventExecutor::record_block(Handle first, Picoseconds, Handle last) { blocks_.push_back({first, last}); }
-
-Picoseconds EventExecutor::end_step(Handle last) {
-  engine_.run_until(last);
-  const Picoseconds end = engine_.finish(last);
-  settle();
-  return end;
-}
-
-void EventExecutor::finish() {
-  engine_.run();
-  settle();
-}
-
-const PathPoint* EventExecutor::point(OpId id) const {
+const PathPoint* Ledger::point(OpId id) const {
   // Older operations ended before the operations that are pending now could start: they decide nothing.
   return id < first_point_ ? nullptr : &points_[static_cast<std::size_t>(id - first_point_)];
 }
 
-/// Accounts for every pending operation that is done, in the order in which they started; what still runs (a
-/// copy that outlives its step) waits for the next call.
-void EventExecutor::settle() {
-  const auto running = std::stable_partition(pending_.begin(), pending_.end(),
-                                             [&](const Pending& p) { return engine_.is_done(p.id); });
-  std::sort(pending_.begin(), running, [&](const Pending& a, const Pending& b) {
-    return std::tuple(engine_.start(a.id), engine_.finish(a.id), a.id) <
-           std::tuple(engine_.start(b.id), engine_.finish(b.id), b.id);
+void Ledger::account_all() {
+  std::sort(settling_.begin(), settling_.end(), [](const Settling& a, const Settling& b) {
+    return std::tuple(a.times.start, a.times.finish, a.operation.id) <
+           std::tuple(b.times.start, b.times.finish, b.operation.id);
   });
-  std::for_each(pending_.begin(), running, [&](const Pending& p) { account(p); });
-  pending_.erase(pending_.begin(), running);
+  for (const Settling& settled : settling_) account(settled.operation, settled.times);
+  settling_.clear();
   for (const Block& block : blocks_) {
     const auto first = static_cast<std::size_t>(block.first - first_point_);
     const auto last = static_cast<std::size_t>(block.last - first_point_);
@@ -104,14 +95,13 @@ void EventExecutor::settle() {
   forget_settled();
 }
 
-void EventExecutor::forget_settled() {
-  OpId oldest = first_point_ + static_cast<OpId>(points_.size());
+void Ledger::forget_settled() {
+  OpId oldest = next_id();
   for (const Pending& p : pending_) oldest = std::min(oldest, p.id);
   const auto forgotten = static_cast<std::ptrdiff_t>(oldest - first_point_);
   points_.erase(points_.begin(), points_.begin() + forgotten);
   starts_.erase(starts_.begin(), starts_.begin() + forgotten);
   first_point_ = oldest;
-  engine_.forget_before(oldest);
 
   submitted_.clear();
   for (Pending& p : pending_) {
@@ -122,9 +112,8 @@ void EventExecutor::forget_settled() {
   dependencies_.swap(submitted_);
 }
 
-void EventExecutor::account(const Pending& operation) {
-  const Picoseconds start = engine_.start(operation.id);
-  const Picoseconds finish = engine_.finish(operation.id);
+void Ledger::account(const Pending& operation, Times times) {
+  const auto [start, finish] = times;
   PathPoint& stream = streams_[static_cast<std::size_t>(operation.stream)];
   PathPoint last = stream;
   Picoseconds others{-1};

@@ -1,0 +1,91 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// The runtime on the host device: how close a pre-gated run comes to the larger of its computing and its
+// copying, and what the host spends to issue an operation.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <string>
+
+#include "models/catalog.hpp"
+#include "runtime/execute.hpp"
+#include "validation/measured/calibrate.hpp"
+#include "validation/measured/pass_list.hpp"
+
+namespace {
+
+using namespace pregate;
+
+/// Top-1 experts of 2 x 1024 x inner x 4 bytes; attention is small beside them.
+ModelSpec model_with(int inner, int layers) {
+  return parse_model_toml(
+      "description = \"benchmark\"\nsource = \"benchmark\"\nfamily = \"switch\"\nd_model = 1024\nvocabulary "
+      "= 1000\n"
+      "[weights]\nexperts = \"fp32\"\ndense = \"fp32\"\nkv_cache = \"fp32\"\n[decoder]\nlayers = " +
+          std::to_string(layers) +
+          "\n[decoder.attention]\nheads = 4\nkv_heads = 4\nhead_dim = 64\n[decoder.moe]\nexperts = 8\ntop_k "
+          "= 1\n"
+          "ffn_dim = " +
+          std::to_string(inner) + "\ngated = false\n",
+      "benchmark");
+}
+
+sim::SimulationResult run(runtime::Device& device, const ModelSpec& model, int tokens, int passes,
+                          double* issue_us = nullptr) {
+  validation::PassList source(
+      model, std::vector<validation::Pass>(static_cast<std::size_t>(passes), {0, tokens, 1}));
+  const sim::PreparedTrace prepared(source, model, "benchmark");
+  runtime::ExecuteOptions options;
+  options.distinct_experts = 32;
+  const runtime::Execution execution = runtime::execute(device, model, validation::unmeasured_machine(device),
+                                                        load_policy("pre-gated"), prepared, source, options);
+  if (issue_us != nullptr)
+    *issue_us = execution.issue_time.seconds() * 1e6 / static_cast<double>(execution.result.tally.operations);
+  return execution.result;
+}
+
+double busy(const sim::SimulationResult& result, sim::StreamId stream) {
+  return result.tally.busy[static_cast<std::size_t>(stream)].seconds();
+}
+
+/// Experts of 64 MiB, and 2 GiB of them: nothing stays in a last-level cache. The tokens of a pass are chosen
+/// in a first run so that computing takes about as long as copying. Of 24 layers only the first one's copy is
+/// exposed.
+void pre_gated_overlap(benchmark::State& state) {
+  const auto device = runtime::open_device("host", {.memory = {std::int64_t{2} << 30}});
+  const ModelSpec model = model_with(8192, 24);
+  int tokens = 1;
+  for (int more = 2; more <= 64; more *= 2) {
+    const sim::SimulationResult trial = run(*device, model, tokens, 1);
+    if (busy(trial, sim::StreamId::compute) >= 0.8 * busy(trial, sim::StreamId::h2d)) break;
+    tokens = more;
+  }
+  double ratio = 0, balance = 0;
+  for (auto _ : state) {
+    const sim::SimulationResult result = run(*device, model, tokens, 4);
+    const double compute = busy(result, sim::StreamId::compute), copy = busy(result, sim::StreamId::h2d);
+    ratio = result.total.seconds() / std::max(compute, copy);
+    balance = compute / copy;
+    state.SetIterationTime(result.total.seconds());
+  }
+  state.counters["time_over_larger_part"] = ratio;
+  state.counters["compute_over_copy"] = balance;
+  state.counters["tokens"] = tokens;
+}
+
+/// Tiny operations, so that nothing hides the host's own work.
+void issue_overhead(benchmark::State& state) {
+  const auto device = runtime::open_device("host", {.memory = {std::int64_t{256} << 20}});
+  const ModelSpec model = model_with(64, 24);
+  double issue_us = 0;
+  for (auto _ : state) {
+    const sim::SimulationResult result = run(*device, model, 1, 100, &issue_us);
+    state.SetIterationTime(result.total.seconds());
+  }
+  state.counters["issue_us_per_operation"] = issue_us;
+}
+
+BENCHMARK(pre_gated_overlap)->UseManualTime()->Iterations(3)->Unit(benchmark::kMillisecond);
+BENCHMARK(issue_overhead)->UseManualTime()->Iterations(5)->Unit(benchmark::kMillisecond);
+
+}  // namespace

@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "validation/measured/calibrate.hpp"
+
+#include <ctime>
+
+#include "cli/device_options.hpp"
+#include "cli/run.hpp"
+#include "models/catalog.hpp"
+#include "models/error.hpp"
+#include "runtime/shapes.hpp"
+#include "sim/report/text_table.hpp"
+#include "traces/output_file.hpp"
+#include "validation/measured/machine_toml.hpp"
+
+namespace pregate::cli {
+
+namespace {
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[16];
+  std::strftime(text, sizeof text, "%Y-%m-%d", &utc);
+  return text;
+}
+
+std::string spreads(const validation::Calibration& calibration) {
+  sim::TextTable table({"measured", "points", "median spread %", "worst %"});
+  for (const validation::SpreadLine& line : calibration.spreads)
+    table.add({line.what, std::to_string(line.points), sim::three_digits(100 * line.median_spread),
+               sim::three_digits(100 * line.worst_spread)});
+  return table.text();
+}
+
+}  // namespace
+
+ExitCode calibrate(const Arguments& arguments) {
+  po::options_description options("What to measure");
+  options.add_options()                                                                      //
+      ("output,o", po::value<std::string>(), "machine file to write, e.g. my-machine.toml")  //
+      ("model", po::value<std::string>()->default_value("switch-base-8"),
+       "whose operations are measured: catalogue name, .toml or config.json")                              //
+      ("weights", po::value<std::string>(), "weight format of the experts: fp32, fp16 or bf16")            //
+      ("dense-weights", po::value<std::string>(), "weight format of everything else, the same")            //
+      ("set", po::value<std::vector<std::string>>()->composing(), "override: model.…; repeatable")         //
+      ("seconds", po::value<std::string>(), "about how long to measure (default 120)")                     //
+      ("max-tokens", po::value<std::string>(), "largest pass whose operations are measured (default 64)")  //
+      ("accept-noise", po::bool_switch(), "write the file although repeats differ too much");
+  options.add(device_options());
+  const Parsed parsed =
+      parse("pregate calibrate -o FILE [--device host|cuda] [--model NAME]", options, arguments);
+  if (parsed.help) return 0;
+  if (!parsed.has("output"))
+    throw InputError("--output", "not given", "name the machine file to write, e.g. -o my-machine.toml");
+  const std::string path = parsed.text("output");
+  if (!path.ends_with(".toml"))
+    throw InputError("--output", "'" + printable(path, 200) + "' does not end in .toml",
+                     "--machine takes files by that ending");
+  trace::OutputFile(path, true);  // writable? before the work
+  std::vector<Override> set;
+  for (const std::string& text : parsed.texts("set")) set.push_back(parse_override(text));
+  const ModelSpec model =
+      load_model(parsed.text("model"), {parsed.text("weights"), parsed.text("dense-weights")}, set);
+  const auto device = open_device(parsed);
+  runtime::model_shape(model, *device);  // can it be executed? before the work
+
+  validation::CalibrationOptions calibration_options;
+  calibration_options.seconds = static_cast<double>(parsed.integer("seconds", 120, 1, 86'400));
+  calibration_options.most_tokens = static_cast<int>(parsed.integer("max-tokens", 64, 1, 65'536));
+  calibration_options.distinct_experts = distinct_experts(parsed);
+  calibration_options.progress = report_stage;
+  validation::Calibration calibration = validation::calibrate(*device, model, calibration_options);
+  report_stage("");
+
+  const runtime::DeviceInfo& info = device->info();
+  calibration.machine.calibration_source = "measured " + today() + " for " + model.name + " in " +
+                                           model.expert_format.name + "; " + info.software +
+                                           (info.clocks.empty() ? "" : "; " + info.clocks);
+  print(describe(*device) + "\n\n" + spreads(calibration) + "\n");
+  const bool noisy = calibration.noise > validation::most_noise;
+  if (noisy && !parsed.flag("accept-noise")) {
+    print("not written: repeats of the same measurement differ by " +
+          sim::three_digits(100 * calibration.noise) + " % (at most " +
+          sim::three_digits(100 * validation::most_noise) +
+          " %): something else uses this machine. Stop it, measure longer (--seconds), or --accept-noise.\n");
+    return 1;
+  }
+  const std::vector<std::string> comments = {
+      "Written by pregate calibrate on " + today() + "; measured numbers, of this machine only.",
+      "Largest median spread of a group of measurements: " + sim::three_digits(100 * calibration.noise) +
+          " %" + (noisy ? " (NOISY: written on request)" : "")};
+  const std::string text = validation::to_toml(calibration.machine, calibration.sources, comments);
+  std::ignore = parse_machine_toml(text, path);  // what is written can be read back
+  write_files({{path, text}});
+  print("wrote " + path + ": use it as --machine " + path + "\n");
+  return 0;
+}
+
+}  // namespace pregate::cli

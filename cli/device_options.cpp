@@ -1,0 +1,49 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/device_options.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "models/units.hpp"
+
+namespace pregate::cli {
+
+po::options_description device_options() {
+  po::options_description options("Device");
+  options.add_options()                                                                                     //
+      ("device", po::value<std::string>(), "host or cuda; default: cuda where a GPU answers, else host")    //
+      ("gpu-memory", po::value<std::string>(), "budget of device memory, e.g. 8GiB; default: what it has")  //
+      ("compute-threads", po::value<std::string>(),
+       "host device: threads of the compute stream; default: all cores but one")  //
+      ("distinct-experts", po::value<std::string>(),
+       "let experts share this many weight buffers in host memory; default: one each");
+  return options;
+}
+
+std::unique_ptr<runtime::Device> open_device(const Parsed& parsed) {
+  std::string name = parsed.text("device"), reason;
+  if (name.empty()) name = runtime::cuda_available(reason) ? "cuda" : "host";
+  runtime::DeviceOptions options;
+  if (parsed.has("gpu-memory")) options.memory = parse_bytes(parsed.text("gpu-memory"), "--gpu-memory");
+  options.compute_threads = static_cast<int>(parsed.integer("compute-threads", 0, 1, 4096));
+  return runtime::open_device(name, options);
+}
+
+std::int64_t distinct_experts(const Parsed& parsed) {
+  return parsed.integer("distinct-experts", 0, 1, 1'000'000'000);
+}
+
+std::string describe(const runtime::Device& device) {
+  const runtime::DeviceInfo& info = device.info();
+  return info.kind + " device, " + info.name + ", " + to_string(info.memory) + ", " + info.software;
+}
+
+void report_stage(const std::string& stage) {
+  if (isatty(STDERR_FILENO) == 0) return;
+  std::fprintf(stderr, "\r\033[K%s", stage.c_str());
+  if (stage.empty()) std::fflush(stderr);
+}
+
+}  // namespace pregate::cli

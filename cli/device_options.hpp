@@ -1,0 +1,24 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cli/command.hpp"
+#include "runtime/device.hpp"
+
+namespace pregate::cli {
+
+/// Options of the subcommands that run on a device.
+po::options_description device_options();
+/// The device that they name; "cuda" where it answers and none is named, else "host".
+std::unique_ptr<runtime::Device> open_device(const Parsed& parsed);
+/// --distinct-experts; 0 = one buffer an expert.
+std::int64_t distinct_experts(const Parsed& parsed);
+/// "host device Intel ..., 8 GiB".
+std::string describe(const runtime::Device& device);
+/// A line on standard error, only on a terminal.
+void report_stage(const std::string& stage);
+
+}  // namespace pregate::cli

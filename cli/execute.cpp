@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/execute.hpp"
+
+#include <atomic>
+#include <csignal>
+
+#include "cli/device_options.hpp"
+#include "cli/run.hpp"
+#include "models/error.hpp"
+#include "sim/report/text_table.hpp"
+#include "validation/measured/calibrate.hpp"
+
+namespace pregate::cli {
+
+namespace {
+
+volatile std::sig_atomic_t interrupts = 0;
+
+/// While it lives, the first Ctrl-C ends the run after the pass that runs, and a second one the program.
+class CatchInterrupt {
+ public:
+  CatchInterrupt() {
+    interrupts = 0;
+    struct sigaction action = {};
+    action.sa_handler = [](int) { interrupts = 1; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(SIGINT, &action, &before_);
+  }
+  ~CatchInterrupt() { sigaction(SIGINT, &before_, nullptr); }
+  CatchInterrupt(const CatchInterrupt&) = delete;
+  CatchInterrupt& operator=(const CatchInterrupt&) = delete;
+
+ private:
+  struct sigaction before_ = {};
+};
+
+std::string microseconds(double value) { return sim::three_digits(value) + " us"; }
+
+}  // namespace
+
+ExitCode execute(const Arguments& arguments) {
+  po::options_description options = run_options();
+  options.add(device_options());
+  options.add_options()                                                                                  //
+      ("policy", po::value<std::string>()->default_value("pre-gated"), "policies, separated by commas")  //
+      ("timeline", po::value<std::string>(),
+       "write a Chrome/Perfetto trace of the first steps to this file")  //
+      ("schedule", po::value<std::string>(),
+       "write the schedule of the first steps, with its measured times, as JSON")  //
+      ("record-steps", po::value<std::string>(), "steps in --timeline and --schedule (default 16)");
+  const Parsed parsed = parse(
+      "pregate execute [--device host|cuda] [--trace FILE] [--model NAME] [--policy NAME] [--json FILE]",
+      options, arguments);
+  if (parsed.help) return 0;
+  const auto device = open_device(parsed);
+  Run run = resolve(parsed, parsed.text("policy"));
+  const bool records = parsed.has("timeline") || parsed.has("schedule");
+  if (records && run.policies.size() != 1)
+    throw InputError("--policy", "one timeline or schedule, but several policies", "name one policy");
+  if (!records && parsed.has("record-steps"))
+    throw InputError("--record-steps", "there is nothing to record to",
+                     "give --timeline or --schedule as well");
+  if (parsed.values["machine"].defaulted()) {
+    run.configuration.machine = validation::unmeasured_machine(*device);
+  } else {
+    run.configuration.machine.gpu.memory = device->info().memory;
+    run.configuration.machine.gpu.reserved = {};
+  }
+  run.configuration.device = describe(*device);
+  run.configuration.notes.clear();  // they are about predictions
+
+  const OpenTrace open = run.open();
+  const sim::PreparedTrace prepared(open.source(), run.configuration.model, run.trace_name);
+  runtime::ExecuteOptions execute_options;
+  if (records) execute_options.recorded_steps = parsed.integer("record-steps", 16, 1, 1'000'000);
+  execute_options.distinct_experts = distinct_experts(parsed);
+  execute_options.interrupted = [] { return interrupts != 0; };
+  std::vector<sim::SimulationResult> results;
+  std::string device_lines;
+  bool interrupted = false;
+  {
+    const CatchInterrupt guard;
+    for (const PolicySpec& policy : run.policies) {
+      report_stage("executing " + policy.name);
+      runtime::Execution execution =
+          runtime::execute(*device, run.configuration.model, run.configuration.machine, policy, prepared,
+                           open.source(), execute_options);
+      const std::int64_t operations = execution.result.tally.operations;
+      if (operations > 0) {
+        device_lines += policy.name + ": " + std::to_string(operations) + " operations, the host spent " +
+                        microseconds(execution.issue_time.seconds() * 1e6 / static_cast<double>(operations)) +
+                        " to issue one; device memory " + to_string(execution.device_memory) + "\n";
+      }
+      if (execution.distinct_experts > 0 && execution.distinct_experts < prepared.map().keys()) {
+        execution.result.notes.push_back("experts share " + std::to_string(execution.distinct_experts) +
+                                         " weight buffers: the same bytes move, outputs differ");
+      }
+      interrupted = execution.was_interrupted;
+      if (interrupted)
+        execution.result.notes.push_back("interrupted: it ended after " +
+                                         std::to_string(execution.result.steps) + " passes");
+      results.push_back(std::move(execution.result));
+      if (interrupted) break;
+    }
+  }
+  report_stage("");
+  std::vector<TextFile> files;
+  const sim::SimulationResult& first = results.front();
+  if (records && !first.out_of_memory) {
+    if (parsed.has("timeline"))
+      files.push_back({parsed.text("timeline"), sim::perfetto_json(first, run.configuration)});
+    if (parsed.has("schedule"))
+      files.push_back({parsed.text("schedule"), sim::to_json(first.schedule, &first.timeline)});
+  }
+  write_outputs(parsed, run, results, files);
+  print(sim::results_table(run.configuration, results, colour_output()) +
+        "device: " + run.configuration.device + "\n" + device_lines);
+  return interrupted ? 1 : 0;
+}
+
+}  // namespace pregate::cli

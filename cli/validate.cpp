@@ -1,0 +1,102 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include "cli/command.hpp"
+#include "models/error.hpp"
+#include "traces/output_file.hpp"
+#include "validation/report.hpp"
+
+namespace pregate::cli {
+
+namespace {
+
+/// `--data`, else $PREGATE_SHARED_DATA, else ../shared/data below the current folder; may be absent.
+validation::DataFolder data_folder(const Parsed& parsed) {
+  if (parsed.has("data")) {
+    const std::string given = parsed.text("data");
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(given, ignored)) {
+      throw InputError("--data", "'" + printable(given, 200) + "' is not a folder");
+    }
+    return {given};
+  }
+  if (const char* set = std::getenv("PREGATE_SHARED_DATA")) return {set};
+  return {std::filesystem::path("..") / "shared" / "data"};
+}
+
+std::unique_ptr<trace::OutputFile> write_beside(const std::string& path, const std::string& text) {
+  auto output = std::make_unique<trace::OutputFile>(path, true);
+  std::FILE* file = std::fopen(output->temporary().c_str(), "wb");
+  bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  int error = errno;
+  if (file != nullptr && std::fclose(file) != 0 && written) {
+    written = false;
+    error = errno;
+  }
+  if (!written) {
+    throw InputError(path, std::string("cannot be written: ") + std::strerror(error), "is the disk full?");
+  }
+  return output;
+}
+
+ExitCode published(const Arguments& arguments) {
+  po::options_description options("Options");
+  options.add_options()                                                                        //
+      ("case", po::value<std::string>(), "one case, with all its rows (default: every case)")  //
+      ("data", po::value<std::string>(),
+       "folder of recorded traces (default: $PREGATE_SHARED_DATA, else ../shared/data); rows that need it "
+       "are skipped where it is absent")                                                     //
+      ("json", po::value<std::string>(), "write all rows as JSON to this file")              //
+      ("report", po::value<std::string>(), "write an HTML page with pictures to this file")  //
+      ("markdown", po::bool_switch(), "print the tables as docs/validation holds them");
+  const Parsed parsed =
+      parse("pregate validate published [CASE] [--json FILE] [--report FILE]", options, arguments, "case", 1);
+  if (parsed.help) return 0;
+  const validation::DataFolder data = data_folder(parsed);
+  for (const char* output : {"json", "report"}) {
+    if (parsed.has(output)) trace::OutputFile(parsed.text(output), true);  // writable? before the work
+  }
+  std::vector<std::string> names = validation::case_names();
+  if (parsed.has("case")) names = {parsed.text("case")};
+  std::vector<validation::Evaluated> all;
+  for (const std::string& name : names) {
+    validation::Case published_case = validation::load_case(name);
+    validation::CaseResult result = validation::evaluate(published_case, data);
+    all.push_back({std::move(published_case), std::move(result)});
+  }
+  std::vector<std::unique_ptr<trace::OutputFile>> files;
+  if (parsed.has("json")) files.push_back(write_beside(parsed.text("json"), validation::results_json(all)));
+  if (parsed.has("report"))
+    files.push_back(write_beside(parsed.text("report"), validation::results_html(all)));
+  for (const auto& file : files) file->publish();
+  std::string text;
+  bool failed = false;
+  for (const validation::Evaluated& evaluated : all) {
+    text += parsed.flag("markdown") ? validation::results_markdown(evaluated)
+                                    : validation::results_text(evaluated, parsed.has("case"));
+    failed = failed || evaluated.result.failed();
+  }
+  print(parsed.flag("markdown") ? text : text + validation::verdict(all));
+  return failed ? 1 : 0;
+}
+
+}  // namespace
+
+ExitCode validate(const Arguments& arguments) {
+  const bool has_options = !arguments.empty() && arguments[0].starts_with("--") && arguments[0] != "--help";
+  if (has_options) return validate_device(arguments);
+  return dispatch(
+      "pregate validate", "Holds the simulator against measurements; exit code 1 when a gate fails.",
+      {{"published", "measurements that others published, as committed cases", published},
+       {"device", "this machine: simulate and execute the same grid (the default when options follow)",
+        validate_device}},
+      arguments);
+}
+
+}  // namespace pregate::cli

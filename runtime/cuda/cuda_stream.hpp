@@ -1,0 +1,42 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <driver_types.h>
+
+#include <optional>
+#include <string>
+
+#include "runtime/cuda/cublas.hpp"
+#include "runtime/device.hpp"
+
+namespace pregate::runtime::cuda {
+
+/// A non-blocking stream: nothing on it waits for the default stream, which is never used.
+class CudaStream final : public Stream {
+ public:
+  explicit CudaStream(std::string name);
+  /// Operations that were issued run to their end.
+  ~CudaStream() override;
+  CudaStream(const CudaStream&) = delete;
+  CudaStream& operator=(const CudaStream&) = delete;
+
+  void record(Event& event) override;
+  void wait(const Event& event) override;
+  void synchronize() override;
+  void copy_to_device(DeviceSpan to, PinnedSpan from) override;
+  void copy_to_host(PinnedSpan to, DeviceSpan from) override;
+  void copy_on_device(DeviceSpan to, DeviceSpan from) override;
+  void fill_zero(DeviceSpan what) override;
+  void gemm(const Gemm& gemm) override;
+  void launch(const KernelArgs& args) override;
+
+ private:
+  void copy(void* to, const void* from, Bytes to_size, Bytes from_size, cudaMemcpyKind kind);
+
+  std::string name_;
+  cudaStream_t stream_ = nullptr;
+  std::optional<Cublas> cublas_;  ///< made by the first GEMM
+};
+
+}  // namespace pregate::runtime::cuda

@@ -1,0 +1,161 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/execute.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "models/error.hpp"
+#include "sim/drive.hpp"
+
+namespace pregate::runtime {
+
+namespace {
+
+/// A source that ends early when the user interrupts: the run is then complete up to the last pass.
+class Interruptible final : public trace::StepSource {
+ public:
+  Interruptible(trace::StepSource& source, const std::function<bool()>& interrupted)
+      : source_(source), interrupted_(interrupted) {}
+  [[nodiscard]] const trace::TraceInfo& info() const override { return source_.info(); }
+  bool next(trace::Step& step) override {
+    ended_early_ = ended_early_ || (interrupted_ && interrupted_());
+    return !ended_early_ && source_.next(step);
+  }
+  void rewind() override { source_.rewind(); }
+  [[nodiscard]] bool ended_early() const { return ended_early_; }
+
+ private:
+  trace::StepSource& source_;
+  const std::function<bool()>& interrupted_;
+  bool ended_early_ = false;
+};
+
+/// What sim::drive_trace asks beyond LiveExecutor: outputs after each pass.
+class Driven : public LiveExecutor {
+ public:
+  using LiveExecutor::LiveExecutor;
+  std::function<void()> after_step = nullptr;
+
+  void prepare(const trace::Step& step) { step_ = step; }
+  void begin_step(std::int64_t number, int model_stack, int) {
+    LiveExecutor::begin_step(step_, number, model_stack);
+  }
+  Picoseconds end_step(Handle last) {
+    const Picoseconds end = LiveExecutor::end_step(last);
+    if (after_step) after_step();
+    return end;
+  }
+  void finish() {}
+  [[nodiscard]] const sim::Tally& tally() const { return ledger().tally(); }
+  [[nodiscard]] sim::PathPoint end() const { return ledger().end(); }
+
+ private:
+  trace::Step step_;
+};
+
+/// Declared after the memory that streams work on: when an exception passes, nothing is freed under their
+/// hands.
+class QuietStreams {
+ public:
+  explicit QuietStreams(std::vector<Stream*> streams) : streams_(std::move(streams)) {}
+  ~QuietStreams() {
+    for (Stream* stream : streams_) {
+      try {
+        stream->synchronize();
+      } catch (...) {  // another failure is on its way already
+      }
+    }
+  }
+  QuietStreams(const QuietStreams&) = delete;
+  QuietStreams& operator=(const QuietStreams&) = delete;
+
+ private:
+  std::vector<Stream*> streams_;
+};
+
+std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, const sim::ExpertMap& map) {
+  if (plan.policy.transfer.staging_copies == 0) return 0;
+  int most = std::max({scan.most_activated, scan.most_activated_prefill, scan.most_activated_encoder, 1});
+  if (plan.policy.lookahead.kind == LookaheadKind::all_next) {
+    for (const sim::MoeLayer& layer : map.layers()) most = std::max(most, layer.experts);
+  }
+  // Those that the layer reads, those that it announces, and those that an earlier layer may still read.
+  return std::int64_t{most} * (plan.policy.lookahead.distance + 2);
+}
+
+void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepared,
+         trace::StepSource& source, const ExecuteOptions& options, const sim::Plan& plan,
+         sim::CostModel& costs, Execution& execution) {
+  const ModelShape shape = model_shape(model, device);
+  std::optional<ExpertStore> made;
+  if (options.store == nullptr)
+    made.emplace(device, shape, prepared.map(), options.distinct_experts, options.seed);
+  const ExpertStore& store = options.store != nullptr ? *options.store : *made;
+  execution.distinct_experts = store.buffers();
+  const auto compute = device.make_stream("compute"), h2d = device.make_stream("h2d"),
+             d2h = device.make_stream("d2h");
+  LayerRunner layers(device, *compute, shape, prepared.map(), prepared.scan(), options.seed);
+  const ExpertArena arena(device, *h2d, store, shape, plan,
+                          working_buffers(plan, prepared.scan(), prepared.map()));
+  execution.device_memory = layers.resident() + arena.size();
+
+  Driven executor(device, *compute, *h2d, *d2h, layers, store, arena, prepared.map(), costs,
+                  options.recorded_steps, options.fault);
+  PinnedMemory read;
+  std::int64_t number = 0;
+  if (options.outputs) {
+    read =
+        device.allocate_pinned(shape.element * shape.d_model * prepared.scan().most_step_tokens, "outputs");
+    executor.after_step = [&] {
+      const PinnedSpan rows = read.span().part({}, layers.hidden().size());
+      d2h->copy_to_host(rows, layers.hidden());
+      d2h->synchronize();
+      options.outputs(number++, {rows.data(), static_cast<std::size_t>(rows.size().count)});
+    };
+  }
+  const QuietStreams quiet({compute.get(), h2d.get(), d2h.get()});
+  Interruptible until_interrupted(source, options.interrupted);
+  sim::drive_trace<sim::Planner<Driven>>(model, prepared, plan, costs, until_interrupted,
+                                         {.progress = options.progress}, executor, execution.result);
+  execution.was_interrupted = until_interrupted.ended_early();
+  execution.issue_time = executor.issue_time();
+  execution.result.schedule = executor.ledger().schedule();
+  execution.result.timeline = executor.ledger().timeline();
+}
+
+}  // namespace
+
+Execution execute(Device& device, const ModelSpec& model, const MachineSpec& machine,
+                  const PolicySpec& policy, const sim::PreparedTrace& prepared, trace::StepSource& source,
+                  const ExecuteOptions& options) {
+  if (policy.transfer.queue == TransferQueue::demand_first) {
+    throw InputError("policy " + policy.name, "a device runs copies in the order of issue, not demand first",
+                     "--set policy.transfer.queue=fifo");
+  }
+  if (policy.miss.service == MissService::compute_on_cpu || policy.transfer.write_back == WriteBack::swap) {
+    throw InputError("policy " + policy.name,
+                     "a device can neither compute experts on the CPU nor write them back",
+                     "simulate it, or set miss.service=fetch and transfer.write_back=none");
+  }
+  Execution execution;
+  execution.result.evidence = sim::Evidence::measured;
+  sim::CostModel costs(model, machine, policy, {.attention_scores = false});
+  const std::optional<sim::Plan> plan =
+      sim::plan_run(model, machine, policy, prepared, source, sim::CountedExperts::all, execution.result);
+  if (!plan) return execution;
+  try {
+    run(device, model, prepared, source, options, *plan, costs, execution);
+  } catch (const OutOfMemory& error) {
+    execution.result = {};
+    execution.result.policy = policy;
+    execution.result.evidence = sim::Evidence::measured;
+    execution.result.out_of_memory = true;
+    execution.result.out_of_memory_reason = policy.name + ": " + error.what();
+  }
+  return execution;
+}
+
+}  // namespace pregate::runtime

@@ -1,0 +1,46 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "runtime/device.hpp"
+#include "runtime/live_executor.hpp"
+#include "sim/simulate.hpp"
+
+namespace pregate::runtime {
+
+struct ExecuteOptions {
+  std::int64_t recorded_steps = 0;    ///< steps whose schedule and timeline are kept
+  std::int64_t distinct_experts = 0;  ///< weight buffers that experts share; 0 = one each
+  /// Weights to use instead of making them for this run; made for the same device, shape and map, and with
+  /// the same seed.
+  const ExpertStore* store = nullptr;
+  std::uint64_t seed = 1;  ///< of weights and inputs
+  /// Called after each pass with its number and the hidden rows that its last layer left on the device,
+  /// [tokens x d_model], in the model's element type.
+  std::function<void(std::int64_t step, std::span<const std::byte> hidden)> outputs = nullptr;
+  std::function<void(std::int64_t steps_done, std::int64_t steps)> progress = nullptr;
+  /// Asked after each pass; true ends the run there, as if the trace ended.
+  std::function<bool()> interrupted = nullptr;
+  PlantedFault fault = {};
+};
+
+struct Execution {
+  sim::SimulationResult result;  ///< as simulated results, with measured times
+  Picoseconds issue_time;        ///< the host's, over all operations, waits excluded
+  std::int64_t distinct_experts = 0;
+  Bytes device_memory;  ///< allocated by the run
+  bool was_interrupted = false;
+};
+
+/// Runs one policy on a device: the same plan, planner and memory rules as sim::simulate, on a machine whose
+/// prices only name the durations that the schedule carries. Out of memory (by the rules, or because the
+/// device says so) is a result. InputError as simulate(), and where the runtime cannot execute the model or
+/// the policy (demand-first queues).
+Execution execute(Device& device, const ModelSpec& model, const MachineSpec& machine,
+                  const PolicySpec& policy, const sim::PreparedTrace& prepared, trace::StepSource& source,
+                  const ExecuteOptions& options = {});
+
+}  // namespace pregate::runtime

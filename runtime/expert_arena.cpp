@@ -1,0 +1,25 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/expert_arena.hpp"
+
+namespace pregate::runtime {
+
+ExpertArena::ExpertArena(Device& device, Stream& stream, const ExpertStore& store, const ModelShape& shape,
+                         const sim::Plan& plan, std::int64_t working_buffers)
+    : bytes_(shape.expert_bytes),
+      stride_{(shape.expert_bytes.count + 255) / 256 * 256},
+      slots_(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
+      working_buffers_(working_buffers),
+      resident_index_(plan.pinned.size(), -1) {
+  for (std::size_t key = 0; key < plan.pinned.size(); ++key) {
+    if (plan.pinned[key] != 0) resident_index_[key] = residents_++;
+  }
+  memory_ = device.allocate(stride_ * (slots_ + residents_ + working_buffers_), "expert slots");
+  for (std::size_t key = 0; key < plan.pinned.size(); ++key) {
+    const auto expert = static_cast<sim::ExpertKey>(key);
+    if (plan.pinned[key] != 0) stream.copy_to_device(resident(expert), store.expert(expert));
+  }
+  stream.synchronize();
+}
+
+}  // namespace pregate::runtime

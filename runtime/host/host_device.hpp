@@ -1,0 +1,16 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "runtime/device.hpp"
+
+namespace pregate::runtime {
+
+/// A device made of this machine's own processor and memory: one thread a stream, real copies between a
+/// pinned area and a budgeted one, GEMMs by the BLAS library, the kernels' CPU references. Computes in fp32.
+/// The compute stream (the one named "compute") has cores of its own where there are two or more.
+std::unique_ptr<Device> open_host_device(const DeviceOptions& options);
+
+}  // namespace pregate::runtime

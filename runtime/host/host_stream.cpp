@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/host/host_stream.hpp"
+
+#include <cblas.h>
+
+#include <cstring>
+#include <stdexcept>
+
+#include "kernels/reference.hpp"
+#include "runtime/host/host_event.hpp"
+
+namespace pregate::runtime {
+
+namespace {
+
+void run_gemm(const Gemm& g) {
+  const auto* a = static_cast<const float*>(g.a);
+  const auto* b = static_cast<const float*>(g.b);
+  auto* c = static_cast<float*>(g.c);
+  if (g.rows == 1) {  // libraries do not do this themselves, and decoding is full of it
+    cblas_sgemv(CblasRowMajor, CblasNoTrans, g.columns, g.inner, 1.0F, b, g.inner, a, 1, g.beta, c, 1);
+    return;
+  }
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, g.rows, g.columns, g.inner, 1.0F, a, g.inner, b,
+              g.inner, g.beta, c, g.c_stride > 0 ? g.c_stride : g.columns);
+}
+
+void run_kernel(const kernels::OrderArgs& args) { kernels::reference::order(args); }
+template <class Element>
+void run_kernel(const kernels::RouterArgs<Element>& args) {
+  kernels::reference::router(args);
+}
+template <class Element>
+void run_kernel(const kernels::PermuteArgs<Element>& args) {
+  kernels::reference::permute(args);
+}
+template <class Element>
+void run_kernel(const kernels::ActivationArgs<Element>& args) {
+  kernels::reference::activation(args);
+}
+template <class Element>
+void run_kernel(const kernels::CombineArgs<Element>& args) {
+  kernels::reference::combine(args);
+}
+template <class Element>
+void run_kernel(const kernels::RmsNormArgs<Element>& args) {
+  kernels::reference::rms_norm(args);
+}
+
+}  // namespace
+
+void HostStream::record(Event& event) {
+  auto& host_event = static_cast<HostEvent&>(event);
+  auto record = std::make_shared<HostRecord>();
+  host_event.latest = record;
+  worker_.run_always([record = std::move(record)] { record->reach(); });
+}
+
+void HostStream::wait(const Event& event) {
+  auto record = static_cast<const HostEvent&>(event).latest;
+  if (!record) throw std::logic_error("a stream waits for an event that was never recorded");
+  worker_.run([record = std::move(record), spins = worker_.spins()] { record->wait(spins); });
+}
+
+void HostStream::synchronize() {
+  auto end = std::make_shared<HostRecord>();
+  worker_.run_always([end] { end->reach(); });
+  end->wait(0);
+  worker_.rethrow();
+}
+
+void HostStream::copy(std::byte* to, const std::byte* from, Bytes to_size, Bytes from_size) {
+  if (to_size != from_size) throw std::invalid_argument("a copy between ranges of different size");
+  worker_.run([=, size = static_cast<std::size_t>(to_size.count)] { std::memcpy(to, from, size); });
+}
+
+void HostStream::copy_to_device(DeviceSpan to, PinnedSpan from) {
+  copy(to.data(), from.data(), to.size(), from.size());
+}
+void HostStream::copy_to_host(PinnedSpan to, DeviceSpan from) {
+  copy(to.data(), from.data(), to.size(), from.size());
+}
+void HostStream::copy_on_device(DeviceSpan to, DeviceSpan from) {
+  copy(to.data(), from.data(), to.size(), from.size());
+}
+
+void HostStream::fill_zero(DeviceSpan what) {
+  worker_.run([=] { std::memset(what.data(), 0, static_cast<std::size_t>(what.size().count)); });
+}
+
+void HostStream::gemm(const Gemm& gemm) {
+  if (gemm.type != ElementType::f32 || gemm.result != ElementType::f32)
+    throw std::invalid_argument("the host device multiplies in fp32 only");
+  if (gemm.rows <= 0) return;
+  worker_.run([gemm] { run_gemm(gemm); });
+}
+
+void HostStream::launch(const KernelArgs& args) {
+  std::visit([this](const auto& a) { worker_.run([a] { run_kernel(a); }); }, args);
+}
+
+}  // namespace pregate::runtime

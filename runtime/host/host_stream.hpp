@@ -1,0 +1,35 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/device.hpp"
+#include "runtime/host/worker.hpp"
+
+namespace pregate::runtime {
+
+/// A stream of the host device: a thread that copies and computes in order.
+class HostStream final : public Stream {
+ public:
+  HostStream(const std::string& name, const std::vector<int>& cores, int spins)
+      : worker_(name, cores, spins) {}
+
+  void record(Event& event) override;
+  void wait(const Event& event) override;
+  void synchronize() override;
+  void copy_to_device(DeviceSpan to, PinnedSpan from) override;
+  void copy_to_host(PinnedSpan to, DeviceSpan from) override;
+  void copy_on_device(DeviceSpan to, DeviceSpan from) override;
+  void fill_zero(DeviceSpan what) override;
+  void gemm(const Gemm& gemm) override;
+  void launch(const KernelArgs& args) override;
+
+ private:
+  void copy(std::byte* to, const std::byte* from, Bytes to_size, Bytes from_size);
+
+  Worker worker_;
+};
+
+}  // namespace pregate::runtime

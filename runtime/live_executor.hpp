@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "runtime/expert_arena.hpp"
+#include "runtime/layer_runner.hpp"
+#include "sim/engine/event_executor.hpp"
+#include "sim/engine/ledger.hpp"
+
+namespace pregate::runtime {
+
+/// Faults to be planted by tests: proof that the checks of outputs would see them.
+struct PlantedFault {
+  enum class Kind { none, corrupt_copy, drop_wait };
+  Kind kind = Kind::none;
+  std::int64_t at = 0;  ///< the how-manieth fetch (corrupt_copy) or cross-stream wait (drop_wait), from 0
+};
+
+/// Executor of the planner on a real device: issues each operation to the stream that the planner names,
+/// ordered by events where streams depend on each other, and reads the device's clock for its times. The
+/// streams h2d and d2h are copies; compute is all else.
+class LiveExecutor {
+ public:
+  using Handle = sim::OpId;
+  using Dependencies = sim::DependencyLists;
+  static constexpr Handle nothing = sim::no_op;
+  static constexpr bool records = true;
+
+  /// All referred to must outlive it. Times and tally cover every step, the schedule the first
+  /// `recorded_steps`.
+  LiveExecutor(Device& device, Stream& compute, Stream& h2d, Stream& d2h, LayerRunner& layers,
+               const ExpertStore& store, const ExpertArena& arena, const sim::ExpertMap& map,
+               const sim::CostModel& costs, std::int64_t recorded_steps, const PlantedFault& fault = {});
+
+  /// The driver's side, before the planner's begin_step: prepares the pass on the host, then starts the
+  /// clock.
+  void begin_step(const trace::Step& step, std::int64_t number, int model_stack);
+  Handle issue(const sim::Request& request, const Dependencies& dependencies);
+  void record_block(Handle first, Picoseconds, Handle last) { ledger_.record_block(first, last); }
+  /// Names the MoE layer whose gate comes next.
+  void begin_moe_layer(int ordinal) { ordinal_ = ordinal; }
+  /// Waits until the ids of the layer's gate have reached the host, where the planner had them read back.
+  /// DeviceError when the gate did not choose what the trace says.
+  void wait_for_gate();
+  /// Waits until the step has run and reads its times; returns the clock, which stands still between steps. A
+  /// copy that nobody waits for belongs to its step: the next one begins when it has ended.
+  Picoseconds end_step(Handle last);
+
+  [[nodiscard]] const sim::Ledger& ledger() const { return ledger_; }
+  /// Host time spent to issue operations, waits excluded.
+  [[nodiscard]] Picoseconds issue_time() const { return issue_time_; }
+  /// Asked of an operation of the present step: whether the device has done it.
+  [[nodiscard]] bool is_done(Handle operation) const;
+
+ private:
+  struct Marks {
+    std::unique_ptr<Event> start, finish;
+  };
+  Stream& stream(sim::StreamId id);
+  void wait_for(sim::StreamId waiting, std::span<const sim::OpId> operations);
+  void run(const sim::Request& request, Stream& stream);
+  void fetch(const sim::Request& request, Stream& stream);
+  void device_copy(const sim::Request& request, Stream& stream);
+  void experts(const sim::Request& request);
+  Marks& marks_of(sim::OpId operation);
+
+  Device& device_;
+  Stream &compute_, &h2d_, &d2h_;
+  LayerRunner& layers_;
+  const ExpertStore& store_;
+  const ExpertArena& arena_;
+  const sim::ExpertMap& map_;
+  sim::Ledger ledger_;
+  PlantedFault fault_;
+  std::unique_ptr<Event> step_began_;
+  std::vector<Marks> marks_;              // by id - first_; reused from step to step
+  std::vector<sim::StreamId> stream_of_;  // of the step, by id - first_
+  sim::OpId first_ = 0;
+  Picoseconds clock_;  // at the step's begin
+  Picoseconds issue_time_;
+  int ordinal_ = 0;
+  sim::OpId readback_ = sim::no_op;
+  int computed_ = 0;         // experts of the layer so far
+  bool layer_open_ = false;  // begin_experts() was called for it
+  std::vector<ExpertWeights> weights_;
+  std::vector<DeviceSpan> staged_;  // by slot: the working buffer that holds its expert, or empty
+  std::int64_t working_buffer_ = 0;
+  std::int64_t fetches_ = 0, waits_ = 0;
+};
+
+}  // namespace pregate::runtime

@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "runtime/shapes.hpp"
+#include "sim/policy/routing.hpp"
+#include "traces/trace.hpp"
+
+namespace pregate::runtime {
+
+/// What a pass must leave in its hidden rows, computed on the host in double precision from the same seeds,
+/// one layer after the other, by plain loops: an oracle for small models that shares no code with the
+/// devices' arithmetic.
+class ReferenceModel {
+ public:
+  /// `buffers`: weight buffers that experts share (ExpertStore::buffers()).
+  ReferenceModel(const ModelShape& shape, const sim::ExpertMap& map, std::int64_t buffers,
+                 std::uint64_t seed);
+
+  /// [tokens x d_model] after the last layer of step `number`.
+  [[nodiscard]] std::vector<double> run(const trace::Step& step, std::int64_t number, int model_stack) const;
+
+ private:
+  using Matrix = std::vector<double>;
+  [[nodiscard]] Matrix weights(std::int64_t rows, int inner, std::uint64_t seed, float scale) const;
+  void add_product(const Matrix& input, const Matrix& weights, int inner, int columns, Matrix& output) const;
+  [[nodiscard]] Matrix norm(const Matrix& rows) const;
+  [[nodiscard]] Matrix feed_forward(const FeedForward& shape, const Matrix& in, const Matrix& out,
+                                    const Matrix& rows) const;
+
+  ModelShape shape_;
+  const sim::ExpertMap& map_;
+  std::int64_t buffers_;
+  std::uint64_t seed_;
+};
+
+/// ||a - b|| / ||b||.
+double relative_error(const std::vector<double>& a, const std::vector<double>& b);
+/// Rows as they lie in memory.
+std::vector<double> to_doubles(std::span<const std::byte> rows, ElementType type);
+
+}  // namespace pregate::runtime

@@ -1,0 +1,35 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "runtime/shapes.hpp"
+#include "sim/policy/routing.hpp"
+#include "sim/policy/trace_scan.hpp"
+
+namespace pregate::runtime {
+
+/// Activations in device memory, large enough for the largest pass of a trace, and their staging in pinned
+/// host memory. Rows: t = tokens of a pass, p = its pairs (token, expert).
+struct Scratch {
+  Scratch(Device& device, const ModelShape& shape, const sim::ExpertMap& map, const sim::TraceScan& scan);
+
+  DeviceSpan hidden, normed;      ///< [t x d_model]
+  DeviceSpan mid, activated;      ///< [t x widest inner]
+  DeviceSpan shared_out;          ///< [t x d_model]
+  DeviceSpan logits;              ///< fp32 [MoE layers of a pass][t x (experts + top_k)]
+  DeviceSpan ids, gate_weights;   ///< int32, fp32 [p]
+  DeviceSpan counts, offsets;     ///< int32 [experts], [experts + 1]
+  DeviceSpan positions, sources;  ///< int32 [p]
+  DeviceSpan permuted, expert_mid, expert_activated, expert_out;  ///< [p x ...]
+  DeviceSpan head_logits;                                         ///< [sequences x vocabulary]
+  PinnedSpan input;                                               ///< hidden's
+  PinnedSpan forced_logits;                                       ///< logits'
+  PinnedSpan ids_read;                                            ///< ids as read back
+  [[nodiscard]] Bytes size() const { return device_.size(); }
+
+ private:
+  DeviceMemory device_;
+  PinnedMemory pinned_;
+};
+
+}  // namespace pregate::runtime

@@ -1,0 +1,171 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "sim/cost/cost_model.hpp"
+#include "sim/policy/planner.hpp"
+#include "sim/simulate.hpp"
+
+namespace pregate::sim {
+
+/// Clock readings of the request that runs: when its first token came, and what it costs per token after
+/// that.
+class RequestClock {
+ public:
+  void begin(Picoseconds now) {
+    close();
+    begin_ = now;
+    steps_ = 0;
+    first_token_ = {-1};
+  }
+  void end_step(trace::Phase phase, Picoseconds now) {
+    end_ = now;
+    if (phase == trace::Phase::encoder) return;
+    if (first_token_.count < 0) {
+      first_token_ = now;
+    } else {
+      ++steps_;
+    }
+  }
+  /// Call once after the last request.
+  void close() {
+    if (first_token_.count < 0) return;
+    ttft_ += first_token_ - begin_;
+    ++requests_;
+    if (steps_ > 0) {
+      tpot_ms_ += (end_ - first_token_).milliseconds() / static_cast<double>(steps_);
+      ++timed_requests_;
+    }
+    first_token_ = {-1};
+  }
+  [[nodiscard]] double ttft_ms() const {
+    return requests_ == 0 ? 0 : ttft_.milliseconds() / static_cast<double>(requests_);
+  }
+  [[nodiscard]] double tpot_ms() const {
+    return timed_requests_ == 0 ? 0 : tpot_ms_ / static_cast<double>(timed_requests_);
+  }
+
+ private:
+  Picoseconds begin_, end_, first_token_{-1}, ttft_;
+  std::int64_t steps_ = 0, requests_ = 0, timed_requests_ = 0;
+  double tpot_ms_ = 0;
+};
+
+inline CacheResult to_result(const AccessCounts& counts) {
+  return {counts.hits,   counts.misses,          counts.prefetched,
+          counts.wasted, counts.computed_on_cpu, counts.written_back};
+}
+
+/// A stack of the trace as the loop over steps needs it.
+struct StackLayers {
+  struct Layer {
+    int layer_class;
+    bool moe;
+  };
+  int model_stack = 0;
+  std::vector<Layer> layers;
+};
+
+inline std::vector<StackLayers> stack_layers(const ModelSpec& model, const trace::TraceInfo& info,
+                                             const CostModel& costs) {
+  std::vector<StackLayers> stacks;
+  for (const std::string& name : info.stacks) {
+    StackLayers stack{.model_stack = model.stack_index(name), .layers = {}};
+    for (const Layer& layer : model.stacks[static_cast<std::size_t>(stack.model_stack)].layers) {
+      const int index = static_cast<int>(stack.layers.size());
+      stack.layers.push_back({costs.layer_class(stack.model_stack, index), layer.moe});
+    }
+    stacks.push_back(std::move(stack));
+  }
+  return stacks;
+}
+
+/// Drives the planner through the trace: an executor's side of the decision points. Fills the times, counts
+/// and tally of `result`. Beside what the planner asks of it, `Executor` gives
+///   begin_step(number, model_stack, tokens), end_step(last) -> clock, finish(), tally(), end()
+/// and a real device's also
+///   prepare(step)              before begin_step
+///   begin_moe_layer(ordinal)   before the planner's
+///   wait_for_gate()            after it: until the host knows what it may know
+template <class SomePlanner, class Executor>
+void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Plan& plan, CostModel& costs,
+                 trace::StepSource& source, const SimulationOptions& options, Executor& executor,
+                 SimulationResult& result) {
+  const ExpertMap& map = prepared.map();
+  SomePlanner planner(map, plan, costs, executor);
+  StepRouting routing(map);
+  StepPredictions predictions(map);
+  const bool predicts = plan.policy.lookahead.kind == LookaheadKind::recorded;
+  const std::vector<StackLayers> stacks = stack_layers(model, source.info(), costs);
+  RequestClock clock;
+  Picoseconds now;
+  int encoder_tokens = 0;
+  constexpr std::int64_t steps_between_reports = 4096;
+
+  trace::Step step;
+  source.rewind();
+  while (source.next(step)) {
+    const StackLayers& stack = stacks[static_cast<std::size_t>(step.stack)];
+    if (step.first_of_request) {
+      clock.begin(now);
+      encoder_tokens = 0;
+    }
+    if (step.phase == trace::Phase::encoder) encoder_tokens = step.tokens / std::max(1, step.sequences);
+    routing.load(step);
+    if (predicts) predictions.load(step);
+    costs.begin_step({.model_stack = stack.model_stack,
+                      .phase = step.phase,
+                      .tokens = step.tokens,
+                      .sequences = step.sequences,
+                      .position = step.position,
+                      .encoder_tokens = encoder_tokens});
+    if constexpr (requires { executor.prepare(step); }) executor.prepare(step);
+    executor.begin_step(result.steps, stack.model_stack, step.tokens);
+    planner.begin_step(step);
+    int ordinal = map.ordinals(step.stack).first;
+    const int layer_count = static_cast<int>(stack.layers.size());
+    for (int layer = 0; layer < layer_count; ++layer) {
+      const auto [layer_class, moe] = stack.layers[static_cast<std::size_t>(layer)];
+      if (moe) {
+        if constexpr (requires { executor.begin_moe_layer(ordinal); }) executor.begin_moe_layer(ordinal);
+        planner.begin_moe_layer(ordinal, layer_class);
+        if constexpr (requires { executor.wait_for_gate(); }) executor.wait_for_gate();
+        planner.gate_known(ordinal, routing, predicts ? &predictions : nullptr);
+        ++ordinal;
+      } else {
+        planner.dense_layer(layer, layer_class);
+      }
+    }
+    const Picoseconds end = executor.end_step(planner.end_step());
+    if (step.phase == trace::Phase::decode) {
+      result.decode += end - now;
+      result.output_tokens += step.tokens;
+      ++result.decode_steps;
+    } else {
+      result.before_decode += end - now;
+    }
+    now = end;
+    clock.end_step(step.phase, now);
+    result.requests += step.first_of_request ? 1 : 0;
+    if (++result.steps % steps_between_reports == 0 && options.progress) {
+      options.progress(result.steps, prepared.scan().steps);
+    }
+  }
+  executor.finish();
+  clock.close();
+  source.rewind();
+
+  result.total = now;
+  result.ttft_ms = clock.ttft_ms();
+  result.tpot_ms = clock.tpot_ms();
+  result.decode_cache = to_result(planner.decode_counts());
+  result.other_cache = to_result(planner.other_counts());
+  result.tally = executor.tally();
+  result.path = executor.end();
+}
+
+}  // namespace pregate::sim

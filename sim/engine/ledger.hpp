@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "sim/engine/request.hpp"
+#include "sim/engine/tally.hpp"
+#include "sim/schedule/schedule.hpp"
+
+namespace pregate::sim {
+
+/// Books of the executors that learn an operation's times only after they issued it: the event engine's and a
+/// real device's. Turns requests into operations, keeps the schedule of the recorded steps with its timeline,
+/// and counts the same tally and critical path as TimedExecutor.
+class Ledger {
+ public:
+  struct Times {
+    Picoseconds start, finish;
+  };
+
+  /// Records the operations of the first `recorded_steps` steps (0 = none). With `compute_traffic`, compute
+  /// operations are flows of that rate on the host's memory bus, and share it with copies.
+  Ledger(const Platform& platform, std::int64_t recorded_steps, BytesPerSecond compute_traffic = {});
+
+  void begin_step(std::int64_t step, int stack, int tokens);
+  /// Enters the next operation. It depends on `others` and on copies, no_op not among them. The result is
+  /// valid until the next call; its dependencies are dependencies(), copies last.
+  const Operation& add(const Request& request, std::span<const OpId> others, std::span<const OpId> copies);
+  [[nodiscard]] std::span<const OpId> dependencies() const { return submitted_; }
+  /// Identifier of the next operation.
+  [[nodiscard]] OpId next_id() const { return first_point_ + static_cast<OpId>(points_.size()); }
+  void record_block(OpId first, OpId last) { blocks_.push_back({first, last}); }
+
+  /// Accounts for every entered operation that is done, in the order in which they started; what still runs
+  /// (a copy that outlives its step) waits for the next call. `is_done(id)`; `times(id)` of those done.
+  template <class IsDone, class TimesOf>
+  void settle(IsDone&& is_done, TimesOf&& times) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < pending_.size(); ++i) {
+      if (is_done(pending_[i].id)) {
+        settling_.push_back({pending_[i], times(pending_[i].id)});
+      } else {
+        pending_[kept++] = pending_[i];
+      }
+    }
+    pending_.resize(kept);
+    account_all();
+  }
+  /// The oldest operation not yet settled.
+  [[nodiscard]] OpId oldest() const { return first_point_; }
+
+  [[nodiscard]] const Tally& tally() const { return tally_; }
+  [[nodiscard]] PathPoint end() const { return end_; }
+  /// What was recorded; times are complete when all is settled.
+  [[nodiscard]] const Schedule& schedule() const { return schedule_; }
+  [[nodiscard]] const Timeline& timeline() const { return timeline_; }
+
+ private:
+  struct Pending {
+    OpId id;
+    OpKind kind;
+    StreamId stream;
+    std::size_t first_dependency, other_count, dependency_count;  // in dependencies_, copies last
+    Bytes bytes;
+  };
+  struct Settling {
+    Pending operation;
+    Times times;
+  };
+  struct Block {
+    OpId first, last;
+  };
+  void account_all();
+  void account(const Pending& operation, Times times);
+  void forget_settled();
+  [[nodiscard]] const PathPoint* point(OpId id) const;
+
+  std::int64_t recorded_steps_;
+  BytesPerSecond compute_traffic_;
+  std::int64_t step_ = 0;
+  int stack_ = 0, tokens_ = 0;
+  Operation operation_;
+  Tally tally_;
+  std::vector<Pending> pending_;
+  std::vector<Settling> settling_;
+  std::vector<OpId> dependencies_;  // of the pending operations
+  std::vector<OpId> submitted_;     // of the operation entered last
+  std::vector<Block> blocks_;
+  std::deque<PathPoint> points_;  // of operations from first_point_ on
+  std::deque<Picoseconds> starts_;
+  OpId first_point_ = 0;
+  std::array<PathPoint, stream_count> streams_{};
+  PathPoint end_ = PathPoint::before_all();
+  Schedule schedule_;
+  Timeline timeline_;
+};
+
+}  // namespace pregate::sim

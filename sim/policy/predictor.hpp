@@ -1,0 +1,64 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <span>
+#include <vector>
+
+#include "sim/policy/routing.hpp"
+
+namespace pregate::sim {
+
+/// Predicts a layer's experts with a given recall: each that will be activated is predicted with that
+/// probability, and otherwise one that will not be, drawn evenly, stands in its place (none, when all others
+/// are activated or predicted). So as many are predicted as will be activated. Deterministic in the seed and
+/// the order of calls.
+class Predictor {
+ public:
+  Predictor(double recall, std::uint64_t seed) : recall_(recall), random_(seed) {}
+
+  /// Valid until the next call.
+  std::span<const ExpertKey> predict(const MoeLayer& layer, std::span<const ExpertKey> activated) {
+    predicted_.clear();
+    others_.clear();
+    next_ = 0;
+    bool gathered = false;
+    for (const ExpertKey key : activated) {
+      if (uniform() < recall_) {
+        predicted_.push_back(key);
+        continue;
+      }
+      if (!gathered) gather_others(layer, activated);
+      gathered = true;
+      if (next_ == others_.size()) continue;
+      // One of those left, which then leaves: Fisher and Yates.
+      const auto left = others_.size() - next_;
+      const auto drawn =
+          next_ + std::min(left - 1, static_cast<std::size_t>(uniform() * static_cast<double>(left)));
+      std::swap(others_[next_], others_[drawn]);
+      predicted_.push_back(others_[next_++]);
+    }
+    return predicted_;
+  }
+
+ private:
+  /// [0, 1), the same on every platform (std::uniform_real_distribution is not).
+  double uniform() { return static_cast<double>(random_() >> 11U) * 0x1p-53; }
+
+  void gather_others(const MoeLayer& layer, std::span<const ExpertKey> activated) {
+    const ExpertKey end = layer.first_key + static_cast<ExpertKey>(layer.experts);
+    for (ExpertKey key = layer.first_key; key < end; ++key) {
+      if (std::find(activated.begin(), activated.end(), key) == activated.end()) others_.push_back(key);
+    }
+  }
+
+  double recall_;
+  std::mt19937_64 random_;
+  std::vector<ExpertKey> predicted_, others_;
+  std::size_t next_ = 0;  // of others_
+};
+
+}  // namespace pregate::sim

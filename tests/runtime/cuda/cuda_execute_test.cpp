@@ -1,0 +1,46 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "tests/runtime/execute_checks.hpp"
+
+namespace pregate::runtime::test {
+namespace {
+
+constexpr char device[] = "cuda";
+
+class CudaExecute : public testing::TestWithParam<std::tuple<std::string, std::string, int>> {};
+
+// The right weights were there in time, and the device was told the simulator's schedule.
+TEST_P(CudaExecute, OutputsAreTheReferencesAndTheScheduleIsTheSimulators) {
+  const auto& [policy, capacity, staging] = GetParam();
+  check_policy(device, {3, 8, 2, 1, 4, 4}, policy_of(policy, capacity, staging));
+}
+
+INSTANTIATE_TEST_SUITE_P(Policies, CudaExecute,
+                         testing::Combine(testing::ValuesIn(policy_names()), testing::Values("0", "25%"),
+                                          testing::Values(0, 1)));
+
+TEST(CudaExecute, BatchesAndTokensWithFewerExperts) { check_batches_and_tokens_with_fewer_experts(device); }
+TEST(CudaExecute, ChunksAndWaves) { check_chunks_and_waves(device); }
+TEST(CudaExecute, SharedBuffersMoveTheSameBytes) { check_shared_buffers(device); }
+TEST(CudaExecute, ACorruptCopyIsSeen) { check_that_a_corrupt_copy_is_seen(device); }
+TEST(CudaExecute, OutOfMemoryIsAResult) { check_that_out_of_memory_is_a_result(device); }
+TEST(CudaExecute, AnInterruptEndsItAfterAPass) { check_that_an_interrupt_ends_it_after_a_pass(device); }
+
+// The 16-bit types, in which every operation rounds its result: a few roundings of 2^-11 or 2^-8 remain of
+// the residual stream, and the policy must not change a bit.
+TEST(CudaExecute, SixteenBitModels) {
+  for (const auto& [format, tolerance_of_type] : {std::pair{"fp16", 4e-3}, std::pair{"bf16", 3e-2}}) {
+    ModelSpec model = pregate::test::tiny_model(2, 8, 2);
+    model.expert_format = model.dense_format = weight_format(format, "test");
+    ListSource source = pregate::test::random_source(6, 2, 8, 2, 1, 3, 3);
+    const LiveRun all = run_live(device, model, policy_of("gpu-only", "0"), source);
+    EXPECT_LT(error_of(all, reference(device, model, source)), tolerance_of_type) << format;
+    for (const char* policy : {"on-demand", "pre-gated"})
+      EXPECT_EQ(run_live(device, model, policy_of(policy, "25%"), source).outputs, all.outputs) << policy;
+  }
+}
+
+}  // namespace
+}  // namespace pregate::runtime::test

@@ -1,0 +1,156 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/runtime/execute_checks.hpp"
+
+#include <gtest/gtest.h>
+
+#include "runtime/reference_model.hpp"
+
+namespace pregate::runtime::test {
+
+using pregate::test::decoder_info;
+using pregate::test::random_source;
+using pregate::test::tiny_machine;
+using pregate::test::tiny_model;
+
+LiveRun run_live(const std::string& device_name, const ModelSpec& model, const PolicySpec& policy,
+                 trace::StepSource& source, ExecuteOptions options, Bytes budget) {
+  LiveRun live;
+  const auto device = open_device(device_name, {.memory = budget});
+  live.type = model_shape(model, *device).type;
+  const sim::PreparedTrace prepared(source, model, "test");
+  options.outputs = [&](std::int64_t step, std::span<const std::byte> hidden) {
+    EXPECT_EQ(step, static_cast<std::int64_t>(live.outputs.size()));
+    live.outputs.emplace_back(hidden.begin(), hidden.end());
+  };
+  live.execution = execute(*device, model, tiny_machine(), policy, prepared, source, options);
+  return live;
+}
+
+std::vector<std::vector<double>> reference(const std::string& device_name, const ModelSpec& model,
+                                           trace::StepSource& source, std::int64_t buffers) {
+  const auto device = open_device(device_name, {});
+  const sim::PreparedTrace prepared(source, model, "test");
+  const ReferenceModel oracle(model_shape(model, *device), prepared.map(),
+                              buffers > 0 ? buffers : prepared.map().keys(), 1);
+  std::vector<std::vector<double>> outputs;
+  trace::Step step;
+  for (source.rewind(); source.next(step);)
+    outputs.push_back(oracle.run(step, static_cast<std::int64_t>(outputs.size()), 0));
+  source.rewind();
+  return outputs;
+}
+
+double error_of(const LiveRun& run, const std::vector<std::vector<double>>& expected) {
+  EXPECT_EQ(run.outputs.size(), expected.size());
+  double worst = 0;
+  for (std::size_t i = 0; i < std::min(run.outputs.size(), expected.size()); ++i)
+    worst = std::max(worst, relative_error(to_doubles(run.outputs[i], run.type), expected[i]));
+  return worst;
+}
+
+PolicySpec policy_of(const std::string& name, const std::string& capacity, int staging) {
+  PolicySpec policy = load_policy(name);
+  if (policy.placement.kind != PlacementKind::all) policy.cache.capacity = parse_capacity(capacity, "test");
+  policy.transfer.staging_copies = staging;
+  return policy;
+}
+
+void check_policy(const std::string& device, const Workload& w, const PolicySpec& policy) {
+  const ModelSpec model = tiny_model(w.layers, w.experts, w.top_k);
+  ListSource source = random_source(5, w.layers, w.experts, w.top_k, w.requests, w.prompt, w.steps);
+  const LiveRun live = run_live(device, model, policy, source, {.recorded_steps = 1000});
+  EXPECT_LT(error_of(live, reference(device, model, source)), tolerance);
+
+  const sim::SimulationResult simulated = pregate::test::run(
+      model, tiny_machine(), policy, source, {.costs = {.attention_scores = false}, .recorded_steps = 1000});
+  const sim::SimulationResult& measured = live.execution.result;
+  EXPECT_TRUE(simulated.schedule == measured.schedule);
+  EXPECT_EQ(simulated.decode_cache.hits, measured.decode_cache.hits);
+  EXPECT_EQ(simulated.decode_cache.misses, measured.decode_cache.misses);
+  EXPECT_EQ(simulated.tally.fetched, measured.tally.fetched);
+  EXPECT_EQ(simulated.tally.operations, measured.tally.operations);
+  EXPECT_EQ(simulated.output_tokens, measured.output_tokens);
+  EXPECT_GT(measured.total.count, 0);
+  // The measured timeline keeps every dependency.
+  for (sim::OpId id = 0; id < static_cast<sim::OpId>(measured.schedule.size()); ++id) {
+    for (const sim::OpId before : measured.schedule.dependencies(id))
+      EXPECT_LE(measured.timeline.finish[static_cast<std::size_t>(before)],
+                measured.timeline.start[static_cast<std::size_t>(id)]);
+  }
+}
+
+void check_batches_and_tokens_with_fewer_experts(const std::string& device) {
+  const ModelSpec model = tiny_model(2, 8, 3);
+  ListSource source(decoder_info(2, 8, 3));
+  constexpr std::uint16_t none = trace::no_expert;
+  source.add(trace::Phase::prefill, 2, {0, 1, 2, none, none, none, 7, none, 3, 3, 7, 1}, true, {}, 0, 2);
+  source.add(trace::Phase::decode, 2, {none, 5, none, 5, 6, 7, none, none, none, none, none, none}, false, {},
+             0, 2);
+  const auto expected = reference(device, model, source);
+  for (const char* name : {"gpu-only", "on-demand", "pre-gated", "prefetch-all-cache"}) {
+    const LiveRun live = run_live(device, model, policy_of(name, "25%"), source);
+    EXPECT_LT(error_of(live, expected), tolerance) << name;
+  }
+}
+
+void check_chunks_and_waves(const std::string& device) {
+  const ModelSpec model = tiny_model(3, 16, 4);
+  ListSource source = random_source(8, 3, 16, 4, 1, 20, 5);
+  PolicySpec policy = policy_of("pre-gated-cache", "25%");
+  policy.transfer.chunk = {40'000};  // three copies an expert, the last one shorter
+  const auto expected = reference(device, model, source);
+  EXPECT_LT(error_of(run_live(device, model, policy, source), expected), tolerance);
+  policy.compute.experts = ExpertCompute::per_expert;
+  EXPECT_LT(error_of(run_live(device, model, policy, source), expected), tolerance);
+}
+
+void check_shared_buffers(const std::string& device) {
+  const ModelSpec model = tiny_model(2, 8, 2);
+  ListSource source = random_source(4, 2, 8, 2, 1, 0, 8);
+  const PolicySpec policy = policy_of("on-demand", "0");
+  const LiveRun all = run_live(device, model, policy, source),
+                few = run_live(device, model, policy, source, {.distinct_experts = 3});
+  EXPECT_EQ(all.execution.distinct_experts, 16);
+  EXPECT_EQ(few.execution.distinct_experts, 3);
+  EXPECT_EQ(all.execution.result.tally.fetched, few.execution.result.tally.fetched);
+  EXPECT_LT(error_of(few, reference(device, model, source, 3)), tolerance);
+  EXPECT_GT(error_of(few, reference(device, model, source)), 1e-3);
+}
+
+void check_that_a_corrupt_copy_is_seen(const std::string& device) {
+  const ModelSpec model = tiny_model(4, 16, 3);
+  ListSource source = random_source(5, 4, 16, 3, 1, 0, 4);
+  const auto expected = reference(device, model, source);
+  for (const char* name : {"on-demand", "pre-gated", "pre-gated-cache"}) {
+    const LiveRun live = run_live(device, model, policy_of(name, "25%"), source,
+                                  {.fault = {.kind = PlantedFault::Kind::corrupt_copy, .at = 7}});
+    EXPECT_GT(error_of(live, expected), 1e-3) << name;
+  }
+}
+
+void check_that_out_of_memory_is_a_result(const std::string& device) {
+  const ModelSpec model = tiny_model(2, 8, 2);
+  ListSource source = random_source(4, 2, 8, 2, 1, 0, 8);
+  const LiveRun live = run_live(device, model, policy_of("gpu-only", "0"), source, {}, Bytes{1'000'000});
+  EXPECT_TRUE(live.execution.result.out_of_memory);
+  EXPECT_NE(live.execution.result.out_of_memory_reason.find("expert slots needs"), std::string::npos)
+      << live.execution.result.out_of_memory_reason;
+  EXPECT_TRUE(live.outputs.empty());
+  EXPECT_FALSE(run_live(device, model, policy_of("on-demand", "0"), source, {}, Bytes{1'000'000})
+                   .execution.result.out_of_memory);
+}
+
+void check_that_an_interrupt_ends_it_after_a_pass(const std::string& device) {
+  const ModelSpec model = tiny_model(2, 8, 2);
+  ListSource source = random_source(4, 2, 8, 2, 1, 0, 9);
+  int asked = 0;
+  const LiveRun live = run_live(device, model, policy_of("pre-gated", "0"), source,
+                                {.recorded_steps = 100, .interrupted = [&] { return ++asked > 3; }});
+  EXPECT_TRUE(live.execution.was_interrupted);
+  EXPECT_EQ(live.execution.result.steps, 3);
+  EXPECT_EQ(live.outputs.size(), 3U);
+  EXPECT_EQ(live.execution.result.schedule.size(), live.execution.result.timeline.finish.size());
+}
+
+}  // namespace pregate::runtime::test

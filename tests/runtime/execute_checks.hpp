@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/execute.hpp"
+#include "tests/sim/tiny.hpp"
+
+/// What execute() must do on every device; `device` is the name to open. Failures are GoogleTest's.
+namespace pregate::runtime::test {
+
+using pregate::test::ListSource;
+using Outputs = std::vector<std::vector<std::byte>>;
+
+struct LiveRun {
+  Execution execution;
+  Outputs outputs;  ///< by step
+  ElementType type = ElementType::f32;
+};
+
+LiveRun run_live(const std::string& device, const ModelSpec& model, const PolicySpec& policy,
+                 trace::StepSource& source, ExecuteOptions options = {}, Bytes budget = {});
+
+/// The same rows in double. `device` decides in which type the weights are stored.
+std::vector<std::vector<double>> reference(const std::string& device, const ModelSpec& model,
+                                           trace::StepSource& source, std::int64_t buffers = 0);
+
+/// Of the worst step.
+double error_of(const LiveRun& run, const std::vector<std::vector<double>>& expected);
+
+/// fp32 through four layers, against double: rounding leaves 1e-6; one wrong expert 1e-2 and more.
+inline constexpr double tolerance = 1e-5;
+
+/// The named policy with a cache of that capacity, where it has one.
+PolicySpec policy_of(const std::string& name, const std::string& capacity, int staging = 0);
+
+/// A model whose every layer is MoE, and random requests to it.
+struct Workload {
+  int layers, experts, top_k;
+  int requests, prompt, steps;  ///< tokens of each prompt, decoding steps after it
+};
+
+/// The outputs are the reference's and the schedule is the simulator's, operation by operation.
+void check_policy(const std::string& device, const Workload& workload, const PolicySpec& policy);
+void check_batches_and_tokens_with_fewer_experts(const std::string& device);
+void check_chunks_and_waves(const std::string& device);
+void check_shared_buffers(const std::string& device);
+/// The check of outputs can fail: one wrong copy is seen.
+void check_that_a_corrupt_copy_is_seen(const std::string& device);
+void check_that_out_of_memory_is_a_result(const std::string& device);
+void check_that_an_interrupt_ends_it_after_a_pass(const std::string& device);
+
+}  // namespace pregate::runtime::test

@@ -1,0 +1,70 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/runtime/execute_checks.hpp"
+
+#include <gtest/gtest.h>
+
+#include "models/error.hpp"
+
+namespace pregate::runtime::test {
+namespace {
+
+using pregate::test::decoder_info;
+using pregate::test::random_source;
+using pregate::test::tiny_model;
+
+constexpr char device[] = "host";
+
+class Execute : public testing::TestWithParam<std::tuple<std::string, std::string, int>> {};
+
+// The right weights were there in time, and the device was told the simulator's schedule.
+TEST_P(Execute, OutputsAreTheReferencesAndTheScheduleIsTheSimulators) {
+  const auto& [policy, capacity, staging] = GetParam();
+  check_policy(device, {4, 16, 3, 2, 7, 6}, policy_of(policy, capacity, staging));
+}
+
+INSTANTIATE_TEST_SUITE_P(Policies, Execute,
+                         testing::Combine(testing::ValuesIn(policy_names()),
+                                          testing::Values("0", "25%", "80%"), testing::Values(0, 1)));
+
+TEST(Execute, BatchesAndTokensWithFewerExperts) { check_batches_and_tokens_with_fewer_experts(device); }
+TEST(Execute, ChunksAndWaves) { check_chunks_and_waves(device); }
+TEST(Execute, SharedBuffersMoveTheSameBytes) { check_shared_buffers(device); }
+TEST(Execute, ACorruptCopyIsSeen) { check_that_a_corrupt_copy_is_seen(device); }
+TEST(Execute, OutOfMemoryIsAResult) { check_that_out_of_memory_is_a_result(device); }
+TEST(Execute, AnInterruptEndsItAfterAPass) { check_that_an_interrupt_ends_it_after_a_pass(device); }
+
+// Large experts, so that an expert is still on its way when its unwaited reader starts.
+TEST(Execute, ADroppedWaitIsSeen) {
+  ModelSpec model = tiny_model(2, 4, 1);
+  model.stacks[0].moe.ffn_dim = 1 << 16;  // 48 MiB an expert
+  ListSource source(decoder_info(2, 4, 1));
+  for (std::uint16_t step = 0; step < 4; ++step)
+    source.add(trace::Phase::decode, 1, {step, static_cast<std::uint16_t>(3 - step)}, step == 0);
+  const PolicySpec policy = policy_of("on-demand", "0");
+  const LiveRun whole = run_live(device, model, policy, source);
+  int seen = 0;
+  // Waits of a layer: the read-back for the gate, the copy for the ids, the experts for the copy and the ids.
+  for (std::int64_t at = 2; at < 32; at += 4) {
+    const LiveRun live =
+        run_live(device, model, policy, source, {.fault = {.kind = PlantedFault::Kind::drop_wait, .at = at}});
+    seen += live.outputs == whole.outputs ? 0 : 1;
+  }
+  // A copy that happened to be there in time hides a dropped wait: how many are seen depends on what else runs.
+  // The tests on the stand-in see every one.
+  EXPECT_GE(seen, 1);
+}
+
+TEST(Execute, WhatItCannotDoIsSaidAtOnce) {
+  const ModelSpec model = tiny_model(2, 8, 2);
+  ListSource source = random_source(4, 2, 8, 2, 1, 0, 2);
+  PolicySpec policy = policy_of("pre-gated", "0");
+  policy.transfer.queue = TransferQueue::demand_first;
+  EXPECT_THROW(run_live(device, model, policy, source), InputError);
+  ModelSpec half = model;
+  half.expert_format = half.dense_format = weight_format("bf16", "test");
+  EXPECT_THROW(run_live(device, half, policy_of("pre-gated", "0"), source), InputError);
+}
+
+}  // namespace
+}  // namespace pregate::runtime::test

@@ -1,0 +1,106 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "sim/drive.hpp"
+#include "sim/engine/timed_executor.hpp"
+#include "sim/policy/counting_planner.hpp"
+#include "sim/policy/planner.hpp"
+#include "sim/report/report.hpp"
+#include "tests/sim/tiny.hpp"
+
+namespace pregate::sim {
+namespace {
+
+struct Case {
+  const char* capacity;
+  const char* eviction;
+  CacheScope scope;
+  std::int64_t chunk;
+};
+
+struct Prepared {
+  ModelSpec model = test::tiny_model(4, 16, 3);
+  MachineSpec machine = test::tiny_machine();
+  PolicySpec policy = load_policy("on-demand");
+  test::ListSource source = test::random_source(5, 4, 16, 3, 3, 7, 30);
+
+  [[nodiscard]] bool is_served() {
+    const PreparedTrace trace(source, model, "test");
+    const CostModel costs(model, machine, policy);
+    SimulationResult result;
+    const auto plan = plan_run(model, machine, policy, trace, source, CountedExperts::all, result);
+    return plan && CountingPlanner::serves(*plan, costs, trace.scan());
+  }
+
+  template <class SomePlanner>
+  [[nodiscard]] SimulationResult run() {
+    const PreparedTrace trace(source, model, "test");
+    CostModel costs(model, machine, policy);
+    SimulationResult result;
+    const auto plan = plan_run(model, machine, policy, trace, source, CountedExperts::all, result);
+    TimedExecutor executor;
+    drive_trace<SomePlanner>(model, trace, *plan, costs, source, {}, executor, result);
+    return result;
+  }
+};
+
+// A train of copies and no slots give what single copies into slots give, in every figure of a report and in
+// every sum behind it.
+TEST(CountingPlanner, EqualsThePlannerThatKeepsSlots) {
+  for (const Case& c :
+       {Case{"0", "lru", CacheScope::layer, 0}, Case{"25%", "lru", CacheScope::layer, 0},
+        Case{"25%", "lru", CacheScope::layer, 40'000}, Case{"1 slots", "lru", CacheScope::layer, 0},
+        Case{"100%", "lru", CacheScope::layer, 0}, Case{"40%", "lru", CacheScope::global, 0},
+        Case{"25%", "belady", CacheScope::layer, 0}, Case{"25%", "random", CacheScope::layer, 0}}) {
+    Prepared p;
+    p.policy.cache.capacity = parse_capacity(c.capacity, "test");
+    p.policy.cache.eviction = c.eviction;
+    p.policy.cache.scope = c.scope;
+    p.policy.transfer.chunk = Bytes{c.chunk};
+    for (const double rate : {1e8, 1e9, 1e11}) {
+      p.machine.h2d.bandwidth = {rate};
+      ASSERT_TRUE(p.is_served());
+      const SimulationResult a = p.run<CountingPlanner>();
+      const SimulationResult b = p.run<Planner<TimedExecutor>>();
+      EXPECT_GT(a.tally.fetches, 0);
+      EXPECT_EQ(a.total, b.total) << c.capacity << ' ' << c.eviction;
+      EXPECT_EQ(a.decode, b.decode);
+      EXPECT_EQ(a.tally.busy, b.tally.busy);
+      EXPECT_EQ(a.tally.exposed_transfer, b.tally.exposed_transfer);
+      EXPECT_EQ(a.tally.exposed_host, b.tally.exposed_host);
+      EXPECT_EQ(a.tally.operations, b.tally.operations);
+      EXPECT_EQ(a.tally.fetches, b.tally.fetches);
+      EXPECT_EQ(a.tally.fetched, b.tally.fetched);
+      EXPECT_EQ(a.path.finish, b.path.finish);
+      EXPECT_EQ(a.path.transfer, b.path.transfer);
+      EXPECT_EQ(a.path.host, b.path.host);
+      EXPECT_EQ(a.path.id, b.path.id);
+      EXPECT_EQ(results_csv({a}), results_csv({b})) << c.capacity << ' ' << c.eviction;
+    }
+  }
+}
+
+TEST(CountingPlanner, LeavesToThePlannerWhatNeedsSlots) {
+  EXPECT_TRUE(Prepared{}.is_served());
+  Prepared staging, ahead, each, pinned, waves;
+  staging.policy.transfer.staging_copies = 1;
+  EXPECT_FALSE(staging.is_served());
+  ahead.policy.lookahead.kind = LookaheadKind::pre_gate;
+  EXPECT_FALSE(ahead.is_served());
+  each.policy.compute.experts = ExpertCompute::per_expert;
+  EXPECT_FALSE(each.is_served());
+  pinned.policy.placement.kind = PlacementKind::popular;
+  pinned.policy.placement.count = 1;
+  EXPECT_FALSE(pinned.is_served());
+  // A prefill has the decode buffers beside its own: so many slots may be lacking, and not one more.
+  const SimulationResult roomy = waves.run<CountingPlanner>();
+  waves.machine.gpu.memory =
+      waves.machine.gpu.reserved + roomy.memory.total() - test::tiny_expert * roomy.buffer_slots;
+  EXPECT_TRUE(waves.is_served());
+  waves.machine.gpu.memory.count -= 1;
+  EXPECT_FALSE(waves.is_served());
+}
+
+}  // namespace
+}  // namespace pregate::sim

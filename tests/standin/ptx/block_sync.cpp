@@ -1,0 +1,90 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "tests/standin/ptx/block.hpp"
+
+namespace pregate::standin::ptx {
+
+std::vector<Thread*> BlockRun::warp_of(const Thread& thread) {
+  std::vector<Thread*> lanes;
+  const std::size_t first = std::size_t{thread.warp()} * 32;
+  for (std::size_t i = first; i < std::min(first + 32, threads_.size()); ++i) lanes.push_back(&threads_[i]);
+  return lanes;
+}
+
+void BlockRun::wait_for_warp(Thread& thread, const Instruction& instruction, std::uint32_t mask) {
+  if ((mask >> thread.lane() & 1U) == 0) {
+    fail(thread, instruction, "divergence", "the mask does not name the calling lane");
+  }
+  thread.state = ThreadState::at_warp;
+  thread.mask = mask;
+  thread.waiting = &instruction;
+}
+
+void BlockRun::wait_at_barrier(Thread& thread, const Instruction& instruction) {
+  thread.state = ThreadState::at_barrier;
+  thread.waiting = &instruction;
+}
+
+namespace {
+
+/// Warp barriers may meet from different places of the program; other warp instructions must be the same one.
+bool meets(const Thread& a, const Thread& b) {
+  if (b.state != ThreadState::at_warp || a.mask != b.mask) return false;
+  constexpr auto barrier = static_cast<std::uint8_t>(WarpOperation::barrier);
+  return a.waiting == b.waiting || (a.waiting->combine == barrier && b.waiting->combine == barrier);
+}
+
+}  // namespace
+
+bool BlockRun::release_warps() {
+  bool released = false;
+  for (Thread& thread : threads_) {
+    if (thread.state != ThreadState::at_warp) continue;
+    std::vector<Thread*> lanes;
+    bool complete = true;
+    for (Thread* other : warp_of(thread)) {
+      if ((thread.mask >> other->lane() & 1U) == 0 || other->state == ThreadState::done) continue;
+      complete = complete && meets(thread, *other);
+      lanes.push_back(other);
+    }
+    if (!complete) continue;
+    for (Thread* lane : lanes) lane->state = ThreadState::running;
+    run_warp_instruction(*this, lanes);
+    released = true;
+  }
+  return released;
+}
+
+bool BlockRun::release_barrier() {
+  std::vector<Thread*> waiting;
+  for (Thread& thread : threads_) {
+    if (thread.state == ThreadState::done) continue;
+    if (thread.state != ThreadState::at_barrier) return false;
+    waiting.push_back(&thread);
+  }
+  if (waiting.empty()) return false;
+  check_barrier(waiting);
+  finish_barrier(*this, waiting);
+  ++barriers_;
+  for (Thread* thread : waiting) thread->state = ThreadState::running;
+  return true;
+}
+
+void BlockRun::check_barrier(const std::vector<Thread*>& waiting) {
+  const Thread& first = *waiting.front();
+  if (waiting.size() != threads_.size()) {
+    fail(first, *first.waiting, "divergence",
+         "barrier reached by " + std::to_string(waiting.size()) + " of " + std::to_string(threads_.size()) +
+             " threads; the others have exited");
+  }
+  for (const Thread* thread : waiting) {
+    if (thread->waiting == first.waiting) continue;
+    fail(*thread, *thread->waiting, "divergence",
+         "divergent barrier: thread " + std::to_string(first.index) + " waits at PTX line " +
+             std::to_string(first.waiting->ptx_line));
+  }
+}
+
+}  // namespace pregate::standin::ptx

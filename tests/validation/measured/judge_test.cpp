@@ -1,0 +1,123 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+
+#include "validation/measured/effective_times.hpp"
+#include "validation/measured/ladder_report.hpp"
+
+namespace pregate::validation {
+namespace {
+
+constexpr LadderGates gates{
+    .primitive_mape = 15, .block_mape = 10, .tokens_mape = 10, .order_share = 95, .tellable = 2};
+
+LadderRow row(int tier, const std::string& what, double predicted, double measured, double spread = 1) {
+  return {tier, what, tier == 3 ? "tokens/s" : "ms", predicted, measured, spread, spread <= 10};
+}
+
+Verdict verdict_of(const std::vector<LadderRow>& rows, int tier) {
+  for (const TierResult& result : judge({}, rows, {}, gates)) {
+    if (result.tier == tier) return result.verdict;
+  }
+  return Verdict::undecidable;
+}
+
+TEST(Judge, MeanAbsoluteErrorDecides) {
+  EXPECT_EQ(verdict_of({row(2, "a", 109, 100), row(2, "b", 89, 100)}, 2), Verdict::passed);  // 9 and 11
+  EXPECT_EQ(verdict_of({row(2, "a", 109, 100), row(2, "b", 88.9, 100)}, 2), Verdict::failed);
+  EXPECT_EQ(verdict_of({}, 2), Verdict::undecidable);
+}
+
+TEST(Judge, NoisyRowsNeitherPassNorFail) {
+  const std::vector<LadderRow> rows{row(2, "a", 105, 100), row(2, "b", 300, 100, 40)};
+  const TierResult tier = judge({}, rows, {}, gates)[2];
+  EXPECT_EQ(tier.rows, 1);
+  EXPECT_EQ(tier.undecidable, 1);
+  EXPECT_EQ(tier.verdict, Verdict::passed);
+  EXPECT_EQ(verdict_of({row(2, "a", 105, 100), row(2, "b", 1, 1, 40), row(2, "c", 1, 1, 40)}, 2),
+            Verdict::undecidable);  // most of it says nothing
+  EXPECT_EQ(verdict_of({row(2, "a", 150, 100), row(2, "b", 1, 1, 40), row(2, "c", 1, 1, 40)}, 2),
+            Verdict::failed);
+}
+
+TEST(Judge, TierZeroIsExact) {
+  const ExactRow good{"a", 10, true, true, true};
+  ExactRow bad = good;
+  bad.same_bytes = false;
+  EXPECT_EQ(judge({good, good}, {}, {}, gates)[0].verdict, Verdict::passed);
+  EXPECT_EQ(judge({good, bad}, {}, {}, gates)[0].verdict, Verdict::failed);
+  EXPECT_EQ(judge({}, {}, {}, gates)[0].verdict, Verdict::undecidable);
+}
+
+TEST(Judge, OrderCountsPairsThatCanBeToldApart) {
+  std::vector<GridPoint> grid(3);
+  grid[0].name = "a", grid[1].name = "b", grid[2].name = "c";
+  for (GridPoint& point : grid) point.workload = "w";
+  const auto order = [&](const std::vector<LadderRow>& rows) { return judge({}, rows, grid, gates)[4]; };
+  const TierResult right = order({row(3, "a", 10, 11), row(3, "b", 20, 18), row(3, "c", 30, 31)});
+  EXPECT_EQ(right.rows, 3);
+  EXPECT_EQ(right.verdict, Verdict::passed);
+  const TierResult wrong = order({row(3, "a", 20, 11), row(3, "b", 10, 18), row(3, "c", 30, 31)});
+  EXPECT_NEAR(wrong.figure, 200.0 / 3, 1e-9);
+  EXPECT_EQ(wrong.verdict, Verdict::failed);
+  // 100 against 102 with spreads of 2 and 2: nobody can say which is faster.
+  const TierResult close = order({row(3, "a", 1, 100, 2), row(3, "b", 2, 102, 2)});
+  EXPECT_EQ(close.rows, 0);
+  EXPECT_EQ(close.undecidable, 1);
+  EXPECT_EQ(close.verdict, Verdict::undecidable);
+  grid[1].workload = "other";  // designs are compared on one workload
+  EXPECT_EQ(order({row(3, "a", 20, 11), row(3, "b", 10, 18)}).rows, 0);
+}
+
+TEST(Judge, GatesComeFromTheCommittedFile) {
+  const LadderGates committed = ladder_gates();
+  EXPECT_EQ(committed.block_mape, 10);
+  EXPECT_EQ(committed.tokens_mape, 10);
+  EXPECT_EQ(committed.order_share, 95);
+  EXPECT_EQ(committed.tellable, 2);
+}
+
+TEST(Ladder, ReportsNameTheFailedTierAndEscapeNames) {
+  LadderResult result;
+  result.model = "<b>model</b>";
+  result.rows = {row(2, "a & b", 150, 100)};
+  result.tiers = judge({}, result.rows, {}, gates);
+  EXPECT_TRUE(result.failed());
+  EXPECT_THAT(ladder_table(result), testing::HasSubstr("FAILED: tier 2, block latency"));
+  EXPECT_THAT(ladder_html(result), testing::HasSubstr("&lt;b&gt;model"));
+  EXPECT_THAT(ladder_html(result), testing::Not(testing::HasSubstr("<b>model")));
+  EXPECT_THAT(ladder_json(result), testing::HasSubstr("\"verdict\": \"FAIL\""));
+}
+
+// compute 0..10 and 12..20, a copy 0..15 that the second operation waits for.
+TEST(EffectiveTimes, FromWhenItCouldStartToItsEnd) {
+  sim::Schedule schedule;
+  const auto add = [&](sim::StreamId stream, std::vector<sim::OpId> after, std::int64_t step) {
+    sim::Operation operation;
+    operation.stream = stream;
+    operation.step = step;
+    schedule.add(operation, after);
+  };
+  add(sim::StreamId::compute, {}, 0);
+  add(sim::StreamId::h2d, {}, 0);
+  add(sim::StreamId::compute, {1}, 0);
+  add(sim::StreamId::compute, {}, 1);
+  const auto at = [](std::vector<std::int64_t> times) {
+    std::vector<Picoseconds> all;
+    for (const std::int64_t time : times) all.push_back({time});
+    return all;
+  };
+  const sim::Timeline timeline{at({1, 2, 17, 22}), at({10, 15, 20, 30})};
+  EXPECT_EQ(effective_times(schedule, timeline), at({10, 15, 5, 10}));
+}
+
+TEST(EffectiveTimes, MedianAndSpread) {
+  EXPECT_EQ(median({}), 0);
+  EXPECT_EQ(median({3, 1, 2}), 2);
+  EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
+  EXPECT_EQ(relative_spread({1, 100, 3}), 0);  // too few
+  EXPECT_DOUBLE_EQ(relative_spread({1, 2, 3, 4, 5}), (4.0 - 2.0) / 2 / 3);
+}
+
+}  // namespace
+}  // namespace pregate::validation

@@ -1,0 +1,52 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/machine.hpp"
+#include "models/model.hpp"
+#include "runtime/device.hpp"
+
+namespace pregate::validation {
+
+struct CalibrationOptions {
+  double seconds = 120;               ///< about how long it may take
+  int most_tokens = 64;               ///< of a pass whose kernels are measured
+  std::int64_t distinct_experts = 0;  ///< as ExecuteOptions
+  std::function<void(const std::string& stage)> progress = nullptr;
+};
+
+/// How well one group of measurements agreed with itself.
+struct SpreadLine {
+  std::string what;
+  int points = 0;
+  double median_spread = 0, worst_spread = 0;  ///< relative
+};
+
+struct Calibration {
+  MachineSpec machine;
+  std::vector<std::pair<std::string, std::string>> sources;  ///< for to_toml()
+  std::vector<SpreadLine> spreads;
+  double noise = 0;  ///< the largest of the groups' median spreads
+};
+
+/// Above this, what was measured says more about the machine's other work than about the machine.
+inline constexpr double most_noise = 0.15;
+
+/// Measures the device: links by size and direction, arithmetic and memory rates, what copies and kernels
+/// make of each other; and, by running on-demand schedules of made-up passes through the runtime itself, the
+/// time of each operation of `model` by tokens and activated experts, the read-back of ids and the fetch of
+/// an expert. `model` is what the kernels are measured for.
+Calibration calibrate(runtime::Device& device, const ModelSpec& model, const CalibrationOptions& options);
+
+/// What the device is before anything is measured: its name, memory and processor; everything else are
+/// estimates of a round size. For a run whose times are measured anyway.
+MachineSpec unmeasured_machine(const runtime::Device& device);
+
+}  // namespace pregate::validation

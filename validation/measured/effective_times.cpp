@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "validation/measured/effective_times.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace pregate::validation {
+
+std::vector<Picoseconds> effective_times(const sim::Schedule& schedule, const sim::Timeline& timeline) {
+  std::vector<Picoseconds> times;
+  std::array<Picoseconds, sim::stream_count> free{};
+  Picoseconds step_began, latest;
+  std::int64_t step = -1;
+  for (sim::OpId id = 0; id < static_cast<sim::OpId>(schedule.size()); ++id) {
+    const sim::Operation& operation = schedule.operation(id);
+    if (operation.step != step) {  // the clock stands still between steps
+      step = operation.step;
+      step_began = latest;
+    }
+    Picoseconds& stream = free[static_cast<std::size_t>(operation.stream)];
+    Picoseconds ready = std::max(stream, step_began);
+    for (const sim::OpId before : schedule.dependencies(id))
+      ready = std::max(ready, timeline.finish[static_cast<std::size_t>(before)]);
+    const Picoseconds finish = timeline.finish[static_cast<std::size_t>(id)];
+    times.push_back(std::max(Picoseconds{}, finish - ready));
+    stream = finish;
+    latest = std::max(latest, finish);
+  }
+  return times;
+}
+
+namespace {
+
+/// Linear between the two nearest ranks. `values` sorted, not empty.
+double quantile(const std::vector<double>& values, double share) {
+  const double place = share * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, values.size() - 1);
+  return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
+}
+
+}  // namespace
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  return quantile(values, 0.5);
+}
+
+double relative_spread(std::vector<double> values) {
+  if (values.size() < 4) return 0;
+  std::sort(values.begin(), values.end());
+  const double middle = quantile(values, 0.5);
+  return middle > 0 ? (quantile(values, 0.75) - quantile(values, 0.25)) / 2 / middle : 0;
+}
+
+}  // namespace pregate::validation

@@ -1,0 +1,20 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "sim/schedule/schedule.hpp"
+
+namespace pregate::validation {
+
+/// How long an operation of a measured timeline kept its successors waiting: from the moment at which its
+/// stream was free and its dependencies were done to its finish. What the simulator calls its duration:
+/// launches, wake-ups and queues included. Of the first operations of a step, from the step's begin.
+std::vector<Picoseconds> effective_times(const sim::Schedule& schedule, const sim::Timeline& timeline);
+
+double median(std::vector<double> values);
+/// Half the interquartile range over the median; 0 for fewer than four values.
+double relative_spread(std::vector<double> values);
+
+}  // namespace pregate::validation

@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "runtime/device.hpp"
+#include "sim/simulate.hpp"
+
+namespace pregate::validation {
+
+/// Thresholds, from ladder.toml: written down before the first run.
+struct LadderGates {
+  double primitive_mape = 0;  ///< tier 1, per cent
+  double block_mape = 0;      ///< tier 2, per cent
+  double tokens_mape = 0;     ///< tier 3, per cent
+  double order_share = 0;     ///< tier 3, per cent of the pairs that can be told apart
+  double tellable = 0;        ///< a pair can be told apart when it differs by more than this many spreads
+};
+LadderGates ladder_gates();
+
+/// One figure, simulated and measured. Errors in per cent of what was measured.
+struct LadderRow {
+  int tier = 0;
+  std::string what;    ///< "copy 96 KiB", "pre-gated, cache 25%, batch 2"
+  std::string metric;  ///< "us", "block latency ms", "tokens/s"
+  double predicted = 0, measured = 0;
+  double spread = 0;      ///< of the repeats: (largest - smallest) / 2 over the median, per cent
+  bool decidable = true;  ///< the spread is below the tier's gate
+  [[nodiscard]] double error() const { return measured == 0 ? 0 : 100 * (predicted - measured) / measured; }
+};
+
+/// One of tier 0's comparisons.
+struct ExactRow {
+  std::string what;
+  std::int64_t operations = 0;
+  bool same_schedule = false, same_bytes = false, same_hits = false;
+  [[nodiscard]] bool holds() const { return same_schedule && same_bytes && same_hits; }
+};
+
+enum class Verdict { passed, failed, undecidable };
+const char* to_string(Verdict verdict);
+
+/// A tier's verdict and the figure that it rests on.
+struct TierResult {
+  int tier = 0;
+  std::string gate;  ///< "block latency: MAPE <= 10 %"
+  double figure = 0;
+  int rows = 0, undecidable = 0;
+  Verdict verdict = Verdict::undecidable;
+};
+
+/// Two timelines of one schedule, for the report.
+struct TimelinePair {
+  std::string what;
+  sim::Schedule schedule;
+  sim::Timeline simulated, measured;
+};
+
+struct LadderResult {
+  std::string device, machine, model, trace;
+  std::vector<ExactRow> exact;
+  std::vector<LadderRow> rows;
+  std::vector<TierResult> tiers;
+  std::vector<std::string> notes;
+  std::vector<TimelinePair> timelines;
+  [[nodiscard]] bool failed() const;
+};
+
+/// One configuration of the grid: a policy with its cache on the trace as it comes.
+struct GridPoint {
+  std::string name;
+  std::string workload;  ///< points of one workload are ordered against each other
+  PolicySpec policy;
+  trace::StepSource* source = nullptr;
+};
+
+struct LadderOptions {
+  int repeats = 3;
+  std::int64_t distinct_experts = 0;
+  int most_tokens = 64;
+  std::function<void(const std::string& stage)> progress = nullptr;
+};
+
+/// Simulates and executes every point, interleaved and repeated, and climbs the ladder: tier 0 schedules,
+/// bytes and hits; tier 1 copies and operations at sizes and token counts between the calibrated ones; tier 2
+/// block latency; tier 3 tokens/s and the order of designs. The runtime does not execute attention's scores
+/// over the KV cache; the simulation leaves them out as well.
+LadderResult climb(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
+                   const std::vector<GridPoint>& grid, const LadderOptions& options);
+
+/// Verdicts from rows; climb() calls it.
+std::vector<TierResult> judge(const std::vector<ExactRow>& exact, const std::vector<LadderRow>& rows,
+                              const std::vector<GridPoint>& grid, const LadderGates& gates);
+
+}  // namespace pregate::validation

@@ -1,0 +1,111 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "validation/measured/primitives.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "models/catalog.hpp"
+#include "runtime/execute.hpp"
+#include "sim/cost/cost_model.hpp"
+#include "validation/measured/effective_times.hpp"
+#include "validation/measured/link_probe.hpp"
+#include "validation/measured/pass_list.hpp"
+
+namespace pregate::validation {
+
+namespace {
+
+constexpr double spread_gate = 15;  ///< per cent; tier 1's own gate
+
+void add_copies(runtime::Device& device, const MachineSpec& machine, std::vector<LadderRow>& rows) {
+  // Twice a calibrated size is halfway to the next one, four times as large.
+  const LinkProbe probe = probe_links(device, 6, 8192);
+  const auto add = [&](const char* direction, const std::vector<RateSample>& samples, const LinkSpec& link) {
+    for (const RateSample& sample : samples) {
+      const double predicted = (link.table.empty() ? link.latency + link.per_copy : Picoseconds{}).seconds() +
+                               time_at(sample.size, sim::copy_rate(link, sample.size)).seconds();
+      const double measured = time_at(sample.size, sample.rate).seconds();
+      rows.push_back({1, std::string("copy ") + direction + " " + to_string(sample.size), "us",
+                      predicted * 1e6, measured * 1e6, 100 * sample.spread,
+                      100 * sample.spread <= spread_gate});
+    }
+  };
+  add("host to device", probe.h2d, machine.h2d);
+  add("device to host", probe.d2h, machine.d2h);
+}
+
+/// Token counts between powers of two, and an activated count between the calibrated ones.
+std::vector<Pass> passes_between(const ModelSpec& model, int most_tokens) {
+  std::vector<Pass> passes;
+  for (std::size_t s = 0; s < model.stacks.size(); ++s) {
+    const MoeBlock& moe = model.stacks[s].moe;
+    for (int tokens = 3; tokens <= most_tokens; tokens *= 2) {
+      const int most = std::min(moe.experts, tokens * moe.top_k);
+      for (const int share : {3, 1}) {
+        const int activated = std::clamp(most / share, moe.top_k, most);
+        passes.push_back({static_cast<int>(s), tokens, activated});
+      }
+    }
+  }
+  return passes;
+}
+
+void add_operations(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
+                    int most_tokens, std::int64_t distinct_experts, std::vector<LadderRow>& rows) {
+  const std::vector<Pass> between = passes_between(model, most_tokens);
+  if (between.empty()) return;
+  std::vector<Pass> passes = between;  // once to warm up
+  for (int round = 0; round < 6; ++round) passes.insert(passes.end(), between.begin(), between.end());
+  PassList source(model, passes);
+  const sim::PreparedTrace prepared(source, model, "primitives");
+  const PolicySpec policy = load_policy("on-demand");
+  const sim::SimulationResult simulated =
+      sim::simulate(model, machine, policy, prepared, source,
+                    {.costs = {.attention_scores = false}, .recorded_steps = 1'000'000});
+  runtime::ExecuteOptions options;
+  options.recorded_steps = 1'000'000;
+  options.distinct_experts = distinct_experts;
+  const runtime::Execution execution =
+      runtime::execute(device, model, machine, policy, prepared, source, options);
+  if (execution.result.out_of_memory || simulated.out_of_memory) return;
+
+  using Key = std::tuple<sim::OpKind, int, int, int>;
+  std::map<Key, std::pair<std::vector<double>, std::vector<double>>> samples;
+  const sim::Schedule& schedule = execution.result.schedule;
+  const std::vector<Picoseconds> predicted = effective_times(simulated.schedule, simulated.timeline),
+                                 measured = effective_times(schedule, execution.result.timeline);
+  for (sim::OpId id = 0; id < static_cast<sim::OpId>(schedule.size()); ++id) {
+    const sim::Operation& operation = schedule.operation(id);
+    const auto at = static_cast<std::size_t>(id);
+    const bool is_kernel = operation.kind == sim::OpKind::attention ||
+                           operation.kind == sim::OpKind::experts ||
+                           operation.kind == sim::OpKind::dense_layer || operation.kind == sim::OpKind::head;
+    if (!is_kernel || operation.step < static_cast<std::int64_t>(between.size())) continue;
+    auto& [model_times, device_times] =
+        samples[{operation.kind, static_cast<int>(operation.stack), operation.tokens, operation.count}];
+    model_times.push_back(predicted[at].seconds() * 1e6);
+    device_times.push_back(measured[at].seconds() * 1e6);
+  }
+  for (const auto& [key, times] : samples) {
+    const auto [kind, stack, tokens, activated] = key;
+    std::string what = model.stacks[static_cast<std::size_t>(stack)].name + " " + sim::to_string(kind) +
+                       ", " + std::to_string(tokens) + " tokens";
+    if (kind == sim::OpKind::experts) what += ", " + std::to_string(activated) + " experts";
+    const double spread = 100 * relative_spread(times.second);
+    rows.push_back({1, what, "us", median(times.first), median(times.second), spread, spread <= spread_gate});
+  }
+}
+
+}  // namespace
+
+std::vector<LadderRow> probe_primitives(runtime::Device& device, const ModelSpec& model,
+                                        const MachineSpec& machine, int most_tokens,
+                                        std::int64_t distinct_experts) {
+  std::vector<LadderRow> rows;
+  add_copies(device, machine, rows);
+  add_operations(device, model, machine, most_tokens, distinct_experts, rows);
+  return rows;
+}
+
+}  // namespace pregate::validation
