@@ -50,8 +50,8 @@ TEST(Execute, ADroppedWaitIsSeen) {
         run_live(device, model, policy, source, {.fault = {.kind = PlantedFault::Kind::drop_wait, .at = at}});
     seen += live.outputs == whole.outputs ? 0 : 1;
   }
-  // A copy that happened to be there in time hides a dropped wait: how many are seen depends on what else runs.
-  // The tests on the stand-in see every one.
+  // A copy that happened to be there in time hides a dropped wait: how many are seen depends on what else
+  // runs. The tests on the stand-in see every one.
   EXPECT_GE(seen, 1);
 }
 
