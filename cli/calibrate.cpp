@@ -58,7 +58,7 @@ ExitCode calibrate(const Arguments& arguments) {
   if (!path.ends_with(".toml"))
     throw InputError("--output", "'" + printable(path, 200) + "' does not end in .toml",
                      "--machine takes files by that ending");
-  trace::OutputFile(path, true);  // writable? before the work
+  static_cast<void>(trace::OutputFile(path, true));  // writable? before the work
   std::vector<Override> set;
   for (const std::string& text : parsed.texts("set")) set.push_back(parse_override(text));
   const ModelSpec model =

@@ -95,6 +95,7 @@ std::string parts() {
       {{"placement.kind", "none | all | popular (count experts a layer) | first-layers (count MoE layers)"},
        {"cache.capacity", "0 | 4GiB | 25% | 64 slots (a layer, or in all with scope global)"},
        {"cache.scope", "layer | global"},
+       {"cache.split", "even (as many slots a layer) | spread (layers may differ by one)"},
        {"cache.eviction", "see: pregate list evictions"},
        {"cache.admission",
         "always | bypass (a miss is kept out when the eviction rule would evict it first)"},

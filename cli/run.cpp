@@ -255,6 +255,7 @@ std::vector<sim::SimulationResult> run_policies(const Run& run) {
 
 void write_files(const std::vector<TextFile>& files) {
   std::vector<std::unique_ptr<trace::OutputFile>> complete;
+  complete.reserve(files.size());
   for (const TextFile& file : files) complete.push_back(complete_temporary(file.path, file.text));
   for (const auto& file : complete) file->publish();
 }

@@ -122,6 +122,8 @@ PolicySpec read_policy(const Node& root, const std::string& name) {
     if (cache->has("capacity")) {
       policy.cache.capacity = parse_capacity(cache->text("capacity"), cache->where("capacity"));
     }
+    policy.cache.split = cache->choice_or(
+        "split", {{"even", CacheSplit::even}, {"spread", CacheSplit::spread}}, CacheSplit::even);
     policy.cache.eviction = cache->text_or("eviction", policy.cache.eviction);
     policy.cache.admission = cache->choice_or(
         "admission", {{"always", Admission::always}, {"bypass", Admission::bypass}}, Admission::always);

@@ -12,6 +12,7 @@ namespace pregate {
 
 enum class PlacementKind { none, all, popular, first_layers };
 enum class CacheScope { layer, global };
+enum class CacheSplit { even, spread };
 enum class CapacityKind { none, slots, bytes, share };
 enum class Admission { always, bypass };
 enum class LookaheadKind { none, all_next, pre_gate, recorded, predictor };
@@ -47,6 +48,9 @@ struct PolicySpec {
   struct {
     CacheScope scope = CacheScope::layer;
     Capacity capacity;
+    /// How a capacity in bytes or per cent is split over the layers: the same number of slots for each,
+    /// rounded down, or all of them, so that layers differ by one.
+    CacheSplit split = CacheSplit::even;
     std::string eviction = "lru";  ///< a name of the eviction registry (sim/cache)
     Admission admission = Admission::always;
     std::uint64_t seed = 1;  ///< of eviction policies that draw at random

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "runtime/dense_weights.hpp"
 #include "runtime/expert_store.hpp"
@@ -34,7 +35,7 @@ double relative_error(const std::vector<double>& a, const std::vector<double>& b
     difference += error * error;
     size += b[i] * b[i];
   }
-  if (a.size() != b.size() || std::isnan(difference)) return INFINITY;
+  if (a.size() != b.size() || std::isnan(difference)) return std::numeric_limits<double>::infinity();
   return size == 0 ? std::sqrt(difference) : std::sqrt(difference / size);
 }
 
@@ -128,7 +129,7 @@ std::vector<double> ReferenceModel::run(const trace::Step& step, std::int64_t nu
                        rows.begin() + static_cast<std::ptrdiff_t>(t + 1) * d);
       Matrix logits(static_cast<std::size_t>(layer.experts));
       add_product(row, router, d, layer.experts, logits);
-      double largest = -INFINITY, total = 0;
+      double largest = -std::numeric_limits<double>::infinity(), total = 0;
       const auto each_chosen = [&](auto&& function) {
         for (int k = 0; k < moe.top_k; ++k) {
           const bool repeated = std::find(chosen, chosen + k, chosen[k]) != chosen + k;

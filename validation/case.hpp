@@ -85,5 +85,6 @@ std::unique_ptr<Experiment> read_offload_case(TableReader& top);
 std::unique_ptr<Experiment> read_kernel_case(TableReader& top);
 std::unique_ptr<Experiment> read_copy_case(TableReader& top);
 std::unique_ptr<Experiment> read_replay_case(TableReader& top);
+std::unique_ptr<Experiment> read_system_case(TableReader& top);
 
 }  // namespace pregate::validation

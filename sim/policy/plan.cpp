@@ -132,6 +132,8 @@ cache::CacheGeometry cache_geometry(const PolicySpec& policy, const ExpertMap& m
   geometry.first_key.push_back(map.keys());
 
   const Capacity& capacity = policy.cache.capacity;
+  const bool spread = policy.cache.split == CacheSplit::spread && !by_bytes;
+  std::int64_t experts_before = 0;
   for (std::uint32_t domain = 0; domain < geometry.domains; ++domain) {
     const std::int64_t experts = free_experts[domain];
     std::int64_t slots = 0;
@@ -143,14 +145,21 @@ cache::CacheGeometry cache_geometry(const PolicySpec& policy, const ExpertMap& m
         break;
       case CapacityKind::bytes: {
         const std::int64_t share = capacity.bytes.count / geometry.domains;
+        const std::int64_t all = capacity.bytes.count / slot;
         slots = by_bytes ? share : share / slot;
+        if (spread) slots = all * (domain + 1) / geometry.domains - all * domain / geometry.domains;
         break;
       }
-      case CapacityKind::share:
-        slots = static_cast<std::int64_t>(
-            std::floor(capacity.share * static_cast<double>(by_bytes ? free_bytes[domain] : experts) + 1e-9));
+      case CapacityKind::share: {
+        const auto share_of = [&](std::int64_t whole) {
+          return static_cast<std::int64_t>(std::floor(capacity.share * static_cast<double>(whole) + 1e-9));
+        };
+        slots = spread ? share_of(experts_before + experts) - share_of(experts_before)
+                       : share_of(by_bytes ? free_bytes[domain] : experts);
         break;
+      }
     }
+    experts_before += experts;
     if (by_bytes && capacity.kind == CapacityKind::slots) slots *= slot;
     geometry.capacity.push_back(std::min(slots, by_bytes ? free_bytes[domain] : experts));
   }

@@ -11,6 +11,7 @@
 #include "sim/cost/cost_model.hpp"
 #include "sim/engine/request.hpp"
 #include "sim/policy/access_counts.hpp"
+#include "sim/policy/cpu_experts.hpp"
 #include "sim/policy/expert_slots.hpp"
 #include "sim/policy/lookahead.hpp"
 #include "sim/policy/plan.hpp"
@@ -29,8 +30,8 @@ namespace pregate::sim {
 /// there, their result back; beside it what is on the GPU; then both are combined. When the missing experts
 /// outnumber the free slots, the layer runs in waves.
 ///
-/// Its parts: Lookahead (who is known early), ExpertSlots (slots, copies, their hazards), Waves. What becomes
-/// of an expert that misses is decided in serve_misses(); what leaves the GPU, in release().
+/// Its parts: Lookahead (who is known early), ExpertSlots (slots, copies, their hazards), Waves, CpuExperts.
+/// What becomes of an expert that misses is decided in serve_misses(); what leaves the GPU, in release().
 ///
 /// `Executor` gives
 ///   Handle          of an issued operation; copyable. `nothing` is one that every operation may follow
@@ -55,7 +56,8 @@ class Planner {
         cache_(plan.cache_slots > 0 ? plan.make_cache() : nullptr),
         slots_(map, static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
                plan.policy.transfer.write_back, costs, executor),
-        lookahead_(map, plan, offloaded_, cache_.get(), slots_) {
+        lookahead_(map, plan, offloaded_, cache_.get(), slots_),
+        cpu_(costs, executor) {
     for (std::size_t i = 0; i < offloaded_.size(); ++i) {
       const MoeLayer& layer = map.layers()[i];
       const auto first = plan.pinned.begin() + layer.first_key;
@@ -175,8 +177,7 @@ class Planner {
   }
 
   /// Parts the activated set into what is on the GPU and what the CPU computes, and picks of the latter those
-  /// that the cache takes in: one for every copy that the CPU's work so far could have hidden. The others
-  /// leave no trace in the cache.
+  /// that the cache takes in. The others leave no trace in the cache.
   void split(int ordinal, std::span<const ExpertKey> activated, std::span<const std::uint32_t> tokens) {
     on_gpu_.clear();
     on_cpu_.clear();
@@ -198,8 +199,7 @@ class Planner {
     if (cache_) {
       std::size_t free = slots_.free_count();
       for (const ExpertKey key : on_cpu_.keys()) {
-        if (background_credit_ < costs_.fetch_train() || free == 0) break;
-        background_credit_ = background_credit_ - costs_.fetch_train();
+        if (free == 0 || !cpu_.take_credit()) break;
         unpinned_.push_back(key);
         --free;
       }
@@ -215,46 +215,18 @@ class Planner {
 
   void serve_on_cpu(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
     const bool some = !on_cpu_.keys().empty();
-    const Handle result = some ? compute_on_cpu() : Executor::nothing;
+    const Handle result = some ? cpu_.compute(on_cpu_, layer_, layer_class_, ids_known_) : Executor::nothing;
+    if (cache_) {
+      for (const ExpertKey key : on_cpu_.keys()) {
+        if (cache_->is_resident(key)) slots_.fetch(key, layer_, background_priority, ids_known_);
+      }
+    }
     announce(ordinal, routing, predictions);
     compute_experts(ordinal, on_gpu_.keys(), on_gpu_.keys(), on_gpu_.tokens(), on_gpu_.routed(), true);
     if (!some) return;
     Dependencies after;
     after.add(result);
     last_ = compute(OpKind::combine, {}, layer_, after);
-  }
-
-  /// Its result is on the GPU when the returned operation is done.
-  Handle compute_on_cpu() {
-    const auto issue = [&](OpKind kind, StreamId stream, const CopyCost& cost, std::size_t count,
-                           const Dependencies& after) {
-      return executor_.issue({.kind = kind,
-                              .stream = stream,
-                              .duration = cost.duration,
-                              .copy = &cost,
-                              .layer = layer_,
-                              .count = static_cast<std::int32_t>(count)},
-                             after);
-    };
-    Dependencies after_ids, after_sent, after_work;
-    after_ids.add(ids_known_);
-    const Handle sent = issue(OpKind::activations, StreamId::d2h, costs_.activations_out(), 0, after_ids);
-    after_sent.add_copy(sent);
-    const std::size_t experts = on_cpu_.keys().size();
-    const CopyCost work =
-        costs_.cpu_experts(layer_class_, static_cast<std::int64_t>(experts), on_cpu_.routed());
-    const Handle done = issue(OpKind::cpu_experts, StreamId::cpu, work, experts, after_sent);
-    after_work.add(done);
-    const Handle result = issue(OpKind::activations, StreamId::cpu, costs_.activations_back(), 0, after_work);
-    if (cache_) {
-      for (const ExpertKey key : on_cpu_.keys()) {
-        if (cache_->is_resident(key)) slots_.fetch(key, layer_, background_priority, ids_known_);
-      }
-      // Nobody gains by more than all the misses of a layer.
-      const Picoseconds most = costs_.fetch_train() * static_cast<std::int64_t>(experts);
-      background_credit_ = std::min(background_credit_ + work.duration, most);
-    }
-    return result;
   }
 
   [[nodiscard]] std::uint32_t cache_domain(int ordinal) const {
@@ -375,8 +347,8 @@ class Planner {
   std::unique_ptr<cache::ExpertCache> cache_;
   ExpertSlots<Executor> slots_;
   Lookahead<Executor> lookahead_;
+  CpuExperts<Executor> cpu_;
   Waves waves_;
-  Picoseconds background_credit_;  // CPU work that no background copy was charged to
   std::int64_t written_back_before_ = 0;
   bool some_pinned_ = false;
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The pregate authors
 # SPDX-License-Identifier: Apache-2.0
-"""Holds the registers of every CUDA kernel, on every architecture that is built, against a committed budget.
+"""Holds the registers of every CUDA kernel, on every architecture given, against a committed budget.
 
 Compiles each source for each architecture and reads what ptxas reports. Exit code 0: all within the budget, no spills
 and no local memory; 1: something is not, named line by line; 2: the check itself could not be made; 77: skipped, as

@@ -128,5 +128,48 @@ TEST(Calibration, AWrongConstantFailsTheGate) {
   EXPECT_FALSE(evaluate_text(text).gates[0].passed());
 }
 
+// Two machines with a constant each: both are found, whatever the other machine and the predicted rows say.
+TEST(SystemCase, FindsEachMachinesConstantFromItsOwnRow) {
+  const auto text = [](const std::string& slow, const std::string& fast, const std::string& predicted) {
+    const auto constant = [](const std::string& name) {
+      return "[[constant]]\nname = \"" + name + "\"\nunit = \"ms\"\nstart = 50\nleast = 0\nmost = 1000\n" +
+             "meaning = \"m\"\nsystems = [\"" + name +
+             "\"]\nsets = [{ path = \"machine.overhead.step\", factor = 1 }]\n";
+    };
+    const auto row = [](const std::string& system, const std::string& rate, const std::string& more) {
+      return "[[row]]\nseries = \"s\"\nmetric = \"tokens_per_s\"\nsystem = \"" + system +
+             "\"\nrun = \"r\"\npolicy = \"on-demand\"\nvariant = \"v\"\npublished = " + rate + "\n" + more;
+    };
+    return "title = \"t\"\nkind = \"systems\"\nhardware = \"h\"\nsoftware = \"s\"\nmodel = \"m\"\n"
+           "workload = \"w\"\n[source]\npaper = \"p\"\ntable = \"t\"\nrepository = \"r\"\ncommit = \"c\"\n"
+           "licence = \"l\"\n[metrics]\ntokens_per_s = \"d\"\n[[gate]]\nmetric = \"tokens_per_s\"\n"
+           "measure = \"mape\"\nlimit = 1\nreason = \"r\"\n"
+           "[[system]]\nname = \"slow\"\nmachine = \"t4-pcie3\"\n"
+           "[[system]]\nname = \"fast\"\nmachine = \"a100-80g-pcie4\"\n"
+           "[[run]]\nname = \"r\"\nmodel = \"olmoe-1b-7b\"\nactive = 8\ndecode_steps = 4\n" +
+           constant("slow") + constant("fast") + row("slow", slow, "fixes = \"slow\"\n") +
+           row("fast", fast, "fixes = \"fast\"\n") +
+           row("fast", predicted, "set = [\"policy.miss.service=compute-on-cpu\"]\n");
+  };
+  const auto constants = [&](const std::string& slow, const std::string& fast, const std::string& predicted) {
+    const Case published = parse_case(text(slow, fast, predicted), "case.toml", "case");
+    const CaseResult result = evaluate(published, {});
+    EXPECT_NEAR(result.rows[0].error(), 0, 1e-3);
+    EXPECT_NEAR(result.rows[1].error(), 0, 1e-3);
+    return std::pair{result.constants.at(0).value, result.constants.at(1).value};
+  };
+  const auto [slow, fast] = constants("2", "5", "4");
+  EXPECT_GT(slow, fast);
+  // The machine's step takes that much longer: 1/4 - 1/5 s.
+  EXPECT_NEAR(constants("2", "4", "4").second - fast, 50, 0.01);
+  EXPECT_EQ(constants("2", "4", "4").first, slow);
+  EXPECT_EQ(constants("2", "5", "400"), std::pair(slow, fast));
+
+  // 10,000 tokens/s is beyond the machine even with nothing spent beside: said, not hidden.
+  const Case beyond = parse_case(text("2", "10000", "4"), "case.toml", "case");
+  const CaseResult result = evaluate(beyond, {});
+  EXPECT_THAT(result.rows[1].note, testing::HasSubstr("which no value does"));
+}
+
 }  // namespace
 }  // namespace pregate::validation

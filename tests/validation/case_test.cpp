@@ -73,7 +73,8 @@ TEST(CaseFile, TruncatedAndDamagedFilesAreRefused) {
 
 TEST(CaseFile, SaysWhatIsWrongAndWhere) {
   const std::string offload = text_of("pregated-a100"), kernels = text_of("kernels-rtxpro6000"),
-                    copies = text_of("copies-pcie3"), replay = text_of("cache-replay-qwen3");
+                    copies = text_of("copies-pcie3"), replay = text_of("cache-replay-qwen3"),
+                    systems = text_of("mixtral-offloading");
   const struct {
     std::string text;
     const char* says;
@@ -100,6 +101,13 @@ TEST(CaseFile, SaysWhatIsWrongAndWhere) {
       {changed(copies, "\"8 KiB\"", "\"8 parsecs\""), "parsecs"},
       {changed(replay, "policy = \"lfu\"", "policy = \"lfx\""), "lfu"},
       {changed(replay, "eviction = \"belady-forced\"", "eviction = \"belady-force\""), "belady-forced"},
+      {changed(systems, "machine = \"t4-pcie3\"", "machine = \"t4-pcie4\""), "t4-pcie3"},
+      {changed(systems, "systems = [\"T4\"]", "systems = [\"T5\"]"), "T4"},
+      {changed(systems, "fixes = \"unpack_t4\"", ""), "fixed by 0 rows"},
+      {changed(systems, "published = 3.061", "published = 0"), "not a rate"},
+      {changed(systems, "policy.transfer.write_back=swap", "policy.transfer.write_back"), "'='"},
+      {changed(systems, "profile = \"mixtral-8x7b\"", "profile = \"mixtral\""), "mixtral-8x7b"},
+      {changed(systems, "metric = \"tokens_per_s\"\nsystem", "metric = \"tokens\"\nsystem"), "tokens_per_s"},
       {changed(replay, "all = 25.644", "all = 125.644"), "percentage"},
   };
   for (const auto& fault : faults) {

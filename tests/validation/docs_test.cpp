@@ -42,6 +42,10 @@ TEST(Docs, KernelsRtx3090) { check("kernels-rtx3090"); }
 TEST(Docs, KernelsRtxPro6000) { check("kernels-rtxpro6000"); }
 TEST(Docs, CopiesPcie3) { check("copies-pcie3"); }
 TEST(Docs, CopiesA100) { check("copies-a100"); }
+TEST(Docs, CpuExpertsRtx4090) { check("cpu-experts-rtx4090"); }
+TEST(Docs, KtransformersDeepseekV3) { check("ktransformers-deepseek-v3"); }
+TEST(Docs, LlamacppGptOss120b) { check("llamacpp-gpt-oss-120b"); }
+TEST(Docs, MixtralOffloading) { check("mixtral-offloading"); }
 TEST(Docs, CacheReplay) {
   PREGATE_NEEDS_SHARED_DATA();
   check("cache-replay-qwen3");

@@ -18,6 +18,7 @@ namespace {
 
 SpreadLine spread_line(const std::string& what, const std::vector<RateSample>& samples) {
   std::vector<double> spreads;
+  spreads.reserve(samples.size());
   for (const RateSample& sample : samples) spreads.push_back(sample.spread);
   return {what, static_cast<int>(spreads.size()), median(spreads),
           spreads.empty() ? 0 : *std::max_element(spreads.begin(), spreads.end())};
@@ -25,6 +26,7 @@ SpreadLine spread_line(const std::string& what, const std::vector<RateSample>& s
 
 std::vector<CopyPoint> table_of(const std::vector<RateSample>& samples) {
   std::vector<CopyPoint> table;
+  table.reserve(samples.size());
   for (const RateSample& sample : samples) table.push_back({sample.size, sample.rate});
   return table;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 
 #include "validation/measured/ladder_report.hpp"
 
@@ -49,7 +50,7 @@ constexpr const char* style =
 /// Predicted against measured, both axes logarithmic, of the rows of one tier.
 std::string scatter(const LadderResult& result, int tier, const std::string& metric) {
   std::vector<const LadderRow*> rows;
-  double least = INFINITY, most = 0;
+  double least = std::numeric_limits<double>::infinity(), most = 0;
   for (const LadderRow& row : result.rows) {
     if (row.tier != tier || row.metric != metric || row.measured <= 0 || row.predicted <= 0) continue;
     rows.push_back(&row);
@@ -118,7 +119,7 @@ std::string timelines(const TimelinePair& pair) {
   const std::int64_t step = pair.schedule.operation(count - 1).step;
   double longest = 0;
   const auto begin_of = [&](const sim::Timeline& timeline) {
-    double begin = INFINITY;
+    double begin = std::numeric_limits<double>::infinity();
     for (sim::OpId id = 0; id < count; ++id) {
       if (pair.schedule.operation(id).step == step)
         begin = std::min(begin, timeline.start[static_cast<std::size_t>(id)].milliseconds());

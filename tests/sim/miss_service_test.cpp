@@ -1,0 +1,446 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// Misses that the CPU computes, experts that are swapped, experts that a predictor announces.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "models/error.hpp"
+#include "sim/engine/event_engine.hpp"
+#include "sim/report/report.hpp"
+#include "tests/sim/recorded_run.hpp"
+
+namespace pregate::sim {
+namespace {
+
+using test::ListSource;
+using test::run;
+using test::tiny_machine;
+using test::tiny_model;
+using trace::Phase;
+
+constexpr double cpu_bytes_per_s = 8e9;  // of cpu_machine()
+
+/// The CPU reads weights at 8 GB/s of a bus of 10 GB/s; its arithmetic is too fast to matter.
+MachineSpec cpu_machine() {
+  MachineSpec machine = tiny_machine();
+  machine.d2h = machine.h2d;
+  machine.host.memory_bandwidth = {10e9};
+  machine.host.rate = {1e18};
+  machine.host.compute = {.bandwidth_efficiency = 0.8, .compute_efficiency = 1, .fixed = {}, .formats = {}};
+  return machine;
+}
+
+PolicySpec cpu_policy() {
+  PolicySpec policy = load_policy("on-demand");
+  policy.miss.service = MissService::compute_on_cpu;
+  return policy;
+}
+
+ListSource one_step(int layers, int experts, int top_k, std::vector<std::uint16_t> ids) {
+  ListSource source(test::decoder_info(layers, experts, top_k));
+  source.add(Phase::decode, 1, std::move(ids), true);
+  return source;
+}
+
+Picoseconds activations_time() { return Picoseconds{copy_us * us} + time_at(Bytes{64 * 4}, {1e9}); }
+Picoseconds cpu_time(int experts) { return time_at(test::tiny_expert * experts, {cpu_bytes_per_s}); }
+
+// One layer, both experts on the CPU: read-back, activations there, weights read at the CPU's rate, results
+// back. Nothing is fetched, and no slot is kept for it.
+TEST(ComputeOnCpu, LayerIsTheSumOfItsParts) {
+  const ModelSpec model = tiny_model(3, 8, 2);
+  ListSource source = one_step(3, 8, 2, {0, 1, 2, 3, 4, 5});
+  const Durations d = durations(model, source);
+  MachineSpec machine = cpu_machine();
+  machine.overhead.experts = {};  // the CPU is the slower one
+  const SimulationResult result = run(model, machine, cpu_policy(), source);
+  const Picoseconds chain = activations_time() * 2 + cpu_time(2);
+  EXPECT_EQ(result.tally.block_latency.mean_ms(), (d.attention + d.gate + d.readback + chain).milliseconds());
+  EXPECT_EQ(result.tally.fetches, 0);
+  EXPECT_EQ(result.decode_cache.computed_on_cpu, 6);
+  EXPECT_EQ(result.buffer_slots + result.prefill_slots + result.cache_slots, 0);
+  EXPECT_EQ(result.memory.host, model.all_expert_bytes());
+  EXPECT_EQ(result.tally.busy[static_cast<std::size_t>(StreamId::cpu)],
+            (cpu_time(2) + activations_time()) * 3);
+}
+
+// max(fixed + tokens x arithmetic of a token, bytes / bandwidth): whichever is longer, and never their sum.
+TEST(ComputeOnCpu, TheSlowerOfArithmeticAndMemoryDecides) {
+  const ModelSpec model = tiny_model(1, 8, 2);
+  ListSource source = one_step(1, 8, 2, {0, 1});
+  const auto cpu = [&](const MachineSpec& machine) {
+    return run(model, machine, cpu_policy(), source).tally.busy[static_cast<std::size_t>(StreamId::cpu)] -
+           activations_time();
+  };
+  MachineSpec machine = cpu_machine();
+  const Picoseconds memory = cpu_time(2);
+  for (const std::int64_t more : {-1000, 0}) {
+    machine.host.compute.fixed = memory + Picoseconds{more};
+    EXPECT_NEAR(static_cast<double>(cpu(machine).count), static_cast<double>(memory.count), 1) << more;
+  }
+  machine.host.compute.fixed = memory + Picoseconds{1000};
+  EXPECT_NEAR(static_cast<double>(cpu(machine).count), static_cast<double>(memory.count) + 1000, 1);
+  // 2 tokens of 2 x 3 x 64 x 128 FLOP at 0.5 x 1 GFLOP/s: 196.608 us.
+  machine.host.compute.fixed = {};
+  machine.host.rate = {1e9};
+  machine.host.compute.compute_efficiency = 0.5;
+  EXPECT_NEAR(cpu(machine).seconds(), 2 * 2.0 * 3 * 64 * 128 / 0.5e9, 2e-12);
+  machine.host.compute.formats["fp32"] = {.bandwidth = 0.8, .compute = 0.25};
+  EXPECT_NEAR(cpu(machine).seconds(), 2 * 2.0 * 3 * 64 * 128 / 0.25e9, 2e-12);
+  machine.host.compute.formats = {{"q4_k", {.bandwidth = 0.1, .compute = 0.1}}};  // another format's
+  EXPECT_NEAR(cpu(machine).seconds(), 2 * 2.0 * 3 * 64 * 128 / 0.5e9, 2e-12);
+}
+
+// What is on the GPU is computed beside the CPU, and the layer ends when both are done. Probed at the
+// picosecond at which the GPU becomes the slower one.
+TEST(ComputeOnCpu, LayerEndsWhenGpuAndCpuAreDone) {
+  const ModelSpec model = tiny_model(2, 8, 2);
+  ListSource source(test::decoder_info(2, 8, 2));
+  source.add(Phase::decode, 1, {0, 1, 0, 1}, true);
+  PolicySpec policy = cpu_policy();
+  policy.placement.kind = PlacementKind::popular;
+  policy.placement.count = 1;
+  const Picoseconds chain = activations_time() * 2 + cpu_time(1);
+  MachineSpec machine = cpu_machine();
+  machine.overhead.experts = {};
+  const auto total = [&] { return run(model, machine, policy, source).total; };
+  const Picoseconds bound_by_cpu = total();
+  // The GPU's part alone: what its one expert takes.
+  const SimulationResult parts = recorded(model, policy, source, machine);
+  Picoseconds gpu;
+  for (std::size_t i = 0; i < parts.schedule.size(); ++i) {
+    if (parts.schedule.operation(static_cast<OpId>(i)).kind == OpKind::experts)
+      gpu = parts.timeline.finish[i] - parts.timeline.start[i];
+  }
+  ASSERT_GT(chain, gpu);
+  for (const std::int64_t excess : {-1, 0, 1}) {
+    machine.overhead.experts = chain - gpu + Picoseconds{excess};
+    EXPECT_EQ(total(), bound_by_cpu + Picoseconds{std::max<std::int64_t>(0, excess)} * 2) << excess;
+  }
+}
+
+TEST(ComputeOnCpu, LayersPlacedOnTheGpuNeedNoCpu) {
+  const ModelSpec model = tiny_model(3, 4, 2);
+  ListSource source = one_step(3, 4, 2, {0, 1, 2, 3, 0, 1});
+  PolicySpec policy = cpu_policy();
+  policy.placement.kind = PlacementKind::first_layers;
+  policy.placement.count = 2;
+  const SimulationResult result = recorded(model, policy, source, cpu_machine());
+  EXPECT_THAT(names(result.schedule),
+              testing::ElementsAre("attention L0", "experts L0", "attention L1", "experts L1", "attention L2",
+                                   "gate_readback L2", "activations L2", "cpu_experts L2", "activations L2",
+                                   "experts L2", "combine L2"));
+  EXPECT_EQ(result.decode_cache.computed_on_cpu, 2);
+  EXPECT_EQ(result.decode_cache.hits, 4);
+}
+
+// A background copy shares the bus with the CPU, max-min fairly: 10 GB/s between a copy that can do 6 and a
+// CPU that can do 8 are 5 each, until the copy ends.
+TEST(ComputeOnCpu, SharesTheBusWithCopies) {
+  const ModelSpec model = tiny_model(1, 8, 2);
+  MachineSpec machine = cpu_machine();
+  machine.h2d = {.bandwidth = {6e9}, .latency = {}, .per_copy = {}, .pageable_bandwidth = {6e9}, .table = {}};
+  machine.d2h = machine.h2d;
+  ListSource source(test::decoder_info(1, 8, 2));
+  source.add(Phase::decode, 1, {0, 1}, true);  // earns 2 x 12.288 x 2 us, of which a copy (16.384 us) is paid
+  source.add(Phase::decode, 1, {2, 3});
+  PolicySpec policy = cpu_policy();
+  policy.cache.capacity = parse_capacity("4 slots", "test");
+  policy.miss.admission = MissAdmission::background;
+  const SimulationResult result = recorded(model, policy, source, machine);
+  EXPECT_EQ(result.tally.fetches, 1);
+  EXPECT_EQ(result.decode_cache.computed_on_cpu, 4);
+  const double expert = static_cast<double>(test::tiny_expert.count);
+  std::vector<double> cpu_seconds;
+  for (std::size_t i = 0; i < result.schedule.size(); ++i) {
+    if (result.schedule.operation(static_cast<OpId>(i)).kind == OpKind::cpu_experts)
+      cpu_seconds.push_back((result.timeline.finish[i] - result.timeline.start[i]).seconds());
+  }
+  ASSERT_EQ(cpu_seconds.size(), 2U);
+  EXPECT_NEAR(cpu_seconds[0], 2 * expert / 8e9, 1e-12);
+  // The copy starts with the activations on their way (256 B at 6 GB/s, 42.7 ns, in which it moves as much),
+  // then both run at 5 GB/s until it ends; the rest of the CPU's bytes pass at 8 GB/s.
+  const double shared = (expert - 256) / 5e9;
+  EXPECT_NEAR(cpu_seconds[1], shared + (2 * expert - 5e9 * shared) / 8e9, 1e-9);
+}
+
+// What the cache takes in is there the next time.
+TEST(ComputeOnCpu, BackgroundCopiesServeLaterTokens) {
+  const ModelSpec model = tiny_model(1, 8, 1);
+  MachineSpec machine = cpu_machine();
+  machine.h2d.bandwidth = {9e9};
+  machine.h2d.latency = machine.h2d.per_copy = {};
+  ListSource source(test::decoder_info(1, 8, 1));
+  for (int i = 0; i < 20; ++i) source.add(Phase::decode, 1, {5}, i == 0);
+  PolicySpec policy = cpu_policy();
+  policy.cache.capacity = parse_capacity("2 slots", "test");
+  policy.miss.admission = MissAdmission::background;
+  const SimulationResult result = run(model, machine, policy, source);
+  EXPECT_EQ(result.decode_cache.computed_on_cpu, 2);  // the first earns the copy that the second starts
+  EXPECT_EQ(result.decode_cache.hits, 18);
+  EXPECT_EQ(result.tally.fetches, 1);
+  EXPECT_THROW(run(model, machine, policy, source, {.engine = Engine::timed}), InputError);
+}
+
+// Every expert that was fetched is on the GPU at the end or was written back.
+TEST(WriteBack, WhatComesInStaysOrLeaves) {
+  const ModelSpec model = tiny_model(4, 16, 3);
+  for (const char* capacity : {"0", "2 slots", "4 slots", "80%"}) {
+    for (const char* name : {"on-demand", "pre-gated", "prefetch-all"}) {
+      ListSource source = test::random_source(7, 4, 16, 3, 2, 7, 20);
+      PolicySpec policy = load_policy(name);
+      policy.cache.capacity = parse_capacity(capacity, "test");
+      const SimulationResult plain = run(model, tiny_machine(), policy, source);
+      policy.transfer.write_back = WriteBack::swap;
+      const SimulationResult swapped = recorded(model, policy, source);
+      EXPECT_EQ(plain.tally.fetches, swapped.tally.fetches);
+      EXPECT_EQ(plain.decode_cache.hits, swapped.decode_cache.hits);
+      EXPECT_EQ(plain.decode_cache.written_back, 0);
+      const std::int64_t back = swapped.decode_cache.written_back + swapped.other_cache.written_back;
+      std::int64_t issued = 0;
+      for (std::size_t i = 0; i < swapped.schedule.size(); ++i)
+        issued += swapped.schedule.operation(static_cast<OpId>(i)).kind == OpKind::write_back ? 1 : 0;
+      EXPECT_EQ(issued, back);
+      const std::int64_t stay = swapped.tally.fetches - back;
+      EXPECT_GE(stay, 0);
+      EXPECT_LE(stay, swapped.cache_slots) << name << " " << capacity;
+      if (swapped.cache_slots == 0) {
+        EXPECT_EQ(stay, 0);
+      }
+      if (std::string(capacity) == "2 slots") {
+        EXPECT_EQ(stay, 2 * 4);
+      }  // full by then
+    }
+  }
+}
+
+// A miss of a full cache costs a copy in and a copy out, one after the other; the second hides behind the
+// experts unless the next fetch waits for it. Probed at the picosecond.
+TEST(WriteBack, DelaysTheNextFetchByWhatDoesNotHide) {
+  const ModelSpec model = tiny_model(1, 8, 1);
+  ListSource source(test::decoder_info(1, 8, 1));
+  for (std::uint16_t i = 0; i < 3; ++i) source.add(Phase::decode, 1, {i}, i == 0);
+  PolicySpec policy = load_policy("on-demand");
+  policy.cache.capacity = parse_capacity("1 slots", "test");
+  const SimulationResult plain = recorded(model, policy, source);
+  // From the end of the second fetch to the start of the third: the rest of a step and the beginning of
+  // another.
+  Picoseconds window, end;
+  for (std::size_t i = 0; i < plain.schedule.size(); ++i) {
+    if (plain.schedule.operation(static_cast<OpId>(i)).kind != OpKind::fetch) continue;
+    window = plain.timeline.start[i] - end;
+    end = plain.timeline.finish[i];
+  }
+  policy.transfer.write_back = WriteBack::swap;
+  for (const std::int64_t excess : {-1, 0, 1}) {
+    MachineSpec machine = tiny_machine();
+    machine.d2h.bandwidth = machine.host.memory_bandwidth;
+    machine.d2h.per_copy = {};
+    machine.d2h.latency =
+        window + Picoseconds{excess} - time_at(test::tiny_expert, machine.host.memory_bandwidth);
+    const SimulationResult swapped = run(model, machine, policy, source);
+    // The write-back of the second token's miss delays the third's fetch; the third's own is not waited for.
+    EXPECT_EQ(swapped.total, plain.total + Picoseconds{std::max<std::int64_t>(0, excess)}) << excess;
+    EXPECT_EQ(swapped.decode_cache.written_back, 2);
+  }
+}
+
+TEST(PredictorLookahead, OfRecallOneIsPreGated) {
+  const ModelSpec model = tiny_model(4, 16, 3);
+  ListSource source = test::random_source(3, 4, 16, 3, 2, 7, 20);
+  PolicySpec policy = load_policy("pre-gated");
+  const SimulationResult exact = run(model, tiny_machine(), policy, source);
+  policy.lookahead.kind = LookaheadKind::predictor;
+  const SimulationResult predicted = run(model, tiny_machine(), policy, source);
+  EXPECT_EQ(predicted.total, exact.total);
+  EXPECT_EQ(predicted.decode_cache.prefetched, exact.decode_cache.prefetched);
+  policy.lookahead.recall = 0;
+  const SimulationResult wrong = run(model, tiny_machine(), policy, source);
+  EXPECT_EQ(wrong.decode_cache.prefetched, 0);
+  EXPECT_EQ(wrong.decode_cache.wasted, exact.decode_cache.prefetched);
+  EXPECT_GT(wrong.total, exact.total);
+}
+
+// As many guesses as experts; the right ones among them are the recall, within four standard deviations.
+TEST(PredictorLookahead, HasTheRecallThatWasAsked) {
+  const ModelSpec model = tiny_model(2, 32, 2);
+  ListSource source = test::random_source(5, 2, 32, 2, 1, 0, 4000);
+  PolicySpec policy = load_policy("pre-gated");
+  policy.lookahead.kind = LookaheadKind::predictor;
+  for (const double recall : {0.2, 0.5, 0.9}) {
+    policy.lookahead.recall = recall;
+    const CacheResult result = run(model, tiny_machine(), policy, source).decode_cache;
+    const auto announced = static_cast<double>(result.prefetched + result.wasted);
+    EXPECT_EQ(announced, static_cast<double>(result.hits + result.misses) / 2);  // the second of two layers
+    EXPECT_NEAR(static_cast<double>(result.prefetched) / announced, recall,
+                4 * std::sqrt(recall * (1 - recall) / announced));
+  }
+}
+
+// 22 % of 32 x 8 experts are 56: one or two a layer, none lost; rounded down a layer it would be 32.
+TEST(CacheSplit, SpreadUsesTheWholeShare) {
+  const ModelSpec model = tiny_model(32, 8, 2);
+  ListSource source = test::random_source(1, 32, 8, 2, 1, 0, 2);
+  PolicySpec policy = load_policy("on-demand-cache");
+  policy.cache.capacity = parse_capacity("22%", "test");
+  EXPECT_EQ(run(model, tiny_machine(), policy, source).cache_slots, 32);
+  policy.cache.split = CacheSplit::spread;
+  EXPECT_EQ(run(model, tiny_machine(), policy, source).cache_slots, 56);
+  policy.cache.capacity.kind = CapacityKind::bytes;
+  policy.cache.capacity.bytes = test::tiny_expert * 45;
+  EXPECT_EQ(run(model, tiny_machine(), policy, source).cache_slots, 45);
+  const PreparedTrace prepared(source, model, "test");
+  const cache::CacheGeometry geometry =
+      cache_geometry(policy, prepared.map(), std::vector<std::uint8_t>(prepared.map().keys()), false);
+  EXPECT_EQ(*std::min_element(geometry.capacity.begin(), geometry.capacity.end()), 1);
+  EXPECT_EQ(*std::max_element(geometry.capacity.begin(), geometry.capacity.end()), 2);
+}
+
+class NewParts : public testing::TestWithParam<int> {};
+
+PolicySpec combination(int number) {
+  PolicySpec policy = load_policy("on-demand");
+  const auto lookahead = [&](double recall, int distance) {
+    policy.lookahead.kind = LookaheadKind::predictor;
+    policy.lookahead.recall = recall;
+    policy.lookahead.distance = distance;
+  };
+  switch (number) {
+    case 0:
+      return cpu_policy();
+    case 1:
+      policy = cpu_policy();
+      policy.placement.kind = PlacementKind::first_layers;
+      policy.placement.count = 2;
+      policy.compute.experts = ExpertCompute::per_expert;
+      return policy;
+    case 2:
+      policy.transfer.write_back = WriteBack::swap;
+      return policy;
+    case 3:
+      policy.transfer.write_back = WriteBack::swap;
+      policy.cache.capacity = parse_capacity("4 slots", "test");
+      lookahead(0.7, 1);
+      return policy;
+    case 4:
+      lookahead(0.4, 2);
+      policy.cache.capacity = parse_capacity("25%", "test");
+      policy.transfer.staging_copies = 2;
+      return policy;
+    case 5:  // from here on the bus is shared: events only
+      policy = cpu_policy();
+      policy.cache.capacity = parse_capacity("25%", "test");
+      policy.miss.admission = MissAdmission::background;
+      return policy;
+    default:
+      policy = cpu_policy();
+      policy.cache.capacity = parse_capacity("25%", "test");
+      policy.miss.admission = MissAdmission::background;
+      policy.transfer.write_back = WriteBack::swap;
+      lookahead(0.8, 1);
+      return policy;
+  }
+}
+
+// Both engines, and the exported schedule run once more, give the same times; nothing is lost or counted
+// twice.
+TEST_P(NewParts, EnginesAgreeAndCountsAddUp) {
+  const ModelSpec model = tiny_model(4, 16, 3);
+  const PolicySpec policy = combination(GetParam());
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    ListSource source = test::random_source(seed, 4, 16, 3, 2, 7, 20);
+    MachineSpec machine = cpu_machine();
+    machine.h2d.bandwidth = {1e9 * static_cast<double>(seed)};
+    const SimulationResult event = run(model, machine, policy, source, {.engine = Engine::event});
+    const SimulationResult log = run(model, machine, policy, source, {.recorded_steps = 1'000'000});
+    EXPECT_EQ(event.total, log.total);
+    if (GetParam() < 5) {
+      const SimulationResult timed = run(model, machine, policy, source, {.engine = Engine::timed});
+      EXPECT_EQ(timed.total, event.total);
+      EXPECT_EQ(timed.tally.busy, event.tally.busy);
+      EXPECT_EQ(timed.tally.exposed_host, event.tally.exposed_host);
+      EXPECT_EQ(timed.path.transfer, event.path.transfer);
+      EXPECT_EQ(results_csv({timed}), results_csv({event}));
+    }
+    const Timeline again = sim::run(log.schedule);
+    EXPECT_EQ(again.start, log.timeline.start);
+    EXPECT_EQ(again.finish, log.timeline.finish);
+    EXPECT_TRUE(parse_schedule_json(to_json(log.schedule, &log.timeline), "test") == log.schedule);
+
+    const SimulationResult plain = run(model, machine, load_policy("on-demand"), source);
+    for (const auto& [a, b] : {std::pair{event.decode_cache, plain.decode_cache},
+                               std::pair{event.other_cache, plain.other_cache}}) {
+      EXPECT_EQ(a.hits + a.misses, b.hits + b.misses);
+      EXPECT_LE(a.prefetched + a.computed_on_cpu, a.misses);
+      if (policy.miss.service == MissService::compute_on_cpu) {
+        EXPECT_EQ(a.prefetched + a.computed_on_cpu, a.misses);
+      }
+    }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Combinations, NewParts, testing::Range(0, 7));
+
+TEST(NewParts, ContradictionsAreRefused) {
+  const auto refused = [](auto&& change) {
+    PolicySpec policy = load_policy("on-demand");
+    change(policy);
+    EXPECT_THROW(validate(policy, "test"), InputError);
+  };
+  refused([](PolicySpec& p) { p.miss.admission = MissAdmission::background; });
+  refused([](PolicySpec& p) {
+    p.miss.service = MissService::compute_on_cpu;
+    p.cache.capacity = parse_capacity("25%", "test");
+  });
+  refused([](PolicySpec& p) {
+    p.miss.service = MissService::compute_on_cpu;
+    p.miss.admission = MissAdmission::background;
+  });
+  refused([](PolicySpec& p) {
+    p.miss.service = MissService::compute_on_cpu;
+    p.lookahead.kind = LookaheadKind::all_next;
+  });
+  refused([](PolicySpec& p) {
+    p.miss.service = MissService::compute_on_cpu;
+    p.placement.kind = PlacementKind::all;
+  });
+  refused([](PolicySpec& p) {
+    p.transfer.write_back = WriteBack::swap;
+    p.transfer.queue = TransferQueue::demand_first;
+  });
+  refused([](PolicySpec& p) { p.lookahead.recall = 0.5; });
+  refused([](PolicySpec& p) {
+    p.lookahead.kind = LookaheadKind::predictor;
+    p.lookahead.recall = 1.5;
+  });
+}
+
+TEST(NewParts, AreReadFromFiles) {
+  const PolicySpec policy =
+      load_policy("on-demand", std::vector<Override>{{"policy.miss.service", "compute-on-cpu"},
+                                                     {"policy.miss.admission", "background"},
+                                                     {"policy.cache.capacity", "2 slots"},
+                                                     {"policy.transfer.write_back", "swap"},
+                                                     {"policy.lookahead.kind", "predictor"},
+                                                     {"policy.lookahead.recall", "0.8"}});
+  EXPECT_EQ(policy.miss.service, MissService::compute_on_cpu);
+  EXPECT_EQ(policy.miss.admission, MissAdmission::background);
+  EXPECT_EQ(policy.transfer.write_back, WriteBack::swap);
+  EXPECT_EQ(policy.lookahead.kind, LookaheadKind::predictor);
+  EXPECT_EQ(policy.lookahead.recall, 0.8);
+  const MachineSpec machine =
+      load_machine("rtx4090-pcie4",
+                   std::vector<Override>{{"machine.host.compute.fixed", "5 us"},
+                                         {"machine.host.compute.bandwidth_efficiency", "0.6"},
+                                         {"machine.host.compute.formats.q4_k.compute_efficiency", "0.1"}});
+  EXPECT_EQ(machine.host.compute.fixed, Picoseconds{5 * us});
+  EXPECT_EQ(machine.host.compute.formats.at("q4_k").bandwidth, 0.6);
+  EXPECT_EQ(machine.host.compute.formats.at("q4_k").compute, 0.1);
+  EXPECT_THROW(load_machine("rtx4090-pcie4",
+                            std::vector<Override>{{"machine.host.compute.bandwidth_efficiency", "0"}}),
+               InputError);
+}
+
+}  // namespace
+}  // namespace pregate::sim
