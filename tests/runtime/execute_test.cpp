@@ -61,6 +61,12 @@ TEST(Execute, WhatItCannotDoIsSaidAtOnce) {
   PolicySpec policy = policy_of("pre-gated", "0");
   policy.transfer.queue = TransferQueue::demand_first;
   EXPECT_THROW(run_live(device, model, policy, source), InputError);
+  policy = policy_of("on-demand", "0");
+  policy.miss.service = MissService::compute_on_cpu;
+  EXPECT_THROW(run_live(device, model, policy, source), InputError);
+  policy = policy_of("on-demand-cache", "25%");
+  policy.transfer.write_back = WriteBack::swap;
+  EXPECT_THROW(run_live(device, model, policy, source), InputError);
   ModelSpec half = model;
   half.expert_format = half.dense_format = weight_format("bf16", "test");
   EXPECT_THROW(run_live(device, half, policy_of("pre-gated", "0"), source), InputError);

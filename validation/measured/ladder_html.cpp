@@ -76,9 +76,10 @@ std::string scatter(const LadderResult& result, int tier, const std::string& met
   diagonal(1, "#555");
   diagonal(1.1, "#ccc");
   diagonal(1 / 1.1, "#ccc");
+  const bool wide = most / least > 300;  // then only powers of ten have room for a label
   for (double decade = std::pow(10, std::floor(std::log10(least))); decade <= most; decade *= 10) {
     for (const double tick : {decade, 2 * decade, 5 * decade}) {
-      if (tick < least || tick > most) continue;
+      if (tick < least || tick > most || (wide && tick != decade)) continue;
       char label[32];
       std::snprintf(label, sizeof label, "%g", tick);
       svg += "<text x=\"" + x(tick) + "\" y=\"406\" text-anchor=\"middle\">" + label +
