@@ -3,6 +3,7 @@
 #include "runtime/execute.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -62,6 +63,7 @@ class QuietStreams {
  public:
   explicit QuietStreams(std::vector<Stream*> streams) : streams_(std::move(streams)) {}
   ~QuietStreams() {
+    if (std::uncaught_exceptions() == exceptions_) return;  // the last pass was waited for
     for (Stream* stream : streams_) {
       try {
         stream->synchronize();
@@ -74,6 +76,7 @@ class QuietStreams {
 
  private:
   std::vector<Stream*> streams_;
+  int exceptions_ = std::uncaught_exceptions();
 };
 
 std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, const sim::ExpertMap& map) {
@@ -142,9 +145,12 @@ Execution execute(Device& device, const ModelSpec& model, const MachineSpec& mac
   }
   Execution execution;
   execution.result.evidence = sim::Evidence::measured;
+  // How much the weights really take of the host is ExpertStore's to say: experts may share buffers.
+  MachineSpec roomy = machine;
+  roomy.host.memory = {std::int64_t{1} << 50};
   sim::CostModel costs(model, machine, policy, {.attention_scores = false});
   const std::optional<sim::Plan> plan =
-      sim::plan_run(model, machine, policy, prepared, source, sim::CountedExperts::all, execution.result);
+      sim::plan_run(model, roomy, policy, prepared, source, sim::CountedExperts::all, execution.result);
   if (!plan) return execution;
   try {
     run(device, model, prepared, source, options, *plan, costs, execution);

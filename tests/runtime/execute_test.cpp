@@ -70,6 +70,16 @@ TEST(Execute, WhatItCannotDoIsSaidAtOnce) {
   ModelSpec half = model;
   half.expert_format = half.dense_format = weight_format("bf16", "test");
   EXPECT_THROW(run_live(device, half, policy_of("pre-gated", "0"), source), InputError);
+  // 1.6 TB of experts: said before anything is allocated, with the way out.
+  ModelSpec huge = tiny_model(2, 64, 2);
+  huge.stacks[0].moe.ffn_dim = 1 << 24;
+  ListSource routing = random_source(4, 2, 64, 2, 1, 0, 1);
+  try {
+    run_live(device, huge, policy_of("on-demand", "0"), routing);
+    ADD_FAILURE() << "it was executed";
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("--distinct-experts"), std::string::npos) << error.what();
+  }
 }
 
 }  // namespace

@@ -80,8 +80,10 @@ bool LadderResult::failed() const {
                      [](const TierResult& tier) { return tier.verdict == Verdict::failed; });
 }
 
-LadderResult climb(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
+LadderResult climb(runtime::Device& device, const ModelSpec& model, const MachineSpec& given,
                    const std::vector<GridPoint>& grid, const LadderOptions& options) {
+  MachineSpec machine = given;
+  machine.host.memory = {std::int64_t{1} << 50};  // as runtime::execute(): experts may share buffers
   const auto stage = [&](const std::string& text) {
     if (options.progress) options.progress(text);
   };
