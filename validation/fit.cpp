@@ -3,6 +3,8 @@
 #include "validation/fit.hpp"
 
 #include <algorithm>
+// Its debug checks use std::allocator::construct, which C++20 has no longer.
+#define BOOST_UBLAS_NDEBUG
 #include <boost/numeric/ublas/lu.hpp>
 #include <boost/numeric/ublas/matrix.hpp>
 #include <cmath>
