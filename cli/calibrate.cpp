@@ -79,11 +79,11 @@ ExitCode calibrate(const Arguments& arguments) {
                                            model.expert_format.name + "; " + info.software +
                                            (info.clocks.empty() ? "" : "; " + info.clocks);
   print(describe(*device) + "\n\n" + spreads(calibration) + "\n");
-  const bool noisy = calibration.noise > validation::most_noise;
+  const bool noisy = calibration.noise > most_measured_spread;
   if (noisy && !parsed.flag("accept-noise")) {
     print("not written: repeats of the same measurement differ by " +
           sim::three_digits(100 * calibration.noise) + " % (at most " +
-          sim::three_digits(100 * validation::most_noise) +
+          sim::three_digits(100 * most_measured_spread) +
           " %): something else uses this machine. Stop it, measure longer (--seconds), or --accept-noise.\n");
     return 1;
   }

@@ -68,7 +68,9 @@ ExitCode execute(const Arguments& arguments) {
     run.configuration.machine.gpu.reserved = {};
   }
   run.configuration.device = describe(*device);
-  run.configuration.notes.clear();  // they are about predictions
+  // Times are measured: what the machine file says of rates touches none of them.
+  run.configuration.notes = {"measured on " + describe(*device) +
+                             "; rates in the machine's description were not used for any time"};
 
   const OpenTrace open = run.open();
   const sim::PreparedTrace prepared(open.source(), run.configuration.model, run.trace_name);
@@ -114,8 +116,7 @@ ExitCode execute(const Arguments& arguments) {
       files.push_back({parsed.text("schedule"), sim::to_json(first.schedule, &first.timeline)});
   }
   write_outputs(parsed, run, results, files);
-  print(sim::results_table(run.configuration, results, colour_output()) +
-        "device: " + run.configuration.device + "\n" + device_lines);
+  print(sim::results_table(run.configuration, results, colour_output()) + device_lines);
   return interrupted ? 1 : 0;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -91,6 +92,34 @@ std::string model_name(const Parsed& parsed, const trace::TraceInfo& info) {
                    "the trace says '" + info.model + "'; pregate list models");
 }
 
+/// A calibrated machine knows the operations of the models that it was measured with; others it prices
+/// without their launches.
+bool has_unmeasured_operations(const MachineSpec& machine, const ModelSpec& model) {
+  const auto is_missing = [&](const char* operation, const LayerProfile& layer) {
+    return find_kernel_times(machine.kernel_times, kernel_key(operation, model, layer)) == nullptr;
+  };
+  for (const Stack& stack : model.stacks) {
+    for (const LayerProfile& layer : model.profile(stack)) {
+      if (!layer.moe && is_missing("dense-layer", layer)) return true;
+      if (layer.moe && (is_missing("attention", layer) || is_missing("experts", layer))) return true;
+    }
+  }
+  return false;
+}
+
+void note_measured_machine(const MachineSpec& machine, const ModelSpec& model,
+                           std::vector<std::string>& notes) {
+  if (machine.measured_spread > most_measured_spread) {
+    notes.push_back("the machine file is NOISY: repeats of one measurement differed by " +
+                    std::to_string(std::lround(100 * machine.measured_spread)) +
+                    " % when it was calibrated; measure it again on a quiet machine");
+  }
+  if (!machine.kernel_times.empty() && has_unmeasured_operations(machine, model)) {
+    notes.push_back("the machine was not calibrated for " + model.name +
+                    ": its operations are priced by measured rates, without launches, which is too fast");
+  }
+}
+
 /// What a user must know before trusting the numbers.
 void note_differences(Run& run) {
   sim::RunConfiguration& configuration = run.configuration;
@@ -112,28 +141,9 @@ void note_differences(Run& run) {
     configuration.notes.push_back(
         "the machine file is uncalibrated (datasheet rates, default overheads): an estimate");
   }
+  note_measured_machine(configuration.machine, configuration.model, configuration.notes);
   if (!configuration.machine.expert_kernel_table.empty()) {
     configuration.notes.push_back("expert times come from the machine's measured table, whatever the model");
-  }
-}
-
-/// Fails before the work rather than after it where an output cannot be written, is also another output, or
-/// is the trace.
-void check_outputs(const Parsed& parsed) {
-  std::map<std::filesystem::path, std::string> options;
-  for (const char* option : {"json", "csv", "store", "timeline", "schedule"}) {
-    if (!parsed.has(option)) continue;
-    const std::string path = parsed.text(option), name = "--" + std::string(option);
-    if (path.empty()) throw InputError(name, "the file name is empty", "name the file to write");
-    if (parsed.has("trace")) refuse_overwriting(parsed.text("trace"), path);
-    std::error_code ignored;
-    const auto [other, is_new] =
-        options.emplace(std::filesystem::weakly_canonical(std::filesystem::absolute(path), ignored), name);
-    if (!is_new) {
-      throw InputError(name, "'" + path + "' is also the file of " + other->second,
-                       "give every output a file of its own");
-    }
-    if (name != "--store") trace::OutputFile(path, true);  // made and taken away again
   }
 }
 
@@ -154,6 +164,24 @@ std::unique_ptr<trace::OutputFile> complete_temporary(const std::string& path, c
 }
 
 }  // namespace
+
+void check_outputs(const Parsed& parsed) {
+  std::map<std::filesystem::path, std::string> options;
+  for (const char* option : {"json", "csv", "store", "timeline", "schedule", "report"}) {
+    if (!parsed.has(option)) continue;
+    const std::string path = parsed.text(option), name = "--" + std::string(option);
+    if (path.empty()) throw InputError(name, "the file name is empty", "name the file to write");
+    if (parsed.has("trace")) refuse_overwriting(parsed.text("trace"), path);
+    std::error_code ignored;
+    const auto [other, is_new] =
+        options.emplace(std::filesystem::weakly_canonical(std::filesystem::absolute(path), ignored), name);
+    if (!is_new) {
+      throw InputError(name, "'" + path + "' is also the file of " + other->second,
+                       "give every output a file of its own");
+    }
+    if (name != "--store") trace::OutputFile(path, true);  // made and taken away again
+  }
+}
 
 po::options_description run_options() {
   po::options_description options("What to run");

@@ -50,6 +50,11 @@ struct TextFile {
 void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results,
                    const std::vector<TextFile>& more = {});
 
+/// Fails before the work rather than after it where an output (--json, --csv, --store, --timeline,
+/// --schedule,
+/// --report) cannot be written, is also another output, or is the trace.
+void check_outputs(const Parsed& parsed);
+
 /// Writes files all or nothing, as write_outputs() does.
 void write_files(const std::vector<TextFile>& files);
 

@@ -1,15 +1,10 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include <cerrno>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
-#include <memory>
 
-#include "cli/command.hpp"
+#include "cli/run.hpp"
 #include "models/error.hpp"
-#include "traces/output_file.hpp"
 #include "validation/report.hpp"
 
 namespace pregate::cli {
@@ -30,21 +25,6 @@ validation::DataFolder data_folder(const Parsed& parsed) {
   return {std::filesystem::path("..") / "shared" / "data"};
 }
 
-std::unique_ptr<trace::OutputFile> write_beside(const std::string& path, const std::string& text) {
-  auto output = std::make_unique<trace::OutputFile>(path, true);
-  std::FILE* file = std::fopen(output->temporary().c_str(), "wb");
-  bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  int error = errno;
-  if (file != nullptr && std::fclose(file) != 0 && written) {
-    written = false;
-    error = errno;
-  }
-  if (!written) {
-    throw InputError(path, std::string("cannot be written: ") + std::strerror(error), "is the disk full?");
-  }
-  return output;
-}
-
 ExitCode published(const Arguments& arguments) {
   po::options_description options("Options");
   options.add_options()                                                                        //
@@ -59,9 +39,7 @@ ExitCode published(const Arguments& arguments) {
       parse("pregate validate published [CASE] [--json FILE] [--report FILE]", options, arguments, "case", 1);
   if (parsed.help) return 0;
   const validation::DataFolder data = data_folder(parsed);
-  for (const char* output : {"json", "report"}) {
-    if (parsed.has(output)) trace::OutputFile(parsed.text(output), true);  // writable? before the work
-  }
+  check_outputs(parsed);
   std::vector<std::string> names = validation::case_names();
   if (parsed.has("case")) names = {parsed.text("case")};
   std::vector<validation::Evaluated> all;
@@ -70,11 +48,10 @@ ExitCode published(const Arguments& arguments) {
     validation::CaseResult result = validation::evaluate(published_case, data);
     all.push_back({std::move(published_case), std::move(result)});
   }
-  std::vector<std::unique_ptr<trace::OutputFile>> files;
-  if (parsed.has("json")) files.push_back(write_beside(parsed.text("json"), validation::results_json(all)));
-  if (parsed.has("report"))
-    files.push_back(write_beside(parsed.text("report"), validation::results_html(all)));
-  for (const auto& file : files) file->publish();
+  std::vector<TextFile> files;
+  if (parsed.has("json")) files.push_back({parsed.text("json"), validation::results_json(all)});
+  if (parsed.has("report")) files.push_back({parsed.text("report"), validation::results_html(all)});
+  write_files(files);
   std::string text;
   bool failed = false;
   for (const validation::Evaluated& evaluated : all) {

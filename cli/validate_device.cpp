@@ -6,7 +6,6 @@
 #include "cli/device_options.hpp"
 #include "cli/run.hpp"
 #include "models/error.hpp"
-#include "traces/output_file.hpp"
 #include "traces/reader.hpp"
 #include "validation/measured/ladder_report.hpp"
 
@@ -51,7 +50,6 @@ ExitCode validate_device(const Arguments& arguments) {
   if (parsed.help) return 0;
   if (parsed.values["machine"].defaulted())
     throw InputError("--machine", "not given", "name the file that pregate calibrate wrote on this machine");
-  if (parsed.has("report")) static_cast<void>(trace::OutputFile(parsed.text("report"), true));
   for (const char* option : {"csv", "store", "cache", "batch"}) {
     if (parsed.has(option))
       throw InputError("--" + std::string(option), "is not for validate",

@@ -148,6 +148,7 @@ void validate(const MachineSpec& machine, const std::string& where) {
     check.points("kernel_times of " + times.key.operation, times.points);
   if (gpu.host_memory_traffic.value != 0) check.rate("gpu.host_memory_traffic", gpu.host_memory_traffic);
 
+  check.between("measured_spread", machine.measured_spread, 0, 1000, "a share, 0 or more");
   static const std::array known = {"datasheet", "fitted", "measured"};
   if (std::find(known.begin(), known.end(), machine.calibration) == known.end()) {
     throw InputError(where, "calibration is '" + printable(machine.calibration) + "'",

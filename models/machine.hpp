@@ -103,7 +103,12 @@ struct MachineSpec {
   /// Times measured for layers of certain dimensions; they come before all else.
   std::vector<KernelTimes> kernel_times;
   std::string measured_device;  ///< name of the device that was measured; empty otherwise
+  /// How much repeats of one measurement differed when it was measured, relative; 0 = not measured.
+  double measured_spread = 0;
 };
+
+/// Above this spread, what was measured says more about the machine's other work than about the machine.
+inline constexpr double most_measured_spread = 0.15;
 
 /// The precisions that GpuSpec::rates may hold.
 std::vector<std::string> precision_names();

@@ -180,6 +180,7 @@ MachineSpec read_machine(const Node& root, const std::string& name) {
   machine.ssd = read_ssd(top.table("ssd"));
   machine.overhead = read_overhead(top.table("overhead"));
   machine.measured_device = top.text_or("measured_device", "");
+  machine.measured_spread = top.number_or("measured_spread", 0);
   machine.expert_kernel_table = read_points(top.tables("expert_kernel_table"), true);
   for (TableReader& times : top.tables("kernel_times")) machine.kernel_times.push_back(read_times(times));
   if (auto sources = top.table_if("sources")) check_sources(root, sources->node());

@@ -12,11 +12,14 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json cache_json(const CacheResult& cache) {
-  return {{"hits", cache.hits},
-          {"misses", cache.misses},
-          {"hit_rate", cache.hit_rate()},
-          {"prefetched", cache.prefetched},
-          {"wasted_fetches", cache.wasted}};
+  Json json{{"hits", cache.hits},
+            {"misses", cache.misses},
+            {"hit_rate", cache.hit_rate()},
+            {"prefetched", cache.prefetched},
+            {"wasted_fetches", cache.wasted}};
+  if (cache.computed_on_cpu > 0) json["computed_on_cpu"] = cache.computed_on_cpu;
+  if (cache.written_back > 0) json["written_back"] = cache.written_back;
+  return json;
 }
 
 Json memory_json(const MemoryUse& memory) {
@@ -44,6 +47,8 @@ Json timing_json(const SimulationResult& result) {
   all.misses += result.other_cache.misses;
   all.prefetched += result.other_cache.prefetched;
   all.wasted += result.other_cache.wasted;
+  all.computed_on_cpu += result.other_cache.computed_on_cpu;
+  all.written_back += result.other_cache.written_back;
   json["cache"] = cache_json(all);
   json["cache_decode"] = cache_json(result.decode_cache);
   json["h2d_bytes"] = result.tally.fetched.count;

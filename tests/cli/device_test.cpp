@@ -42,7 +42,7 @@ TEST_F(OnDevice, ExecuteCalibrateValidate) {
   const std::string text =
       succeed(small({"execute", "--policy", "gpu-only,on-demand,pre-gated", "--json", "m.json"}));
   EXPECT_THAT(text, HasSubstr("All figures are measured."));
-  EXPECT_THAT(text, HasSubstr("device: host device, "));
+  EXPECT_THAT(text, HasSubstr("measured on host device, "));
   const auto json = nlohmann::json::parse(read("m.json"));
   ASSERT_EQ(json["results"].size(), 3U);
   for (const auto& result : json["results"]) {
@@ -85,6 +85,10 @@ TEST_F(OnDevice, Refusals) {
   expect_refused({"calibrate", "-o", "no/such/folder/m.toml"}, {"no/such/folder"});
   expect_refused({"calibrate", "-o", "m.toml", "--model", "qwen3-30b-a3b", "--device", "host"},
                  {"bf16", "hint:", "--weights"});
+  expect_refused(small({"validate", "--machine", "a100-80g-pcie4", "--json", "x", "--report", "x"}),
+                 {"--report", "--json", "hint:"});
+  expect_refused({"validate", "published", "--json", "x", "--report", "./x"},
+                 {"--report", "--json", "hint:"});
   expect_refused(small({"validate"}), {"--machine", "hint:", "pregate calibrate"});
   expect_refused(small({"validate", "--machine", "a100-80g-pcie4", "--batches", "0"}),
                  {"--batches", "hint:"});

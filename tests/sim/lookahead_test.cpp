@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "models/error.hpp"
 #include "tests/sim/recorded_run.hpp"
 
@@ -146,6 +148,38 @@ TEST(DemandFirst, MissesOvertakeGuessesThatHaveNotStarted) {
   const SimulationResult demand_first = run(model, tiny_machine(), policy, source);
   EXPECT_EQ(fifo.tally.fetched, demand_first.tally.fetched);
   EXPECT_LT(demand_first.tally.exposed_transfer, fifo.tally.exposed_transfer);
+}
+
+TEST(PredictorLookahead, OfRecallOneIsPreGated) {
+  const ModelSpec model = tiny_model(4, 16, 3);
+  ListSource source = test::random_source(3, 4, 16, 3, 2, 7, 20);
+  PolicySpec policy = load_policy("pre-gated");
+  const SimulationResult exact = run(model, tiny_machine(), policy, source);
+  policy.lookahead.kind = LookaheadKind::predictor;
+  const SimulationResult predicted = run(model, tiny_machine(), policy, source);
+  EXPECT_EQ(predicted.total, exact.total);
+  EXPECT_EQ(predicted.decode_cache.prefetched, exact.decode_cache.prefetched);
+  policy.lookahead.recall = 0;
+  const SimulationResult wrong = run(model, tiny_machine(), policy, source);
+  EXPECT_EQ(wrong.decode_cache.prefetched, 0);
+  EXPECT_EQ(wrong.decode_cache.wasted, exact.decode_cache.prefetched);
+  EXPECT_GT(wrong.total, exact.total);
+}
+
+// As many guesses as experts; the right ones among them are the recall, within four standard deviations.
+TEST(PredictorLookahead, HasTheRecallThatWasAsked) {
+  const ModelSpec model = tiny_model(2, 32, 2);
+  ListSource source = test::random_source(5, 2, 32, 2, 1, 0, 4000);
+  PolicySpec policy = load_policy("pre-gated");
+  policy.lookahead.kind = LookaheadKind::predictor;
+  for (const double recall : {0.2, 0.5, 0.9}) {
+    policy.lookahead.recall = recall;
+    const CacheResult result = run(model, tiny_machine(), policy, source).decode_cache;
+    const auto announced = static_cast<double>(result.prefetched + result.wasted);
+    EXPECT_EQ(announced, static_cast<double>(result.hits + result.misses) / 2);  // the second of two layers
+    EXPECT_NEAR(static_cast<double>(result.prefetched) / announced, recall,
+                4 * std::sqrt(recall * (1 - recall) / announced));
+  }
 }
 
 }  // namespace

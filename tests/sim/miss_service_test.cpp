@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-// Misses that the CPU computes, experts that are swapped, experts that a predictor announces.
+// Misses that the CPU computes; caches that spread a share; these with swaps and predictors, combined.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -182,101 +182,6 @@ TEST(ComputeOnCpu, BackgroundCopiesServeLaterTokens) {
   EXPECT_EQ(result.decode_cache.hits, 18);
   EXPECT_EQ(result.tally.fetches, 1);
   EXPECT_THROW(run(model, machine, policy, source, {.engine = Engine::timed}), InputError);
-}
-
-// Every expert that was fetched is on the GPU at the end or was written back.
-TEST(WriteBack, WhatComesInStaysOrLeaves) {
-  const ModelSpec model = tiny_model(4, 16, 3);
-  for (const char* capacity : {"0", "2 slots", "4 slots", "80%"}) {
-    for (const char* name : {"on-demand", "pre-gated", "prefetch-all"}) {
-      ListSource source = test::random_source(7, 4, 16, 3, 2, 7, 20);
-      PolicySpec policy = load_policy(name);
-      policy.cache.capacity = parse_capacity(capacity, "test");
-      const SimulationResult plain = run(model, tiny_machine(), policy, source);
-      policy.transfer.write_back = WriteBack::swap;
-      const SimulationResult swapped = recorded(model, policy, source);
-      EXPECT_EQ(plain.tally.fetches, swapped.tally.fetches);
-      EXPECT_EQ(plain.decode_cache.hits, swapped.decode_cache.hits);
-      EXPECT_EQ(plain.decode_cache.written_back, 0);
-      const std::int64_t back = swapped.decode_cache.written_back + swapped.other_cache.written_back;
-      std::int64_t issued = 0;
-      for (std::size_t i = 0; i < swapped.schedule.size(); ++i)
-        issued += swapped.schedule.operation(static_cast<OpId>(i)).kind == OpKind::write_back ? 1 : 0;
-      EXPECT_EQ(issued, back);
-      const std::int64_t stay = swapped.tally.fetches - back;
-      EXPECT_GE(stay, 0);
-      EXPECT_LE(stay, swapped.cache_slots) << name << " " << capacity;
-      if (swapped.cache_slots == 0) {
-        EXPECT_EQ(stay, 0);
-      }
-      if (std::string(capacity) == "2 slots") {
-        EXPECT_EQ(stay, 2 * 4);
-      }  // full by then
-    }
-  }
-}
-
-// A miss of a full cache costs a copy in and a copy out, one after the other; the second hides behind the
-// experts unless the next fetch waits for it. Probed at the picosecond.
-TEST(WriteBack, DelaysTheNextFetchByWhatDoesNotHide) {
-  const ModelSpec model = tiny_model(1, 8, 1);
-  ListSource source(test::decoder_info(1, 8, 1));
-  for (std::uint16_t i = 0; i < 3; ++i) source.add(Phase::decode, 1, {i}, i == 0);
-  PolicySpec policy = load_policy("on-demand");
-  policy.cache.capacity = parse_capacity("1 slots", "test");
-  const SimulationResult plain = recorded(model, policy, source);
-  // From the end of the second fetch to the start of the third: the rest of a step and the beginning of
-  // another.
-  Picoseconds window, end;
-  for (std::size_t i = 0; i < plain.schedule.size(); ++i) {
-    if (plain.schedule.operation(static_cast<OpId>(i)).kind != OpKind::fetch) continue;
-    window = plain.timeline.start[i] - end;
-    end = plain.timeline.finish[i];
-  }
-  policy.transfer.write_back = WriteBack::swap;
-  for (const std::int64_t excess : {-1, 0, 1}) {
-    MachineSpec machine = tiny_machine();
-    machine.d2h.bandwidth = machine.host.memory_bandwidth;
-    machine.d2h.per_copy = {};
-    machine.d2h.latency =
-        window + Picoseconds{excess} - time_at(test::tiny_expert, machine.host.memory_bandwidth);
-    const SimulationResult swapped = run(model, machine, policy, source);
-    // The write-back of the second token's miss delays the third's fetch; the third's own is not waited for.
-    EXPECT_EQ(swapped.total, plain.total + Picoseconds{std::max<std::int64_t>(0, excess)}) << excess;
-    EXPECT_EQ(swapped.decode_cache.written_back, 2);
-  }
-}
-
-TEST(PredictorLookahead, OfRecallOneIsPreGated) {
-  const ModelSpec model = tiny_model(4, 16, 3);
-  ListSource source = test::random_source(3, 4, 16, 3, 2, 7, 20);
-  PolicySpec policy = load_policy("pre-gated");
-  const SimulationResult exact = run(model, tiny_machine(), policy, source);
-  policy.lookahead.kind = LookaheadKind::predictor;
-  const SimulationResult predicted = run(model, tiny_machine(), policy, source);
-  EXPECT_EQ(predicted.total, exact.total);
-  EXPECT_EQ(predicted.decode_cache.prefetched, exact.decode_cache.prefetched);
-  policy.lookahead.recall = 0;
-  const SimulationResult wrong = run(model, tiny_machine(), policy, source);
-  EXPECT_EQ(wrong.decode_cache.prefetched, 0);
-  EXPECT_EQ(wrong.decode_cache.wasted, exact.decode_cache.prefetched);
-  EXPECT_GT(wrong.total, exact.total);
-}
-
-// As many guesses as experts; the right ones among them are the recall, within four standard deviations.
-TEST(PredictorLookahead, HasTheRecallThatWasAsked) {
-  const ModelSpec model = tiny_model(2, 32, 2);
-  ListSource source = test::random_source(5, 2, 32, 2, 1, 0, 4000);
-  PolicySpec policy = load_policy("pre-gated");
-  policy.lookahead.kind = LookaheadKind::predictor;
-  for (const double recall : {0.2, 0.5, 0.9}) {
-    policy.lookahead.recall = recall;
-    const CacheResult result = run(model, tiny_machine(), policy, source).decode_cache;
-    const auto announced = static_cast<double>(result.prefetched + result.wasted);
-    EXPECT_EQ(announced, static_cast<double>(result.hits + result.misses) / 2);  // the second of two layers
-    EXPECT_NEAR(static_cast<double>(result.prefetched) / announced, recall,
-                4 * std::sqrt(recall * (1 - recall) / announced));
-  }
 }
 
 // 22 % of 32 x 8 experts are 56: one or two a layer, none lost; rounded down a layer it would be 32.

@@ -121,6 +121,7 @@ Calibration calibrate(runtime::Device& device, const ModelSpec& model, const Cal
   result.spreads.insert(result.spreads.end(), operations.spreads.begin(), operations.spreads.end());
 
   for (const SpreadLine& line : result.spreads) result.noise = std::max(result.noise, line.median_spread);
+  machine.measured_spread = result.noise;
   result.sources = {
       {"link.h2d.table",
        "measured: queues of pinned copies of one size, buffers rotated, median; the point at " +

@@ -36,9 +36,6 @@ struct Calibration {
   double noise = 0;  ///< the largest of the groups' median spreads
 };
 
-/// Above this, what was measured says more about the machine's other work than about the machine.
-inline constexpr double most_noise = 0.15;
-
 /// Measures the device: links by size and direction, arithmetic and memory rates, what copies and kernels
 /// make of each other; and, by running on-demand schedules of made-up passes through the runtime itself, the
 /// time of each operation of `model` by tokens and activated experts, the read-back of ids and the fetch of

@@ -79,6 +79,7 @@ std::string to_toml(const MachineSpec& machine,
   out.key("calibration", quoted(machine.calibration));
   out.key("calibration_source", quoted(machine.calibration_source));
   out.key("measured_device", quoted(machine.measured_device));
+  out.key("measured_spread", digits(machine.measured_spread));
   if (!machine.expert_kernel_table.empty())
     write_points(out, "expert_kernel_table", machine.expert_kernel_table, true);
 

@@ -16,7 +16,8 @@ namespace pregate::validation {
 
 namespace {
 
-constexpr double spread_gate = 15;  ///< per cent; tier 1's own gate
+/// Rows that spread more than their gate say nothing.
+bool is_decidable(double spread_percent) { return spread_percent <= ladder_gates().primitive_mape; }
 
 void add_copies(runtime::Device& device, const MachineSpec& machine, std::vector<LadderRow>& rows) {
   // Twice a calibrated size is halfway to the next one, four times as large.
@@ -28,7 +29,7 @@ void add_copies(runtime::Device& device, const MachineSpec& machine, std::vector
       const double measured = time_at(sample.size, sample.rate).seconds();
       rows.push_back({1, std::string("copy ") + direction + " " + to_string(sample.size), "us",
                       predicted * 1e6, measured * 1e6, 100 * sample.spread,
-                      100 * sample.spread <= spread_gate});
+                      is_decidable(100 * sample.spread)});
     }
   };
   add("host to device", probe.h2d, machine.h2d);
@@ -93,7 +94,7 @@ void add_operations(runtime::Device& device, const ModelSpec& model, const Machi
                        ", " + std::to_string(tokens) + " tokens";
     if (kind == sim::OpKind::experts) what += ", " + std::to_string(activated) + " experts";
     const double spread = 100 * relative_spread(times.second);
-    rows.push_back({1, what, "us", median(times.first), median(times.second), spread, spread <= spread_gate});
+    rows.push_back({1, what, "us", median(times.first), median(times.second), spread, is_decidable(spread)});
   }
 }
 

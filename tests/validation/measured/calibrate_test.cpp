@@ -26,6 +26,7 @@ TEST(MachineToml, ReadsBackWhatItWrote) {
   machine.calibration = "measured";
   machine.calibration_source = "a \"quoted\" run\nwith a \\ and a line";
   machine.measured_device = "Device \"X\"";
+  machine.measured_spread = 0.25;
   machine.gpu.host_memory_traffic = {12.345678e9};
   machine.h2d.table = {{{4096}, {1.23456e9}}, {{1 << 20}, {2.5e10}}};
   machine.kernel_times = {
@@ -36,6 +37,7 @@ TEST(MachineToml, ReadsBackWhatItWrote) {
   EXPECT_EQ(read.calibration, "measured");
   EXPECT_EQ(read.calibration_source, "a \"quoted\" runwith a \\ and a line");
   EXPECT_EQ(read.measured_device, machine.measured_device);
+  EXPECT_EQ(read.measured_spread, 0.25);
   EXPECT_EQ(read.gpu.memory, machine.gpu.memory);
   EXPECT_NEAR(read.gpu.host_memory_traffic.value, 12.345678e9, 1e5);
   EXPECT_NEAR(read.gpu.rates.at("fp32").value, machine.gpu.rates.at("fp32").value, 1e8);
