@@ -104,7 +104,12 @@ double parse(std::string_view text, std::string_view where, const Dimension& dim
   return value;
 }
 
-std::int64_t whole(double value) { return static_cast<std::int64_t>(std::llround(value)); }
+/// As std::llround, inline: the simulator rounds a duration a layer. |value| < 2^63.
+std::int64_t whole(double value) {
+  const auto towards_zero = static_cast<std::int64_t>(value);
+  const double rest = value - static_cast<double>(towards_zero);  // exact
+  return towards_zero + (rest >= 0.5 ? 1 : 0) - (rest <= -0.5 ? 1 : 0);
+}
 
 /// Three significant digits, never an exponent; `value` in [0, 1e6).
 std::string three_digits(double value) {

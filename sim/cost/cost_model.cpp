@@ -37,7 +37,13 @@ double ceil_div(double a, double b) { return std::ceil(a / b); }
 
 CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
                      const CostOptions& options)
-    : model_(model), machine_(machine), policy_(policy), options_(options) {
+    : model_(model),
+      machine_(machine),
+      policy_(policy),
+      options_(options),
+      head_flop_per_token_(model.head_flop_per_token()),
+      head_bytes_(model.head_bytes()),
+      dense_rate_(compute_rate(machine.gpu, model.dense_format.compute)) {
   const auto times = [this](const char* operation, const LayerProfile& profile) {
     return find_kernel_times(machine_.kernel_times, kernel_key(operation, model_, profile));
   };
@@ -56,9 +62,9 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
       distinct.push_back(static_cast<int>(classes_.size()));
       classes.push_back(static_cast<int>(classes_.size()));
       classes_.push_back(
-          {profile, compute_rate(machine.gpu, model.dense_format.compute),
-           compute_rate(machine.gpu, model.expert_format.compute), times("attention", profile),
-           times("dense-layer", profile), times("gate", profile), times("experts", profile),
+          {profile, dense_rate_, compute_rate(machine.gpu, model.expert_format.compute),
+           times("attention", profile), times("dense-layer", profile), times("gate", profile),
+           times("experts", profile),
            std::vector<Picoseconds>(static_cast<std::size_t>(profile.experts) + 1, Picoseconds{-1})});
     }
     classes_of_.push_back(std::move(classes));
@@ -211,10 +217,9 @@ void CostModel::begin_step(const StepShape& shape) {
   if (shape.phase != trace::Phase::encoder) {
     // Of a prefill only each sequence's last token needs logits.
     const int rows = shape.phase == trace::Phase::prefill ? shape.sequences : shape.tokens;
-    head_ = head_times_ != nullptr ? kernel_time(head_times_->points, rows, 1)
-                                   : roofline(rows * model_.head_flop_per_token(),
-                                              compute_rate(machine_.gpu, model_.dense_format.compute),
-                                              static_cast<double>(model_.head_bytes().count));
+    head_ = head_times_ != nullptr
+                ? kernel_time(head_times_->points, rows, 1)
+                : roofline(rows * head_flop_per_token_, dense_rate_, static_cast<double>(head_bytes_.count));
   }
 }
 

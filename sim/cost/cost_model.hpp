@@ -119,6 +119,9 @@ class CostModel {
   PolicySpec policy_;
   CostOptions options_;
   const KernelTimes* head_times_ = nullptr;
+  double head_flop_per_token_;
+  Bytes head_bytes_;
+  FlopPerSecond dense_rate_;
   std::vector<LayerClass> classes_;
   std::vector<std::vector<int>> classes_of_;
   std::vector<std::vector<int>> stack_classes_;

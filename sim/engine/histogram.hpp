@@ -19,14 +19,14 @@ class Histogram {
   __extension__ using Wide = unsigned __int128;
 
  public:
-  void add(Picoseconds value) {
+  void add(Picoseconds value, std::int64_t times = 1) {
     const std::int64_t v = value.count < 0 ? 0 : value.count;
     const std::size_t bucket = bucket_of(static_cast<std::uint64_t>(v));
     if (bucket >= counts_.size()) counts_.resize(bucket + 1);
-    ++counts_[bucket];
-    ++count_;
-    sum_ += static_cast<Wide>(static_cast<std::uint64_t>(v));
-    least_ = count_ == 1 ? v : std::min(least_, v);
+    counts_[bucket] += times;
+    least_ = count_ == 0 ? v : std::min(least_, v);
+    count_ += times;
+    sum_ += static_cast<Wide>(static_cast<std::uint64_t>(v)) * static_cast<std::uint64_t>(times);
     most_ = std::max(most_, v);
   }
 

@@ -79,22 +79,45 @@ class TimedExecutor {
     return done;
   }
 
-  /// Issues the fetches of `experts` > 0 experts that all wait for the same, and returns the last. As so many
-  /// calls of issue(): on an in-order stream each but the first follows the one before.
-  [[gnu::always_inline]] Handle issue_fetches(const CopyTrain& expert, std::int64_t experts,
-                                              const Dependencies& dependencies) {
-    Handle& stream = streams_[static_cast<std::size_t>(StreamId::h2d)];
-    const Picoseconds duration = expert.duration * experts;
-    Handle done = *decisive(stream, dependencies);
-    tally_.fetches += expert.operations * experts;
-    tally_.fetched += expert.bytes * experts;
-    tally_.busy[static_cast<std::size_t>(StreamId::h2d)] += duration;
-    tally_.operations += expert.operations * experts;
-    done.finish += duration;
-    done.transfer += duration;
-    done.id = tally_.operations - 1;
-    stream = done;
-    return done;
+  /// A MoE layer of an on-demand run, in whose beginning no stream but the compute stream is busy: attention,
+  /// gate, read-back, copies and experts then follow each other, whatever ran before.
+  struct OnDemandLayer {
+    Picoseconds attention, gate, readback, experts;
+    CopyTrain expert;         ///< the copies of one expert
+    std::int64_t misses = 0;  ///< experts that are copied
+    bool records_block = true;
+  };
+
+  /// Issues `layers` such layers, as so many calls of issue() would. As each only adds its durations, their
+  /// order among themselves and among operations that wait for nothing does not matter.
+  void issue_layers(const OnDemandLayer& layer, std::int64_t layers) {
+    const Picoseconds computing = layer.attention + layer.gate + layer.experts;
+    const Picoseconds copying = layer.expert.duration * layer.misses;
+    const Picoseconds all = computing + layer.readback + copying;
+    const std::int64_t copies = layer.expert.operations * layer.misses;
+    constexpr std::int64_t others = 4;  // attention, gate, read-back, experts
+    const auto busy = [&](StreamId stream) -> Picoseconds& {
+      return tally_.busy[static_cast<std::size_t>(stream)];
+    };
+    busy(StreamId::compute) += computing * layers;
+    busy(StreamId::d2h) += layer.readback * layers;
+    busy(StreamId::h2d) += copying * layers;
+    tally_.exposed_host += layer.readback * layers;
+    tally_.exposed_transfer += copying * layers;
+    tally_.fetches += copies * layers;
+    tally_.fetched += layer.expert.bytes * (layer.misses * layers);
+    tally_.operations += (others + copies) * layers;
+    if (layer.records_block) tally_.block_latency.add(all, layers);
+    Handle& stream = streams_[static_cast<std::size_t>(StreamId::compute)];
+    stream.finish += all * layers;
+    stream.host += layer.readback * layers;
+    stream.transfer += copying * layers;
+    stream.id = tally_.operations - 1;
+  }
+
+  /// The last operation of the compute stream.
+  [[nodiscard]] const Handle& last_computed() const {
+    return streams_[static_cast<std::size_t>(StreamId::compute)];
   }
 
   /// A block runs from the start of `first`, which takes `first_duration`, to the end of `last`.

@@ -19,11 +19,13 @@ namespace pregate::sim {
 /// The planner of plain on-demand runs that nobody records. There, how many experts a layer misses decides
 /// its times, not which they are nor in which slots: every copy of a layer waits for the layer's ids alone
 /// (the slots it overwrites were last read in an earlier layer), all copies follow each other on one stream,
-/// and the experts operation waits for the last of them. So it keeps no slots and issues the copies of a
-/// layer as one train.
+/// and the experts operation waits for the last of them. When a layer begins, all that was copied or read
+/// back before has been waited for, so its operations follow each other without a gap; and layers with the
+/// same durations take the same time. So it keeps no slots, and where one token's layers miss equally many
+/// experts it only counts them, until the step ends.
 ///
 /// Same decision points as Planner, and the same times to the picosecond: Planner remains the definition, and
-/// the tests compare the two (tests/sim/engines_agree_test.cpp).
+/// the tests compare the two (tests/sim/counting_planner_test.cpp).
 class CountingPlanner {
  public:
   /// Whether the above holds. A part that makes a copy depend on anything else, or some experts of a set
@@ -46,104 +48,104 @@ class CountingPlanner {
         one_domain_(plan.policy.cache.scope == CacheScope::global),
         measures_all_phases_(plan.measures_all_phases) {
     const std::int64_t whole_chunks = costs.chunks() - 1;
-    expert_copies_ = {.operations = costs.chunks(),
-                      .duration = costs.fetch().duration * whole_chunks + costs.last_chunk().duration,
-                      .bytes = costs.fetch().bytes * whole_chunks + costs.last_chunk().bytes};
+    layer_.expert = {.operations = costs.chunks(),
+                     .duration = costs.fetch().duration * whole_chunks + costs.last_chunk().duration,
+                     .bytes = costs.fetch().bytes * whole_chunks + costs.last_chunk().bytes};
   }
 
   void begin_step(const trace::Step& step) {
     step_tokens_ = step.tokens;
     const bool decode = step.phase == trace::Phase::decode;
-    records_blocks_ = decode || measures_all_phases_;
+    layer_.records_block = decode || measures_all_phases_;
     counts_now_ = decode ? &decode_counts_ : &other_counts_;
-    ++step_;
-    if (costs_.step_overhead().count > 0) compute(OpKind::step_overhead, costs_.step_overhead(), {});
+    if (costs_.step_overhead().count > 0) compute(OpKind::step_overhead, costs_.step_overhead());
   }
 
   void dense_layer(int, int layer_class) {
-    compute(OpKind::dense_layer, costs_.layer(layer_class).attention, {});
+    compute(OpKind::dense_layer, costs_.layer(layer_class).attention);
   }
 
-  void begin_moe_layer(int, int layer_class) {
-    layer_class_ = layer_class;
-    const LayerCost& cost = costs_.layer(layer_class);
-    attention_ = cost.attention;
-    block_first_ = compute(OpKind::attention, cost.attention, {});
-    TimedExecutor::Dependencies after_gate;
-    const TimedPoint gate = compute(OpKind::gate, cost.gate, {});
-    after_gate.add(gate);
-    ids_known_ = executor_.issue(
-        {.kind = OpKind::gate_readback, .stream = StreamId::d2h, .duration = cost.gate_readback}, after_gate);
-  }
+  void begin_moe_layer(int, int layer_class) { layer_class_ = static_cast<std::size_t>(layer_class); }
 
   void gate_known(int ordinal, const StepRouting& routing, const StepPredictions*) {
     const std::span<const ExpertKey> activated = routing.activated(ordinal);
-    const auto all = static_cast<std::int64_t>(activated.size());
-    const std::int64_t hits =
+    const std::uint32_t routed = routing.routed(ordinal);
+    const std::size_t hits =
         cache_ ? cache_->access(one_domain_ ? 0U : static_cast<std::uint32_t>(ordinal), activated) : 0;
-    counts_now_->hits += hits;
-    counts_now_->misses += all - hits;
-    const Picoseconds duration = experts(routing.tokens(ordinal), routing.routed(ordinal));
-    TimedExecutor::Dependencies dependencies;
-    dependencies.add(ids_known_);
-    TimedPoint copied;
-    if (hits < all) {
-      copied = executor_.issue_fetches(expert_copies_, all - hits, dependencies);
-      dependencies.add_copy(copied);
+    const std::size_t misses = activated.size() - hits;
+    counts_now_->hits += static_cast<std::int64_t>(hits);
+    counts_now_->misses += static_cast<std::int64_t>(misses);
+    if (step_tokens_ != 1 || routed != activated.size()) {
+      issue(layer_class_, routing.tokens(ordinal), routed, misses, 1);
+      return;
     }
-    last_ = compute(OpKind::experts, duration, dependencies);
-    if (records_blocks_) executor_.record_block(block_first_, attention_, last_);
+    // Every expert has one token: such layers of a class differ in their misses alone.
+    if (layer_class_ >= alike_.size()) alike_.resize(layer_class_ + 1);
+    Alike& alike = alike_[layer_class_];
+    if (alike.activated != routed) {
+      issue(alike);
+      alike.activated = routed;
+      if (alike.layers.size() <= routed) alike.layers.resize(routed + 1);
+    }
+    ++alike.layers[misses];
   }
 
   TimedPoint end_step() {
-    if (costs_.head().count > 0) compute(OpKind::head, costs_.head(), {});
-    return last_;
+    for (Alike& alike : alike_) issue(alike);
+    if (costs_.head().count > 0) compute(OpKind::head, costs_.head());
+    return executor_.last_computed();
   }
 
   [[nodiscard]] const AccessCounts& decode_counts() const { return decode_counts_; }
   [[nodiscard]] const AccessCounts& other_counts() const { return other_counts_; }
 
  private:
-  [[gnu::always_inline]] const TimedPoint& compute(OpKind kind, Picoseconds duration,
-                                                   const TimedExecutor::Dependencies& dependencies) {
-    last_ = executor_.issue({.kind = kind, .stream = StreamId::compute, .duration = duration}, dependencies);
-    return last_;
-  }
-
-  /// Duration of the experts operation. One token's experts cost the same in every layer of a class that
-  /// activates as many.
-  Picoseconds experts(std::span<const std::uint32_t> tokens, std::uint32_t routed) {
-    if (step_tokens_ != 1 || routed != tokens.size())
-      return costs_.experts(layer_class_, tokens, routed, step_tokens_, true);
-    const auto layer_class = static_cast<std::size_t>(layer_class_);
-    if (layer_class >= known_.size()) known_.resize(layer_class + 1);
-    KnownExperts& known = known_[layer_class];
-    if (known.step != step_ || known.count != routed)
-      known = {step_, routed, costs_.experts(layer_class_, tokens, routed, step_tokens_, true)};
-    return known.duration;
-  }
-
-  struct KnownExperts {
-    std::int64_t step = -1;
-    std::uint32_t count = 0;
-    Picoseconds duration;
+  /// Layers of one class in a step of one token, by how many of their experts miss.
+  struct Alike {
+    std::uint32_t activated = 0;
+    std::vector<std::int64_t> layers;
   };
+
+  void compute(OpKind kind, Picoseconds duration) {
+    executor_.issue({.kind = kind, .stream = StreamId::compute, .duration = duration}, {});
+  }
+
+  void issue(std::size_t layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,
+             std::size_t misses, std::int64_t layers) {
+    const auto index = static_cast<int>(layer_class);
+    const LayerCost& cost = costs_.layer(index);
+    layer_.attention = cost.attention;
+    layer_.gate = cost.gate;
+    layer_.readback = cost.gate_readback;
+    layer_.experts = costs_.experts(index, tokens, routed, step_tokens_, true);
+    layer_.misses = static_cast<std::int64_t>(misses);
+    executor_.issue_layers(layer_, layers);
+  }
+
+  /// Issues what was counted, and forgets it.
+  void issue(Alike& alike) {
+    if (ones_.size() < alike.activated) ones_.resize(alike.activated, 1);
+    const auto layer_class = static_cast<std::size_t>(&alike - alike_.data());
+    for (std::size_t misses = 0; misses < alike.layers.size(); ++misses) {
+      std::int64_t& layers = alike.layers[misses];
+      if (layers == 0) continue;
+      issue(layer_class, {ones_.data(), alike.activated}, alike.activated, misses, layers);
+      layers = 0;
+    }
+  }
 
   CostModel& costs_;
   TimedExecutor& executor_;
   std::unique_ptr<cache::ExpertCache> cache_;
   bool one_domain_, measures_all_phases_;
-  TimedExecutor::CopyTrain expert_copies_;  // of one expert
+  TimedExecutor::OnDemandLayer layer_;  // of the layer that is issued
+  std::vector<Alike> alike_;            // by layer class
+  std::vector<std::uint32_t> ones_;
   // of the step
   int step_tokens_ = 0;
-  bool records_blocks_ = true;
   AccessCounts* counts_now_ = nullptr;
-  std::int64_t step_ = 0;
-  std::vector<KnownExperts> known_;  // by layer class: duration with so many experts in that step
   // of the layer
-  int layer_class_ = 0;
-  Picoseconds attention_;
-  TimedPoint block_first_, ids_known_, last_;
+  std::size_t layer_class_ = 0;
 
   AccessCounts decode_counts_, other_counts_;
 };

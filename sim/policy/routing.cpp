@@ -99,6 +99,10 @@ StepRouting::StepRouting(const ExpertMap& map) : map_(map), layers_(map.layers()
     const auto count = static_cast<std::uint32_t>(layer.top_k);
     single_token_.push_back({begin, begin + count, count});
     begin += count;
+    const auto of_stack = static_cast<std::size_t>(layer.stack);
+    if (of_stack >= top_k_.size()) top_k_.resize(of_stack + 1, -1);
+    int& top_k = top_k_[of_stack];
+    top_k = top_k < 0 || top_k == layer.top_k ? layer.top_k : 0;
   }
 }
 
@@ -130,21 +134,22 @@ bool write_keys(const std::uint16_t* ids, Count count, ExpertKey first_key, Expe
   return distinct;
 }
 
-bool write_token_keys(const std::uint16_t* ids, int count, ExpertKey first_key, ExpertKey* keys) {
-  switch (count) {
-    case 1:
-      return write_keys(ids, std::integral_constant<int, 1>{}, first_key, keys);
-    case 2:
-      return write_keys(ids, std::integral_constant<int, 2>{}, first_key, keys);
-    case 4:
-      return write_keys(ids, std::integral_constant<int, 4>{}, first_key, keys);
-    case 6:
-      return write_keys(ids, std::integral_constant<int, 6>{}, first_key, keys);
-    case 8:
-      return write_keys(ids, std::integral_constant<int, 8>{}, first_key, keys);
-    default:
-      return write_keys(ids, count, first_key, keys);
+/// The same for all `layers`; `count` is the top-k of each, or `own_top_k` where they differ.
+struct own_top_k {};
+template <class Count>
+bool write_token_keys(std::span<const MoeLayer> layers, const std::uint16_t* ids, Count count,
+                      ExpertKey* keys) {
+  bool distinct = true;
+  for (const MoeLayer& layer : layers) {
+    if constexpr (std::is_same_v<Count, own_top_k>) {
+      distinct &= write_keys(ids, layer.top_k, layer.first_key, keys);
+    } else {
+      distinct &= write_keys(ids, count, layer.first_key, keys);
+    }
+    ids += layer.top_k;
+    keys += layer.top_k;
   }
+  return distinct;
 }
 
 }  // namespace
@@ -170,17 +175,25 @@ void StepRouting::grow(const trace::Step& step) {
 
 bool StepRouting::load_single_token(const trace::Step& step) {
   const auto [first, last] = map_.ordinals(step.stack);
-  const MoeLayer* const layers = map_.layers().data();
-  const std::uint16_t* entry = step.experts.data();
-  ExpertKey* keys = keys_.data();
-  bool distinct = true;
-  for (int ordinal = first; ordinal < last; ++ordinal) {
-    const MoeLayer& layer = layers[ordinal];
-    distinct &= write_token_keys(entry, layer.top_k, layer.first_key, keys);
-    entry += layer.top_k;
-    keys += layer.top_k;
+  const std::span<const MoeLayer> layers(map_.layers().data() + first,
+                                         static_cast<std::size_t>(last - first));
+  const auto write = [&](auto count) {
+    return write_token_keys(layers, step.experts.data(), count, keys_.data());
+  };
+  switch (top_k_[static_cast<std::size_t>(step.stack)]) {
+    case 1:
+      return write(std::integral_constant<int, 1>{});
+    case 2:
+      return write(std::integral_constant<int, 2>{});
+    case 4:
+      return write(std::integral_constant<int, 4>{});
+    case 6:
+      return write(std::integral_constant<int, 6>{});
+    case 8:
+      return write(std::integral_constant<int, 8>{});
+    default:
+      return write(own_top_k{});
   }
-  return distinct;
 }
 
 void StepRouting::load_marking(const trace::Step& step) {

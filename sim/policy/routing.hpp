@@ -91,6 +91,7 @@ class StepRouting {
   bool one_each_ = false;
   std::vector<LayerRange> layers_;
   std::vector<LayerRange> single_token_;  // of a token with distinct experts in every layer
+  std::vector<int> top_k_;                // by stack: of all its layers; 0 = they differ, -1 = it has none
   std::vector<int> roomy_for_;            // by stack: tokens of the largest step that keys_ has room for
   std::vector<ExpertKey> keys_;
   std::vector<std::uint32_t> tokens_, ones_;

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <type_traits>
 
 #include "sim/cache/eviction.hpp"
 #include "sim/cache/key_lists.hpp"
@@ -42,94 +43,110 @@ class SmallLru final : public ExpertCache {
  public:
   explicit SmallLru(const CacheGeometry& geometry)
       : ExpertCache(geometry), rows_(geometry_.domains), last_batch_(geometry_.keys()) {
+    std::size_t begin = 0;
     for (std::uint32_t domain = 0; domain < geometry_.domains; ++domain) {
-      rows_[domain].keys.resize(capacity(domain) * row_lengths);
+      const auto slots = static_cast<std::uint32_t>(geometry_.capacity[domain]);
+      rows_[domain] = {begin, slots, 0, 0};
+      begin += std::size_t{slots} * row_lengths;
     }
+    keys_.resize(begin);
   }
 
   std::uint32_t access(std::uint32_t domain, std::span<const ExpertKey> activated) override {
-    const std::uint64_t batch = ++batch_;
-    const std::size_t set = activated.size();
-    if (misses_.size() < set) {
-      misses_.resize(set);
-      evicted_.resize(set);
+    if (misses_.size() < activated.size()) make_room(activated.size());
+    // Loops over a number of members that the compiler knows have no end to test for.
+    switch (activated.size()) {
+      case 1:
+        return access(domain, activated.data(), std::integral_constant<std::size_t, 1>{});
+      case 2:
+        return access(domain, activated.data(), std::integral_constant<std::size_t, 2>{});
+      case 4:
+        return access(domain, activated.data(), std::integral_constant<std::size_t, 4>{});
+      case 6:
+        return access(domain, activated.data(), std::integral_constant<std::size_t, 6>{});
+      case 8:
+        return access(domain, activated.data(), std::integral_constant<std::size_t, 8>{});
+      default:
+        return access(domain, activated.data(), activated.size());
     }
-    const std::size_t missed = classify(activated, batch);
-    miss_count_ = missed;
+  }
+
+ private:
+  /// A window that moves through its memory, and back to the start where it would leave it.
+  struct Row {
+    std::size_t first = 0;              // of its memory, in keys_
+    std::uint32_t slots = 0;            // its memory is row_lengths times as long
+    std::uint32_t begin = 0, size = 0;  // the residents, counting from `first`
+  };
+  static constexpr std::uint32_t row_lengths = 16;
+
+  [[gnu::noinline]] void make_room(std::size_t set) {
+    misses_.resize(set);
+    evicted_.resize(set);
+  }
+
+  template <class Size>
+  std::uint32_t access(std::uint32_t domain, const ExpertKey* activated, Size set) {
     Row& row = rows_[domain];
-    const std::size_t slots = capacity(domain);
-    if (row.keys.size() - row.end < std::min(set, slots)) row.move_to_start();
-    ExpertKey* const oldest = row.keys.data() + row.begin;
-    ExpertKey* const kept_end = take_out(oldest, row.keys.data() + row.end, batch);
-    const auto kept = static_cast<std::size_t>(kept_end - oldest);
+    const std::uint64_t batch = ++batch_;
+    // Pointers in locals: stores to bytes may alias anything else.
+    std::uint8_t* const resident = resident_.data();
+    std::uint64_t* const last_batch = last_batch_.data();
+    ExpertKey* const misses = misses_.data();
+    std::size_t missed = 0;
+    for (std::size_t i = 0; i < set; ++i) {
+      const ExpertKey key = activated[i];
+      misses[missed] = key;
+      missed += resident[key] < 1 ? 1U : 0U;
+      last_batch[key] = batch;
+    }
+    miss_count_ = missed;
+
+    const std::size_t slots = row.slots;
+    if (row.begin + row.size + std::min<std::size_t>(set, slots) > slots * row_lengths) move_to_start(row);
+    ExpertKey* const oldest = keys_.data() + row.first + row.begin;
+    const std::size_t kept = take_out(oldest, row.size, last_batch, batch);
     const std::size_t dropped = kept + set > slots ? kept + set - slots : 0;
     if (set > slots || (pinned_ > 0 && any_pinned(oldest, dropped))) {
-      row.end = row.begin + kept;
-      admit_what_fits(row, slots, activated);
+      row.size = static_cast<std::uint32_t>(kept);
+      admit_what_fits(row, {activated, set});
     } else {
-      std::uint8_t* const resident = resident_.data();
-      ExpertKey* const evicted = evicted_.data();
       for (std::size_t i = 0; i < set; ++i) {
-        kept_end[i] = activated[i];
+        oldest[kept + i] = activated[i];
         resident[activated[i]] = 1;
       }
       // At most one a member is dropped; those after them stay.
+      ExpertKey* const evicted = evicted_.data();
       for (std::size_t i = 0; i < set; ++i) {
         evicted[i] = oldest[i];
         resident[oldest[i]] = i < dropped ? 0 : 1;
       }
       evicted_count_ = dropped;
       bypassed_ = 0;
-      row.end = row.begin + kept + set;
-      row.begin += dropped;
+      row.begin += static_cast<std::uint32_t>(dropped);
+      row.size = static_cast<std::uint32_t>(kept + set - dropped);
     }
-    used_[domain] = static_cast<std::int64_t>(row.end - row.begin);
+    used_[domain] = row.size;
     return static_cast<std::uint32_t>(set - missed);
   }
 
- private:
-  /// A window that moves through its memory, and back to the start where it would leave it.
-  struct Row {
-    std::vector<ExpertKey> keys;
-    std::size_t begin = 0, end = 0;  // the residents
-
-    void move_to_start() {
-      std::copy(keys.data() + begin, keys.data() + end, keys.data());
-      end -= begin;
-      begin = 0;
+  /// Takes the members of the batch out of a row, the others move up; returns how many are left.
+  static std::size_t take_out(ExpertKey* row, std::size_t size, const std::uint64_t* last_batch,
+                              std::uint64_t batch) {
+    std::size_t kept = 0;
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < size; ++i) {
+      const ExpertKey key = row[i];
+      row[kept] = key;
+      kept += last_batch[key] < batch ? 1U : 0U;
     }
-  };
-  static constexpr std::size_t row_lengths = 16;  // memory of a row, in capacities
-
-  [[nodiscard]] std::size_t capacity(std::uint32_t domain) const {
-    return static_cast<std::size_t>(geometry_.capacity[domain]);
+    return kept;
   }
 
-  /// Returns how many miss; marks all as members of the batch.
-  std::size_t classify(std::span<const ExpertKey> activated, std::uint64_t batch) {
-    // Pointers in locals: stores to bytes may alias anything else.
-    const std::uint8_t* const resident = resident_.data();
-    std::uint64_t* const last_batch = last_batch_.data();
-    ExpertKey* const misses = misses_.data();
-    std::size_t missed = 0;
-    for (const ExpertKey key : activated) {
-      misses[missed] = key;
-      missed += resident[key] != 0 ? 0U : 1U;
-      last_batch[key] = batch;
-    }
-    return missed;
-  }
-
-  /// Takes the members of the batch out of [first, end), the others move up; returns their end.
-  ExpertKey* take_out(ExpertKey* first, const ExpertKey* end, std::uint64_t batch) const {
-    const std::uint64_t* const last_batch = last_batch_.data();
-    ExpertKey* to = first;
-    for (const ExpertKey* from = first; from != end; ++from) {
-      const ExpertKey key = *from;
-      *to = key;
-      to += last_batch[key] == batch ? 0 : 1;
-    }
-    return to;
+  [[gnu::noinline]] void move_to_start(Row& row) {
+    ExpertKey* const start = keys_.data() + row.first;
+    std::copy_n(start + row.begin, row.size, start);
+    row.begin = 0;
   }
 
   [[nodiscard]] bool any_pinned(const ExpertKey* keys, std::size_t count) const {
@@ -138,14 +155,14 @@ class SmallLru final : public ExpertCache {
 
   /// The uncommon cases: a set larger than the cache, residents that may not leave. `row` holds the residents
   /// outside the batch.
-  void admit_what_fits(Row& row, std::size_t slots, std::span<const ExpertKey> activated) {
-    std::size_t free = slots - (row.end - row.begin) - (activated.size() - miss_count_);
+  [[gnu::noinline]] void admit_what_fits(Row& row, std::span<const ExpertKey> activated) {
+    ExpertKey* const oldest = keys_.data() + row.first + row.begin;
+    std::size_t free = row.slots - row.size - (activated.size() - miss_count_);
     evicted_count_ = bypassed_ = 0;
     for (const ExpertKey key : misses()) {
       if (free == 0) {
-        ExpertKey* const end = row.keys.data() + row.end;
-        ExpertKey* const leaving =
-            std::find_if(row.keys.data() + row.begin, end, [&](ExpertKey k) { return pins_[k] == 0; });
+        ExpertKey* const end = oldest + row.size;
+        ExpertKey* const leaving = std::find_if(oldest, end, [&](ExpertKey k) { return pins_[k] == 0; });
         if (leaving == end) {
           ++bypassed_;
           continue;
@@ -153,18 +170,19 @@ class SmallLru final : public ExpertCache {
         resident_[*leaving] = 0;
         evicted_[evicted_count_++] = *leaving;
         std::copy(leaving + 1, end, leaving);
-        --row.end;
+        --row.size;
         ++free;
       }
       resident_[key] = 1;
       --free;
     }
     for (const ExpertKey key : activated) {
-      if (resident_[key] != 0) row.keys[row.end++] = key;
+      if (resident_[key] != 0) oldest[row.size++] = key;
     }
   }
 
   std::vector<Row> rows_;  // by domain
+  std::vector<ExpertKey> keys_;
   std::uint64_t batch_ = 0;
   std::vector<std::uint64_t> last_batch_;  // by key: the batch of its last activation
 };
