@@ -41,7 +41,7 @@ ExitCode validate_device(const Arguments& arguments) {
        "cache sizes of the policies that offload, separated by commas: 0,25%,50%")                   //
       ("batches", po::value<std::string>()->default_value("1"), "batch sizes, separated by commas")  //
       ("steps", po::value<std::string>(), "passes of the trace that are run (default 48)")           //
-      ("repeats", po::value<std::string>(), "executions of each configuration (default 3)")          //
+      ("repeats", po::value<std::string>(), "executions of each configuration (default 6)")          //
       ("max-tokens", po::value<std::string>(), "largest pass of the primitives (default 64)")        //
       ("report", po::value<std::string>(), "write an HTML page with pictures to this file");
   const Parsed parsed = parse(
@@ -88,7 +88,7 @@ ExitCode validate_device(const Arguments& arguments) {
     workloads.push_back(std::move(workload));
   }
   validation::LadderOptions ladder;
-  ladder.repeats = static_cast<int>(parsed.integer("repeats", 3, 1, 1000));
+  ladder.repeats = static_cast<int>(parsed.integer("repeats", 6, 1, 1000));
   ladder.distinct_experts = distinct_experts(parsed);
   ladder.most_tokens = static_cast<int>(parsed.integer("max-tokens", 64, 1, 65'536));
   ladder.progress = report_stage;

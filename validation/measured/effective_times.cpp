@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace pregate::validation {
 
@@ -53,6 +54,27 @@ double relative_spread(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const double middle = quantile(values, 0.5);
   return middle > 0 ? (quantile(values, 0.75) - quantile(values, 0.25)) / 2 / middle : 0;
+}
+
+double median_uncertainty(std::vector<double> values) {
+  if (values.size() < 2) return 0;
+  std::sort(values.begin(), values.end());
+  const double middle = quantile(values, 0.5);
+  if (middle <= 0) return 0;
+  // The median lies outside [x(k), x(n+1-k)] when fewer than k of n values are on one side of it, each as
+  // likely on either: 2 x Binomial(n, 1/2) up to k - 1.
+  constexpr double risk = 0.05;
+  const std::size_t n = values.size();
+  double term = std::pow(0.5, static_cast<double>(n)), below = term;
+  std::size_t cut = 0;  // values left out at each end
+  while (true) {
+    const auto next = static_cast<double>(cut + 1);
+    term *= (static_cast<double>(n) - next + 1) / next;
+    below += term;
+    if (2 * below > risk || 2 * (cut + 1) >= n) break;
+    ++cut;
+  }
+  return (values[n - 1 - cut] - values[cut]) / 2 / middle;
 }
 
 }  // namespace pregate::validation

@@ -16,5 +16,9 @@ std::vector<Picoseconds> effective_times(const sim::Schedule& schedule, const si
 double median(std::vector<double> values);
 /// Half the interquartile range over the median; 0 for fewer than four values.
 double relative_spread(std::vector<double> values);
+/// How well the median of repeats is known: half the width of its confidence interval over the median. The
+/// interval is that of order statistics, which assumes nothing of the distribution, of at least 95 %; fewer
+/// than six values cannot give that much, and their whole range is taken.
+double median_uncertainty(std::vector<double> values);
 
 }  // namespace pregate::validation

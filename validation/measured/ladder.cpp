@@ -20,14 +20,6 @@ constexpr std::int64_t all_steps = 1'000'000;
 /// Enough of a run to look at; the report holds one pair of timelines a workload.
 constexpr std::int64_t steps_shown = 3;
 
-/// Half the range over the median, per cent.
-double spread_of(std::vector<double> values) {
-  if (values.size() < 2) return 0;
-  const auto [least, most] = std::minmax_element(values.begin(), values.end());
-  const double range = *most - *least, middle = median(values);
-  return middle > 0 ? 100 * range / 2 / middle : 0;
-}
-
 /// What one point gave.
 struct Measured {
   sim::SimulationResult simulated;
@@ -139,7 +131,7 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
     const sim::Figures f = sim::figures(points[i].simulated);
     const auto add = [&](int tier, const char* metric, double predicted, const std::vector<double>& values,
                          double gate) {
-      const double spread = spread_of(values);
+      const double spread = 100 * median_uncertainty(values);
       result.rows.push_back({tier, grid[i].name, metric, predicted, median(values), spread, spread <= gate});
     };
     add(2, "block latency ms", f.block_mean_ms, points[i].block_ms, gates.block_mape);

@@ -27,7 +27,7 @@ struct LadderRow {
   std::string what;    ///< "copy 96 KiB", "pre-gated, cache 25%, batch 2"
   std::string metric;  ///< "us", "block latency ms", "tokens/s"
   double predicted = 0, measured = 0;
-  double spread = 0;      ///< of the repeats: (largest - smallest) / 2 over the median, per cent
+  double spread = 0;      ///< of the repeats, per cent: median_uncertainty(); of primitives relative_spread()
   bool decidable = true;  ///< the spread is below the tier's gate
   [[nodiscard]] double error() const { return measured == 0 ? 0 : 100 * (predicted - measured) / measured; }
 };
@@ -78,7 +78,7 @@ struct GridPoint {
 };
 
 struct LadderOptions {
-  int repeats = 3;
+  int repeats = 6;
   std::int64_t distinct_experts = 0;
   int most_tokens = 64;
   std::function<void(const std::string& stage)> progress = nullptr;

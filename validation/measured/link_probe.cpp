@@ -90,12 +90,12 @@ class Probe {
 
 }  // namespace
 
-LinkProbe probe_links(Device& device, double seconds, std::int64_t smallest) {
+LinkProbe probe_links(Device& device, double seconds, std::int64_t smallest, std::int64_t factor) {
   LinkProbe result;
   Probe probe(device);
   const auto up = device.make_stream("h2d"), down = device.make_stream("d2h");
   std::vector<Bytes> sizes;
-  for (std::int64_t size = smallest; size <= probe.area().count; size *= 4) sizes.push_back({size});
+  for (std::int64_t size = smallest; size <= probe.area().count; size *= factor) sizes.push_back({size});
   const double each = seconds / static_cast<double>(2 * sizes.size() + 4);
   for (const Bytes size : sizes) {
     result.h2d.push_back(probe.measure(*up, size, each, [&](std::int64_t turn) {

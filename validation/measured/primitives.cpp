@@ -20,8 +20,8 @@ namespace {
 bool is_decidable(double spread_percent) { return spread_percent <= ladder_gates().primitive_mape; }
 
 void add_copies(runtime::Device& device, const MachineSpec& machine, std::vector<LadderRow>& rows) {
-  // Twice a calibrated size is halfway to the next one, four times as large.
-  const LinkProbe probe = probe_links(device, 6, 8192);
+  // Calibrated sizes are powers of two: these lie halfway between two of them, at every other pair.
+  const LinkProbe probe = probe_links(device, 6, 6144, 4);
   const auto add = [&](const char* direction, const std::vector<RateSample>& samples, const LinkSpec& link) {
     for (const RateSample& sample : samples) {
       const double predicted = (link.table.empty() ? link.latency + link.per_copy : Picoseconds{}).seconds() +

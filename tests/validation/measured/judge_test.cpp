@@ -119,5 +119,16 @@ TEST(EffectiveTimes, MedianAndSpread) {
   EXPECT_DOUBLE_EQ(relative_spread({1, 2, 3, 4, 5}), (4.0 - 2.0) / 2 / 3);
 }
 
+// By hand: of 8 values all are within the interval, as 2 x (1 + 8) / 2^8 > 5 %; of 9 the extremes are left
+// out, 2 x (1 + 9) / 2^9 < 5 %, and no more, 2 x (1 + 9 + 36) / 2^9 > 5 %; of 12 two at each end.
+TEST(EffectiveTimes, UncertaintyOfAMedian) {
+  EXPECT_EQ(median_uncertainty({}), 0);
+  EXPECT_EQ(median_uncertainty({7}), 0);
+  EXPECT_DOUBLE_EQ(median_uncertainty({1, 2, 4}), 1.5 / 2);
+  EXPECT_DOUBLE_EQ(median_uncertainty({1, 2, 3, 4, 5, 6, 7, 100}), 99.0 / 2 / 4.5);
+  EXPECT_DOUBLE_EQ(median_uncertainty({1, 2, 3, 4, 5, 6, 7, 8, 100}), (8.0 - 2.0) / 2 / 5);
+  EXPECT_DOUBLE_EQ(median_uncertainty({0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 50, 100}), (10.0 - 3.0) / 2 / 6.5);
+}
+
 }  // namespace
 }  // namespace pregate::validation
