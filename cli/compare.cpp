@@ -16,8 +16,9 @@ ExitCode compare(const Arguments& arguments) {
   if (parsed.help) return 0;
   const Run run = resolve(parsed, parsed.text("policy"));
   const std::vector<sim::SimulationResult> results = run_policies(run);
-  write_outputs(parsed, run, results);
-  print(sim::results_table(run.configuration, results, colour_output()));
+  const sim::Confidences confidences = confidences_in(run, results);
+  write_outputs(parsed, run, results, confidences);
+  print(sim::results_table(run.configuration, results, colour_output(), confidences));
   return 0;
 }
 

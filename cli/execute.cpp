@@ -4,6 +4,9 @@
 
 #include <atomic>
 #include <csignal>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include "cli/device_options.hpp"
 #include "cli/run.hpp"
@@ -35,6 +38,22 @@ class CatchInterrupt {
   struct sigaction before_ = {};
 };
 
+/// The share of a policy's passes that are done, told when it changes.
+class PassReport {
+ public:
+  PassReport(std::string policy, std::int64_t passes) : policy_(std::move(policy)), passes_(passes) {}
+  /// To be called before each pass.
+  void next() {
+    const std::int64_t percent = passes_ > 0 ? 100 * done_++ / passes_ : 0;
+    if (std::exchange(shown_, percent) != percent)
+      report_stage("executing " + policy_ + " " + std::to_string(percent) + " %");
+  }
+
+ private:
+  std::string policy_;
+  std::int64_t passes_, done_ = 0, shown_ = -1;
+};
+
 std::string microseconds(double value) { return sim::three_digits(value) + " us"; }
 
 }  // namespace
@@ -48,6 +67,8 @@ ExitCode execute(const Arguments& arguments) {
        "write a Chrome/Perfetto trace of the first steps to this file")  //
       ("schedule", po::value<std::string>(),
        "write the schedule of the first steps, with its measured times, as JSON")  //
+      ("weights-file", po::value<std::vector<std::string>>()->composing(),
+       "take the experts' weights from this .safetensors file where it has them; once for each shard")  //
       ("record-steps", po::value<std::string>(), "steps in --timeline and --schedule (default 16)");
   const Parsed parsed = parse(
       "pregate execute [--device host|cuda] [--trace FILE] [--model NAME] [--policy NAME] [--json FILE]",
@@ -77,7 +98,15 @@ ExitCode execute(const Arguments& arguments) {
   runtime::ExecuteOptions execute_options;
   if (records) execute_options.recorded_steps = parsed.integer("record-steps", 16, 1, 1'000'000);
   execute_options.distinct_experts = distinct_experts(parsed);
-  execute_options.interrupted = [] { return interrupts != 0; };
+  std::optional<runtime::WeightFiles> weights;
+  if (parsed.has("weights-file")) {
+    if (parsed.has("distinct-experts")) {
+      throw InputError("--weights-file", "experts that share buffers cannot have weights of their own",
+                       "leave out --distinct-experts");
+    }
+    weights.emplace(parsed.texts("weights-file"), run.configuration.model, prepared.map());
+    execute_options.files = &*weights;
+  }
   std::vector<sim::SimulationResult> results;
   std::string device_lines;
   bool interrupted = false;
@@ -85,6 +114,10 @@ ExitCode execute(const Arguments& arguments) {
     const CatchInterrupt guard;
     for (const PolicySpec& policy : run.policies) {
       report_stage("executing " + policy.name);
+      execute_options.interrupted = [pass = PassReport(policy.name, prepared.scan().steps)]() mutable {
+        pass.next();
+        return interrupts != 0;
+      };
       runtime::Execution execution =
           runtime::execute(*device, run.configuration.model, run.configuration.machine, policy, prepared,
                            open.source(), execute_options);
@@ -115,7 +148,7 @@ ExitCode execute(const Arguments& arguments) {
     if (parsed.has("schedule"))
       files.push_back({parsed.text("schedule"), sim::to_json(first.schedule, &first.timeline)});
   }
-  write_outputs(parsed, run, results, files);
+  write_outputs(parsed, run, results, {}, files);
   print(sim::results_table(run.configuration, results, colour_output()) + device_lines);
   return interrupted ? 1 : 0;
 }

@@ -100,6 +100,7 @@ std::string parts() {
        {"cache.admission",
         "always | bypass (a miss is kept out when the eviction rule would evict it first)"},
        {"cache.seed", "seed of the eviction 'random'"},
+       {"cache.hit_rate", "given-rate: share of the look-ups that hit, 0 to 1"},
        {"lookahead.kind", "none | all-next | pre-gate | recorded (ids predicted in the trace) | predictor"},
        {"lookahead.distance", "MoE layers ahead, 1 or more"},
        {"lookahead.recall", "predictor: share of the activated experts that it announces, 0 to 1"},

@@ -48,6 +48,11 @@ std::vector<Override> overrides(const Parsed& parsed) {
   return all;
 }
 
+bool changes(const std::vector<Override>& set, std::string_view root) {
+  return std::any_of(set.begin(), set.end(),
+                     [&](const Override& each) { return each.path.starts_with(root); });
+}
+
 /// Sets configuration.trace*, trace_name and open.
 void resolve_trace(const Parsed& parsed, Run& run) {
   const int batch = static_cast<int>(parsed.integer("batch", 1, 1, 4096));
@@ -92,34 +97,6 @@ std::string model_name(const Parsed& parsed, const trace::TraceInfo& info) {
                    "the trace says '" + info.model + "'; pregate list models");
 }
 
-/// A calibrated machine knows the operations of the models that it was measured with; others it prices
-/// without their launches.
-bool has_unmeasured_operations(const MachineSpec& machine, const ModelSpec& model) {
-  const auto is_missing = [&](const char* operation, const LayerProfile& layer) {
-    return find_kernel_times(machine.kernel_times, kernel_key(operation, model, layer)) == nullptr;
-  };
-  for (const Stack& stack : model.stacks) {
-    for (const LayerProfile& layer : model.profile(stack)) {
-      if (!layer.moe && is_missing("dense-layer", layer)) return true;
-      if (layer.moe && (is_missing("attention", layer) || is_missing("experts", layer))) return true;
-    }
-  }
-  return false;
-}
-
-void note_measured_machine(const MachineSpec& machine, const ModelSpec& model,
-                           std::vector<std::string>& notes) {
-  if (machine.measured_spread > most_measured_spread) {
-    notes.push_back("the machine file is NOISY: repeats of one measurement differed by " +
-                    std::to_string(std::lround(100 * machine.measured_spread)) +
-                    " % when it was calibrated; measure it again on a quiet machine");
-  }
-  if (!machine.kernel_times.empty() && has_unmeasured_operations(machine, model)) {
-    notes.push_back("the machine was not calibrated for " + model.name +
-                    ": its operations are priced by measured rates, without launches, which is too fast");
-  }
-}
-
 /// What a user must know before trusting the numbers.
 void note_differences(Run& run) {
   sim::RunConfiguration& configuration = run.configuration;
@@ -137,11 +114,6 @@ void note_differences(Run& run) {
                                     ": the simulation moves and computes " + std::to_string(recorded));
     }
   }
-  if (configuration.machine.calibration == "datasheet") {
-    configuration.notes.push_back(
-        "the machine file is uncalibrated (datasheet rates, default overheads): an estimate");
-  }
-  note_measured_machine(configuration.machine, configuration.model, configuration.notes);
   if (!configuration.machine.expert_kernel_table.empty()) {
     configuration.notes.push_back("expert times come from the machine's measured table, whatever the model");
   }
@@ -223,6 +195,11 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
                                                   parsed.has("eviction") ? "--eviction" : "policy " + name);
   }
   run.configuration.machine = load_machine(parsed.text("machine"), set);
+  const std::vector<std::string> catalogue = machine_names();
+  run.is_catalogue_machine =
+      std::find(catalogue.begin(), catalogue.end(), parsed.text("machine")) != catalogue.end();
+  run.machine_changed = changes(set, "machine.");
+  run.model_changed = changes(set, "model.") || parsed.has("weights") || parsed.has("dense-weights");
   resolve_trace(parsed, run);
   run.configuration.model = load_model(model_name(parsed, run.configuration.trace),
                                        {parsed.text("weights"), parsed.text("dense-weights")}, set);
@@ -297,15 +274,16 @@ void refuse_overwriting(const std::string& input, const std::string& output) {
 }
 
 void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results,
-                   const std::vector<TextFile>& more) {
+                   const sim::Confidences& confidences, const std::vector<TextFile>& more) {
   std::vector<std::unique_ptr<trace::OutputFile>> files;
   const auto write = [&files](const std::string& path, const std::string& text) {
     files.push_back(complete_temporary(path, text));
   };
-  if (parsed.has("json")) write(parsed.text("json"), sim::results_json(run.configuration, results));
-  if (parsed.has("csv")) write(parsed.text("csv"), sim::results_csv(results));
+  if (parsed.has("json"))
+    write(parsed.text("json"), sim::results_json(run.configuration, results, confidences));
+  if (parsed.has("csv")) write(parsed.text("csv"), sim::results_csv(results, confidences));
   for (const TextFile& file : more) write(file.path, file.text);
-  if (parsed.has("store")) sim::store_results(parsed.text("store"), run.configuration, results);
+  if (parsed.has("store")) sim::store_results(parsed.text("store"), run.configuration, results, confidences);
   for (const auto& file : files) file->publish();
 }
 

@@ -32,6 +32,8 @@ struct Run {
   std::string trace_name;           ///< for errors
   sim::SimulationOptions options;
   int threads = 1;
+  /// What of the machine's and the model's description is the catalogue's own.
+  bool is_catalogue_machine = false, machine_changed = false, model_changed = false;
 };
 
 /// `policies` as the user gave them, comma-separated. InputError on anything that does not fit.
@@ -41,6 +43,9 @@ Run resolve(const Parsed& parsed, const std::string& policies);
 /// count.
 std::vector<sim::SimulationResult> run_policies(const Run& run);
 
+/// How well each simulated result is supported; none for what did not fit.
+sim::Confidences confidences_in(const Run& run, const std::vector<sim::SimulationResult>& results);
+
 struct TextFile {
   std::string path, text;
 };
@@ -48,7 +53,7 @@ struct TextFile {
 /// Writes what --json, --csv and --store ask for, and `more` files. Every text is on the disk under a
 /// temporary name before the first appears under its own: a full disk leaves all outputs as they were.
 void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results,
-                   const std::vector<TextFile>& more = {});
+                   const sim::Confidences& confidences, const std::vector<TextFile>& more = {});
 
 /// Fails before the work rather than after it where an output (--json, --csv, --store, --timeline,
 /// --schedule,

@@ -83,8 +83,10 @@ ExitCode simulate(const Arguments& arguments) {
     if (parsed.has("timeline"))
       recorded += "timeline: open " + parsed.text("timeline") + " in https://ui.perfetto.dev\n";
   }
-  write_outputs(parsed, run, results, files);
-  print(sim::results_table(run.configuration, results, colour_output()) + details(result) + recorded);
+  const sim::Confidences confidences = confidences_in(run, results);
+  write_outputs(parsed, run, results, confidences, files);
+  print(sim::results_table(run.configuration, results, colour_output(), confidences) + details(result) +
+        recorded);
   return 0;
 }
 

@@ -128,6 +128,7 @@ PolicySpec read_policy(const Node& root, const std::string& name) {
     policy.cache.admission = cache->choice_or(
         "admission", {{"always", Admission::always}, {"bypass", Admission::bypass}}, Admission::always);
     policy.cache.seed = static_cast<std::uint64_t>(cache->integer_or("seed", 0, INT64_MAX, 1));
+    if (cache->has("hit_rate")) policy.cache.hit_rate = cache->number("hit_rate");
     cache->finish();
   }
   if (auto lookahead = top.table_if("lookahead")) {
@@ -229,6 +230,14 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
   }
 }
 
+void validate_hit_rate(const PolicySpec& policy, const std::string& where) {
+  const std::optional<double>& rate = policy.cache.hit_rate;
+  if (rate && !(*rate >= 0 && *rate <= 1)) {
+    throw InputError(where, "cache.hit_rate is not between 0 and 1",
+                     "0.7 means that 70 % of the look-ups hit");
+  }
+}
+
 }  // namespace
 
 void validate(const PolicySpec& policy, const std::string& where) {
@@ -253,6 +262,7 @@ void validate(const PolicySpec& policy, const std::string& where) {
   if (!sound) throw InputError(where, "cache.capacity is out of range", capacity_hint);
   if (policy.cache.eviction.empty())
     throw InputError(where, "cache.eviction is empty", "e.g. eviction = \"lru\"");
+  validate_hit_rate(policy, where);
   if (policy.transfer.chunk.count < 0) throw InputError(where, "transfer.chunk is negative");
   if (policy.transfer.chunk.count > 0 && policy.transfer.chunk.count < 4096) {
     throw InputError(where, "transfer.chunk is below 4 KiB",

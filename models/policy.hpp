@@ -53,7 +53,8 @@ struct PolicySpec {
     CacheSplit split = CacheSplit::even;
     std::string eviction = "lru";  ///< a name of the eviction registry (sim/cache)
     Admission admission = Admission::always;
-    std::uint64_t seed = 1;  ///< of eviction policies that draw at random
+    std::uint64_t seed = 1;          ///< of eviction policies that draw at random
+    std::optional<double> hit_rate;  ///< [0, 1]; of the eviction `given-rate`, and only there
   } cache;
 
   struct {

@@ -95,7 +95,7 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   const ModelShape shape = model_shape(model, device);
   std::optional<ExpertStore> made;
   if (options.store == nullptr)
-    made.emplace(device, shape, prepared.map(), options.distinct_experts, options.seed);
+    made.emplace(device, shape, prepared.map(), options.distinct_experts, options.seed, options.files);
   const ExpertStore& store = options.store != nullptr ? *options.store : *made;
   execution.distinct_experts = store.buffers();
   const auto compute = device.make_stream("compute"), h2d = device.make_stream("h2d"),
@@ -143,6 +143,15 @@ Execution execute(Device& device, const ModelSpec& model, const MachineSpec& mac
                      "a device can neither compute experts on the CPU nor write them back",
                      "simulate it, or set miss.service=fetch and transfer.write_back=none");
   }
+  if (policy.cache.hit_rate) {
+    throw InputError("policy " + policy.name,
+                     "a device cannot hit at a given rate: the experts would not be there",
+                     "simulate it, or choose another cache.eviction");
+  }
+  if (options.files != nullptr && (options.distinct_experts > 0 || options.store != nullptr)) {
+    throw InputError("weights from files", "experts that share buffers cannot have weights of their own",
+                     "leave out --distinct-experts");
+  }
   Execution execution;
   execution.result.evidence = sim::Evidence::measured;
   // How much the weights really take of the host is ExpertStore's to say: experts may share buffers.
@@ -154,6 +163,9 @@ Execution execute(Device& device, const ModelSpec& model, const MachineSpec& mac
   if (!plan) return execution;
   try {
     run(device, model, prepared, source, options, *plan, costs, execution);
+    if (options.files != nullptr) {
+      for (std::string& note : options.files->notes()) execution.result.notes.push_back(std::move(note));
+    }
   } catch (const OutOfMemory& error) {
     execution.result = {};
     execution.result.policy = policy;

@@ -17,6 +17,8 @@ struct ExecuteOptions {
   /// Weights to use instead of making them for this run; made for the same device, shape and map, and with
   /// the same seed.
   const ExpertStore* store = nullptr;
+  /// Weights of experts to use where it has them; not beside `store` nor `distinct_experts` (InputError).
+  const WeightFiles* files = nullptr;
   std::uint64_t seed = 1;  ///< of weights and inputs
   /// Called after each pass with its number and the hidden rows that its last layer left on the device,
   /// [tokens x d_model], in the model's element type.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "models/error.hpp"
 #include "runtime/host/system_memory.hpp"
@@ -17,10 +18,12 @@ constexpr std::int64_t alignment = 4096;  ///< of every expert: whole pages, als
 }  // namespace
 
 ExpertStore::ExpertStore(Device& device, const ModelShape& shape, const sim::ExpertMap& map,
-                         std::int64_t distinct, std::uint64_t seed)
+                         std::int64_t distinct, std::uint64_t seed, const WeightFiles* files)
     : bytes_(shape.expert_bytes) {
   stride_ = {(bytes_.count + alignment - 1) / alignment * alignment};
   buffers_ = distinct > 0 ? std::min<std::int64_t>(distinct, map.keys()) : map.keys();
+  if (files != nullptr && buffers_ != map.keys())
+    throw std::invalid_argument("experts of files that share buffers");
   const Bytes wanted = stride_ * buffers_;
   const Bytes available = system_memory().available;
   if (wanted > available) {
@@ -32,11 +35,15 @@ ExpertStore::ExpertStore(Device& device, const ModelShape& shape, const sim::Exp
   }
   memory_ = device.allocate_pinned(wanted, "expert weights");
   for (std::int64_t i = 0; i < buffers_; ++i) {
-    const PinnedSpan span = expert(static_cast<sim::ExpertKey>(i));
+    const auto key = static_cast<sim::ExpertKey>(i);
+    const PinnedSpan span = expert(key);
     const std::size_t whole =
         static_cast<std::size_t>(bytes_.count / shape.element.count * shape.element.count);
-    fill_synthetic({span.data(), whole}, shape.type, seed_of(seed, static_cast<sim::ExpertKey>(i), buffers_),
-                   scale(shape));
+    if (files != nullptr && files->has(key)) {
+      files->read(key, shape.type, {span.data(), whole});
+    } else {
+      fill_synthetic({span.data(), whole}, shape.type, seed_of(seed, key, buffers_), scale(shape));
+    }
   }
 }
 

@@ -17,6 +17,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+std::int32_t device_copy_source(const sim::Request& request) {
+  return request.slot >= 0 ? request.slot : request.uses.front().slot;
+}
+
 Picoseconds since(Clock::time_point begin) {
   return {std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count() * 1000};
 }
@@ -59,6 +63,7 @@ LiveExecutor::Marks& LiveExecutor::marks_of(OpId operation) {
 
 bool LiveExecutor::is_done(Handle operation) const {
   if (operation < first_) return true;
+  if (operation == held_.id) return false;
   return device_.is_done(*marks_[static_cast<std::size_t>(operation - first_)].finish);
 }
 
@@ -76,7 +81,8 @@ void LiveExecutor::wait_for(StreamId waiting, std::span<const OpId> operations) 
   std::array<OpId, sim::stream_count> last;
   last.fill(sim::no_op);
   for (const OpId operation : operations) {
-    if (operation < first_) continue;  // of an earlier step, which has ended
+    if (operation < first_) continue;     // of an earlier step, which has ended
+    if (operation == held_.id) continue;  // the wait that late_copy leaves out
     OpId& latest = last[static_cast<std::size_t>(stream_of_[static_cast<std::size_t>(operation - first_)])];
     latest = std::max(latest, operation);
   }
@@ -100,7 +106,11 @@ LiveExecutor::Handle LiveExecutor::issue(const sim::Request& request, const Depe
   wait_for(request.stream, ledger_.dependencies());
   target.record(*marks_of(id).start);
   run(request, target);
-  target.record(*marks_of(id).finish);
+  if (id != held_.id) target.record(*marks_of(id).finish);
+  if (request.kind == OpKind::experts) {
+    for (const sim::SlotUse& use : request.uses) copy_late(use.slot);
+  }
+  if (request.kind == OpKind::device_copy) copy_late(device_copy_source(request));
   if (request.kind == OpKind::gate_readback) readback_ = id;
   issue_time_ += since(begin);
   return id;
@@ -153,12 +163,28 @@ void LiveExecutor::fetch(const sim::Request& request, Stream& stream) {
   const Bytes chunk = request.copy->bytes;
   const bool last = request.chunk + 1 == request.chunks;
   const Bytes at = last ? to.size() - chunk : chunk * request.chunk;
-  stream.copy_to_device(to.part(at, chunk), store_.expert(key).part(at, chunk));
+  const bool late = fault_.kind == PlantedFault::Kind::late_copy && fetches_ - 1 == fault_.at;
+  if (late) {
+    held_ = {ledger_.next_id() - 1, request.slot, to.part(at, chunk), store_.expert(key).part(at, chunk)};
+  } else {
+    stream.copy_to_device(to.part(at, chunk), store_.expert(key).part(at, chunk));
+  }
   staged_[static_cast<std::size_t>(request.slot)] = {};
 }
 
+/// To be called when a reader of the slot has been issued.
+void LiveExecutor::copy_late(std::int32_t slot) {
+  if (held_.id == sim::no_op || held_.slot != slot) return;
+  if (!reader_ran_) reader_ran_ = device_.make_event();
+  compute_.record(*reader_ran_);
+  h2d_.wait(*reader_ran_);
+  h2d_.copy_to_device(held_.to, held_.from);
+  h2d_.record(*marks_of(held_.id).finish);
+  held_ = {};
+}
+
 void LiveExecutor::device_copy(const sim::Request& request, Stream& stream) {
-  const std::int32_t slot = request.slot >= 0 ? request.slot : request.uses.front().slot;
+  const std::int32_t slot = device_copy_source(request);
   const DeviceSpan buffer = arena_.working_buffer(working_buffer_++);
   stream.copy_on_device(buffer, arena_.slot(slot));
   staged_[static_cast<std::size_t>(slot)] = buffer;
@@ -197,6 +223,7 @@ void LiveExecutor::wait_for_gate() {
 }
 
 Picoseconds LiveExecutor::end_step(Handle last) {
+  if (held_.id != sim::no_op) copy_late(held_.slot);  // a guess that nobody read
   compute_.synchronize();
   h2d_.synchronize();
   d2h_.synchronize();

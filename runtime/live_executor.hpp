@@ -14,9 +14,15 @@ namespace pregate::runtime {
 
 /// Faults to be planted by tests: proof that the checks of outputs would see them.
 struct PlantedFault {
-  enum class Kind { none, corrupt_copy, drop_wait };
+  enum class Kind {
+    none,
+    corrupt_copy,  ///< a fetch copies another expert
+    drop_wait,     ///< a wait between streams is left out: what the device then does is chance
+    late_copy      ///< nothing waits for a fetch, and it is copied when its reader has run: the worst that a
+                   ///< device may do with that wait left out, every time
+  };
   Kind kind = Kind::none;
-  std::int64_t at = 0;  ///< the how-manieth fetch (corrupt_copy) or cross-stream wait (drop_wait), from 0
+  std::int64_t at = 0;  ///< the how-manieth fetch, or cross-stream wait (drop_wait), from 0
 };
 
 /// Executor of the planner on a real device: issues each operation to the stream that the planner names,
@@ -63,6 +69,7 @@ class LiveExecutor {
   void wait_for(sim::StreamId waiting, std::span<const sim::OpId> operations);
   void run(const sim::Request& request, Stream& stream);
   void fetch(const sim::Request& request, Stream& stream);
+  void copy_late(std::int32_t slot);
   void device_copy(const sim::Request& request, Stream& stream);
   void experts(const sim::Request& request);
   Marks& marks_of(sim::OpId operation);
@@ -89,6 +96,16 @@ class LiveExecutor {
   std::vector<DeviceSpan> staged_;  // by slot: the working buffer that holds its expert, or empty
   std::int64_t working_buffer_ = 0;
   std::int64_t fetches_ = 0, waits_ = 0;
+
+  /// A fetch that late_copy holds back.
+  struct HeldCopy {
+    sim::OpId id = sim::no_op;  ///< no_op: none
+    std::int32_t slot = 0;
+    DeviceSpan to;
+    PinnedSpan from;
+  };
+  HeldCopy held_;
+  std::unique_ptr<Event> reader_ran_;
 };
 
 }  // namespace pregate::runtime

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "runtime/dense_weights.hpp"
 #include "runtime/expert_store.hpp"
@@ -40,8 +41,16 @@ double relative_error(const std::vector<double>& a, const std::vector<double>& b
 }
 
 ReferenceModel::ReferenceModel(const ModelShape& shape, const sim::ExpertMap& map, std::int64_t buffers,
-                               std::uint64_t seed)
-    : shape_(shape), map_(map), buffers_(buffers), seed_(seed) {}
+                               std::uint64_t seed, ExpertValues given)
+    : shape_(shape), map_(map), buffers_(buffers), seed_(seed), given_(std::move(given)) {}
+
+ReferenceModel::Matrix ReferenceModel::expert_weights(sim::ExpertKey key) const {
+  if (given_) {
+    if (std::optional<Matrix> values = given_(key)) return *std::move(values);
+  }
+  return weights(shape_.expert_bytes.count / shape_.element.count, 1,
+                 ExpertStore::seed_of(seed_, key, buffers_), ExpertStore::scale(shape_));
+}
 
 ReferenceModel::Matrix ReferenceModel::weights(std::int64_t rows, int inner, std::uint64_t seed,
                                                float scale) const {
@@ -139,10 +148,7 @@ std::vector<double> ReferenceModel::run(const trace::Step& step, std::int64_t nu
       each_chosen([&](std::uint16_t e) { largest = std::max(largest, logits[e]); });
       each_chosen([&](std::uint16_t e) { total += std::exp(logits[e] - largest); });
       each_chosen([&](std::uint16_t e) {
-        const sim::ExpertKey key = moe.first_key + e;
-        const auto stored = static_cast<std::size_t>(shape_.expert_bytes.count / shape_.element.count);
-        const Matrix both = weights(static_cast<std::int64_t>(stored), 1,
-                                    ExpertStore::seed_of(seed_, key, buffers_), ExpertStore::scale(shape_));
+        const Matrix both = expert_weights(moe.first_key + e);
         const auto in = static_cast<std::ptrdiff_t>(layer.expert.columns_in()) * d;
         const Matrix out = feed_forward(layer.expert, {both.begin(), both.begin() + in},
                                         {both.begin() + in, both.end()}, row);

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "runtime/shapes.hpp"
@@ -15,9 +17,13 @@ namespace pregate::runtime {
 /// devices' arithmetic.
 class ReferenceModel {
  public:
-  /// `buffers`: weight buffers that experts share (ExpertStore::buffers()).
-  ReferenceModel(const ModelShape& shape, const sim::ExpertMap& map, std::int64_t buffers,
-                 std::uint64_t seed);
+  /// An expert's matrices, [columns_in x d_model] and [d_model x inner], one after the other.
+  using ExpertValues = std::function<std::optional<std::vector<double>>(sim::ExpertKey)>;
+
+  /// `buffers`: weight buffers that experts share (ExpertStore::buffers()). `given`: values of experts that
+  /// are not synthetic.
+  ReferenceModel(const ModelShape& shape, const sim::ExpertMap& map, std::int64_t buffers, std::uint64_t seed,
+                 ExpertValues given = nullptr);
 
   /// [tokens x d_model] after the last layer of step `number`.
   [[nodiscard]] std::vector<double> run(const trace::Step& step, std::int64_t number, int model_stack) const;
@@ -25,6 +31,7 @@ class ReferenceModel {
  private:
   using Matrix = std::vector<double>;
   [[nodiscard]] Matrix weights(std::int64_t rows, int inner, std::uint64_t seed, float scale) const;
+  [[nodiscard]] Matrix expert_weights(sim::ExpertKey key) const;
   void add_product(const Matrix& input, const Matrix& weights, int inner, int columns, Matrix& output) const;
   [[nodiscard]] Matrix norm(const Matrix& rows) const;
   [[nodiscard]] Matrix feed_forward(const FeedForward& shape, const Matrix& in, const Matrix& out,
@@ -34,6 +41,7 @@ class ReferenceModel {
   const sim::ExpertMap& map_;
   std::int64_t buffers_;
   std::uint64_t seed_;
+  ExpertValues given_;
 };
 
 /// ||a - b|| / ||b||.

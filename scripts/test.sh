@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing, builds and passes every test.
 #   scripts/test.sh          optimised build, all tests
-#   scripts/test.sh --all    what continuous integration runs: warnings as errors, all tests, the same tests under
-#                            AddressSanitizer and UndefinedBehaviorSanitizer, format and lint, a benchmark run
+#   scripts/test.sh --all    what continuous integration runs: format; warnings as errors and all tests; the same tests
+#                            under AddressSanitizer and UndefinedBehaviorSanitizer; what has threads under
+#                            ThreadSanitizer; lint; a benchmark run
+# Ends, also where something failed, with the time that every stage took.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,20 +19,46 @@ esac
 
 data="${PREGATE_SHARED_DATA:-../shared/data}"
 jobs="$(nproc)"
+clock="$(mktemp)"
+stages=""
+stage=""
+started=""
 
-# Configures, builds and tests one preset; tells which tests were skipped and why.
+# stage NAME: the stage before has ended, this one begins.
+stage() {
+  local now
+  times >"$clock"  # of this shell, then of all commands that have ended
+  now="$EPOCHREALTIME $(awk -F '[ms ]+' 'NR == 2 {print 60 * $1 + $2 + 60 * $3 + $4}' "$clock")"
+  if [ -n "$stage" ]; then
+    stages+="$(awk -v name="$stage" '{printf "%-18s %7.0f s %7.0f s", name, $3 - $1, $4 - $2}' <<<"$started $now")"$'\n'
+  fi
+  stage="$1"
+  started="$now"
+  if [ -n "$stage" ]; then echo "== $stage"; fi
+}
+
+finish() {
+  stage ""
+  rm -f "$clock"
+  printf '== %-15s %9s %9s\n%s' stage wall CPU "$stages"
+}
+trap finish EXIT
+
+# Configures, builds and tests one preset; tells how many tests ran, which were skipped and why.
 run_preset() {
   local preset="$1"
-  echo "== $preset: configure and build"
+  local last="build/$preset/Testing/Temporary/LastTest.log"
+  stage "$preset: build"
   cmake --preset "$preset" >/dev/null
   cmake --build --preset "$preset" -j "$jobs"
-  echo "== $preset: test"
-  local log="build/$preset/tests.log"
-  ctest --preset "$preset" -j "$jobs" --output-log "$log"
+  stage "$preset: test"
+  ctest --preset "$preset" -j "$jobs" --output-log "build/$preset/tests.log"
+  echo "== $preset: cases of GoogleTest that ran:" \
+    "$(awk '/^\[==========\] [0-9]+ tests? from .* ran\./ {cases += $2} END {print cases + 0}' "$last")"
   if [ -d "$data" ]; then
     echo "== $preset: recorded data present; tests that skipped for want of it:" \
-      "$(grep -c 'SKIPPED: recorded data absent' "build/$preset/Testing/Temporary/LastTest.log" || true)"
-    if grep -q 'SKIPPED: recorded data absent' "build/$preset/Testing/Temporary/LastTest.log"; then
+      "$(grep -c 'SKIPPED: recorded data absent' "$last" || true)"
+    if grep -q 'SKIPPED: recorded data absent' "$last"; then
       echo "error: tests of the recorded data did not run although it is there" >&2
       return 1
     fi
@@ -39,14 +67,18 @@ run_preset() {
   fi
 }
 
+stage setup
 ./scripts/setup.sh
 if [ "$all" = no ]; then
   run_preset release
   exit 0
 fi
+stage format
 ./scripts/check_style.sh format
 run_preset ci
-./scripts/check_style.sh lint
 run_preset asan
-echo "== benchmarks (not a gate; docs/performance.md)"
+run_preset tsan
+stage lint
+./scripts/check_style.sh lint
+stage "benchmarks"  # not a gate; docs/performance.md
 build/ci/bin/pregate_bench --benchmark_min_time=0.05 --benchmark_filter='-pre_gated_overlap'

@@ -79,78 +79,10 @@ class ForcedRouting final : public trace::StepSource {
   std::vector<std::uint16_t> experts_;
 };
 
-class ForcedHits final : public trace::StepSource {
- public:
-  ForcedHits(std::unique_ptr<trace::StepSource> inner, double hit_rate)
-      : inner_(std::move(inner)), rate_(hit_rate) {
-    if (!(hit_rate >= 0 && hit_rate <= 1)) {
-      throw InputError("hit rate", "is not between 0 and 1");
-    }
-    for (const trace::TraceLayer& layer : inner_->info().layers) {
-      if (layer.top_k != 1 || layer.experts < 2) {
-        throw InputError("hit rate", "can be forced only with one of several experts a token");
-      }
-    }
-    reset();
-  }
-
-  [[nodiscard]] const trace::TraceInfo& info() const override { return inner_->info(); }
-  void rewind() override {
-    inner_->rewind();
-    reset();
-  }
-
-  bool next(trace::Step& step) override {
-    if (!inner_->next(step)) return false;
-    if (step.phase != trace::Phase::decode) return true;
-    if (step.tokens != 1) throw InputError("hit rate", "can be forced only at batch 1");
-    experts_.clear();
-    const std::vector<trace::TraceLayer>& layers = inner_->info().layers;
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      if (layers[i].stack == step.stack) experts_.push_back(choose(i, layers[i].experts));
-    }
-    step.experts = experts_;
-    return true;
-  }
-
- private:
-  void reset() {
-    const std::size_t layers = inner_->info().layers.size();
-    last_.assign(layers, -1);
-    owed_.clear();
-    for (std::size_t i = 0; i < layers; ++i) {
-      owed_.push_back(static_cast<double>(i) / static_cast<double>(layers));
-    }
-  }
-
-  std::uint16_t choose(std::size_t layer, int experts) {
-    int& last = last_[layer];
-    owed_[layer] += rate_;
-    if (last < 0) {
-      last = 0;
-    } else if (owed_[layer] >= 1) {
-      owed_[layer] -= 1;
-    } else {
-      last = (last + 1) % experts;
-    }
-    return static_cast<std::uint16_t>(last);
-  }
-
-  std::unique_ptr<trace::StepSource> inner_;
-  double rate_;
-  std::vector<int> last_;     // expert of the layer's last decode step; -1 = none yet
-  std::vector<double> owed_;  // hits that the rate asks for and that have not come yet, by layer
-  std::vector<std::uint16_t> experts_;
-};
-
 }  // namespace
 
 std::unique_ptr<trace::StepSource> forced_routing(const ModelSpec& model, const ForcedShape& shape) {
   return std::make_unique<ForcedRouting>(model, shape);
-}
-
-std::unique_ptr<trace::StepSource> forced_hits(std::unique_ptr<trace::StepSource> inner, double hit_rate) {
-  return std::make_unique<ForcedHits>(std::move(inner), hit_rate);
 }
 
 }  // namespace pregate::validation

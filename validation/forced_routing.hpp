@@ -23,9 +23,4 @@ struct ForcedShape {
 /// or a pass fewer routed entries, than `active`, or `active` is below top-k.
 std::unique_ptr<trace::StepSource> forced_routing(const ModelSpec& model, const ForcedShape& shape);
 
-/// `inner` with the experts of its decode steps replaced, such that a layer picks its last expert again at
-/// the rate `hit_rate` (exact over any long run, evenly spaced, layers staggered) and another one otherwise:
-/// a cache of one slot a layer then hits at that rate. For batch 1 and top-1. Other passes stay as they are.
-std::unique_ptr<trace::StepSource> forced_hits(std::unique_ptr<trace::StepSource> inner, double hit_rate);
-
 }  // namespace pregate::validation

@@ -34,12 +34,10 @@ Workload read_workload(TableReader& table) {
   workload.name = table.text("name");
   workload.label = table.text_or("label", "");
   std::ignore = table.text("routing");
-  workload.routing = table.choice_or<Routing>("routing",
-                                              {{"forced", Routing::forced},
-                                               {"recorded", Routing::recorded},
-                                               {"profile", Routing::profile},
-                                               {"hits", Routing::hits}},
-                                              Routing::forced);
+  workload.routing = table.choice_or<Routing>(
+      "routing",
+      {{"forced", Routing::forced}, {"recorded", Routing::recorded}, {"profile", Routing::profile}},
+      Routing::forced);
   const auto integer = [&](const char* key, int least, int most, int fallback) {
     return static_cast<int>(table.integer_or(key, least, most, fallback));
   };
@@ -53,12 +51,6 @@ Workload read_workload(TableReader& table) {
     case Routing::recorded:
       workload.file = table.text("file");
       break;
-    case Routing::hits:
-      workload.hit_rate = table.number("hit_rate");
-      if (workload.hit_rate < 0 || workload.hit_rate > 1) {
-        throw InputError(table.where("hit_rate"), "is not between 0 and 1");
-      }
-      [[fallthrough]];
     case Routing::profile:
       workload.profile = table.text("profile");
       require_name(table, "profile", workload.profile, trace::profile_names());

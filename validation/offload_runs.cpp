@@ -37,10 +37,6 @@ OffloadRuns::Trace& OffloadRuns::trace_of(const OffloadRow& row) {
     case Routing::profile:
       trace.source = trace::generate(trace::load_profile(workload.profile), workload.requests, seed);
       break;
-    case Routing::hits:
-      trace.source = forced_hits(
-          trace::generate(trace::load_profile(workload.profile), workload.requests, seed), workload.hit_rate);
-      break;
   }
   trace.prepared = std::make_unique<sim::PreparedTrace>(*trace.source, trace.model, workload.name);
   return trace;

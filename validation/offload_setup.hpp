@@ -11,7 +11,7 @@
 
 namespace pregate::validation {
 
-enum class Routing { forced, recorded, profile, hits };
+enum class Routing { forced, recorded, profile };
 
 /// What runs: where the routing comes from, and what of machine and policy it changes.
 struct Workload {
@@ -19,10 +19,9 @@ struct Workload {
   std::string label;  ///< what tells its rows from others of the model, e.g. "16 active"; may be empty
   Routing routing = Routing::forced;
   std::string file;     ///< recorded: below the data folder
-  std::string profile;  ///< profile, hits: a profile of the generator
+  std::string profile;  ///< a profile of the generator
   int batch = 1, active = 1, requests = 1;
   int encoder_tokens = 256, decode_steps = 256;
-  double hit_rate = 0;
   std::vector<Override> set;
 };
 

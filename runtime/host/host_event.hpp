@@ -23,6 +23,8 @@ class HostRecord {
     reached_.store(1, std::memory_order_release);
     reached_.notify_all();
   }
+  /// Precondition: it was reached, and nobody waits for it or will reach it again.
+  void begin_again() { reached_.store(0, std::memory_order_relaxed); }
   [[nodiscard]] bool is_reached() const { return reached_.load(std::memory_order_acquire) != 0; }
   /// Looks `spins` times before it sleeps.
   void wait(int spins) const {
@@ -42,6 +44,17 @@ class HostRecord {
 
 class HostEvent final : public Event {
  public:
+  /// A record not yet reached, which becomes the latest: the one before when nobody needs it any more. Its
+  /// time was written before it was seen as reached, and no stream holds it that would write it again.
+  const std::shared_ptr<HostRecord>& begin_record() {
+    if (latest && latest.use_count() == 1 && latest->is_reached()) {
+      latest->begin_again();
+    } else {
+      latest = std::make_shared<HostRecord>();
+    }
+    return latest;
+  }
+
   std::shared_ptr<HostRecord> latest;  ///< null: never recorded
 };
 

@@ -51,16 +51,13 @@ void run_kernel(const kernels::RmsNormArgs<Element>& args) {
 }  // namespace
 
 void HostStream::record(Event& event) {
-  auto& host_event = static_cast<HostEvent&>(event);
-  auto record = std::make_shared<HostRecord>();
-  host_event.latest = record;
-  worker_.run_always([record = std::move(record)] { record->reach(); });
+  worker_.run_always([record = static_cast<HostEvent&>(event).begin_record()] { record->reach(); });
 }
 
 void HostStream::wait(const Event& event) {
   auto record = static_cast<const HostEvent&>(event).latest;
   if (!record) throw std::logic_error("a stream waits for an event that was never recorded");
-  worker_.run([record = std::move(record), spins = worker_.spins()] { record->wait(spins); });
+  worker_.run_before_next([record = std::move(record), spins = worker_.spins()] { record->wait(spins); });
 }
 
 void HostStream::synchronize() {

@@ -31,43 +31,51 @@ Worker::~Worker() {
   thread_.join();
 }
 
-void Worker::run(Task task) { push({std::move(task), false}); }
-void Worker::run_always(Task task) { push({std::move(task), true}); }
-
-void Worker::push(Entry entry) {
+void Worker::push(Entry entry, Wake wake) {
+  bool wakes = false;
   {
     const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(entry));
-    waiting_.fetch_add(1, std::memory_order_release);
+    given_.push_back(std::move(entry));
+    if (wake == Wake::now) {
+      wakes_ = true;
+      is_given_.store(true, std::memory_order_release);
+      wakes = std::exchange(sleeps_, false);
+    }
   }
-  arrived_.notify_one();
+  if (wakes) arrived_.notify_one();
 }
 
-bool Worker::next(Entry& entry) {
-  for (int i = 0; i < spins_ && waiting_.load(std::memory_order_acquire) == 0; ++i) relax();
+bool Worker::take() {
+  for (int i = 0; i < spins_ && !is_given_.load(std::memory_order_acquire); ++i) relax();
   std::unique_lock lock(mutex_);
-  arrived_.wait(lock, [this] { return !tasks_.empty() || stops_; });
-  if (tasks_.empty()) return false;
-  entry = std::move(tasks_.front());
-  tasks_.pop_front();
-  waiting_.fetch_sub(1, std::memory_order_release);
+  while (!wakes_ && !stops_) {
+    sleeps_ = true;
+    arrived_.wait(lock);
+  }
+  sleeps_ = false;
+  if (given_.empty()) return false;
+  running_.swap(given_);
+  wakes_ = false;
+  is_given_.store(false, std::memory_order_relaxed);
   return true;
 }
 
 void Worker::loop() {
-  Entry entry;
   bool failed = false;
-  while (next(entry)) {
-    if (!failed || entry.always) {
-      try {
-        entry.task();
-      } catch (...) {
-        const std::lock_guard lock(mutex_);
-        if (!failed) failure_ = std::current_exception();
-        failed = true;
+  while (take()) {
+    for (Entry& entry : running_) {
+      if (!failed || entry.always) {
+        try {
+          entry.task();
+        } catch (...) {
+          const std::lock_guard lock(mutex_);
+          if (!failed) failure_ = std::current_exception();
+          failed = true;
+        }
       }
+      entry.task.reset();
     }
-    entry.task = nullptr;
+    running_.clear();
   }
 }
 

@@ -24,6 +24,7 @@ struct EvictionEntry {
   std::string name;
   std::string description;    ///< one line
   bool needs_future = false;  ///< CacheGeometry::next_use must be given
+  bool is_decreed = false;    ///< hits are decreed: no expert is kept, and a hit needs no slot
   Make make_general = nullptr;
   Make make_small = nullptr;  ///< same decisions, faster, where is_small(); null = make_general serves all
 
@@ -39,8 +40,14 @@ class EvictionRegistry {
   /// ExpertCache of its own.
   template <class Eviction, class Small = Eviction>
   void add(std::string_view name, std::string_view description, bool needs_future = false) {
-    entries_.push_back({std::string(name), std::string(description), needs_future, &make_cache<Eviction>,
+    entries_.push_back({std::string(name), std::string(description), needs_future, false,
+                        &make_cache<Eviction>,
                         std::is_same_v<Eviction, Small> ? nullptr : &make_cache<Small>});
+  }
+  template <class Cache>
+  void add_decreed(std::string_view name, std::string_view description) {
+    entries_.push_back(
+        {std::string(name), std::string(description), false, true, &make_cache<Cache>, nullptr});
   }
   [[nodiscard]] const std::vector<EvictionEntry>& entries() const { return entries_; }
   /// InputError that lists the valid names when there is none called `name`.

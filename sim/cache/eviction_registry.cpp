@@ -14,6 +14,7 @@ void register_random(EvictionRegistry& registry);
 void register_arc(EvictionRegistry& registry);
 void register_s3fifo(EvictionRegistry& registry);
 void register_belady(EvictionRegistry& registry);
+void register_given_rate(EvictionRegistry& registry);
 
 bool is_small(const CacheGeometry& geometry) {
   constexpr std::int64_t few = 32;
@@ -33,6 +34,7 @@ const EvictionRegistry& eviction_registry() {
     register_arc(all);
     register_s3fifo(all);
     register_belady(all);
+    register_given_rate(all);
     return all;
   }();
   return registry;

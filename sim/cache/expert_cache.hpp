@@ -30,6 +30,7 @@ struct CacheGeometry {
   std::vector<std::int64_t> size;        ///< of each key; all 1 when capacities are slots
   Admission admission = Admission::always;
   std::uint64_t seed = 1;
+  double hit_rate = 0;  ///< of the policy `given-rate`
   /// For policies that know the future: for each access, in the order of the accesses, the next batch that
   /// activates the same expert. Outlives the cache.
   std::span<const BatchIndex> next_use;

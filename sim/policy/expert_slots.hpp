@@ -89,35 +89,63 @@ class ExpertSlots {
       slot.ready = executor_.issue(staging, after_copy);
     }
     slot.was_filled = true;
+    slot.is_staged = false;
     slot.was_written_back = false;
     slot.reader = 0;
   }
 
   /// The operation being put together reads `key`: it waits for the host copy, or the staging copy that
   /// follows it. An expert read before is there (its earlier reader waited, on the same stream) and needs
-  /// only a staging copy.
+  /// only a staging copy, unless that was made ahead.
   void wait_for_copy(ExpertKey key, int layer, const Handle& ids_known, Dependencies& dependencies) {
     auto& slot = arena_[slot_of_[key]];
-    if (slot.reader == 0) {
-      dependencies.add_copy(slot.ready);
-      return;
+    if (slot.reader != 0) {
+      if (costs_.device_copy().count == 0) return;
+      // Read from its working buffer by the operation that comes next, so the slot's own copy time is no
+      // longer needed.
+      if (!slot.is_staged) slot.ready = issue_staging(key, layer, ids_known);
+      slot.is_staged = false;
     }
-    if (costs_.device_copy().count == 0) return;
-    Dependencies after;
-    after.add(ids_known);
-    Request staging{.kind = OpKind::device_copy,
-                    .stream = StreamId::h2d,
-                    .duration = costs_.device_copy(),
-                    .layer = layer};
-    SlotUse use{key, slot_of_[key]};
-    if constexpr (Executor::records) {
-      staging.key = key;
-      staging.uses = {&use, 1};
-    }
-    // Read from its working buffer by the operation that comes next, so the slot's own copy time is no longer
-    // needed.
-    slot.ready = executor_.issue(staging, after);
     dependencies.add_copy(slot.ready);
+  }
+
+  /// As wait_for_copy() for an expert that is on the GPU in no slot: only a staging copy can be waited for.
+  void wait_for_staging(ExpertKey key, int layer, const Handle& ids_known, Dependencies& dependencies) {
+    if (costs_.device_copy().count == 0) return;
+    const auto ahead =
+        std::find_if(ahead_.begin(), ahead_.end(), [key](const auto& a) { return a.key == key; });
+    // Of those that are staged, the last one ends last: one handle serves all.
+    if (ahead == ahead_.end()) {
+      staged_ = issue_staging(key, layer, ids_known);
+      dependencies.add_copy(staged_);
+    } else {
+      dependencies.add_copy(ahead->ready);
+    }
+  }
+
+  /// `key`, announced for `layer`, is on the GPU, in a slot or not: it goes on to its working buffer now, as
+  /// what is fetched ahead does. False when it needs no such copy.
+  bool stage_ahead(ExpertKey key, int layer, const Handle& ids_known) {
+    if (costs_.device_copy().count == 0) return false;
+    if (!holds(key)) {
+      const bool known =
+          std::any_of(ahead_.begin(), ahead_.end(), [key](const auto& a) { return a.key == key; });
+      if (!known) ahead_.push_back({key, issue_staging(key, layer, ids_known)});
+      return !known;
+    }
+    auto& slot = arena_[slot_of_[key]];
+    if (slot.reader == 0 || slot.is_staged) return false;  // its own staging copy follows its fetch
+    slot.ready = issue_staging(key, layer, ids_known);
+    slot.is_staged = true;
+    return true;
+  }
+  /// The layer that `key` was staged for is done, whether it read it or not.
+  void forget_staging(ExpertKey key) {
+    if (holds(key)) {
+      arena_[slot_of_[key]].is_staged = false;
+    } else {
+      std::erase_if(ahead_, [key](const auto& a) { return a.key == key; });
+    }
   }
 
   /// `operation` reads those of `keys` that are in slots.
@@ -167,6 +195,21 @@ class ExpertSlots {
   }
 
  private:
+  Handle issue_staging(ExpertKey key, int layer, const Handle& ids_known) {
+    Dependencies after;
+    after.add(ids_known);
+    Request staging{.kind = OpKind::device_copy,
+                    .stream = StreamId::h2d,
+                    .duration = costs_.device_copy(),
+                    .layer = layer};
+    SlotUse use{key, slot_of_[key]};
+    if constexpr (Executor::records) {
+      staging.key = key;
+      staging.uses = {&use, 1};
+    }
+    return executor_.issue(staging, after);
+  }
+
   /// Names are for executors that record: else no search in the hot loop.
   void name(Request& request, ExpertKey key) const {
     if constexpr (Executor::records) {
@@ -190,6 +233,12 @@ class ExpertSlots {
   std::uint64_t readers_ = 0;             // experts operations so far
   std::vector<Handle> readers_of_layer_;  // those of this layer
   std::vector<SlotUse> uses_;
+  struct Ahead {
+    ExpertKey key;
+    Handle ready;
+  };
+  std::vector<Ahead> ahead_;  // staged for a layer to come, in no slot
+  Handle staged_ = Executor::nothing;
 };
 
 }  // namespace pregate::sim

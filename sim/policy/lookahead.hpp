@@ -14,7 +14,8 @@
 namespace pregate::sim {
 
 /// Who is announced before their own gate has run, and what becomes of them: a resident is kept in the cache
-/// until its layer comes, another is fetched into a free slot. A new way to know experts early is a case of
+/// until its layer comes (and goes on to its working buffer at once, where there are staging copies), another
+/// is fetched into a free slot. A new way to know experts early is a case of
 /// announce_target().
 template <class Executor>
 class Lookahead {
@@ -35,7 +36,8 @@ class Lookahead {
         predictor_(plan.policy.lookahead.recall, plan.policy.lookahead.seed),
         priority_(plan.policy.transfer.queue == TransferQueue::demand_first ? 1 : 0),
         fetched_(map.layers().size()),
-        kept_(map.layers().size()) {}
+        kept_(map.layers().size()),
+        staged_(map.layers().size()) {}
 
   [[nodiscard]] bool is_active() const { return kind_ != LookaheadKind::none; }
   /// A whole-layer transfer is one transfer: the kernel waits for its last copy.
@@ -90,8 +92,12 @@ class Lookahead {
       announce_whole_layer(ordinal, demand_priority, ids_known);
   }
 
-  /// The layer is done: forgets what was fetched for it.
-  void leave(int ordinal) { fetched_[index(ordinal)].clear(); }
+  /// The layer is done: forgets what was fetched and staged for it.
+  void leave(int ordinal) {
+    fetched_[index(ordinal)].clear();
+    for (const ExpertKey key : staged_[index(ordinal)]) slots_.forget_staging(key);
+    staged_[index(ordinal)].clear();
+  }
 
  private:
   static std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
@@ -117,6 +123,8 @@ class Lookahead {
     if (cache_ != nullptr && cache_->is_resident(key)) {
       cache_->pin(key);
       kept_[index(target)].push_back(key);
+      if (slots_.stage_ahead(key, map_.layers()[index(target)].layer, ids_known))
+        staged_[index(target)].push_back(key);
     } else if (!slots_.holds(key) && slots_.free_count() > 0) {
       slots_.fetch(key, map_.layers()[index(target)].layer, priority, ids_known);
       fetched_[index(target)].push_back(key);
@@ -132,7 +140,7 @@ class Lookahead {
   int distance_;
   Predictor predictor_;
   std::uint8_t priority_;
-  std::vector<std::vector<ExpertKey>> fetched_, kept_;  // by ordinal
+  std::vector<std::vector<ExpertKey>> fetched_, kept_, staged_;  // by ordinal
   bool decode_ = true;
   std::pair<int, int> ordinals_;
   int announced_until_ = -1;

@@ -130,6 +130,7 @@ cache::CacheGeometry cache_geometry(const PolicySpec& policy, const ExpertMap& m
     free_bytes.back() += free * layer.expert_bytes.count;
   }
   geometry.first_key.push_back(map.keys());
+  geometry.hit_rate = policy.cache.hit_rate.value_or(0);
 
   const Capacity& capacity = policy.cache.capacity;
   const bool spread = policy.cache.split == CacheSplit::spread && !by_bytes;
@@ -172,6 +173,32 @@ std::unique_ptr<cache::ExpertCache> Plan::make_cache() const {
   return cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction").make(with_future);
 }
 
+namespace {
+
+void check_hit_rate(const PolicySpec& policy, const cache::EvictionEntry& eviction) {
+  const std::string where = "policy " + policy.name;
+  if (policy.placement.kind == PlacementKind::all) return;
+  if (!eviction.is_decreed) {
+    if (!policy.cache.hit_rate) return;
+    throw InputError(where, "cache.hit_rate means nothing with the eviction '" + eviction.name + "'",
+                     "remove it, or set cache.eviction to given-rate");
+  }
+  if (!policy.cache.hit_rate) {
+    throw InputError(where, "the eviction '" + eviction.name + "' needs the rate at which the cache hits",
+                     "e.g. --set policy.cache.hit_rate=0.7");
+  }
+  if (policy.cache.capacity.kind == CapacityKind::none) {
+    throw InputError(where, "a cache that hits needs memory",
+                     "give its capacity (--cache): it counts as GPU memory");
+  }
+  if (policy.miss.service == MissService::compute_on_cpu || policy.transfer.write_back == WriteBack::swap) {
+    throw InputError(where, "a given hit rate goes with misses that are fetched and experts that just leave",
+                     "remove miss.service and transfer.write_back");
+  }
+}
+
+}  // namespace
+
 Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan,
                trace::StepSource& source, CountedExperts counted) {
   const cache::EvictionEntry& eviction =
@@ -192,6 +219,7 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
     }
   }
 
+  check_hit_rate(policy, eviction);
   Plan plan;
   plan.policy = policy;
   plan.measures_all_phases = !scan.has_decode;
@@ -224,6 +252,10 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
                          " holds no expert in its domain: nothing is cached");
   }
   if (eviction.needs_future && plan.cache_slots > 0) plan.next_use = next_uses(source, map, plan.pinned);
+  if (eviction.is_decreed && plan.cache_slots > 0) {
+    plan.hits_are_decreed = true;
+    plan.notes.push_back("the cache's hit rate is given (cache.hit_rate), not simulated");
+  }
   note_thrashing(plan, map, scan);
   return plan;
 }

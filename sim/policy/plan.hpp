@@ -35,6 +35,7 @@ struct Plan {
   bool measures_all_phases = false;  ///< block latencies of every phase, as the trace has no decode steps
   std::vector<std::string> notes;    ///< what the user should know: thrashing, recordings with fewer experts
   bool some_on_host = false;         ///< not every expert is pinned
+  bool hits_are_decreed = false;     ///< the cache keeps nothing: it hits at a given rate
   [[nodiscard]] bool offloads() const { return some_on_host; }
   [[nodiscard]] bool computes_on_cpu() const { return policy.miss.service == MissService::compute_on_cpu; }
   [[nodiscard]] std::unique_ptr<cache::ExpertCache> make_cache() const;

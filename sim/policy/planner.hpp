@@ -24,7 +24,8 @@ namespace pregate::sim {
 /// The planner: at each decision point (step begins, a layer begins, its gate is known, step ends) it issues
 /// operations to an executor. The same code drives the simulated executors and a real device.
 ///
-/// Order of issue within a MoE layer: attention, gate, read-back of the ids; the layer's own missing experts;
+/// Order of issue within a MoE layer: attention, gate, read-back of the ids; the layer's own missing experts
+/// and, where there are any, staging copies of those that are there;
 /// the experts that the lookahead announces for a later layer; the expert computation. Encoder and prefill
 /// passes are on-demand (docs/model.md). Where the CPU computes misses: activations to the host, the experts
 /// there, their result back; beside it what is on the GPU; then both are combined. When the missing experts
@@ -57,7 +58,8 @@ class Planner {
         slots_(map, static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
                plan.policy.transfer.write_back, costs, executor),
         lookahead_(map, plan, offloaded_, cache_.get(), slots_),
-        cpu_(costs, executor) {
+        cpu_(costs, executor),
+        hits_are_decreed_(plan.hits_are_decreed) {
     for (std::size_t i = 0; i < offloaded_.size(); ++i) {
       const MoeLayer& layer = map.layers()[i];
       const auto first = plan.pinned.begin() + layer.first_key;
@@ -229,6 +231,11 @@ class Planner {
     last_ = compute(OpKind::combine, {}, layer_, after);
   }
 
+  /// Said to be on the GPU, in no slot that anything could wait for.
+  [[nodiscard]] bool is_decreed_hit(ExpertKey key) const {
+    return hits_are_decreed_ && plan_.pinned[key] == 0 && cache_->is_resident(key);
+  }
+
   [[nodiscard]] std::uint32_t cache_domain(int ordinal) const {
     return plan_.policy.cache.scope == CacheScope::global ? 0U : static_cast<std::uint32_t>(ordinal);
   }
@@ -246,15 +253,26 @@ class Planner {
       if (!slots_.holds(key)) slots_.fetch(key, layer_, demand_priority, ids_known_);
     }
     write_back_evicted();
+    const bool stages = costs_.device_copy().count > 0;
+    if (stages) stage_hits(activated);
     announce(ordinal, routing, predictions);
     // Staging copies follow every expert, hits as well.
-    const auto copied = costs_.device_copy().count == 0 ? misses_ : activated;
-    compute_experts(ordinal, activated, copied, tokens, routing.routed(ordinal), true);
+    compute_experts(ordinal, activated, stages ? activated : misses_, tokens, routing.routed(ordinal), true);
+    if (!stages || !hits_are_decreed_) return;
+    for (const ExpertKey key : activated) slots_.forget_staging(key);
+  }
+
+  /// Before what is announced for a later layer, which would delay them.
+  void stage_hits(std::span<const ExpertKey> activated) {
+    for (const ExpertKey key : activated) {
+      if (slots_.holds(key) || is_decreed_hit(key)) slots_.stage_ahead(key, layer_, ids_known_);
+    }
   }
 
   void run_waves(int ordinal, std::span<const ExpertKey> activated, std::span<const std::uint32_t> tokens) {
-    waves_.begin(activated, tokens,
-                 [&](ExpertKey key) { return plan_.pinned[key] == 0 && !slots_.holds(key); });
+    waves_.begin(activated, tokens, [&](ExpertKey key) {
+      return plan_.pinned[key] == 0 && !slots_.holds(key) && !is_decreed_hit(key);
+    });
     for (bool first_wave = true; !waves_.all_taken(); first_wave = false) {
       if (slots_.free_count() == 0 && !first_wave)
         throw std::logic_error("planner: no expert slot was released by a wave");
@@ -287,7 +305,11 @@ class Planner {
                    std::span<const std::uint32_t> tokens, std::uint32_t routed, bool with_shared) {
     Dependencies dependencies;
     for (const ExpertKey key : copied) {
-      if (slots_.holds(key)) slots_.wait_for_copy(key, layer_, ids_known_, dependencies);
+      if (slots_.holds(key)) {
+        slots_.wait_for_copy(key, layer_, ids_known_, dependencies);
+      } else if (is_decreed_hit(key)) {
+        slots_.wait_for_staging(key, layer_, ids_known_, dependencies);
+      }
     }
     if (lookahead_.fetches_whole_layers()) {
       for (const ExpertKey key : lookahead_.fetched(ordinal)) {
@@ -348,6 +370,7 @@ class Planner {
   ExpertSlots<Executor> slots_;
   Lookahead<Executor> lookahead_;
   CpuExperts<Executor> cpu_;
+  bool hits_are_decreed_;
   Waves waves_;
   std::int64_t written_back_before_ = 0;
   bool some_pinned_ = false;

@@ -33,7 +33,13 @@ ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes e
   plan.policy = policy;
   const std::vector<std::uint8_t> nothing_pinned(map.keys());
   plan.geometry = cache_geometry(policy, map, nothing_pinned, by_bytes);
-  if (cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future) {
+  const cache::EvictionEntry& eviction = cache::eviction_registry().find(policy.cache.eviction, "--eviction");
+  if (eviction.is_decreed) {
+    throw InputError("--eviction",
+                     "'" + eviction.name + "' replaces nothing: its hit rate is what one gives it",
+                     "choose another (pregate list evictions)");
+  }
+  if (eviction.needs_future) {
     plan.next_use = next_uses(source, map, nothing_pinned);
   }
   const auto cache = plan.make_cache();

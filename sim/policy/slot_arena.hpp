@@ -21,6 +21,7 @@ class SlotArena {
     std::uint64_t reader = 0;  ///< number of its last reader, counting experts operations from 1; 0 = not
                                ///< read since that copy
     bool was_filled = false;
+    bool is_staged = false;  ///< `ready` is a staging copy made ahead, for the next operation that reads it
     bool was_written_back = false;  ///< the host has its expert again
   };
 

@@ -152,6 +152,7 @@ nlohmann::ordered_json policy_json(const PolicySpec& policy) {
               {"pinned", policy.transfer.pinned}}},
             {"compute",
              {{"experts", policy.compute.experts == ExpertCompute::grouped ? "grouped" : "per-expert"}}}};
+  if (policy.cache.hit_rate) json["cache"]["hit_rate"] = *policy.cache.hit_rate;
   if (policy.cache.split == CacheSplit::spread) json["cache"]["split"] = "spread";
   if (policy.lookahead.kind == LookaheadKind::predictor) {
     json["lookahead"]["recall"] = policy.lookahead.recall;

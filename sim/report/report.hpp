@@ -8,6 +8,7 @@
 
 #include "models/machine.hpp"
 #include "models/model.hpp"
+#include "sim/report/confidence.hpp"
 #include "sim/simulate.hpp"
 
 namespace pregate::sim {
@@ -41,12 +42,16 @@ struct Figures {
 Figures figures(const SimulationResult& result);
 
 /// JSON of `simulate` and `compare` (docs/cli.md); deterministic, byte for byte.
-std::string results_json(const RunConfiguration& configuration, const std::vector<SimulationResult>& results);
+std::string results_json(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
+                         const Confidences& confidences = {});
 /// One row a result, with a header; names carry units.
-std::string results_csv(const std::vector<SimulationResult>& results);
-/// A table for people, the notes, and a line that says why. `colour` only marks what is marked anyway.
+std::string results_csv(const std::vector<SimulationResult>& results, const Confidences& confidences = {});
+/// A table for people, the notes, a line that says why, and how sure the rates are. `colour` only marks what
+/// is marked anyway.
 std::string results_table(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
-                          bool colour);
+                          bool colour, const Confidences& confidences = {});
+/// The lines about confidence below that table: one for each label and reason, and one a policy.
+std::string confidence_text(const std::vector<SimulationResult>& results, const Confidences& confidences);
 /// Where the time of one result went, in a sentence.
 std::string why(const SimulationResult& result);
 
@@ -58,6 +63,6 @@ std::string perfetto_json(const SimulationResult& result, const RunConfiguration
 /// Appends the results to a SQLite database (created when absent): one row a result, with its JSON. All or
 /// nothing. InputError: not a pregate result database, not writable.
 void store_results(const std::string& path, const RunConfiguration& configuration,
-                   const std::vector<SimulationResult>& results);
+                   const std::vector<SimulationResult>& results, const Confidences& confidences = {});
 
 }  // namespace pregate::sim

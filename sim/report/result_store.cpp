@@ -78,7 +78,7 @@ void bind_text(sqlite3_stmt* statement, int index, const std::string& text) {
 }
 
 void insert(sqlite3* database, const std::string& path, const RunConfiguration& run,
-            const SimulationResult& result) {
+            const SimulationResult& result, const std::optional<Confidence>& confidence) {
   const Statement row = prepare(database, path,
                                 "INSERT INTO results(version, model, machine, policy, trace_hash, status, "
                                 "evidence, tokens_per_s, block_mean_ms,"
@@ -96,20 +96,23 @@ void insert(sqlite3* database, const std::string& path, const RunConfiguration& 
     sqlite3_bind_double(row.get(), 9, f.block_mean_ms);
   }
   sqlite3_bind_int64(row.get(), 10, result.memory.total().count);
-  bind_text(row.get(), 11, results_json(run, {result}));
+  bind_text(row.get(), 11, results_json(run, {result}, {confidence}));
   if (sqlite3_step(row.get()) != SQLITE_DONE) fail(path, sqlite3_errmsg(database));
 }
 
 }  // namespace
 
 void store_results(const std::string& path, const RunConfiguration& configuration,
-                   const std::vector<SimulationResult>& results) {
+                   const std::vector<SimulationResult>& results, const Confidences& confidences) {
   const bool existed = std::filesystem::exists(path);
   try {
     const Database database = open(path);
     execute(database.get(), path, "BEGIN IMMEDIATE");
     ensure_schema(database.get(), path);  // an exception rolls back when the database closes
-    for (const SimulationResult& result : results) insert(database.get(), path, configuration, result);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      insert(database.get(), path, configuration, results[i],
+             i < confidences.size() ? confidences[i] : std::nullopt);
+    }
     execute(database.get(), path, "COMMIT");
   } catch (...) {
     std::error_code ignored;

@@ -18,19 +18,20 @@ std::string field(const std::string& text) {
 
 }  // namespace
 
-std::string results_csv(const std::vector<SimulationResult>& results) {
+std::string results_csv(const std::vector<SimulationResult>& results, const Confidences& confidences) {
   std::string text =
       "policy,status,evidence,tokens_per_s,decode_tokens_per_s,ttft_ms,tpot_ms,block_mean_ms,block_p50_ms,"
       "block_p95_ms,block_p99_ms,hit_rate,h2d_bytes,exposed_transfer_ms,exposed_host_ms,peak_gpu_bytes,"
-      "compute_share,transfer_share,host_share,waiting_share\n";
+      "compute_share,transfer_share,host_share,waiting_share,confidence,tokens_per_s_low,tokens_per_s_high\n";
   // Shortest digits that read back the same, as in the JSON.
   const auto number = [](double value) { return nlohmann::json(value).dump(); };
-  for (const SimulationResult& result : results) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const SimulationResult& result = results[i];
     text += field(result.policy.name) + (result.out_of_memory ? ",out-of-memory," : ",ok,") +
             to_string(result.evidence);
     const Figures f = figures(result);
     if (result.out_of_memory) {
-      text += ",,,,,,,,,,,,," + std::to_string(result.memory.total().count) + ",,,,\n";
+      text += ",,,,,,,,,,,,," + std::to_string(result.memory.total().count) + ",,,,,,,\n";
       continue;
     }
     for (const double value : {f.tokens_per_s, f.decode_tokens_per_s, f.ttft_ms, f.tpot_ms, f.block_mean_ms,
@@ -41,6 +42,15 @@ std::string results_csv(const std::vector<SimulationResult>& results) {
             number(f.exposed_host_ms) + "," + std::to_string(result.memory.total().count);
     for (const double value : {f.path_compute, f.path_transfer, f.path_host, f.path_waiting}) {
       text += "," + number(value);
+    }
+    if (i < confidences.size() && confidences[i]) {
+      const Confidence& confidence = *confidences[i];
+      text += std::string(",") + to_string(confidence.label);
+      text += confidence.most_tokens_per_s > 0
+                  ? "," + number(confidence.least_tokens_per_s) + "," + number(confidence.most_tokens_per_s)
+                  : ",,";
+    } else {
+      text += ",,,";
     }
     text += "\n";
   }

@@ -59,7 +59,20 @@ Json timing_json(const SimulationResult& result) {
   return json;
 }
 
-Json result_json(const SimulationResult& result) {
+Json confidence_json(const Confidence& confidence) {
+  Json json{{"label", to_string(confidence.label)},
+            {"reason", confidence.reason},
+            {"case", confidence.cases},
+            {"mechanism", confidence.mechanism},
+            {"nearest", confidence.nearest},
+            {"rows", confidence.rows},
+            {"residual_percent", {confidence.least_percent, confidence.most_percent}}};
+  if (confidence.most_tokens_per_s > 0)
+    json["tokens_per_s_range"] = {confidence.least_tokens_per_s, confidence.most_tokens_per_s};
+  return json;
+}
+
+Json result_json(const SimulationResult& result, const std::optional<Confidence>& confidence) {
   Json json;
   json["policy"] = result.policy.name;
   json["status"] = result.out_of_memory ? "out-of-memory" : "ok";
@@ -68,6 +81,7 @@ Json result_json(const SimulationResult& result) {
     json["reason"] = result.out_of_memory_reason;
   } else {
     json.update(timing_json(result));
+    if (confidence) json["confidence"] = confidence_json(*confidence);
   }
   json["peak_gpu_bytes"] = result.memory.total().count;
   json["peak_gpu_bytes_by_purpose"] = memory_json(result.memory);
@@ -98,13 +112,16 @@ Json result_json(const SimulationResult& result) {
 
 }  // namespace
 
-std::string results_json(const RunConfiguration& configuration,
-                         const std::vector<SimulationResult>& results) {
+std::string results_json(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
+                         const Confidences& confidences) {
   Json json;
   json["config"] = configuration_json(configuration);
   json["trace_hash"] = configuration.trace.content_hash;
   json["results"] = Json::array();
-  for (const SimulationResult& result : results) json["results"].push_back(result_json(result));
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    json["results"].push_back(
+        result_json(results[i], i < confidences.size() ? confidences[i] : std::nullopt));
+  }
   return json.dump(2) + "\n";
 }
 

@@ -110,7 +110,7 @@ std::string why(const SimulationResult& result) {
 }
 
 std::string results_table(const RunConfiguration& run, const std::vector<SimulationResult>& results,
-                          bool colour) {
+                          bool colour, const Confidences& confidences) {
   std::vector<std::string> head{"policy"};
   for (const Column& column : columns()) head.push_back(column.head);
   TextTable table(head);
@@ -138,6 +138,7 @@ std::string results_table(const RunConfiguration& run, const std::vector<Simulat
   const std::string bold = colour ? "\033[1m" : "", plain = colour ? "\033[0m" : "";
   for (const SimulationResult& result : results)
     text += bold + result.policy.name + plain + ": " + why(result) + "\n";
+  text += confidence_text(results, confidences);
   for (const SimulationResult& result : results) {
     for (const std::string& note : result.notes) text += "note: " + result.policy.name + ": " + note + "\n";
   }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/program_test.hpp"
+#include "tests/runtime/safetensors_writer.hpp"
 
 namespace pregate::test {
 namespace {
@@ -19,17 +20,20 @@ class OnDevice : public ProgramTest {
           "[weights]\nexperts = \"fp32\"\ndense = \"fp32\"\nkv_cache = \"fp32\"\n[decoder]\nlayers = 2\n"
           "[decoder.attention]\nheads = 4\nkv_heads = 4\nhead_dim = 16\n"
           "[decoder.moe]\nexperts = 8\ntop_k = 2\nffn_dim = 128\ngated = true\n");
+    write_profile("profile.toml", 6);
+    succeed({"trace", "generate", "--profile", "./profile.toml", "--requests", "2", "-o", "small.db"});
+  }
+  void write_profile(const std::string& name, std::int64_t decode_steps) const {
     std::string layers;
     for (const char* layer : {"0", "1"})
       layers += std::string("  { stack = 0, layer = ") + layer +
                 ", experts = 8, top_k = 2, popularity_skew = 0.5, temporal_repeat = 0.2, cross_layer = 0.0, "
                 "active_share = 1.0 },\n";
     write(
-        "profile.toml",
+        name,
         "name = \"small\"\nsource = \"test\"\nmodel = \"small\"\nstacks = [\"decoder\"]\nencoder_tokens = 0\n"
-        "prefill_tokens = 3\ndecode_steps = 6\nsequences = 1\nlayers = [\n" +
-            layers + "]\n");
-    succeed({"trace", "generate", "--profile", "./profile.toml", "--requests", "2", "-o", "small.db"});
+        "prefill_tokens = 3\ndecode_steps = " +
+            std::to_string(decode_steps) + "\nsequences = 1\nlayers = [\n" + layers + "]\n");
   }
   Words small(Words words) const {
     for (const char* word : {"--device", "host", "--trace", "small.db", "--model", "./small.toml"})
@@ -96,18 +100,53 @@ TEST_F(OnDevice, Refusals) {
                  {"--csv", "hint:", "--json"});
 }
 
-// Ctrl-C: what was recorded is whole, up to the last pass.
+TEST_F(OnDevice, ExpertsFromAFile) {
+  std::vector<WrittenTensor> tensors;
+  const std::string expert = "model.layers.1.block_sparse_moe.experts.3.", zeros(4 * 64 * 128, '\0');
+  for (const char* name : {"w1", "w3"})
+    tensors.push_back({expert + name + ".weight", "F32", {128, 64}, zeros});
+  tensors.push_back({expert + "w2.weight", "F32", {64, 128}, zeros});
+  const std::string whole = safetensors_file(tensors);
+  write("w.safetensors", whole);
+  EXPECT_THAT(succeed(small({"execute", "--weights-file", "w.safetensors", "--json", "m.json"})),
+              HasSubstr("1 of 16 experts have real weights, from w.safetensors (1)"));
+  EXPECT_THAT(read("m.json"), HasSubstr("1 of 16 experts have real weights"));
+
+  write("truncated.safetensors", whole.substr(0, whole.size() - 1));
+  write("other.safetensors", safetensors_file("{}", ""));
+  const auto refused = [&](const Words& more, const std::vector<std::string>& mentions) {
+    Words words = small({"execute", "--json", "x.json"});
+    words.insert(words.end(), more.begin(), more.end());
+    expect_refused(words, mentions);
+  };
+  refused({"--weights-file", "truncated.safetensors"}, {"truncated.safetensors", "ends inside", "hint:"});
+  refused({"--weights-file", "w.safetensors", "--weights-file", "truncated.safetensors"}, {"truncated"});
+  refused({"--weights-file", "w.safetensors", "--weights-file", "w.safetensors"}, {"is also in", "hint:"});
+  refused({"--weights-file", "other.safetensors"}, {"other.safetensors", "none of its 0 tensors", "hint:"});
+  refused({"--weights-file", "small.db"}, {"small.db", "hint:"});
+  refused({"--weights-file", "absent"}, {"absent", "No such file"});
+  refused({"--weights-file", "w.safetensors", "--distinct-experts", "4"}, {"--distinct-experts", "hint:"});
+}
+
+// Ctrl-C in the middle of a long run: what was recorded is whole, up to the last pass.
 TEST_F(OnDevice, AnInterruptedRunIsCompleteUpToItsLastPass) {
+  constexpr std::int64_t passes = 100'000;  // a minute and more
+  write_profile("long.toml", passes);
+  succeed({"trace", "generate", "--profile", "./long.toml", "--requests", "1", "-o", "long.db"});
   const Outcome outcome =
-      run(small({"execute", "--policy", "pre-gated", "--set", "model.d_model=1024", "--json", "m.json"}),
-          {.kill_signal = SIGINT, .kill_after_ms = 150});
-  EXPECT_NE(outcome.exit_code,
-            2);  // done before it came (0), after a pass (1), or before the run began (a signal)
-  if (outcome.exit_code == 0 || outcome.exit_code == 1) {
-    EXPECT_TRUE(nlohmann::json::parse(read("m.json"))["results"].is_array());
-  } else {
-    EXPECT_FALSE(files().contains("m.json"));
-  }
+      run({"execute", "--device", "host", "--trace", "long.db", "--model", "./small.toml", "--policy",
+           "pre-gated", "--json", "m.json", "--schedule", "s.json", "--record-steps", "20"},
+          {.kill_signal = SIGINT, .kill_when_shown = "executing pre-gated 1 %"});
+  ASSERT_EQ(outcome.exit_code, 1) << outcome.err;
+  const auto result = nlohmann::json::parse(read("m.json"))["results"][0];
+  const std::string said = "interrupted: it ended after ", notes = result["notes"].dump();
+  ASSERT_THAT(notes, HasSubstr(said));
+  const auto steps = std::stoll(notes.substr(notes.find(said) + said.size()));
+  EXPECT_GE(steps, passes / 100);
+  EXPECT_LT(steps, passes);
+  EXPECT_TRUE(result["tokens_per_s"].is_number());
+  const auto schedule = nlohmann::json::parse(read("s.json"));
+  EXPECT_EQ(schedule["operations"].back()["step"], 19);
 }
 
 }  // namespace

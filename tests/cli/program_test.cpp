@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -31,6 +32,36 @@ void redirect(const std::string& file, int descriptor) {
   const int opened = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (opened < 0 || ::dup2(opened, descriptor) < 0) ::_exit(126);
 }
+
+/// A terminal whose other side a program writes to; what it shows is read here.
+class Terminal {
+ public:
+  Terminal() : reader_(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
+    EXPECT_TRUE(reader_ >= 0 && ::grantpt(reader_) == 0 && ::unlockpt(reader_) == 0);
+    const char* const name = ::ptsname(reader_);
+    name_ = name != nullptr ? name : "";
+  }
+  ~Terminal() { ::close(reader_); }
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::string& shown() const { return shown_; }
+  /// Reads until `text` was shown, or to the end, which is when the last writer has gone.
+  bool read_until(const std::string& text) {
+    char read[256];
+    while (text.empty() || shown_.find(text) == std::string::npos) {
+      const ::ssize_t count = ::read(reader_, read, sizeof read);
+      if (count <= 0) return false;
+      shown_.append(read, static_cast<std::size_t>(count));
+    }
+    return true;
+  }
+
+ private:
+  int reader_;
+  std::string name_, shown_;
+};
 
 std::string joined(const std::vector<std::string>& words) {
   std::string text = "pregate";
@@ -69,10 +100,16 @@ Outcome ProgramTest::run(const Words& arguments, const Surroundings& surrounding
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
+  std::optional<Terminal> terminal;
+  int writer = -1;  // held open until the program has its own, or there would be an end before a beginning
+  if (!surroundings.kill_when_shown.empty()) {
+    writer = ::open(terminal.emplace().name().c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  }
   const pid_t child = ::fork();
   if (child == 0) {
     redirect(out, STDOUT_FILENO);
-    redirect(err, STDERR_FILENO);
+    if (!terminal) redirect(err, STDERR_FILENO);
+    if (terminal && ::dup2(writer, STDERR_FILENO) < 0) ::_exit(126);
     if (surroundings.largest_file > 0) {
       const auto bytes = static_cast<rlim_t>(surroundings.largest_file);
       const rlimit limit{bytes, bytes};
@@ -82,7 +119,12 @@ Outcome ProgramTest::run(const Words& arguments, const Surroundings& surrounding
     ::execv(name.c_str(), argv.data());
     ::_exit(127);
   }
-  if (surroundings.kill_signal != 0) {
+  if (terminal) {
+    ::close(writer);
+    EXPECT_TRUE(terminal->read_until(surroundings.kill_when_shown)) << terminal->shown();
+    ::kill(child, surroundings.kill_signal);
+    terminal->read_until("");
+  } else if (surroundings.kill_signal != 0) {
     std::this_thread::sleep_for(std::chrono::milliseconds(surroundings.kill_after_ms));
     ::kill(child, surroundings.kill_signal);
   }
@@ -91,7 +133,8 @@ Outcome ProgramTest::run(const Words& arguments, const Surroundings& surrounding
     ADD_FAILURE() << "cannot run " << name;
     return {};
   }
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content_of(captured_ / "out"), content_of(err)};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content_of(captured_ / "out"),
+          terminal ? terminal->shown() : content_of(err)};
 }
 
 std::string ProgramTest::succeed(const Words& arguments) const {

@@ -129,6 +129,31 @@ void check_that_a_corrupt_copy_is_seen(const std::string& device) {
   }
 }
 
+void check_that_every_late_copy_is_seen(const std::string& device) {
+  constexpr std::int64_t layers = 2, steps = 3;
+  const ModelSpec model = tiny_model(layers, 4, 1);
+  ListSource source(decoder_info(layers, 4, 1));
+  // No expert is used twice: what a slot held before is never what the reader needs.
+  for (std::uint16_t step = 0; step < steps; ++step)
+    source.add(trace::Phase::decode, 1, {step, static_cast<std::uint16_t>(3 - step)}, step == 0);
+  const auto expected = reference(device, model, source);
+  for (const char* name : {"on-demand", "pre-gated"}) {
+    for (const int staging : {0, 1}) {
+      const PolicySpec policy = policy_of(name, "0", staging);
+      const LiveRun whole = run_live(device, model, policy, source);
+      EXPECT_LT(error_of(whole, expected), tolerance) << name;
+      const std::int64_t fetches =
+          whole.execution.result.tally.fetched.count / pregate::test::tiny_expert.count;
+      EXPECT_EQ(fetches, layers * steps) << name;
+      for (std::int64_t at = 0; at < fetches; ++at) {
+        const LiveRun late = run_live(device, model, policy, source,
+                                      {.fault = {.kind = PlantedFault::Kind::late_copy, .at = at}});
+        EXPECT_GT(error_of(late, expected), 1e-3) << name << ", staging " << staging << ", fetch " << at;
+      }
+    }
+  }
+}
+
 void check_that_out_of_memory_is_a_result(const std::string& device) {
   const ModelSpec model = tiny_model(2, 8, 2);
   ListSource source = random_source(4, 2, 8, 2, 1, 0, 8);

@@ -49,6 +49,8 @@ void check_chunks_and_waves(const std::string& device);
 void check_shared_buffers(const std::string& device);
 /// The check of outputs can fail: one wrong copy is seen.
 void check_that_a_corrupt_copy_is_seen(const std::string& device);
+/// Nor is a missing wait ever hidden: each copy in turn comes after its reader, and each time it is seen.
+void check_that_every_late_copy_is_seen(const std::string& device);
 void check_that_out_of_memory_is_a_result(const std::string& device);
 void check_that_an_interrupt_ends_it_after_a_pass(const std::string& device);
 

@@ -72,7 +72,9 @@ std::vector<Batch> random_batches(std::uint64_t seed, std::uint32_t keys, std::s
 
 std::vector<std::string> all_names() {
   std::vector<std::string> names;
-  for (const EvictionEntry& entry : eviction_registry().entries()) names.push_back(entry.name);
+  for (const EvictionEntry& entry : eviction_registry().entries()) {
+    if (!entry.is_decreed) names.push_back(entry.name);
+  }
   return names;
 }
 

@@ -147,6 +147,44 @@ TEST(Staging, AHitSkipsOnlyTheHostCopy) {
   EXPECT_EQ(result.tally.exposed_transfer, copy_time() + staging * 2);
 }
 
+// Two steps with the same experts, all cached: of the second step's staging copies only the first layer's is
+// waited for. The other layers' was made when they were announced, while the layer before computed, and a
+// wrong announcement leaves nothing behind (its expert is staged again when it is read).
+TEST(Staging, AnAnnouncedHitIsStagedAhead) {
+  const ModelSpec model = tiny_model(3, 8, 1);
+  PolicySpec policy = load_policy("pre-gated");
+  policy.cache.capacity = parse_capacity("4 slots", "test");
+  policy.transfer.staging_copies = 2;
+  const MachineSpec machine = tiny_machine();
+  const Picoseconds staging =
+      Picoseconds{2 * 5 * us} + time_at(test::tiny_expert, machine.gpu.device_copy_bandwidth);
+  const auto exposed = [&](int steps) {
+    ListSource source(test::decoder_info(3, 8, 1));
+    for (int step = 0; step < steps; ++step) source.add(Phase::decode, 1, {0, 1, 2}, step == 0);
+    return run(model, machine, policy, source).tally.exposed_transfer;
+  };
+  EXPECT_EQ(exposed(2) - exposed(1), staging);
+  EXPECT_EQ(exposed(5) - exposed(1), staging * 4);
+
+  // Predicted: 1 for layer 1, where first 0, then 1 is needed; both are cached by then.
+  policy.lookahead.kind = LookaheadKind::recorded;
+  trace::TraceInfo info = test::decoder_info(3, 8, 1);
+  info.has_predictions = true;
+  info.prediction_distance = 1;
+  ListSource source(info);
+  const auto add = [&](std::uint16_t needed, std::uint16_t predicted, bool first) {
+    source.add(Phase::decode, 1, {0, needed, 2}, first, {trace::no_expert, predicted, 2});
+  };
+  add(0, 0, true);
+  add(1, 1, false);
+  const SimulationResult before = run(model, machine, policy, source);
+  add(0, 1, false);  // wrong: 0 is staged when it is read
+  add(1, 1, false);  // right: staged once more, ahead
+  const SimulationResult after = run(model, machine, policy, source);
+  EXPECT_EQ(after.decode_cache.misses, before.decode_cache.misses);
+  EXPECT_EQ(after.tally.exposed_transfer - before.tally.exposed_transfer, staging * 3);
+}
+
 TEST(PerExpert, EachComputesAsSoonAsItIsThere) {
   const ModelSpec model = tiny_model(1, 8, 2);
   ListSource source(test::decoder_info(1, 8, 2));

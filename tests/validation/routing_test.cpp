@@ -57,19 +57,5 @@ TEST(ForcedRouting, RefusesWhatCannotBe) {
   }
 }
 
-TEST(ForcedHits, AOneSlotCacheHitsAtTheRate) {
-  for (const double rate : {0.0, 0.0315755, 0.5, 0.730143, 1.0}) {
-    const auto source = forced_hits(trace::generate(trace::load_profile("switch-large-128"), 1, 1), rate);
-    PolicySpec policy;
-    policy.cache.capacity = parse_capacity("1 slots", "test");
-    const sim::ReplayResult replayed = sim::replay(*source, policy);
-    ASSERT_EQ(replayed.decode_accesses, 256 * 12);
-    // Within one look-up of each layer; the first of a layer is always a miss.
-    EXPECT_NEAR(static_cast<double>(replayed.decode_hits), rate * 256 * 12, 12) << rate;
-    const sim::ReplayResult again = sim::replay(*source, policy);
-    EXPECT_EQ(again.decode_hits, replayed.decode_hits);
-  }
-}
-
 }  // namespace
 }  // namespace pregate::validation

@@ -32,9 +32,11 @@ BlockRun::BlockRun(LaunchState& state, std::uint32_t block_index)
   const auto count = static_cast<std::size_t>(launch_.block.count());
   const std::size_t registers = kernel_.register_bytes.size();
   registers_.resize(count * registers);
-  for (std::size_t i = 0; i < registers_.size(); ++i) {
-    registers_[i] = ~0ULL >> (64 - 8 * kernel_.register_bytes[i % registers]);  // poison
-  }
+  std::vector<std::uint64_t> poison(registers);
+  std::transform(kernel_.register_bytes.begin(), kernel_.register_bytes.end(), poison.begin(),
+                 [](auto bytes) { return ~0ULL >> (64 - 8 * bytes); });
+  for (std::size_t i = 0; i < count; ++i)
+    std::copy(poison.begin(), poison.end(), registers_.data() + i * registers);
   shared_.assign(
       launch_.dynamic_shared > 0 ? dynamic_shared_offset() + launch_.dynamic_shared : kernel_.shared_bytes,
       std::byte{0xff});
@@ -52,13 +54,22 @@ BlockRun::BlockRun(LaunchState& state, std::uint32_t block_index)
   }
 }
 
+// The environment's numbers are shared by all streams and so behind a lock: one of them a block starts a
+// sequence.
+std::uint32_t BlockRun::random() {  // splitmix64
+  random_state_ += 0x9e3779b97f4a7c15ULL;
+  std::uint64_t mixed = random_state_;
+  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebULL;
+  return static_cast<std::uint32_t>(mixed >> 32);
+}
+
 void BlockRun::run() {
+  random_state_ = state_.environment->random();
   std::vector<std::uint32_t> order(threads_.size());
   std::iota(order.begin(), order.end(), 0U);
   for (;;) {
-    for (std::size_t i = order.size(); i > 1; --i) {
-      std::swap(order[i - 1], order[state_.environment->random() % i]);
-    }
+    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
     bool progress = false;
     for (const std::uint32_t index : order) {
       if (threads_[index].state != ThreadState::running) continue;
@@ -75,7 +86,7 @@ void BlockRun::run() {
 }
 
 void BlockRun::run_thread(Thread& thread) {
-  std::uint32_t quantum = 1 + state_.environment->random() % 256;
+  std::uint32_t quantum = 1 + random() % 256;
   while (thread.state == ThreadState::running && quantum-- > 0) {
     const Instruction& instruction = kernel_.code[thread.pc];
     if (++state_.steps > step_limit) fail(thread, instruction, "endless", "too many steps: an endless loop?");

@@ -109,6 +109,7 @@ class BlockRun {
  private:
   std::uint64_t special(const Thread& thread, std::uint32_t index) const;
   std::size_t dynamic_shared_offset() const;
+  std::uint32_t random();
   void run_thread(Thread& thread);
   bool release_warps();
   bool release_barrier();
@@ -127,6 +128,7 @@ class BlockRun {
   std::vector<std::byte> shared_;
   std::vector<WordHistory> shared_history_;
   std::uint32_t barriers_ = 0;
+  std::uint64_t random_state_ = 0;  ///< of the order of threads
 };
 
 /// What the lanes of a warp do where they meet: Instruction::combine of an instruction that waits for a warp.

@@ -8,6 +8,7 @@ namespace pregate::standin::ptx {
 
 std::vector<Thread*> BlockRun::warp_of(const Thread& thread) {
   std::vector<Thread*> lanes;
+  lanes.reserve(32);
   const std::size_t first = std::size_t{thread.warp()} * 32;
   for (std::size_t i = first; i < std::min(first + 32, threads_.size()); ++i) lanes.push_back(&threads_[i]);
   return lanes;
@@ -43,6 +44,7 @@ bool BlockRun::release_warps() {
   for (Thread& thread : threads_) {
     if (thread.state != ThreadState::at_warp) continue;
     std::vector<Thread*> lanes;
+    lanes.reserve(32);
     bool complete = true;
     for (Thread* other : warp_of(thread)) {
       if ((thread.mask >> other->lane() & 1U) == 0 || other->state == ThreadState::done) continue;

@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "validation/confidence.hpp"
+
+#include "cli/run.hpp"
+
+namespace pregate::cli {
+
+sim::Confidences confidences_in(const Run& run, const std::vector<sim::SimulationResult>& results) {
+  const std::vector<validation::Residual> residuals = validation::known_residuals();
+  const auto& provenance = run.configuration.trace.provenance;
+  const auto format = provenance.find("format");
+  const validation::RunFacts facts{
+      .model = run.configuration.model,
+      .machine = run.configuration.machine,
+      .is_catalogue_machine = run.is_catalogue_machine,
+      .machine_changed = run.machine_changed,
+      .model_changed = run.model_changed,
+      .batch = run.configuration.batch,
+      .generated_routing = format != provenance.end() && format->second == "generated"};
+  sim::Confidences confidences;
+  for (const sim::SimulationResult& result : results) {
+    if (result.out_of_memory) {
+      confidences.emplace_back();
+    } else {
+      confidences.emplace_back(
+          validation::confidence_in(facts, result.policy, sim::figures(result).tokens_per_s, residuals));
+    }
+  }
+  return confidences;
+}
+
+}  // namespace pregate::cli

@@ -1,0 +1,114 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// How sure a rate is: said once, with the same figures, in the table, JSON, CSV and the result database.
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/cli/program_test.hpp"
+
+namespace pregate::test {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ConfidenceOfRuns : public ProgramTest {
+ protected:
+  /// Runs `compare` with `more`; its table is `printed`.
+  json compare(Words more) {
+    Words words{"compare", "--requests", "1", "--json", "r.json"};
+    words.insert(words.end(), more.begin(), more.end());
+    printed = succeed(words);
+    return json::parse(read("r.json"));
+  }
+  std::string printed;
+};
+
+int count(const std::string& text, const std::string& part) {
+  int found = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+TEST_F(ConfidenceOfRuns, IsTheSameInEveryOutputAndAbsentWhereNothingRan) {
+  // GPU-only of Switch-Large-128 does not fit, as published.
+  const json document = compare({"--model", "switch-large-128", "--profile", "switch-large-128", "--machine",
+                                 "a100-80g-fastertransformer", "--policy", "gpu-only,pre-gated", "--csv",
+                                 "r.csv", "--store", "r.db"});
+  const json& lacking = document["results"][0];
+  const json& ran = document["results"][1];
+  ASSERT_EQ(lacking["status"], "out-of-memory");
+  EXPECT_FALSE(lacking.contains("confidence"));
+  const json& confidence = ran["confidence"];
+  EXPECT_EQ(confidence["label"], "published-case");
+  EXPECT_EQ(confidence["case"], "pregated-a100");
+  EXPECT_EQ(confidence["mechanism"], "pre-gated");
+  EXPECT_EQ(confidence["rows"], 9);
+  const double low = confidence["tokens_per_s_range"][0], high = confidence["tokens_per_s_range"][1];
+  EXPECT_LE(low, ran["tokens_per_s"].get<double>());
+  EXPECT_GE(high, ran["tokens_per_s"].get<double>());
+
+  std::istringstream csv(read("r.csv"));
+  std::string head, without, with;
+  std::getline(csv, head);
+  std::getline(csv, without);
+  std::getline(csv, with);
+  EXPECT_TRUE(head.ends_with(",confidence,tokens_per_s_low,tokens_per_s_high"));
+  EXPECT_EQ(count(without, ","), count(head, ","));
+  EXPECT_EQ(count(with, ","), count(head, ","));
+  EXPECT_TRUE(without.ends_with(",,,"));
+  EXPECT_TRUE(with.ends_with(",published-case," + confidence["tokens_per_s_range"][0].dump() + "," +
+                             confidence["tokens_per_s_range"][1].dump()));
+  EXPECT_EQ(sql("r.db",
+                "SELECT json_extract(json, '$.results[0].confidence.label') FROM results "
+                "WHERE policy = 'pre-gated'"),
+            "published-case");
+  EXPECT_EQ(count(printed, "confidence: "), 1);
+  EXPECT_THAT(printed, HasSubstr("\nconfidence: published case pregated-a100: "));
+}
+
+// One block for a reason that all policies share, another where one of them differs; no note repeats it.
+TEST_F(ConfidenceOfRuns, IsSaidOnceForEachReason) {
+  const json estimates = compare({});
+  EXPECT_EQ(count(printed, "confidence: "), 1);
+  EXPECT_THAT(printed, HasSubstr("confidence: uncalibrated estimate: "));
+  EXPECT_EQ(estimates["config"]["notes"], json::array());
+  for (const json& result : estimates["results"]) EXPECT_EQ(result["confidence"]["label"], "uncalibrated");
+
+  write(
+      "chunked.toml",
+      "description = \"d\"\nsource = \"s\"\n[placement]\nkind = \"none\"\n[lookahead]\nkind = \"pre-gate\"\n"
+      "distance = 1\n[transfer]\nchunk = \"4 MiB\"\n");
+  const json mixed =
+      compare({"--machine", "a100-80g-fastertransformer", "--policy", "pre-gated,./chunked.toml"});
+  EXPECT_EQ(count(printed, "confidence: "), 2);
+  EXPECT_EQ(mixed["results"][0]["confidence"]["label"], "published-case");
+  EXPECT_EQ(mixed["results"][1]["confidence"]["label"], "uncalibrated");
+}
+
+TEST_F(ConfidenceOfRuns, IsLostByWhatTheUserChanges) {
+  const Words machine{"--machine", "a100-80g-fastertransformer", "--policy", "on-demand"};
+  const auto label = [&](Words more) {
+    more.insert(more.begin(), machine.begin(), machine.end());
+    return compare(more)["results"][0]["confidence"]["label"].get<std::string>();
+  };
+  EXPECT_EQ(label({}), "published-case");
+  EXPECT_EQ(label({"--cache", "10%"}), "published-case") << "cached rows are published as well";
+  EXPECT_EQ(label({"--set", "machine.overhead.step=1ms"}), "uncalibrated");
+  EXPECT_THAT(printed, HasSubstr("--set machine.* changed the machine"));
+  EXPECT_EQ(label({"--weights", "bf16"}), "uncalibrated");
+  EXPECT_EQ(label({"--set", "model.d_model=1024"}), "uncalibrated");
+
+  // A user's file of the same name and content, but for what it says it was fitted on.
+  write("a100-80g-fastertransformer.toml",
+        "description = \"d\"\nsource = \"s\"\nextends = \"a100-80g-fastertransformer\"\n"
+        "calibration = \"fitted\"\ncalibration_source = \"my rows\"\n[overhead]\nstep = \"0 us\"\n"
+        "[sources]\n\"overhead.step\" = \"guess\"\n");
+  const json own = compare({"--machine", "./a100-80g-fastertransformer.toml", "--policy", "on-demand"});
+  EXPECT_EQ(own["config"]["machine"]["name"], "a100-80g-fastertransformer");
+  EXPECT_EQ(own["results"][0]["confidence"]["label"], "uncalibrated");
+}
+
+}  // namespace
+}  // namespace pregate::test
