@@ -87,8 +87,8 @@ TEST_P(RealWeights, AreWhatTheOutputsAreComputedFrom) {
                           model, prepared.map());
   EXPECT_EQ(files.experts(), 15);
 
-  const auto device = open_device("host", {});
-  const ReferenceModel oracle(model_shape(model, *device), prepared.map(), prepared.map().keys(), 1,
+  const auto host = open_device("host", {});
+  const ReferenceModel oracle(model_shape(model, *host), prepared.map(), prepared.map().keys(), 1,
                               [&](sim::ExpertKey key) -> std::optional<std::vector<double>> {
                                 const std::optional<Values>& values = written[key];
                                 if (!values) return {};
