@@ -9,18 +9,18 @@
 namespace pregate::test {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
 class ConfidenceOfRuns : public ProgramTest {
  protected:
   /// Runs `compare` with `more`; its table is `printed`.
-  json compare(Words more) {
+  Json compare(Words more) {
     Words words{"compare", "--requests", "1", "--json", "r.json"};
     words.insert(words.end(), more.begin(), more.end());
     printed = succeed(words);
-    return json::parse(read("r.json"));
+    return Json::parse(read("r.json"));
   }
   std::string printed;
 };
@@ -33,14 +33,14 @@ int count(const std::string& text, const std::string& part) {
 
 TEST_F(ConfidenceOfRuns, IsTheSameInEveryOutputAndAbsentWhereNothingRan) {
   // GPU-only of Switch-Large-128 does not fit, as published.
-  const json document = compare({"--model", "switch-large-128", "--profile", "switch-large-128", "--machine",
+  const Json document = compare({"--model", "switch-large-128", "--profile", "switch-large-128", "--machine",
                                  "a100-80g-fastertransformer", "--policy", "gpu-only,pre-gated", "--csv",
                                  "r.csv", "--store", "r.db"});
-  const json& lacking = document["results"][0];
-  const json& ran = document["results"][1];
+  const Json& lacking = document["results"][0];
+  const Json& ran = document["results"][1];
   ASSERT_EQ(lacking["status"], "out-of-memory");
   EXPECT_FALSE(lacking.contains("confidence"));
-  const json& confidence = ran["confidence"];
+  const Json& confidence = ran["confidence"];
   EXPECT_EQ(confidence["label"], "published-case");
   EXPECT_EQ(confidence["case"], "pregated-a100");
   EXPECT_EQ(confidence["mechanism"], "pre-gated");
@@ -70,17 +70,17 @@ TEST_F(ConfidenceOfRuns, IsTheSameInEveryOutputAndAbsentWhereNothingRan) {
 
 // One block for a reason that all policies share, another where one of them differs; no note repeats it.
 TEST_F(ConfidenceOfRuns, IsSaidOnceForEachReason) {
-  const json estimates = compare({});
+  const Json estimates = compare({});
   EXPECT_EQ(count(printed, "confidence: "), 1);
   EXPECT_THAT(printed, HasSubstr("confidence: uncalibrated estimate: "));
-  EXPECT_EQ(estimates["config"]["notes"], json::array());
-  for (const json& result : estimates["results"]) EXPECT_EQ(result["confidence"]["label"], "uncalibrated");
+  EXPECT_EQ(estimates["config"]["notes"], Json::array());
+  for (const Json& result : estimates["results"]) EXPECT_EQ(result["confidence"]["label"], "uncalibrated");
 
   write(
       "chunked.toml",
       "description = \"d\"\nsource = \"s\"\n[placement]\nkind = \"none\"\n[lookahead]\nkind = \"pre-gate\"\n"
       "distance = 1\n[transfer]\nchunk = \"4 MiB\"\n");
-  const json mixed =
+  const Json mixed =
       compare({"--machine", "a100-80g-fastertransformer", "--policy", "pre-gated,./chunked.toml"});
   EXPECT_EQ(count(printed, "confidence: "), 2);
   EXPECT_EQ(mixed["results"][0]["confidence"]["label"], "published-case");
@@ -105,7 +105,7 @@ TEST_F(ConfidenceOfRuns, IsLostByWhatTheUserChanges) {
         "description = \"d\"\nsource = \"s\"\nextends = \"a100-80g-fastertransformer\"\n"
         "calibration = \"fitted\"\ncalibration_source = \"my rows\"\n[overhead]\nstep = \"0 us\"\n"
         "[sources]\n\"overhead.step\" = \"guess\"\n");
-  const json own = compare({"--machine", "./a100-80g-fastertransformer.toml", "--policy", "on-demand"});
+  const Json own = compare({"--machine", "./a100-80g-fastertransformer.toml", "--policy", "on-demand"});
   EXPECT_EQ(own["config"]["machine"]["name"], "a100-80g-fastertransformer");
   EXPECT_EQ(own["results"][0]["confidence"]["label"], "uncalibrated");
 }
