@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/device_error.hpp"
 #include "runtime/reference_model.hpp"
 
 namespace pregate::runtime::test {
@@ -137,6 +138,16 @@ void check_that_every_late_copy_is_seen(const std::string& device) {
   for (std::uint16_t step = 0; step < steps; ++step)
     source.add(trace::Phase::decode, 1, {step, static_cast<std::uint16_t>(3 - step)}, step == 0);
   const auto expected = reference(device, model, source);
+  const auto is_seen = [&](const PolicySpec& policy, std::int64_t at) {
+    try {
+      const LiveRun late = run_live(device, model, policy, source,
+                                    {.fault = {.kind = PlantedFault::Kind::late_copy, .at = at}});
+      return !(error_of(late, expected) <= 1e-3);  // or not a number
+    } catch (const DeviceError& error) {
+      // What was read instead of the weights reached the next gate, whose choice is checked.
+      return std::string(error.what()).find("chose other experts") != std::string::npos;
+    }
+  };
   for (const char* name : {"on-demand", "pre-gated"}) {
     for (const int staging : {0, 1}) {
       const PolicySpec policy = policy_of(name, "0", staging);
@@ -146,9 +157,7 @@ void check_that_every_late_copy_is_seen(const std::string& device) {
           whole.execution.result.tally.fetched.count / pregate::test::tiny_expert.count;
       EXPECT_EQ(fetches, layers * steps) << name;
       for (std::int64_t at = 0; at < fetches; ++at) {
-        const LiveRun late = run_live(device, model, policy, source,
-                                      {.fault = {.kind = PlantedFault::Kind::late_copy, .at = at}});
-        EXPECT_GT(error_of(late, expected), 1e-3) << name << ", staging " << staging << ", fetch " << at;
+        EXPECT_TRUE(is_seen(policy, at)) << name << ", staging " << staging << ", fetch " << at;
       }
     }
   }
