@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "runtime/synthetic_weights.hpp"
+#include "runtime/with_element.hpp"
 
 namespace pregate::runtime {
 
@@ -16,18 +17,6 @@ constexpr std::uint64_t input_kind = 100;
 /// Far above any real logit (their standard deviation is about one), and small enough to leave their
 /// differences in fp32. "None" comes after every chosen expert and before all others.
 constexpr float chosen_bias = 64.0F, none_bias = 32.0F;
-
-template <class Function>
-void with_element(ElementType type, Function&& function) {
-  switch (type) {
-    case ElementType::f32:
-      return function(float{});
-    case ElementType::f16:
-      return function(kernels::Float16{});
-    case ElementType::bf16:
-      return function(kernels::BFloat16{});
-  }
-}
 
 template <class T>
 const T* at(const void* address) {

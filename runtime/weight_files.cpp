@@ -10,6 +10,7 @@
 
 #include "kernels/element.hpp"
 #include "models/error.hpp"
+#include "runtime/with_element.hpp"
 
 namespace pregate::runtime {
 
@@ -28,18 +29,6 @@ std::string in_brackets(std::span<const std::int64_t> shape) {
   std::string text = "[";
   for (const std::int64_t size : shape) text += (text.size() > 1 ? " x " : "") + std::to_string(size);
   return text + "]";
-}
-
-template <class Function>
-void with_element(ElementType type, Function&& function) {
-  switch (type) {
-    case ElementType::f32:
-      return function(float{});
-    case ElementType::f16:
-      return function(kernels::Float16{});
-    case ElementType::bf16:
-      return function(kernels::BFloat16{});
-  }
 }
 
 /// Elements as the file has them to elements as the run has them; the first that is or becomes infinite or

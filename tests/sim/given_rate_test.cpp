@@ -5,6 +5,7 @@
 
 #include "models/error.hpp"
 #include "sim/cache/eviction.hpp"
+#include "sim/policy/replay.hpp"
 #include "tests/sim/tiny.hpp"
 
 namespace pregate::sim {
@@ -132,6 +133,7 @@ TEST(GivenRate, RefusesWhatItCannotMean) {
   refused(no_memory, "needs memory");
   on_cpu.miss.service = MissService::compute_on_cpu;
   refused(on_cpu, "misses that are fetched");
+  EXPECT_THROW(replay(source, at_rate("on-demand", 0.5)), InputError);  // nothing to replay
   for (const char* bad : {"-0.1", "1.5", "nan"}) {
     const std::vector<Override> set = {{"policy.cache.hit_rate", bad}};
     EXPECT_THROW(load_policy("on-demand", set), InputError) << bad;
