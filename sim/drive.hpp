@@ -91,6 +91,8 @@ inline std::vector<StackLayers> stack_layers(const ModelSpec& model, const trace
 ///   prepare(step)              before begin_step
 ///   begin_moe_layer(ordinal)   before the planner's
 ///   wait_for_gate()            after it: until the host knows what it may know
+/// A planner whose decisions do not depend on time may look at the whole step's routing before it begins:
+///   routing_known(step, routing)
 template <class SomePlanner, class Executor>
 void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Plan& plan, CostModel& costs,
                  trace::StepSource& source, const SimulationOptions& options, Executor& executor,
@@ -125,6 +127,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
                       .encoder_tokens = encoder_tokens});
     if constexpr (requires { executor.prepare(step); }) executor.prepare(step);
     executor.begin_step(result.steps, stack.model_stack, step.tokens);
+    if constexpr (requires { planner.routing_known(step, routing); }) planner.routing_known(step, routing);
     planner.begin_step(step);
     int ordinal = map.ordinals(step.stack).first;
     const int layer_count = static_cast<int>(stack.layers.size());

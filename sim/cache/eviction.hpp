@@ -10,6 +10,7 @@
 
 #include "sim/cache/cache_of.hpp"
 #include "sim/cache/expert_cache.hpp"
+#include "sim/cache/hit_counter.hpp"
 
 namespace pregate::cache {
 
@@ -20,6 +21,7 @@ bool is_small(const CacheGeometry& geometry);
 /// One registered eviction policy.
 struct EvictionEntry {
   using Make = std::unique_ptr<ExpertCache> (*)(const CacheGeometry&);
+  using MakeCounter = std::unique_ptr<HitCounter> (*)(const CacheGeometry&);
 
   std::string name;
   std::string description;    ///< one line
@@ -27,9 +29,14 @@ struct EvictionEntry {
   bool is_decreed = false;    ///< hits are decreed: no expert is kept, and a hit needs no slot
   Make make_general = nullptr;
   Make make_small = nullptr;  ///< same decisions, faster, where is_small(); null = make_general serves all
+  MakeCounter make_small_counter = nullptr;  ///< same hits, faster, where is_small(); null = the cache counts
 
   [[nodiscard]] std::unique_ptr<ExpertCache> make(const CacheGeometry& geometry) const {
     return make_small != nullptr && is_small(geometry) ? make_small(geometry) : make_general(geometry);
+  }
+  [[nodiscard]] std::unique_ptr<HitCounter> make_counter(const CacheGeometry& geometry) const {
+    if (make_small_counter != nullptr && is_small(geometry)) return make_small_counter(geometry);
+    return std::make_unique<CacheHitCounter>(make(geometry), geometry.domains);
   }
 };
 
@@ -37,17 +44,21 @@ struct EvictionEntry {
 class EvictionRegistry {
  public:
   /// `Eviction` as CacheOf wants it. `Small` decides as it does where is_small(): such a policy, or an
-  /// ExpertCache of its own.
-  template <class Eviction, class Small = Eviction>
+  /// ExpertCache of its own; `SmallHits` is its HitCounter.
+  template <class Eviction, class Small = Eviction, class SmallHits = void>
   void add(std::string_view name, std::string_view description, bool needs_future = false) {
-    entries_.push_back({std::string(name), std::string(description), needs_future, false,
-                        &make_cache<Eviction>,
-                        std::is_same_v<Eviction, Small> ? nullptr : &make_cache<Small>});
+    EvictionEntry entry{std::string(name), std::string(description), needs_future};
+    entry.make_general = &make_cache<Eviction>;
+    if constexpr (!std::is_same_v<Eviction, Small>) entry.make_small = &make_cache<Small>;
+    if constexpr (!std::is_void_v<SmallHits>) entry.make_small_counter = &make_counter<SmallHits>;
+    entries_.push_back(std::move(entry));
   }
   template <class Cache>
   void add_decreed(std::string_view name, std::string_view description) {
-    entries_.push_back(
-        {std::string(name), std::string(description), false, true, &make_cache<Cache>, nullptr});
+    EvictionEntry entry{std::string(name), std::string(description)};
+    entry.is_decreed = true;
+    entry.make_general = &make_cache<Cache>;
+    entries_.push_back(std::move(entry));
   }
   [[nodiscard]] const std::vector<EvictionEntry>& entries() const { return entries_; }
   /// InputError that lists the valid names when there is none called `name`.
@@ -61,6 +72,10 @@ class EvictionRegistry {
     } else {
       return std::make_unique<CacheOf<Eviction>>(geometry);
     }
+  }
+  template <class Counter>
+  static std::unique_ptr<HitCounter> make_counter(const CacheGeometry& geometry) {
+    return std::make_unique<Counter>(geometry);
   }
 
   std::vector<EvictionEntry> entries_;

@@ -60,6 +60,7 @@ class CostModel {
   [[nodiscard]] int layer_class(int model_stack, int layer) const {
     return classes_of_[static_cast<std::size_t>(model_stack)][static_cast<std::size_t>(layer)];
   }
+  [[nodiscard]] int layer_classes() const { return static_cast<int>(costs_.size()); }
   [[nodiscard]] const LayerCost& layer(int layer_class) const {
     return costs_[static_cast<std::size_t>(layer_class)];
   }

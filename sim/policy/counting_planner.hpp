@@ -41,23 +41,37 @@ class CountingPlanner {
            !runs_in_waves && std::count(plan.pinned.begin(), plan.pinned.end(), 0) == std::ssize(plan.pinned);
   }
 
-  CountingPlanner(const ExpertMap&, const Plan& plan, CostModel& costs, TimedExecutor& executor)
-      : costs_(costs),
+  CountingPlanner(const ExpertMap& map, const Plan& plan, CostModel& costs, TimedExecutor& executor)
+      : map_(map),
+        costs_(costs),
         executor_(executor),
-        cache_(plan.cache_slots > 0 ? plan.make_cache() : nullptr),
-        one_domain_(plan.policy.cache.scope == CacheScope::global),
-        measures_all_phases_(plan.measures_all_phases) {
+        cache_(plan.cache_slots > 0 ? plan.make_counter() : nullptr),
+        measures_all_phases_(plan.measures_all_phases),
+        hits_(map.layers().size()),
+        alike_(static_cast<std::size_t>(costs.layer_classes())) {
     const std::int64_t whole_chunks = costs.chunks() - 1;
     layer_.expert = {.operations = costs.chunks(),
                      .duration = costs.fetch().duration * whole_chunks + costs.last_chunk().duration,
                      .bytes = costs.fetch().bytes * whole_chunks + costs.last_chunk().bytes};
   }
 
-  void begin_step(const trace::Step& step) {
-    step_tokens_ = step.tokens;
+  /// Nothing that the cache does depends on time, so a step's layers are looked up before it begins.
+  void routing_known(const trace::Step& step, const StepRouting& routing) {
     const bool decode = step.phase == trace::Phase::decode;
+    step_tokens_ = step.tokens;
     layer_.records_block = decode || measures_all_phases_;
-    counts_now_ = decode ? &decode_counts_ : &other_counts_;
+    const auto [first, last] = map_.ordinals(step.stack);
+    const std::span<const cache::BatchRange> activated = routing.ranges(first, last);
+    std::uint32_t* const hits = hits_.data() + first;
+    if (cache_) cache_->count(static_cast<std::uint32_t>(first), routing.all_keys(), activated, hits);
+    AccessCounts& counts = decode ? decode_counts_ : other_counts_;
+    for (std::size_t i = 0; i < activated.size(); ++i) {
+      counts.hits += hits[i];
+      counts.misses += activated[i].size() - hits[i];
+    }
+  }
+
+  void begin_step(const trace::Step&) {
     if (costs_.step_overhead().count > 0) compute(OpKind::step_overhead, costs_.step_overhead());
   }
 
@@ -68,25 +82,15 @@ class CountingPlanner {
   void begin_moe_layer(int, int layer_class) { layer_class_ = static_cast<std::size_t>(layer_class); }
 
   void gate_known(int ordinal, const StepRouting& routing, const StepPredictions*) {
-    const std::span<const ExpertKey> activated = routing.activated(ordinal);
-    const std::uint32_t routed = routing.routed(ordinal);
-    const std::size_t hits =
-        cache_ ? cache_->access(one_domain_ ? 0U : static_cast<std::uint32_t>(ordinal), activated) : 0;
-    const std::size_t misses = activated.size() - hits;
-    counts_now_->hits += static_cast<std::int64_t>(hits);
-    counts_now_->misses += static_cast<std::int64_t>(misses);
-    if (step_tokens_ != 1 || routed != activated.size()) {
-      issue(layer_class_, routing.tokens(ordinal), routed, misses, 1);
+    const std::uint32_t activated = routing.activated_count(ordinal);
+    const std::uint32_t misses = activated - hits_[static_cast<std::size_t>(ordinal)];
+    if (step_tokens_ != 1 || routing.routed(ordinal) != activated) {
+      issue(layer_class_, routing.tokens(ordinal), routing.routed(ordinal), misses, 1);
       return;
     }
     // Every expert has one token: such layers of a class differ in their misses alone.
-    if (layer_class_ >= alike_.size()) alike_.resize(layer_class_ + 1);
     Alike& alike = alike_[layer_class_];
-    if (alike.activated != routed) {
-      issue(alike);
-      alike.activated = routed;
-      if (alike.layers.size() <= routed) alike.layers.resize(routed + 1);
-    }
+    if (alike.activated != activated) begin(alike, activated);
     ++alike.layers[misses];
   }
 
@@ -103,7 +107,7 @@ class CountingPlanner {
   /// Layers of one class in a step of one token, by how many of their experts miss.
   struct Alike {
     std::uint32_t activated = 0;
-    std::vector<std::int64_t> layers;
+    std::vector<std::int64_t> layers = {0};  // by misses, 0 to activated
   };
 
   void compute(OpKind kind, Picoseconds duration) {
@@ -122,6 +126,12 @@ class CountingPlanner {
     executor_.issue_layers(layer_, layers);
   }
 
+  [[gnu::noinline]] void begin(Alike& alike, std::uint32_t activated) {
+    issue(alike);
+    alike.activated = activated;
+    if (alike.layers.size() <= activated) alike.layers.resize(activated + 1);
+  }
+
   /// Issues what was counted, and forgets it.
   void issue(Alike& alike) {
     if (ones_.size() < alike.activated) ones_.resize(alike.activated, 1);
@@ -134,16 +144,17 @@ class CountingPlanner {
     }
   }
 
+  const ExpertMap& map_;
   CostModel& costs_;
   TimedExecutor& executor_;
-  std::unique_ptr<cache::ExpertCache> cache_;
-  bool one_domain_, measures_all_phases_;
-  TimedExecutor::OnDemandLayer layer_;  // of the layer that is issued
+  std::unique_ptr<cache::HitCounter> cache_;
+  bool measures_all_phases_;
+  std::vector<std::uint32_t> hits_;     // by ordinal, of the step; 0 without a cache
   std::vector<Alike> alike_;            // by layer class
+  TimedExecutor::OnDemandLayer layer_;  // of the layer that is issued
   std::vector<std::uint32_t> ones_;
   // of the step
   int step_tokens_ = 0;
-  AccessCounts* counts_now_ = nullptr;
   // of the layer
   std::size_t layer_class_ = 0;
 

@@ -167,10 +167,25 @@ cache::CacheGeometry cache_geometry(const PolicySpec& policy, const ExpertMap& m
   return geometry;
 }
 
+namespace {
+
+const cache::EvictionEntry& eviction_of(const Plan& plan) {
+  return cache::eviction_registry().find(plan.policy.cache.eviction, "policy.cache.eviction");
+}
+cache::CacheGeometry with_future(const Plan& plan) {
+  cache::CacheGeometry geometry = plan.geometry;
+  geometry.next_use = plan.next_use;
+  return geometry;
+}
+
+}  // namespace
+
 std::unique_ptr<cache::ExpertCache> Plan::make_cache() const {
-  cache::CacheGeometry with_future = geometry;
-  with_future.next_use = next_use;
-  return cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction").make(with_future);
+  return eviction_of(*this).make(with_future(*this));
+}
+
+std::unique_ptr<cache::HitCounter> Plan::make_counter() const {
+  return eviction_of(*this).make_counter(with_future(*this));
 }
 
 namespace {

@@ -39,6 +39,7 @@ struct Plan {
   [[nodiscard]] bool offloads() const { return some_on_host; }
   [[nodiscard]] bool computes_on_cpu() const { return policy.miss.service == MissService::compute_on_cpu; }
   [[nodiscard]] std::unique_ptr<cache::ExpertCache> make_cache() const;
+  [[nodiscard]] std::unique_ptr<cache::HitCounter> make_counter() const;
 };
 
 /// Geometry of a cache over `map`: capacities in slots, or in bytes when `by_bytes` (then keys have their own

@@ -42,8 +42,8 @@ ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes e
   if (eviction.needs_future) {
     plan.next_use = next_uses(source, map, nothing_pinned);
   }
-  const auto cache = plan.make_cache();
-  const bool global = policy.cache.scope == CacheScope::global;
+  const auto counter = plan.make_counter();
+  std::vector<std::uint32_t> layer_hits(map.layers().size());
 
   ReplayResult result;
   StepRouting routing(map);
@@ -52,16 +52,18 @@ ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes e
   while (source.next(step)) {
     routing.load(step);
     const auto [first, last] = map.ordinals(step.stack);
+    const std::span<const cache::BatchRange> batches = routing.ranges(first, last);
+    counter->count(static_cast<std::uint32_t>(first), routing.all_keys(), batches, layer_hits.data());
     std::int64_t hits = 0, accesses = 0;
-    for (int ordinal = first; ordinal < last; ++ordinal) {
-      const auto activated = routing.activated(ordinal);
-      const std::uint32_t hit = cache->access(global ? 0U : static_cast<std::uint32_t>(ordinal), activated);
-      hits += hit;
-      accesses += static_cast<std::int64_t>(activated.size());
-      result.routed += routing.routed(ordinal);
-      if (sizes_known) {
-        const Bytes size = map.layers()[static_cast<std::size_t>(ordinal)].expert_bytes;
-        result.read += size * (static_cast<std::int64_t>(activated.size()) - hit);
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      hits += layer_hits[i];
+      accesses += batches[i].size();
+    }
+    for (int ordinal = first; ordinal < last; ++ordinal) result.routed += routing.routed(ordinal);
+    if (sizes_known) {
+      for (std::size_t i = 0; i < batches.size(); ++i) {
+        const Bytes size = map.layers()[static_cast<std::size_t>(first) + i].expert_bytes;
+        result.read += size * (std::int64_t{batches[i].size()} - layer_hits[i]);
       }
     }
     result.hits += hits;

@@ -90,14 +90,15 @@ ExpertMap::ExpertMap(const trace::TraceInfo& info, const ModelSpec& model, const
   }
 }
 
-StepRouting::StepRouting(const ExpertMap& map) : map_(map), layers_(map.layers().size()), seen_(map.keys()) {
+StepRouting::StepRouting(const ExpertMap& map)
+    : map_(map), layers_(map.layers().size()), routed_(map.layers().size()), seen_(map.keys()) {
   std::uint32_t begin = 0;
   int stack = -1;
   for (const MoeLayer& layer : map.layers()) {
     if (layer.stack != stack) begin = 0;
     stack = layer.stack;
     const auto count = static_cast<std::uint32_t>(layer.top_k);
-    single_token_.push_back({begin, begin + count, count});
+    single_token_.push_back({begin, begin + count});
     begin += count;
     const auto of_stack = static_cast<std::size_t>(layer.stack);
     if (of_stack >= top_k_.size()) top_k_.resize(of_stack + 1, -1);
@@ -206,7 +207,7 @@ void StepRouting::load_marking(const trace::Step& step) {
   std::uint32_t end = 0;
   for (int ordinal = first; ordinal < last; ++ordinal) {
     const MoeLayer& layer = map_.layers()[static_cast<std::size_t>(ordinal)];
-    LayerRange& range = layers_[static_cast<std::size_t>(ordinal)];
+    cache::BatchRange& range = layers_[static_cast<std::size_t>(ordinal)];
     range.begin = end;
     const std::uint16_t* const stop =
         entry + static_cast<std::size_t>(step.tokens) * static_cast<std::size_t>(layer.top_k);
@@ -229,7 +230,7 @@ void StepRouting::load_marking(const trace::Step& step) {
       }
     }
     range.end = end;
-    range.routed = entries - missing;
+    routed_[static_cast<std::size_t>(ordinal)] = entries - missing;
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "models/model.hpp"
 #include "sim/cache/expert_cache.hpp"
+#include "sim/cache/hit_counter.hpp"
 #include "traces/trace.hpp"
 
 namespace pregate::sim {
@@ -57,26 +58,31 @@ class StepRouting {
 
   void load(const trace::Step& step);
   [[nodiscard]] std::span<const ExpertKey> activated(int ordinal) const { return slice(keys_, ordinal); }
+  [[nodiscard]] std::uint32_t activated_count(int ordinal) const { return range(ordinal).size(); }
   /// Tokens routed to each of activated(ordinal).
   [[nodiscard]] std::span<const std::uint32_t> tokens(int ordinal) const {
     return slice(one_each_ ? ones_ : tokens_, ordinal);
   }
   /// Routed entries of the layer: the sum of tokens(ordinal).
-  [[nodiscard]] std::uint32_t routed(int ordinal) const { return range(ordinal).routed; }
+  [[nodiscard]] std::uint32_t routed(int ordinal) const {
+    return one_each_ ? range(ordinal).size() : routed_[static_cast<std::size_t>(ordinal)];
+  }
+  /// The activated sets of ordinals [first, last) as places in all_keys().
+  [[nodiscard]] std::span<const cache::BatchRange> ranges(int first, int last) const {
+    return {&range(first), static_cast<std::size_t>(last - first)};
+  }
+  [[nodiscard]] const ExpertKey* all_keys() const { return keys_.data(); }
 
  private:
-  struct LayerRange {
-    std::uint32_t begin = 0, end = 0, routed = 0;
-  };
   struct Seen {
     std::uint32_t epoch = 0, place = 0;
   };
   template <class T>
   [[nodiscard]] std::span<const T> slice(const std::vector<T>& all, int ordinal) const {
-    const LayerRange& layer = range(ordinal);
-    return {all.data() + layer.begin, layer.end - layer.begin};
+    const cache::BatchRange& layer = range(ordinal);
+    return {all.data() + layer.begin, layer.size()};
   }
-  [[nodiscard]] const LayerRange& range(int ordinal) const {
+  [[nodiscard]] const cache::BatchRange& range(int ordinal) const {
     return (one_each_ ? single_token_ : layers_)[static_cast<std::size_t>(ordinal)];
   }
 
@@ -89,10 +95,11 @@ class StepRouting {
 
   const ExpertMap& map_;
   bool one_each_ = false;
-  std::vector<LayerRange> layers_;
-  std::vector<LayerRange> single_token_;  // of a token with distinct experts in every layer
-  std::vector<int> top_k_;                // by stack: of all its layers; 0 = they differ, -1 = it has none
-  std::vector<int> roomy_for_;            // by stack: tokens of the largest step that keys_ has room for
+  std::vector<cache::BatchRange> layers_;
+  std::vector<std::uint32_t> routed_;            // by layer, as layers_
+  std::vector<cache::BatchRange> single_token_;  // of a token with distinct experts in every layer
+  std::vector<int> top_k_;      // by stack: of all its layers; 0 = they differ, -1 = it has none
+  std::vector<int> roomy_for_;  // by stack: tokens of the largest step that keys_ has room for
   std::vector<ExpertKey> keys_;
   std::vector<std::uint32_t> tokens_, ones_;
   std::vector<Seen> seen_;

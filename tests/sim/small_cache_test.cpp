@@ -49,6 +49,15 @@ std::vector<BatchIndex> future_of(const std::vector<Access>& accesses) {
   return uses;
 }
 
+CacheGeometry geometry_of(std::int64_t capacity) {
+  CacheGeometry geometry;
+  geometry.domains = domains;
+  geometry.first_key = {0, keys_each, 2 * keys_each, 3 * keys_each};
+  geometry.capacity = {capacity, std::max<std::int64_t>(0, capacity - 1), capacity};
+  geometry.size.assign(domains * keys_each, 1);
+  return geometry;
+}
+
 // The variants for small domains make the decisions of the general ones: hits, misses, victims in their
 // order, what bypasses; with sets larger than the cache and with experts pinned and unpinned on the way.
 TEST(SmallDomains, AreServedAsLargeOnes) {
@@ -61,11 +70,7 @@ TEST(SmallDomains, AreServedAsLargeOnes) {
         std::mt19937_64 random(static_cast<std::uint64_t>(capacity) + 1);
         const std::vector<Access> accesses = random_accesses(random, 6, 3000);
         const std::vector<BatchIndex> future = future_of(accesses);
-        CacheGeometry geometry;
-        geometry.domains = domains;
-        geometry.first_key = {0, keys_each, 2 * keys_each, 3 * keys_each};
-        geometry.capacity = {capacity, std::max<std::int64_t>(0, capacity - 1), capacity};
-        geometry.size.assign(domains * keys_each, 1);
+        CacheGeometry geometry = geometry_of(capacity);
         geometry.admission = admission;
         geometry.next_use = future;
         ASSERT_TRUE(is_small(geometry));
@@ -98,6 +103,47 @@ TEST(SmallDomains, AreServedAsLargeOnes) {
     }
   }
   EXPECT_EQ(compared, 3);  // lru, belady, belady-forced
+}
+
+// Counters of hits count those of the caches: several batches a call, of consecutive domains or of the only
+// one.
+TEST(HitCounters, CountWhatTheCachesHit) {
+  for (const EvictionEntry& entry : eviction_registry().entries()) {
+    for (const std::int64_t capacity : {0, 1, 2, 5, 8, 20, 40}) {
+      for (const bool one_domain : {false, true}) {
+        SCOPED_TRACE(entry.name + ", capacity " + std::to_string(capacity) + (one_domain ? ", global" : ""));
+        std::mt19937_64 random(static_cast<std::uint64_t>(capacity) + 1);
+        const std::vector<Access> accesses = random_accesses(random, 9, 1500);
+        const std::vector<BatchIndex> future = future_of(accesses);
+        CacheGeometry geometry = geometry_of(capacity);
+        geometry.hit_rate = 0.5;
+        geometry.next_use = future;
+        if (one_domain) {
+          geometry.domains = 1;
+          geometry.first_key = {0, domains * keys_each};
+          geometry.capacity = {capacity};
+        }
+        const auto cache = entry.make(geometry);
+        const auto counter = entry.make_counter(geometry);
+        for (std::size_t i = 0; i < accesses.size();) {
+          std::vector<ExpertKey> keys;
+          std::vector<BatchRange> batches;
+          std::vector<std::uint32_t> expected;
+          const std::uint32_t first = accesses[i].domain;
+          do {
+            const Access& access = accesses[i++];
+            const auto begin = static_cast<std::uint32_t>(keys.size());
+            keys.insert(keys.end(), access.set.begin(), access.set.end());
+            batches.push_back({begin, static_cast<std::uint32_t>(keys.size())});
+            expected.push_back(cache->access(one_domain ? 0 : access.domain, access.set));
+          } while (i < accesses.size() && accesses[i].domain == first + batches.size());
+          std::vector<std::uint32_t> hits(batches.size());
+          counter->count(first, keys.data(), batches, hits.data());
+          ASSERT_EQ(hits, expected) << "access " << i;
+        }
+      }
+    }
+  }
 }
 
 TEST(SmallDomains, AreSlotsAndFew) {

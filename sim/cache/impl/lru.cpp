@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <type_traits>
 
 #include "sim/cache/eviction.hpp"
+#include "sim/cache/impl/lru_rows.hpp"
 #include "sim/cache/key_lists.hpp"
 
 namespace pregate::cache {
@@ -36,58 +36,17 @@ class Lru {
   KeyLists lists_;
 };
 
-/// The same for slots and domains that hold few. A domain's residents stand in a row, the oldest first; a
-/// batch takes its members out of the row, drops as many of the oldest as it needs and appends its members.
-/// Which experts hit is unpredictable, so no branch of the common path depends on it.
+/// The same for slots and domains that hold few (is_small()).
 class SmallLru final : public ExpertCache {
  public:
-  explicit SmallLru(const CacheGeometry& geometry)
-      : ExpertCache(geometry), rows_(geometry_.domains), last_batch_(geometry_.keys()) {
-    std::size_t begin = 0;
-    for (std::uint32_t domain = 0; domain < geometry_.domains; ++domain) {
-      const auto slots = static_cast<std::uint32_t>(geometry_.capacity[domain]);
-      rows_[domain] = {begin, slots, 0, 0};
-      begin += std::size_t{slots} * row_lengths;
-    }
-    keys_.resize(begin);
-  }
+  explicit SmallLru(const CacheGeometry& geometry) : ExpertCache(geometry), rows_(geometry_) {}
 
   std::uint32_t access(std::uint32_t domain, std::span<const ExpertKey> activated) override {
     if (misses_.size() < activated.size()) make_room(activated.size());
-    // Loops over a number of members that the compiler knows have no end to test for.
-    switch (activated.size()) {
-      case 1:
-        return access(domain, activated.data(), std::integral_constant<std::size_t, 1>{});
-      case 2:
-        return access(domain, activated.data(), std::integral_constant<std::size_t, 2>{});
-      case 4:
-        return access(domain, activated.data(), std::integral_constant<std::size_t, 4>{});
-      case 6:
-        return access(domain, activated.data(), std::integral_constant<std::size_t, 6>{});
-      case 8:
-        return access(domain, activated.data(), std::integral_constant<std::size_t, 8>{});
-      default:
-        return access(domain, activated.data(), activated.size());
-    }
+    return with_set_size(activated.size(), [&](auto set) { return access(domain, activated.data(), set); });
   }
 
  private:
-  /// A window that moves through its memory, and back to the start where it would leave it.
-  struct Row {
-    std::size_t first = 0;              // of its memory, in keys_
-    std::uint32_t slots = 0;            // its memory is row_lengths times as long
-    std::uint32_t begin = 0, size = 0;  // the residents, counting from `first`
-  };
-  /// Few: what a simulation touches should stay close together (16 was a third slower in some programs).
-  static constexpr std::uint32_t row_lengths = 8;
-
-  std::uint32_t next_batch() {
-    if (++batch_ == 0) {  // the counter wrapped: forget every mark
-      std::fill(last_batch_.begin(), last_batch_.end(), 0U);
-      batch_ = 1;
-    }
-    return batch_;
-  }
   [[gnu::noinline]] void make_room(std::size_t set) {
     misses_.resize(set);
     evicted_.resize(set);
@@ -95,11 +54,11 @@ class SmallLru final : public ExpertCache {
 
   template <class Size>
   std::uint32_t access(std::uint32_t domain, const ExpertKey* activated, Size set) {
-    Row& row = rows_[domain];
-    const std::uint32_t batch = next_batch();
+    LruRows::Row& row = rows_.row(domain);
+    const std::uint32_t batch = rows_.number(1);
     // Pointers in locals: stores to bytes may alias anything else.
     std::uint8_t* const resident = resident_.data();
-    std::uint32_t* const last_batch = last_batch_.data();
+    std::uint32_t* const last_batch = rows_.last_batch();
     ExpertKey* const misses = misses_.data();
     std::size_t missed = 0;
     for (std::size_t i = 0; i < set; ++i) {
@@ -111,13 +70,12 @@ class SmallLru final : public ExpertCache {
     miss_count_ = missed;
 
     const std::size_t slots = row.slots;
-    if (row.begin + row.size + std::min<std::size_t>(set, slots) > slots * row_lengths) move_to_start(row);
-    ExpertKey* const oldest = keys_.data() + row.first + row.begin;
-    const std::size_t kept = take_out(oldest, row.size, last_batch, batch);
+    ExpertKey* const oldest = rows_.with_room(row, std::min<std::size_t>(set, slots));
+    const std::size_t kept = LruRows::take_out(oldest, row.size, last_batch, batch);
     const std::size_t dropped = kept + set > slots ? kept + set - slots : 0;
     if (set > slots || (pinned_ > 0 && any_pinned(oldest, dropped))) {
       row.size = static_cast<std::uint32_t>(kept);
-      admit_what_fits(row, {activated, set});
+      admit_what_fits(row, oldest, {activated, set});
     } else {
       for (std::size_t i = 0; i < set; ++i) {
         oldest[kept + i] = activated[i];
@@ -138,33 +96,14 @@ class SmallLru final : public ExpertCache {
     return static_cast<std::uint32_t>(set - missed);
   }
 
-  /// Takes the members of the batch out of a row, the others move up; returns how many are left.
-  static std::size_t take_out(ExpertKey* row, std::size_t size, const std::uint32_t* last_batch,
-                              std::uint32_t batch) {
-    std::size_t kept = 0;
-#pragma GCC unroll 8
-    for (std::size_t i = 0; i < size; ++i) {
-      const ExpertKey key = row[i];
-      row[kept] = key;
-      kept += last_batch[key] < batch ? 1U : 0U;
-    }
-    return kept;
-  }
-
-  [[gnu::noinline]] void move_to_start(Row& row) {
-    ExpertKey* const start = keys_.data() + row.first;
-    std::copy_n(start + row.begin, row.size, start);
-    row.begin = 0;
-  }
-
   [[nodiscard]] bool any_pinned(const ExpertKey* keys, std::size_t count) const {
     return std::any_of(keys, keys + count, [&](ExpertKey key) { return pins_[key] != 0; });
   }
 
   /// The uncommon cases: a set larger than the cache, residents that may not leave. `row` holds the residents
   /// outside the batch.
-  [[gnu::noinline]] void admit_what_fits(Row& row, std::span<const ExpertKey> activated) {
-    ExpertKey* const oldest = keys_.data() + row.first + row.begin;
+  [[gnu::noinline]] void admit_what_fits(LruRows::Row& row, ExpertKey* oldest,
+                                         std::span<const ExpertKey> activated) {
     std::size_t free = row.slots - row.size - (activated.size() - miss_count_);
     evicted_count_ = bypassed_ = 0;
     for (const ExpertKey key : misses()) {
@@ -189,16 +128,78 @@ class SmallLru final : public ExpertCache {
     }
   }
 
-  std::vector<Row> rows_;  // by domain
-  std::vector<ExpertKey> keys_;
-  std::uint32_t batch_ = 0;
-  std::vector<std::uint32_t> last_batch_;  // by key: the batch of its last activation
+  LruRows rows_;
+};
+
+/// Counts the hits of SmallLru, whose rows alone say them: what a batch takes out of a row has hit.
+class SmallLruHits final : public HitCounter {
+ public:
+  explicit SmallLruHits(const CacheGeometry& geometry) : rows_(geometry) {}
+
+  void count(std::uint32_t first_domain, const ExpertKey* keys, std::span<const BatchRange> batches,
+             std::uint32_t* hits) override {
+    std::uint32_t number = rows_.number(static_cast<std::uint32_t>(batches.size()));
+    const std::uint32_t domains_a_batch = rows_.domains() == 1 ? 0 : 1;
+    std::uint32_t domain = domains_a_batch * first_domain;
+    for (const BatchRange& batch : batches) {
+      LruRows::Row& row = rows_.row(domain);
+      const ExpertKey* const activated = keys + batch.begin;
+      *hits++ = with_set_size(batch.size(), [&](auto set) {
+        return set > row.slots ? access_large(row, {activated, set}, number)
+                               : access(row, activated, set, number);
+      });
+      domain += domains_a_batch;
+      ++number;
+    }
+  }
+
+ private:
+  template <class Size>
+  std::uint32_t access(LruRows::Row& row, const ExpertKey* activated, Size set, std::uint32_t batch) {
+    std::uint32_t* const last_batch = rows_.last_batch();
+    for (std::size_t i = 0; i < set; ++i) last_batch[activated[i]] = batch;
+    ExpertKey* const oldest = rows_.with_room(row, set);
+    const std::size_t size = row.size;
+    const std::size_t kept = LruRows::take_out(oldest, size, last_batch, batch);
+    for (std::size_t i = 0; i < set; ++i) oldest[kept + i] = activated[i];
+    const std::size_t now = std::min<std::size_t>(kept + set, row.slots);
+    row.begin += static_cast<std::uint32_t>(kept + set - now);
+    row.size = static_cast<std::uint32_t>(now);
+    return static_cast<std::uint32_t>(size - kept);
+  }
+
+  /// A set larger than the cache: everything else leaves, and the set's residents stay, with the first of the
+  /// others in what room there is.
+  [[gnu::noinline]] std::uint32_t access_large(LruRows::Row& row, std::span<const ExpertKey> activated,
+                                               std::uint32_t batch) {
+    ExpertKey* const oldest = rows_.with_room(row, row.slots - row.size);
+    residents_.assign(oldest, oldest + row.size);
+    std::uint32_t hits = 0;
+    const auto is_resident = [&](ExpertKey key) {
+      return std::find(residents_.begin(), residents_.end(), key) != residents_.end();
+    };
+    for (const ExpertKey key : activated) {
+      rows_.last_batch()[key] = batch;
+      hits += is_resident(key) ? 1U : 0U;
+    }
+    std::uint32_t admitted = row.slots - hits;
+    row.size = 0;
+    for (const ExpertKey key : activated) {
+      const bool hit = is_resident(key);
+      if (hit || admitted > 0) oldest[row.size++] = key;
+      if (!hit && admitted > 0) --admitted;
+    }
+    return hits;
+  }
+
+  LruRows rows_;
+  std::vector<ExpertKey> residents_;  // of one batch
 };
 
 }  // namespace
 
 void register_lru(EvictionRegistry& registry) {
-  registry.add<Lru, SmallLru>("lru", "evicts the expert whose last activation is oldest");
+  registry.add<Lru, SmallLru, SmallLruHits>("lru", "evicts the expert whose last activation is oldest");
 }
 
 }  // namespace pregate::cache
