@@ -16,15 +16,15 @@ namespace {
 
 using namespace pregate;
 
-/// Top-1 experts of 2 x 1024 x inner x 4 bytes; attention is small beside them.
-ModelSpec model_with(int inner, int layers) {
+/// Top-1 experts of 2 x 1024 x inner x 4 bytes; attention reads 4 x 1024 x 64 x heads x 4 bytes.
+ModelSpec model_with(int inner, int layers, int heads) {
   return parse_model_toml(
       "description = \"benchmark\"\nsource = \"benchmark\"\nfamily = \"switch\"\nd_model = 1024\nvocabulary "
       "= 1000\n"
       "[weights]\nexperts = \"fp32\"\ndense = \"fp32\"\nkv_cache = \"fp32\"\n[decoder]\nlayers = " +
-          std::to_string(layers) +
-          "\n[decoder.attention]\nheads = 4\nkv_heads = 4\nhead_dim = 64\n[decoder.moe]\nexperts = 8\ntop_k "
-          "= 1\n"
+          std::to_string(layers) + "\n[decoder.attention]\nheads = " + std::to_string(heads) +
+          "\nkv_heads = " + std::to_string(heads) +
+          "\nhead_dim = 64\n[decoder.moe]\nexperts = 8\ntop_k = 1\n"
           "ffn_dim = " +
           std::to_string(inner) + "\ngated = false\n",
       "benchmark");
@@ -36,7 +36,7 @@ sim::SimulationResult run(runtime::Device& device, const ModelSpec& model, int t
       model, std::vector<validation::Pass>(static_cast<std::size_t>(passes), {0, tokens, 1}));
   const sim::PreparedTrace prepared(source, model, "benchmark");
   runtime::ExecuteOptions options;
-  options.distinct_experts = 32;
+  options.experts.distinct_experts = 32;
   const runtime::Execution execution = runtime::execute(device, model, validation::unmeasured_machine(device),
                                                         load_policy("pre-gated"), prepared, source, options);
   if (issue_us != nullptr)
@@ -48,35 +48,38 @@ double busy(const sim::SimulationResult& result, sim::StreamId stream) {
   return result.tally.busy[static_cast<std::size_t>(stream)].seconds();
 }
 
-/// Experts of 64 MiB, and 2 GiB of them: nothing stays in a last-level cache. The tokens of a pass are chosen
-/// in a first run so that computing takes about as long as copying. Of 24 layers only the first one's copy is
-/// exposed.
+/// Experts of 64 MiB, and 2 GiB of them: nothing stays in a last-level cache. One token a pass; how wide
+/// attention is decides how long computing takes, and first runs look for the width at which it takes as long
+/// as copying. Of 24 layers only the first one's copy is exposed.
 void pre_gated_overlap(benchmark::State& state) {
-  const auto device = runtime::open_device("host", {.memory = {std::int64_t{2} << 30}});
-  const ModelSpec model = model_with(8192, 24);
-  int tokens = 1;
-  for (int more = 2; more <= 64; more *= 2) {
-    const sim::SimulationResult trial = run(*device, model, tokens, 1);
-    if (busy(trial, sim::StreamId::compute) >= 0.8 * busy(trial, sim::StreamId::h2d)) break;
-    tokens = more;
+  const auto device = runtime::open_device("host", {.memory = {std::int64_t{5} << 30}});
+  constexpr int inner = 8192, layers = 24;
+  const auto balance_of = [](const sim::SimulationResult& result) {
+    return busy(result, sim::StreamId::compute) / busy(result, sim::StreamId::h2d);
+  };
+  int least = 1, most = 128;  // heads
+  while (most - least > 4) {
+    const int heads = (least + most) / 2;
+    (balance_of(run(*device, model_with(inner, layers, heads), 1, 2)) < 1 ? least : most) = heads;
   }
+  const ModelSpec model = model_with(inner, layers, least);
   double ratio = 0, balance = 0;
   for (auto _ : state) {
-    const sim::SimulationResult result = run(*device, model, tokens, 4);
+    const sim::SimulationResult result = run(*device, model, 1, 4);
     const double compute = busy(result, sim::StreamId::compute), copy = busy(result, sim::StreamId::h2d);
     ratio = result.total.seconds() / std::max(compute, copy);
-    balance = compute / copy;
+    balance = balance_of(result);
     state.SetIterationTime(result.total.seconds());
   }
   state.counters["time_over_larger_part"] = ratio;
   state.counters["compute_over_copy"] = balance;
-  state.counters["tokens"] = tokens;
+  state.counters["heads"] = least;
 }
 
 /// Tiny operations, so that nothing hides the host's own work.
 void issue_overhead(benchmark::State& state) {
   const auto device = runtime::open_device("host", {.memory = {std::int64_t{256} << 20}});
-  const ModelSpec model = model_with(64, 24);
+  const ModelSpec model = model_with(64, 24, 4);
   double issue_us = 0;
   for (auto _ : state) {
     const sim::SimulationResult result = run(*device, model, 1, 100, &issue_us);

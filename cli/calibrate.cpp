@@ -69,7 +69,7 @@ ExitCode calibrate(const Arguments& arguments) {
   validation::CalibrationOptions calibration_options;
   calibration_options.seconds = static_cast<double>(parsed.integer("seconds", 120, 1, 86'400));
   calibration_options.most_tokens = static_cast<int>(parsed.integer("max-tokens", 64, 1, 65'536));
-  calibration_options.distinct_experts = distinct_experts(parsed);
+  calibration_options.experts = store_options(parsed);
   calibration_options.progress = report_stage;
   validation::Calibration calibration = validation::calibrate(*device, model, calibration_options);
   report_stage("");

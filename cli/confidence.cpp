@@ -10,7 +10,7 @@ sim::Confidences confidences_in(const Run& run, const std::vector<sim::Simulatio
   const std::vector<validation::Residual> residuals = validation::known_residuals();
   const auto& provenance = run.configuration.trace.provenance;
   const auto format = provenance.find("format");
-  const validation::RunFacts facts{
+  validation::RunFacts facts{
       .model = run.configuration.model,
       .machine = run.configuration.machine,
       .is_catalogue_machine = run.is_catalogue_machine,
@@ -23,6 +23,7 @@ sim::Confidences confidences_in(const Run& run, const std::vector<sim::Simulatio
     if (result.out_of_memory) {
       confidences.emplace_back();
     } else {
+      facts.largest_pass = result.largest_pass;
       confidences.emplace_back(
           validation::confidence_in(facts, result.policy, sim::figures(result).tokens_per_s, residuals));
     }

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 
+#include "models/error.hpp"
 #include "models/units.hpp"
 
 namespace pregate::cli {
@@ -18,7 +19,10 @@ po::options_description device_options() {
       ("compute-threads", po::value<std::string>(),
        "host device: threads of the compute stream; default: all cores but one")  //
       ("distinct-experts", po::value<std::string>(),
-       "let experts share this many weight buffers in host memory; default: one each");
+       "let experts share this many weight buffers in host memory; default: one each")  //
+      ("experts-on-ssd", po::value<std::string>(),
+       "host device: fetch experts from a file in this directory, past the page cache, instead of host "
+       "memory");
   return options;
 }
 
@@ -31,8 +35,10 @@ std::unique_ptr<runtime::Device> open_device(const Parsed& parsed) {
   return runtime::open_device(name, options);
 }
 
-std::int64_t distinct_experts(const Parsed& parsed) {
-  return parsed.integer("distinct-experts", 0, 1, 1'000'000'000);
+runtime::StoreOptions store_options(const Parsed& parsed) {
+  if (parsed.has("experts-on-ssd") && parsed.text("experts-on-ssd").empty())
+    throw InputError("--experts-on-ssd", "an empty name", "name a directory on the drive");
+  return {parsed.integer("distinct-experts", 0, 1, 1'000'000'000), parsed.text("experts-on-ssd")};
 }
 
 std::string describe(const runtime::Device& device) {

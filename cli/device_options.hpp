@@ -7,6 +7,7 @@
 
 #include "cli/command.hpp"
 #include "runtime/device.hpp"
+#include "runtime/expert_store.hpp"
 
 namespace pregate::cli {
 
@@ -14,8 +15,8 @@ namespace pregate::cli {
 po::options_description device_options();
 /// The device that they name; "cuda" where it answers and none is named, else "host".
 std::unique_ptr<runtime::Device> open_device(const Parsed& parsed);
-/// --distinct-experts; 0 = one buffer an expert.
-std::int64_t distinct_experts(const Parsed& parsed);
+/// --distinct-experts and --experts-on-ssd.
+runtime::StoreOptions store_options(const Parsed& parsed);
 /// "host device Intel ..., 8 GiB".
 std::string describe(const runtime::Device& device);
 /// A line on standard error, only on a terminal.

@@ -97,7 +97,7 @@ ExitCode execute(const Arguments& arguments) {
   const sim::PreparedTrace prepared(open.source(), run.configuration.model, run.trace_name);
   runtime::ExecuteOptions execute_options;
   if (records) execute_options.recorded_steps = parsed.integer("record-steps", 16, 1, 1'000'000);
-  execute_options.distinct_experts = distinct_experts(parsed);
+  execute_options.experts = store_options(parsed);
   std::optional<runtime::WeightFiles> weights;
   if (parsed.has("weights-file")) {
     if (parsed.has("distinct-experts")) {

@@ -89,7 +89,7 @@ ExitCode validate_device(const Arguments& arguments) {
   }
   validation::LadderOptions ladder;
   ladder.repeats = static_cast<int>(parsed.integer("repeats", 6, 1, 1000));
-  ladder.distinct_experts = distinct_experts(parsed);
+  ladder.experts = store_options(parsed);
   ladder.most_tokens = static_cast<int>(parsed.integer("max-tokens", 64, 1, 65'536));
   ladder.progress = report_stage;
   validation::LadderResult result = validation::climb(*device, model, machine, grid, ladder);

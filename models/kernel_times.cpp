@@ -61,6 +61,21 @@ const KernelTimes* find_kernel_times(std::span<const KernelTimes> all, const Ker
   return found == all.end() ? nullptr : &*found;
 }
 
+Picoseconds kernel_time(std::span<const KernelPoint> points, int tokens) {
+  const auto above = std::lower_bound(points.begin(), points.end(), tokens,
+                                      [](const KernelPoint& point, int n) { return point.tokens < n; });
+  if (above == points.begin()) return above->time;
+  if (above == points.end() && points.size() == 1) {
+    return from_seconds(points[0].time.seconds() * tokens / points[0].tokens);
+  }
+  const KernelPoint& b = above == points.end() ? points.back() : *above;
+  const KernelPoint& a = *(&b - 1);
+  const double share = static_cast<double>(tokens - a.tokens) / (b.tokens - a.tokens);
+  const double time = std::lerp(a.time.seconds(), b.time.seconds(), share);
+  // Noise may make the last slope negative; more work never takes less time.
+  return above == points.end() ? std::max(b.time, from_seconds(time)) : from_seconds(time);
+}
+
 Picoseconds kernel_time(std::span<const ExpertKernelPoint> points, int tokens, int activated) {
   std::span<const ExpertKernelPoint> below, above;
   for (std::size_t begin = 0; begin < points.size();) {

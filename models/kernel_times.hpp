@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -12,10 +13,16 @@
 
 namespace pregate {
 
-/// Measured time of a kernel or a group of them.
+/// Measured time of a fused kernel over all experts of a layer.
 struct ExpertKernelPoint {
   int tokens = 0;
-  int activated_experts = 0;  ///< 1 where the operation has no experts
+  int activated_experts = 0;
+  Picoseconds time;
+};
+
+/// Measured time of an operation.
+struct KernelPoint {
+  int tokens = 0;  ///< of the step; of one expert where the operation is "experts"
   Picoseconds time;
 };
 
@@ -25,13 +32,15 @@ struct KernelKey {
   std::string operation;           ///< "attention", "dense-layer", "gate", "experts" or "head"
   std::string precision;           ///< name of the weight format
   std::vector<std::int64_t> work;  ///< see kernel_key()
-  bool operator==(const KernelKey&) const = default;
+  auto operator<=>(const KernelKey&) const = default;
 };
 
-/// Times measured on this machine, launches included; they replace overhead and roofline.
+/// Times measured on this machine, launches included; they replace overhead and roofline. Experts that are
+/// computed one after another take `fixed` and each its own time, by the tokens that it got.
 struct KernelTimes {
   KernelKey key;
-  std::vector<ExpertKernelPoint> points;  ///< by tokens, then by activated experts
+  std::vector<KernelPoint> points;  ///< by tokens, at least one
+  Picoseconds fixed = {};           ///< once an operation, whatever it works on
 };
 
 /// Names of the operations that may be measured.
@@ -43,6 +52,10 @@ std::vector<std::string> kernel_operations();
 KernelKey kernel_key(const std::string& operation, const ModelSpec& model, const LayerProfile& layer);
 /// The table with this key, or nullptr.
 const KernelTimes* find_kernel_times(std::span<const KernelTimes> all, const KernelKey& key);
+
+/// `fixed` not included. Linear between the points; above the last one the slope of the last two continues
+/// (in proportion to the tokens where there is but one), below the first one it is the first one's.
+Picoseconds kernel_time(std::span<const KernelPoint> points, int tokens);
 
 /// Time at (tokens, activated experts): linear interpolation in both directions; beyond the grid in
 /// proportion. `points` must not be empty.

@@ -36,15 +36,28 @@ struct Checker {
   void cost(const char* key, Picoseconds value) const {
     between(key, value.seconds(), 0, 60, "from 0 s to 60 s");
   }
+  void point(const std::string& key, int tokens, Picoseconds time) const {
+    between((key + ": tokens").c_str(), tokens, 1, 1e9, "at least 1");
+    between((key + ": time").c_str(), time.seconds(), 1e-12, 60, "above 0 and at most 60 s");
+  }
+  void kernel_times(const KernelTimes& times) const {
+    const std::string key = "kernel_times of " + times.key.operation;
+    cost((key + ": fixed").c_str(), times.fixed);
+    std::set<int> seen;
+    for (const KernelPoint& measured : times.points) {
+      point(key, measured.tokens, measured.time);
+      if (seen.insert(measured.tokens).second) continue;
+      throw InputError(where, key + ": " + std::to_string(measured.tokens) + " tokens occur twice");
+    }
+  }
   void points(const std::string& key, const std::vector<ExpertKernelPoint>& points) const {
     std::set<std::pair<int, int>> seen;
-    for (const ExpertKernelPoint& point : points) {
-      between((key + ": tokens").c_str(), point.tokens, 1, 1e9, "at least 1");
-      between((key + ": activated_experts").c_str(), point.activated_experts, 1, 1e6, "at least 1");
-      between((key + ": time").c_str(), point.time.seconds(), 1e-12, 60, "above 0 and at most 60 s");
-      if (seen.emplace(point.tokens, point.activated_experts).second) continue;
-      throw InputError(where, key + ": " + std::to_string(point.tokens) + " tokens with " +
-                                  std::to_string(point.activated_experts) +
+    for (const ExpertKernelPoint& measured : points) {
+      point(key, measured.tokens, measured.time);
+      between((key + ": activated_experts").c_str(), measured.activated_experts, 1, 1e6, "at least 1");
+      if (seen.emplace(measured.tokens, measured.activated_experts).second) continue;
+      throw InputError(where, key + ": " + std::to_string(measured.tokens) + " tokens with " +
+                                  std::to_string(measured.activated_experts) +
                                   " activated experts occurs twice");
     }
   }
@@ -144,8 +157,7 @@ void validate(const MachineSpec& machine, const std::string& where) {
   check.cost("overhead.device_copy", machine.overhead.device_copy);
 
   check.points("expert_kernel_table", machine.expert_kernel_table);
-  for (const KernelTimes& times : machine.kernel_times)
-    check.points("kernel_times of " + times.key.operation, times.points);
+  for (const KernelTimes& times : machine.kernel_times) check.kernel_times(times);
   if (gpu.host_memory_traffic.value != 0) check.rate("gpu.host_memory_traffic", gpu.host_memory_traffic);
 
   check.between("measured_spread", machine.measured_spread, 0, 1000, "a share, 0 or more");

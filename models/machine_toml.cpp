@@ -104,12 +104,14 @@ OverheadSpec read_overhead(TableReader table) {
   return overhead;
 }
 
-std::vector<ExpertKernelPoint> read_points(std::vector<TableReader> tables, bool has_experts) {
+int read_tokens(TableReader& point) { return static_cast<int>(point.integer("tokens", 1, 1'000'000'000)); }
+
+std::vector<ExpertKernelPoint> read_points(std::vector<TableReader> tables) {
   std::vector<ExpertKernelPoint> points;
   for (TableReader& point : tables) {
-    const int experts = has_experts ? static_cast<int>(point.integer("activated_experts", 1, 1'000'000)) : 1;
-    points.push_back(
-        {static_cast<int>(point.integer("tokens", 1, 1'000'000'000)), experts, point.duration("time")});
+    const int tokens = read_tokens(point);
+    const auto experts = static_cast<int>(point.integer("activated_experts", 1, 1'000'000));
+    points.push_back({tokens, experts, point.duration("time")});
     point.finish();
   }
   std::sort(points.begin(), points.end(), [](const ExpertKernelPoint& a, const ExpertKernelPoint& b) {
@@ -135,7 +137,14 @@ KernelTimes read_times(TableReader& table) {
       throw InputError(item.where, "work: every number must be whole and not negative", "");
     times.key.work.push_back(item.integer);
   }
-  times.points = read_points(table.tables("points"), times.key.operation == "experts");
+  for (TableReader& point : table.tables("points")) {
+    const int tokens = read_tokens(point);
+    times.points.push_back({tokens, point.duration("time")});
+    point.finish();
+  }
+  std::sort(times.points.begin(), times.points.end(),
+            [](const KernelPoint& a, const KernelPoint& b) { return a.tokens < b.tokens; });
+  if (table.find("fixed") != nullptr) times.fixed = table.duration("fixed");
   if (times.points.empty())
     throw InputError(table.where("points"), "a table without points", "leave the whole table out");
   table.finish();
@@ -181,7 +190,7 @@ MachineSpec read_machine(const Node& root, const std::string& name) {
   machine.overhead = read_overhead(top.table("overhead"));
   machine.measured_device = top.text_or("measured_device", "");
   machine.measured_spread = top.number_or("measured_spread", 0);
-  machine.expert_kernel_table = read_points(top.tables("expert_kernel_table"), true);
+  machine.expert_kernel_table = read_points(top.tables("expert_kernel_table"));
   for (TableReader& times : top.tables("kernel_times")) machine.kernel_times.push_back(read_times(times));
   if (auto sources = top.table_if("sources")) check_sources(root, sources->node());
   top.finish();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <variant>
 #include <vector>
@@ -15,6 +16,8 @@
 namespace pregate::runtime {
 
 enum class ElementType { f32, f16, bf16 };
+
+class DirectFile;
 
 /// Arguments of any kernel of kernels/; they choose the kernel.
 using KernelArgs = std::variant<kernels::RouterArgs<float>, kernels::OrderArgs,                             //
@@ -68,6 +71,11 @@ class Stream {
   virtual void synchronize() = 0;
 
   virtual void copy_to_device(DeviceSpan to, PinnedSpan from) = 0;
+  /// Fills `to` from a file, from a byte on. std::logic_error where DeviceInfo::reads_files is false. The
+  /// file must outlive it.
+  virtual void read_to_device(DeviceSpan, const DirectFile&, Bytes) {
+    throw std::logic_error("a stream of a device that reads no files was given one");
+  }
   virtual void copy_to_host(PinnedSpan to, DeviceSpan from) = 0;
   virtual void copy_on_device(DeviceSpan to, DeviceSpan from) = 0;
   virtual void fill_zero(DeviceSpan what) = 0;
@@ -87,6 +95,7 @@ struct DeviceInfo {
   Bytes memory;                    ///< the budget: what allocate() gives out at most
   int compute_units = 0;           ///< SMs, or threads of the compute stream
   std::vector<ElementType> types;  ///< that it computes in
+  bool reads_files = false;        ///< whether its streams can read_to_device()
 };
 
 /// One processor with memory of its own. Streams, events and memory must be destroyed before it.

@@ -95,9 +95,13 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   const ModelShape shape = model_shape(model, device);
   std::optional<ExpertStore> made;
   if (options.store == nullptr)
-    made.emplace(device, shape, prepared.map(), options.distinct_experts, options.seed, options.files);
+    made.emplace(device, shape, prepared.map(), options.experts, options.seed, options.files);
   const ExpertStore& store = options.store != nullptr ? *options.store : *made;
   execution.distinct_experts = store.buffers();
+  if (!options.experts.directory.empty()) {
+    execution.result.notes.push_back("experts are fetched from a file in '" + options.experts.directory +
+                                     "', past the page cache, by " + DirectReader().method());
+  }
   const auto compute = device.make_stream("compute"), h2d = device.make_stream("h2d"),
              d2h = device.make_stream("d2h");
   LayerRunner layers(device, *compute, shape, prepared.map(), prepared.scan(), options.seed);
@@ -148,7 +152,7 @@ Execution execute(Device& device, const ModelSpec& model, const MachineSpec& mac
                      "a device cannot hit at a given rate: the experts would not be there",
                      "simulate it, or choose another cache.eviction");
   }
-  if (options.files != nullptr && (options.distinct_experts > 0 || options.store != nullptr)) {
+  if (options.files != nullptr && (options.experts.distinct_experts > 0 || options.store != nullptr)) {
     throw InputError("weights from files", "experts that share buffers cannot have weights of their own",
                      "leave out --distinct-experts");
   }

@@ -12,12 +12,12 @@
 namespace pregate::runtime {
 
 struct ExecuteOptions {
-  std::int64_t recorded_steps = 0;    ///< steps whose schedule and timeline are kept
-  std::int64_t distinct_experts = 0;  ///< weight buffers that experts share; 0 = one each
+  std::int64_t recorded_steps = 0;  ///< steps whose schedule and timeline are kept
+  StoreOptions experts = {};
   /// Weights to use instead of making them for this run; made for the same device, shape and map, and with
   /// the same seed.
   const ExpertStore* store = nullptr;
-  /// Weights of experts to use where it has them; not beside `store` nor `distinct_experts` (InputError).
+  /// Weights of experts to use where it has them; not beside `store` nor shared buffers (InputError).
   const WeightFiles* files = nullptr;
   std::uint64_t seed = 1;  ///< of weights and inputs
   /// Called after each pass with its number and the hidden rows that its last layer left on the device,

@@ -7,7 +7,8 @@ namespace pregate::runtime {
 ExpertArena::ExpertArena(Device& device, Stream& stream, const ExpertStore& store, const ModelShape& shape,
                          const sim::Plan& plan, std::int64_t working_buffers)
     : bytes_(shape.expert_bytes),
-      stride_{(shape.expert_bytes.count + 255) / 256 * 256},
+      stride_{(shape.expert_bytes.count + store.slot_alignment() - 1) / store.slot_alignment() *
+              store.slot_alignment()},
       slots_(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
       working_buffers_(working_buffers),
       resident_index_(plan.pinned.size(), -1) {
@@ -17,7 +18,7 @@ ExpertArena::ExpertArena(Device& device, Stream& stream, const ExpertStore& stor
   memory_ = device.allocate(stride_ * (slots_ + residents_ + working_buffers_), "expert slots");
   for (std::size_t key = 0; key < plan.pinned.size(); ++key) {
     const auto expert = static_cast<sim::ExpertKey>(key);
-    if (plan.pinned[key] != 0) stream.copy_to_device(resident(expert), store.expert(expert));
+    if (plan.pinned[key] != 0) store.fetch(stream, resident(expert), expert, {});
   }
   stream.synchronize();
 }

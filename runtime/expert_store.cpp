@@ -14,36 +14,58 @@ namespace pregate::runtime {
 
 namespace {
 constexpr std::uint64_t expert_seed = 1;
-constexpr std::int64_t alignment = 4096;  ///< of every expert: whole pages, also for direct reads
+constexpr std::int64_t alignment = DirectFile::block;  ///< of every expert
 }  // namespace
 
 ExpertStore::ExpertStore(Device& device, const ModelShape& shape, const sim::ExpertMap& map,
-                         std::int64_t distinct, std::uint64_t seed, const WeightFiles* files)
+                         const StoreOptions& options, std::uint64_t seed, const WeightFiles* files)
     : bytes_(shape.expert_bytes) {
+  const std::int64_t distinct = options.distinct_experts;
   stride_ = {(bytes_.count + alignment - 1) / alignment * alignment};
   buffers_ = distinct > 0 ? std::min<std::int64_t>(distinct, map.keys()) : map.keys();
   if (files != nullptr && buffers_ != map.keys())
     throw std::invalid_argument("experts of files that share buffers");
   const Bytes wanted = stride_ * buffers_;
-  const Bytes available = system_memory().available;
-  if (wanted > available) {
-    throw InputError("host memory",
-                     std::to_string(buffers_) + " experts of " + to_string(bytes_) + " need " +
-                         to_string(wanted) + ", but " + to_string(available) + " are available",
-                     "share buffers between experts: --distinct-experts " +
-                         std::to_string(std::max<std::int64_t>(1, available.count / 2 / stride_.count)));
+  std::optional<AlignedBuffer> passing;  // on its way to the file
+  if (options.directory.empty()) {
+    check_host_memory(wanted);
+    memory_ = device.allocate_pinned(wanted, "expert weights");
+  } else if (!device.info().reads_files) {
+    throw InputError("--experts-on-ssd",
+                     "a " + device.info().kind + " device cannot read experts from a file", "--device host");
+  } else {
+    file_.emplace(options.directory, wanted, "--experts-on-ssd");
+    passing.emplace(stride_);
   }
-  memory_ = device.allocate_pinned(wanted, "expert weights");
+  const auto whole = static_cast<std::size_t>(bytes_.count / shape.element.count * shape.element.count);
   for (std::int64_t i = 0; i < buffers_; ++i) {
     const auto key = static_cast<sim::ExpertKey>(i);
-    const PinnedSpan span = expert(key);
-    const std::size_t whole =
-        static_cast<std::size_t>(bytes_.count / shape.element.count * shape.element.count);
+    std::byte* const data = passing ? passing->span().data() : memory_.span().part(place(key), bytes_).data();
     if (files != nullptr && files->has(key)) {
-      files->read(key, shape.type, {span.data(), whole});
+      files->read(key, shape.type, {data, whole});
     } else {
-      fill_synthetic({span.data(), whole}, shape.type, seed_of(seed, key, buffers_), scale(shape));
+      fill_synthetic({data, whole}, shape.type, seed_of(seed, key, buffers_), scale(shape));
     }
+    if (passing) file_->write(place(key), passing->span());
+  }
+}
+
+void ExpertStore::check_host_memory(Bytes wanted) const {
+  const Bytes available = system_memory().available;
+  if (wanted <= available) return;
+  throw InputError("host memory",
+                   std::to_string(buffers_) + " experts of " + to_string(bytes_) + " need " +
+                       to_string(wanted) + ", but " + to_string(available) + " are available",
+                   "share buffers between experts: --distinct-experts " +
+                       std::to_string(std::max<std::int64_t>(1, available.count / 2 / stride_.count)));
+}
+
+void ExpertStore::fetch(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes at) const {
+  if (at.count < 0 || at.count > bytes_.count - to.size().count) throw std::out_of_range("part of an expert");
+  if (file_) {
+    stream.read_to_device(to, *file_, place(key) + at);
+  } else {
+    stream.copy_to_device(to, memory_.span().part(place(key) + at, to.size()));
   }
 }
 

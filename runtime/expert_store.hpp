@@ -3,28 +3,38 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
+#include "runtime/direct_file.hpp"
 #include "runtime/shapes.hpp"
 #include "runtime/weight_files.hpp"
 #include "sim/policy/routing.hpp"
 
 namespace pregate::runtime {
 
-/// The routed experts' weights in pinned host memory, from where they are fetched: those of the user's files
-/// where they are given, else synthetic, different for every expert. With fewer buffers than experts, experts
-/// share them in turn (key modulo buffers), which moves the same bytes.
+/// Where the routed experts' weights are kept.
+struct StoreOptions {
+  std::int64_t distinct_experts = 0;  ///< buffers that experts share; 0 = one each
+  std::string directory = {};         ///< of a file that they are fetched from; empty = pinned host memory
+};
+
+/// The routed experts' weights, in pinned host memory or in a file, from where they are fetched: those of the
+/// user's files where they are given, else synthetic, different for every expert. With fewer buffers than
+/// experts, experts share them in turn (key modulo buffers), which moves the same bytes.
 class ExpertStore {
  public:
-  /// `distinct` buffers; 0 = one an expert. Says before it allocates when host memory does not suffice:
-  /// InputError naming --distinct-experts. `files` may be null; experts with weights of their own share no
-  /// buffers (std::invalid_argument).
-  ExpertStore(Device& device, const ModelShape& shape, const sim::ExpertMap& map, std::int64_t distinct,
+  /// Says before it allocates when host memory or the drive do not suffice: InputError naming
+  /// --distinct-experts. InputError as well where the device cannot read files. `files` may be null; experts
+  /// with weights of their own share no buffers (std::invalid_argument).
+  ExpertStore(Device& device, const ModelShape& shape, const sim::ExpertMap& map, const StoreOptions& options,
               std::uint64_t seed, const WeightFiles* files = nullptr);
 
-  [[nodiscard]] PinnedSpan expert(sim::ExpertKey key) const {
-    return memory_.span().part({stride_.count * (key % buffers_)}, bytes_);
-  }
+  /// Issues the copy of an expert's bytes from `at` on, as many as fit into `to`.
+  void fetch(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes at) const;
   [[nodiscard]] std::int64_t buffers() const { return buffers_; }
+  /// Of slots that are fetched into; others are correct as well, but slower.
+  [[nodiscard]] std::int64_t slot_alignment() const { return file_ ? DirectFile::block : 256; }
 
   /// Seed and scale of the synthetic weights that `key` reads: [in][out], in the shape's type. For a
   /// reference that makes them again.
@@ -33,8 +43,12 @@ class ExpertStore {
 
  private:
   std::int64_t buffers_ = 0;
+  [[nodiscard]] Bytes place(sim::ExpertKey key) const { return {stride_.count * (key % buffers_)}; }
+  void check_host_memory(Bytes wanted) const;
+
   Bytes bytes_, stride_;
-  PinnedMemory memory_;
+  PinnedMemory memory_;  // one of the two
+  std::optional<DirectFile> file_;
 };
 
 }  // namespace pregate::runtime

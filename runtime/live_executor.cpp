@@ -165,9 +165,9 @@ void LiveExecutor::fetch(const sim::Request& request, Stream& stream) {
   const Bytes at = last ? to.size() - chunk : chunk * request.chunk;
   const bool late = fault_.kind == PlantedFault::Kind::late_copy && fetches_ - 1 == fault_.at;
   if (late) {
-    held_ = {ledger_.next_id() - 1, request.slot, to.part(at, chunk), store_.expert(key).part(at, chunk)};
+    held_ = {ledger_.next_id() - 1, request.slot, to.part(at, chunk), key, at};
   } else {
-    stream.copy_to_device(to.part(at, chunk), store_.expert(key).part(at, chunk));
+    store_.fetch(stream, to.part(at, chunk), key, at);
   }
   staged_[static_cast<std::size_t>(request.slot)] = {};
 }
@@ -178,7 +178,7 @@ void LiveExecutor::copy_late(std::int32_t slot) {
   if (!reader_ran_) reader_ran_ = device_.make_event();
   compute_.record(*reader_ran_);
   h2d_.wait(*reader_ran_);
-  h2d_.copy_to_device(held_.to, held_.from);
+  store_.fetch(h2d_, held_.to, held_.key, held_.at);
   h2d_.record(*marks_of(held_.id).finish);
   held_ = {};
 }

@@ -102,7 +102,8 @@ class LiveExecutor {
     sim::OpId id = sim::no_op;  ///< no_op: none
     std::int32_t slot = 0;
     DeviceSpan to;
-    PinnedSpan from;
+    sim::ExpertKey key = 0;
+    Bytes at;
   };
   HeldCopy held_;
   std::unique_ptr<Event> reader_ran_;

@@ -49,6 +49,7 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MachineSpec& machine,
                              SimulationResult& result) {
   check_expert_fits(model, machine);
   result.policy = policy;
+  result.largest_pass = prepared.scan().most_step_tokens;
   Plan plan = make_plan(policy, prepared.map(), prepared.scan(), source, counted);
   result.memory = fit_memory(model, machine, plan, prepared.scan(), counted);
   result.notes = plan.notes;

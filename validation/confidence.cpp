@@ -59,6 +59,20 @@ bool has_unmeasured_operations(const MachineSpec& machine, const ModelSpec& mode
   return false;
 }
 
+/// Tokens of the largest pass that a calibrated machine file has times of; 0 = of none.
+int largest_measured_pass(const MachineSpec& machine) {
+  int largest = 0;
+  for (const KernelTimes& times : machine.kernel_times) largest = std::max(largest, times.points.back().tokens);
+  return largest;
+}
+
+std::string note_on_large_passes(const RunFacts& run) {
+  const int measured = largest_measured_pass(run.machine);
+  if (run.largest_pass <= measured) return {};
+  return "; passes of up to " + std::to_string(run.largest_pass) + " tokens go beyond the " +
+         std::to_string(measured) + " that were measured and are extrapolated (calibrate with --max-tokens)";
+}
+
 std::string percent(double share) { return std::to_string(std::lround(100 * share)) + " %"; }
 
 /// Rows of the published case that this run is one of; without them `why_not` says what it lacks.
@@ -206,7 +220,7 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, dou
       confidence.label = Confidence::Label::calibrated;
       confidence.reason = "repeats differed by " + percent(run.machine.measured_spread) +
                           "; the ranges are of published systems, pregate validate measures this one" +
-                          note_on_hits(run, confidence.mechanism);
+                          note_on_hits(run, confidence.mechanism) + note_on_large_passes(run);
     }
   }
   const bool calibrated = confidence.label == Confidence::Label::calibrated;

@@ -22,6 +22,7 @@ struct RunFacts {
   bool model_changed = false;         ///< by --set model.*, --weights or --dense-weights
   int batch = 1;
   bool generated_routing = false;  ///< made by the generator and not recorded
+  int largest_pass = 0;            ///< tokens of the largest pass
 };
 
 /// What is looked up among the residuals; an empty gpu or model is like no other.

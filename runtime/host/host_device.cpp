@@ -58,6 +58,7 @@ class HostDevice final : public Device {
     info_.memory = options.memory.count > 0 ? options.memory : physical;
     info_.compute_units = threads;
     info_.types = {ElementType::f32};
+    info_.reads_files = true;
   }
 
   [[nodiscard]] const DeviceInfo& info() const override { return info_; }

@@ -75,6 +75,12 @@ void HostStream::copy(std::byte* to, const std::byte* from, Bytes to_size, Bytes
 void HostStream::copy_to_device(DeviceSpan to, PinnedSpan from) {
   copy(to.data(), from.data(), to.size(), from.size());
 }
+void HostStream::read_to_device(DeviceSpan to, const DirectFile& from, Bytes at) {
+  if (!reader_) reader_ = std::make_unique<DirectReader>();
+  worker_.run([=, reader = reader_.get(), file = &from] {
+    reader->read(*file, at, {to.data(), static_cast<std::size_t>(to.size().count)});
+  });
+}
 void HostStream::copy_to_host(PinnedSpan to, DeviceSpan from) {
   copy(to.data(), from.data(), to.size(), from.size());
 }

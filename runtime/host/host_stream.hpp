@@ -2,10 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "runtime/device.hpp"
+#include "runtime/direct_file.hpp"
 #include "runtime/host/worker.hpp"
 
 namespace pregate::runtime {
@@ -20,6 +22,7 @@ class HostStream final : public Stream {
   void wait(const Event& event) override;
   void synchronize() override;
   void copy_to_device(DeviceSpan to, PinnedSpan from) override;
+  void read_to_device(DeviceSpan to, const DirectFile& from, Bytes at) override;
   void copy_to_host(PinnedSpan to, DeviceSpan from) override;
   void copy_on_device(DeviceSpan to, DeviceSpan from) override;
   void fill_zero(DeviceSpan what) override;
@@ -29,6 +32,7 @@ class HostStream final : public Stream {
  private:
   void copy(std::byte* to, const std::byte* from, Bytes to_size, Bytes from_size);
 
+  std::unique_ptr<DirectReader> reader_;  // made with the first read, then the worker's
   Worker worker_;
 };
 

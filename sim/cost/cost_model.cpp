@@ -62,10 +62,15 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
       distinct.push_back(static_cast<int>(classes_.size()));
       classes.push_back(static_cast<int>(classes_.size()));
       classes_.push_back(
-          {profile, dense_rate_, compute_rate(machine.gpu, model.expert_format.compute),
-           times("attention", profile), times("dense-layer", profile), times("gate", profile),
+          {profile,
+           dense_rate_,
+           compute_rate(machine.gpu, model.expert_format.compute),
+           times("attention", profile),
+           times("dense-layer", profile),
+           times("gate", profile),
            times("experts", profile),
-           std::vector<Picoseconds>(static_cast<std::size_t>(profile.experts) + 1, Picoseconds{-1})});
+           std::vector<Picoseconds>(static_cast<std::size_t>(profile.experts) + 1, Picoseconds{-1}),
+           {}});
     }
     classes_of_.push_back(std::move(classes));
     stack_classes_.push_back(std::move(distinct));
@@ -190,7 +195,7 @@ void CostModel::begin_step(const StepShape& shape) {
                                               static_cast<double>(profile.ffn_weights.count));
     LayerCost& cost = costs_[static_cast<std::size_t>(index)];
     const auto measured = [&](const KernelTimes* times) {
-      return kernel_time(times->points, shape.tokens, 1);
+      return times->fixed + kernel_time(times->points, shape.tokens);
     };
     if (profile.moe) {
       cost = {overhead.attention + attention(layer, shape), overhead.gate, overhead.gate_readback,
@@ -218,7 +223,7 @@ void CostModel::begin_step(const StepShape& shape) {
     // Of a prefill only each sequence's last token needs logits.
     const int rows = shape.phase == trace::Phase::prefill ? shape.sequences : shape.tokens;
     head_ = head_times_ != nullptr
-                ? kernel_time(head_times_->points, rows, 1)
+                ? head_times_->fixed + kernel_time(head_times_->points, rows)
                 : roofline(rows * head_flop_per_token_, dense_rate_, static_cast<double>(head_bytes_.count));
   }
 }
@@ -246,12 +251,27 @@ Picoseconds CostModel::grouped_gemm(const LayerClass& layer, std::span<const std
   return std::max(ideal, from_seconds(tiled));
 }
 
+Picoseconds CostModel::one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens) {
+  const KernelTimes& times = *layer.expert_times;
+  constexpr std::uint32_t most_kept = 4096;
+  Picoseconds sum = times.fixed;
+  for (const std::uint32_t count : tokens) {
+    if (count > most_kept) {
+      sum += kernel_time(times.points, static_cast<int>(count));
+      continue;
+    }
+    if (layer.by_tokens.size() <= count) layer.by_tokens.resize(std::size_t{count} + 1);
+    Picoseconds& known = layer.by_tokens[count];
+    if (known.count == 0) known = kernel_time(times.points, static_cast<int>(count));
+    sum += known;
+  }
+  return sum;
+}
+
 Picoseconds CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                       std::uint32_t routed, int step_tokens) const {
   if (tokens.empty()) return machine_.overhead.experts;
-  if (layer.expert_times != nullptr) {
-    return kernel_time(layer.expert_times->points, step_tokens, static_cast<int>(tokens.size()));
-  }
+  if (layer.expert_times != nullptr) return one_by_one(layer, tokens);
   if (!machine_.expert_kernel_table.empty()) {
     return kernel_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size()));
   }

@@ -103,6 +103,7 @@ class CostModel {
     const KernelTimes *attention_times, *dense_times, *gate_times, *expert_times;  ///< nullptr: not measured
     std::vector<Picoseconds>
         single_token;  ///< experts time when each of n experts has one token; by n, -1 = unknown
+    std::vector<Picoseconds> by_tokens;  ///< what was measured of one expert with n tokens; by n, 0 = unknown
   };
   [[nodiscard]] Picoseconds roofline(double flop, FlopPerSecond rate, double bytes) const;
   [[nodiscard]] Picoseconds attention(const LayerClass& layer, const StepShape& shape) const;
@@ -113,6 +114,7 @@ class CostModel {
                                          std::uint32_t routed) const;
   [[nodiscard]] Picoseconds routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                            std::uint32_t routed, int step_tokens) const;
+  static Picoseconds one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens);
   [[nodiscard]] CopyCost copy_cost(const LinkSpec& link, Bytes bytes, bool pinned) const;
 
   ModelSpec model_;

@@ -84,6 +84,9 @@ TEST_F(OnDevice, Refusals) {
   expect_refused(small({"execute", "--policy", "on-demand,pre-gated", "--timeline", "t.json"}),
                  {"--policy", "hint:", "one policy"});
   expect_refused(small({"execute", "--distinct-experts", "0"}), {"--distinct-experts"});
+  expect_refused(small({"execute", "--experts-on-ssd", "no/such/folder"}),
+                 {"--experts-on-ssd", "no/such/folder", "hint:"});
+  expect_refused(small({"execute", "--experts-on-ssd", ""}), {"--experts-on-ssd", "hint:"});
   expect_refused({"calibrate"}, {"--output", "hint:", "-o"});
   expect_refused({"calibrate", "-o", "machine.json"}, {"--output", ".toml", "hint:"});
   expect_refused({"calibrate", "-o", "no/such/folder/m.toml"}, {"no/such/folder"});
@@ -126,6 +129,22 @@ TEST_F(OnDevice, ExpertsFromAFile) {
   refused({"--weights-file", "small.db"}, {"small.db", "hint:"});
   refused({"--weights-file", "absent"}, {"absent", "No such file"});
   refused({"--weights-file", "w.safetensors", "--distinct-experts", "4"}, {"--distinct-experts", "hint:"});
+}
+
+TEST_F(OnDevice, ExpertsOnADrive) {
+  const Outcome first = run(small({"execute", "--experts-on-ssd", ".", "--json", "m.json"}));
+  if (first.err.find("O_DIRECT") != std::string::npos)
+    GTEST_SKIP() << "SKIPPED: no direct reads: " << first.err;
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_THAT(first.out, HasSubstr("experts are fetched from a file in '.', past the page cache"));
+  succeed({"calibrate", "--device", "host", "--model", "./small.toml", "--seconds", "1", "--max-tokens", "2",
+           "--gpu-memory", "64MiB", "--accept-noise", "--experts-on-ssd", ".", "-o", "drive.toml"});
+  EXPECT_THAT(read("drive.toml"), HasSubstr("reads of one size from a file"));
+  const Outcome outcome =
+      run(small({"validate", "--machine", "./drive.toml", "--policy", "on-demand", "--repeats", "2",
+                 "--max-tokens", "2", "--gpu-memory", "64MiB", "--experts-on-ssd", ".", "--json", "v.json"}));
+  EXPECT_TRUE(outcome.exit_code == 0 || outcome.exit_code == 1) << outcome.err;
+  EXPECT_EQ(nlohmann::json::parse(read("v.json"))["tiers"][0]["verdict"], "pass");
 }
 
 // Ctrl-C in the middle of a long run: what was recorded is whole, up to the last pass.

@@ -111,7 +111,7 @@ void check_shared_buffers(const std::string& device) {
   ListSource source = random_source(4, 2, 8, 2, 1, 0, 8);
   const PolicySpec policy = policy_of("on-demand", "0");
   const LiveRun all = run_live(device, model, policy, source),
-                few = run_live(device, model, policy, source, {.distinct_experts = 3});
+                few = run_live(device, model, policy, source, {.experts = {.distinct_experts = 3}});
   EXPECT_EQ(all.execution.distinct_experts, 16);
   EXPECT_EQ(few.execution.distinct_experts, 3);
   EXPECT_EQ(all.execution.result.tally.fetched, few.execution.result.tally.fetched);

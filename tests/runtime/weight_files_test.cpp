@@ -226,9 +226,9 @@ TEST_F(WeightFilesTest, ValuesThatARunCannotHoldAreRefused) {
 TEST_F(WeightFilesTest, SharedBuffersHaveNoWeightsOfTheirOwn) {
   const WeightFiles files = open({one_expert()});
   ListSource source = random_source(4, 2, 4, 1, 1, 0, 2);
-  EXPECT_THROW(
-      run_live("host", model_, policy_of("on-demand", "0"), source, {.distinct_experts = 2, .files = &files}),
-      InputError);
+  EXPECT_THROW(run_live("host", model_, policy_of("on-demand", "0"), source,
+                        {.experts = {.distinct_experts = 2}, .files = &files}),
+               InputError);
 }
 
 // Names as the checkpoints have them (Mixtral-8x7B-v0.1, Qwen3-30B-A3B and OLMoE-1B-7B, switch-base-8).

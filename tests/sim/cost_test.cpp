@@ -94,6 +94,18 @@ TEST(ExpertTable, InterpolatesInTokensAndActivatedExperts) {
   EXPECT_EQ(kernel_time(table, 8, 8), micro(160));
 }
 
+TEST(KernelTimesByTokens, AreLinearBetweenAndGoOnWithTheLastSlope) {
+  const auto micro = [](double value) { return from_seconds(value * 1e-6); };
+  const std::vector<KernelPoint> table = {{2, micro(50)}, {4, micro(80)}, {8, micro(100)}};
+  EXPECT_EQ(kernel_time(table, 1), micro(50));
+  EXPECT_EQ(kernel_time(table, 2), micro(50));
+  EXPECT_EQ(kernel_time(table, 3), micro(65));
+  EXPECT_EQ(kernel_time(table, 8), micro(100));
+  EXPECT_EQ(kernel_time(table, 16), micro(140));
+  EXPECT_EQ(kernel_time(std::vector<KernelPoint>{{2, micro(50)}}, 6), micro(150));
+  EXPECT_EQ(kernel_time(std::vector<KernelPoint>{{2, micro(50)}, {4, micro(40)}}, 64), micro(40)) << "noise";
+}
+
 TEST(CostModel, ReplacesTheRooflineByTheMachinesTable) {
   MachineSpec machine = bare_machine();
   machine.expert_kernel_table = {{1, 1, from_seconds(7e-6)}};

@@ -132,7 +132,8 @@ class PublishedCase : public ::testing::Test {
  protected:
   [[nodiscard]] Confidence assess() const {
     return confidence_in(
-        {model, machine, is_catalogue_machine, machine_changed, model_changed, batch, generated_routing},
+        {model, machine, is_catalogue_machine, machine_changed, model_changed, batch, generated_routing,
+         largest_pass},
         policy, 100, known_residuals());
   }
   ModelSpec model = load_model("switch-base-128");
@@ -141,6 +142,7 @@ class PublishedCase : public ::testing::Test {
   bool is_catalogue_machine = true, machine_changed = false, model_changed = false;
   int batch = 1;
   bool generated_routing = false;
+  int largest_pass = 1;
 };
 
 TEST_F(PublishedCase, HitsOfGeneratedRoutingAreNotSupported) {
@@ -211,7 +213,7 @@ MachineSpec measured_for(const ModelSpec& model) {
     for (const LayerProfile& layer : model.profile(stack)) {
       for (const std::string& operation : kernel_operations()) {
         if (operation == "head") continue;
-        machine.kernel_times.push_back({kernel_key(operation, model, layer), {{1, 1, Picoseconds{1}}}});
+        machine.kernel_times.push_back({kernel_key(operation, model, layer), {{1, Picoseconds{1}}}, {}});
       }
     }
   }
@@ -224,6 +226,11 @@ TEST_F(PublishedCase, CalibratedNeedsAQuietMachineAndThisModel) {
   const Confidence quiet = assess();
   EXPECT_EQ(quiet.label, Label::calibrated);
   EXPECT_THAT(quiet.reason, HasSubstr("5 %"));
+  EXPECT_EQ(quiet.reason.find("extrapolated"), std::string::npos);
+  largest_pass = 1;
+  EXPECT_EQ(assess().reason, quiet.reason);
+  largest_pass = 300;
+  EXPECT_THAT(assess().reason, HasSubstr("up to 300 tokens go beyond the 1 that were measured"));
   machine.measured_spread = 0;
   EXPECT_GT(assess().least_tokens_per_s, quiet.least_tokens_per_s) << "the spread widens the range";
 

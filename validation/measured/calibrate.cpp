@@ -93,7 +93,7 @@ Calibration calibrate(runtime::Device& device, const ModelSpec& model, const Cal
   machine.source = "pregate calibrate on " + info.kind + " device " + info.name;
 
   stage("links");
-  const LinkProbe links = probe_links(device, options.seconds * 0.25);
+  const LinkProbe links = probe_links(device, options.seconds * 0.25, options.experts.directory);
   machine.h2d = link_of(links.h2d, links.pageable);
   machine.d2h = link_of(links.d2h, links.pageable);
   machine.gpu.device_copy_bandwidth = links.device_copy;
@@ -108,24 +108,34 @@ Calibration calibrate(runtime::Device& device, const ModelSpec& model, const Cal
   machine.host.rate = arithmetic.rates.at("fp32");
   machine.host.cpu = info.kind == "host" ? info.name : "not measured";
   machine.host.cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  set_interference(machine, arithmetic.interference, links.host_copy);
+  const bool reads_files = !options.experts.directory.empty();
+  if (reads_files) {  // a drive writes to memory at a fraction of its bandwidth: kernels do not notice
+    machine.host.memory_bandwidth = {2 * links.host_copy.value};
+  } else {
+    set_interference(machine, arithmetic.interference, links.host_copy);
+  }
   result.spreads.push_back(
       {"kernels beside copies", 2, arithmetic.interference.spread, arithmetic.interference.spread});
 
   stage("operations");
-  const OperationProbe operations = probe_operations(device, model, machine, options.most_tokens,
-                                                     options.distinct_experts, options.seconds * 0.65);
+  const OperationProbe operations =
+      probe_operations(device, model, machine, options.most_tokens, options.experts, options.seconds * 0.65);
   machine.kernel_times = operations.times;
   machine.overhead = operations.overhead;
   insert(machine.h2d.table, {operations.expert_bytes, operations.fetch_rate});
   result.spreads.insert(result.spreads.end(), operations.spreads.begin(), operations.spreads.end());
 
+  if (reads_files) machine.ssd.read_bandwidth = operations.fetch_rate;
+  const std::string ssd = reads_files ? "measured: an expert's fetch; the rest is an estimate"
+                                      : "estimate, not measured: a typical PCIe 4.0 x4 NVMe drive";
+  const std::string copies = reads_files
+                                 ? "measured: queues of reads of one size from a file, past the page cache"
+                                 : "measured: queues of pinned copies of one size, buffers rotated";
   for (const SpreadLine& line : result.spreads) result.noise = std::max(result.noise, line.median_spread);
   machine.measured_spread = result.noise;
   result.sources = {
-      {"link.h2d.table",
-       "measured: queues of pinned copies of one size, buffers rotated, median; the point at " +
-           to_string(operations.expert_bytes) + " is an expert's fetch in an on-demand run"},
+      {"link.h2d.table", copies + ", median; the point at " + to_string(operations.expert_bytes) +
+                             " is an expert's fetch in an on-demand run"},
       {"link.d2h.table", "measured: as link.h2d.table"},
       {"link.h2d.pageable_bandwidth", "measured: a host copy into a pinned buffer, then the pinned copy"},
       {"gpu.memory_bandwidth", "measured: bytes of weights a second in products with one row"},
@@ -134,7 +144,7 @@ Calibration calibrate(runtime::Device& device, const ModelSpec& model, const Cal
       {"host.memory_bandwidth",
        "measured: from what copies and kernels make of each other (docs/calibration.md)"},
       {"overhead", "measured: on-demand runs of " + model.name + " through the runtime, one token"},
-      {"ssd", "estimate, not measured: " + std::string("a typical PCIe 4.0 x4 NVMe drive")}};
+      {"ssd", ssd}};
   return result;
 }
 

@@ -12,13 +12,14 @@
 #include "models/machine.hpp"
 #include "models/model.hpp"
 #include "runtime/device.hpp"
+#include "runtime/expert_store.hpp"
 
 namespace pregate::validation {
 
 struct CalibrationOptions {
-  double seconds = 120;               ///< about how long it may take
-  int most_tokens = 64;               ///< of a pass whose kernels are measured
-  std::int64_t distinct_experts = 0;  ///< as ExecuteOptions
+  double seconds = 120;                ///< about how long it may take
+  int most_tokens = 64;                ///< of a pass whose kernels are measured
+  runtime::StoreOptions experts = {};  ///< as ExecuteOptions
   std::function<void(const std::string& stage)> progress = nullptr;
 };
 

@@ -10,6 +10,7 @@
 #include "models/error.hpp"
 #include "runtime/execute.hpp"
 #include "runtime/shapes.hpp"
+#include "validation/measured/expert_fit.hpp"
 #include "validation/measured/pass_list.hpp"
 
 namespace pregate::validation {
@@ -42,10 +43,9 @@ std::vector<Pass> passes_to_measure(const ModelSpec& model, int most_tokens) {
 
 /// What is measured together: an operation of layers with one key, at one point.
 struct PointKey {
-  std::string operation;
-  std::string precision;
-  std::vector<std::int64_t> work;
-  int tokens, activated;
+  KernelKey key;
+  int tokens;     ///< of the step; of the layer's experts, theirs together
+  int activated;  ///< experts; 1 where the operation has none
   auto operator<=>(const PointKey&) const = default;
 };
 
@@ -100,9 +100,10 @@ void collect(const ModelSpec& model, const sim::Schedule& schedule, const sim::T
                                        ? LayerProfile{}
                                        : profiles[operation.stack][static_cast<std::size_t>(operation.layer)];
         const KernelKey key = kernel_key(name, model, layer);
-        const int activated = operation.kind == sim::OpKind::experts ? operation.count : 1;
-        samples.operations[{key.operation, key.precision, key.work, operation.tokens, activated}].push_back(
-            seconds);
+        const bool is_experts = operation.kind == sim::OpKind::experts;
+        const int activated = is_experts ? operation.count : 1;
+        const int tokens = is_experts ? operation.tokens * layer.top_k : operation.tokens;
+        samples.operations[{key, tokens, activated}].push_back(seconds);
       }
     }
   }
@@ -112,13 +113,21 @@ Picoseconds median_time(const std::vector<double>& seconds) { return from_second
 
 void summarise(const Samples& samples, OperationProbe& result) {
   std::map<std::string, std::vector<double>> spreads;
+  std::map<KernelKey, KernelTimes> all;
+  std::map<KernelKey, std::vector<ExpertLayerSample>> expert_layers;
   for (const auto& [point, seconds] : samples.operations) {
-    const KernelKey key{point.operation, point.precision, point.work};
-    auto times = std::find_if(result.times.begin(), result.times.end(),
-                              [&](const KernelTimes& t) { return t.key == key; });
-    if (times == result.times.end()) times = result.times.insert(result.times.end(), KernelTimes{key, {}});
-    times->points.push_back({point.tokens, point.activated, std::max(Picoseconds{1}, median_time(seconds))});
-    spreads[point.operation].push_back(relative_spread(seconds));
+    spreads[point.key.operation].push_back(relative_spread(seconds));
+    if (point.key.operation != "experts") {
+      all[point.key].points.push_back({point.tokens, std::max(Picoseconds{1}, median_time(seconds))});
+    } else if (point.tokens % point.activated == 0) {  // else some experts got one token more than others
+      expert_layers[point.key].push_back(
+          {point.tokens / point.activated, point.activated, std::max(1e-12, median(seconds))});
+    }
+  }
+  for (const auto& [key, layers] : expert_layers) all[key] = fit_expert_times(layers);
+  for (auto& [key, times] : all) {
+    times.key = key;
+    result.times.push_back(std::move(times));
   }
   for (const auto& [operation, values] : spreads) {
     result.spreads.push_back({operation, static_cast<int>(values.size()), median(values),
@@ -129,7 +138,7 @@ void summarise(const Samples& samples, OperationProbe& result) {
 }  // namespace
 
 OperationProbe probe_operations(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
-                                int most_tokens, std::int64_t distinct_experts, double seconds) {
+                                int most_tokens, const runtime::StoreOptions& experts, double seconds) {
   PolicySpec policy = load_policy("on-demand");
   MachineSpec priced = machine;
   if (priced.overhead.step.count == 0) priced.overhead.step = {1'000'000};  // or no such operation is issued
@@ -142,7 +151,7 @@ OperationProbe probe_operations(runtime::Device& device, const ModelSpec& model,
     const sim::PreparedTrace prepared(source, model, "calibration");
     runtime::ExecuteOptions options;
     options.recorded_steps = static_cast<std::int64_t>(passes.size());
-    options.distinct_experts = distinct_experts;
+    options.experts = experts;
     runtime::Execution execution = runtime::execute(device, model, priced, policy, prepared, source, options);
     if (execution.result.out_of_memory) {
       throw InputError("calibration", execution.result.out_of_memory_reason,

@@ -86,13 +86,12 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
   result.model = model.name;
 
   stage("primitives");
-  result.rows = probe_primitives(device, model, machine, options.most_tokens, options.distinct_experts);
+  result.rows = probe_primitives(device, model, machine, options.most_tokens, options.experts);
 
   std::vector<Measured> points(grid.size());
   std::map<std::string, bool> shown;
   const sim::ExpertMap map = sim::PreparedTrace(*grid.front().source, model, "trace").map();
-  const runtime::ExpertStore store(device, runtime::model_shape(model, device), map, options.distinct_experts,
-                                   1);
+  const runtime::ExpertStore store(device, runtime::model_shape(model, device), map, options.experts, 1);
   for (int repeat = 0; repeat < options.repeats; ++repeat) {
     for (std::size_t i = 0; i < grid.size(); ++i) {
       const GridPoint& point = grid[i];

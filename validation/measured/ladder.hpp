@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/device.hpp"
+#include "runtime/expert_store.hpp"
 #include "sim/simulate.hpp"
 
 namespace pregate::validation {
@@ -79,7 +80,7 @@ struct GridPoint {
 
 struct LadderOptions {
   int repeats = 6;
-  std::int64_t distinct_experts = 0;
+  runtime::StoreOptions experts = {};
   int most_tokens = 64;
   std::function<void(const std::string& stage)> progress = nullptr;
 };

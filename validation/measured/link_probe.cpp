@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 
+#include "runtime/direct_file.hpp"
 #include "validation/measured/effective_times.hpp"
 
 namespace pregate::validation {
@@ -21,6 +22,7 @@ using runtime::Stream;
 
 constexpr std::int64_t largest = std::int64_t{256} << 20;
 constexpr int least_repeats = 5, most_repeats = 60;
+constexpr std::int64_t busy_while_issuing = std::int64_t{8} << 20;
 
 class Stopwatch {
  public:
@@ -53,6 +55,9 @@ class Probe {
 
   template <class Copy>
   double queue(Stream& stream, int count, Copy&& copy) {
+    // Small copies end faster than they are issued: the stream has other work until all of them stand in its
+    // queue.
+    if (count > 1) stream.fill_zero(there_.span().part({}, Bytes{std::min(area_.count, busy_while_issuing)}));
     stream.record(*first_);
     for (int i = 0; i < count; ++i) copy(turn_++);
     stream.record(*last_);
@@ -75,11 +80,12 @@ class Probe {
     return {size, BytesPerSecond{static_cast<double>(size.count) / median(times)}, relative_spread(times)};
   }
 
- private:
   /// Successive turns take successive places of the area.
   [[nodiscard]] Bytes place(Bytes size, std::int64_t turn) const {
     return size * (turn % (area_.count / size.count));
   }
+
+ private:
   Device& device_;
   Bytes area_;
   DeviceMemory there_;
@@ -88,18 +94,36 @@ class Probe {
   std::int64_t turn_ = 0;
 };
 
+/// A file of that size, written; null without a directory.
+std::unique_ptr<runtime::DirectFile> file_in(const std::string& directory, Bytes size) {
+  if (directory.empty()) return nullptr;
+  auto file = std::make_unique<runtime::DirectFile>(directory, size, "--experts-on-ssd");
+  const runtime::AlignedBuffer zeros(Bytes{std::int64_t{1} << 20});
+  for (std::int64_t at = 0; at < size.count; at += std::ssize(zeros.span())) {
+    const std::int64_t bytes = std::min(std::ssize(zeros.span()), file->size().count - at);
+    file->write({at}, zeros.span().first(static_cast<std::size_t>(bytes)));
+  }
+  return file;
+}
+
 }  // namespace
 
-LinkProbe probe_links(Device& device, double seconds, std::int64_t smallest, std::int64_t factor) {
+LinkProbe probe_links(Device& device, double seconds, const std::string& directory, std::int64_t smallest,
+                      std::int64_t factor) {
   LinkProbe result;
   Probe probe(device);
+  const std::unique_ptr<runtime::DirectFile> file = file_in(directory, probe.area());
   const auto up = device.make_stream("h2d"), down = device.make_stream("d2h");
   std::vector<Bytes> sizes;
   for (std::int64_t size = smallest; size <= probe.area().count; size *= factor) sizes.push_back({size});
   const double each = seconds / static_cast<double>(2 * sizes.size() + 4);
   for (const Bytes size : sizes) {
     result.h2d.push_back(probe.measure(*up, size, each, [&](std::int64_t turn) {
-      up->copy_to_device(probe.there(size, turn), probe.here(size, turn));
+      if (file) {
+        up->read_to_device(probe.there(size, turn), *file, probe.place(size, turn));
+      } else {
+        up->copy_to_device(probe.there(size, turn), probe.here(size, turn));
+      }
     }));
     result.d2h.push_back(probe.measure(*down, size, each, [&](std::int64_t turn) {
       down->copy_to_host(probe.here(size, turn), probe.there(size, turn));

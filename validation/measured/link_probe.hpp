@@ -28,9 +28,10 @@ struct LinkProbe {
 
 /// Copies of 4 KiB to 256 MiB (less where memory is short), buffers rotated so that no copy finds its bytes
 /// in a processor's caches; the median of repeats, as many as settle it or `seconds` allow.
-/// Sizes begin at `smallest` and grow by `factor`.
-LinkProbe probe_links(runtime::Device& device, double seconds, std::int64_t smallest = 4096,
-                      std::int64_t factor = 2);
+/// Sizes begin at `smallest` and grow by `factor`. With a `directory`, copies to the device are reads of a
+/// file there.
+LinkProbe probe_links(runtime::Device& device, double seconds, const std::string& directory,
+                      std::int64_t smallest = 4096, std::int64_t factor = 2);
 
 /// What copies and kernels make of each other when both never pause.
 struct Interference {

@@ -56,14 +56,29 @@ void write_link(Writer& out, const std::string& name, const LinkSpec& link) {
   out.line("]");
 }
 
-void write_points(Writer& out, const std::string& key, const std::vector<ExpertKernelPoint>& points,
-                  bool has_experts) {
-  out.line(key + " = [");
+std::string tokens(int count) { return "  { tokens = " + std::to_string(count); }
+
+void write_table(Writer& out, const std::vector<ExpertKernelPoint>& points) {
+  if (points.empty()) return;
+  out.line("expert_kernel_table = [");
   for (const ExpertKernelPoint& point : points) {
-    out.line("  { tokens = " + std::to_string(point.tokens) +
-             (has_experts ? ", activated_experts = " + std::to_string(point.activated_experts) : "") +
+    out.line(tokens(point.tokens) + ", activated_experts = " + std::to_string(point.activated_experts) +
              ", time = " + time(point.time) + " },");
   }
+  out.line("]");
+}
+
+void write_times(Writer& out, const KernelTimes& times) {
+  out.repeated("kernel_times");
+  out.key("operation", quoted(times.key.operation));
+  out.key("precision", quoted(times.key.precision));
+  std::string work;
+  for (const std::int64_t value : times.key.work) work += (work.empty() ? "" : ", ") + std::to_string(value);
+  out.key("work", "[" + work + "]");
+  if (times.fixed.count > 0) out.key("fixed", time(times.fixed));
+  out.line("points = [");
+  for (const KernelPoint& point : times.points)
+    out.line(tokens(point.tokens) + ", time = " + time(point.time) + " },");
   out.line("]");
 }
 
@@ -80,8 +95,7 @@ std::string to_toml(const MachineSpec& machine,
   out.key("calibration_source", quoted(machine.calibration_source));
   out.key("measured_device", quoted(machine.measured_device));
   out.key("measured_spread", digits(machine.measured_spread));
-  if (!machine.expert_kernel_table.empty())
-    write_points(out, "expert_kernel_table", machine.expert_kernel_table, true);
+  write_table(out, machine.expert_kernel_table);
 
   const GpuSpec& gpu = machine.gpu;
   out.section("gpu");
@@ -122,16 +136,7 @@ std::string to_toml(const MachineSpec& machine,
   out.key("gate_readback", time(o.gate_readback));
   out.key("experts", time(o.experts));
   out.key("device_copy", time(o.device_copy));
-  for (const KernelTimes& times : machine.kernel_times) {
-    out.repeated("kernel_times");
-    out.key("operation", quoted(times.key.operation));
-    out.key("precision", quoted(times.key.precision));
-    std::string work;
-    for (const std::int64_t value : times.key.work)
-      work += (work.empty() ? "" : ", ") + std::to_string(value);
-    out.key("work", "[" + work + "]");
-    write_points(out, "points", times.points, times.key.operation == "experts");
-  }
+  for (const KernelTimes& times : machine.kernel_times) write_times(out, times);
   out.section("sources");
   for (const auto& [key, source] : sources) out.key(quoted(key), quoted(source));
   return out.take();

@@ -19,9 +19,10 @@ namespace {
 /// Rows that spread more than their gate say nothing.
 bool is_decidable(double spread_percent) { return spread_percent <= ladder_gates().primitive_mape; }
 
-void add_copies(runtime::Device& device, const MachineSpec& machine, std::vector<LadderRow>& rows) {
+void add_copies(runtime::Device& device, const MachineSpec& machine, const std::string& directory,
+                std::vector<LadderRow>& rows) {
   // Calibrated sizes are powers of two: these lie halfway between two of them, at every other pair.
-  const LinkProbe probe = probe_links(device, 6, 6144, 4);
+  const LinkProbe probe = probe_links(device, 6, directory, 6144, 4);
   const auto add = [&](const char* direction, const std::vector<RateSample>& samples, const LinkSpec& link) {
     for (const RateSample& sample : samples) {
       const double predicted = (link.table.empty() ? link.latency + link.per_copy : Picoseconds{}).seconds() +
@@ -53,7 +54,7 @@ std::vector<Pass> passes_between(const ModelSpec& model, int most_tokens) {
 }
 
 void add_operations(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
-                    int most_tokens, std::int64_t distinct_experts, std::vector<LadderRow>& rows) {
+                    int most_tokens, const runtime::StoreOptions& experts, std::vector<LadderRow>& rows) {
   const std::vector<Pass> between = passes_between(model, most_tokens);
   if (between.empty()) return;
   std::vector<Pass> passes = between;  // once to warm up
@@ -66,7 +67,7 @@ void add_operations(runtime::Device& device, const ModelSpec& model, const Machi
                     {.costs = {.attention_scores = false}, .recorded_steps = 1'000'000});
   runtime::ExecuteOptions options;
   options.recorded_steps = 1'000'000;
-  options.distinct_experts = distinct_experts;
+  options.experts = experts;
   const runtime::Execution execution =
       runtime::execute(device, model, machine, policy, prepared, source, options);
   if (execution.result.out_of_memory || simulated.out_of_memory) return;
@@ -102,10 +103,10 @@ void add_operations(runtime::Device& device, const ModelSpec& model, const Machi
 
 std::vector<LadderRow> probe_primitives(runtime::Device& device, const ModelSpec& model,
                                         const MachineSpec& machine, int most_tokens,
-                                        std::int64_t distinct_experts) {
+                                        const runtime::StoreOptions& experts) {
   std::vector<LadderRow> rows;
-  add_copies(device, machine, rows);
-  add_operations(device, model, machine, most_tokens, distinct_experts, rows);
+  add_copies(device, machine, experts.directory, rows);
+  add_operations(device, model, machine, most_tokens, experts, rows);
   return rows;
 }
 

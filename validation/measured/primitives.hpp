@@ -12,6 +12,6 @@ namespace pregate::validation {
 /// model at token counts between them, each against what the machine file says.
 std::vector<LadderRow> probe_primitives(runtime::Device& device, const ModelSpec& model,
                                         const MachineSpec& machine, int most_tokens,
-                                        std::int64_t distinct_experts);
+                                        const runtime::StoreOptions& experts);
 
 }  // namespace pregate::validation

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "models/error.hpp"
 #include "tests/runtime/execute_checks.hpp"
 
 namespace pregate::runtime::test {
@@ -27,6 +28,17 @@ TEST(CudaExecute, SharedBuffersMoveTheSameBytes) { check_shared_buffers(device);
 TEST(CudaExecute, ACorruptCopyIsSeen) { check_that_a_corrupt_copy_is_seen(device); }
 TEST(CudaExecute, OutOfMemoryIsAResult) { check_that_out_of_memory_is_a_result(device); }
 TEST(CudaExecute, AnInterruptEndsItAfterAPass) { check_that_an_interrupt_ends_it_after_a_pass(device); }
+
+TEST(CudaExecute, ExpertsOnADriveAreRefused) {
+  const ModelSpec model = pregate::test::tiny_model(2, 8, 2);
+  ListSource source = pregate::test::random_source(4, 2, 8, 2, 1, 0, 1);
+  try {
+    run_live(device, model, policy_of("on-demand", "0"), source, {.experts = {.directory = "/"}});
+    ADD_FAILURE() << "it was executed";
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("--device host"), std::string::npos) << error.what();
+  }
+}
 
 // The 16-bit types, in which every operation rounds its result: a few roundings of 2^-11 or 2^-8 remain of
 // the residual stream, and the policy must not change a bit.

@@ -30,8 +30,8 @@ TEST(MachineToml, ReadsBackWhatItWrote) {
   machine.gpu.host_memory_traffic = {12.345678e9};
   machine.h2d.table = {{{4096}, {1.23456e9}}, {{1 << 20}, {2.5e10}}};
   machine.kernel_times = {
-      {{"experts", "fp32", {98304, 49152, 0}}, {{1, 1, {12'345'678}}, {1, 2, {23'000'000}}}},
-      {{"head", "bf16", {64, 100}}, {{1, 1, {5'000'000}}}}};
+      {{"experts", "fp32", {98304, 49152, 0}}, {{1, {12'345'678}}, {2, {23'000'000}}}, {1'500'000}},
+      {{"head", "bf16", {64, 100}}, {{1, {5'000'000}}}, {}}};
   const std::string text = to_toml(machine, {{"gpu.memory", "a test"}}, {"a comment"});
   const MachineSpec read = parse_machine_toml(text, "written.toml");
   EXPECT_EQ(read.calibration, "measured");
@@ -51,6 +51,8 @@ TEST(MachineToml, ReadsBackWhatItWrote) {
   EXPECT_TRUE(read.kernel_times[0].key == machine.kernel_times[0].key);
   EXPECT_TRUE(read.kernel_times[1].key == machine.kernel_times[1].key);
   expect_near(read.kernel_times[0].points[1].time, {23'000'000});
+  expect_near(read.kernel_times[0].fixed, {1'500'000});
+  EXPECT_EQ(read.kernel_times[1].fixed.count, 0);
 }
 
 TEST(MachineToml, RefusesWhatIsNoTableOfTimes) {
@@ -78,10 +80,11 @@ TEST(KernelTimes, ReplaceTheRoofline) {
   const ModelSpec model = test::tiny_model(2, 8, 2);
   MachineSpec machine = test::tiny_machine();
   const LayerProfile layer = model.profile(model.stacks[0])[0];
-  machine.kernel_times = {{kernel_key("experts", model, layer), {{1, 2, {7'000'000}}, {4, 2, {10'000'000}}}},
-                          {kernel_key("attention", model, layer), {{1, 1, {3'000'000}}}},
-                          {kernel_key("gate", model, layer), {{1, 1, {2'000'000}}}},
-                          {kernel_key("head", model, {}), {{1, 1, {1'000'000}}}}};
+  machine.kernel_times = {
+      {kernel_key("experts", model, layer), {{1, {3'000'000}}, {4, {9'000'000}}}, {1'000'000}},
+      {kernel_key("attention", model, layer), {{1, {3'000'000}}}, {}},
+      {kernel_key("gate", model, layer), {{1, {2'000'000}}}, {}},
+      {kernel_key("head", model, {}), {{1, {1'000'000}}}, {}}};
   sim::CostModel costs(model, machine, load_policy("on-demand"), {.attention_scores = false});
   costs.begin_step({.model_stack = 0, .phase = trace::Phase::decode, .tokens = 1});
   EXPECT_EQ(costs.layer(0).attention.count, 3'000'000);
@@ -89,8 +92,12 @@ TEST(KernelTimes, ReplaceTheRoofline) {
   EXPECT_EQ(costs.head().count, 1'000'000);
   const std::uint32_t ones[] = {1, 1};
   EXPECT_EQ(costs.experts(0, ones, 2, 1, true).count, 7'000'000);
-  const std::uint32_t twos[] = {2, 2};
-  EXPECT_EQ(costs.experts(0, twos, 4, 2, true).count, 8'000'000);
+  // Each expert by its own tokens, whatever the step's: fixed + time(1) + time(3), then time(1) + time(5000).
+  const std::uint32_t unlike[] = {1, 3};
+  EXPECT_EQ(costs.experts(0, unlike, 4, 2, true).count, 1'000'000 + 3'000'000 + 7'000'000);
+  const std::uint32_t many[] = {1, 5000};
+  EXPECT_EQ(costs.experts(0, many, 5001, 2501, true).count,
+            1'000'000 + 3'000'000 + 9'000'000 + std::int64_t{4996} * 2'000'000);
   // Another model's layers are not what was measured.
   ModelSpec wider = model;
   wider.stacks[0].moe.ffn_dim *= 2;
@@ -131,8 +138,8 @@ TEST(Calibrate, MeasuresTheHostDevice) {
   for (const char* operation : {"attention", "gate", "experts"})
     EXPECT_NE(find_kernel_times(machine.kernel_times, kernel_key(operation, model, layer)), nullptr)
         << operation;
-  // 1, 2 and 4 tokens with 2; 2, 4; 2, 4 and 8 experts.
-  EXPECT_EQ(find_kernel_times(machine.kernel_times, kernel_key("experts", model, layer))->points.size(), 6U);
+  // 1, 2 and 4 tokens with 2; 2, 4; 2, 4 and 8 experts: 1, 2 or 4 tokens each.
+  EXPECT_EQ(find_kernel_times(machine.kernel_times, kernel_key("experts", model, layer))->points.size(), 3U);
   EXPECT_GT(machine.h2d.bandwidth.value, 1e8);
   test::ListSource source = test::random_source(3, 2, 8, 2, 1, 0, 4);
   EXPECT_GT(test::run(model, machine, load_policy("pre-gated"), source).total.count, 0);
