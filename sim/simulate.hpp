@@ -58,7 +58,7 @@ struct SimulationResult {
   MemoryUse memory;
   std::vector<std::string> notes;
   std::int64_t cache_slots = 0, buffer_slots = 0, prefill_slots = 0;
-  int largest_pass = 0;  ///< tokens of the trace's largest pass
+  int largest_pass = 0;        ///< tokens of the trace's largest pass
   bool out_of_memory = false;  ///< then nothing below is set
   std::string out_of_memory_reason;
 

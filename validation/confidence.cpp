@@ -62,7 +62,8 @@ bool has_unmeasured_operations(const MachineSpec& machine, const ModelSpec& mode
 /// Tokens of the largest pass that a calibrated machine file has times of; 0 = of none.
 int largest_measured_pass(const MachineSpec& machine) {
   int largest = 0;
-  for (const KernelTimes& times : machine.kernel_times) largest = std::max(largest, times.points.back().tokens);
+  for (const KernelTimes& times : machine.kernel_times)
+    largest = std::max(largest, times.points.back().tokens);
   return largest;
 }
 

@@ -131,10 +131,9 @@ TEST(Confidence, MechanismIsWhatPricesARun) {
 class PublishedCase : public ::testing::Test {
  protected:
   [[nodiscard]] Confidence assess() const {
-    return confidence_in(
-        {model, machine, is_catalogue_machine, machine_changed, model_changed, batch, generated_routing,
-         largest_pass},
-        policy, 100, known_residuals());
+    return confidence_in({model, machine, is_catalogue_machine, machine_changed, model_changed, batch,
+                          generated_routing, largest_pass},
+                         policy, 100, known_residuals());
   }
   ModelSpec model = load_model("switch-base-128");
   MachineSpec machine = load_machine("a100-80g-fastertransformer");
