@@ -16,6 +16,7 @@
 #include <cstring>
 #include <new>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "models/error.hpp"
@@ -56,17 +57,17 @@ DirectFile::DirectFile(const std::string& directory, Bytes size, const std::stri
                      "name a directory on the drive that experts are to be read from");
   const Bytes free{static_cast<std::int64_t>(room.f_bavail) * static_cast<std::int64_t>(room.f_frsize)};
   if (size_ > free) {
-    throw InputError(
-        where_,
-        "the experts need " + to_string(size_) + ", but '" + printable(directory, 200) + "' has " +
-            to_string(free) + " free",
-        "name a directory on a larger drive, or share files between experts: --distinct-experts");
+    throw InputError(where_,
+                     "the experts need " + to_string(size_) + ", but '" + printable(directory, 200) +
+                         "' has " + to_string(free) + " free",
+                     "name a directory on a larger drive, or let experts share buffers: --distinct-experts");
   }
   std::string name = directory + "/pregate-experts-XXXXXX";
   descriptor_ = mkostemp(name.data(), O_DIRECT | O_CLOEXEC);
   const int error = errno;
-  // A file system without direct reads says so only when the file is there.
-  unlink(name.c_str());
+  // A file system without direct reads says so only when the file is there. A name that was taken is not
+  // ours.
+  if (descriptor_ >= 0 || error == EINVAL) unlink(name.c_str());
   const bool has_no_drive = descriptor_ >= 0 ? is_in_memory(directory) : error == EINVAL;
   if (descriptor_ >= 0 && !has_no_drive) return;
   if (descriptor_ >= 0) close(descriptor_);
@@ -118,11 +119,13 @@ struct DirectReader::Ring {
   std::vector<Request> requests = std::vector<Request>(in_flight);
 };
 
-DirectReader::DirectReader() : ring_(std::make_unique<Ring>()), buffer_(Bytes{piece}) {
-  const int result = io_uring_queue_init(in_flight, &ring_->ring, 0);
-  if (result == 0) return;
+DirectReader::DirectReader(bool uses_io_uring) : buffer_(Bytes{piece}) {
+  refusal_ = "not asked for";
+  if (!uses_io_uring) return;
+  auto ring = std::make_unique<Ring>();
+  const int result = io_uring_queue_init(in_flight, &ring->ring, 0);
+  if (result == 0) ring_ = std::move(ring);
   refusal_ = text_of(-result);
-  ring_.reset();
 }
 
 DirectReader::~DirectReader() {
@@ -169,7 +172,8 @@ void DirectReader::read_in_flight(const DirectFile& file, std::int64_t at, std::
   std::vector<Ring::Request>& requests = ring_->requests;
   std::string failure;
   std::int64_t failed_at = 0;
-  unsigned flying = 0;
+  unsigned flying = 0,
+           unsubmitted = 0;  // requests that are out, and those of them that only stand in the queue
   const auto submit = [&](std::size_t slot) {
     const Ring::Request& request = requests[slot];
     io_uring_sqe* const entry = io_uring_get_sqe(&ring);  // there is one: no more than `in_flight` are out
@@ -177,6 +181,7 @@ void DirectReader::read_in_flight(const DirectFile& file, std::int64_t at, std::
                        static_cast<std::uint64_t>(request.at));
     io_uring_sqe_set_data64(entry, slot);
     ++flying;
+    ++unsubmitted;
   };
   const auto next = [&](std::size_t slot) {
     if (size == 0 || !failure.empty()) return;
@@ -191,7 +196,13 @@ void DirectReader::read_in_flight(const DirectFile& file, std::int64_t at, std::
   // After a failure what is out is waited for all the same: the kernel still writes to the memory.
   while (flying > 0) {
     const int submitted = io_uring_submit_and_wait(&ring, 1);
-    if (submitted < 0 && submitted != -EINTR) fail(at, "io_uring: " + text_of(-submitted));
+    if (submitted >= 0) unsubmitted -= std::min(unsubmitted, static_cast<unsigned>(submitted));
+    const bool refused = submitted < 0 && submitted != -EINTR && submitted != -EAGAIN && submitted != -EBUSY;
+    if (refused && failure.empty()) {
+      failure = "io_uring: " + text_of(-submitted);
+      failed_at = at;
+    }
+    if (refused && flying == unsubmitted) break;  // nothing writes to the memory any more
     io_uring_cqe* entry = nullptr;
     while (io_uring_peek_cqe(&ring, &entry) == 0) {
       const auto slot = static_cast<std::size_t>(io_uring_cqe_get_data64(entry));
@@ -215,6 +226,11 @@ void DirectReader::read_in_flight(const DirectFile& file, std::int64_t at, std::
         next(slot);
       }
     }
+  }
+  if (unsubmitted > 0) {  // they must not go out with a later read
+    io_uring_queue_exit(&ring);
+    ring_.reset();
+    refusal_ = failure;
   }
   if (!failure.empty()) fail(failed_at, failure);
 }

@@ -54,7 +54,8 @@ class AlignedBuffer {
 /// kernel refuses that. For one thread at a time.
 class DirectReader {
  public:
-  DirectReader();
+  /// False: one request after another, as where the kernel refuses io_uring.
+  explicit DirectReader(bool uses_io_uring = true);
   ~DirectReader();
   DirectReader(const DirectReader&) = delete;
   DirectReader& operator=(const DirectReader&) = delete;

@@ -99,7 +99,8 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   const ExpertStore& store = options.store != nullptr ? *options.store : *made;
   execution.distinct_experts = store.buffers();
   if (!options.experts.directory.empty()) {
-    execution.result.notes.push_back("experts are fetched from a file in '" + options.experts.directory +
+    execution.result.notes.push_back("experts are fetched from a file in '" +
+                                     printable(options.experts.directory, 200) +
                                      "', past the page cache, by " + DirectReader().method());
   }
   const auto compute = device.make_stream("compute"), h2d = device.make_stream("h2d"),

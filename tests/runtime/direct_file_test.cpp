@@ -45,14 +45,18 @@ TEST_F(OnDrive, AnyPartComesBackAsItWasWritten) {
   file.write({DirectFile::block}, written.span().subspan(DirectFile::block));
 
   const AlignedBuffer area({size + DirectFile::block});
-  DirectReader reader;
+  DirectReader reader, one_by_one(false);
+  EXPECT_EQ(one_by_one.method().substr(0, 5), "pread");
   for (const std::int64_t shift : {0, 1, 512, 4095}) {  // of the destination
     for (const std::int64_t at :
          {std::int64_t{0}, std::int64_t{1}, std::int64_t{4096}, std::int64_t{1'000'003}}) {
       for (const std::int64_t bytes : {std::int64_t{0}, std::int64_t{1}, std::int64_t{4096},
                                        std::int64_t{9999}, std::int64_t{5'000'000}, size - at}) {
-        std::memset(area.span().data(), 0x5a, area.span().size());
         const auto begin = static_cast<std::size_t>(shift), length = static_cast<std::size_t>(bytes);
+        std::memset(area.span().data(), 0, area.span().size());
+        one_by_one.read(file, {at}, area.span().subspan(begin, length));
+        EXPECT_EQ(std::memcmp(area.span().data() + begin, written.span().data() + at, length), 0) << "pread";
+        std::memset(area.span().data(), 0x5a, area.span().size());
         reader.read(file, {at}, area.span().subspan(begin, length));
         EXPECT_EQ(std::memcmp(area.span().data() + begin, written.span().data() + at, length), 0)
             << bytes << " bytes from " << at << " to an address shifted by " << shift;
@@ -78,14 +82,16 @@ TEST_F(OnDrive, AFailedReadIsAnError) {
   const AlignedBuffer block({DirectFile::block});
   file.write({}, block.span());
   const AlignedBuffer area({std::int64_t{16} << 20});
-  DirectReader reader;
-  try {
-    reader.read(file, {}, area.span());
-    ADD_FAILURE() << "it was read";
-  } catch (const DeviceError& error) {
-    EXPECT_NE(std::string(error.what()).find("the file ends there"), std::string::npos) << error.what();
+  for (const bool uses_io_uring : {true, false}) {
+    DirectReader reader(uses_io_uring);
+    try {
+      reader.read(file, {}, area.span());
+      ADD_FAILURE() << "it was read";
+    } catch (const DeviceError& error) {
+      EXPECT_NE(std::string(error.what()).find("the file ends there"), std::string::npos) << error.what();
+    }
+    EXPECT_NO_THROW(reader.read(file, {}, area.span().first(DirectFile::block)));
   }
-  EXPECT_NO_THROW(reader.read(file, {}, area.span().first(DirectFile::block)));
 }
 
 TEST(DirectFiles, BadDirectoriesAreRefusedByName) {
