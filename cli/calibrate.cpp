@@ -79,6 +79,7 @@ ExitCode calibrate(const Arguments& arguments) {
                                            model.expert_format.name + "; " + info.software +
                                            (info.clocks.empty() ? "" : "; " + info.clocks);
   print(describe(*device) + "\n\n" + spreads(calibration) + "\n");
+  for (const std::string& finding : calibration.findings) print(finding + "\n");
   const bool noisy = calibration.noise > most_measured_spread;
   if (noisy && !parsed.flag("accept-noise")) {
     print("not written: repeats of the same measurement differ by " +
@@ -87,10 +88,11 @@ ExitCode calibrate(const Arguments& arguments) {
           " %): something else uses this machine. Stop it, measure longer (--seconds), or --accept-noise.\n");
     return 1;
   }
-  const std::vector<std::string> comments = {
+  std::vector<std::string> comments = {
       "Written by pregate calibrate on " + today() + "; measured numbers, of this machine only.",
       "Largest median spread of a group of measurements: " + sim::three_digits(100 * calibration.noise) +
           " %" + (noisy ? " (NOISY: written on request)" : "")};
+  comments.insert(comments.end(), calibration.findings.begin(), calibration.findings.end());
   const std::string text = validation::to_toml(calibration.machine, calibration.sources, comments);
   std::ignore = parse_machine_toml(text, path);  // what is written can be read back
   write_files({{path, text}});

@@ -3,6 +3,7 @@
 #include "validation/measured/calibrate.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <thread>
 
@@ -48,6 +49,16 @@ LinkSpec link_of(const std::vector<RateSample>& samples, BytesPerSecond pageable
   link.pageable_bandwidth = pageable;
   link.table = table_of(samples);
   return link;
+}
+
+/// What users will want to know of their machine beside the keys that price something.
+std::vector<std::string> findings_of(const LinkProbe& links, const Interference& seen) {
+  char slowdown[64];
+  std::snprintf(slowdown, sizeof slowdown, "%.2f times as long", seen.kernel_slowdown);
+  return {"copies of " + to_string(links.both_size) + " both ways at once: " + to_string(links.h2d_both) +
+              " to the device, " + to_string(links.d2h_both) + " to the host",
+          "copies of an expert beside kernels: " + to_string(seen.copy_beside_kernels) + ", alone " +
+              to_string(seen.copy_alone) + "; kernels beside copies take " + slowdown};
 }
 
 /// The bus that kernels and copies share, by max-min fairness between one flow of each (docs/calibration.md).
@@ -113,6 +124,7 @@ Calibration calibrate(runtime::Device& device, const ModelSpec& model, const Cal
     machine.host.memory_bandwidth = {2 * links.host_copy.value};
   } else {
     set_interference(machine, arithmetic.interference, links.host_copy);
+    result.findings = findings_of(links, arithmetic.interference);
   }
   result.spreads.push_back(
       {"kernels beside copies", 2, arithmetic.interference.spread, arithmetic.interference.spread});

@@ -33,6 +33,7 @@ struct SpreadLine {
 struct Calibration {
   MachineSpec machine;
   std::vector<std::pair<std::string, std::string>> sources;  ///< for to_toml()
+  std::vector<std::string> findings;  ///< measured, in no key of the file: a line each; none with a drive
   std::vector<SpreadLine> spreads;
   double noise = 0;  ///< the largest of the groups' median spreads
 };

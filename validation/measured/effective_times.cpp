@@ -31,6 +31,20 @@ std::vector<Picoseconds> effective_times(const sim::Schedule& schedule, const si
   return times;
 }
 
+KindTimes mean_times(const sim::Schedule& schedule, const sim::Timeline& timeline) {
+  KindTimes result;
+  const std::vector<Picoseconds> times = effective_times(schedule, timeline);
+  for (sim::OpId id = 0; id < static_cast<sim::OpId>(schedule.size()); ++id) {
+    const auto kind = static_cast<std::size_t>(schedule.operation(id).kind);
+    ++result.count[kind];
+    result.mean_us[kind] += times[static_cast<std::size_t>(id)].seconds() * 1e6;
+  }
+  for (std::size_t kind = 0; kind < result.count.size(); ++kind) {
+    if (result.count[kind] > 0) result.mean_us[kind] /= static_cast<double>(result.count[kind]);
+  }
+  return result;
+}
+
 namespace {
 
 /// Linear between the two nearest ranks. `values` sorted, not empty.
@@ -50,10 +64,10 @@ double median(std::vector<double> values) {
 }
 
 double relative_spread(std::vector<double> values) {
-  if (values.size() < 4) return 0;
+  if (values.size() < 2) return 0;
   std::sort(values.begin(), values.end());
-  const double middle = quantile(values, 0.5);
-  return middle > 0 ? (quantile(values, 0.75) - quantile(values, 0.25)) / 2 / middle : 0;
+  const double middle = quantile(values, 0.5), cut = values.size() < 4 ? 0 : 0.25;
+  return middle > 0 ? (quantile(values, 1 - cut) - quantile(values, cut)) / 2 / middle : 0;
 }
 
 double median_uncertainty(std::vector<double> values) {

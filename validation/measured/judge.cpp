@@ -2,10 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <map>
 
 #include "models/document.hpp"
 #include "models/table_reader.hpp"
+#include "validation/measured/effective_times.hpp"
 #include "validation/measured/embedded_ladder.hpp"
 #include "validation/measured/ladder.hpp"
 
@@ -99,6 +101,21 @@ std::vector<TierResult> judge(const std::vector<ExactRow>& exact, const std::vec
   }
   tiers.push_back(order);
   return tiers;
+}
+
+std::string drift_note(const std::vector<LadderRow>& rows) {
+  std::vector<double> errors;
+  for (const LadderRow& row : rows) {
+    if (row.tier == 1 && row.decidable) errors.push_back(row.error());
+  }
+  constexpr double noticeable = 5;  // per cent
+  const double middle = median(errors);
+  if (std::fabs(middle) < noticeable) return {};
+  char size[32];
+  std::snprintf(size, sizeof size, "%.0f %%", std::fabs(middle));
+  return std::string("tier 1: half of the predicted times are at least ") + size +
+         (middle < 0 ? " too short" : " too long") +
+         ": does the machine run as it did when it was calibrated?";
 }
 
 }  // namespace pregate::validation

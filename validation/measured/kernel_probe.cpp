@@ -12,6 +12,7 @@
 #include "runtime/shapes.hpp"
 #include "validation/measured/expert_fit.hpp"
 #include "validation/measured/pass_list.hpp"
+#include "validation/measured/round_means.hpp"
 
 namespace pregate::validation {
 
@@ -66,14 +67,14 @@ const char* operation_of(sim::OpKind kind) {
   }
 }
 
-/// Samples of all rounds, in seconds.
+/// In seconds.
 struct Samples {
-  std::map<PointKey, std::vector<double>> operations;
-  std::vector<double> step, readback, first_fetch, further_fetch;
+  std::map<PointKey, RoundMeans> operations;
+  RoundMeans step, readback, first_fetch, further_fetch;
 };
 
 void collect(const ModelSpec& model, const sim::Schedule& schedule, const sim::Timeline& timeline,
-             Samples& samples) {
+             std::size_t passes_a_round, Samples& samples) {
   std::vector<std::vector<LayerProfile>> profiles;
   for (const Stack& stack : model.stacks) profiles.push_back(model.profile(stack));
   const std::vector<Picoseconds> times = effective_times(schedule, timeline);
@@ -81,16 +82,17 @@ void collect(const ModelSpec& model, const sim::Schedule& schedule, const sim::T
   for (sim::OpId id = 0; id < static_cast<sim::OpId>(schedule.size()); ++id) {
     const sim::Operation& operation = schedule.operation(id);
     const double seconds = times[static_cast<std::size_t>(id)].seconds();
+    const std::size_t round = static_cast<std::size_t>(operation.step) / passes_a_round;
     switch (operation.kind) {
       case sim::OpKind::step_overhead:
-        samples.step.push_back(seconds);
+        samples.step.add(round, seconds);
         break;
       case sim::OpKind::gate_readback:
-        samples.readback.push_back(seconds);
+        samples.readback.add(round, seconds);
         fetched_before = false;
         break;
       case sim::OpKind::fetch:
-        (fetched_before ? samples.further_fetch : samples.first_fetch).push_back(seconds);
+        (fetched_before ? samples.further_fetch : samples.first_fetch).add(round, seconds);
         fetched_before = true;
         break;
       default: {
@@ -103,7 +105,7 @@ void collect(const ModelSpec& model, const sim::Schedule& schedule, const sim::T
         const bool is_experts = operation.kind == sim::OpKind::experts;
         const int activated = is_experts ? operation.count : 1;
         const int tokens = is_experts ? operation.tokens * layer.top_k : operation.tokens;
-        samples.operations[{key, tokens, activated}].push_back(seconds);
+        samples.operations[{key, tokens, activated}].add(round, seconds);
       }
     }
   }
@@ -115,7 +117,8 @@ void summarise(const Samples& samples, OperationProbe& result) {
   std::map<std::string, std::vector<double>> spreads;
   std::map<KernelKey, KernelTimes> all;
   std::map<KernelKey, std::vector<ExpertLayerSample>> expert_layers;
-  for (const auto& [point, seconds] : samples.operations) {
+  for (const auto& [point, rounds] : samples.operations) {
+    const std::vector<double> seconds = rounds.all();
     spreads[point.key.operation].push_back(relative_spread(seconds));
     if (point.key.operation != "experts") {
       all[point.key].points.push_back({point.tokens, std::max(Picoseconds{1}, median_time(seconds))});
@@ -163,18 +166,19 @@ OperationProbe probe_operations(runtime::Device& device, const ModelSpec& model,
   const int rounds = static_cast<int>(std::clamp(seconds / once, double{least_rounds}, double{most_rounds}));
   const runtime::Execution execution = run(rounds);
   Samples samples;
-  collect(model, execution.result.schedule, execution.result.timeline, samples);
+  collect(model, execution.result.schedule, execution.result.timeline, grid.size(), samples);
   OperationProbe result;
   summarise(samples, result);
   for (const Stack& stack : model.stacks)
     result.expert_bytes = std::max(result.expert_bytes, model.expert_bytes(stack));
-  const std::vector<double>& fetches =
-      samples.further_fetch.empty() ? samples.first_fetch : samples.further_fetch;
+  const std::vector<double> first_fetches = samples.first_fetch.all();
+  std::vector<double> fetches = samples.further_fetch.all();
+  if (fetches.empty()) fetches = first_fetches;
   result.fetch_rate = {static_cast<double>(result.expert_bytes.count) / median(fetches)};
   // Until the host has woken up and issued it, the first copy after a read-back is late; the read-back pays.
-  const double wake_up = std::max(0.0, median(samples.first_fetch) - median(fetches));
-  result.overhead.step = median_time(samples.step);
-  result.overhead.gate_readback = from_seconds(median(samples.readback) + wake_up);
+  const double wake_up = std::max(0.0, median(first_fetches) - median(fetches));
+  result.overhead.step = median_time(samples.step.all());
+  result.overhead.gate_readback = from_seconds(median(samples.readback.all()) + wake_up);
   result.spreads.push_back({"fetch of an expert", 1, relative_spread(fetches), relative_spread(fetches)});
   return result;
 }

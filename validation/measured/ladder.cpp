@@ -24,7 +24,21 @@ constexpr std::int64_t steps_shown = 3;
 struct Measured {
   sim::SimulationResult simulated;
   std::vector<double> block_ms, tokens_per_s;
+  std::vector<KindTimes> operations;
 };
+
+void add_operations(const std::string& what, const Measured& point, bool explains,
+                    std::vector<OperationRow>& rows) {
+  const KindTimes predicted = mean_times(point.simulated.schedule, point.simulated.timeline);
+  for (std::size_t kind = 0; kind < predicted.count.size(); ++kind) {
+    if (predicted.count[kind] == 0) continue;
+    std::vector<double> repeats;
+    repeats.reserve(point.operations.size());
+    for (const KindTimes& times : point.operations) repeats.push_back(times.mean_us[kind]);
+    rows.push_back({what, sim::to_string(static_cast<sim::OpKind>(kind)), predicted.count[kind],
+                    predicted.mean_us[kind], median(repeats), explains});
+  }
+}
 
 TimelinePair first_steps(const std::string& what, const sim::SimulationResult& simulated,
                          const sim::SimulationResult& measured) {
@@ -121,6 +135,7 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
         shown[point.workload + point.policy.name] = true;
       }
       const sim::Figures f = sim::figures(execution.result);
+      points[i].operations.push_back(mean_times(execution.result.schedule, execution.result.timeline));
       points[i].block_ms.push_back(f.block_mean_ms);
       points[i].tokens_per_s.push_back(f.tokens_per_s);
     }
@@ -128,15 +143,19 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
   for (std::size_t i = 0; i < grid.size(); ++i) {
     if (points[i].block_ms.empty()) continue;
     const sim::Figures f = sim::figures(points[i].simulated);
+    bool is_off = false;
     const auto add = [&](int tier, const char* metric, double predicted, const std::vector<double>& values,
                          double gate) {
       const double spread = 100 * median_uncertainty(values);
       result.rows.push_back({tier, grid[i].name, metric, predicted, median(values), spread, spread <= gate});
+      is_off = is_off || std::fabs(result.rows.back().error()) > gate;
     };
     add(2, "block latency ms", f.block_mean_ms, points[i].block_ms, gates.block_mape);
     add(3, "tokens/s", f.tokens_per_s, points[i].tokens_per_s, gates.tokens_mape);
+    add_operations(grid[i].name, points[i], is_off, result.operations);
   }
   result.tiers = judge(result.exact, result.rows, grid, gates);
+  if (const std::string note = drift_note(result.rows); !note.empty()) result.notes.push_back(note);
   if (!machine.measured_device.empty() && machine.measured_device != device.info().name) {
     result.notes.push_back("the machine file was measured on '" + machine.measured_device + "', this is '" +
                            device.info().name + "'");

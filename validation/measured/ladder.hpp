@@ -22,7 +22,12 @@ struct LadderGates {
 };
 LadderGates ladder_gates();
 
-/// One figure, simulated and measured. Errors in per cent of what was measured.
+/// In per cent of what was measured; 0 where nothing was.
+inline double error_percent(double predicted, double measured) {
+  return measured == 0 ? 0 : 100 * (predicted - measured) / measured;
+}
+
+/// One figure, simulated and measured.
 struct LadderRow {
   int tier = 0;
   std::string what;    ///< "copy 96 KiB", "pre-gated, cache 25%, batch 2"
@@ -30,7 +35,18 @@ struct LadderRow {
   double predicted = 0, measured = 0;
   double spread = 0;      ///< of the repeats, per cent: median_uncertainty(); of primitives relative_spread()
   bool decidable = true;  ///< the spread is below the tier's gate
-  [[nodiscard]] double error() const { return measured == 0 ? 0 : 100 * (predicted - measured) / measured; }
+  [[nodiscard]] double error() const { return error_percent(predicted, measured); }
+};
+
+/// Where a point's error comes from: the operations of one kind, what each kept its successors waiting.
+struct OperationRow {
+  std::string what;  ///< the point
+  std::string kind;
+  std::int64_t count = 0;  ///< in a run
+  double predicted_us = 0;
+  double measured_us = 0;  ///< mean of a run; median of the repeats
+  bool explains = false;   ///< block latency or tokens/s of its point is off by more than the gate
+  [[nodiscard]] double error() const { return error_percent(predicted_us, measured_us); }
 };
 
 /// One of tier 0's comparisons.
@@ -64,6 +80,7 @@ struct LadderResult {
   std::string device, machine, model, trace;
   std::vector<ExactRow> exact;
   std::vector<LadderRow> rows;
+  std::vector<OperationRow> operations;
   std::vector<TierResult> tiers;
   std::vector<std::string> notes;
   std::vector<TimelinePair> timelines;
@@ -95,5 +112,9 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
 /// Verdicts from rows; climb() calls it.
 std::vector<TierResult> judge(const std::vector<ExactRow>& exact, const std::vector<LadderRow>& rows,
                               const std::vector<GridPoint>& grid, const LadderGates& gates);
+
+/// Copies and operations that are mostly off in one direction say more about the machine than about the
+/// model: a note for the user, or empty.
+std::string drift_note(const std::vector<LadderRow>& rows);
 
 }  // namespace pregate::validation

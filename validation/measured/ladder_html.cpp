@@ -47,6 +47,27 @@ constexpr const char* style =
     "th:nth-child(2),td:nth-child(2){text-align:left}.FAIL{color:#b00020;font-weight:600}.pass{color:#1b7f3b}"
     ".undecidable{color:#8a6d00}svg{max-width:100%;height:auto}svg text{font:11px system-ui,sans-serif}";
 
+/// Round numbers within the range of a logarithmic axis, about as many as have room for a label.
+std::vector<double> ticks(double least, double most) {
+  std::vector<double> result;
+  if (most / least < 8) {  // few powers of ten in it: multiples of a round step
+    const double decade = std::pow(10, std::floor(std::log10((most - least) / 6)));
+    double step = 10 * decade;
+    for (const double smaller : {5 * decade, 2 * decade}) {
+      if ((most - least) / smaller <= 6) step = smaller;
+    }
+    for (double tick = std::ceil(least / step) * step; tick <= most; tick += step) result.push_back(tick);
+    return result;
+  }
+  const bool is_wide = most / least > 300;
+  for (double decade = std::pow(10, std::floor(std::log10(least))); decade <= most; decade *= 10) {
+    for (const double tick : {decade, 2 * decade, 5 * decade}) {
+      if (tick >= least && tick <= most && (!is_wide || tick == decade)) result.push_back(tick);
+    }
+  }
+  return result;
+}
+
 /// Predicted against measured, both axes logarithmic, of the rows of one tier.
 std::string scatter(const LadderResult& result, int tier, const std::string& metric) {
   std::vector<const LadderRow*> rows;
@@ -76,15 +97,11 @@ std::string scatter(const LadderResult& result, int tier, const std::string& met
   diagonal(1, "#555");
   diagonal(1.1, "#ccc");
   diagonal(1 / 1.1, "#ccc");
-  const bool wide = most / least > 300;  // then only powers of ten have room for a label
-  for (double decade = std::pow(10, std::floor(std::log10(least))); decade <= most; decade *= 10) {
-    for (const double tick : {decade, 2 * decade, 5 * decade}) {
-      if (tick < least || tick > most || (wide && tick != decade)) continue;
-      char label[32];
-      std::snprintf(label, sizeof label, "%g", tick);
-      svg += "<text x=\"" + x(tick) + "\" y=\"406\" text-anchor=\"middle\">" + label +
-             "</text><text x=\"46\" y=\"" + y(tick) + "\" text-anchor=\"end\">" + label + "</text>";
-    }
+  for (const double tick : ticks(least, most)) {
+    char label[32];
+    std::snprintf(label, sizeof label, "%g", tick);
+    svg += "<text x=\"" + x(tick) + "\" y=\"406\" text-anchor=\"middle\">" + label +
+           "</text><text x=\"46\" y=\"" + y(tick) + "\" text-anchor=\"end\">" + label + "</text>";
   }
   for (const LadderRow* row : rows) {
     svg += "<circle cx=\"" + x(row->measured) + "\" cy=\"" + y(row->predicted) + "\" r=\"4\" fill=\"" +
@@ -199,6 +216,14 @@ std::string ladder_html(const LadderResult& result) {
             escaped(row.metric) + "</td><td>" + fixed(row.predicted, 3) + "</td><td>" +
             fixed(row.measured, 3) + "</td><td>" + fixed(row.error()) + "</td><td" +
             (row.decidable ? ">" : " class=\"undecidable\">") + fixed(row.spread) + "</td></tr>\n";
+  html +=
+      "</table>\n<h2>By operation</h2>\n<p>Mean time of an operation until it lets its successors start; "
+      "measured is the median of the repeats.</p>\n<table><tr><th>a "
+      "run</th><th>what</th><th>operation</th><th>predicted us</th><th>measured us</th></tr>\n";
+  for (const OperationRow& row : result.operations)
+    html += "<tr><td>" + std::to_string(row.count) + "</td><td>" + escaped(row.what) + "</td><td>" +
+            escaped(row.kind) + "</td><td>" + fixed(row.predicted_us) + "</td><td>" + fixed(row.measured_us) +
+            "</td></tr>\n";
   html += "</table>\n<ul>\n";
   for (const std::string& note : result.notes) html += "<li>" + escaped(note) + "</li>\n";
   return html +

@@ -49,6 +49,20 @@ std::string ladder_table(const LadderResult& result) {
               row.decidable ? "" : "undecidable"});
   }
   text += "\n" + rows.text();
+  sim::TextTable operations({"what", "operation", "a run", "predicted us", "measured us", "error"});
+  bool is_any_off = false;
+  for (const OperationRow& row : result.operations) {
+    if (!row.explains) continue;
+    is_any_off = true;
+    operations.add({row.what, row.kind, std::to_string(row.count), sim::three_digits(row.predicted_us),
+                    sim::three_digits(row.measured_us),
+                    row.measured_us > 0 ? signed_percent(row.error()) : "-"});
+  }
+  if (is_any_off)
+    text +=
+        "\nRuns that are off by more than their gate, by operation (each until it lets its successors "
+        "start):\n" +
+        operations.text();
   for (const TierResult& tier : result.tiers) {
     if (tier.verdict == Verdict::failed)
       text +=
@@ -92,6 +106,14 @@ std::string ladder_json(const LadderResult& result) {
                             {"error_percent", row.error()},
                             {"spread_percent", row.spread},
                             {"decidable", row.decidable}});
+  json["operations"] = Json::array();
+  for (const OperationRow& row : result.operations)
+    json["operations"].push_back({{"what", row.what},
+                                  {"operation", row.kind},
+                                  {"count", row.count},
+                                  {"predicted_us", row.predicted_us},
+                                  {"measured_us", row.measured_us},
+                                  {"error_percent", row.error()}});
   json["notes"] = result.notes;
   return json.dump(2) + "\n";
 }

@@ -153,6 +153,7 @@ LinkProbe probe_links(Device& device, double seconds, const std::string& directo
   const auto to_host = [&](std::int64_t t) {
     down->copy_to_host(probe.here(large, t + 7), probe.there(large, t + 7));
   };
+  result.both_size = large;
   result.h2d_both = both(*up, *down, to_device, to_host);
   result.d2h_both = both(*down, *up, to_host, to_device);
 

@@ -21,7 +21,8 @@ struct RateSample {
 struct LinkProbe {
   std::vector<RateSample> h2d, d2h;   ///< by size, pinned, alone
   BytesPerSecond pageable;            ///< through a pinned staging buffer: a host copy, then the device's
-  BytesPerSecond h2d_both, d2h_both;  ///< both directions at once, large copies
+  BytesPerSecond h2d_both, d2h_both;  ///< both directions at once, copies of `both_size`, pinned
+  Bytes both_size;
   BytesPerSecond device_copy;
   BytesPerSecond host_copy;  ///< host memory to host memory, one thread
 };

@@ -11,6 +11,7 @@
 #include "validation/measured/effective_times.hpp"
 #include "validation/measured/link_probe.hpp"
 #include "validation/measured/pass_list.hpp"
+#include "validation/measured/round_means.hpp"
 
 namespace pregate::validation {
 
@@ -73,7 +74,7 @@ void add_operations(runtime::Device& device, const ModelSpec& model, const Machi
   if (execution.result.out_of_memory || simulated.out_of_memory) return;
 
   using Key = std::tuple<sim::OpKind, int, int, int>;
-  std::map<Key, std::pair<std::vector<double>, std::vector<double>>> samples;
+  std::map<Key, std::pair<RoundMeans, RoundMeans>> samples;
   const sim::Schedule& schedule = execution.result.schedule;
   const std::vector<Picoseconds> predicted = effective_times(simulated.schedule, simulated.timeline),
                                  measured = effective_times(schedule, execution.result.timeline);
@@ -86,16 +87,19 @@ void add_operations(runtime::Device& device, const ModelSpec& model, const Machi
     if (!is_kernel || operation.step < static_cast<std::int64_t>(between.size())) continue;
     auto& [model_times, device_times] =
         samples[{operation.kind, static_cast<int>(operation.stack), operation.tokens, operation.count}];
-    model_times.push_back(predicted[at].seconds() * 1e6);
-    device_times.push_back(measured[at].seconds() * 1e6);
+    const std::size_t round = static_cast<std::size_t>(operation.step) / between.size();
+    model_times.add(round, predicted[at].seconds() * 1e6);
+    device_times.add(round, measured[at].seconds() * 1e6);
   }
   for (const auto& [key, times] : samples) {
     const auto [kind, stack, tokens, activated] = key;
     std::string what = model.stacks[static_cast<std::size_t>(stack)].name + " " + sim::to_string(kind) +
                        ", " + std::to_string(tokens) + " tokens";
     if (kind == sim::OpKind::experts) what += ", " + std::to_string(activated) + " experts";
-    const double spread = 100 * relative_spread(times.second);
-    rows.push_back({1, what, "us", median(times.first), median(times.second), spread, is_decidable(spread)});
+    const std::vector<double> measured_rounds = times.second.all();
+    const double spread = 100 * relative_spread(measured_rounds);
+    rows.push_back(
+        {1, what, "us", median(times.first.all()), median(measured_rounds), spread, is_decidable(spread)});
   }
 }
 

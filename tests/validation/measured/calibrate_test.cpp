@@ -134,6 +134,7 @@ TEST(Calibrate, MeasuresTheHostDevice) {
       parse_machine_toml(to_toml(calibration.machine, calibration.sources, {}), "calibrated.toml");
   EXPECT_EQ(machine.measured_device, device->info().name);
   EXPECT_EQ(machine.calibration, "measured");
+  EXPECT_EQ(calibration.findings.size(), 2U);
   const LayerProfile layer = model.profile(model.stacks[0])[0];
   for (const char* operation : {"attention", "gate", "experts"})
     EXPECT_NE(find_kernel_times(machine.kernel_times, kernel_key(operation, model, layer)), nullptr)
@@ -159,6 +160,13 @@ TEST(Ladder, ClimbsOnTheHostDeviceAndSeesAWrongMachine) {
   EXPECT_EQ(result.tiers[0].verdict, Verdict::passed);
   EXPECT_EQ(result.exact.size(), 3U);
   EXPECT_EQ(result.timelines.size(), 3U);
+  // A fetch for each miss, by count what the schedules say; measured in all repeats.
+  const auto fetches = std::find_if(result.operations.begin(), result.operations.end(),
+                                    [](const OperationRow& row) { return row.kind == "fetch"; });
+  ASSERT_NE(fetches, result.operations.end());
+  EXPECT_EQ(fetches->what, "on-demand");
+  EXPECT_EQ(fetches->count, 12 * 2 * 2);  // passes, layers, top-k
+  EXPECT_GT(fetches->measured_us, 0);
 
   // Four times as fast: beyond anything that noise explains.
   for (CopyPoint& point : machine.h2d.table) point.rate.value *= 4;

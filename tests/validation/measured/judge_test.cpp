@@ -4,6 +4,7 @@
 
 #include "validation/measured/effective_times.hpp"
 #include "validation/measured/ladder_report.hpp"
+#include "validation/measured/round_means.hpp"
 
 namespace pregate::validation {
 namespace {
@@ -69,6 +70,17 @@ TEST(Judge, OrderCountsPairsThatCanBeToldApart) {
   EXPECT_EQ(order({row(3, "a", 20, 11), row(3, "b", 10, 18)}).rows, 0);
 }
 
+// The median of the signed errors decides: one operation far off is not the machine's speed.
+TEST(Judge, AMachineThatHasChangedIsNoted) {
+  std::vector<LadderRow> rows{row(1, "a", 94, 100), row(1, "b", 93, 100), row(1, "c", 130, 100)};
+  EXPECT_THAT(drift_note(rows), testing::HasSubstr("at least 6 % too short"));
+  rows[1] = row(1, "b", 96, 100);
+  EXPECT_EQ(drift_note(rows), "");
+  EXPECT_THAT(drift_note({row(1, "a", 120, 100)}), testing::HasSubstr("20 % too long"));
+  EXPECT_EQ(drift_note({row(1, "a", 120, 100, 40), row(2, "b", 200, 100)}), "");  // undecidable; another tier
+  EXPECT_EQ(drift_note({}), "");
+}
+
 TEST(Judge, GatesComeFromTheCommittedFile) {
   const LadderGates committed = ladder_gates();
   EXPECT_EQ(committed.block_mape, 10);
@@ -87,6 +99,20 @@ TEST(Ladder, ReportsNameTheFailedTierAndEscapeNames) {
   EXPECT_THAT(ladder_html(result), testing::HasSubstr("&lt;b&gt;model"));
   EXPECT_THAT(ladder_html(result), testing::Not(testing::HasSubstr("<b>model")));
   EXPECT_THAT(ladder_json(result), testing::HasSubstr("\"verdict\": \"FAIL\""));
+}
+
+// Operations of points within their gates explain nothing: they are in the files, not on the terminal.
+TEST(Ladder, TellsWhichOperationsMakeARunWrong) {
+  LadderResult result;
+  result.operations = {{"good", "experts", 7, 10, 10, false}, {"bad", "fetch", 3, 50, 200, true}};
+  EXPECT_THAT(ladder_table(result), testing::ContainsRegex("bad +fetch +3 +50.0 +200 +-75.0 %"));
+  EXPECT_THAT(ladder_table(result), testing::Not(testing::HasSubstr("good")));
+  for (const std::string& text : {ladder_json(result), ladder_html(result)}) {
+    EXPECT_THAT(text, testing::HasSubstr("good"));
+    EXPECT_THAT(text, testing::HasSubstr("bad"));
+  }
+  result.operations.pop_back();
+  EXPECT_THAT(ladder_table(result), testing::Not(testing::HasSubstr("by operation")));
 }
 
 // compute 0..10 and 12..20, a copy 0..15 that the second operation waits for.
@@ -111,11 +137,44 @@ TEST(EffectiveTimes, FromWhenItCouldStartToItsEnd) {
   EXPECT_EQ(effective_times(schedule, timeline), at({10, 15, 5, 10}));
 }
 
+// The copies take 12 and 30 - 12 = 18 (the second could have started when the stream was free), the gate 4.
+TEST(EffectiveTimes, MeansByKind) {
+  sim::Schedule schedule;
+  sim::Operation copy;
+  copy.kind = sim::OpKind::fetch;
+  copy.stream = sim::StreamId::h2d;
+  sim::Operation gate;
+  gate.kind = sim::OpKind::gate;
+  schedule.add(copy, {});
+  schedule.add(gate, {});
+  schedule.add(copy, {});
+  const auto us = [](std::int64_t value) { return Picoseconds{value * 1'000'000}; };
+  const KindTimes times = mean_times(schedule, {{us(0), us(0), us(15)}, {us(12), us(4), us(30)}});
+  const auto of = [](sim::OpKind kind) { return static_cast<std::size_t>(kind); };
+  EXPECT_EQ(times.count[of(sim::OpKind::fetch)], 2);
+  EXPECT_DOUBLE_EQ(times.mean_us[of(sim::OpKind::fetch)], (12.0 + 18) / 2);
+  EXPECT_EQ(times.count[of(sim::OpKind::gate)], 1);
+  EXPECT_DOUBLE_EQ(times.mean_us[of(sim::OpKind::gate)], 4);
+  EXPECT_EQ(times.count[of(sim::OpKind::experts)], 0);
+}
+
+// A late operation moves its round's mean, and no other; a round without the operation does not count.
+TEST(RoundMeans, OneForEachRound) {
+  RoundMeans rounds;
+  rounds.add(2, 10);
+  rounds.add(0, 1);
+  rounds.add(0, 3);
+  rounds.add(2, 20);
+  EXPECT_THAT(rounds.all(), testing::ElementsAre(2, 15));
+  EXPECT_TRUE(RoundMeans().all().empty());
+}
+
 TEST(EffectiveTimes, MedianAndSpread) {
   EXPECT_EQ(median({}), 0);
   EXPECT_EQ(median({3, 1, 2}), 2);
   EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
-  EXPECT_EQ(relative_spread({1, 100, 3}), 0);  // too few
+  EXPECT_EQ(relative_spread({7}), 0);
+  EXPECT_DOUBLE_EQ(relative_spread({1, 100, 3}), (100.0 - 1) / 2 / 3);  // too few for quartiles
   EXPECT_DOUBLE_EQ(relative_spread({1, 2, 3, 4, 5}), (4.0 - 2.0) / 2 / 3);
 }
 
