@@ -54,6 +54,24 @@ Attention read_grouped_query(TableReader& config, int d_model) {
   return attention;
 }
 
+void read_attention_bias(TableReader& config, Attention& attention, bool fallback) {
+  attention.qkv_bias = config.boolean_or("attention_bias", fallback);
+  attention.output_bias = attention.qkv_bias;
+}
+
+MoeBlock read_gated_experts(TableReader& config, const char* count_key, const char* width_key) {
+  return {.experts = dimension(config, count_key),
+          .top_k = dimension(config, "num_experts_per_tok"),
+          .ffn_dim = dimension(config, width_key),
+          .gated = true};
+}
+
+/// Every layer has experts, and the window that the file gives to all.
+void read_windowed_moe_layers(TableReader& config, Stack& stack) {
+  const int window = dimension_or(config, "sliding_window", 0);
+  for (Layer& layer : stack.layers) layer = {.moe = true, .sliding_window = window};
+}
+
 /// The layers that are sparse: every `step`-th of a stack of which `sparse` are MoE
 /// (SwitchTransformersConfig).
 void read_switch_stack(TableReader& config, Stack& stack, const char* sparse_key, const char* step_key) {
@@ -126,17 +144,13 @@ void read_mixtral(TableReader& config, ModelSpec& model) {
   model.family = "mixtral";
   Stack stack = read_decoder(config, model);
   stack.attention = read_grouped_query(config, model.d_model);
-  stack.moe = {.experts = dimension(config, "num_local_experts"),
-               .top_k = dimension(config, "num_experts_per_tok"),
-               .ffn_dim = dimension(config, "intermediate_size"),
-               .gated = true};
-  const int window = dimension_or(config, "sliding_window", 0);
-  for (Layer& layer : stack.layers) layer = {.moe = true, .sliding_window = window};
+  stack.moe = read_gated_experts(config, "num_local_experts", "intermediate_size");
+  read_windowed_moe_layers(config, stack);
   model.stacks = {stack};
 }
 
 /// Qwen2-MoE and Qwen3-MoE: layers are sparse by a step, and not where mlp_only_layers names them.
-void mark_qwen_layers(TableReader& config, Stack& stack) {
+void read_qwen_layers(TableReader& config, Stack& stack) {
   const int step = static_cast<int>(config.integer_or("decoder_sparse_step", 1, most_layers, 1));
   std::vector<std::int64_t> dense;
   if (const Node* list = config.find("mlp_only_layers")) {
@@ -152,6 +166,10 @@ void mark_qwen_layers(TableReader& config, Stack& stack) {
   });
   stack.dense_ffn_dim = dimension_or(config, "intermediate_size", 0);
   stack.dense_gated = true;
+  if (config.boolean_or("use_sliding_window", false)) {
+    throw InputError(config.where("use_sliding_window"), "sliding windows of this family are not described",
+                     "the released models leave it off; set it to false");
+  }
 }
 
 void read_qwen2_moe(TableReader& config, ModelSpec& model) {
@@ -159,17 +177,10 @@ void read_qwen2_moe(TableReader& config, ModelSpec& model) {
   Stack stack = read_decoder(config, model);
   stack.attention = read_grouped_query(config, model.d_model);
   stack.attention.qkv_bias = config.boolean_or("qkv_bias", true);
-  stack.moe = {.experts = dimension(config, "num_experts"),
-               .top_k = dimension(config, "num_experts_per_tok"),
-               .ffn_dim = dimension(config, "moe_intermediate_size"),
-               .gated = true,
-               .shared_ffn_dim = dimension(config, "shared_expert_intermediate_size"),
-               .shared_gate = true};
-  mark_qwen_layers(config, stack);
-  if (config.boolean_or("use_sliding_window", false)) {
-    throw InputError(config.where("use_sliding_window"), "sliding windows of this family are not described",
-                     "the released models leave it off; set it to false");
-  }
+  stack.moe = read_gated_experts(config, "num_experts", "moe_intermediate_size");
+  stack.moe.shared_ffn_dim = dimension(config, "shared_expert_intermediate_size");
+  stack.moe.shared_gate = true;
+  read_qwen_layers(config, stack);
   model.stacks = {stack};
 }
 
@@ -177,18 +188,10 @@ void read_qwen3_moe(TableReader& config, ModelSpec& model) {
   model.family = "qwen3_moe";
   Stack stack = read_decoder(config, model);
   stack.attention = read_grouped_query(config, model.d_model);
-  stack.attention.qkv_bias = config.boolean_or("attention_bias", false);
-  stack.attention.output_bias = stack.attention.qkv_bias;
+  read_attention_bias(config, stack.attention, false);
   stack.attention.qk_norm = true;
-  stack.moe = {.experts = dimension(config, "num_experts"),
-               .top_k = dimension(config, "num_experts_per_tok"),
-               .ffn_dim = dimension(config, "moe_intermediate_size"),
-               .gated = true};
-  mark_qwen_layers(config, stack);
-  if (config.boolean_or("use_sliding_window", false)) {
-    throw InputError(config.where("use_sliding_window"), "sliding windows of this family are not described",
-                     "the released models leave it off; set it to false");
-  }
+  stack.moe = read_gated_experts(config, "num_experts", "moe_intermediate_size");
+  read_qwen_layers(config, stack);
   model.stacks = {stack};
 }
 
@@ -205,10 +208,7 @@ void read_deepseek(TableReader& config, ModelSpec& model, const std::string& fam
   attention.v_head_dim = dimension(config, "v_head_dim");
   stack.dense_ffn_dim = dimension(config, "intermediate_size");
   stack.dense_gated = true;
-  stack.moe = {.experts = dimension(config, "n_routed_experts"),
-               .top_k = dimension(config, "num_experts_per_tok"),
-               .ffn_dim = dimension(config, "moe_intermediate_size"),
-               .gated = true};
+  stack.moe = read_gated_experts(config, "n_routed_experts", "moe_intermediate_size");
   stack.moe.router_bias = family == "deepseek_v3";  // e_score_correction_bias
   const auto shared = config.integer_or("n_shared_experts", 0, 1024, 0);
   const std::int64_t shared_width = shared * stack.moe.ffn_dim;
@@ -224,13 +224,9 @@ void read_olmoe(TableReader& config, ModelSpec& model) {
   model.family = "olmoe";
   Stack stack = read_decoder(config, model);
   stack.attention = read_grouped_query(config, model.d_model);
-  stack.attention.qkv_bias = config.boolean_or("attention_bias", false);
-  stack.attention.output_bias = stack.attention.qkv_bias;
+  read_attention_bias(config, stack.attention, false);
   stack.attention.qk_norm_full_width = true;
-  stack.moe = {.experts = dimension(config, "num_experts"),
-               .top_k = dimension(config, "num_experts_per_tok"),
-               .ffn_dim = dimension(config, "intermediate_size"),
-               .gated = true};
+  stack.moe = read_gated_experts(config, "num_experts", "intermediate_size");
   mark_moe(stack, [](int) { return true; });
   model.stacks = {stack};
 }
@@ -239,16 +235,11 @@ void read_phimoe(TableReader& config, ModelSpec& model) {
   model.family = "phimoe";
   Stack stack = read_decoder(config, model);
   stack.attention = read_grouped_query(config, model.d_model);
-  stack.attention.qkv_bias = config.boolean_or("attention_bias", false);
-  stack.attention.output_bias = stack.attention.qkv_bias;
+  read_attention_bias(config, stack.attention, false);
   stack.norm_bias = true;
   model.head_bias = config.boolean_or("lm_head_bias", false);
-  stack.moe = {.experts = dimension(config, "num_local_experts"),
-               .top_k = dimension(config, "num_experts_per_tok"),
-               .ffn_dim = dimension(config, "intermediate_size"),
-               .gated = true};
-  const int window = dimension_or(config, "sliding_window", 0);
-  for (Layer& layer : stack.layers) layer = {.moe = true, .sliding_window = window};
+  stack.moe = read_gated_experts(config, "num_local_experts", "intermediate_size");
+  read_windowed_moe_layers(config, stack);
   model.stacks = {stack};
 }
 
@@ -256,15 +247,11 @@ void read_gpt_oss(TableReader& config, ModelSpec& model) {
   model.family = "gpt_oss";
   Stack stack = read_decoder(config, model);
   stack.attention = read_grouped_query(config, model.d_model);
-  stack.attention.qkv_bias = config.boolean_or("attention_bias", true);
-  stack.attention.output_bias = stack.attention.qkv_bias;
+  read_attention_bias(config, stack.attention, true);
   stack.attention.sinks = true;
-  stack.moe = {.experts = dimension(config, "num_local_experts"),
-               .top_k = dimension(config, "num_experts_per_tok"),
-               .ffn_dim = dimension(config, "intermediate_size"),
-               .gated = true,
-               .expert_bias = true,
-               .router_bias = true};
+  stack.moe = read_gated_experts(config, "num_local_experts", "intermediate_size");
+  stack.moe.expert_bias = true;
+  stack.moe.router_bias = true;
   const int window = dimension(config, "sliding_window");
   const Node* kinds = config.find("layer_types");
   if (kinds != nullptr && (kinds->kind != Node::Kind::array || kinds->items.size() != stack.layers.size())) {
