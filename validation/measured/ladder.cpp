@@ -99,14 +99,18 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
   result.machine = machine.name;
   result.model = model.name;
 
-  stage("primitives");
-  result.rows = probe_primitives(device, model, machine, options.most_tokens, options.experts);
-
   std::vector<Measured> points(grid.size());
   std::map<std::string, bool> shown;
   const sim::ExpertMap map = sim::PreparedTrace(*grid.front().source, model, "trace").map();
   const runtime::ExpertStore store(device, runtime::model_shape(model, device), map, options.experts, 1);
+  std::vector<std::vector<LadderRow>> probes;
+  const auto probe = [&] {
+    stage("primitives");
+    probes.push_back(
+        probe_primitives(device, model, machine, options.most_tokens, store, options.experts.directory));
+  };
   for (int repeat = 0; repeat < options.repeats; ++repeat) {
+    if (repeat == 0 || repeat == options.repeats / 2) probe();
     for (std::size_t i = 0; i < grid.size(); ++i) {
       const GridPoint& point = grid[i];
       stage("repeat " + std::to_string(repeat + 1) + ": " + point.name);
@@ -140,6 +144,8 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
       points[i].tokens_per_s.push_back(f.tokens_per_s);
     }
   }
+  probe();
+  result.rows = merge_probes(probes);
   for (std::size_t i = 0; i < grid.size(); ++i) {
     if (points[i].block_ms.empty()) continue;
     const sim::Figures f = sim::figures(points[i].simulated);

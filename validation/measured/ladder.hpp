@@ -103,9 +103,10 @@ struct LadderOptions {
 };
 
 /// Simulates and executes every point, interleaved and repeated, and climbs the ladder: tier 0 schedules,
-/// bytes and hits; tier 1 copies and operations at sizes and token counts between the calibrated ones; tier 2
-/// block latency; tier 3 tokens/s and the order of designs. The runtime does not execute attention's scores
-/// over the KV cache; the simulation leaves them out as well.
+/// bytes and hits; tier 1 copies and operations at sizes and token counts between the calibrated ones, probed
+/// before, halfway through and after the runs; tier 2 block latency; tier 3 tokens/s and the order of
+/// designs. The runtime does not execute attention's scores over the KV cache; the simulation leaves them out
+/// as well.
 LadderResult climb(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
                    const std::vector<GridPoint>& grid, const LadderOptions& options);
 

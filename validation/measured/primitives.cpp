@@ -23,7 +23,7 @@ bool is_decidable(double spread_percent) { return spread_percent <= ladder_gates
 void add_copies(runtime::Device& device, const MachineSpec& machine, const std::string& directory,
                 std::vector<LadderRow>& rows) {
   // Calibrated sizes are powers of two: these lie halfway between two of them, at every other pair.
-  const LinkProbe probe = probe_links(device, 6, directory, 6144, 4);
+  const LinkProbe probe = probe_links(device, 2, directory, 6144, 4);
   const auto add = [&](const char* direction, const std::vector<RateSample>& samples, const LinkSpec& link) {
     for (const RateSample& sample : samples) {
       const double predicted = (link.table.empty() ? link.latency + link.per_copy : Picoseconds{}).seconds() +
@@ -55,11 +55,11 @@ std::vector<Pass> passes_between(const ModelSpec& model, int most_tokens) {
 }
 
 void add_operations(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
-                    int most_tokens, const runtime::StoreOptions& experts, std::vector<LadderRow>& rows) {
+                    int most_tokens, const runtime::ExpertStore& store, std::vector<LadderRow>& rows) {
   const std::vector<Pass> between = passes_between(model, most_tokens);
   if (between.empty()) return;
   std::vector<Pass> passes = between;  // once to warm up
-  for (int round = 0; round < 6; ++round) passes.insert(passes.end(), between.begin(), between.end());
+  for (int round = 0; round < 2; ++round) passes.insert(passes.end(), between.begin(), between.end());
   PassList source(model, passes);
   const sim::PreparedTrace prepared(source, model, "primitives");
   const PolicySpec policy = load_policy("on-demand");
@@ -68,7 +68,7 @@ void add_operations(runtime::Device& device, const ModelSpec& model, const Machi
                     {.costs = {.attention_scores = false}, .recorded_steps = 1'000'000});
   runtime::ExecuteOptions options;
   options.recorded_steps = 1'000'000;
-  options.experts = experts;
+  options.store = &store;
   const runtime::Execution execution =
       runtime::execute(device, model, machine, policy, prepared, source, options);
   if (execution.result.out_of_memory || simulated.out_of_memory) return;
@@ -107,11 +107,27 @@ void add_operations(runtime::Device& device, const ModelSpec& model, const Machi
 
 std::vector<LadderRow> probe_primitives(runtime::Device& device, const ModelSpec& model,
                                         const MachineSpec& machine, int most_tokens,
-                                        const runtime::StoreOptions& experts) {
+                                        const runtime::ExpertStore& store, const std::string& directory) {
   std::vector<LadderRow> rows;
-  add_copies(device, machine, experts.directory, rows);
-  add_operations(device, model, machine, most_tokens, experts, rows);
+  add_copies(device, machine, directory, rows);
+  add_operations(device, model, machine, most_tokens, store, rows);
   return rows;
+}
+
+std::vector<LadderRow> merge_probes(const std::vector<std::vector<LadderRow>>& probes) {
+  std::vector<LadderRow> merged = probes.front();
+  for (std::size_t i = 0; i < merged.size(); ++i) {
+    std::vector<double> measured, spreads;
+    for (const std::vector<LadderRow>& rows : probes) {
+      if (i >= rows.size() || rows[i].what != merged[i].what) continue;
+      measured.push_back(rows[i].measured);
+      spreads.push_back(rows[i].spread);
+    }
+    merged[i].measured = median(measured);
+    merged[i].spread = std::max(100 * relative_spread(measured), median(spreads));
+    merged[i].decidable = is_decidable(merged[i].spread);
+  }
+  return merged;
 }
 
 }  // namespace pregate::validation

@@ -4,6 +4,7 @@
 
 #include "validation/measured/effective_times.hpp"
 #include "validation/measured/ladder_report.hpp"
+#include "validation/measured/primitives.hpp"
 #include "validation/measured/round_means.hpp"
 
 namespace pregate::validation {
@@ -68,6 +69,25 @@ TEST(Judge, OrderCountsPairsThatCanBeToldApart) {
   EXPECT_EQ(close.verdict, Verdict::undecidable);
   grid[1].workload = "other";  // designs are compared on one workload
   EXPECT_EQ(order({row(3, "a", 20, 11), row(3, "b", 10, 18)}).rows, 0);
+}
+
+// A burst that slows one of three probes down moves no figure; one that differs between all of them by more
+// than tier 1's 15 % leaves the row open, as does one that spreads within most probes.
+TEST(Judge, ProbesOfOneRunAreMerged) {
+  const auto merged = [](double first, double second, double third, double spread = 1) {
+    return merge_probes({{row(1, "a", 100, first, spread)},
+                         {row(1, "a", 100, second)},
+                         {row(1, "a", 100, third, spread)}})[0];
+  };
+  EXPECT_DOUBLE_EQ(merged(101, 120, 99).measured, 101);
+  EXPECT_DOUBLE_EQ(merged(101, 120, 99).spread, 100 * (120.0 - 99) / 2 / 101);
+  EXPECT_TRUE(merged(101, 120, 99).decidable);
+  EXPECT_FALSE(merged(101, 140, 99).decidable);
+  EXPECT_FALSE(merged(100, 100, 100, 16).decidable);
+  EXPECT_DOUBLE_EQ(merged(100, 100, 100, 16).spread, 16);
+  // Memory ran out in the second probe.
+  EXPECT_DOUBLE_EQ(merge_probes({{row(1, "a", 100, 90)}, {}})[0].measured, 90);
+  EXPECT_TRUE(merge_probes({{}}).empty());
 }
 
 // The median of the signed errors decides: one operation far off is not the machine's speed.
