@@ -24,13 +24,12 @@ std::string models() {
   for (const std::string& name : model_names()) {
     const ModelSpec model = load_model(name);
     int layers = 0;
-    for (const Stack& stack : model.stacks) {
-      for (const Layer& layer : stack.layers) layers += layer.moe ? 1 : 0;
-    }
+    for (const Stack& stack : model.stacks) layers += static_cast<int>(moe_layers(stack).size());
     const Stack& last = model.stacks.back();
+    const MoeBlock& moe = last.first_moe();
     table.add({name, billions(static_cast<double>(model.parameter_count())),
                billions(static_cast<double>(model.active_parameter_count())), std::to_string(layers),
-               std::to_string(last.moe.experts), std::to_string(last.moe.top_k),
+               std::to_string(moe.experts), std::to_string(moe.top_k),
                three_digits(static_cast<double>(model.expert_bytes(last).count) / (1 << 20)),
                model.expert_format.name,
                three_digits(static_cast<double>(model.kv_bytes_per_token().count) / 1024)});

@@ -103,7 +103,7 @@ void note_differences(Run& run) {
   for (std::size_t stack = 0; stack < configuration.trace.stacks.size(); ++stack) {
     const int model_stack = configuration.model.stack_index(configuration.trace.stacks[stack]);
     if (model_stack < 0) continue;
-    const int model_k = configuration.model.stacks[static_cast<std::size_t>(model_stack)].moe.top_k;
+    const int model_k = configuration.model.stacks[static_cast<std::size_t>(model_stack)].first_moe().top_k;
     int recorded = 0;
     for (const trace::TraceLayer& layer : configuration.trace.layers) {
       if (layer.stack == static_cast<int>(stack)) recorded = std::max(recorded, layer.top_k);

@@ -43,7 +43,7 @@ ExitCode trace_import(const Arguments& arguments) {
   import.experts = static_cast<int>(parsed.integer("experts", 0, 0, trace::max_experts));
   const std::vector<std::string> known = model_names();
   if (std::find(known.begin(), known.end(), import.model) != known.end()) {
-    import.model_top_k = load_model(import.model).stacks.back().moe.top_k;
+    import.model_top_k = load_model(import.model).stacks.back().first_moe().top_k;
   }
   import.overwrite = parsed.flag("overwrite");
   const trace::ImportResult result = trace::import_trace(inputs, parsed.text("output"), import);

@@ -15,7 +15,7 @@
 namespace pregate {
 namespace {
 
-constexpr Bytes largest_description{1 << 20};
+constexpr Bytes largest_description{1 << 20}, largest_config{16 << 20};
 
 /// A kind of description: how it is called in `--set` and in messages, and where its catalogue is.
 struct Kind {
@@ -102,8 +102,9 @@ struct Source {
 
 Source open_source(const std::string& name_or_path, const Kind& kind) {
   if (is_path(name_or_path)) {
+    const bool json = name_or_path.ends_with(".json");
     return {stem(name_or_path), printable(name_or_path, 200),
-            read_text_file(name_or_path, largest_description), name_or_path.ends_with(".json")};
+            read_text_file(name_or_path, json ? largest_config : largest_description), json};
   }
   const EmbeddedFile* file = name_or_path.starts_with('_') ? nullptr : find_embedded(kind, name_or_path);
   if (file == nullptr) {

@@ -36,8 +36,9 @@ struct Member {
   Node value;
 };
 
-/// Both refuse, as InputError at `where`, what is no document, larger than 1 MiB or nested deeper than 32
-/// levels.
+/// Both refuse, as InputError at `where`, what is no document, larger than 1 MiB (JSON: 16 MiB) or nested
+/// deeper than 32 levels. JSON may hold the words Infinity and NaN, as Python writes them: reals that no
+/// reader accepts.
 Node parse_toml_document(std::string_view text, const std::string& where);
 Node parse_json_document(std::string_view text, const std::string& where);
 

@@ -1,110 +1,126 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-// A Hugging Face config.json: its family's reader, and the formats of the weights.
-#include "models/config_families.hpp"
+// A Hugging Face config.json: opens wrappers, finds the family's reader, sees that nothing is ignored.
+#include <algorithm>
+#include <array>
+
+#include "models/checkpoint_formats.hpp"
+#include "models/families/family.hpp"
 #include "models/readers.hpp"
 
 namespace pregate {
 namespace {
 
-WeightFormat format_of_dtype(TableReader& config, const std::string& where) {
-  const char* key = config.has("torch_dtype") ? "torch_dtype" : "dtype";  // transformers 5 writes dtype
-  if (!config.has(key)) {
-    throw InputError(where, "says nothing about the format of the weights (torch_dtype)",
-                     "choose it with --weights, e.g. --weights bf16");
-  }
-  const std::string dtype = config.text(key);
-  const std::string at = config.where(key);
-  if (dtype == "float32") return weight_format("fp32", at);
-  if (dtype == "float16") return weight_format("fp16", at);
-  if (dtype == "bfloat16") return weight_format("bf16", at);
-  throw InputError(at, "unknown type '" + printable(dtype) + "'",
-                   "valid: float32, float16, bfloat16; or use --weights");
-}
+/// Where multimodal models keep their language model.
+constexpr std::array inner_keys = {"text_config", "language_config", "llm_config", "thinker_config",
+                                   "language_model_config"};
+/// And what stands before it, which a run on text does not use.
+struct Front {
+  const char* key;
+  const char* words;
+};
+constexpr std::array fronts = {Front{"vision_config", "the vision encoder"},
+                               Front{"audio_config", "the audio encoder"},
+                               Front{"vision_tower_config", "the vision encoder"},
+                               Front{"projector_config", "the projector of images"},
+                               Front{"talker_config", "the talker"},
+                               Front{"code2wav_config", "the vocoder"}};
+constexpr int deepest_wrapper = 4;
 
-/// What quantization_config says of a checkpoint; the experts only where it is mxfp4 (gpt-oss keeps the
-/// rest).
-void read_quantization(TableReader& config, ModelSpec& model) {
-  auto quantization = config.table_if("quantization_config");
-  if (!quantization) return;
-  const std::string method = quantization->text("quant_method");
-  const std::string at = config.where("quantization_config");
-  if (method == "mxfp4") {
-    model.expert_format = weight_format("mxfp4", at);
-  } else if (method == "fp8") {
-    const char* name = "fp8";
-    if (const Node* block = quantization->find("weight_block_size")) {
-      const bool known =
-          block->items.size() == 2 && block->items[0].integer == 128 && block->items[1].integer == 128;
-      if (!known)
-        throw InputError(at, "unknown weight_block_size", "known: [128, 128]; choose with --weights");
-      name = "fp8_block128";
+/// A language model as a file describes it. Keys of a wrapper fill in what the inner table leaves out; the
+/// wrapper's other keys are about its front.
+struct LanguageModel {
+  Node tree;
+  std::vector<std::string> own;  ///< keys that stand in the innermost table
+  std::vector<std::string> left_out;
+};
+
+LanguageModel open_wrappers(const Node& root) {
+  LanguageModel found;
+  const Node* inner = &root;
+  std::vector<const Node*> wrappers;
+  for (int depth = 0; depth < deepest_wrapper; ++depth) {
+    for (const Front& front : fronts) {
+      const Node* part = inner->find(front.key);
+      if (part != nullptr && part->kind == Node::Kind::table)
+        found.left_out.push_back(std::string(front.words) + " (" + front.key + ")");
     }
-    model.expert_format = weight_format(name, at);
-    model.embedding_format = model.dense_format;  // the checkpoints keep these as torch_dtype says
-    model.dense_format = weight_format(name, at);
-  } else {
-    throw InputError(at, "unknown quant_method '" + printable(method) + "'",
-                     "known: fp8, mxfp4; choose the format with --weights");
+    const auto key = std::find_if(inner_keys.begin(), inner_keys.end(), [&](const char* each) {
+      const Node* next = inner->find(each);
+      return next != nullptr && next->kind == Node::Kind::table && !next->members.empty();
+    });
+    if (key == inner_keys.end()) break;
+    wrappers.push_back(inner);
+    inner = inner->find(*key);
   }
+  found.tree = *inner;
+  found.tree.where = root.where;
+  for (const Member& member : found.tree.members) found.own.push_back(member.key);
+  std::reverse(wrappers.begin(), wrappers.end());
+  for (const Node* wrapper : wrappers) {
+    for (const Member& member : wrapper->members) {
+      const Node* known = found.tree.find(member.key);
+      if (known == nullptr) {
+        found.tree.members.push_back(member);
+      } else if (known->kind == Node::Kind::null) {
+        *found.tree.find(member.key) = member.value;
+      }
+    }
+  }
+  return found;
 }
 
-void read_formats(TableReader& config, ModelSpec& model, const ModelOptions& options,
-                  const std::string& where) {
-  const bool experts_chosen = !options.weights.empty();
-  const bool dense_chosen = !options.dense_weights.empty();
-  if (experts_chosen) model.expert_format = weight_format(options.weights, "weights");
-  if (dense_chosen) model.dense_format = weight_format(options.dense_weights, "dense weights");
-  const bool dtype_known = config.has("torch_dtype") || config.has("dtype");
-  const WeightFormat stored = dtype_known || !experts_chosen ? format_of_dtype(config, where)
-                                                             : weight_format(options.weights, "weights");
-  ModelSpec described = model;
-  described.expert_format = stored;
-  described.dense_format = stored;
-  if (!experts_chosen) read_quantization(config, described);
-  if (!experts_chosen) model.expert_format = described.expert_format;
-  if (!dense_chosen) {
-    model.dense_format = described.dense_format;
-    model.embedding_format = described.embedding_format;
-  }
-  // The cache holds activations, which stay in the type the model computes in, whatever the weights are
-  // stored as.
-  model.kv_format = stored.bits_per_parameter >= 16 ? stored : weight_format("bf16", where);
-}
-
-const ConfigFamily& family_of(TableReader& config, const std::string& where) {
-  std::vector<std::string> known;
-  known.reserve(config_families().size());
-  for (const ConfigFamily& family : config_families()) known.emplace_back(family.model_type);
+const families::Family& family_of(TableReader& config, const std::string& where) {
+  const std::vector<std::string> known = families::model_types();
   if (!config.has("model_type")) {
     throw InputError(where, "is no config.json of a model: the field 'model_type' is missing",
                      suggest("", known));
   }
   const std::string type = config.text("model_type");
-  for (const ConfigFamily& family : config_families()) {
-    if (type == family.model_type) return family;
-  }
-  std::string missing;
-  for (const char* field : {"num_hidden_layers", "hidden_size", "num_attention_heads", "num_experts_per_tok",
-                            "moe_intermediate_size", "num_experts"}) {
-    if (!config.has(field)) missing += (missing.empty() ? "" : ", ") + std::string(field);
-  }
-  throw InputError(
-      where,
-      "model_type '" + printable(type) + "' is not a family known here" +
-          (missing.empty() ? "" : "; fields a MoE family would have that are missing: " + missing),
-      suggest(type, known) + "; or describe the model in TOML (docs/models.md)");
+  if (const families::Family* family = families::find(type)) return *family;
+  // No name is proposed: read as another family, a model loses what only its own reader knows.
+  throw InputError(where, "model_type '" + printable(type) + "' is not a family known here",
+                   "describe the model in TOML (docs/models.md); families: pregate list families");
 }
 
-/// A field that `--set` introduced and no reader asked for would be silently without effect.
-void refuse_unused_options(const TableReader& config, const Node& root) {
-  for (const auto& [key, value] : root.members) {
-    if (value.where != root.where && !config.knows(key)) {
+/// Whether a value says that whatever the key names is not there.
+bool is_switched_off(const Node& value) {
+  switch (value.kind) {
+    case Node::Kind::null:
+      return true;
+    case Node::Kind::boolean:
+      return !value.boolean;
+    case Node::Kind::integer:
+      return value.integer == 0;
+    case Node::Kind::array:
+      return value.items.empty();
+    case Node::Kind::table:
+      return value.members.empty();
+    default:
+      return false;
+  }
+}
+
+/// A key that nobody asked for may be something that costs.
+void refuse_ignored(const TableReader& config, const families::Family& family,
+                    const LanguageModel& language) {
+  for (const Member& member : config.node().members) {
+    const std::string& key = member.key;
+    if (config.knows(key) || key == "quantization_config" || key == "dtype" || key == "torch_dtype") continue;
+    const bool from_option = member.value.where != config.node().where;
+    if (from_option) {
       throw InputError(
-          value.where,
+          member.value.where,
           "the config.json of this family has no field '" + printable(key) + "' that matters here",
           suggest(key, config.known()));
     }
+    if (std::find(language.own.begin(), language.own.end(), key) == language.own.end()) continue;
+    if (is_switched_off(member.value) || families::is_free(key)) continue;
+    if (std::find(family.free.begin(), family.free.end(), key) != family.free.end()) continue;
+    throw InputError(config.where(key),
+                     "is not known in a " + std::string(family.model_types.front()) +
+                         " model; it may cost memory or time that would then be left out",
+                     "if it costs nothing, set it to null; else describe the model in TOML (docs/models.md)");
   }
 }
 
@@ -112,15 +128,18 @@ void refuse_unused_options(const TableReader& config, const Node& root) {
 
 ModelSpec read_model_config(const Node& root, const std::string& name, const ModelOptions& options) {
   ModelSpec model;
-  TableReader config(root, "");
-  const ConfigFamily& family = family_of(config, root.where);
+  TableReader(root, "");  // a table
+  const LanguageModel language = open_wrappers(root);
+  TableReader config(language.tree, "");
+  const families::Family& family = family_of(config, root.where);
   model.name = name;
-  model.description = std::string(family.model_type) + " as described by " + root.where;
+  model.description = config.text("model_type") + " as described by " + root.where;
   model.source = root.where;
   model.vocabulary = config.integer("vocab_size", 1, 100'000'000);
+  model.left_out = language.left_out;
   family.read(config, model);
-  read_formats(config, model, options, root.where);
-  refuse_unused_options(config, root);
+  read_checkpoint_formats(config, model, options);
+  refuse_ignored(config, family, language);
   validate(model, root.where);
   return model;
 }

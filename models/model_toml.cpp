@@ -17,14 +17,14 @@ int dimension_or(TableReader& table, const char* key, int fallback) {
   return static_cast<int>(table.integer_or(key, 0, widest, fallback));
 }
 
-Attention read_attention(TableReader table) {
-  Attention attention;
-  attention.kind = table.choice_or("kind",
-                                   {{"grouped-query", AttentionKind::grouped_query},
-                                    {"multi-head-latent", AttentionKind::multi_head_latent}},
-                                   AttentionKind::grouped_query);
+Mixer read_attention(TableReader table) {
+  Mixer attention;
+  attention.kind = table.choice_or(
+      "kind",
+      {{"grouped-query", MixerKind::grouped_query}, {"multi-head-latent", MixerKind::multi_head_latent}},
+      MixerKind::grouped_query);
   attention.heads = dimension(table, "heads");
-  if (attention.kind == AttentionKind::multi_head_latent) {
+  if (attention.kind == MixerKind::multi_head_latent) {
     attention.q_lora_rank = dimension_or(table, "q_lora_rank", 0);
     attention.kv_lora_rank = dimension(table, "kv_lora_rank");
     attention.qk_nope_head_dim = dimension(table, "qk_nope_head_dim");
@@ -56,41 +56,46 @@ Pattern read_pattern(TableReader& table) {
   return {table.integer_or("first_layer", 0, most_layers, 0), table.integer_or("every", 1, most_layers, 1)};
 }
 
+MoeBlock read_experts(TableReader& table) {
+  MoeBlock moe;
+  moe.experts = static_cast<int>(table.integer("experts", 1, 65'536));
+  moe.top_k = static_cast<int>(table.integer("top_k", 1, 65'536));
+  moe.ffn_dim = dimension(table, "ffn_dim");
+  moe.gated = table.boolean_or("gated", false);
+  moe.expert_bias = table.boolean_or("expert_bias", false);
+  moe.router_bias = table.boolean_or("router_bias", false);
+  moe.shared_ffn_dim = dimension_or(table, "shared_ffn_dim", 0);
+  moe.shared_gate = table.boolean_or("shared_gate", false);
+  return moe;
+}
+
 Stack read_stack(TableReader table, const char* name) {
   Stack stack;
   stack.name = name;
   const auto layers = table.integer("layers", 1, most_layers);
   stack.cross_attention = table.boolean_or("cross_attention", false);
   stack.norm_bias = table.boolean_or("norm_bias", false);
-  stack.dense_ffn_dim = dimension_or(table, "dense_ffn_dim", 0);
-  stack.dense_gated = table.boolean_or("dense_gated", false);
-  stack.dense_bias = table.boolean_or("dense_bias", false);
-  stack.attention = read_attention(table.table("attention"));
-  stack.layers.resize(static_cast<std::size_t>(layers));
+  FeedForward dense;
+  dense.ffn_dim = dimension_or(table, "dense_ffn_dim", 0);
+  dense.gated = table.boolean_or("dense_gated", false);
+  dense.bias = table.boolean_or("dense_bias", false);
+  const Mixer attention = read_attention(table.table("attention"));
 
   TableReader moe = table.table("moe");
-  stack.moe.experts = static_cast<int>(moe.integer("experts", 1, 65'536));
-  stack.moe.top_k = static_cast<int>(moe.integer("top_k", 1, 65'536));
-  stack.moe.ffn_dim = dimension(moe, "ffn_dim");
-  stack.moe.gated = moe.boolean_or("gated", false);
-  stack.moe.expert_bias = moe.boolean_or("expert_bias", false);
-  stack.moe.router_bias = moe.boolean_or("router_bias", false);
-  stack.moe.shared_ffn_dim = dimension_or(moe, "shared_ffn_dim", 0);
-  stack.moe.shared_gate = moe.boolean_or("shared_gate", false);
+  const FeedForward sparse{.kind = FeedForward::Kind::moe, .moe = read_experts(moe)};
   const Pattern moe_layers = read_pattern(moe);
   moe.finish();
-  for (std::int64_t i = 0; i < layers; ++i)
-    stack.layers[static_cast<std::size_t>(i)].moe = moe_layers.covers(i);
 
+  Mixer windowed = attention;
+  Pattern windows{.first = layers};
   if (auto window = table.table_if("sliding_window")) {
-    const int tokens = static_cast<int>(window->integer("tokens", 1, 1 << 30));
-    const Pattern where = read_pattern(*window);
+    windowed.window = static_cast<int>(window->integer("tokens", 1, 1 << 30));
+    windows = read_pattern(*window);
     window->finish();
-    for (std::int64_t i = 0; i < layers; ++i) {
-      if (where.covers(i)) stack.layers[static_cast<std::size_t>(i)].sliding_window = tokens;
-    }
   }
   table.finish();
+  for (std::int64_t i = 0; i < layers; ++i)
+    stack.add_layer(windows.covers(i) ? windowed : attention, moe_layers.covers(i) ? sparse : dense);
   return stack;
 }
 
@@ -125,7 +130,8 @@ ModelSpec read_model(const Node& root, const std::string& name) {
   model.learned_positions = static_cast<int>(top.integer_or("learned_positions", 0, 100'000'000, 0));
   model.relative_position_buckets = dimension_or(top, "relative_position_buckets", 0);
   if (auto published = top.table_if("published")) {
-    model.published_parameters = published->number("parameters");
+    model.published_parameters = published->number_or("parameters", 0);
+    model.published_active = published->number_or("active", 0);
     model.published_source = published->text("source");
     published->finish();
   }

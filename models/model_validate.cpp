@@ -1,5 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "models/error.hpp"
 #include "models/model.hpp"
 
@@ -11,14 +13,17 @@ constexpr double most_parameters = 1e15;
 
 /// An upper bound on the dense parameters of a layer, in floating point: it tells descriptions apart whose
 /// exact count would not fit 64 bits.
-double dense_estimate(const Stack& stack, double d_model) {
-  const Attention& a = stack.attention;
-  const double width =
-      static_cast<double>(a.heads) * (a.head_dim + a.qk_nope_head_dim + a.qk_rope_head_dim + a.v_head_dim);
-  const double feed_forward =
-      static_cast<double>(stack.dense_ffn_dim) + stack.moe.shared_ffn_dim + stack.moe.experts;
-  return 8 * d_model * width + (d_model + width) * (a.q_lora_rank + 2.0 * a.kv_lora_rank) +
-         4 * d_model * feed_forward;
+double dense_estimate(const Mixer& m, const FeedForward& f, double d_model) {
+  const double head =
+      static_cast<double>(m.head_dim) + m.value_dim() + m.qk_nope_head_dim + m.qk_rope_head_dim + m.state_dim;
+  const double width = (static_cast<double>(m.heads) + m.kv_heads + m.key_heads + m.groups) * head;
+  const double ranks = static_cast<double>(m.q_lora_rank) + 2.0 * m.kv_lora_rank +
+                       static_cast<double>(m.output_groups) * m.output_lora_rank;
+  const double index = static_cast<double>(m.indexer.heads) * m.indexer.head_dim;
+  const double feed_forward = static_cast<double>(f.ffn_dim) + f.moe.shared_ffn_dim + f.moe.experts +
+                              f.moe.latent_dim + m.norms + f.norms;
+  return 8 * d_model * (width + head + m.compress_ratio) + (d_model + width) * (ranks + index) +
+         width * (m.conv_kernel + m.compress_ratio) + 4 * d_model * feed_forward;
 }
 
 struct Checker {
@@ -36,42 +41,65 @@ struct Checker {
     }
   }
 
-  void attention(const std::string& key, const Attention& attention) const {
-    between(key + ".heads", attention.heads, 1, 65'536);
-    if (attention.kind == AttentionKind::multi_head_latent) {
-      between(key + ".q_lora_rank", attention.q_lora_rank, 0, widest);
-      between(key + ".kv_lora_rank", attention.kv_lora_rank, 1, widest);
-      between(key + ".qk_nope_head_dim", attention.qk_nope_head_dim, 1, 65'536);
-      between(key + ".qk_rope_head_dim", attention.qk_rope_head_dim, 0, 65'536);
-      between(key + ".v_head_dim", attention.v_head_dim, 1, 65'536);
+  void optional(const std::string& key, std::int64_t value, std::int64_t most = 65'536) const {
+    between(key, value, 0, most);
+  }
+
+  void mixer(const std::string& key, const Mixer& m) const {
+    if (m.kind == MixerKind::none) return;
+    between(key + ".heads", m.heads, 1, 65'536);
+    optional(key + ".window", m.window, 1 << 30);
+    optional(key + ".q_lora_rank", m.q_lora_rank, widest);
+    optional(key + ".v_head_dim", m.v_head_dim);
+    optional(key + ".indexer.heads", m.indexer.heads);
+    optional(key + ".indexer.head_dim", m.indexer.head_dim);
+    optional(key + ".indexer.top_k", m.indexer.top_k, 1 << 30);
+    optional(key + ".compress_ratio", m.compress_ratio);
+    optional(key + ".output_groups", m.output_groups);
+    optional(key + ".output_lora_rank", m.output_lora_rank, widest);
+    optional(key + ".conv_kernel", m.conv_kernel);
+    between(key + ".norms", m.norms, 0, 16);
+    between(key + ".state_bits", m.state_bits, 1, 64);
+    if (m.kind == MixerKind::multi_head_latent) {
+      between(key + ".kv_lora_rank", m.kv_lora_rank, 1, widest);
+      between(key + ".qk_nope_head_dim", m.qk_nope_head_dim, 1, 65'536);
+      optional(key + ".qk_rope_head_dim", m.qk_rope_head_dim);
+      between(key + ".v_head_dim", m.v_head_dim, 1, 65'536);
       return;
     }
-    between(key + ".head_dim", attention.head_dim, 1, 65'536);
-    between(key + ".kv_heads", attention.kv_heads, 1, attention.heads);
-    if (attention.heads % attention.kv_heads != 0) {
-      throw InputError(where, key + ": " + std::to_string(attention.kv_heads) + " kv_heads do not divide " +
-                                  std::to_string(attention.heads) + " heads");
+    between(key + ".head_dim", m.head_dim, 1, 65'536);
+    if (m.kind == MixerKind::grouped_query) {
+      between(key + ".kv_heads", m.kv_heads, 1, m.heads);
+      if (m.heads % m.kv_heads != 0) {
+        throw InputError(where, key + ": " + std::to_string(m.kv_heads) + " kv_heads do not divide " +
+                                    std::to_string(m.heads) + " heads");
+      }
+    } else if (m.kind == MixerKind::mamba2) {
+      between(key + ".groups", m.groups, 1, 65'536);
+      between(key + ".state_dim", m.state_dim, 1, 65'536);
+    } else if (m.kind == MixerKind::gated_delta_net || m.kind == MixerKind::kimi_delta) {
+      between(key + ".key_heads", m.key_heads, 1, 65'536);
     }
+  }
+
+  void experts(const std::string& key, const MoeBlock& moe) const {
+    between(key + ".experts", moe.experts, 1, 65'536);
+    between(key + ".top_k", moe.top_k, 1, moe.experts);
+    between(key + ".ffn_dim", moe.ffn_dim, 1, widest);
+    optional(key + ".shared_ffn_dim", moe.shared_ffn_dim, widest);
+    optional(key + ".latent_dim", moe.latent_dim, widest);
+    if (moe.shared_gate && moe.shared_ffn_dim == 0)
+      throw InputError(where, key + ".shared_gate needs shared experts", "set shared_ffn_dim");
   }
 
   void stack(const Stack& stack) const {
     between(stack.name + ".layers", static_cast<std::int64_t>(stack.layers.size()), 1, 10'000);
-    attention(stack.name + ".attention", stack.attention);
-    bool any_moe = false;
-    bool any_dense = false;
-    for (const Layer& layer : stack.layers) {
-      (layer.moe ? any_moe : any_dense) = true;
-      between(stack.name + ".sliding_window", layer.sliding_window, 0, 1 << 30);
-    }
-    if (any_dense) between(stack.name + ".dense_ffn_dim", stack.dense_ffn_dim, 1, widest);
-    if (!any_moe) return;
-    const std::string key = stack.name + ".moe";
-    between(key + ".experts", stack.moe.experts, 1, 65'536);
-    between(key + ".top_k", stack.moe.top_k, 1, stack.moe.experts);
-    between(key + ".ffn_dim", stack.moe.ffn_dim, 1, widest);
-    between(key + ".shared_ffn_dim", stack.moe.shared_ffn_dim, 0, widest);
-    if (stack.moe.shared_gate && stack.moe.shared_ffn_dim == 0) {
-      throw InputError(where, key + ".shared_gate needs shared experts", "set shared_ffn_dim");
+    for (const Mixer& each : stack.mixers) mixer(stack.name + ".attention", each);
+    for (const FeedForward& each : stack.feed_forwards) {
+      between(stack.name + ".norms", each.norms, 0, 16);
+      if (each.kind == FeedForward::Kind::dense)
+        between(stack.name + ".dense_ffn_dim", each.ffn_dim, 1, widest);
+      if (each.kind == FeedForward::Kind::moe) experts(stack.name + ".moe", each.moe);
     }
   }
 };
@@ -98,19 +126,24 @@ void validate(const ModelSpec& model, const std::string& where) {
     if (stack.cross_attention && (model.stacks.size() == 1 || stack.name == "encoder")) {
       throw InputError(where, stack.name + ".cross_attention has no encoder to look at");
     }
-    if (stack.cross_attention && stack.attention.kind == AttentionKind::multi_head_latent) {
-      throw InputError(where, stack.name + ": cross-attention with latent attention is not described");
+    for (const Layer& layer : stack.layers) {
+      const Mixer& mixer = stack.mixers[static_cast<std::size_t>(layer.mixer)];
+      const FeedForward& feed_forward = stack.feed_forwards[static_cast<std::size_t>(layer.feed_forward)];
+      if (stack.cross_attention && mixer.kind != MixerKind::grouped_query)
+        throw InputError(where, stack.name + ": only grouped-query attention may attend to an encoder");
+      dense += dense_estimate(mixer, feed_forward, model.d_model);
+      if (feed_forward.kind != FeedForward::Kind::moe) continue;
+      const MoeBlock& moe = feed_forward.moe;
+      experts += 3.0 * moe.experts * std::max(model.d_model, moe.latent_dim) * moe.ffn_dim;
     }
-    dense += static_cast<double>(stack.layers.size()) * dense_estimate(stack, model.d_model);
-    const double moe = static_cast<double>(moe_layers(stack).size());
-    experts += moe * stack.moe.experts * 3.0 * model.d_model * stack.moe.ffn_dim;
   }
   if (experts <= 0)
     throw InputError(where, "no layer of this model is a mixture of experts", "set decoder.moe");
   if (experts > most_parameters || dense > most_parameters)
     throw InputError(where, "more than 10^15 parameters");
-  if (!(model.published_parameters >= 0 && model.published_parameters <= most_parameters)) {
-    throw InputError(where, "published.parameters is not a count of parameters");
+  for (const double published : {model.published_parameters, model.published_active}) {
+    if (!(published >= 0 && published <= most_parameters))
+      throw InputError(where, "published.parameters or published.active is not a count of parameters");
   }
 }
 

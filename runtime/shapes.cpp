@@ -57,6 +57,7 @@ const char* to_string(ElementType type) {
 }
 
 ModelShape model_shape(const ModelSpec& model, const Device& device) {
+  require_uniform_moe(model, "the runtime");
   ModelShape shape;
   shape.d_model = model.d_model;
   shape.type = type_of(model, device);
@@ -72,11 +73,19 @@ ModelShape model_shape(const ModelSpec& model, const Device& device) {
       // Two products of d_model x width weights take 4 FLOP a weight row and token.
       layer.attention = whole(profile.attention_flop_per_token / (4.0 * model.d_model));
       if (profile.moe) {
-        layer.dense = {stack.moe.shared_ffn_dim, stack.moe.gated};
-        layer.experts = stack.moe.experts;
-        layer.expert = {stack.moe.ffn_dim, stack.moe.gated};
+        const MoeBlock& moe = stack.feed_forward_of(profile.layer).moe;
+        if (moe.latent_dim > 0) {
+          throw InputError(
+              "model " + model.name,
+              "its experts work on a projection of the hidden state, which the runtime does not run",
+              "simulate it, or choose another model");
+        }
+        layer.dense = {moe.shared_ffn_dim, moe.gated};
+        layer.experts = moe.experts;
+        layer.expert = {moe.ffn_dim, moe.gated};
       } else {
-        layer.dense = {stack.dense_ffn_dim, stack.dense_gated};
+        const pregate::FeedForward& dense = stack.feed_forward_of(profile.layer);
+        layer.dense = {dense.ffn_dim, dense.gated};
       }
       layers.push_back(layer);
     }

@@ -82,8 +82,8 @@ std::size_t WeightFiles::index_of(ExpertMatrix::Part part) {
 }
 
 WeightFiles::MatrixShape WeightFiles::shape_of(const Stack& stack, std::size_t matrix) const {
-  if (matrix == index_of(ExpertMatrix::Part::out)) return {model_.d_model, stack.moe.ffn_dim};
-  return {stack.moe.ffn_dim, model_.d_model};
+  if (matrix == index_of(ExpertMatrix::Part::out)) return {model_.d_model, stack.first_moe().ffn_dim};
+  return {stack.first_moe().ffn_dim, model_.d_model};
 }
 
 /// Null when the model or the trace ends before that layer, or has no such stack.
@@ -91,10 +91,10 @@ const sim::MoeLayer* WeightFiles::layer_of(const ExpertMatrix& matrix, const std
                                            const std::string& path) const {
   const int stack = model_.stack_index(matrix.stack);
   if (stack < 0) return nullptr;
-  const std::vector<Layer>& layers = model_.stacks[static_cast<std::size_t>(stack)].layers;
+  const Stack& described = model_.stacks[static_cast<std::size_t>(stack)];
   // DeepSeek-V3's checkpoint has a further layer that predicts several tokens.
-  if (static_cast<std::size_t>(matrix.layer) >= layers.size()) return nullptr;
-  if (!layers[static_cast<std::size_t>(matrix.layer)].moe) {
+  if (static_cast<std::size_t>(matrix.layer) >= described.layers.size()) return nullptr;
+  if (!described.is_moe(matrix.layer)) {
     throw InputError(path,
                      quoted(name) + " is an expert's, but layer " + std::to_string(matrix.layer) + " of " +
                          model_.name + " has none",
@@ -125,7 +125,8 @@ void WeightFiles::use(int file, std::size_t tensor) {
   }
   const Stack& stack = model_.stacks[static_cast<std::size_t>(layer->model_stack)];
   const bool is_gates = matrix->part == ExpertMatrix::Part::gate || matrix->part == ExpertMatrix::Part::up;
-  if ((is_gates && !stack.moe.gated) || (matrix->part == ExpertMatrix::Part::in && stack.moe.gated)) {
+  if ((is_gates && !stack.first_moe().gated) ||
+      (matrix->part == ExpertMatrix::Part::in && stack.first_moe().gated)) {
     throw InputError(in.path(),
                      quoted(stored.name) + " is of an expert with " + (is_gates ? "three" : "two") +
                          " matrices; those of " + model_.name + " have " + (is_gates ? "two" : "three"),
@@ -158,7 +159,7 @@ void WeightFiles::use(int file, std::size_t tensor) {
 }
 
 bool WeightFiles::is_gated(sim::ExpertKey key) const {
-  return model_.stacks[static_cast<std::size_t>(layer_of_[key]->model_stack)].moe.gated;
+  return model_.stacks[static_cast<std::size_t>(layer_of_[key]->model_stack)].first_moe().gated;
 }
 
 bool WeightFiles::has(sim::ExpertKey key) const {

@@ -75,10 +75,9 @@ inline std::vector<StackLayers> stack_layers(const ModelSpec& model, const trace
   std::vector<StackLayers> stacks;
   for (const std::string& name : info.stacks) {
     StackLayers stack{.model_stack = model.stack_index(name), .layers = {}};
-    for (const Layer& layer : model.stacks[static_cast<std::size_t>(stack.model_stack)].layers) {
-      const int index = static_cast<int>(stack.layers.size());
-      stack.layers.push_back({costs.layer_class(stack.model_stack, index), layer.moe});
-    }
+    const Stack& described = model.stacks[static_cast<std::size_t>(stack.model_stack)];
+    for (int layer = 0; layer < static_cast<int>(described.layers.size()); ++layer)
+      stack.layers.push_back({costs.layer_class(stack.model_stack, layer), described.is_moe(layer)});
     stacks.push_back(std::move(stack));
   }
   return stacks;

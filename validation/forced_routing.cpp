@@ -14,24 +14,24 @@ namespace {
 class ForcedRouting final : public trace::StepSource {
  public:
   ForcedRouting(const ModelSpec& model, const ForcedShape& shape) : shape_(shape) {
+    require_uniform_moe(model, "forced routing");
     info_.model = model.name;
     for (std::size_t s = 0; s < model.stacks.size(); ++s) {
       const Stack& stack = model.stacks[s];
+      const MoeBlock& moe = stack.first_moe();
       info_.stacks.push_back(stack.name);
       for (const int layer : moe_layers(stack)) {
-        info_.layers.push_back({static_cast<int>(s), layer, stack.moe.experts, stack.moe.top_k, {}});
+        info_.layers.push_back({static_cast<int>(s), layer, moe.experts, moe.top_k, {}});
       }
-      if (shape.active > stack.moe.experts || shape.active < stack.moe.top_k ||
-          shape.active > shape.batch * stack.moe.top_k) {
-        throw InputError("forced routing", std::to_string(shape.active) +
-                                               " active experts a layer cannot be: " + model.name + " has " +
-                                               std::to_string(stack.moe.experts) + ", and " +
-                                               std::to_string(shape.batch) + " tokens choose " +
-                                               std::to_string(stack.moe.top_k) + " each");
+      if (shape.active > moe.experts || shape.active < moe.top_k || shape.active > shape.batch * moe.top_k) {
+        throw InputError("forced routing",
+                         std::to_string(shape.active) + " active experts a layer cannot be: " + model.name +
+                             " has " + std::to_string(moe.experts) + ", and " + std::to_string(shape.batch) +
+                             " tokens choose " + std::to_string(moe.top_k) + " each");
       }
     }
     encoder_ = shape.encoder_tokens > 0 && model.stack_index("encoder") >= 0;
-    info_.model_top_k = model.stacks.back().moe.top_k;
+    info_.model_top_k = model.stacks.back().first_moe().top_k;
     info_.requests = 1;
     info_.steps = shape.decode_steps + (encoder_ ? 1 : 0);
     const int encoder_tokens = encoder_ ? shape.encoder_tokens : 0;

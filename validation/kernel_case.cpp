@@ -239,7 +239,7 @@ std::unique_ptr<Experiment> read_kernel_case(TableReader& top) {
   for (TableReader& table : top.tables("series")) {
     series.push_back(read_series(table));
     for (const Point& point : series.back().points) {
-      if (point.activated > model.stacks.back().moe.experts) {
+      if (point.activated > model.stacks.back().first_moe().experts) {
         throw InputError(table.where("rows"), "a row activates more experts than " + model.name + " has");
       }
     }

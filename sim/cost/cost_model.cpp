@@ -11,24 +11,32 @@ namespace {
 
 bool same_costs(LayerProfile a, LayerProfile b) {
   a.layer = b.layer = 0;
-  return a.moe == b.moe && a.experts == b.experts && a.top_k == b.top_k &&
-         a.attention_weights == b.attention_weights &&
-         a.attention_flop_per_token == b.attention_flop_per_token &&
-         a.attention_flop_per_token_and_context == b.attention_flop_per_token_and_context &&
-         a.kv_per_token == b.kv_per_token && a.cross_kv_per_token == b.cross_kv_per_token &&
-         a.cross_attention_flop_per_token_and_context == b.cross_attention_flop_per_token_and_context &&
-         a.cross_kv_weights == b.cross_kv_weights && a.sliding_window == b.sliding_window &&
-         a.ffn_weights == b.ffn_weights && a.ffn_flop_per_token == b.ffn_flop_per_token &&
-         a.expert == b.expert && a.expert_flop_per_token == b.expert_flop_per_token;
+  return a == b;
+}
+
+/// Tokens of the context that a token of this layer part can look at, and that its cache keeps; 0 = all.
+double reach(const CacheCost& part) {
+  const double chosen = static_cast<double>(part.reads_at_most) * part.stride;
+  if (part.window == 0 || chosen == 0) return std::max<double>(part.window, chosen);
+  return std::min<double>(part.window, chosen);
 }
 
 /// Sum over a causal pass of n tokens after p cached ones of the tokens that each attends to, at most
 /// `window` each.
-double attended(double cached, double tokens, int window) {
+double attended(double cached, double tokens, double window) {
   const auto unlimited = [&](double n) { return n * cached + n * (n + 1) / 2; };
   if (window <= 0 || cached + tokens <= window) return unlimited(tokens);
   const double within = std::max(0.0, window - cached);  // tokens that still see fewer than `window`
   return unlimited(within) + (tokens - within) * window;
+}
+
+/// Of all routed experts: what a copy moves on average. Slots hold the largest.
+Bytes mean_expert(const ModelSpec& model) {
+  double experts = 0;
+  for (const Stack& stack : model.stacks) {
+    for (const int layer : moe_layers(stack)) experts += stack.feed_forward_of(layer).moe.experts;
+  }
+  return {std::llround(static_cast<double>(model.all_expert_bytes().count) / experts)};
 }
 
 double ceil_div(double a, double b) { return std::ceil(a / b); }
@@ -64,7 +72,7 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
       classes_.push_back(
           {profile,
            dense_rate_,
-           compute_rate(machine.gpu, model.expert_format.compute),
+           compute_rate(machine.gpu, profile.moe ? profile.expert_compute : model.expert_format.compute),
            times("attention", profile),
            times("dense-layer", profile),
            times("gate", profile),
@@ -77,8 +85,7 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   }
   costs_.resize(classes_.size());
 
-  Bytes expert;
-  for (const Stack& stack : model.stacks) expert = std::max(expert, model.expert_bytes(stack));
+  const Bytes expert = mean_expert(model);
   const Bytes chunk = policy.transfer.chunk;
   if (chunk.count > 0 && chunk < expert) {
     chunks_ = static_cast<int>((expert.count + chunk.count - 1) / chunk.count);
@@ -109,7 +116,7 @@ CopyCost CostModel::cpu_experts(int layer_class, std::int64_t experts, std::uint
   const LayerProfile& profile = classes_[static_cast<std::size_t>(layer_class)].profile;
   const HostSpec& host = machine_.host;
   HostComputeSpec::Efficiency efficiency{host.compute.bandwidth_efficiency, host.compute.compute_efficiency};
-  const auto own = host.compute.formats.find(model_.expert_format.name);
+  const auto own = host.compute.formats.find(profile.expert_format);
   if (own != host.compute.formats.end()) efficiency = own->second;
   const Bytes bytes = profile.expert * experts;
   const double arithmetic = host.compute.fixed.seconds() +
@@ -154,13 +161,21 @@ Picoseconds CostModel::scores(const LayerClass& layer, const StepShape& shape) c
   const double sequences = std::max(1, shape.sequences);
   const double each = tokens / sequences;
   const bool causal = shape.phase != trace::Phase::encoder;
-  const double pairs =
-      sequences * (causal ? attended(shape.position, each, profile.sliding_window) : each * each);
-  double context = shape.position + each;
-  if (profile.sliding_window > 0) context = std::min(context, profile.sliding_window + each - 1);
-  const double self_bytes = sequences * context * static_cast<double>(profile.kv_per_token.count);
-  Picoseconds time =
-      roofline(pairs * profile.attention_flop_per_token_and_context, layer.dense_rate, self_bytes);
+  const double context = shape.position + each;
+  double flop = tokens * profile.state_flop_per_token;
+  double bytes = 2 * sequences * static_cast<double>(profile.state.count);  // read and written
+  for (const CacheCost& part : profile.cache) {
+    const double limit = reach(part);
+    const double pairs = sequences * (causal ? attended(shape.position, each, limit) : each * each);
+    flop += pairs / part.stride * part.flop_per_entry;
+    double seen = context;
+    if (part.window > 0) seen = std::min(seen, part.window + each - 1);
+    // Tokens of one pass choose entries of their own.
+    if (part.reads_at_most > 0)
+      seen = std::min(seen, static_cast<double>(part.reads_at_most) * part.stride * each);
+    bytes += sequences * seen / part.stride * static_cast<double>(part.per_entry.count);
+  }
+  Picoseconds time = roofline(flop, layer.dense_rate, bytes);
   if (profile.cross_kv_per_token.count > 0 && shape.encoder_tokens > 0) {
     time += cross_attention(layer, shape);
   }
@@ -168,6 +183,7 @@ Picoseconds CostModel::scores(const LayerClass& layer, const StepShape& shape) c
 }
 
 Picoseconds CostModel::attention(const LayerClass& layer, const StepShape& shape) const {
+  if (layer.profile.mixer == MixerKind::none) return {};
   return projections(layer, shape.tokens) + scores(layer, shape);
 }
 
@@ -198,8 +214,9 @@ void CostModel::begin_step(const StepShape& shape) {
       return times->fixed + kernel_time(times->points, shape.tokens);
     };
     if (profile.moe) {
-      cost = {overhead.attention + attention(layer, shape), overhead.gate, overhead.gate_readback,
-              feed_forward};
+      const bool mixes = profile.mixer != MixerKind::none;
+      cost = {(mixes ? overhead.attention : Picoseconds{}) + attention(layer, shape), overhead.gate,
+              overhead.gate_readback, feed_forward};
       if (layer.attention_times != nullptr)
         cost.attention = measured(layer.attention_times) + scores(layer, shape);
       if (layer.gate_times != nullptr) cost.gate = measured(layer.gate_times);
@@ -207,7 +224,11 @@ void CostModel::begin_step(const StepShape& shape) {
     } else if (layer.dense_times != nullptr) {
       cost = {measured(layer.dense_times) + scores(layer, shape), {}, {}, {}};
     } else {
-      cost = {overhead.dense_layer + attention(layer, shape) + feed_forward, {}, {}, {}};
+      const bool whole = profile.mixer != MixerKind::none && profile.feed_forward;
+      cost = {(whole ? overhead.dense_layer : overhead.attention) + attention(layer, shape) + feed_forward,
+              {},
+              {},
+              {}};
     }
   }
   if (policy_.miss.service == MissService::compute_on_cpu) {

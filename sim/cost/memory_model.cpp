@@ -25,11 +25,12 @@ Bytes slot_size(const ModelSpec& model) {
 Bytes activations(const ModelSpec& model, const TraceScan& scan) {
   double widest = 0;
   for (const Stack& stack : model.stacks) {
-    const double routed =
-        static_cast<double>(stack.moe.top_k) * stack.moe.ffn_dim * (stack.moe.gated ? 2 : 1);
-    const double shared = static_cast<double>(stack.moe.shared_ffn_dim) * (stack.moe.gated ? 2 : 1);
-    const double dense = static_cast<double>(stack.dense_ffn_dim) * (stack.dense_gated ? 2 : 1);
-    widest = std::max({widest, routed + shared, dense});
+    for (const FeedForward& part : stack.feed_forwards) {
+      const double routed = static_cast<double>(part.moe.top_k) * part.moe.ffn_dim;
+      const double experts = (routed + part.moe.shared_ffn_dim) * (part.moe.gated ? 2 : 1);
+      const double dense = static_cast<double>(part.ffn_dim) * (part.gated ? 2 : 1);
+      widest = std::max({widest, experts, dense});
+    }
   }
   const double element = std::max(2.0, model.dense_format.bits_per_parameter / 8);
   const double tokens = scan.most_step_tokens;
@@ -109,7 +110,7 @@ MemoryUse memory_use(const ModelSpec& model, const MachineSpec& machine, const P
   const bool landing = plan.policy.transfer.staging_copies > 0 && plan.offloads() && plan.cache_slots == 0;
   set(MemoryPurpose::working_buffers, slot * (plan.buffer_slots + (landing ? 1 : 0)));
   set(MemoryPurpose::prefill_buffers, slot * plan.counted_prefill_slots);
-  Bytes kv = model.kv_bytes_per_token() * scan.most_context;
+  Bytes kv = model.kv_bytes(scan.most_context);
   for (const Stack& stack : model.stacks) {
     if (!stack.cross_attention) continue;
     for (const LayerProfile& layer : model.profile(stack))

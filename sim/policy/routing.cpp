@@ -73,20 +73,21 @@ ExpertMap::ExpertMap(const trace::TraceInfo& info, const ModelSpec& model, const
     MoeLayer& layer = layers_[i];
     layer.model_stack = model.stack_index(info.stacks[static_cast<std::size_t>(layer.stack)]);
     const Stack& stack = model.stacks[static_cast<std::size_t>(layer.model_stack)];
-    if (layer.experts != stack.moe.experts) {
+    const MoeBlock& moe = stack.feed_forward_of(layer.layer).moe;
+    if (layer.experts != moe.experts) {
       throw InputError(where,
                        layer_name(info, info.layers[i]) + " routes over " + std::to_string(layer.experts) +
-                           " experts, but model " + model.name + " has " + std::to_string(stack.moe.experts),
+                           " experts, but model " + model.name + " has " + std::to_string(moe.experts),
                        "is this a trace of another model? the trace says '" + info.model + "'; see --model");
     }
-    if (layer.top_k > stack.moe.top_k) {
+    if (layer.top_k > moe.top_k) {
       throw InputError(where,
                        layer_name(info, info.layers[i]) + " has up to " + std::to_string(layer.top_k) +
                            " experts a token, but model " + model.name + " routes to " +
-                           std::to_string(stack.moe.top_k),
+                           std::to_string(moe.top_k),
                        "is this a trace of another model? see --model");
     }
-    layer.expert_bytes = model.expert_bytes(stack);
+    layer.expert_bytes = model.expert_bytes(stack, layer.layer);
   }
 }
 

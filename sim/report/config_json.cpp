@@ -99,13 +99,12 @@ Json machine_json(const MachineSpec& machine) {
 Json model_json(const ModelSpec& model) {
   Json stacks = Json::array();
   for (const Stack& stack : model.stacks) {
-    int moe_layers = 0;
-    for (const Layer& layer : stack.layers) moe_layers += layer.moe ? 1 : 0;
+    const MoeBlock& moe = stack.first_moe();
     stacks.push_back({{"name", stack.name},
                       {"layers", stack.layers.size()},
-                      {"moe_layers", moe_layers},
-                      {"experts", stack.moe.experts},
-                      {"top_k", stack.moe.top_k},
+                      {"moe_layers", moe_layers(stack).size()},
+                      {"experts", moe.experts},
+                      {"top_k", moe.top_k},
                       {"expert_bytes", model.expert_bytes(stack).count}});
   }
   return {{"name", model.name},

@@ -84,9 +84,10 @@ TEST(Model, SwitchBaseDecoderByHand) {
   EXPECT_EQ(moe.cross_kv_weights.count, 2 * 589'824 * 4);
   EXPECT_DOUBLE_EQ(moe.attention_flop_per_token, 2.0 * 6 * 589'824);
   EXPECT_DOUBLE_EQ(moe.cross_kv_flop_per_encoder_token, 2.0 * 2 * 589'824);
-  EXPECT_DOUBLE_EQ(moe.attention_flop_per_token_and_context, 2.0 * 2 * 768);
+  ASSERT_EQ(moe.cache.size(), 1U);
+  EXPECT_DOUBLE_EQ(moe.cache[0].flop_per_entry, 2.0 * 2 * 768);
   EXPECT_DOUBLE_EQ(moe.cross_attention_flop_per_token_and_context, 2.0 * 2 * 768);
-  EXPECT_EQ(moe.kv_per_token.count, 2 * 768 * 4);
+  EXPECT_EQ(moe.cache[0].per_entry.count, 2 * 768 * 4);
   EXPECT_EQ(moe.cross_kv_per_token.count, 2 * 768 * 4);
   EXPECT_EQ(moe.ffn_weights.count, (768 * 128 + 768) * 4);  // router, norm
   EXPECT_DOUBLE_EQ(moe.ffn_flop_per_token, 2.0 * 768 * 128);
@@ -140,8 +141,9 @@ TEST(Model, LatentAttentionByHand) {
   const std::int64_t matrices = 2048 * 16 * 192 + 2048 * 576 + 512 * 16 * 256 + 16 * 128 * 2048;
   EXPECT_EQ(layers[1].attention_weights.count, (matrices + 512 + 2048) * 2);
   EXPECT_DOUBLE_EQ(layers[1].attention_flop_per_token, 2.0 * static_cast<double>(matrices));
-  EXPECT_DOUBLE_EQ(layers[1].attention_flop_per_token_and_context, 2.0 * 16 * (512 + 64 + 512));
-  EXPECT_EQ(layers[1].kv_per_token.count, (512 + 64) * 2);
+  ASSERT_EQ(layers[1].cache.size(), 1U);
+  EXPECT_DOUBLE_EQ(layers[1].cache[0].flop_per_entry, 2.0 * 16 * (512 + 64 + 512));
+  EXPECT_EQ(layers[1].cache[0].per_entry.count, (512 + 64) * 2);
   EXPECT_EQ(model.kv_bytes_per_token().count, 31'104);
   EXPECT_FALSE(layers[0].moe);
   EXPECT_EQ(layers[0].ffn_weights.count, (3 * 2048 * 10'944 + 2048) * 2);
@@ -224,7 +226,7 @@ TEST(Model, OverridesReachEveryKey) {
   const ModelSpec tiny_model = parse_model_toml(tiny, "tiny.toml");
   EXPECT_THAT(moe_layers(decoder(tiny_model)), ElementsAre(1, 4));
   EXPECT_THAT(moe_layers(decoder(with("model.decoder.moe.every=2"))), ElementsAre(1, 3));
-  EXPECT_EQ(decoder(with("model.decoder.moe.top_k=2")).moe.top_k, 2);
+  EXPECT_EQ(decoder(with("model.decoder.moe.top_k=2")).first_moe().top_k, 2);
   EXPECT_TRUE(with("model.tied_embeddings=true").tied_embeddings);
   EXPECT_EQ(with("model.weights.experts=bf16").expert_format.name, "bf16");
   EXPECT_THAT(error_of([&] { with("model.decoder.moe.topk=2"); }),

@@ -52,7 +52,7 @@ TEST(Execute, WhatItCannotDoIsSaidAtOnce) {
   EXPECT_THROW(run_live(device, half, policy_of("pre-gated", "0"), source), InputError);
   // 1.6 TB of experts: said before anything is allocated, with the way out.
   ModelSpec huge = tiny_model(2, 64, 2);
-  huge.stacks[0].moe.ffn_dim = 1 << 24;
+  huge.stacks[0].feed_forwards[0].moe.ffn_dim = 1 << 24;
   ListSource routing = random_source(4, 2, 64, 2, 1, 0, 1);
   try {
     run_live(device, huge, policy_of("on-demand", "0"), routing);

@@ -175,7 +175,8 @@ TEST_F(WeightFilesTest, WhatDoesNotFitTheModelIsRefused) {
   twice.push_back({"model.layers.0.block_sparse_moe.experts.0.w1.weight", "F32", {ffn, d}, as_bytes(ones_)});
   refused({twice}, {"w1.weight", "is also in"});
   // A layer that has no experts.
-  model_.stacks[0].layers[1].moe = false;
+  model_.stacks[0].feed_forwards.push_back({.ffn_dim = 64});
+  model_.stacks[0].layers[1].feed_forward = 1;
   map_ = sim::ExpertMap(
       [] {
         trace::TraceInfo info = decoder_info(2, 4, 1);

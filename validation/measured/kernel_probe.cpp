@@ -33,7 +33,7 @@ std::vector<int> doubling(int least, int most) {
 std::vector<Pass> passes_to_measure(const ModelSpec& model, int most_tokens) {
   std::vector<Pass> passes;
   for (std::size_t s = 0; s < model.stacks.size(); ++s) {
-    const MoeBlock& moe = model.stacks[s].moe;
+    const MoeBlock& moe = model.stacks[s].first_moe();
     for (const int tokens : doubling(1, most_tokens)) {
       for (const int activated : doubling(moe.top_k, std::min(moe.experts, tokens * moe.top_k)))
         passes.push_back({static_cast<int>(s), tokens, activated});
@@ -188,7 +188,7 @@ ArithmeticProbe probe_arithmetic(runtime::Device& device, const ModelSpec& model
   ArithmeticProbe result;
   const auto stream = device.make_stream("compute");
   const auto begin = device.make_event(), end = device.make_event();
-  const int width = model.d_model, inner = std::max(256, model.stacks.back().moe.ffn_dim);
+  const int width = model.d_model, inner = std::max(256, model.stacks.back().first_moe().ffn_dim);
   constexpr int many = 1024;
   const Bytes matrix{std::int64_t{4} * width * inner};
   const std::int64_t wanted = std::max<std::int64_t>(2, (std::int64_t{256} << 20) / matrix.count);

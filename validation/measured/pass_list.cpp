@@ -14,13 +14,13 @@ PassList::PassList(const ModelSpec& model, std::vector<Pass> passes) : passes_(s
     for (const int layer : moe_layers(stack)) {
       info_.layers.push_back({.stack = static_cast<int>(s),
                               .layer = layer,
-                              .experts = stack.moe.experts,
-                              .top_k = stack.moe.top_k,
+                              .experts = stack.first_moe().experts,
+                              .top_k = stack.first_moe().top_k,
                               .expert_bytes = model.expert_bytes(stack)});
     }
   }
   for (const Pass& pass : passes_) {
-    const MoeBlock& moe = model.stacks.at(static_cast<std::size_t>(pass.stack)).moe;
+    const MoeBlock& moe = model.stacks.at(static_cast<std::size_t>(pass.stack)).first_moe();
     if (pass.tokens < 1 || pass.activated < moe.top_k || pass.activated > moe.experts ||
         pass.activated > pass.tokens * moe.top_k)
       throw std::invalid_argument("a pass that cannot activate that many experts");

@@ -42,7 +42,7 @@ void add_copies(runtime::Device& device, const MachineSpec& machine, const std::
 std::vector<Pass> passes_between(const ModelSpec& model, int most_tokens) {
   std::vector<Pass> passes;
   for (std::size_t s = 0; s < model.stacks.size(); ++s) {
-    const MoeBlock& moe = model.stacks[s].moe;
+    const MoeBlock& moe = model.stacks[s].first_moe();
     for (int tokens = 3; tokens <= most_tokens; tokens *= 2) {
       const int most = std::min(moe.experts, tokens * moe.top_k);
       for (const int share : {3, 1}) {

@@ -100,7 +100,7 @@ TEST(KernelTimes, ReplaceTheRoofline) {
             1'000'000 + 3'000'000 + 9'000'000 + std::int64_t{4996} * 2'000'000);
   // Another model's layers are not what was measured.
   ModelSpec wider = model;
-  wider.stacks[0].moe.ffn_dim *= 2;
+  wider.stacks[0].feed_forwards[0].moe.ffn_dim *= 2;
   sim::CostModel others(wider, machine, load_policy("on-demand"));
   others.begin_step({.model_stack = 0, .phase = trace::Phase::decode, .tokens = 1});
   EXPECT_NE(others.experts(0, ones, 2, 1, true).count, 7'000'000);
@@ -149,7 +149,7 @@ TEST(Calibrate, MeasuresTheHostDevice) {
 // The ladder on the machine as measured: tier 0 must hold whatever the noise; a link twice as fast must fail.
 TEST(Ladder, ClimbsOnTheHostDeviceAndSeesAWrongMachine) {
   ModelSpec model = test::tiny_model(2, 8, 2);
-  model.stacks[0].moe.ffn_dim = 4096;  // 3 MiB an expert: copies dominate
+  model.stacks[0].feed_forwards[0].moe.ffn_dim = 4096;  // 3 MiB an expert: copies dominate
   const auto device = runtime::open_device("host", {.memory = {std::int64_t{512} << 20}});
   MachineSpec machine = calibrate(*device, model, {.seconds = 3, .most_tokens = 2}).machine;
   test::ListSource source = test::random_source(3, 2, 8, 2, 1, 0, 12);

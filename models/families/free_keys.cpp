@@ -1,0 +1,203 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// Keys of config.json that change neither what is stored nor what is computed or moved a token, as this
+// simulator counts it: names of tokens, how things were initialised and trained, where positions come from,
+// how the router turns its logits into weights, options of generation. What a family alone has stands in its
+// file.
+#include <algorithm>
+#include <array>
+
+#include "models/families/family.hpp"
+
+namespace pregate::families {
+namespace {
+
+constexpr std::array exact = {
+    // names and bookkeeping (PretrainedConfig)
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "_name_or_path",
+    "architectures",
+    "auto_map",
+    "chunk_size_feed_forward",
+    "custom_pipelines",
+    "finetuning_task",
+    "id2label",
+    "ignore_index",
+    "is_decoder",
+    "is_encoder_decoder",
+    "label2id",
+    "model_type",
+    "name_or_path",
+    "num_labels",
+    "cross_attention_hidden_size",
+    "prefix",
+    "problem_type",
+    "pruned_heads",
+    "return_dict",
+    "sub_configs",
+    "task_specific_params",
+    "tie_encoder_decoder",
+    "tokenizer_class",
+    "torchscript",
+    "transformers_version",
+    "use_bfloat16",
+    "use_cache",
+    "use_return_dict",
+    "unsloth_fixed",
+    "unsloth_version",
+    // activations and norms: their shapes are fixed, their function costs nothing beside a product
+    "activation_func",
+    "activation_function",
+    "ffn_act_fn",
+    "hidden_act",
+    "hidden_activation",
+    "norm_type",
+    "normalization_type",
+    "rms_norm",
+    "use_rms_norm",
+    "use_rmsnorm",
+    "zero_centered_gamma",
+    "apply_layernorm_1p",
+    "layernorm_type",
+    "residual_in_fp32",
+    "rescale_prenorm_residual",
+    "swiglu_limit",
+    "swiglu_limits",
+    "swiglu_limits_shared",
+    "clip_qkv",
+    "logits_soft_cap",
+    // positions
+    "max_length",
+    "max_position_embeddings",
+    "max_seq_len",
+    "model_max_length",
+    "n_ctx",
+    "original_max_position_embeddings",
+    "partial_rotary_factor",
+    "position_embedding_type",
+    "rotary_base",
+    "rotary_dim",
+    "rotary_emb_base",
+    "rotary_pct",
+    "rotary_percent",
+    "seq_length",
+    "use_rope",
+    "no_rope_layers",
+    "no_rope_layer_interval",
+    "nope_layer_interval",
+    "mrope_section",
+    "long_factor",
+    "short_factor",
+    "yarn_only_types",
+    "partial_rotary_factors",
+    "use_rope_layers",
+    "use_position_ids",
+    // how logits of the router become weights; which experts may be chosen together
+    "first_k_dense_replace_skip",
+    "group_limited_topk",
+    "moe_renormalize",
+    "moe_router_activation_func",
+    "moe_router_dtype",
+    "moe_router_force_load_balancing",
+    "moe_router_use_sigmoid",
+    "moe_use_aux_free",
+    "moe_gate_norm_eps",
+    "n_group",
+    "norm_expert_weight",
+    "norm_topk_prob",
+    "normalize_expert_weights",
+    "moe_normalize_expert_weights",
+    "num_expert_group",
+    "router_dtype",
+    "score_func",
+    "score_function",
+    "scoring_func",
+    "topk_group",
+    "topk_method",
+    "use_grouped_topk",
+    "use_expert_bias_update",
+    "moe_router_norm_topk_prob",
+    "router_scoring_func",
+    "router_score_function",
+    "need_fp32_gate",
+    // training
+    "ep_size",
+    "gradient_checkpointing",
+    "pretraining_tp",
+    "seq_aux",
+    "train_seq_length",
+    "rm_head",
+    "lm_head",
+    "embd_pdrop",
+    "attn_pdrop",
+    "resid_pdrop",
+    "emb_pdrop",
+    "moe_jitter_eps",
+    "jitter_noise",
+    "moe_loss_weight",
+    "input_jitter_noise",
+    "use_flash_attention",
+    "use_flash_attn",
+    "fuse_attention_qkv",
+    "attn_scale",
+    "attention_value_scale",
+    "floor_scale",
+    "attn_temperature_tuning",
+    "use_kernels",
+    "offset_alignment",
+    "use_mamba_kernels",
+    "num_logits_to_keep",
+    "mamba_chunk_size",
+    "chunk_size",
+};
+
+/// By how a key begins or ends, where whatever is named so is of the same kind.
+constexpr std::array beginnings = {"initializer_",
+                                   "dropout",
+                                   "init_",
+                                   "rope_",
+                                   "output_attentions",
+                                   "output_hidden",
+                                   "output_router_logits",
+                                   "time_step_",
+                                   "generation_",
+                                   "bad_words",
+                                   "begin_suppress",
+                                   "suppress_tokens",
+                                   "no_repeat_",
+                                   "encoder_no_repeat_",
+                                   "diversity_",
+                                   "num_beam",
+                                   "num_return_",
+                                   "repetition_",
+                                   "length_penalty",
+                                   "early_stopping",
+                                   "do_sample",
+                                   "typical_p",
+                                   "temperature",
+                                   "remove_invalid_",
+                                   "exponential_decay_",
+                                   "min_length",
+                                   "forced_",
+                                   "return_dict"};
+constexpr std::array endings = {
+    "_token_id",     "_token_ids",       "_token_index",   "_dropout",     "_dropout_prob",
+    "_eps",          "_epsilon",         "_theta",         "_softcapping", "_loss_coef",
+    "_loss_alpha",   "_loss_weight",     "_loss_factor",   "_init",        "_init_std",
+    "_layerdrop",    "_scaling_factor",  "_multiplier",    "_init_range",  "_initializer_range",
+    "_jitter_noise", "_rope_interleave", "_logit_softcap", "_cap"};
+
+}  // namespace
+
+bool is_free(std::string_view key) {
+  const auto is_key = [&](const char* each) { return key == each; };
+  const auto begins = [&](const char* each) { return key.starts_with(each); };
+  const auto ends = [&](const char* each) { return key.ends_with(each); };
+  // "top_k" and "top_p" are options of generation: a family that means experts by one asks for it.
+  return key == "top_k" || key == "top_p" || std::any_of(exact.begin(), exact.end(), is_key) ||
+         std::any_of(beginnings.begin(), beginnings.end(), begins) ||
+         std::any_of(endings.begin(), endings.end(), ends);
+}
+
+}  // namespace pregate::families

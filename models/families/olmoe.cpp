@@ -1,0 +1,23 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "models/families/family.hpp"
+#include "models/families/fields.hpp"
+
+namespace pregate::families {
+namespace {
+
+void read(TableReader& config, ModelSpec& model) {
+  model.family = "olmoe";
+  const int layers = read_decoder(config, model);
+  Mixer attention = read_grouped_query(config, model.d_model);
+  read_attention_bias(config, attention, false);
+  attention.qk_norm_full_width = true;
+  const FeedForward experts = moe_layer(read_gated_experts(config, "num_experts", "intermediate_size"));
+  for (int i = 0; i < layers; ++i) model.stacks[0].add_layer(attention, experts);
+}
+
+}  // namespace
+
+Family olmoe() { return {{"olmoe"}, read, {"clip_qkv"}}; }
+
+}  // namespace pregate::families
