@@ -41,7 +41,7 @@ struct Mixer {
   int kv_lora_rank = 0;      ///< latent: cached latent width
   int qk_nope_head_dim = 0;  ///< latent
   int qk_rope_head_dim = 0;  ///< latent: cached as well, shared by the heads
-  Indexer indexer;           ///< latent, compressed
+  Indexer indexer = {};      ///< latent, compressed
   int compress_ratio = 0;    ///< compressed: tokens a compressed entry; 0 = the window alone
   int output_groups = 0, output_lora_rank = 0;  ///< compressed: the output projection is of low rank by group
   int key_heads = 0;    ///< linear kinds: heads of q and k (gated_delta_net shares them among value heads)

@@ -225,5 +225,40 @@ TEST(ConfigJson, HostileTextIsRefused) {
   for (std::size_t length = 0; length < mixtral.size(); ++length) refused(mixtral.substr(0, length));
 }
 
+// A wrapper of a multimodal model: the language model is read, what stands before it is said to be left out.
+TEST(ConfigJson, WrappersAreOpened) {
+  const std::string inner = config_of("qwen3-30b-a3b");
+  const std::string wrapped =
+      R"({"model_type":"qwen3_vl_moe","vision_config":{"depth":27,"hidden_size":1152},)"
+      R"("tie_word_embeddings":false,"image_token_id":7,"use_unified_chunks":true,)"
+      R"("text_config":)" +
+      inner + "}";
+  const ModelSpec model = parse_model_config_json(wrapped, "config.json");
+  EXPECT_EQ(derived(model), derived(parse_model_config_json(inner, "config.json")));
+  ASSERT_EQ(model.left_out.size(), 1U);
+  EXPECT_THAT(model.left_out[0], HasSubstr("vision encoder"));
+}
+
+// A key that may cost refuses the file, unless it is switched off or known to be free.
+TEST(ConfigJson, NothingThatMayCostIsIgnored) {
+  const auto text = [](const std::string& member) {
+    return replaced(config_of("qwen3-30b-a3b"), R"("hidden_size")", member + R"(,"hidden_size")");
+  };
+  const auto with = [&](const std::string& member) {
+    return error_of([&] { parse_model_config_json(text(member), "config.json"); });
+  };
+  const auto loads = [&](const std::string& member) {
+    EXPECT_NO_THROW(parse_model_config_json(text(member), "config.json")) << member;
+  };
+  EXPECT_THAT(with(R"("full_attention_interval":4)"), HasSubstr("full_attention_interval"));
+  EXPECT_THAT(with(R"("shared_expert_intermediate_size":512)"), HasSubstr("shared_expert_intermediate_size"));
+  loads(R"("shared_expert_intermediate_size":0)");
+  loads(R"("some_new_feature":false)");
+  loads(R"("rope_scaling":{"type":"yarn"})");
+  // Python writes what JSON does not know; where it does not matter it may stand.
+  loads(R"("time_step_limit":[0.0,Infinity,-Infinity,NaN])");
+  EXPECT_THAT(with(R"("decoder_layers":Infinity)"), HasSubstr("decoder_layers"));
+}
+
 }  // namespace
 }  // namespace pregate
