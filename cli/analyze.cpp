@@ -18,7 +18,7 @@ using sim::TextTable;
 using sim::three_digits;
 
 std::string path_table(const sim::CriticalPath& path) {
-  const Picoseconds total = path.compute + path.transfer + path.host + path.waiting;
+  const Picoseconds total = path.compute + path.cpu + path.transfer + path.host + path.waiting;
   TextTable table({"critical path", "ms", "%"});
   const auto add = [&](const char* name, Picoseconds part) {
     const double share =
@@ -26,6 +26,7 @@ std::string path_table(const sim::CriticalPath& path) {
     table.add({name, three_digits(part.milliseconds()), three_digits(share)});
   };
   add("compute", path.compute);
+  if (path.cpu.count > 0) add("CPU experts", path.cpu);
   add("transfer", path.transfer);
   add("host", path.host);
   add("waiting", path.waiting);

@@ -64,6 +64,8 @@ ExitCode execute(const Arguments& arguments);
 ExitCode calibrate(const Arguments& arguments);
 ExitCode validate(const Arguments& arguments);
 ExitCode validate_device(const Arguments& arguments);
+ExitCode model(const Arguments& arguments);
+ExitCode model_show(const Arguments& arguments);
 ExitCode trace(const Arguments& arguments);
 ExitCode trace_import(const Arguments& arguments);
 ExitCode trace_export(const Arguments& arguments);

@@ -74,6 +74,9 @@ ExitCode execute(const Arguments& arguments) {
       "pregate execute [--device host|cuda] [--trace FILE] [--model NAME] [--policy NAME] [--json FILE]",
       options, arguments);
   if (parsed.help) return 0;
+  if (parsed.has("prompt-chunk"))
+    throw InputError("--prompt-chunk", "a device executes whole prompts",
+                     "leave it out; pregate simulate has it");
   const auto device = open_device(parsed);
   Run run = resolve(parsed, parsed.text("policy"));
   const bool records = parsed.has("timeline") || parsed.has("schedule");
@@ -89,9 +92,12 @@ ExitCode execute(const Arguments& arguments) {
     run.configuration.machine.gpu.reserved = {};
   }
   run.configuration.device = describe(*device);
+  run.configuration.prompt_chunk = 0;
   // Times are measured: what the machine file says of rates touches none of them.
   run.configuration.notes = {"measured on " + describe(*device) +
                              "; rates in the machine's description were not used for any time"};
+  run.configuration.notes.insert(run.configuration.notes.end(), run.routing_notes.begin(),
+                                 run.routing_notes.end());
 
   const OpenTrace open = run.open();
   const sim::PreparedTrace prepared(open.source(), run.configuration.model, run.trace_name);

@@ -3,9 +3,13 @@
 #include "cli/command.hpp"
 #include "models/catalog.hpp"
 #include "models/error.hpp"
+#include "models/families/family.hpp"
+#include "models/formats/weight_format.hpp"
 #include "sim/cache/eviction.hpp"
+#include "sim/report/model_report.hpp"
 #include "sim/report/text_table.hpp"
 #include "traces/import.hpp"
+#include "traces/locality.hpp"
 #include "traces/synthetic.hpp"
 
 namespace pregate::cli {
@@ -19,22 +23,36 @@ std::string billions(double count) { return three_digits(count * 1e-9); }
 std::string gib(Bytes bytes) { return three_digits(static_cast<double>(bytes.count) / (1LL << 30)); }
 
 std::string models() {
-  TextTable table({"model", "params B", "active B", "MoE layers", "experts", "top-k", "expert MiB", "format",
-                   "KV KiB/token"});
+  constexpr std::int64_t context = 32'768;
+  TextTable table({"model", "total", "active", "MoE", "experts", "MiB", "format", "KV MiB", "layers"});
   for (const std::string& name : model_names()) {
     const ModelSpec model = load_model(name);
     int layers = 0;
     for (const Stack& stack : model.stacks) layers += static_cast<int>(moe_layers(stack).size());
-    const Stack& last = model.stacks.back();
-    const MoeBlock& moe = last.first_moe();
+    const MoeBlock& moe = model.stacks.back().first_moe();
+    const sim::ModelReport report = sim::report_on(model, context);
+    const auto mib = [](Bytes bytes) { return three_digits(static_cast<double>(bytes.count) / (1 << 20)); };
     table.add({name, billions(static_cast<double>(model.parameter_count())),
                billions(static_cast<double>(model.active_parameter_count())), std::to_string(layers),
-               std::to_string(moe.experts), std::to_string(moe.top_k),
-               three_digits(static_cast<double>(model.expert_bytes(last).count) / (1 << 20)),
-               model.expert_format.name,
-               three_digits(static_cast<double>(model.kv_bytes_per_token().count) / 1024)});
+               std::to_string(moe.experts) + "x" + std::to_string(moe.top_k), mib(report.largest_expert),
+               model.expert_format.name, mib(model.kv_bytes(context)), sim::short_kinds(report)});
   }
-  return table.text();
+  return table.text() +
+         "total, active: parameters in billions; MoE: layers with experts; experts: a layer x top-k, MiB "
+         "each;\n"
+         "KV: after 32768 tokens, states included; layers: F full attention, W window, A latent,\n"
+         "S with an indexer, C compressed, L linear, M Mamba-2. More of one: pregate model show NAME\n";
+}
+
+/// Values of model_type that a config.json may have, a family a line.
+std::string families() {
+  std::string text;
+  for (const families::Family& family : families::all()) {
+    std::string line;
+    for (const std::string_view type : family.model_types) line += "  " + std::string(type);
+    text += line + "\n";
+  }
+  return text;
 }
 
 std::string machines() {
@@ -45,6 +63,16 @@ std::string machines() {
                three_digits(machine.h2d.bandwidth.value * 1e-9),
                three_digits(machine.d2h.bandwidth.value * 1e-9), gib(machine.host.memory),
                machine.calibration});
+  }
+  return table.text();
+}
+
+std::string hosts() {
+  TextTable table({"host", "cores", "GFLOP/s", "memory GB/s", "GiB", "CPU"});
+  for (const std::string& name : host_names()) {
+    const HostSpec host = load_host(name).host;
+    table.add({name, std::to_string(host.cores), three_digits(host.rate.value * 1e-9),
+               three_digits(host.memory_bandwidth.value * 1e-9), gib(host.memory), host.cpu});
   }
   return table.text();
 }
@@ -73,12 +101,21 @@ std::string evictions() {
   return lines(entries);
 }
 
-std::string formats() {
+std::string weight_formats() {
   std::vector<std::pair<std::string, std::string>> entries;
-  for (const std::string& name : weight_format_names()) {
-    entries.emplace_back(name,
-                         three_digits(weight_format(name, "").bits_per_parameter) + " bits a parameter");
+  for (const DescribedFormat& described : described_formats()) {
+    char bits[32];
+    std::snprintf(bits, sizeof bits, "%7.4f bits  ", described.format.bits_per_parameter);
+    entries.emplace_back(described.format.name,
+                         (described.mix ? "mixture, " : "") + std::string(bits) + described.blocks);
   }
+  return lines(entries);
+}
+
+std::string recording_formats() {
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (const trace::FormatDescription& format : trace::import_formats())
+    entries.emplace_back(format.name, "from " + format.source + ": " + format.description);
   return lines(entries);
 }
 
@@ -86,6 +123,17 @@ std::string profiles() {
   std::string text;
   for (const std::string& name : trace::profile_names()) text += "  " + name + "\n";
   return text;
+}
+
+std::string localities() {
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (const std::string& name : trace::locality_names()) {
+    const trace::Locality locality = trace::load_locality(name);
+    entries.emplace_back(name, "token to token " + three_digits(100 * locality.lag1_excess) +
+                                   " % above chance, at a distance " +
+                                   three_digits(100 * locality.distant_excess) + " %");
+  }
+  return lines(entries);
 }
 
 /// The parts that a policy file combines, with their parameters.
@@ -125,18 +173,28 @@ struct Section {
 
 ExitCode list(const Arguments& arguments) {
   po::options_description options("Options");
-  options.add_options()("what", po::value<std::string>(),
-                        "models, machines, policies, parts, evictions, formats, profiles");
-  const Parsed parsed = parse("pregate list [models|machines|policies|parts|evictions|formats|profiles]",
-                              options, arguments, "what", 1);
+  options.add_options()(
+      "what", po::value<std::string>(),
+      "models, families, machines, hosts, policies, parts, evictions, formats, weight-formats, localities, "
+      "profiles");
+  const Parsed parsed = parse(
+      "pregate list [models|families|machines|hosts|policies|parts|evictions|formats|weight-formats|localities|"
+      "profiles]",
+      options, arguments, "what", 1);
   if (parsed.help) return 0;
-  const std::vector<Section> sections = {{"models", "Models (--model)", models},
-                                         {"machines", "Machines (--machine)", machines},
-                                         {"policies", "Policies (--policy)", policies},
-                                         {"parts", "Parts of a policy (--set policy.<key>=<value>)", parts},
-                                         {"evictions", "Eviction policies (--eviction)", evictions},
-                                         {"formats", "Weight formats (--weights)", formats},
-                                         {"profiles", "Generator profiles (--profile)", profiles}};
+  const std::vector<Section> sections = {
+      {"models", "Models (--model)", models},
+      {"families", "Families of Hugging Face models (model_type of a config.json)", families},
+      {"machines", "Machines (--machine)", machines},
+      {"hosts", "Hosts in place of a machine's own (--host)", hosts},
+      {"policies", "Policies (--policy)", policies},
+      {"parts", "Parts of a policy (--set policy.<key>=<value>)", parts},
+      {"evictions", "Eviction policies (--eviction)", evictions},
+      {"formats", "Recordings that can be imported (pregate trace import; docs/recording.md)",
+       recording_formats},
+      {"weight-formats", "Weight formats (--weights)", weight_formats},
+      {"localities", "Localities of generated routing (--locality)", localities},
+      {"profiles", "Generator profiles (--profile)", profiles}};
   const std::string what = parsed.text("what");
   std::string text;
   std::vector<std::string> names;

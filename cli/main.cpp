@@ -28,6 +28,7 @@ pregate::cli::ExitCode run(const Arguments& arguments) {
       {{"compare", "several policies on one trace, model and machine, side by side", compare},
        {"simulate", "one policy in detail; timeline and schedule on request", simulate},
        {"list", "models, machines, policies and their parts", list},
+       {"model", "what was understood of a model: parameters, layers, cache, formats", model},
        {"trace", "import, inspect, generate, replay routing traces", trace},
        {"execute", "run policies for real, on a GPU or on this computer, and measure", execute},
        {"calibrate", "measure this machine into a machine file", calibrate},

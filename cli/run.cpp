@@ -11,22 +11,19 @@
 #include <exception>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <thread>
 #include <tuple>
 
 #include "cli/progress.hpp"
+#include "cli/routing.hpp"
 #include "models/catalog.hpp"
 #include "models/error.hpp"
-#include "traces/content_hash.hpp"
 #include "traces/output_file.hpp"
-#include "traces/reader.hpp"
-#include "traces/synthetic.hpp"
 
 namespace pregate::cli {
 
 namespace {
-
-constexpr const char* default_profile = "switch-base-128";
 
 /// The flags that are shorthand for --set policy.cache.*; they apply to policies that offload.
 void apply_cache_flags(const Parsed& parsed, PolicySpec& policy) {
@@ -51,72 +48,6 @@ std::vector<Override> overrides(const Parsed& parsed) {
 bool changes(const std::vector<Override>& set, std::string_view root) {
   return std::any_of(set.begin(), set.end(),
                      [&](const Override& each) { return each.path.starts_with(root); });
-}
-
-/// Sets configuration.trace*, trace_name and open.
-void resolve_trace(const Parsed& parsed, Run& run) {
-  const int batch = static_cast<int>(parsed.integer("batch", 1, 1, 4096));
-  run.configuration.batch = batch;
-  const auto batched = [batch](std::unique_ptr<trace::StepSource> reader) {
-    OpenTrace open{std::move(reader), nullptr};
-    if (batch > 1) open.batched = trace::compose_batches(*open.reader, batch);
-    return open;
-  };
-  if (parsed.has("trace")) {
-    for (const char* option : {"profile", "requests", "seed"}) {
-      if (!parsed.has(option)) continue;
-      throw InputError("--" + std::string(option), "cannot be combined with --trace",
-                       "it is about a generated trace; leave one of them out");
-    }
-    const std::string path = parsed.text("trace");
-    run.trace_name = path;
-    run.configuration.trace_path = path;
-    run.open = [path, batched] { return batched(trace::open_trace(path)); };
-  } else {
-    const std::string name = parsed.has("profile") ? parsed.text("profile") : default_profile;
-    const trace::GeneratorProfile profile = trace::load_profile(name);
-    const std::int64_t requests = parsed.integer("requests", 4, 1, 1'000'000);
-    const auto seed = static_cast<std::uint64_t>(parsed.integer("seed", 1, 0, std::int64_t{1} << 62));
-    run.trace_name = "profile " + name;
-    run.configuration.trace_path = run.trace_name + " (generated, seed " + std::to_string(seed) + ")";
-    run.configuration.seed = seed;
-    run.open = [profile, requests, seed, batched] {
-      return batched(trace::generate(profile, requests, seed));
-    };
-  }
-  const OpenTrace open = run.open();
-  run.configuration.trace = open.reader->info();
-  if (!parsed.has("trace")) run.configuration.trace.content_hash = trace::content_hash_of(*open.reader);
-}
-
-std::string model_name(const Parsed& parsed, const trace::TraceInfo& info) {
-  if (parsed.has("model")) return parsed.text("model");
-  const std::vector<std::string> known = model_names();
-  if (std::find(known.begin(), known.end(), info.model) != known.end()) return info.model;
-  throw InputError("--model", "not given, and the trace does not name a model of the catalogue",
-                   "the trace says '" + info.model + "'; pregate list models");
-}
-
-/// What a user must know before trusting the numbers.
-void note_differences(Run& run) {
-  sim::RunConfiguration& configuration = run.configuration;
-  for (std::size_t stack = 0; stack < configuration.trace.stacks.size(); ++stack) {
-    const int model_stack = configuration.model.stack_index(configuration.trace.stacks[stack]);
-    if (model_stack < 0) continue;
-    const int model_k = configuration.model.stacks[static_cast<std::size_t>(model_stack)].first_moe().top_k;
-    int recorded = 0;
-    for (const trace::TraceLayer& layer : configuration.trace.layers) {
-      if (layer.stack == static_cast<int>(stack)) recorded = std::max(recorded, layer.top_k);
-    }
-    if (recorded < model_k) {
-      configuration.notes.push_back("the trace was recorded with " + std::to_string(recorded) +
-                                    " experts a token where the model routes to " + std::to_string(model_k) +
-                                    ": the simulation moves and computes " + std::to_string(recorded));
-    }
-  }
-  if (!configuration.machine.expert_kernel_table.empty()) {
-    configuration.notes.push_back("expert times come from the machine's measured table, whatever the model");
-  }
 }
 
 /// A file beside `path` that holds `text`, to be published.
@@ -156,25 +87,22 @@ void check_outputs(const Parsed& parsed) {
 }
 
 po::options_description run_options() {
-  po::options_description options("What to run");
+  po::options_description options = routing_options();
   const auto text = [] { return po::value<std::string>(); };
-  options.add_options()                                                                                   //
-      ("trace", text(), "routing trace (pregate trace import); default: a generated one")                 //
-      ("profile", text(), "generate the trace from this profile (default switch-base-128)")               //
-      ("requests", text(), "requests to generate (default 4)")                                            //
-      ("seed", text(), "seed of the generator (default 1)")                                               //
-      ("model", text(), "catalogue name, .toml or Hugging Face config.json; default: as the trace says")  //
-      ("weights", text(), "weight format of the experts, e.g. bf16, q4_k; default: the model's own")      //
-      ("dense-weights", text(), "weight format of everything else; default: the model's own")             //
-      ("machine", text()->default_value("a100-80g-pcie4"), "catalogue name or .toml")                     //
-      ("cache", text(), "expert cache of offloading policies: 4GiB, 25%, '64 slots' (a layer), 0")        //
-      ("cache-scope", text(), "layer or global: who shares the capacity")                                 //
-      ("eviction", text(), "eviction policy (pregate list evictions)")                                    //
-      ("batch", text(), "join this many requests into lock-step batches (default 1)")                     //
+  options.add_options()                                                                                  //
+      ("weights", text(), "weight format of the routed experts, e.g. q4_k_m; default: the model's own")  //
+      ("dense-weights", text(), "weight format of everything else; default: the model's own")            //
+      ("machine", text()->default_value("a100-80g-pcie4"), "catalogue name or .toml")                    //
+      ("host", text(), "host in place of the machine's own: name (pregate list hosts) or .toml")          //
+      ("cache", text(), "expert cache of offloading policies: 4GiB, 25%, '64 slots' (a layer), 0")       //
+      ("cache-scope", text(), "layer or global: who shares the capacity")                                //
+      ("eviction", text(), "eviction policy (pregate list evictions)")                                   //
+      ("batch", text(), "join this many requests into lock-step batches (default 1)")                    //
       ("set", po::value<std::vector<std::string>>()->composing(),
        "override: machine.link.h2d.bandwidth=50GB/s, model.…, policy.…; repeatable")  //
       ("count-experts", text()->default_value("all"),
        "whose resident experts count as GPU memory: all, decoder")                                //
+      ("prompt-chunk", text(), "prompt tokens whose activations count (default 8192); 0: all")    //
       ("engine", text()->default_value("auto"), "auto, timed or event; all give the same times")  //
       ("threads", text(), "policies run at once (default: the machine's cores)")                  //
       ("json", text(), "write the results as JSON to this file")                                  //
@@ -194,15 +122,18 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
     std::ignore = cache::eviction_registry().find(run.policies.back().cache.eviction,
                                                   parsed.has("eviction") ? "--eviction" : "policy " + name);
   }
-  run.configuration.machine = load_machine(parsed.text("machine"), set);
+  run.configuration.machine = load_machine(parsed.text("machine"), set, parsed.text("host"));
   const std::vector<std::string> catalogue = machine_names();
   run.is_catalogue_machine =
       std::find(catalogue.begin(), catalogue.end(), parsed.text("machine")) != catalogue.end();
   run.machine_changed = changes(set, "machine.");
   run.model_changed = changes(set, "model.") || parsed.has("weights") || parsed.has("dense-weights");
-  resolve_trace(parsed, run);
-  run.configuration.model = load_model(model_name(parsed, run.configuration.trace),
-                                       {parsed.text("weights"), parsed.text("dense-weights")}, set);
+  resolve_routing(parsed, set, run);
+  run.routing_notes = run.configuration.notes;
+  if (!run.configuration.machine.expert_kernel_table.empty()) {
+    run.configuration.notes.emplace_back(
+        "expert times come from the machine's measured table, whatever the model");
+  }
 
   const std::string counted = parsed.text("count-experts");
   if (counted != "all" && counted != "decoder") {
@@ -210,6 +141,9 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
   }
   run.options.counted = counted == "all" ? sim::CountedExperts::all : sim::CountedExperts::decoder;
   run.configuration.counted = run.options.counted;
+  run.options.prompt_chunk =
+      static_cast<int>(parsed.integer("prompt-chunk", sim::default_prompt_chunk, 0, 1'000'000'000));
+  run.configuration.prompt_chunk = run.options.prompt_chunk;
   const std::string engine = parsed.text("engine");
   if (engine != "auto" && engine != "timed" && engine != "event") {
     throw InputError("--engine", "'" + engine + "' is not an engine", "valid: auto, timed, event");
@@ -219,12 +153,14 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
                                            : sim::Engine::event;
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   run.threads = static_cast<int>(parsed.integer("threads", cores, 1, 1024));
-  note_differences(run);
   return run;
 }
 
-std::vector<sim::SimulationResult> run_policies(const Run& run) {
-  const OpenTrace first = run.open();
+namespace {
+
+std::vector<sim::SimulationResult> run_policies_on(const Run& run, const Opener& open, const Opener& reopen,
+                                                   const sim::SimulationOptions& run_options) {
+  const OpenTrace first = open();
   const sim::PreparedTrace prepared(first.source(), run.configuration.model, run.trace_name);
   std::vector<sim::SimulationResult> results(run.policies.size());
   std::vector<std::exception_ptr> faults(run.policies.size());
@@ -233,8 +169,8 @@ std::vector<sim::SimulationResult> run_policies(const Run& run) {
   const auto work = [&] {
     for (std::size_t i = next++; i < run.policies.size(); i = next++) {
       try {
-        const OpenTrace trace = run.open();
-        sim::SimulationOptions options = run.options;
+        const OpenTrace trace = reopen();
+        sim::SimulationOptions options = run_options;
         options.progress = [&, i](std::int64_t done, std::int64_t all) { progress.report(i, done, all); };
         results[i] = sim::simulate(run.configuration.model, run.configuration.machine, run.policies[i],
                                    prepared, trace.source(), options);
@@ -255,6 +191,28 @@ std::vector<sim::SimulationResult> run_policies(const Run& run) {
   for (const std::exception_ptr& fault : faults) {
     if (fault) std::rethrow_exception(fault);
   }
+  return results;
+}
+
+std::optional<sim::RoutingRates> rates_of(const sim::SimulationResult& result) {
+  if (result.out_of_memory) return std::nullopt;
+  return sim::RoutingRates{result.tokens_per_second(), result.decode_tokens_per_second()};
+}
+
+}  // namespace
+
+std::vector<sim::SimulationResult> run_policies(const Run& run) {
+  std::vector<sim::SimulationResult> results = run_policies_on(run, run.open, run.reopen, run.options);
+  if (!run.low || !run.high) return results;
+  sim::SimulationOptions rates_only = run.options;
+  rates_only.recorded_steps = 0;
+  const auto again = [&](const char* locality, const Opener& open) {
+    return run.configuration.routing->locality == locality ? results
+                                                           : run_policies_on(run, open, open, rates_only);
+  };
+  const std::vector<sim::SimulationResult> low = again("low", run.low), high = again("high", run.high);
+  for (std::size_t i = 0; i < results.size(); ++i)
+    results[i].routing_span = sim::RoutingSpan{rates_of(low[i]), rates_of(high[i])};
   return results;
 }
 

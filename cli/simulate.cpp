@@ -26,9 +26,16 @@ std::string details(const sim::SimulationResult& result) {
   const auto percent = [](double share) { return sim::three_digits(100 * share); };
   sim::TextTable path({"critical path", "% of time"});
   path.add({"compute", percent(f.path_compute)});
+  if (f.path_cpu > 0) path.add({"CPU experts", percent(f.path_cpu)});
   path.add({"transfer", percent(f.path_transfer)});
   path.add({"host", percent(f.path_host)});
   path.add({"waiting", percent(f.path_waiting)});
+  const sim::Limits limits = sim::limits_of(result);
+  sim::TextTable bounds({"bound by", "% of time"});
+  for (int i = 0; i < sim::limit_count; ++i) {
+    const double share = limits.share[static_cast<std::size_t>(i)];
+    if (share > 0) bounds.add({sim::to_string(static_cast<sim::Limit>(i)), percent(share)});
+  }
   sim::TextTable streams({"stream", "% busy"});
   for (int i = 0; i < sim::stream_count; ++i) {
     const Picoseconds busy = result.tally.busy[static_cast<std::size_t>(i)];
@@ -36,7 +43,7 @@ std::string details(const sim::SimulationResult& result) {
     streams.add({sim::to_string(static_cast<sim::StreamId>(i)),
                  percent(static_cast<double>(busy.count) / static_cast<double>(result.total.count))});
   }
-  return text + "\n" + path.text() + "\n" + streams.text();
+  return text + "\n" + path.text() + "\n" + bounds.text() + "\n" + streams.text();
 }
 
 }  // namespace

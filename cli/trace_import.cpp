@@ -11,22 +11,44 @@
 
 namespace pregate::cli {
 
+namespace {
+
+/// What the catalogue says of the model that is named, for recordings that do not say it themselves.
+void know_model(trace::ImportOptions& import) {
+  const std::vector<std::string> known = model_names();
+  if (std::find(known.begin(), known.end(), import.model) == known.end()) return;
+  const ModelSpec model = load_model(import.model);
+  const Stack& decoder = model.stacks.back();
+  import.model_top_k = decoder.first_moe().top_k;
+  import.model_experts = decoder.first_moe().experts;
+  import.model_layers = static_cast<int>(decoder.layers.size());
+  import.model_moe_layers = moe_layers(decoder);
+}
+
+}  // namespace
+
 ExitCode trace_import(const Arguments& arguments) {
   po::options_description options("Options");
   options.add_options()  //
       ("input", po::value<std::vector<std::string>>()->composing(),
-       "recordings, all of one format; may be gzipped")                                                  //
-      ("output,o", po::value<std::string>(), "trace database to write")                                  //
-      ("format", po::value<std::string>(), "format of the input; default: by its content")               //
-      ("model", po::value<std::string>(), "name of the recorded model; default: as the recording says")  //
-      ("experts", po::value<std::string>(), "experts a layer, where the recording does not say")         //
+       "recordings, all of one format; may be compressed by gzip or zstd")                  //
+      ("output,o", po::value<std::string>(), "trace database to write")                     //
+      ("format", po::value<std::string>(), "format of the input; default: by its content")  //
+      ("model", po::value<std::string>(),
+       "recorded model; a catalogue name tells formats that do not say it their layers and experts")  //
+      ("experts", po::value<std::string>(), "experts a layer, where the recording does not say")      //
+      ("top-k", po::value<std::string>(),
+       "experts a token, where the recording does not say; default: the model's")  //
+      ("prompt-tokens", po::value<std::string>(),
+       "tokens of each sequence's prompt, where the recording does not say")  //
       ("overwrite", po::bool_switch(), "replace the output when it exists");
   const Parsed parsed = parse("pregate trace import INPUT... -o TRACE.db", options, arguments, "input", -1);
   if (parsed.help) {
     std::string text = "\nFormats:\n";
     for (const trace::FormatDescription& format : trace::import_formats()) {
-      text += "  " + format.name + ": " + format.description + "\n";
+      text += "  " + format.name + ": " + format.description + "\n      from " + format.source + "\n";
     }
+    text += "docs/recording.md says how each engine makes a recording.\n";
     print(text);
     return 0;
   }
@@ -41,10 +63,9 @@ ExitCode trace_import(const Arguments& arguments) {
   import.format = parsed.text("format");
   import.model = parsed.text("model");
   import.experts = static_cast<int>(parsed.integer("experts", 0, 0, trace::max_experts));
-  const std::vector<std::string> known = model_names();
-  if (std::find(known.begin(), known.end(), import.model) != known.end()) {
-    import.model_top_k = load_model(import.model).stacks.back().first_moe().top_k;
-  }
+  import.top_k = static_cast<int>(parsed.integer("top-k", 0, 0, trace::max_top_k));
+  import.prompt_tokens = parsed.integer("prompt-tokens", 0, 0, trace::max_step_tokens);
+  know_model(import);
   import.overwrite = parsed.flag("overwrite");
   const trace::ImportResult result = trace::import_trace(inputs, parsed.text("output"), import);
   const trace::TraceInfo& info = result.info;
@@ -53,7 +74,7 @@ ExitCode trace_import(const Arguments& arguments) {
                      std::to_string(info.routed_entries) + " routed entries in " +
                      std::to_string(info.layers.size()) + " MoE layers (" + result.format +
                      ")\ncontent hash " + info.content_hash + "\n";
-  for (const std::string& note : result.notes) text += "note: " + note + "\n";
+  for (const std::string& note : result.notes) text += "note: " + printable(note, 1000) + "\n";
   print(text);
   return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/command.hpp"
@@ -14,10 +15,21 @@ namespace {
 
 using sim::three_digits;
 
+/// A text of the trace on one line: its lines joined, control characters and what is not ASCII replaced.
+std::string one_line(const std::string& text) {
+  std::string line;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    line += (line.empty() ? "" : ", ") + printable(std::string_view(text).substr(begin, end - begin), 400);
+    begin = end + 1;
+  }
+  return line;
+}
+
 std::string summary(const trace::TraceStatistics& statistics, const std::string& path) {
   const trace::TraceInfo& info = statistics.info;
-  std::string text =
-      path + "\n  model            " + (info.model.empty() ? "(not recorded)" : info.model) + "\n";
+  std::string text = path + "\n  model            " +
+                     (info.model.empty() ? "(not recorded)" : printable(info.model, 200)) + "\n";
   text += "  requests         " + std::to_string(info.requests) + "\n";
   text += "  steps            " + std::to_string(info.steps) + "\n";
   text += "  tokens           " + std::to_string(info.tokens) + " (encoder " +
@@ -32,30 +44,31 @@ std::string summary(const trace::TraceStatistics& statistics, const std::string&
           (info.has_predictions ? std::to_string(info.prediction_distance) + " MoE layers ahead"
                                 : std::string("no")) +
           "\n";
-  text += "  content hash     " + info.content_hash + "\n";
-  for (const auto& [key, value] : info.provenance) text += "  provenance       " + key + ": " + value + "\n";
+  text += "  content hash     " + printable(info.content_hash, 64) + "\n";
+  for (const auto& [key, value] : info.provenance)
+    text += "  provenance       " + printable(key) + ": " + one_line(value) + "\n";
   return text;
 }
 
 std::string layer_table(const trace::TraceStatistics& statistics) {
-  sim::TextTable table(
-      {"layer", "experts", "top-k", "distinct", "activated", "entropy", "top 10 %", "lag-1", "cross-layer"});
+  sim::TextTable table({"layer", "experts", "top-k", "distinct", "activated", "entropy", "top 10 %", "lag-1",
+                        "distant", "cross-layer"});
   const auto row = [&](const std::string& name, const trace::LayerStatistics& s) {
     table.add({name, std::to_string(s.layer.experts), std::to_string(s.layer.top_k),
                std::to_string(s.distinct_experts), three_digits(s.mean_activated),
                three_digits(s.popularity_entropy), three_digits(s.top_share), three_digits(s.lag1_overlap),
-               three_digits(s.cross_layer_repeat)});
+               three_digits(s.distant_overlap), three_digits(s.cross_layer_repeat)});
   };
   for (const trace::LayerStatistics& layer : statistics.layers) {
     if (layer.mean_activated == 0) continue;  // no decode step: nothing to say here
-    row(statistics.info.stacks[static_cast<std::size_t>(layer.layer.stack)] + " " +
+    row(printable(statistics.info.stacks[static_cast<std::size_t>(layer.layer.stack)]) + " " +
             std::to_string(layer.layer.layer),
         layer);
   }
   table.add({"mean of decode", "", "", three_digits(statistics.distinct_experts),
              three_digits(statistics.mean_activated), three_digits(statistics.popularity_entropy),
              three_digits(statistics.top_share), three_digits(statistics.lag1_overlap),
-             three_digits(statistics.cross_layer_repeat)});
+             three_digits(statistics.distant_overlap), three_digits(statistics.cross_layer_repeat)});
   return table.text();
 }
 

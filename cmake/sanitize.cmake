@@ -16,6 +16,14 @@ if(PREGATE_SANITIZE)
   add_link_options(-fsanitize=${PREGATE_SANITIZE})
 endif()
 
+# Coverage of everything, for the harnesses of tests/fuzz.
+if(PREGATE_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "PREGATE_FUZZ needs clang with libFuzzer: -DCMAKE_CXX_COMPILER=clang++")
+  endif()
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=fuzzer-no-link>)
+endif()
+
 # quick_to_compile(targets...): what spends little time in tests, so that optimising it under sanitizers would cost more
 # than it saves, and looks at no raw memory.
 function(quick_to_compile)

@@ -5,11 +5,16 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "models/embedded.hpp"
 #include "models/error.hpp"
+#include "models/files/checkpoint_folder.hpp"
+#include "models/files/gguf_model.hpp"
+#include "models/formats/apply_formats.hpp"
 #include "models/readers.hpp"
 
 namespace pregate {
@@ -26,6 +31,7 @@ struct Kind {
 
 constexpr Kind models{"model", "models", embedded_models};
 constexpr Kind machines{"machine", "machines", embedded_machines};
+constexpr Kind hosts{"host", "hosts", embedded_hosts};
 constexpr Kind policies{"policy", "policies", embedded_policies};
 
 /// Names that a user may choose: files whose name starts with '_' are parts that others extend.
@@ -118,12 +124,51 @@ Source open_source(const std::string& name_or_path, const Kind& kind) {
   throw InputError(source.where, "a " + std::string(kind.root) + " is described in TOML, not JSON");
 }
 
-void choose_weights(ModelSpec& model, const ModelOptions& options) {
-  if (!options.weights.empty()) model.expert_format = weight_format(options.weights, "weights");
-  if (!options.dense_weights.empty()) {
-    model.dense_format = weight_format(options.dense_weights, "dense weights");
-    model.embedding_format = {};
+/// The tree of a host description and its name.
+std::pair<Node, std::string> host_tree(const std::string& name_or_path) {
+  const Source source = open_source(name_or_path, hosts);
+  if (source.json) refuse_json(source, hosts);
+  return {toml_tree(source.text, source.where, hosts, {}), source.name};
+}
+
+/// A config.json, with the formats that lie beside it.
+ModelSpec load_config(const std::string& path, const std::string& name, const ModelOptions& options,
+                      std::span<const Override> overrides) {
+  const auto tree = [](const std::string& file) {
+    return parse_json_document(read_text_file(file, largest_config), printable(file, 200));
+  };
+  Node root = tree(path);
+  apply(root, models, overrides);
+  const std::optional<std::string> beside = quantization_beside(path);
+  if (!beside) return read_model_config(root, name, options);
+  const Node quantization = tree(*beside);
+  return read_model_config(root, name, options, &quantization);
+}
+
+ModelSpec load_folder(const std::string& path, const ModelOptions& options,
+                      std::span<const Override> overrides) {
+  const CheckpointFolder folder = read_checkpoint_folder(path);
+  std::error_code fault;
+  const std::string name = std::filesystem::weakly_canonical(path, fault).filename().string();
+  ModelSpec model = load_config(folder.config, name, options, overrides);
+  if (folder.tensors.empty()) return model;
+  store_as_files(model, folder);
+  choose_formats(model, options.weights, options.dense_weights);
+  model.description += ", sizes from " + std::to_string(folder.files.size()) + " .safetensors files";
+  return model;
+}
+
+ModelSpec load_gguf(const std::string& path, const ModelOptions& options,
+                    std::span<const Override> overrides) {
+  for (const Override& change : overrides) {
+    if (!change.path.starts_with("model.")) continue;
+    throw InputError("--set " + printable(change.path, 100), "a .gguf file says what its model is",
+                     "only --weights and --dense-weights change it");
   }
+  ModelSpec model = model_of(read_gguf(path), stem(path));
+  choose_formats(model, options.weights, options.dense_weights);
+  validate(model, model.source);
+  return model;
 }
 
 }  // namespace
@@ -147,25 +192,46 @@ Override parse_override(const std::string& text) {
 
 std::vector<std::string> model_names() { return names(models); }
 std::vector<std::string> machine_names() { return names(machines); }
+std::vector<std::string> host_names() { return names(hosts); }
 std::vector<std::string> policy_names() { return names(policies); }
 
 ModelSpec load_model(const std::string& name_or_path, const ModelOptions& options,
                      std::span<const Override> overrides) {
+  std::error_code fault;
+  // A name of the catalogue is not looked for on the disk.
+  const bool named = find_embedded(models, name_or_path) != nullptr && !is_path(name_or_path);
+  if (!named && std::filesystem::is_directory(name_or_path, fault))
+    return load_folder(name_or_path, options, overrides);
+  if (!named && (name_or_path.ends_with(".gguf") || begins_as_gguf(name_or_path)))
+    return load_gguf(name_or_path, options, overrides);
+  if (is_path(name_or_path) && name_or_path.ends_with(".json"))
+    return load_config(name_or_path, stem(name_or_path), options, overrides);
   const Source source = open_source(name_or_path, models);
-  if (source.json) {
-    Node root = parse_json_document(source.text, source.where);
-    apply(root, models, overrides);
-    return read_model_config(root, source.name, options);
-  }
   ModelSpec model = read_model(toml_tree(source.text, source.where, models, overrides), source.name);
-  choose_weights(model, options);
+  choose_formats(model, options.weights, options.dense_weights);
   return model;
 }
 
-MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides) {
+MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides,
+                         const std::string& host) {
   const Source source = open_source(name_or_path, machines);
   if (source.json) refuse_json(source, machines);
-  return read_machine(toml_tree(source.text, source.where, machines, overrides), source.name);
+  if (host.empty())
+    return read_machine(toml_tree(source.text, source.where, machines, overrides), source.name);
+  const auto [description, name] = host_tree(host);
+  const std::string host_source = read_host_description(description, name).host.source;
+  Node root = toml_tree(source.text, source.where, machines, {});
+  replace_host(root, description, name);
+  apply(root, machines, overrides);
+  MachineSpec machine = read_machine(root, source.name);
+  machine.replaced_host = name;
+  machine.host.source = host_source;
+  return machine;
+}
+
+HostDescription load_host(const std::string& name_or_path) {
+  const auto [root, name] = host_tree(name_or_path);
+  return read_host_description(root, name);
 }
 
 PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides) {

@@ -26,6 +26,7 @@ Override parse_override(const std::string& text);
 /// Names of the embedded catalogue, sorted.
 std::vector<std::string> model_names();
 std::vector<std::string> machine_names();
+std::vector<std::string> host_names();
 std::vector<std::string> policy_names();
 
 struct ModelOptions {
@@ -34,12 +35,17 @@ struct ModelOptions {
 };
 
 /// Loads by catalogue name, or from a file when the text ends in .toml or .json or contains a '/'.
-/// A .json is a Hugging Face config.json. Overrides whose root is another kind are ignored; one whose key
-/// does not exist, or whose unit is wrong, is an InputError naming the nearest valid keys.
-/// All keys are checked: unknown ones are errors with file, line and hint.
+/// A .json is a Hugging Face config.json. A model may also be a folder with a config.json and .safetensors
+/// files, or a .gguf file: sizes are then those of the files (of which no weights are read). Overrides whose
+/// root is another kind are ignored; one whose key does not exist, or whose unit is wrong, is an InputError
+/// naming the nearest valid keys. All keys are checked: unknown ones are errors with file, line and hint.
 ModelSpec load_model(const std::string& name_or_path, const ModelOptions& options = {},
                      std::span<const Override> overrides = {});
-MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides = {});
+/// With `host`, the name or path of a host description, that one takes the place of the machine's own
+/// [host] (and [ssd], where it has one) before the overrides are applied.
+MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides = {},
+                         const std::string& host = {});
+HostDescription load_host(const std::string& name_or_path);
 PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides = {});
 
 /// From text, as load_* do; `where` names the text in errors. For tests and for other sources than files.

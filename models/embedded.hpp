@@ -15,6 +15,7 @@ struct EmbeddedFile {
 
 std::span<const EmbeddedFile> embedded_models();
 std::span<const EmbeddedFile> embedded_machines();
+std::span<const EmbeddedFile> embedded_hosts();
 std::span<const EmbeddedFile> embedded_policies();
 
 }  // namespace pregate

@@ -100,6 +100,29 @@ FlopPerSecond compute_rate(const GpuSpec& gpu, const std::string& precision) {
                    suggest(precision, precisions));
 }
 
+void validate(const HostSpec& host, const std::string& where) {
+  const Checker check{where};
+  check.between("host.cores", host.cores, 1, 100'000, "the number of physical cores");
+  check.size("host.memory", host.memory, 1e6);
+  check.rate("host.memory_bandwidth", host.memory_bandwidth);
+  check.flops("host.rate", host.rate);
+  const HostComputeSpec& compute = host.compute;
+  check.share("host.compute.bandwidth_efficiency", compute.bandwidth_efficiency);
+  check.share("host.compute.compute_efficiency", compute.compute_efficiency);
+  check.cost("host.compute.fixed", compute.fixed);
+  for (const auto& [format, own] : compute.formats) {
+    check.share(("host.compute.formats." + format + ".bandwidth_efficiency").c_str(), own.bandwidth);
+    check.share(("host.compute.formats." + format + ".compute_efficiency").c_str(), own.compute);
+  }
+}
+
+void validate(const SsdSpec& ssd, const std::string& where) {
+  const Checker check{where};
+  check.size("ssd.capacity", ssd.capacity, 1e6);
+  check.rate("ssd.read_bandwidth", ssd.read_bandwidth);
+  check.cost("ssd.latency", ssd.latency);
+}
+
 void validate(const MachineSpec& machine, const std::string& where) {
   const Checker check{where};
   const GpuSpec& gpu = machine.gpu;
@@ -132,21 +155,8 @@ void validate(const MachineSpec& machine, const std::string& where) {
   check.link("link.h2d", machine.h2d);
   check.link("link.d2h", machine.d2h);
 
-  check.between("host.cores", machine.host.cores, 1, 100'000, "the number of physical cores");
-  check.size("host.memory", machine.host.memory, 1e6);
-  check.rate("host.memory_bandwidth", machine.host.memory_bandwidth);
-  check.flops("host.rate", machine.host.rate);
-  const HostComputeSpec& compute = machine.host.compute;
-  check.share("host.compute.bandwidth_efficiency", compute.bandwidth_efficiency);
-  check.share("host.compute.compute_efficiency", compute.compute_efficiency);
-  check.cost("host.compute.fixed", compute.fixed);
-  for (const auto& [format, own] : compute.formats) {
-    check.share(("host.compute.formats." + format + ".bandwidth_efficiency").c_str(), own.bandwidth);
-    check.share(("host.compute.formats." + format + ".compute_efficiency").c_str(), own.compute);
-  }
-  check.size("ssd.capacity", machine.ssd.capacity, 1e6);
-  check.rate("ssd.read_bandwidth", machine.ssd.read_bandwidth);
-  check.cost("ssd.latency", machine.ssd.latency);
+  validate(machine.host, where);
+  validate(machine.ssd, where);
 
   check.cost("overhead.step", machine.overhead.step);
   check.cost("overhead.dense_layer", machine.overhead.dense_layer);

@@ -73,6 +73,7 @@ struct HostComputeSpec {
 };
 
 struct HostSpec {
+  std::string source;  ///< where its numbers come from, as its file says
   std::string cpu;
   int cores = 0;
   Bytes memory;
@@ -87,6 +88,13 @@ struct SsdSpec {
   Picoseconds latency;
 };
 
+/// A host apart from a GPU, which takes the place of a machine's own.
+struct HostDescription {
+  std::string name, description, source;
+  HostSpec host;
+  std::optional<SsdSpec> ssd;  ///< absent: the machine keeps its own
+};
+
 struct MachineSpec {
   std::string name, description, source;
   /// "datasheet" (nothing measured), "fitted" (constants fitted on published rows, named in
@@ -96,6 +104,7 @@ struct MachineSpec {
   GpuSpec gpu;
   LinkSpec h2d, d2h;  ///< keys link.h2d and link.d2h
   HostSpec host;
+  std::string replaced_host;  ///< name of the host description that took its own one's place; empty: its own
   SsdSpec ssd;
   OverheadSpec overhead;
   /// Measured time of the fused expert layer, whatever the model; overrides the roofline.
@@ -120,5 +129,7 @@ FlopPerSecond compute_rate(const GpuSpec& gpu, const std::string& precision);
 
 /// Throws InputError when a number is missing, zero, negative, not finite or absurd.
 void validate(const MachineSpec& machine, const std::string& where);
+void validate(const HostSpec& host, const std::string& where);
+void validate(const SsdSpec& ssd, const std::string& where);
 
 }  // namespace pregate

@@ -51,46 +51,6 @@ LinkSpec read_link(TableReader table) {
   return link;
 }
 
-HostComputeSpec read_host_compute(TableReader& table) {
-  HostComputeSpec compute;
-  compute.bandwidth_efficiency = table.number_or("bandwidth_efficiency", compute.bandwidth_efficiency);
-  compute.compute_efficiency = table.number_or("compute_efficiency", compute.compute_efficiency);
-  if (table.has("fixed")) compute.fixed = table.duration("fixed");
-  if (auto formats = table.table_if("formats")) {
-    for (const std::string& format : weight_format_names()) {
-      auto own = formats->table_if(format);
-      if (!own) continue;
-      compute.formats[format] = {own->number_or("bandwidth_efficiency", compute.bandwidth_efficiency),
-                                 own->number_or("compute_efficiency", compute.compute_efficiency)};
-      own->finish();
-    }
-    formats->finish();
-  }
-  table.finish();
-  return compute;
-}
-
-HostSpec read_host(TableReader table) {
-  HostSpec host;
-  host.cpu = table.text("cpu");
-  host.cores = static_cast<int>(table.integer("cores", 1, 100'000));
-  host.memory = table.bytes("memory");
-  host.memory_bandwidth = table.byte_rate("memory_bandwidth");
-  host.rate = table.flop_rate("rate");
-  if (auto compute = table.table_if("compute")) host.compute = read_host_compute(*compute);
-  table.finish();
-  return host;
-}
-
-SsdSpec read_ssd(TableReader table) {
-  SsdSpec ssd;
-  ssd.capacity = table.bytes("capacity");
-  ssd.read_bandwidth = table.byte_rate("read_bandwidth");
-  ssd.latency = table.duration("latency");
-  table.finish();
-  return ssd;
-}
-
 OverheadSpec read_overhead(TableReader table) {
   OverheadSpec overhead;
   overhead.step = table.duration("step");
@@ -151,25 +111,6 @@ KernelTimes read_times(TableReader& table) {
   return times;
 }
 
-/// `[sources]` maps a key path of this document, or the path of a table and so all below it, to where its
-/// numbers come from. A path that names nothing is a fault: the number it spoke of has moved.
-void check_sources(const Node& root, const Node& sources) {
-  for (const auto& [path, text] : sources.members) {
-    const Node* node = &root;
-    for (std::string_view rest = path; node != nullptr && !rest.empty();) {
-      const std::size_t dot = rest.find('.');
-      node = node->find(rest.substr(0, dot));
-      rest = dot == std::string_view::npos ? std::string_view{} : rest.substr(dot + 1);
-    }
-    if (node == nullptr) {
-      throw InputError(text.where, "sources: there is no key '" + printable(path) + "' in this description",
-                       "write the path of a key in quotes, e.g. \"gpu.memory\" = \"...\"");
-    }
-    if (text.kind != Node::Kind::text)
-      throw InputError(text.where, "sources: '" + printable(path) + "' must be text");
-  }
-}
-
 }  // namespace
 
 MachineSpec read_machine(const Node& root, const std::string& name) {
@@ -192,7 +133,10 @@ MachineSpec read_machine(const Node& root, const std::string& name) {
   machine.measured_spread = top.number_or("measured_spread", 0);
   machine.expert_kernel_table = read_points(top.tables("expert_kernel_table"));
   for (TableReader& times : top.tables("kernel_times")) machine.kernel_times.push_back(read_times(times));
-  if (auto sources = top.table_if("sources")) check_sources(root, sources->node());
+  if (auto sources = top.table_if("sources")) {
+    check_sources(root, sources->node());
+    machine.host.source = host_source(sources->node());
+  }
   top.finish();
   validate(machine, root.where);
   return machine;

@@ -19,6 +19,10 @@ MixerCount count_grouped_query(const Mixer& m, Count d_model) {
   const Count key_width = Count{m.kv_heads} * m.head_dim;
   const Count value_width = Count{m.kv_heads} * m.value_dim();
   count.matrices = d_model * (query_width * (m.output_gate ? 2 : 1) + output_width);
+  if (m.q_lora_rank > 0) {
+    count.matrices += m.q_lora_rank * (d_model + query_width) - d_model * query_width;
+    count.others += m.q_lora_rank;  // norm of the query latent
+  }
   if (m.head_gate) count.matrices += d_model * m.heads;
   count.kv_matrices = d_model * (key_width + (m.value_is_key ? 0 : value_width));
   if (m.qkv_bias) {
@@ -32,6 +36,15 @@ MixerCount count_grouped_query(const Mixer& m, Count d_model) {
   count.cache = {{.elements = static_cast<double>(key_width + value_width),
                   .window = m.window,
                   .products_per_entry = static_cast<double>(query_width + output_width)}};
+  if (m.indexer.heads > 0) {  // one key of the mean of a run of tokens; heads are summed without weights
+    const Count dim = m.indexer.head_dim, index_query = m.indexer.heads * dim;
+    count.matrices += d_model * (index_query + dim);
+    count.others += 2 * dim;
+    count.cache.back().reads_at_most = m.indexer.top_k;
+    count.cache.push_back({.elements = static_cast<double>(dim),
+                           .stride = std::max(1, m.compress_ratio),
+                           .products_per_entry = static_cast<double>(index_query)});
+  }
   return count;
 }
 
@@ -169,13 +182,49 @@ MixerCount count_mamba2(const Mixer& m, Count d_model) {
   return count;
 }
 
+/// What joins the streams before a half of a layer, and spreads its result over them after it.
+void add_residual_streams(const Mixer& m, Count d_model, MixerCount& count) {
+  const Count streams = m.residual_streams, width = streams * d_model;
+  if (streams == 0) return;
+  if (m.residual_rank > 0) {
+    count.matrices += 2 * (2 * width * m.residual_rank + width * streams);
+    count.others += 2 * width;  // norm
+    return;
+  }
+  const Count gates = (2 + streams) * streams;  // joining, spreading, mixing
+  count.matrices += 2 * gates * width;
+  count.others += 2 * (gates + 3);  // offsets and scales
+}
+
+MixerCount count_kind(const Mixer& mixer, Count d_model) {
+  switch (mixer.kind) {
+    case MixerKind::none:
+      return {};
+    case MixerKind::grouped_query:
+      return count_grouped_query(mixer, d_model);
+    case MixerKind::multi_head_latent:
+      return count_latent(mixer, d_model);
+    case MixerKind::compressed:
+      return count_compressed(mixer, d_model);
+    case MixerKind::gated_delta_net:
+      return count_gated_delta_net(mixer, d_model);
+    case MixerKind::kimi_delta:
+      return count_kimi_delta(mixer, d_model);
+    case MixerKind::lightning:
+      return count_lightning(mixer, d_model);
+    case MixerKind::mamba2:
+      return count_mamba2(mixer, d_model);
+  }
+  return {};
+}
+
 auto fields(const Mixer& m) {
   return std::tie(m.kind, m.heads, m.kv_heads, m.head_dim, m.v_head_dim, m.window, m.q_lora_rank,
                   m.kv_lora_rank, m.qk_nope_head_dim, m.qk_rope_head_dim, m.indexer.heads, m.indexer.head_dim,
                   m.indexer.top_k, m.indexer.shared, m.compress_ratio, m.output_groups, m.output_lora_rank,
                   m.key_heads, m.groups, m.state_dim, m.conv_kernel, m.state_bits, m.qkv_bias, m.output_bias,
                   m.qk_norm, m.qk_norm_full_width, m.sinks, m.output_gate, m.head_gate, m.value_is_key,
-                  m.norms);
+                  m.residual_streams, m.residual_rank, m.norms);
 }
 
 }  // namespace
@@ -210,25 +259,9 @@ std::int64_t kept_entries(const CacheTerm& term, std::int64_t context) {
 }
 
 MixerCount count_mixer(const Mixer& mixer, std::int64_t d_model) {
-  switch (mixer.kind) {
-    case MixerKind::none:
-      return {};
-    case MixerKind::grouped_query:
-      return count_grouped_query(mixer, d_model);
-    case MixerKind::multi_head_latent:
-      return count_latent(mixer, d_model);
-    case MixerKind::compressed:
-      return count_compressed(mixer, d_model);
-    case MixerKind::gated_delta_net:
-      return count_gated_delta_net(mixer, d_model);
-    case MixerKind::kimi_delta:
-      return count_kimi_delta(mixer, d_model);
-    case MixerKind::lightning:
-      return count_lightning(mixer, d_model);
-    case MixerKind::mamba2:
-      return count_mamba2(mixer, d_model);
-  }
-  return {};
+  MixerCount count = count_kind(mixer, d_model);
+  add_residual_streams(mixer, d_model, count);
+  return count;
 }
 
 }  // namespace pregate

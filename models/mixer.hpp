@@ -37,12 +37,12 @@ struct Mixer {
   int head_dim = 0;          ///< grouped_query, compressed, mamba2: of q and k; linear kinds: of a key
   int v_head_dim = 0;        ///< of a value; 0 = head_dim
   int window = 0;            ///< tokens that are kept and attended to; 0 = all. compressed: of its own tokens
-  int q_lora_rank = 0;       ///< latent, compressed: 0 = full-rank query projection
+  int q_lora_rank = 0;       ///< attention of all kinds: 0 = full-rank query projection (Step-3 has one)
   int kv_lora_rank = 0;      ///< latent: cached latent width
   int qk_nope_head_dim = 0;  ///< latent
   int qk_rope_head_dim = 0;  ///< latent: cached as well, shared by the heads
-  Indexer indexer = {};      ///< latent, compressed
-  int compress_ratio = 0;    ///< compressed: tokens a compressed entry; 0 = the window alone
+  Indexer indexer = {};    ///< latent, compressed; grouped_query: of blocks of compress_ratio tokens (Qwen4)
+  int compress_ratio = 0;  ///< compressed: tokens a compressed entry; 0 = the window alone
   int output_groups = 0, output_lora_rank = 0;  ///< compressed: the output projection is of low rank by group
   int key_heads = 0;    ///< linear kinds: heads of q and k (gated_delta_net shares them among value heads)
   int groups = 0;       ///< mamba2: of B and C
@@ -57,7 +57,11 @@ struct Mixer {
   bool output_gate = false;         ///< the query projection also makes a gate of the output (Qwen3-Next)
   bool head_gate = false;           ///< a gate a head: d_model x heads (Step-3.5)
   bool value_is_key = false;        ///< no value projection: values are the projected keys (Gemma 4)
-  int norms = 1;                    ///< norms of d_model around it; 2 = before and after
+  /// Hyper-connections: above 0, the residual is that many streams of d_model, which gates join before each
+  /// half of the layer and feed after it; the gates of both halves count here. DeepSeek-V4's are of full
+  /// rank, Qwen4's of residual_rank.
+  int residual_streams = 0, residual_rank = 0;
+  int norms = 1;  ///< norms of d_model around it; 2 = before and after
 
   [[nodiscard]] int value_dim() const { return v_head_dim > 0 ? v_head_dim : head_dim; }
   bool operator==(const Mixer&) const;

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 
-#include "models/checkpoint_formats.hpp"
 #include "models/families/family.hpp"
+#include "models/formats/apply_formats.hpp"
 #include "models/readers.hpp"
 
 namespace pregate {
@@ -92,6 +92,10 @@ bool is_switched_off(const Node& value) {
       return !value.boolean;
     case Node::Kind::integer:
       return value.integer == 0;
+    case Node::Kind::real:
+      return value.real == 0;
+    case Node::Kind::text:
+      return value.text.empty();
     case Node::Kind::array:
       return value.items.empty();
     case Node::Kind::table:
@@ -101,21 +105,25 @@ bool is_switched_off(const Node& value) {
   }
 }
 
+/// Whether the key is one of a part that left_out names already.
+bool is_front(const std::string& key) {
+  return std::any_of(fronts.begin(), fronts.end(), [&](const Front& front) { return key == front.key; });
+}
+
 /// A key that nobody asked for may be something that costs.
 void refuse_ignored(const TableReader& config, const families::Family& family,
                     const LanguageModel& language) {
   for (const Member& member : config.node().members) {
     const std::string& key = member.key;
-    if (config.knows(key) || key == "quantization_config" || key == "dtype" || key == "torch_dtype") continue;
-    const bool from_option = member.value.where != config.node().where;
-    if (from_option) {
+    if (config.knows(key)) continue;
+    if (member.value.where.starts_with("--set ")) {
       throw InputError(
           member.value.where,
           "the config.json of this family has no field '" + printable(key) + "' that matters here",
           suggest(key, config.known()));
     }
     if (std::find(language.own.begin(), language.own.end(), key) == language.own.end()) continue;
-    if (is_switched_off(member.value) || families::is_free(key)) continue;
+    if (is_switched_off(member.value) || is_front(key) || families::is_free(key)) continue;
     if (std::find(family.free.begin(), family.free.end(), key) != family.free.end()) continue;
     throw InputError(config.where(key),
                      "is not known in a " + std::string(family.model_types.front()) +
@@ -124,21 +132,56 @@ void refuse_ignored(const TableReader& config, const families::Family& family,
   }
 }
 
+/// As the checkpoint says, then as the user chose.
+void store(TableReader& config, const ModelOptions& options, const Node* beside, ModelSpec& model) {
+  for (const std::string_view key : checkpoint_format_keys()) config.find(key);
+  CheckpointFormats formats = read_checkpoint_formats(config.node(), beside);
+  const bool all_chosen = !options.weights.empty() && !options.dense_weights.empty();
+  if (!formats.wide && !all_chosen) {
+    const bool experts_chosen = !options.weights.empty(), rest_chosen = !options.dense_weights.empty();
+    throw InputError(config.where(),
+                     std::string("says nothing about the format of the weights (torch_dtype or dtype)") +
+                         (experts_chosen ? ", and --weights is about the routed experts alone" : ""),
+                     "choose it with " + std::string(experts_chosen ? "" : "--weights bf16") +
+                         (experts_chosen || rest_chosen ? "" : " and ") +
+                         (rest_chosen ? "" : "--dense-weights bf16"));
+  }
+  if (!formats.wide) formats.wide = weight_format("bf16", config.where());
+  store_as_checkpoint(model, formats);
+  for (const std::string& note : formats.notes) model.description += "; " + note;
+}
+
+/// Everything but formats; says which family it was.
+const families::Family& read_language_model(TableReader& config, const LanguageModel& language,
+                                            ModelSpec& model) {
+  const families::Family& family = family_of(config, language.tree.where);
+  model.vocabulary = config.integer("vocab_size", 1, 100'000'000);
+  model.left_out = language.left_out;
+  family.read(config, model);
+  return family;
+}
+
 }  // namespace
 
-ModelSpec read_model_config(const Node& root, const std::string& name, const ModelOptions& options) {
+void read_config_table(const Node& table, ModelSpec& model) {
+  TableReader(table, "config");  // a table
+  const LanguageModel language = open_wrappers(table);
+  TableReader config(language.tree, "config");
+  refuse_ignored(config, read_language_model(config, language, model), language);
+}
+
+ModelSpec read_model_config(const Node& root, const std::string& name, const ModelOptions& options,
+                            const Node* beside) {
   ModelSpec model;
   TableReader(root, "");  // a table
   const LanguageModel language = open_wrappers(root);
   TableReader config(language.tree, "");
-  const families::Family& family = family_of(config, root.where);
+  const families::Family& family = read_language_model(config, language, model);
   model.name = name;
   model.description = config.text("model_type") + " as described by " + root.where;
   model.source = root.where;
-  model.vocabulary = config.integer("vocab_size", 1, 100'000'000);
-  model.left_out = language.left_out;
-  family.read(config, model);
-  read_checkpoint_formats(config, model, options);
+  store(config, options, beside, model);
+  choose_formats(model, options.weights, options.dense_weights);
   refuse_ignored(config, family, language);
   validate(model, root.where);
   return model;

@@ -1,7 +1,10 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
 
+#include "models/formats/apply_formats.hpp"
+#include "models/formats/file_mix.hpp"
 #include "models/readers.hpp"
 #include "models/table_reader.hpp"
 
@@ -114,6 +117,23 @@ Node stack_tree(const Node& root, const char* name) {
   return tree;
 }
 
+/// A description in this file's own words, rather than those of a config.json.
+void read_layers(const Node& root, TableReader& top, ModelSpec& model) {
+  model.family = top.text("family");
+  model.d_model = static_cast<int>(top.integer("d_model", 1, widest));
+  model.vocabulary = top.integer("vocabulary", 1, 100'000'000);
+  model.tied_embeddings = top.boolean_or("tied_embeddings", false);
+  model.head_bias = top.boolean_or("head_bias", false);
+  model.learned_positions = static_cast<int>(top.integer_or("learned_positions", 0, 100'000'000, 0));
+  model.relative_position_buckets = dimension_or(top, "relative_position_buckets", 0);
+  top.find("stack");
+  for (const char* stack : {"encoder", "decoder"}) {
+    if (!top.has(stack)) continue;
+    const Node tree = stack_tree(root, stack);
+    model.stacks.push_back(read_stack(TableReader(tree, stack), stack));
+  }
+}
+
 }  // namespace
 
 ModelSpec read_model(const Node& root, const std::string& name) {
@@ -122,13 +142,6 @@ ModelSpec read_model(const Node& root, const std::string& name) {
   TableReader top(root, "");
   model.description = top.text_or("description", "");
   model.source = top.text_or("source", "");
-  model.family = top.text("family");
-  model.d_model = static_cast<int>(top.integer("d_model", 1, widest));
-  model.vocabulary = top.integer("vocabulary", 1, 100'000'000);
-  model.tied_embeddings = top.boolean_or("tied_embeddings", false);
-  model.head_bias = top.boolean_or("head_bias", false);
-  model.learned_positions = static_cast<int>(top.integer_or("learned_positions", 0, 100'000'000, 0));
-  model.relative_position_buckets = dimension_or(top, "relative_position_buckets", 0);
   if (auto published = top.table_if("published")) {
     model.published_parameters = published->number_or("parameters", 0);
     model.published_active = published->number_or("active", 0);
@@ -140,14 +153,24 @@ ModelSpec read_model(const Node& root, const std::string& name) {
   model.dense_format = read_format(weights, "dense");
   model.kv_format = read_format(weights, "kv_cache");
   if (weights.has("embeddings")) model.embedding_format = read_format(weights, "embeddings");
+  std::optional<WeightFormat> routers;
+  if (weights.has("router")) routers = read_format(weights, "router");
   weights.finish();
-  top.find("stack");
-  for (const char* stack : {"encoder", "decoder"}) {
-    if (!top.has(stack)) continue;
-    const Node tree = stack_tree(root, stack);
-    model.stacks.push_back(read_stack(TableReader(tree, stack), stack));
+  if (const Node* config = top.find("config")) {
+    read_config_table(*config, model);
+  } else {
+    read_layers(root, top, model);
   }
   top.finish();
+  // Mixtures of files differ by layer and part.
+  if (file_mix(model.expert_format.name) != nullptr)
+    store_experts_as(model, model.expert_format.name, root.where);
+  if (file_mix(model.dense_format.name) != nullptr) {
+    const WeightFormat embeddings = model.embedding_format;
+    store_rest_as(model, model.dense_format.name, root.where);
+    if (embeddings.bits_per_parameter > 0) model.embedding_format = embeddings;
+  }
+  if (routers) store_routers_as(model, *routers);
   validate(model, root.where);
   return model;
 }

@@ -22,8 +22,11 @@ double dense_estimate(const Mixer& m, const FeedForward& f, double d_model) {
   const double index = static_cast<double>(m.indexer.heads) * m.indexer.head_dim;
   const double feed_forward = static_cast<double>(f.ffn_dim) + f.moe.shared_ffn_dim + f.moe.experts +
                               f.moe.latent_dim + m.norms + f.norms;
-  return 8 * d_model * (width + head + m.compress_ratio) + (d_model + width) * (ranks + index) +
-         width * (m.conv_kernel + m.compress_ratio) + 4 * d_model * feed_forward;
+  const double streams = static_cast<double>(m.residual_streams);
+  return 8 * d_model * (width + head + m.compress_ratio) +
+         4 * streams * d_model * (m.residual_rank + (streams + 2) * streams) +
+         (d_model + width) * (ranks + index) + width * (m.conv_kernel + m.compress_ratio) +
+         4 * d_model * feed_forward;
 }
 
 struct Checker {
@@ -55,6 +58,8 @@ struct Checker {
     optional(key + ".indexer.head_dim", m.indexer.head_dim);
     optional(key + ".indexer.top_k", m.indexer.top_k, 1 << 30);
     optional(key + ".compress_ratio", m.compress_ratio);
+    optional(key + ".residual_streams", m.residual_streams);
+    optional(key + ".residual_rank", m.residual_rank, widest);
     optional(key + ".output_groups", m.output_groups);
     optional(key + ".output_lora_rank", m.output_lora_rank, widest);
     optional(key + ".conv_kernel", m.conv_kernel);

@@ -164,7 +164,8 @@ Execution execute(Device& device, const ModelSpec& model, const MachineSpec& mac
   roomy.host.memory = {std::int64_t{1} << 50};
   sim::CostModel costs(model, machine, policy, {.attention_scores = false});
   const std::optional<sim::Plan> plan =
-      sim::plan_run(model, roomy, policy, prepared, source, sim::CountedExperts::all, execution.result);
+      sim::plan_run(model, roomy, policy, prepared, source, sim::CountedExperts::all, execution.result,
+                    0);  // passes run whole
   if (!plan) return execution;
   try {
     run(device, model, prepared, source, options, *plan, costs, execution);

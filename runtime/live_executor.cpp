@@ -39,7 +39,7 @@ LiveExecutor::LiveExecutor(Device& device, Stream& compute, Stream& h2d, Stream&
       store_(store),
       arena_(arena),
       map_(map),
-      ledger_(costs.platform(), recorded_steps, costs.compute_traffic()),
+      ledger_(costs.platform(), recorded_steps, costs.compute_traffic(), sim::Attribution::measured),
       fault_(fault),
       step_began_(device.make_event()),
       staged_(static_cast<std::size_t>(arena.slots())) {}

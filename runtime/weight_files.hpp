@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "models/files/safetensors.hpp"
 #include "models/model.hpp"
 #include "runtime/device.hpp"
-#include "runtime/safetensors.hpp"
 #include "runtime/tensor_names.hpp"
 #include "sim/policy/routing.hpp"
 

@@ -11,7 +11,7 @@ packages=(
   libopenblas-dev liburing-dev libzstd-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   libsimgrid-dev
-  clang-format clang-tidy
+  clang-format clang-tidy clang libclang-rt-14-dev
 )
 
 missing=()

@@ -16,9 +16,12 @@ namespace pregate::sim {
 /// that.
 class RequestClock {
  public:
-  void begin(Picoseconds now) {
+  /// `has_prompt`: the request begins with an encoder pass or a prefill. Without one its first recorded step
+  /// is some token's, and tells nothing of the time to the first.
+  void begin(Picoseconds now, bool has_prompt) {
     close();
     begin_ = now;
+    has_prompt_ = has_prompt;
     steps_ = 0;
     first_token_ = {-1};
   }
@@ -34,14 +37,17 @@ class RequestClock {
   /// Call once after the last request.
   void close() {
     if (first_token_.count < 0) return;
-    ttft_ += first_token_ - begin_;
-    ++requests_;
+    if (has_prompt_) {
+      ttft_ += first_token_ - begin_;
+      ++requests_;
+    }
     if (steps_ > 0) {
       tpot_ms_ += (end_ - first_token_).milliseconds() / static_cast<double>(steps_);
       ++timed_requests_;
     }
     first_token_ = {-1};
   }
+  [[nodiscard]] std::int64_t requests_with_prompt() const { return requests_; }
   [[nodiscard]] double ttft_ms() const {
     return requests_ == 0 ? 0 : ttft_.milliseconds() / static_cast<double>(requests_);
   }
@@ -53,6 +59,7 @@ class RequestClock {
   Picoseconds begin_, end_, first_token_{-1}, ttft_;
   std::int64_t steps_ = 0, requests_ = 0, timed_requests_ = 0;
   double tpot_ms_ = 0;
+  bool has_prompt_ = false;
 };
 
 inline CacheResult to_result(const AccessCounts& counts) {
@@ -105,6 +112,8 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   RequestClock clock;
   Picoseconds now;
   int encoder_tokens = 0;
+  std::int64_t verify_steps = 0;  ///< decode steps of more tokens than sequences
+  int verified = 0;               ///< tokens a sequence in the largest of them
   constexpr std::int64_t steps_between_reports = 4096;
 
   trace::Step step;
@@ -112,7 +121,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   while (source.next(step)) {
     const StackLayers& stack = stacks[static_cast<std::size_t>(step.stack)];
     if (step.first_of_request) {
-      clock.begin(now);
+      clock.begin(now, step.phase != trace::Phase::decode);
       encoder_tokens = 0;
     }
     if (step.phase == trace::Phase::encoder) encoder_tokens = step.tokens / std::max(1, step.sequences);
@@ -145,7 +154,11 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
     const Picoseconds end = executor.end_step(planner.end_step());
     if (step.phase == trace::Phase::decode) {
       result.decode += end - now;
-      result.output_tokens += step.tokens;
+      result.output_tokens += step.sequences;
+      if (step.tokens > step.sequences) {
+        ++verify_steps;
+        verified = std::max(verified, (step.tokens + step.sequences - 1) / step.sequences);
+      }
       ++result.decode_steps;
     } else {
       result.before_decode += end - now;
@@ -161,7 +174,12 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   clock.close();
   source.rewind();
 
+  if (verify_steps > 0)
+    result.notes.push_back(std::to_string(verify_steps) + " decode steps verify drafts (up to " +
+                           std::to_string(verified) +
+                           " tokens a sequence): one accepted token each is counted");
   result.total = now;
+  result.requests_with_prompt = clock.requests_with_prompt();
   result.ttft_ms = clock.ttft_ms();
   result.tpot_ms = clock.tpot_ms();
   result.decode_cache = to_result(planner.decode_counts());

@@ -46,12 +46,12 @@ PreparedTrace::PreparedTrace(trace::StepSource& source, const ModelSpec& model, 
 
 std::optional<Plan> plan_run(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
                              const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
-                             SimulationResult& result) {
+                             SimulationResult& result, int prompt_chunk) {
   check_expert_fits(model, machine);
   result.policy = policy;
   result.largest_pass = prepared.scan().most_step_tokens;
   Plan plan = make_plan(policy, prepared.map(), prepared.scan(), source, counted);
-  result.memory = fit_memory(model, machine, plan, prepared.scan(), counted);
+  result.memory = fit_memory(model, machine, plan, prepared.scan(), counted, prompt_chunk);
   result.notes = plan.notes;
   result.prefill_slots = plan.prefill_slots;
   result.cache_slots = plan.cache_slots;
@@ -68,7 +68,7 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   SimulationResult result;
   CostModel costs(model, machine, policy, options.costs);
   const std::optional<Plan> planned =
-      plan_run(model, machine, policy, prepared, source, options.counted, result);
+      plan_run(model, machine, policy, prepared, source, options.counted, result, options.prompt_chunk);
   if (!planned) return result;
   const Plan& plan = *planned;
 

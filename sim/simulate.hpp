@@ -30,6 +30,7 @@ enum class Engine {
 struct SimulationOptions {
   Engine engine = Engine::automatic;
   CountedExperts counted = CountedExperts::all;
+  int prompt_chunk = default_prompt_chunk;  ///< tokens of a prompt whose activations count; 0 = all of a pass
   CostOptions costs = {};
   std::int64_t recorded_steps = 0;  ///< steps whose schedule and timeline are kept (uses the event engine)
   /// Called now and then with the steps done so far; for progress on a terminal.
@@ -44,6 +45,17 @@ struct CacheResult {
   [[nodiscard]] double hit_rate() const {
     return hits + misses == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(hits + misses);
   }
+};
+
+/// Rates on other routing.
+struct RoutingRates {
+  double tokens_per_s = 0, decode_tokens_per_s = 0;
+};
+
+/// The same run with generated routing of low and of high locality: what not having a recording leaves open.
+/// Without a value where it does not fit.
+struct RoutingSpan {
+  std::optional<RoutingRates> low, high;
 };
 
 /// Where the times of a result come from.
@@ -66,11 +78,13 @@ struct SimulationResult {
   std::int64_t requests = 0, steps = 0;
   std::int64_t output_tokens = 0;  ///< one a sequence and decode step
   std::int64_t decode_steps = 0;
-  double ttft_ms = 0;  ///< mean over requests
-  double tpot_ms = 0;  ///< mean over requests with more than one token
+  std::int64_t requests_with_prompt = 0;  ///< that begin with an encoder pass or a prefill
+  double ttft_ms = 0;                     ///< mean over those; unknown without any
+  double tpot_ms = 0;                     ///< mean over requests with more than one token
   CacheResult decode_cache, other_cache;
   Tally tally;
-  PathPoint path;     ///< critical path to the end of the run
+  PathPoint path;  ///< critical path to the end of the run
+  std::optional<RoutingSpan> routing_span;
   Schedule schedule;  ///< of the recorded steps
   Timeline timeline;
 
@@ -96,7 +110,7 @@ class PreparedTrace {
 /// larger than the GPU's usable memory, parts that do not combine.
 std::optional<Plan> plan_run(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
                              const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
-                             SimulationResult& result);
+                             SimulationResult& result, int prompt_chunk = default_prompt_chunk);
 
 /// Simulates one policy. `source` is the prepared trace or another reader of the same one (each thread its
 /// own). Out of memory is a result. InputError: an expert larger than the GPU's usable memory, parts that do

@@ -157,7 +157,9 @@ void Database::execute(const char* sql) {
 }
 
 void Database::fail(int code) const {
-  const std::string message = handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code);
+  // It may quote names of a hostile schema.
+  const std::string message =
+      printable(handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code), 200);
   switch (code & 0xFF) {
     case SQLITE_CORRUPT:
       throw InputError(where_, "is damaged: " + message, "copy or import it again");

@@ -36,14 +36,22 @@ class LayerChoice {
     const double share = parameters.active_share * static_cast<double>(expert_of_rank_.size());
     const std::size_t active =
         std::clamp(static_cast<std::size_t>(std::llround(share)), top_k_, expert_of_rank_.size());
-    double total = 0, sum = 0;
-    for (std::size_t r = 1; r <= active; ++r)
-      total += std::pow(static_cast<double>(r), -parameters.popularity_skew);
-    for (std::size_t r = 1; r <= active; ++r) {
-      sum += std::pow(static_cast<double>(r), -parameters.popularity_skew);
-      cumulative_.push_back(threshold(sum / total));
-    }
+    const std::vector<double> weights = popularity_weights(parameters);
+    const double total =
+        std::accumulate(weights.begin(), weights.begin() + static_cast<std::ptrdiff_t>(active), 0.0);
+    double sum = 0;
+    for (std::size_t r = 0; r < active; ++r) cumulative_.push_back(threshold((sum += weights[r]) / total));
     cumulative_.back() = std::uint64_t{1} << 32U;
+  }
+
+  /// Another request's taste: each rank passes its expert on with this probability, to another such rank.
+  void shift(double probability, Random& random) {
+    moved_.clear();
+    for (std::size_t r = 0; r < expert_of_rank_.size(); ++r)
+      if (random.bits32() < threshold(probability)) moved_.push_back(r);
+    for (std::size_t i = moved_.size(); i > 1; --i)
+      std::swap(expert_of_rank_[moved_[i - 1]],
+                expert_of_rank_[moved_[random.below(static_cast<std::uint32_t>(i))]]);
   }
 
   [[nodiscard]] std::size_t top_k() const { return top_k_; }
@@ -90,6 +98,8 @@ class LayerChoice {
 
  private:
   [[nodiscard]] std::uint16_t at_quantile(std::uint64_t quantile) const {
+    // A rank that is too rare to be drawn has no width, and lies at the end of all.
+    quantile = std::min(quantile, (std::uint64_t{1} << 32U) - 1);
     return static_cast<std::uint16_t>(std::upper_bound(cumulative_.begin(), cumulative_.end(), quantile) -
                                       cumulative_.begin());
   }
@@ -98,6 +108,7 @@ class LayerChoice {
   std::uint64_t repeat_, follow_;
   std::vector<std::uint16_t> expert_of_rank_;
   std::vector<std::uint64_t> cumulative_;
+  std::vector<std::size_t> moved_;
 };
 
 class Generator final : public StepSource {
@@ -113,6 +124,7 @@ class Generator final : public StepSource {
       info_.layers.push_back(parameters.layer);
       choices_.emplace_back(parameters, seed_of(seed, 0x6C61796572U, info_.layers.size()));
     }
+    if (profile.popularity_shift > 0) shared_choices_ = choices_;
     layouts_ = layouts(info_);
     count(requests);
     info_.provenance = {{"format", "generated"},
@@ -183,6 +195,10 @@ class Generator final : public StepSource {
     random_ = Random(seed_of(seed_, 0x72657175657374U, static_cast<std::uint64_t>(request_)));
     ranks_.resize(choices_.size());
     started_.assign(info_.stacks.size(), false);
+    if (profile_.popularity_shift > 0) {
+      choices_ = shared_choices_;
+      for (LayerChoice& choice : choices_) choice.shift(profile_.popularity_shift, random_);
+    }
     for (std::size_t l = 0; l < choices_.size(); ++l)
       ranks_[l].assign(choices_[l].top_k() * static_cast<std::size_t>(profile_.sequences), 0);
   }
@@ -216,7 +232,8 @@ class Generator final : public StepSource {
   std::uint64_t seed_;
   TraceInfo info_;
   std::vector<StackLayout> layouts_;
-  std::vector<LayerChoice> choices_;
+  std::vector<LayerChoice> choices_;         ///< of the request at hand
+  std::vector<LayerChoice> shared_choices_;  ///< before a request's shift
   Random random_{0};
   std::int64_t steps_a_request_ = 0, request_ = 0, index_ = 0;
   std::vector<std::vector<std::uint16_t>> ranks_;  ///< last choice of each layer, for each sequence

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,16 @@ struct ImportOptions {
   std::string format{};  ///< empty = detect by content; else a name of import_formats()
   std::string model{};   ///< recorded as the model's name; empty = what the file says
   bool overwrite = false;
-  int experts = 0;      ///< experts a MoE layer, for recordings that do not say; 0 = as recorded or inferred
-  int model_top_k = 0;  ///< experts a token of the model itself, when the caller knows it; 0 = unknown
+  int experts = 0;  ///< experts a MoE layer, for recordings that do not say; 0 = as recorded or inferred
+  /// What the caller knows of the recorded model's decoder; 0 or empty = unknown. Formats that do not say
+  /// these themselves are read by them, and a recording that contradicts them is refused.
+  int model_top_k = 0;                  ///< experts a token
+  int model_experts = 0;                ///< experts a MoE layer
+  int model_layers = 0;                 ///< layers, those without MoE included
+  std::vector<int> model_moe_layers{};  ///< which of them are MoE layers, ascending
+  int top_k = 0;                        ///< experts a token, for recordings that do not say; 0 = the model's
+  /// First tokens of each sequence that are its prompt, for recordings that do not say; 0 = unknown.
+  std::int64_t prompt_tokens = 0;
 };
 
 struct ImportResult {
@@ -23,14 +32,13 @@ struct ImportResult {
   std::vector<std::string> notes;  ///< what the user must know, e.g. "recorded with 6 of 8 experts a token"
 };
 
-/// "switch-lines", "route-trace-v1", "gpt-oss-csv", "gpt-oss-json", "jsonl", each with a one-line
-/// description.
+/// A recording format that can be imported: its name, what it looks like and what writes it, a line each.
 struct FormatDescription {
-  std::string name, description;
+  std::string name, description, source;
 };
 std::vector<FormatDescription> import_formats();
 
-/// Reads `inputs` (one or more files of one format; gzip is read transparently) into a new database.
+/// Reads `inputs` (one or more files of one format; gzip and zstd are read transparently) into a new database.
 ImportResult import_trace(const std::vector<std::string>& inputs, const std::string& output,
                           const ImportOptions& options = {});
 

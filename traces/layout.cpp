@@ -3,7 +3,9 @@
 #include "traces/layout.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cmath>
 
 #include "models/error.hpp"
 
@@ -148,13 +150,84 @@ std::int64_t count_routed(std::span<const std::uint16_t> ids) {
   return static_cast<std::int64_t>(ids.size()) - none;
 }
 
-bool all_finite(std::span<const float> weights) {
-  // An all-ones exponent is an infinity or a NaN; the bit test vectorises and does not depend on -ffast-math.
+bool all_sane(std::span<const float> weights) {
+  // As bits, a float from +0 to the limit is an unsigned from 0 to the limit's bits; the sign bit, infinities
+  // and NaNs are above. -0 is 0. The test vectorises and does not depend on -ffast-math.
+  constexpr auto limit = std::bit_cast<std::uint32_t>(max_gate_weight);
   unsigned bad = 0;
-  for (const float weight : weights)
-    bad |= static_cast<unsigned>((std::bit_cast<std::uint32_t>(weight) & 0x7F800000U) == 0x7F800000U);
+  for (const float weight : weights) {
+    const auto bits = std::bit_cast<std::uint32_t>(weight);
+    bad |= static_cast<unsigned>(bits > limit) & static_cast<unsigned>(bits != 0x80000000U);
+  }
   return bad == 0;
 }
+
+namespace {
+
+/// An id that occurs twice in the token, or no_expert.
+std::uint16_t twice(std::span<const std::uint16_t> token, std::array<std::uint64_t, max_experts / 64>& seen) {
+  constexpr std::size_t few = 12;
+  if (token.size() <= few) {
+    for (std::size_t i = 1; i < token.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j)
+        if (token[i] == token[j] && token[i] != no_expert) return token[i];
+    return no_expert;
+  }
+  seen.fill(0);
+  for (const std::uint16_t id : token) {
+    if (id >= max_experts) continue;
+    std::uint64_t& word = seen[id / 64U];
+    const std::uint64_t bit = std::uint64_t{1} << (id % 64U);
+    if ((word & bit) != 0) return id;
+    word |= bit;
+  }
+  return no_expert;
+}
+
+}  // namespace
+
+std::string find_duplicate(const Step& step, const StackLayout& layout, const TraceInfo& info) {
+  std::array<std::uint64_t, max_experts / 64> seen{};
+  std::size_t at = 0;
+  for (std::size_t l = 0; l < layout.top_k.size(); ++l) {
+    const auto top_k = static_cast<std::size_t>(layout.top_k[l]);
+    if (top_k == 1) {
+      at += static_cast<std::size_t>(step.tokens);
+      continue;
+    }
+    for (int t = 0; t < step.tokens; ++t, at += top_k)
+      if (const std::uint16_t id = twice(step.experts.subspan(at, top_k), seen); id != no_expert)
+        return "token " + std::to_string(t) + " has expert " + std::to_string(id) + " twice in layer " +
+               std::to_string(info.layers[static_cast<std::size_t>(layout.layers[l])].layer);
+  }
+  return {};
+}
+
+std::string StepOrder::next(const Step& step) {
+  if (stacks_.size() <= static_cast<std::size_t>(step.stack))
+    stacks_.resize(static_cast<std::size_t>(step.stack) + 1);
+  Place& place = stacks_[static_cast<std::size_t>(step.stack)];
+  const Place allowed = place;
+  place.sequences = step.sequences;
+  const bool one_by_one = step.phase == Phase::decode || step.sequences > 1;
+  place.low = step.position + (one_by_one ? 1 : step.tokens);
+  place.high = std::int64_t{step.position} + step.tokens;
+  if (allowed.sequences != step.sequences) return {};
+  if (step.position >= allowed.low && step.position <= allowed.high) return {};
+  return "starts at position " + std::to_string(step.position) + ", but the step before it ends at " +
+         (allowed.low == allowed.high ? "" : std::to_string(allowed.low) + " to ") +
+         std::to_string(allowed.high);
+}
+
+namespace {
+
+std::string describe_insane(std::span<const float> weights) {
+  const auto bad = std::find_if(weights.begin(), weights.end(), [](float w) { return !sane_weight(w); });
+  if (std::isnan(*bad)) return "a gate weight is NaN";
+  return "a gate weight is " + printable(std::to_string(*bad), 40) + "; it is 0 to 1000";
+}
+
+}  // namespace
 
 std::string find_fault(const Step& step, const TraceInfo& info, const std::vector<StackLayout>& stacks) {
   if (step.stack < 0 || step.stack >= static_cast<int>(stacks.size()))
@@ -162,8 +235,13 @@ std::string find_fault(const Step& step, const TraceInfo& info, const std::vecto
   if (step.phase != Phase::encoder && step.phase != Phase::prefill && step.phase != Phase::decode)
     return "unknown phase " + std::to_string(static_cast<int>(step.phase));
   const StackLayout& layout = stacks[static_cast<std::size_t>(step.stack)];
+  const bool encodes = info.stacks[static_cast<std::size_t>(step.stack)] == "encoder";
+  if (encodes != (step.phase == Phase::encoder))
+    return std::string(to_string(step.phase)) + " step in stack '" +
+           printable(info.stacks[static_cast<std::size_t>(step.stack)]) + "': " +
+           (encodes ? "an encoder has encoder steps only" : "only a stack named 'encoder' has encoder steps");
   if (layout.layers.empty())
-    return "stack '" + info.stacks[static_cast<std::size_t>(step.stack)] + "' has no MoE layers";
+    return "stack '" + printable(info.stacks[static_cast<std::size_t>(step.stack)]) + "' has no MoE layers";
   if (step.tokens < 1 || step.tokens > max_step_tokens)
     return std::to_string(step.tokens) + " tokens in one pass";
   if (step.sequences < 1 || step.sequences > step.tokens)
@@ -182,8 +260,9 @@ std::string find_fault(const Step& step, const TraceInfo& info, const std::vecto
   if (info.has_weights) {
     if (static_cast<std::int64_t>(step.weights.size()) != entries)
       return size_fault("weights", step.weights.size());
-    if (!all_finite(step.weights)) return "a gate weight is NaN or infinite";
+    if (!all_sane(step.weights)) return describe_insane(step.weights);
   }
+  if (std::string twice = find_duplicate(step, layout, info); !twice.empty()) return twice;
   if (info.has_predictions) {
     if (static_cast<std::int64_t>(step.predicted.size()) != entries)
       return size_fault("predicted", step.predicted.size());

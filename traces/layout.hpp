@@ -47,9 +47,43 @@ std::string describe_out_of_range(std::span<const std::uint16_t> ids, const Stac
 /// Number of ids other than no_expert.
 std::int64_t count_routed(std::span<const std::uint16_t> ids);
 
-bool all_finite(std::span<const float> weights);
+/// The largest gate weight that a trace may hold. Softmax and sigmoid gates give at most 1, and published
+/// models scale them by at most 16 (DeepSeek-V2's routed_scaling_factor); gates without a bound (softplus)
+/// stay within tens. A negative weight, or one far above, is a logit or a damaged number, not a gate weight.
+inline constexpr float max_gate_weight = 1000.0F;
+inline constexpr const char* weight_hint =
+    "a gate weight is a number from 0 to 1000, as it scales an expert's output; router logits are not";
 
-/// The faults of a step against its stack's layout (sizes, ranges, finiteness), empty when it has none.
+/// Whether it is finite and within 0 to max_gate_weight.
+constexpr bool sane_weight(double weight) {
+  return weight >= 0 && weight <= static_cast<double>(max_gate_weight);
+}
+bool all_sane(std::span<const float> weights);
+
+/// The first token of the step that has an expert twice in a layer, in words; empty when there is none. The
+/// step's sizes must be right.
+std::string find_duplicate(const Step& step, const StackLayout& layout, const TraceInfo& info);
+
+/// The faults of a step by itself against its stack's layout (phase, sizes, ranges, weights, an expert twice
+/// in a token), empty when it has none. What must hold from step to step is StepOrder's.
 std::string find_fault(const Step& step, const TraceInfo& info, const std::vector<StackLayout>& stacks);
+
+/// Whether the steps of a request follow each other: a step starts where the one before it in the same stack
+/// ended. A pass of one sequence advances by its tokens, a decode step that verified drafts by at least one
+/// of them, and a pass of several sequences, whose lengths the trace does not know, by at most all its
+/// tokens. Where the number of sequences changes, so may their mean position, and nothing is checked.
+class StepOrder {
+ public:
+  void begin_request() { stacks_.clear(); }
+  /// What is wrong with where this step starts, in words; empty when nothing is. The step's stack must exist.
+  std::string next(const Step& step);
+
+ private:
+  struct Place {
+    int sequences = 0;               ///< of the step before; 0 = there was none
+    std::int64_t low = 0, high = 0;  ///< where the next step of as many sequences may start
+  };
+  std::vector<Place> stacks_;
+};
 
 }  // namespace pregate::trace

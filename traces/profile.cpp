@@ -18,7 +18,7 @@ namespace pregate::trace {
 
 namespace {
 
-constexpr double max_skew = 16;
+constexpr double max_skew = 16, max_cutoff = 10'000;
 constexpr std::size_t max_profile_text = std::size_t{1} << 20U;
 
 void check_share(double value, double high, const char* key, const std::string& where) {
@@ -39,8 +39,11 @@ LayerProfileParameters read_layer(TableReader& table) {
   parameters.temporal_repeat = table.number_or("temporal_repeat", 0);
   parameters.cross_layer = table.number_or("cross_layer", 0);
   parameters.active_share = table.number_or("active_share", 1);
+  parameters.popularity_cutoff = table.number_or("popularity_cutoff", 0);
   table.finish();
   check_share(parameters.popularity_skew, max_skew, "popularity_skew", table.where("popularity_skew"));
+  check_share(parameters.popularity_cutoff, max_cutoff, "popularity_cutoff",
+              table.where("popularity_cutoff"));
   check_share(parameters.temporal_repeat, 1, "temporal_repeat", table.where("temporal_repeat"));
   check_share(parameters.cross_layer, 1, "cross_layer", table.where("cross_layer"));
   check_share(parameters.active_share, 1, "active_share", table.where("active_share"));
@@ -59,6 +62,15 @@ std::string rounded(double value) {
 
 }  // namespace
 
+std::vector<double> popularity_weights(const LayerProfileParameters& parameters) {
+  std::vector<double> weights;
+  weights.reserve(static_cast<std::size_t>(parameters.layer.experts));
+  const double slope = parameters.popularity_cutoff / parameters.layer.experts;
+  for (int r = 0; r < parameters.layer.experts; ++r)
+    weights.push_back(std::pow(r + 1.0, -parameters.popularity_skew) * std::exp(-slope * r));
+  return weights;
+}
+
 void validate_profile(const GeneratorProfile& profile, const std::string& where) {
   TraceInfo info;
   info.model = profile.model;
@@ -66,6 +78,7 @@ void validate_profile(const GeneratorProfile& profile, const std::string& where)
   for (const auto& parameters : profile.layers) {
     info.layers.push_back(parameters.layer);
     check_share(parameters.popularity_skew, max_skew, "popularity_skew", where);
+    check_share(parameters.popularity_cutoff, max_cutoff, "popularity_cutoff", where);
     check_share(parameters.temporal_repeat, 1, "temporal_repeat", where);
     check_share(parameters.cross_layer, 1, "cross_layer", where);
     check_share(parameters.active_share, 1, "active_share", where);
@@ -79,6 +92,7 @@ void validate_profile(const GeneratorProfile& profile, const std::string& where)
       throw InputError(where, std::string(what) + " makes a pass of " + std::to_string(tokens) + " tokens");
     if (stack.layers.empty()) throw InputError(where, std::string(what) + " needs a stack with MoE layers");
   };
+  check_share(profile.popularity_shift, 1, "popularity_shift", where);
   if (profile.sequences < 1 || profile.sequences > max_step_tokens)
     throw InputError(where, std::to_string(profile.sequences) + " sequences in a request");
   if (profile.decode_steps < 0 || profile.decode_steps > 1'000'000'000)
@@ -108,6 +122,7 @@ GeneratorProfile parse_profile(std::string_view toml, const std::string& where) 
   profile.prefill_tokens = static_cast<int>(table.integer_or("prefill_tokens", 0, max_step_tokens, 0));
   profile.decode_steps = static_cast<int>(table.integer_or("decode_steps", 0, 1'000'000'000, 0));
   profile.sequences = static_cast<int>(table.integer_or("sequences", 1, max_step_tokens, 1));
+  profile.popularity_shift = table.number_or("popularity_shift", 0);
   for (TableReader& layer : table.tables("layers")) profile.layers.push_back(read_layer(layer));
   table.finish();
   validate_profile(profile, where);
@@ -123,7 +138,9 @@ std::string to_toml(const GeneratorProfile& profile) {
   text += "]\nencoder_tokens = " + std::to_string(profile.encoder_tokens) +
           "\nprefill_tokens = " + std::to_string(profile.prefill_tokens) +
           "\ndecode_steps = " + std::to_string(profile.decode_steps) +
-          "\nsequences = " + std::to_string(profile.sequences) + "\nlayers = [\n";
+          "\nsequences = " + std::to_string(profile.sequences);
+  if (profile.popularity_shift > 0) text += "\npopularity_shift = " + rounded(profile.popularity_shift);
+  text += "\nlayers = [\n";
   for (const LayerProfileParameters& parameters : profile.layers) {
     const TraceLayer& layer = parameters.layer;
     text += "  { stack = " + std::to_string(layer.stack) + ", layer = " + std::to_string(layer.layer) +
@@ -132,7 +149,10 @@ std::string to_toml(const GeneratorProfile& profile) {
     text += ", popularity_skew = " + rounded(parameters.popularity_skew) +
             ", temporal_repeat = " + rounded(parameters.temporal_repeat) +
             ", cross_layer = " + rounded(parameters.cross_layer) +
-            ", active_share = " + rounded(parameters.active_share) + " },\n";
+            ", active_share = " + rounded(parameters.active_share);
+    if (parameters.popularity_cutoff > 0)
+      text += ", popularity_cutoff = " + rounded(parameters.popularity_cutoff);
+    text += " },\n";
   }
   return text + "]\n";
 }

@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "models/embedded.hpp"
 #include "traces/synthetic.hpp"
@@ -14,6 +15,9 @@ namespace pregate {
 std::span<const EmbeddedFile> embedded_profiles();
 
 namespace trace {
+
+/// Weights of a layer's popularity ranks, most popular first; of all experts, active or not.
+std::vector<double> popularity_weights(const LayerProfileParameters& parameters);
 
 /// InputError at `where` unless a trace can be generated from the profile.
 void validate_profile(const GeneratorProfile& profile, const std::string& where);

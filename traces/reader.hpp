@@ -10,11 +10,16 @@
 
 namespace pregate::trace {
 
+/// Whether the routing that is read is held against the content hash that the database states.
+enum class Verify { first_pass, no };
+
 /// Opens a trace database for reading. Treats it as hostile: read-only, defensive, trusted_schema off, schema
-/// checked, sizes and counts checked before use, every blob validated as it streams.
+/// checked, sizes and counts checked before use, every step validated as it streams; and at the end of the
+/// first pass through all of it, what was read must have the hash that the database states, so that a result
+/// that carries the hash is of that routing. Verify::no is for further readers of a file that was verified.
 /// InputError: missing, empty, truncated, foreign, other schema version, no requests, wrong blob length, id
-/// out of range, NaN weight.
-std::unique_ptr<StepSource> open_trace(const std::string& path);
+/// out of range, weight out of range, another hash.
+std::unique_ptr<StepSource> open_trace(const std::string& path, Verify verify = Verify::first_pass);
 
 /// The requests of an open_trace() database, in order.
 std::vector<Request> read_requests(const std::string& path);

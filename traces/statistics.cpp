@@ -3,6 +3,7 @@
 #include "traces/statistics.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <unordered_map>
 
@@ -60,27 +61,70 @@ class PairCounts {
   std::unordered_map<std::size_t, std::int64_t> sparse_;
 };
 
+/// Overlap of each step's set with those of the steps 17 to 48 before it in the same request.
+class DistantOverlap {
+ public:
+  explicit DistantOverlap(int experts) : in_window_(static_cast<std::size_t>(experts), 0) {}
+
+  void begin_request() {
+    std::fill(in_window_.begin(), in_window_.end(), 0);
+    step_ = 0;
+  }
+
+  void add(const std::vector<std::uint16_t>& set) {
+    constexpr std::size_t nearest = 17, farthest = 48;
+    if (step_ >= nearest)
+      for (const std::uint16_t id : recent_[(step_ - nearest) % recent_.size()]) ++in_window_[id];
+    std::vector<std::uint16_t>& oldest = recent_[step_ % recent_.size()];  // of farthest + 1 steps before
+    if (step_ > farthest)
+      for (const std::uint16_t id : oldest) --in_window_[id];
+    if (step_ >= nearest && !set.empty()) {
+      double shared = 0;
+      for (const std::uint16_t id : set) shared += in_window_[id];
+      sum_ += shared / static_cast<double>(set.size());
+      pairs_ += static_cast<double>(std::min(step_, farthest) - nearest + 1);
+    }
+    oldest = set;
+    ++step_;
+  }
+
+  [[nodiscard]] double mean() const { return pairs_ > 0 ? sum_ / pairs_ : 0; }
+
+ private:
+  std::array<std::vector<std::uint16_t>, 49> recent_;
+  std::vector<int> in_window_;  ///< sets of the window that hold each id
+  std::size_t step_ = 0;
+  double sum_ = 0, pairs_ = 0;
+};
+
 /// Selections of one layer in one kind of step: decode steps, or all other passes.
 class Selections {
  public:
   Selections(int experts, int experts_before, bool dense)
-      : counts_(static_cast<std::size_t>(experts), 0), seen_(static_cast<std::size_t>(experts), 0) {
+      : counts_(static_cast<std::size_t>(experts), 0),
+        seen_(static_cast<std::size_t>(experts), 0),
+        distant_(experts) {
     if (experts_before > 0) pairs_.emplace_back(experts_before, experts, dense);
   }
 
-  void begin_request() { clock_ += 2; }
+  void begin_request() {
+    clock_ += 2;
+    distant_.begin_request();
+  }
 
   /// `before` are the ids of the previous MoE layer of the stack, empty for the first.
   void add(std::span<const std::uint16_t> ids, int top_k, std::span<const std::uint16_t> before,
            int top_k_before) {
     const std::int64_t now = clock_ + 1;
     int distinct = 0, kept = 0;
+    set_.clear();
     for (const std::uint16_t id : ids) {
       if (id == no_expert) continue;
       ++counts_[id];
       if (seen_[id] == now) continue;
       if (seen_[id] == clock_) ++kept;
       seen_[id] = now;
+      set_.push_back(id);
       ++distinct;
     }
     if (!pairs_.empty())
@@ -90,6 +134,7 @@ class Selections {
         if (here != no_expert && there != no_expert) pairs_.front().add(there, here);
       }
     clock_ = now;
+    distant_.add(set_);
     if (distinct == 0) return;
     ++steps_;
     activated_ += distinct;
@@ -120,12 +165,15 @@ class Selections {
         counts.size() > 1 ? std::max(0.0, entropy / std::log(static_cast<double>(counts.size()))) : 0;
     out.top_share = top;
     out.lag1_overlap = pairs_of_steps_ > 0 ? overlap_ / static_cast<double>(pairs_of_steps_) : 0;
+    out.distant_overlap = distant_.mean();
     out.mean_activated = static_cast<double>(activated_) / static_cast<double>(steps_);
     out.cross_layer_repeat = pairs_.empty() ? 0 : pairs_.front().repeat();
   }
 
  private:
   std::vector<std::int64_t> counts_, seen_;
+  std::vector<std::uint16_t> set_;
+  DistantOverlap distant_;
   std::vector<PairCounts> pairs_;  ///< none for the first MoE layer of a stack
   std::int64_t clock_ = 1, previous_ = -1, steps_ = 0, activated_ = 0, pairs_of_steps_ = 0;
   double overlap_ = 0;
@@ -211,11 +259,13 @@ TraceStatistics measure(StepSource& source) {
     result.popularity_entropy += layer.popularity_entropy;
     result.top_share += layer.top_share;
     result.lag1_overlap += layer.lag1_overlap;
+    result.distant_overlap += layer.distant_overlap;
     result.cross_layer_repeat += layer.cross_layer_repeat;
     result.mean_activated += layer.mean_activated;
   }
-  for (double* mean : {&result.distinct_experts, &result.popularity_entropy, &result.top_share,
-                       &result.lag1_overlap, &result.cross_layer_repeat, &result.mean_activated})
+  for (double* mean :
+       {&result.distinct_experts, &result.popularity_entropy, &result.top_share, &result.lag1_overlap,
+        &result.distant_overlap, &result.cross_layer_repeat, &result.mean_activated})
     *mean /= std::max(1.0, layers);
   return result;
 }

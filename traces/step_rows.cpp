@@ -102,6 +102,7 @@ void StepRows::rewind() {
   statement_.reset();
   rows_ = 0;
   last_request_ = last_index_ = -1;
+  order_.begin_request();
 }
 
 bool StepRows::read_ids(int column, const StackLayout& layout, std::int64_t entries, const char* what,
@@ -198,7 +199,11 @@ StepRows::Row StepRows::next(Step& step) {
     fault_ = order;
     return Row::fault;
   }
-  if (!read_step(step)) {
+  if (step.first_of_request) order_.begin_request();
+  const bool sound = read_step(step);
+  if (sound) fault_ = order_.next(step);
+  if (!sound) order_.begin_request();  // where the next step should start is not known
+  if (!fault_.empty()) {
     fault_ =
         "request " + std::to_string(step.request) + ", step " + std::to_string(step.index) + ": " + fault_;
     return Row::fault;

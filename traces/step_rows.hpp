@@ -35,6 +35,7 @@ class StepRows {
 
   const TraceInfo& info_;
   std::vector<StackLayout> layouts_;
+  StepOrder order_;
   Statement statement_;
   std::vector<std::uint16_t> experts_, predicted_;
   std::vector<float> weights_;

@@ -23,6 +23,9 @@ struct LayerProfileParameters {
   double temporal_repeat = 0;  ///< probability that a token keeps an expert of the previous token
   double cross_layer = 0;      ///< probability that the choice follows the previous MoE layer's choice
   double active_share = 1;     ///< share of the experts that are ever drawn
+  /// The expert of popularity rank r, counted from 0, is drawn with weight
+  /// (r + 1)^-popularity_skew exp(-popularity_cutoff r / experts).
+  double popularity_cutoff = 0;
 };
 
 /// A generator profile: a few KB of TOML.
@@ -32,6 +35,8 @@ struct GeneratorProfile {
   /// Of a request, for each of its sequences. The first stack runs the encoder pass, the last one the rest.
   int encoder_tokens = 0, prefill_tokens = 0, decode_steps = 0;
   int sequences = 1;  ///< sequences merged in one request
+  /// Share of the popularity ranks that each request gives to other experts; 0: all requests prefer the same.
+  double popularity_shift = 0;
   std::vector<LayerProfileParameters> layers;
 };
 

@@ -75,6 +75,7 @@ struct TraceWriter::Impl {
   std::optional<Database> database;
   std::optional<Statement> insert_request, insert_step;
   Request request;
+  StepOrder order;
   std::int64_t step_index = 0;
   std::vector<std::uint8_t> experts_blob, predicted_blob, weights_blob;
   std::vector<float> weights;
@@ -97,6 +98,7 @@ void TraceWriter::begin_request(const Request& request) {
   self.request = request;
   self.request.id = self.info.requests++;
   self.step_index = 0;
+  self.order.begin_request();
   self.hash.begin_request(self.request);
   self.insert_request->bind(1, self.request.id);
   self.insert_request->bind(2, self.request.label);
@@ -113,6 +115,7 @@ void TraceWriter::add(const Step& given) {
   };
   if (self.info.requests == 0) throw InputError(self.file.destination(), "a step before the first request");
   if (std::string fault = find_fault(given, self.info, self.stacks); !fault.empty()) fail(fault);
+  if (std::string fault = self.order.next(given); !fault.empty()) fail(fault);
   if (given.sequences > self.request.sequences)
     fail(std::to_string(given.sequences) + " sequences, but the request has " +
          std::to_string(self.request.sequences));

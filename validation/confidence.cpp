@@ -200,7 +200,10 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, dou
                               std::span<const Residual> residuals) {
   Confidence confidence;
   confidence.mechanism = mechanism_of(policy);
-  if (run.machine_changed) {
+  const bool machine_changed = run.machine_changed || !run.machine.replaced_host.empty();
+  if (!run.machine.replaced_host.empty()) {
+    confidence.reason = "--host replaced the machine's host, so no measurement is about it";
+  } else if (run.machine_changed) {
     confidence.reason = "--set machine.* changed the machine, so no measurement is about it";
   } else if (run.machine.calibration == "fitted") {
     const Rows rows = rows_of_the_case(run, confidence.mechanism, residuals, confidence.reason);
@@ -226,7 +229,7 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, dou
   }
   const bool calibrated = confidence.label == Confidence::Label::calibrated;
   hold_against_nearest(
-      {calibrated ? Basis::calibrated : Basis::datasheet, run.machine_changed ? "" : run.machine.gpu.name,
+      {calibrated ? Basis::calibrated : Basis::datasheet, machine_changed ? "" : run.machine.gpu.name,
        run.model_changed ? "" : run.model.name, confidence.mechanism},
       residuals, run.machine.measured_spread, tokens_per_s, confidence);
   return confidence;

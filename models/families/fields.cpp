@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/families/fields.hpp"
 
+#include <algorithm>
+
 #include "models/error.hpp"
 
 namespace pregate::families {
@@ -127,6 +129,73 @@ Mixer read_latent(TableReader& config) {
   return attention;
 }
 
+Mixer read_gated_delta_net(TableReader& config) {
+  Mixer linear;
+  linear.kind = MixerKind::gated_delta_net;
+  linear.heads = dimension(config, "linear_num_value_heads");
+  linear.key_heads = dimension(config, "linear_num_key_heads");
+  linear.head_dim = dimension(config, "linear_key_head_dim");
+  linear.v_head_dim = dimension(config, "linear_value_head_dim");
+  linear.conv_kernel = dimension(config, "linear_conv_kernel_dim");
+  linear.state_bits =
+      config.choice_or("mamba_ssm_dtype", {{"float32", 32}, {"bfloat16", 16}, {"float16", 16}}, 32);
+  return linear;
+}
+
+Indexer read_indexer(TableReader& config) {
+  return {.heads = dimension(config, "index_n_heads"),
+          .head_dim = dimension(config, "index_head_dim"),
+          .top_k = dimension(config, "index_topk")};
+}
+
+std::vector<bool> linear_layers(TableReader& config, int layers) {
+  std::vector<bool> linear = special_layers(config, layers, "linear_attention");
+  const auto interval = config.integer_or("full_attention_interval", 1, most_layers, 4);
+  if (linear.empty()) {
+    for (int i = 0; i < layers; ++i) linear.push_back((i + 1) % interval != 0);
+  }
+  return linear;
+}
+
+std::vector<bool> sparse_layers_of_qwen(TableReader& config, int layers) {
+  const auto step = config.integer_or("decoder_sparse_step", 1, most_layers, 1);
+  const std::vector<int> only_dense = layer_numbers(config, "mlp_only_layers", layers);
+  std::vector<bool> sparse;
+  for (int i = 0; i < layers; ++i) {
+    const bool named = std::find(only_dense.begin(), only_dense.end(), i) != only_dense.end();
+    sparse.push_back((i + 1) % step == 0 && !named);
+  }
+  return sparse;
+}
+
+std::vector<bool> sparse_layers_of_deepseek(TableReader& config, int layers, int first) {
+  const auto begin = config.integer_or("first_k_dense_replace", 0, most_layers, first);
+  const auto step = config.integer_or("moe_layer_freq", 1, most_layers, 1);
+  std::vector<bool> sparse;
+  for (const std::string& word : words_by_layer(config, "mlp_layer_types", layers)) {
+    if (word != "dense" && word != "sparse")
+      throw InputError(config.where("mlp_layer_types"), "unknown kind of layer '" + printable(word) + "'",
+                       "valid: dense, sparse");
+    sparse.push_back(word == "sparse");
+  }
+  if (sparse.empty()) {
+    for (int i = 0; i < layers; ++i) sparse.push_back(i >= begin && i % step == 0);
+  }
+  return sparse;
+}
+
+MoeBlock read_deepseek_experts(TableReader& config) {
+  MoeBlock moe = read_gated_experts(config, "n_routed_experts", "moe_intermediate_size");
+  const auto shared = config.integer_or("n_shared_experts", 0, 1024, 0);
+  moe.shared_ffn_dim = product(config, "n_shared_experts", shared, moe.ffn_dim);
+  for (const char* again : {"num_local_experts", "num_experts"}) {
+    if (dimension_or(config, again, moe.experts) != moe.experts)
+      throw InputError(config.where(again), "differs from n_routed_experts",
+                       "set both alike, or one to null");
+  }
+  return moe;
+}
+
 MoeBlock read_gated_experts(TableReader& config, const char* count_key, const char* width_key) {
   return {.experts = dimension(config, count_key),
           .top_k = dimension(config, "num_experts_per_tok"),
@@ -140,6 +209,12 @@ FeedForward moe_layer(const MoeBlock& moe, int norms) {
 
 FeedForward dense_layer(int ffn_dim, int norms) {
   return {.ffn_dim = ffn_dim, .gated = true, .norms = norms};
+}
+
+void refuse_sliding_window(TableReader& config) {
+  if (!config.boolean_or("use_sliding_window", false)) return;
+  throw InputError(config.where("use_sliding_window"), "sliding windows of this family are not described",
+                   "the released models leave it off; set it to false");
 }
 
 void leave_out_prediction(TableReader& config, ModelSpec& model, const char* key) {

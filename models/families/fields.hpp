@@ -44,11 +44,33 @@ void read_attention_bias(TableReader& config, Mixer& attention, bool fallback);
 /// v_head_dim.
 Mixer read_latent(TableReader& config);
 
+/// Linear attention of Qwen3-Next: linear_num_key_heads, linear_num_value_heads, linear_key_head_dim,
+/// linear_value_head_dim, linear_conv_kernel_dim; mamba_ssm_dtype of the state (float32 when absent).
+Mixer read_gated_delta_net(TableReader& config);
+/// The indexer of DeepSeek sparse attention: index_n_heads, index_head_dim, index_topk.
+Indexer read_indexer(TableReader& config);
+
+/// Whether each layer is linear_attention rather than full_attention: layer_types, else every layer but each
+/// full_attention_interval-th (4 when absent).
+std::vector<bool> linear_layers(TableReader& config, int layers);
+/// Whether each layer holds experts, as Qwen says it: every decoder_sparse_step-th, and not where
+/// mlp_only_layers names it.
+std::vector<bool> sparse_layers_of_qwen(TableReader& config, int layers);
+/// As DeepSeek says it: mlp_layer_types; else the layers from first_k_dense_replace on (`first` when absent),
+/// or every moe_layer_freq-th of them.
+std::vector<bool> sparse_layers_of_deepseek(TableReader& config, int layers, int first);
+
+/// n_routed_experts experts of moe_intermediate_size, n_shared_experts shared ones of the same width;
+/// num_local_experts or num_experts may repeat the number.
+MoeBlock read_deepseek_experts(TableReader& config);
 /// Gated experts: `count_key`, num_experts_per_tok, `width_key`.
 MoeBlock read_gated_experts(TableReader& config, const char* count_key, const char* width_key);
 FeedForward moe_layer(const MoeBlock& moe, int norms = 1);
 /// Gated, without biases; width 0 is refused only where a layer uses it.
 FeedForward dense_layer(int ffn_dim, int norms = 1);
+
+/// use_sliding_window of Qwen, which no released MoE sets; InputError where it is on.
+void refuse_sliding_window(TableReader& config);
 
 /// "N multi-token-prediction layer(s) (key = N)" into left_out, when the key says that there are any.
 void leave_out_prediction(TableReader& config, ModelSpec& model, const char* key);

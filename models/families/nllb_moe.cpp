@@ -42,7 +42,7 @@ Family nllb_moe() {
           {"activation_function", "batch_prioritized_routing", "expert_capacity",
            "moe_eval_capacity_token_fraction", "moe_token_dropout", "normalize_router_prob_before_dropping",
            "num_hidden_layers", "router_dtype", "router_ignore_padding_tokens", "scale_embedding",
-           "second_expert_policy", "encoder_layerdrop", "decoder_layerdrop"}};
+           "second_expert_policy", "router_type", "encoder_layerdrop", "decoder_layerdrop"}};
 }
 
 }  // namespace pregate::families

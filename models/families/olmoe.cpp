@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
+// OLMoE, and FlexOlmo, whose norms stand after attention and experts rather than before.
 #include "models/families/family.hpp"
 #include "models/families/fields.hpp"
 
@@ -7,7 +8,7 @@ namespace pregate::families {
 namespace {
 
 void read(TableReader& config, ModelSpec& model) {
-  model.family = "olmoe";
+  model.family = config.text("model_type");
   const int layers = read_decoder(config, model);
   Mixer attention = read_grouped_query(config, model.d_model);
   read_attention_bias(config, attention, false);
@@ -18,6 +19,6 @@ void read(TableReader& config, ModelSpec& model) {
 
 }  // namespace
 
-Family olmoe() { return {{"olmoe"}, read, {"clip_qkv"}}; }
+Family olmoe() { return {{"olmoe", "flex_olmo"}, read, {"clip_qkv"}}; }
 
 }  // namespace pregate::families

@@ -8,7 +8,37 @@ namespace pregate::families {
 
 const std::vector<Family>& all() {
   static const std::vector<Family> families = {
-      switch_transformers(), nllb_moe(), mixtral(), qwen_moe(), deepseek(), olmoe(), phimoe(), gpt_oss(),
+      switch_transformers(),
+      nllb_moe(),
+      mixtral(),
+      qwen_moe(),
+      qwen_next(),
+      qwen4_exp(),
+      deepseek(),
+      deepseek_v4(),
+      glm4_moe(),
+      glm_moe_dsa(),
+      kimi_linear(),
+      minimax(),
+      llama4(),
+      olmoe(),
+      phimoe(),
+      gpt_oss(),
+      gemma4(),
+      nemotron_h(),
+      granite_moe(),
+      granite_moe_swa(),
+      granite_moe_hybrid(),
+      hunyuan_moe(),
+      ernie4_5_moe(),
+      dbrx(),
+      mimo_v2(),
+      laguna(),
+      step3(),
+      step3p5(),
+      bailing_moe(),
+      dots1(),
+      arctic(),
   };
   return families;
 }

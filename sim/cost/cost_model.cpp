@@ -77,7 +77,7 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
            times("dense-layer", profile),
            times("gate", profile),
            times("experts", profile),
-           std::vector<Picoseconds>(static_cast<std::size_t>(profile.experts) + 1, Picoseconds{-1}),
+           std::vector<GpuTime>(static_cast<std::size_t>(profile.experts) + 1, GpuTime{{-1}, {}, {}, {}}),
            {}});
     }
     classes_of_.push_back(std::move(classes));
@@ -106,10 +106,11 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
 CopyCost CostModel::copy_cost(const LinkSpec& link, Bytes bytes, bool pinned) const {
   BytesPerSecond rate = pinned ? copy_rate(link, bytes) : link.pageable_bandwidth;
   // A copy cannot run faster than the host memory it reads: alone it then still gets its whole rate.
+  const bool host_bound = machine_.host.memory_bandwidth < rate;
   rate = std::min(rate, machine_.host.memory_bandwidth);
   const bool fixed_in_table = pinned && !link.table.empty();
   const Picoseconds fixed = fixed_in_table ? Picoseconds{} : link.latency + link.per_copy;
-  return {fixed, bytes, rate, fixed + time_at(bytes, rate)};
+  return {fixed, bytes, rate, fixed + time_at(bytes, rate), host_bound};
 }
 
 CopyCost CostModel::cpu_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const {
@@ -122,8 +123,9 @@ CopyCost CostModel::cpu_experts(int layer_class, std::int64_t experts, std::uint
   const double arithmetic = host.compute.fixed.seconds() +
                             routed * profile.expert_flop_per_token / (host.rate.value * efficiency.compute);
   const double memory_rate = host.memory_bandwidth.value * efficiency.bandwidth;
-  const BytesPerSecond rate{std::min(memory_rate, static_cast<double>(bytes.count) / arithmetic)};
-  return {{}, bytes, rate, time_at(bytes, rate)};
+  const double arithmetic_rate = static_cast<double>(bytes.count) / arithmetic;
+  const BytesPerSecond rate{std::min(memory_rate, arithmetic_rate)};
+  return {{}, bytes, rate, time_at(bytes, rate), memory_rate <= arithmetic_rate};
 }
 
 Platform CostModel::platform() const {
@@ -143,18 +145,19 @@ Platform CostModel::platform() const {
   return platform;
 }
 
-Picoseconds CostModel::roofline(double flop, FlopPerSecond rate, double bytes) const {
+GpuTime CostModel::roofline(double flop, FlopPerSecond rate, double bytes) const {
   const double arithmetic = flop / (rate.value * machine_.gpu.compute_efficiency);
   const double memory = bytes / (machine_.gpu.memory_bandwidth.value * machine_.gpu.memory_efficiency);
-  return from_seconds(std::max(arithmetic, memory));
+  const Picoseconds time = from_seconds(std::max(arithmetic, memory));
+  return {time, memory >= arithmetic ? time : Picoseconds{}, {}, {}};
 }
 
-Picoseconds CostModel::projections(const LayerClass& layer, int tokens) const {
+GpuTime CostModel::projections(const LayerClass& layer, int tokens) const {
   return roofline(tokens * layer.profile.attention_flop_per_token, layer.dense_rate,
                   static_cast<double>(layer.profile.attention_weights.count));
 }
 
-Picoseconds CostModel::scores(const LayerClass& layer, const StepShape& shape) const {
+GpuTime CostModel::scores(const LayerClass& layer, const StepShape& shape) const {
   if (!options_.attention_scores) return {};
   const LayerProfile& profile = layer.profile;
   const double tokens = shape.tokens;
@@ -175,25 +178,24 @@ Picoseconds CostModel::scores(const LayerClass& layer, const StepShape& shape) c
       seen = std::min(seen, static_cast<double>(part.reads_at_most) * part.stride * each);
     bytes += sequences * seen / part.stride * static_cast<double>(part.per_entry.count);
   }
-  Picoseconds time = roofline(flop, layer.dense_rate, bytes);
+  GpuTime time = roofline(flop, layer.dense_rate, bytes);
   if (profile.cross_kv_per_token.count > 0 && shape.encoder_tokens > 0) {
     time += cross_attention(layer, shape);
   }
   return time;
 }
 
-Picoseconds CostModel::attention(const LayerClass& layer, const StepShape& shape) const {
+GpuTime CostModel::attention(const LayerClass& layer, const StepShape& shape) const {
   if (layer.profile.mixer == MixerKind::none) return {};
   return projections(layer, shape.tokens) + scores(layer, shape);
 }
 
-Picoseconds CostModel::cross_attention(const LayerClass& layer, const StepShape& shape) const {
+GpuTime CostModel::cross_attention(const LayerClass& layer, const StepShape& shape) const {
   const LayerProfile& profile = layer.profile;
   const double encoded = static_cast<double>(std::max(1, shape.sequences)) * shape.encoder_tokens;
-  Picoseconds time =
-      roofline(static_cast<double>(shape.tokens) * shape.encoder_tokens *
-                   profile.cross_attention_flop_per_token_and_context,
-               layer.dense_rate, encoded * static_cast<double>(profile.cross_kv_per_token.count));
+  GpuTime time = roofline(static_cast<double>(shape.tokens) * shape.encoder_tokens *
+                              profile.cross_attention_flop_per_token_and_context,
+                          layer.dense_rate, encoded * static_cast<double>(profile.cross_kv_per_token.count));
   // Keys and values of the encoder's output are made once a request, in the decoder's first pass.
   if (shape.position == 0) {
     time += roofline(encoded * profile.cross_kv_flop_per_encoder_token, layer.dense_rate,
@@ -207,16 +209,16 @@ void CostModel::begin_step(const StepShape& shape) {
   for (const int index : stack_classes_[static_cast<std::size_t>(shape.model_stack)]) {
     const LayerClass& layer = classes_[static_cast<std::size_t>(index)];
     const LayerProfile& profile = layer.profile;
-    const Picoseconds feed_forward = roofline(shape.tokens * profile.ffn_flop_per_token, layer.dense_rate,
-                                              static_cast<double>(profile.ffn_weights.count));
+    const GpuTime feed_forward = roofline(shape.tokens * profile.ffn_flop_per_token, layer.dense_rate,
+                                          static_cast<double>(profile.ffn_weights.count));
     LayerCost& cost = costs_[static_cast<std::size_t>(index)];
     const auto measured = [&](const KernelTimes* times) {
-      return times->fixed + kernel_time(times->points, shape.tokens);
+      return kernel_time_of(times->fixed + kernel_time(times->points, shape.tokens));
     };
     if (profile.moe) {
       const bool mixes = profile.mixer != MixerKind::none;
-      cost = {(mixes ? overhead.attention : Picoseconds{}) + attention(layer, shape), overhead.gate,
-              overhead.gate_readback, feed_forward};
+      cost = {launch_time(mixes ? overhead.attention : Picoseconds{}) + attention(layer, shape),
+              launch_time(overhead.gate), overhead.gate_readback, feed_forward};
       if (layer.attention_times != nullptr)
         cost.attention = measured(layer.attention_times) + scores(layer, shape);
       if (layer.gate_times != nullptr) cost.gate = measured(layer.gate_times);
@@ -225,7 +227,8 @@ void CostModel::begin_step(const StepShape& shape) {
       cost = {measured(layer.dense_times) + scores(layer, shape), {}, {}, {}};
     } else {
       const bool whole = profile.mixer != MixerKind::none && profile.feed_forward;
-      cost = {(whole ? overhead.dense_layer : overhead.attention) + attention(layer, shape) + feed_forward,
+      cost = {launch_time(whole ? overhead.dense_layer : overhead.attention) + attention(layer, shape) +
+                  feed_forward,
               {},
               {},
               {}};
@@ -238,22 +241,22 @@ void CostModel::begin_step(const StepShape& shape) {
     activations_out_ = copy_cost(machine_.d2h, bytes, true);
     activations_back_ = copy_cost(machine_.h2d, bytes, true);
   }
-  step_overhead_ = overhead.step;
+  step_overhead_ = launch_time(overhead.step);
   head_ = {};
   if (shape.phase != trace::Phase::encoder) {
     // Of a prefill only each sequence's last token needs logits.
     const int rows = shape.phase == trace::Phase::prefill ? shape.sequences : shape.tokens;
     head_ = head_times_ != nullptr
-                ? head_times_->fixed + kernel_time(head_times_->points, rows)
+                ? kernel_time_of(head_times_->fixed + kernel_time(head_times_->points, rows))
                 : roofline(rows * head_flop_per_token_, dense_rate_, static_cast<double>(head_bytes_.count));
   }
 }
 
-Picoseconds CostModel::grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                    std::uint32_t routed) const {
+GpuTime CostModel::grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                std::uint32_t routed) const {
   const LayerProfile& profile = layer.profile;
   const double bytes = static_cast<double>(tokens.size()) * static_cast<double>(profile.expert.count);
-  const Picoseconds ideal = roofline(routed * profile.expert_flop_per_token, layer.expert_rate, bytes);
+  const GpuTime ideal = roofline(routed * profile.expert_flop_per_token, layer.expert_rate, bytes);
   const GpuSpec& gpu = machine_.gpu;
   if (gpu.grouped_gemm_tile_rows <= 0) return ideal;
   // Whole tiles in waves of one tile an SM: an expert with one token costs as much as one with tile_rows of
@@ -269,10 +272,11 @@ Picoseconds CostModel::grouped_gemm(const LayerClass& layer, std::span<const std
   };
   const double tiled = gemm(profile.expert_gemm_columns_in, profile.expert_gemm_columns_out) +
                        gemm(profile.expert_gemm_columns_out, profile.expert_ffn_dim);
-  return std::max(ideal, from_seconds(tiled));
+  const Picoseconds whole_tiles = from_seconds(tiled);
+  return ideal < whole_tiles ? GpuTime{whole_tiles, {}, {}, {}} : ideal;
 }
 
-Picoseconds CostModel::one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens) {
+GpuTime CostModel::one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens) {
   const KernelTimes& times = *layer.expert_times;
   constexpr std::uint32_t most_kept = 4096;
   Picoseconds sum = times.fixed;
@@ -286,27 +290,27 @@ Picoseconds CostModel::one_by_one(LayerClass& layer, std::span<const std::uint32
     if (known.count == 0) known = kernel_time(times.points, static_cast<int>(count));
     sum += known;
   }
-  return sum;
+  return kernel_time_of(sum);
 }
 
-Picoseconds CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                      std::uint32_t routed, int step_tokens) const {
-  if (tokens.empty()) return machine_.overhead.experts;
+GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                  std::uint32_t routed, int step_tokens) const {
+  if (tokens.empty()) return launch_time(machine_.overhead.experts);
   if (layer.expert_times != nullptr) return one_by_one(layer, tokens);
   if (!machine_.expert_kernel_table.empty()) {
-    return kernel_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size()));
+    return kernel_time_of(
+        kernel_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size())));
   }
-  return machine_.overhead.experts + grouped_gemm(layer, tokens, routed);
+  return launch_time(machine_.overhead.experts) + grouped_gemm(layer, tokens, routed);
 }
 
-Picoseconds CostModel::experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,
-                               int step_tokens, bool with_shared) {
+GpuTime CostModel::experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,
+                           int step_tokens, bool with_shared) {
   LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
-  const Picoseconds shared =
-      with_shared ? costs_[static_cast<std::size_t>(layer_class)].shared : Picoseconds{};
+  const GpuTime shared = with_shared ? costs_[static_cast<std::size_t>(layer_class)].shared : GpuTime{};
   if (step_tokens != 1 || routed != tokens.size())
     return shared + routed_experts(layer, tokens, routed, step_tokens);
-  Picoseconds& known = layer.single_token[tokens.size()];
+  GpuTime& known = layer.single_token[tokens.size()];
   if (known.count < 0) known = routed_experts(layer, tokens, routed, step_tokens);
   return shared + known;
 }

@@ -8,6 +8,7 @@
 #include "models/machine.hpp"
 #include "models/model.hpp"
 #include "models/policy.hpp"
+#include "sim/cost/gpu_time.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "traces/trace.hpp"
 
@@ -19,14 +20,15 @@ struct CopyCost {
   Bytes bytes;
   BytesPerSecond rate;
   Picoseconds duration;
+  bool host_bound = false;  ///< its rate is that of the host's memory
 };
 
 /// What every layer of a class costs in the current step.
 struct LayerCost {
-  Picoseconds attention;  ///< MoE layer: norms and attention; other layers: the whole layer
-  Picoseconds gate;
+  GpuTime attention;  ///< MoE layer: norms and attention; other layers: the whole layer
+  GpuTime gate;
   Picoseconds gate_readback;
-  Picoseconds shared;  ///< router and shared experts' arithmetic, part of the experts operation
+  GpuTime shared;  ///< router and shared experts' arithmetic, part of the experts operation
 };
 
 /// Shape of one step, as costs depend on it.
@@ -64,13 +66,13 @@ class CostModel {
   [[nodiscard]] const LayerCost& layer(int layer_class) const {
     return costs_[static_cast<std::size_t>(layer_class)];
   }
-  [[nodiscard]] Picoseconds step_overhead() const { return step_overhead_; }
-  [[nodiscard]] Picoseconds head() const { return head_; }  ///< zero for an encoder
+  [[nodiscard]] const GpuTime& step_overhead() const { return step_overhead_; }
+  [[nodiscard]] const GpuTime& head() const { return head_; }  ///< zero for an encoder
 
   /// One experts operation: `tokens` gives the tokens of each activated expert. Adds shared costs when
   /// `with_shared`: the first operation of a layer pays them.
-  [[nodiscard]] Picoseconds experts(int layer_class, std::span<const std::uint32_t> tokens,
-                                    std::uint32_t routed, int step_tokens, bool with_shared);
+  [[nodiscard]] GpuTime experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,
+                                int step_tokens, bool with_shared);
 
   [[nodiscard]] const CopyCost& fetch() const { return fetch_; }  ///< one expert, or one chunk of it
   [[nodiscard]] const CopyCost& last_chunk() const { return last_chunk_; }  ///< the remainder, when chunked
@@ -101,20 +103,20 @@ class CostModel {
     LayerProfile profile;
     FlopPerSecond dense_rate, expert_rate;
     const KernelTimes *attention_times, *dense_times, *gate_times, *expert_times;  ///< nullptr: not measured
-    std::vector<Picoseconds>
+    std::vector<GpuTime>
         single_token;  ///< experts time when each of n experts has one token; by n, -1 = unknown
     std::vector<Picoseconds> by_tokens;  ///< what was measured of one expert with n tokens; by n, 0 = unknown
   };
-  [[nodiscard]] Picoseconds roofline(double flop, FlopPerSecond rate, double bytes) const;
-  [[nodiscard]] Picoseconds attention(const LayerClass& layer, const StepShape& shape) const;
-  [[nodiscard]] Picoseconds projections(const LayerClass& layer, int tokens) const;
-  [[nodiscard]] Picoseconds scores(const LayerClass& layer, const StepShape& shape) const;
-  [[nodiscard]] Picoseconds cross_attention(const LayerClass& layer, const StepShape& shape) const;
-  [[nodiscard]] Picoseconds grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                         std::uint32_t routed) const;
-  [[nodiscard]] Picoseconds routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                           std::uint32_t routed, int step_tokens) const;
-  static Picoseconds one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens);
+  [[nodiscard]] GpuTime roofline(double flop, FlopPerSecond rate, double bytes) const;
+  [[nodiscard]] GpuTime attention(const LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] GpuTime projections(const LayerClass& layer, int tokens) const;
+  [[nodiscard]] GpuTime scores(const LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] GpuTime cross_attention(const LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] GpuTime grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                     std::uint32_t routed) const;
+  [[nodiscard]] GpuTime routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                       std::uint32_t routed, int step_tokens) const;
+  static GpuTime one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens);
   [[nodiscard]] CopyCost copy_cost(const LinkSpec& link, Bytes bytes, bool pinned) const;
 
   ModelSpec model_;
@@ -129,7 +131,8 @@ class CostModel {
   std::vector<std::vector<int>> classes_of_;
   std::vector<std::vector<int>> stack_classes_;
   std::vector<LayerCost> costs_;
-  Picoseconds step_overhead_, head_, device_copy_;
+  GpuTime step_overhead_, head_;
+  Picoseconds device_copy_;
   CopyCost fetch_, last_chunk_, write_back_, activations_out_, activations_back_;
   int chunks_ = 1;
 };

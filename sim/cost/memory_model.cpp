@@ -22,7 +22,7 @@ Bytes slot_size(const ModelSpec& model) {
 
 /// Residual, normed input and attention output of every token, the widest intermediate of the feed-forward
 /// (the experts' for each of top-k), and the logits of one token a sequence in fp32.
-Bytes activations(const ModelSpec& model, const TraceScan& scan) {
+Bytes activations(const ModelSpec& model, const TraceScan& scan, int prompt_chunk) {
   double widest = 0;
   for (const Stack& stack : model.stacks) {
     for (const FeedForward& part : stack.feed_forwards) {
@@ -33,7 +33,9 @@ Bytes activations(const ModelSpec& model, const TraceScan& scan) {
     }
   }
   const double element = std::max(2.0, model.dense_format.bits_per_parameter / 8);
-  const double tokens = scan.most_step_tokens;
+  const int chunk =
+      prompt_chunk > 0 ? std::min(prompt_chunk, scan.most_prefill_tokens) : scan.most_prefill_tokens;
+  const double tokens = std::max(chunk, scan.most_whole_tokens);
   const double logits = static_cast<double>(scan.most_sequences) * static_cast<double>(model.vocabulary) * 4;
   return {static_cast<std::int64_t>(std::ceil(tokens * (3.0 * model.d_model + widest) * element + logits))};
 }
@@ -93,7 +95,7 @@ std::string MemoryUse::explain(const std::string& policy, const std::string& mac
 }
 
 MemoryUse memory_use(const ModelSpec& model, const MachineSpec& machine, const Plan& plan,
-                     const TraceScan& scan, CountedExperts counted) {
+                     const TraceScan& scan, CountedExperts counted, int prompt_chunk) {
   MemoryUse use;
   const auto set = [&](MemoryPurpose purpose, Bytes bytes) {
     use.peak[static_cast<std::size_t>(purpose)] = bytes;
@@ -117,24 +119,33 @@ MemoryUse memory_use(const ModelSpec& model, const MachineSpec& machine, const P
       kv += layer.cross_kv_per_token * scan.most_encoder_tokens;
   }
   set(MemoryPurpose::kv_cache, kv * scan.most_sequences);
-  set(MemoryPurpose::activations, activations(model, scan));
+  set(MemoryPurpose::activations, activations(model, scan, prompt_chunk));
   set(MemoryPurpose::workspace, gemm_workspace);
   use.usable = machine.gpu.memory - machine.gpu.reserved;
   use.host = plan.offloads() ? model.all_expert_bytes() : Bytes{};
   use.host_usable = machine.host.memory;
+  if (machine.gpu.host_memory_traffic.value > 0) {
+    // One memory: what the GPU holds is not there for the experts that wait in it.
+    use.host_usable = {std::max<std::int64_t>(0, use.host_usable.count - use.total().count)};
+  }
   return use;
 }
 
 MemoryUse fit_memory(const ModelSpec& model, const MachineSpec& machine, Plan& plan, const TraceScan& scan,
-                     CountedExperts counted) {
-  const MemoryUse use = memory_use(model, machine, plan, scan, counted);
+                     CountedExperts counted, int prompt_chunk) {
+  if (prompt_chunk > 0 && scan.most_prefill_tokens > prompt_chunk) {
+    plan.notes.push_back("activations are counted for prompt chunks of " + std::to_string(prompt_chunk) +
+                         " tokens (--prompt-chunk), the prompt's time for one pass over " +
+                         std::to_string(scan.most_prefill_tokens));
+  }
+  const MemoryUse use = memory_use(model, machine, plan, scan, counted, prompt_chunk);
   const std::int64_t excess = use.total().count - use.usable.count;
   const std::int64_t slot = slot_size(model).count;
   if (excess <= 0 || plan.counted_prefill_slots == 0 || slot == 0) return use;
   const std::int64_t given_up = std::min(plan.counted_prefill_slots, (excess + slot - 1) / slot);
   plan.prefill_slots -= given_up;
   plan.counted_prefill_slots -= given_up;
-  const MemoryUse fitted = memory_use(model, machine, plan, scan, counted);
+  const MemoryUse fitted = memory_use(model, machine, plan, scan, counted, prompt_chunk);
   if (fitted.fits()) {
     plan.notes.push_back("GPU memory leaves " + std::to_string(plan.prefill_slots) + " of " +
                          std::to_string(plan.prefill_slots + given_up) +

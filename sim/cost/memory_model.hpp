@@ -36,15 +36,20 @@ struct MemoryUse {
   [[nodiscard]] std::string explain(const std::string& policy, const std::string& machine) const;
 };
 
+/// Tokens of prompts that are in the GPU's memory as activations at a time: servers take longer prompts in
+/// chunks. vLLM's max_num_batched_tokens is 8192 by default on large GPUs and 2048 elsewhere, llama.cpp's
+/// micro-batch (-ub) 512; the largest of them counts.
+inline constexpr int default_prompt_chunk = 8192;
+
 /// Gives up prefill buffers that do not fit, says so in the plan's notes, and returns what the plan then
 /// uses.
 MemoryUse fit_memory(const ModelSpec& model, const MachineSpec& machine, Plan& plan, const TraceScan& scan,
-                     CountedExperts counted);
+                     CountedExperts counted, int prompt_chunk = default_prompt_chunk);
 
 /// Weights, slots and buffers are resident throughout; the KV cache peaks at the longest context of the
-/// largest batch, activations at the largest pass. Formulas: docs/model.md. Host memory holds every routed
-/// expert whenever some are offloaded.
+/// largest batch, activations at the largest pass, of a prefill at `prompt_chunk` tokens of it (0: whole).
+/// Formulas: docs/model.md. Host memory holds every routed expert whenever some are offloaded.
 MemoryUse memory_use(const ModelSpec& model, const MachineSpec& machine, const Plan& plan,
-                     const TraceScan& scan, CountedExperts counted);
+                     const TraceScan& scan, CountedExperts counted, int prompt_chunk = default_prompt_chunk);
 
 }  // namespace pregate::sim

@@ -24,10 +24,39 @@ std::uint32_t resources_of(OpKind kind, StreamId stream) {
   }
 }
 
+Cause measured_cause(OpKind kind) {
+  switch (kind) {
+    case OpKind::fetch:
+    case OpKind::write_back:
+    case OpKind::activations:
+      return Cause::link;
+    case OpKind::device_copy:
+      return Cause::device_copies;
+    case OpKind::cpu_experts:
+      return Cause::cpu_arithmetic;
+    case OpKind::gate_readback:
+      return Cause::gate;
+    case OpKind::step_overhead:
+      return Cause::launches;
+    default:
+      return Cause::kernels;
+  }
+}
+
+/// What an operation shares with others while it runs: the bus of the host's memory, save results that the
+/// CPU sends to the GPU, which meet copies of experts on the link (the CPU computes nothing meanwhile). Time
+/// that kernels lose on a bus that is theirs as well is time of their memory.
+Cause shared_cause(OpKind kind, StreamId stream) {
+  if (kind == OpKind::cpu_experts) return Cause::cpu_memory;
+  if (stream == StreamId::compute) return Cause::gpu_memory;
+  return kind == OpKind::activations && stream == StreamId::cpu ? Cause::link : Cause::copied_host_memory;
+}
+
 }  // namespace
 
-Ledger::Ledger(const Platform& platform, std::int64_t recorded_steps, BytesPerSecond compute_traffic)
-    : recorded_steps_(recorded_steps), compute_traffic_(compute_traffic) {
+Ledger::Ledger(const Platform& platform, std::int64_t recorded_steps, BytesPerSecond compute_traffic,
+               Attribution attribution)
+    : recorded_steps_(recorded_steps), compute_traffic_(compute_traffic), attribution_(attribution) {
   schedule_.platform = platform;
 }
 
@@ -66,8 +95,16 @@ const Operation& Ledger::add(const Request& request, std::span<const OpId> other
   submitted_.assign(others.begin(), others.end());
   submitted_.insert(submitted_.end(), copies.begin(), copies.end());
   if (step_ < recorded_steps_) schedule_.add(operation_, submitted_);
-  pending_.push_back({next_id(), request.kind, request.stream, dependencies_.size(), others.size(),
-                      submitted_.size(), operation_.bytes});
+  pending_.push_back({next_id(),
+                      request.kind,
+                      request.stream,
+                      dependencies_.size(),
+                      others.size(),
+                      submitted_.size(),
+                      operation_.bytes,
+                      request.duration,
+                      {}});
+  if (attribution_ == Attribution::priced) spend(request, pending_.back().spent);
   dependencies_.insert(dependencies_.end(), submitted_.begin(), submitted_.end());
   points_.push_back({});
   starts_.push_back({});
@@ -112,6 +149,26 @@ void Ledger::forget_settled() {
   dependencies_.swap(submitted_);
 }
 
+/// What sharing adds to an operation's own time is spent on the resource that it shared.
+CauseSums Ledger::spent_on(const Pending& operation, Picoseconds took) const {
+  CauseSums spent;
+  if (attribution_ == Attribution::measured) {
+    spent[measured_cause(operation.kind)] = took;
+    return spent;
+  }
+  if (took == operation.duration) return operation.spent;
+  Picoseconds left = took;
+  for (int i = 0; i < cause_count; ++i) {
+    const auto cause = static_cast<Cause>(i);
+    spent[cause] = std::min(operation.spent[cause], left);
+    left -= spent[cause];
+  }
+  const bool on_gpu = operation.stream == StreamId::compute;
+  if (on_gpu) left -= std::min(left, operation.duration - operation.spent.total());  // its arithmetic
+  spent[shared_cause(operation.kind, operation.stream)] += left;
+  return spent;
+}
+
 void Ledger::account(const Pending& operation, Times times) {
   const auto [start, finish] = times;
   PathPoint& stream = streams_[static_cast<std::size_t>(operation.stream)];
@@ -123,7 +180,7 @@ void Ledger::account(const Pending& operation, Times times) {
     if (dependency->decides_over(last)) last = *dependency;
     if (i < operation.other_count) others = std::max(others, dependency->finish);
   }
-  if (operation.stream == StreamId::compute) tally_.add_idle(stream.finish, others, start);
+  if (operation.stream == StreamId::compute) tally_.add_idle(operation.kind, stream.finish, others, start);
   if (operation.kind == OpKind::fetch) {
     ++tally_.fetches;
     tally_.fetched += operation.bytes;
@@ -131,7 +188,13 @@ void Ledger::account(const Pending& operation, Times times) {
   tally_.busy[static_cast<std::size_t>(operation.stream)] += finish - start;
   ++tally_.operations;
   const auto index = static_cast<std::size_t>(operation.id - first_point_);
-  points_[index] = stream = extend(last, operation.id, path_part(operation.kind), start, finish - start);
+  const CauseSums spent = spent_on(operation, finish - start);
+  tally_.spent += spent;
+  last.spent += spent;
+  last.waiting += start - last.finish;
+  last.finish = finish;
+  last.id = operation.id;
+  points_[index] = stream = last;
   starts_[index] = start;
   if (stream.decides_over(end_)) end_ = stream;
   if (operation.id < static_cast<OpId>(schedule_.size())) {

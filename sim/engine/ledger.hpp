@@ -12,6 +12,10 @@
 
 namespace pregate::sim {
 
+/// How an operation's time is told apart by cause: as its price is made up, or, where it was measured, by its
+/// kind alone.
+enum class Attribution : std::uint8_t { priced, measured };
+
 /// Books of the executors that learn an operation's times only after they issued it: the event engine's and a
 /// real device's. Turns requests into operations, keeps the schedule of the recorded steps with its timeline,
 /// and counts the same tally and critical path as TimedExecutor.
@@ -23,7 +27,8 @@ class Ledger {
 
   /// Records the operations of the first `recorded_steps` steps (0 = none). With `compute_traffic`, compute
   /// operations are flows of that rate on the host's memory bus, and share it with copies.
-  Ledger(const Platform& platform, std::int64_t recorded_steps, BytesPerSecond compute_traffic = {});
+  Ledger(const Platform& platform, std::int64_t recorded_steps, BytesPerSecond compute_traffic = {},
+         Attribution attribution = Attribution::priced);
 
   void begin_step(std::int64_t step, int stack, int tokens);
   /// Enters the next operation. It depends on `others` and on copies, no_op not among them. The result is
@@ -65,6 +70,8 @@ class Ledger {
     StreamId stream;
     std::size_t first_dependency, other_count, dependency_count;  // in dependencies_, copies last
     Bytes bytes;
+    Picoseconds duration;  // alone, on idle resources
+    CauseSums spent;       // of that
   };
   struct Settling {
     Pending operation;
@@ -76,10 +83,12 @@ class Ledger {
   void account_all();
   void account(const Pending& operation, Times times);
   void forget_settled();
+  [[nodiscard]] CauseSums spent_on(const Pending& operation, Picoseconds took) const;
   [[nodiscard]] const PathPoint* point(OpId id) const;
 
   std::int64_t recorded_steps_;
   BytesPerSecond compute_traffic_;
+  Attribution attribution_;
   std::int64_t step_ = 0;
   int stack_ = 0, tokens_ = 0;
   Operation operation_;

@@ -10,13 +10,13 @@ namespace pregate::sim {
 /// As PathPoint; in the timed executor nothing ever waits without a cause.
 struct TimedPoint {
   Picoseconds finish;
-  Picoseconds transfer, host;
+  CauseSums spent;
   OpId id = no_op;
 
   [[nodiscard]] bool decides_over(const TimedPoint& other) const {
     return finish > other.finish || (finish == other.finish && id < other.id);
   }
-  static constexpr TimedPoint before_all() { return {Picoseconds{-1}, {}, {}, no_op}; }
+  static constexpr TimedPoint before_all() { return {Picoseconds{-1}, {}, no_op}; }
 };
 
 /// Executor in virtual time for in-order streams without shared resources: each operation's start is decided
@@ -49,7 +49,8 @@ class TimedExecutor {
   /// The copies of one expert: one, or its chunks.
   struct CopyTrain {
     std::int64_t operations;
-    Picoseconds duration;  ///< of all of them, one after the other
+    Picoseconds duration;        ///< of all of them, one after the other
+    Picoseconds at_host_memory;  ///< as much of it as runs at the rate of the host's memory
     Bytes bytes;
   };
 
@@ -62,17 +63,16 @@ class TimedExecutor {
     if (request.stream == StreamId::compute) {
       const Picoseconds others =
           dependencies.others_ == nullptr ? stream.finish : dependencies.others_->finish;
-      tally_.add_idle(stream.finish, others, start);
+      tally_.add_idle(request.kind, stream.finish, others, start);
     }
     if (request.kind == OpKind::fetch) {
       ++tally_.fetches;
       tally_.fetched += request.copy->bytes;
     }
     tally_.busy[static_cast<std::size_t>(request.stream)] += request.duration;
+    spend(request, tally_.spent);
     Handle done = *last;
-    const PathPart part = path_part(request.kind);
-    if (part == PathPart::transfer) done.transfer += request.duration;
-    if (part == PathPart::host) done.host += request.duration;
+    spend(request, done.spent);
     done.finish = start + request.duration;
     done.id = tally_.operations++;
     stream = done;
@@ -82,7 +82,9 @@ class TimedExecutor {
   /// A MoE layer of an on-demand run, in whose beginning no stream but the compute stream is busy: attention,
   /// gate, read-back, copies and experts then follow each other, whatever ran before.
   struct OnDemandLayer {
-    Picoseconds attention, gate, readback, experts;
+    GpuTime attention, gate;
+    Picoseconds readback;
+    GpuTime experts;
     CopyTrain expert;         ///< the copies of one expert
     std::int64_t misses = 0;  ///< experts that are copied
     bool records_block = true;
@@ -91,7 +93,7 @@ class TimedExecutor {
   /// Issues `layers` such layers, as so many calls of issue() would. As each only adds its durations, their
   /// order among themselves and among operations that wait for nothing does not matter.
   void issue_layers(const OnDemandLayer& layer, std::int64_t layers) {
-    const Picoseconds computing = layer.attention + layer.gate + layer.experts;
+    const GpuTime computing = layer.attention + layer.gate + layer.experts;
     const Picoseconds copying = layer.expert.duration * layer.misses;
     const Picoseconds all = computing + layer.readback + copying;
     const std::int64_t copies = layer.expert.operations * layer.misses;
@@ -110,8 +112,15 @@ class TimedExecutor {
     if (layer.records_block) tally_.block_latency.add(all, layers);
     Handle& stream = streams_[static_cast<std::size_t>(StreamId::compute)];
     stream.finish += all * layers;
-    stream.host += layer.readback * layers;
-    stream.transfer += copying * layers;
+    const Picoseconds at_host_memory = layer.expert.at_host_memory * layer.misses;
+    for (CauseSums* const spent : {&stream.spent, &tally_.spent}) {
+      (*spent)[Cause::gpu_memory] += computing.memory * layers;
+      (*spent)[Cause::kernels] += computing.kernels * layers;
+      (*spent)[Cause::launches] += computing.launches * layers;
+      (*spent)[Cause::gate] += layer.readback * layers;
+      (*spent)[Cause::link] += (copying - at_host_memory) * layers;
+      (*spent)[Cause::copied_host_memory] += at_host_memory * layers;
+    }
     stream.id = tally_.operations - 1;
   }
 
@@ -135,7 +144,7 @@ class TimedExecutor {
     for (const Handle& stream : streams_) {
       if (stream.decides_over(last)) last = stream;
     }
-    return {last.finish, last.transfer, last.host, {}, last.id};
+    return {last.finish, last.spent, {}, last.id};
   }
 
  private:

@@ -50,9 +50,11 @@ class CountingPlanner {
         hits_(map.layers().size()),
         alike_(static_cast<std::size_t>(costs.layer_classes())) {
     const std::int64_t whole_chunks = costs.chunks() - 1;
-    layer_.expert = {.operations = costs.chunks(),
-                     .duration = costs.fetch().duration * whole_chunks + costs.last_chunk().duration,
-                     .bytes = costs.fetch().bytes * whole_chunks + costs.last_chunk().bytes};
+    layer_.expert = {
+        .operations = costs.chunks(),
+        .duration = costs.fetch().duration * whole_chunks + costs.last_chunk().duration,
+        .at_host_memory = at_host_memory(costs.fetch()) * whole_chunks + at_host_memory(costs.last_chunk()),
+        .bytes = costs.fetch().bytes * whole_chunks + costs.last_chunk().bytes};
   }
 
   /// Nothing that the cache does depends on time, so a step's layers are looked up before it begins.
@@ -110,8 +112,12 @@ class CountingPlanner {
     std::vector<std::int64_t> layers = {0};  // by misses, 0 to activated
   };
 
-  void compute(OpKind kind, Picoseconds duration) {
-    executor_.issue({.kind = kind, .stream = StreamId::compute, .duration = duration}, {});
+  static Picoseconds at_host_memory(const CopyCost& copy) {
+    return copy.host_bound ? copy.duration - copy.fixed : Picoseconds{};
+  }
+
+  void compute(OpKind kind, const GpuTime& time) {
+    executor_.issue({.kind = kind, .stream = StreamId::compute, .duration = time, .gpu = &time}, {});
   }
 
   void issue(std::size_t layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,

@@ -141,10 +141,11 @@ class Planner {
   static constexpr std::uint8_t demand_priority = 0, background_priority = 1;
   static std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
 
-  [[gnu::always_inline]] Handle compute(OpKind kind, Picoseconds duration, int layer,
+  [[gnu::always_inline]] Handle compute(OpKind kind, const GpuTime& time, int layer,
                                         const Dependencies& dependencies) {
-    return executor_.issue({.kind = kind, .stream = StreamId::compute, .duration = duration, .layer = layer},
-                           dependencies);
+    return executor_.issue(
+        {.kind = kind, .stream = StreamId::compute, .duration = time, .gpu = &time, .layer = layer},
+        dependencies);
   }
 
   void announce(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
@@ -323,10 +324,12 @@ class Planner {
   void compute_wave(std::span<const ExpertKey> keys, std::span<const std::uint32_t> tokens,
                     std::uint32_t routed, bool with_shared, Dependencies dependencies) {
     if (reads_back_) dependencies.add(ids_known_);
+    const GpuTime time = costs_.experts(layer_class_, tokens, routed, step_tokens_, with_shared);
     Request request{
         .kind = OpKind::experts,
         .stream = StreamId::compute,
-        .duration = costs_.experts(layer_class_, tokens, routed, step_tokens_, with_shared),
+        .duration = time,
+        .gpu = &time,
         .layer = layer_,
         .count = static_cast<std::int32_t>(tokens.size()),
     };

@@ -51,6 +51,8 @@ TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map) {
     const int sequences = std::max(1, step.sequences);
     const int each = (step.tokens + sequences - 1) / sequences;
     scan.most_step_tokens = std::max(scan.most_step_tokens, step.tokens);
+    int& tokens = decode || encoder ? scan.most_whole_tokens : scan.most_prefill_tokens;
+    tokens = std::max(tokens, step.tokens);
     scan.most_sequences = std::max(scan.most_sequences, sequences);
     if (encoder) {
       scan.has_encoder = true;

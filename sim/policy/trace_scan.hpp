@@ -18,6 +18,8 @@ struct TraceScan {
   int most_activated_encoder = 0;  ///< of one (step, layer) of an encoder pass
   int most_predicted = 0;          ///< likewise, of predicted experts
   int most_step_tokens = 0;        ///< in one pass
+  int most_prefill_tokens = 0;     ///< in one pass of a prefill, which may be taken in chunks
+  int most_whole_tokens = 0;       ///< in one pass of a decode step or an encoder, which may not
   int most_sequences = 0;          ///< in one pass
   int most_context = 0;            ///< cached tokens a sequence after a decoder pass
   int most_encoder_tokens = 0;     ///< a sequence

@@ -70,16 +70,32 @@ Json gpu_json(const GpuSpec& gpu) {
           {"grouped_gemm_efficiency", gpu.grouped_gemm_efficiency}};
 }
 
+Json host_json(const MachineSpec& machine) {
+  const HostSpec& host = machine.host;
+  Json compute{{"bandwidth_efficiency", host.compute.bandwidth_efficiency},
+               {"compute_efficiency", host.compute.compute_efficiency},
+               {"fixed_us", microseconds(host.compute.fixed)}};
+  for (const auto& [format, own] : host.compute.formats) {
+    compute["formats"][format] = {{"bandwidth_efficiency", own.bandwidth},
+                                  {"compute_efficiency", own.compute}};
+  }
+  return {{"name", machine.replaced_host.empty() ? machine.name : machine.replaced_host},
+          {"source", host.source},
+          {"cpu", host.cpu},
+          {"cores", host.cores},
+          {"memory_bytes", host.memory.count},
+          {"memory_bandwidth_bytes_per_s", host.memory_bandwidth.value},
+          {"rate_flop_per_s", host.rate.value},
+          {"compute", compute}};
+}
+
 Json machine_json(const MachineSpec& machine) {
   const OverheadSpec& o = machine.overhead;
   Json json{{"name", machine.name},
             {"calibration", machine.calibration},
             {"gpu", gpu_json(machine.gpu)},
             {"link", {{"h2d", link_json(machine.h2d)}, {"d2h", link_json(machine.d2h)}}},
-            {"host",
-             {{"cpu", machine.host.cpu},
-              {"memory_bytes", machine.host.memory.count},
-              {"memory_bandwidth_bytes_per_s", machine.host.memory_bandwidth.value}}},
+            {"host", host_json(machine)},
             {"overhead",
              {{"step_us", microseconds(o.step)},
               {"dense_layer_us", microseconds(o.dense_layer)},
@@ -121,15 +137,23 @@ Json model_json(const ModelSpec& model) {
 Json trace_json(const RunConfiguration& run) {
   int most = 0;
   for (const trace::TraceLayer& layer : run.trace.layers) most = std::max(most, layer.top_k);
-  return {{"source", run.trace_path},
-          {"model", run.trace.model},
-          {"requests", run.trace.requests},
-          {"steps", run.trace.steps},
-          {"tokens", run.trace.tokens},
-          {"routed_entries", run.trace.routed_entries},
-          {"top_k", most},
-          {"batch", run.batch},
-          {"seed", run.seed}};
+  Json json{{"source", run.trace_path},
+            {"model", run.trace.model},
+            {"requests", run.trace.requests},
+            {"steps", run.trace.steps},
+            {"tokens", run.trace.tokens},
+            {"routed_entries", run.trace.routed_entries},
+            {"top_k", most},
+            {"batch", run.batch},
+            {"seed", run.seed},
+            {"generated", run.routing.has_value()}};
+  if (run.routing && !run.routing->profile.empty()) json["profile"] = run.routing->profile;
+  if (run.routing && !run.routing->locality.empty()) {
+    json["locality"] = run.routing->locality;
+    json["prompt_tokens"] = run.routing->prompt_tokens;
+    json["output_tokens"] = run.routing->output_tokens;
+  }
+  return json;
 }
 
 }  // namespace
@@ -174,6 +198,7 @@ nlohmann::ordered_json configuration_json(const RunConfiguration& run) {
   json["machine"] = machine_json(run.machine);
   json["trace"] = trace_json(run);
   json["counted_experts"] = run.counted == CountedExperts::all ? "all" : "decoder";
+  json["prompt_chunk"] = run.prompt_chunk;
   json["notes"] = run.notes;
   return json;
 }

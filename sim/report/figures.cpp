@@ -1,5 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
+#include <limits>
+
 #include "sim/report/report.hpp"
 
 namespace pregate::sim {
@@ -18,7 +20,7 @@ Figures figures(const SimulationResult& result) {
   const Tally& tally = result.tally;
   f.tokens_per_s = result.tokens_per_second();
   f.decode_tokens_per_s = result.decode_tokens_per_second();
-  f.ttft_ms = result.ttft_ms;
+  f.ttft_ms = result.requests_with_prompt > 0 ? result.ttft_ms : std::numeric_limits<double>::quiet_NaN();
   f.tpot_ms = result.tpot_ms;
   f.block_mean_ms = tally.block_latency.mean_ms();
   f.block_p50_ms = tally.block_latency.percentile_ms(0.50);
@@ -26,6 +28,7 @@ Figures figures(const SimulationResult& result) {
   f.block_p99_ms = tally.block_latency.percentile_ms(0.99);
   f.hit_rate = (result.decode_steps > 0 ? result.decode_cache : result.other_cache).hit_rate();
   f.exposed_transfer_ms = tally.exposed_transfer.milliseconds();
+  f.exposed_cpu_ms = tally.exposed_cpu.milliseconds();
   f.exposed_host_ms = tally.exposed_host.milliseconds();
   f.exposed_transfer_share = share(tally.exposed_transfer, result.total);
   f.h2d_bytes_per_token = result.output_tokens > 0 ? static_cast<double>(tally.fetched.count) /
@@ -33,13 +36,15 @@ Figures figures(const SimulationResult& result) {
                                                    : 0;
   const Picoseconds copying = tally.busy[static_cast<std::size_t>(StreamId::h2d)];
   f.compute_utilisation = share(tally.busy[static_cast<std::size_t>(StreamId::compute)], result.total);
+  f.cpu_utilisation = share(tally.busy[static_cast<std::size_t>(StreamId::cpu)], result.total);
   f.h2d_utilisation = share(copying, result.total);
   f.hidden_transfer_share = copying.count > 0 ? 1 - share(tally.exposed_transfer, copying) : 0;
   const PathPoint& path = result.path;
-  f.path_transfer = share(path.transfer, path.finish);
-  f.path_host = share(path.host, path.finish);
+  f.path_compute = share(path.compute(), path.finish);
+  f.path_cpu = share(path.cpu(), path.finish);
+  f.path_transfer = share(path.transfer(), path.finish);
+  f.path_host = share(path.host(), path.finish);
   f.path_waiting = share(path.waiting, path.finish);
-  f.path_compute = share(path.finish - path.transfer - path.host - path.waiting, path.finish);
   return f;
 }
 

@@ -3,15 +3,23 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "models/machine.hpp"
 #include "models/model.hpp"
 #include "sim/report/confidence.hpp"
+#include "sim/report/limits.hpp"
 #include "sim/simulate.hpp"
 
 namespace pregate::sim {
+
+/// How generated routing came about: by a locality, for the model's own shape, or by a profile.
+struct Routing {
+  std::string locality{}, profile{};         ///< one of them is empty
+  int prompt_tokens = 0, output_tokens = 0;  ///< of a request, by locality
+};
 
 /// What was asked: everything that a result depends on, resolved.
 struct RunConfiguration {
@@ -20,23 +28,27 @@ struct RunConfiguration {
   trace::TraceInfo trace;
   std::string trace_path;  ///< as given, or "profile <name>" for a generated trace
   int batch = 1;
-  std::uint64_t seed = 0;  ///< of a generated trace; 0 = recorded
+  std::uint64_t seed = 0;          ///< of a generated trace; 0 = recorded
+  std::optional<Routing> routing;  ///< without a value: recorded
   CountedExperts counted = CountedExperts::all;
-  std::string device = "simulator";  ///< or what executed it
-  std::vector<std::string> notes;    ///< about the run as a whole
+  int prompt_chunk = default_prompt_chunk;  ///< 0 = whole passes
+  std::string device = "simulator";         ///< or what executed it
+  std::vector<std::string> notes;           ///< about the run as a whole
 };
 
 /// Derived figures of one result, in the units of reports; one place, so that table, CSV and JSON agree.
 struct Figures {
-  double tokens_per_s = 0, decode_tokens_per_s = 0, ttft_ms = 0, tpot_ms = 0;
+  double tokens_per_s = 0, decode_tokens_per_s = 0;
+  double ttft_ms = 0;  ///< NaN where no request begins with its prompt
+  double tpot_ms = 0;
   double block_mean_ms = 0, block_p50_ms = 0, block_p95_ms = 0, block_p99_ms = 0;
   double hit_rate = 0;  ///< of decode steps, or of all when there are none
-  double exposed_transfer_ms = 0, exposed_host_ms = 0;
+  double exposed_transfer_ms = 0, exposed_cpu_ms = 0, exposed_host_ms = 0;
   double exposed_transfer_share = 0;  ///< of the run's time
   double h2d_bytes_per_token = 0;
-  double compute_utilisation = 0, h2d_utilisation = 0;
+  double compute_utilisation = 0, h2d_utilisation = 0, cpu_utilisation = 0;
   double hidden_transfer_share = 0;  ///< of the time that copies take
-  double path_compute = 0, path_transfer = 0, path_host = 0,
+  double path_compute = 0, path_cpu = 0, path_transfer = 0, path_host = 0,
          path_waiting = 0;  ///< shares of the critical path
 };
 Figures figures(const SimulationResult& result);
@@ -52,7 +64,12 @@ std::string results_table(const RunConfiguration& configuration, const std::vect
                           bool colour, const Confidences& confidences = {});
 /// The lines about confidence below that table: one for each label and reason, and one a policy.
 std::string confidence_text(const std::vector<SimulationResult>& results, const Confidences& confidences);
-/// Where the time of one result went, in a sentence.
+/// The lines about what generated routing leaves open: one a policy, its rates with low and high locality.
+std::string routing_span_text(const std::vector<SimulationResult>& results);
+/// The run's notes, and what its results add to them.
+std::vector<std::string> notes_of(const RunConfiguration& configuration,
+                                  const std::vector<SimulationResult>& results);
+/// What bounds one result, and where its time went, in a sentence.
 std::string why(const SimulationResult& result);
 
 /// Chrome trace events (Perfetto, chrome://tracing): one track a stream and link, an arrow from each copy to

@@ -35,7 +35,7 @@ Json timing_json(const SimulationResult& result) {
   Json json;
   json["tokens_per_s"] = f.tokens_per_s;
   json["decode_tokens_per_s"] = f.decode_tokens_per_s;
-  json["ttft_ms"] = f.ttft_ms;
+  json["ttft_ms"] = f.ttft_ms;  // null where it is not known
   json["tpot_ms"] = f.tpot_ms;
   json["block_latency_ms"] = {{"mean", f.block_mean_ms},
                               {"p50", f.block_p50_ms},
@@ -55,7 +55,23 @@ Json timing_json(const SimulationResult& result) {
   json["h2d_bytes_per_token"] = f.h2d_bytes_per_token;
   json["fetches"] = result.tally.fetches;
   json["exposed_transfer_ms"] = f.exposed_transfer_ms;
+  json["exposed_cpu_ms"] = f.exposed_cpu_ms;
   json["exposed_host_ms"] = f.exposed_host_ms;
+  return json;
+}
+
+Json rates_json(const std::optional<RoutingRates>& rates) {
+  if (!rates) return nullptr;
+  return {{"tokens_per_s", rates->tokens_per_s}, {"decode_tokens_per_s", rates->decode_tokens_per_s}};
+}
+
+Json limits_json(const Limits& limits) {
+  Json share = Json::object();
+  for (int i = 0; i < limit_count; ++i)
+    share[to_string(static_cast<Limit>(i))] = limits.share[static_cast<std::size_t>(i)];
+  Json json{{"bound_by", to_string(limits.binding)}, {"share", share}};
+  if (limits.most_speedup > 0) json["without_it_at_most_times_as_fast"] = limits.most_speedup;
+  if (limits.next) json["then_bound_by"] = to_string(*limits.next);
   return json;
 }
 
@@ -82,6 +98,9 @@ Json result_json(const SimulationResult& result, const std::optional<Confidence>
   } else {
     json.update(timing_json(result));
     if (confidence) json["confidence"] = confidence_json(*confidence);
+    if (result.routing_span)
+      json["routing_span"] = {{"low", rates_json(result.routing_span->low)},
+                              {"high", rates_json(result.routing_span->high)}};
   }
   json["peak_gpu_bytes"] = result.memory.total().count;
   json["peak_gpu_bytes_by_purpose"] = memory_json(result.memory);
@@ -93,10 +112,13 @@ Json result_json(const SimulationResult& result, const std::optional<Confidence>
   if (!result.out_of_memory) {
     const Figures f = figures(result);
     json["critical_path_share"] = {{"compute", f.path_compute},
+                                   {"cpu", f.path_cpu},
                                    {"transfer", f.path_transfer},
                                    {"host", f.path_host},
                                    {"waiting", f.path_waiting}};
-    json["utilisation"] = {{"compute", f.compute_utilisation}, {"h2d", f.h2d_utilisation}};
+    json["utilisation"] = {
+        {"compute", f.compute_utilisation}, {"h2d", f.h2d_utilisation}, {"cpu", f.cpu_utilisation}};
+    json["limits"] = limits_json(limits_of(result));
     json["total_ms"] = result.total.milliseconds();
     json["decode_ms"] = result.decode.milliseconds();
     json["prefill_ms"] = result.before_decode.milliseconds();
@@ -116,6 +138,7 @@ std::string results_json(const RunConfiguration& configuration, const std::vecto
                          const Confidences& confidences) {
   Json json;
   json["config"] = configuration_json(configuration);
+  json["config"]["notes"] = notes_of(configuration, results);
   json["trace_hash"] = configuration.trace.content_hash;
   json["results"] = Json::array();
   for (std::size_t i = 0; i < results.size(); ++i) {

@@ -10,13 +10,6 @@ namespace pregate::sim {
 
 namespace {
 
-std::string percent(double share) {
-  const double value = 100 * share;
-  if (value > 0 && value < 1) return "<1 %";
-  if (value > 99 && value < 100) return ">99 %";
-  return std::to_string(static_cast<int>(std::lround(value))) + " %";
-}
-
 std::string gib(Bytes bytes) { return three_digits(static_cast<double>(bytes.count) / (1LL << 30)); }
 
 /// How a column marks its best value.
@@ -49,6 +42,7 @@ const std::vector<Column>& columns() {
        three_digits},
       {"waits", Best::least,
        [](const SimulationResult&, const Figures& f) { return f.exposed_transfer_share; }, percent},
+      {"CPU", Best::unmarked, [](const SimulationResult&, const Figures& f) { return f.path_cpu; }, percent},
       {"GPU GiB", Best::least,
        [](const SimulationResult& r, const Figures&) {
          return static_cast<double>(r.memory.total().count) / (1LL << 30);
@@ -84,7 +78,9 @@ std::string heading(const RunConfiguration& run) {
   std::string text = run.model.name + " (" + run.model.expert_format.name + " experts of ";
   Bytes largest;
   for (const Stack& stack : run.model.stacks) largest = std::max(largest, run.model.expert_bytes(stack));
-  text += to_string(largest) + ") on " + run.machine.name + " [" + run.machine.calibration + "]\n";
+  text += to_string(largest) + ") on " + run.machine.name +
+          (run.machine.replaced_host.empty() ? "" : " with host " + run.machine.replaced_host) + " [" +
+          run.machine.calibration + "]\n";
   text += "trace " + run.trace_path + ": " + std::to_string(run.trace.requests) + " requests, " +
           std::to_string(run.trace.tokens) + " tokens, " + std::to_string(run.trace.routed_entries) +
           " routed entries";
@@ -97,12 +93,18 @@ std::string heading(const RunConfiguration& run) {
 std::string why(const SimulationResult& result) {
   if (result.out_of_memory) return "does not fit: " + result.out_of_memory_reason;
   const Figures f = figures(result);
-  if (result.tally.fetches == 0) {
-    return "no expert is copied; " + percent(f.path_compute) + " of the time is computation and its launches";
-  }
-  std::string text = percent(f.exposed_transfer_share) + " of the time waits for expert copies; ";
-  text += percent(std::max(0.0, f.hidden_transfer_share)) + " of the copying hides behind computation";
+  std::string text = limits_text(limits_of(result));
   const CacheResult& cache = result.decode_steps > 0 ? result.decode_cache : result.other_cache;
+  if (f.path_cpu > 0) {
+    text += "; the CPU computes " +
+            percent(static_cast<double>(cache.computed_on_cpu) /
+                    static_cast<double>(std::max<std::int64_t>(1, cache.hits + cache.misses))) +
+            " of the activated experts, in " + percent(f.path_cpu) + " of the time; the GPU is busy " +
+            percent(f.compute_utilisation);
+  }
+  if (result.tally.fetches == 0) return text + "; no expert is copied";
+  text += "; " + percent(f.exposed_transfer_share) + " of the time waits for expert copies; ";
+  text += percent(std::max(0.0, f.hidden_transfer_share)) + " of the copying hides behind computation";
   if (cache.hits > 0)
     text += "; " + percent(cache.hit_rate()) + " of the activated experts are there already";
   if (f.h2d_utilisation > 0.95) text += "; the link is never idle";
@@ -111,21 +113,26 @@ std::string why(const SimulationResult& result) {
 
 std::string results_table(const RunConfiguration& run, const std::vector<SimulationResult>& results,
                           bool colour, const Confidences& confidences) {
+  std::vector<Column> shown = columns();
+  const bool some_on_cpu = std::any_of(results.begin(), results.end(), [](const SimulationResult& result) {
+    return !result.out_of_memory && result.path.cpu().count > 0;
+  });
+  if (!some_on_cpu) std::erase_if(shown, [](const Column& column) { return column.head == "CPU"; });
   std::vector<std::string> head{"policy"};
-  for (const Column& column : columns()) head.push_back(column.head);
+  for (const Column& column : shown) head.push_back(column.head);
   TextTable table(head);
   std::vector<std::string> best;
-  for (const Column& column : columns()) best.push_back(best_of(column, results));
+  for (const Column& column : shown) best.push_back(best_of(column, results));
   for (const SimulationResult& result : results) {
     std::vector<std::string> row{result.policy.name};
     if (result.out_of_memory) {
       row.emplace_back("out of memory");
-      row.resize(columns().size());
+      row.resize(shown.size());
       row.push_back(gib(result.memory.total()));
     } else {
       const Figures f = figures(result);
-      for (std::size_t i = 0; i < columns().size(); ++i) {
-        const std::string cell = columns()[i].print(columns()[i].value(result, f));
+      for (std::size_t i = 0; i < shown.size(); ++i) {
+        const std::string cell = shown[i].print(shown[i].value(result, f));
         row.push_back(marked(cell, !best[i].empty() && cell == best[i]));
       }
     }
@@ -139,10 +146,11 @@ std::string results_table(const RunConfiguration& run, const std::vector<Simulat
   for (const SimulationResult& result : results)
     text += bold + result.policy.name + plain + ": " + why(result) + "\n";
   text += confidence_text(results, confidences);
+  text += routing_span_text(results);
   for (const SimulationResult& result : results) {
     for (const std::string& note : result.notes) text += "note: " + result.policy.name + ": " + note + "\n";
   }
-  for (const std::string& note : run.notes) text += "note: " + note + "\n";
+  for (const std::string& note : notes_of(run, results)) text += "note: " + note + "\n";
   return text;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <string>
 
 namespace pregate::sim {
 
@@ -22,6 +23,13 @@ std::string three_digits(double value) {
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", decimals, value);
   return text;
+}
+
+std::string percent(double share) {
+  const double value = 100 * share;
+  if (value > 0 && value < 1) return "<1 %";
+  if (value > 99 && value < 100) return ">99 %";
+  return std::to_string(std::lround(value)) + " %";
 }
 
 std::string TextTable::text(int indent) const {

@@ -23,6 +23,9 @@ class TextTable {
 /// At most three significant digits, never an exponent below 10^15: 0.0123, 1.13, 42.5, 128, 1540.
 std::string three_digits(double value);
 
+/// A share in whole per cent: "84 %"; "<1 %" and ">99 %" where rounding would say none or all.
+std::string percent(double share);
+
 /// Columns that `text` takes on a terminal (UTF-8 code points).
 std::size_t display_width(std::string_view text);
 

@@ -25,6 +25,8 @@ Picoseconds& share_of(CriticalPath& path, const Operation& operation) {
     case OpKind::device_copy:
     case OpKind::activations:
       return path.transfer;
+    case OpKind::cpu_experts:
+      return path.cpu;
     case OpKind::gate_readback:
       return path.host;
     default:

@@ -93,6 +93,23 @@ TEST_F(BadData, TraceDatabasesThatLie) {
   expect({"t.db", "holds no requests"});
   after("UPDATE step SET phase = 77 WHERE id = 3");
   expect({"t.db", "step 3", "unknown phase 77"});
+  // Sound routing, but not that of the hash which every result carries.
+  after("UPDATE step SET experts = x'010101010101' WHERE id = 9");
+  expect({"t.db", "is not what its content hash says", "hint:", "pregate trace check"});
+}
+
+TEST_F(BadData, TextOfATraceIsCleanedBeforeItIsPrinted) {
+  generate("t.db");
+  sql("t.db",
+      "UPDATE trace SET model = 'a\x1b[2Jb'; INSERT INTO provenance VALUES ('k\x1b[3J', 'v\x1b]0;x\x07')");
+  const Outcome info = run({"trace", "info", "t.db"});
+  EXPECT_EQ(info.exit_code, 0);
+  EXPECT_THAT(info.out, HasSubstr("a?[2Jb"));
+  EXPECT_THAT(info.out, ::testing::Not(HasSubstr("\x1b")));
+  write("r.csv", "seq,dataset,category,token,L0\n0,d,c,0,\x1b[2J\n");
+  const Outcome import = run({"trace", "import", "r.csv", "-o", "o.db"});
+  EXPECT_EQ(import.exit_code, 2);
+  EXPECT_THAT(import.err, HasSubstr("expert is '?[2J'"));
 }
 
 TEST_F(BadData, TracesOfAnotherModel) {
@@ -136,7 +153,7 @@ TEST_F(BadData, ImportsOfEveryFormat) {
     }
   }
   expect_refused({"trace", "import", "foreign.txt", "-o", "o.db"},
-                 {"foreign.txt", "no format", "hint:", "jsonl"});
+                 {"foreign.txt", "no format", "hint:", "pregate list formats", "docs/recording.md"});
   expect_refused({"trace", "import", "sound.txt", "--format", "jsnol", "-o", "o.db"}, {"jsnol", "jsonl"});
 }
 

@@ -93,6 +93,42 @@ TEST_F(Workflow, EveryOutputOfASimulation) {
   EXPECT_THAT(printed, HasSubstr(std::to_string(schedule.at("operations").size()) + " operations"));
 }
 
+// Another host is named in the table and, with its source and numbers, in the JSON; --set comes after it.
+// Where the CPU computes the experts its memory binds, the GPU waits for it, and table, JSON and CSV say so.
+TEST_F(Workflow, AnotherHostAndWhatItBinds) {
+  Words command = {"compare",   "--requests",    "1",
+                   "--machine", "rtx3060-pcie4", "--policy",
+                   "on-demand", "--set",         "policy.miss.service=compute-on-cpu",
+                   "--json",    "r.json",        "--csv",
+                   "r.csv",     "--host",        "desktop-ddr4-3200"};
+  const std::string printed = succeed(command);
+  EXPECT_THAT(printed, HasSubstr(" on rtx3060-pcie4 with host desktop-ddr4-3200 [datasheet]"));
+  EXPECT_THAT(printed, HasSubstr("on-demand: bound by host memory ("));
+  const Json slow = Json::parse(read("r.json"));
+  const Json& host = slow.at("config").at("machine").at("host");
+  EXPECT_EQ(host.at("name"), "desktop-ddr4-3200");
+  EXPECT_THAT(host.at("source").get<std::string>(), HasSubstr("DDR4-3200"));
+  EXPECT_EQ(host.at("memory_bandwidth_bytes_per_s"), 38e9);
+  const Json& one = slow.at("results").at(0);
+  EXPECT_EQ(one.at("limits").at("bound_by"), "host_memory");
+  double sum = 0;
+  for (const auto& share : one.at("limits").at("share")) sum += share.get<double>();
+  EXPECT_NEAR(sum, 1, 1e-9);
+  EXPECT_EQ(one.at("critical_path_share").at("cpu"), one.at("limits").at("share").at("host_memory"));
+  EXPECT_GT(one.at("exposed_cpu_ms"), 20 * one.at("exposed_host_ms").get<double>());
+  EXPECT_EQ(one.at("confidence").at("label"), "uncalibrated");
+  EXPECT_THAT(read("r.csv"), HasSubstr(",host_memory,"));
+
+  command.insert(command.end(), {"--set", "machine.host.memory_bandwidth=76GB/s"});
+  succeed(command);
+  const Json fast = Json::parse(read("r.json"));
+  EXPECT_EQ(fast.at("config").at("machine").at("host").at("memory_bandwidth_bytes_per_s"), 76e9);
+  EXPECT_LT(fast.at("results").at(0).at("total_ms"), one.at("total_ms"));
+  expect_refused({"compare", "--host", "desktop"}, {"no host named 'desktop'", "pregate list hosts"});
+  expect_refused({"execute", "--prompt-chunk", "64"}, {"--prompt-chunk", "whole prompts"});
+  EXPECT_THAT(succeed({"list", "hosts"}), HasSubstr("epyc-12ch-ddr5-4800"));
+}
+
 // A viewer needs: complete events that do not overlap within a track, flows that begin and end, counters.
 TEST_F(Workflow, TheTimelineIsWhatAViewerReads) {
   succeed({"simulate", "--policy", "pre-gated-cache", "--requests", "1", "--record-steps", "6", "--timeline",
@@ -163,7 +199,7 @@ TEST_F(Workflow, OverridesAndListings) {
   EXPECT_GT(fast, 1.2 * slow);
   EXPECT_DOUBLE_EQ(tokens_per_s({"--set", "machine.link.h2d.bandwidth=20000MB/s"}), fast);
 
-  for (const char* section : {"models", "machines", "policies", "parts", "evictions", "formats", "profiles"})
+  for (const char* section : {"models", "machines", "policies", "parts", "evictions", "formats", "weight-formats", "profiles"})
     EXPECT_THAT(succeed({"list", section}), HasSubstr("(--")) << section;
   EXPECT_EQ(succeed({"version"}), succeed({"--version"}));
 }

@@ -155,9 +155,15 @@ TEST(ConfigJson, WeightFormatsAreOptions) {
   const std::string without = replaced(config_of("mixtral-8x7b"), R"("torch_dtype":"bfloat16",)", "");
   EXPECT_THAT(error_of([&] { parse_model_config_json(without, "config.json"); }),
               AllOf(HasSubstr("torch_dtype"), HasSubstr("--weights")));
+  // --weights is about the routed experts alone.
+  EXPECT_THAT(error_of([&] {
+                parse_model_config_json(without, "config.json", {.weights = "int4", .dense_weights = ""});
+              }),
+              HasSubstr("--dense-weights bf16"));
   const ModelSpec chosen =
-      parse_model_config_json(without, "config.json", {.weights = "int4", .dense_weights = ""});
+      parse_model_config_json(without, "config.json", {.weights = "int4", .dense_weights = "bf16"});
   EXPECT_EQ(chosen.expert_format.name, "int4");
+  EXPECT_EQ(chosen.dense_format.name, "bf16");
   EXPECT_EQ(chosen.kv_format.name, "bf16");
 }
 
@@ -187,8 +193,8 @@ TEST(ConfigJson, WhatIsMissingIsNamed) {
   EXPECT_THAT(refused(replaced(config_of("gpt-oss-120b"), R"("sliding_window":128,)", "")),
               HasSubstr("the key 'sliding_window' is missing"));
   EXPECT_THAT(
-      refused(replaced(config_of("gpt-oss-20b"), R"("quant_method":"mxfp4")", R"("quant_method":"awq")")),
-      AllOf(HasSubstr("unknown quant_method 'awq'"), HasSubstr("--weights")));
+      refused(replaced(config_of("gpt-oss-20b"), R"("quant_method":"mxfp4")", R"("quant_method":"hqq")")),
+      AllOf(HasSubstr("unknown quant_method 'hqq'"), HasSubstr("--weights")));
   EXPECT_THAT(refused(replaced(config_of("qwen1.5-moe-a2.7b"), R"("use_sliding_window":false)",
                                R"("use_sliding_window":true)")),
               HasSubstr("not described"));

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "models/catalog.hpp"
@@ -24,8 +25,12 @@ MachineSpec with(const std::vector<std::string>& settings) {
 }
 
 TEST(Machine, LinkRatesAreEffectiveOnes) {
-  const std::vector<std::pair<std::string, std::pair<double, double>>> ranges = {
-      {"pcie3", {12e9, 13e9}}, {"pcie4", {24e9, 25e9}}, {"pcie5", {49e9, 58e9}}, {"c2c", {290e9, 400e9}}};
+  const std::vector<std::pair<std::string, std::pair<double, double>>> ranges = {{"pcie3", {12e9, 13e9}},
+                                                                                 {"pcie4", {24e9, 25e9}},
+                                                                                 {"pcie5", {49e9, 58e9}},
+                                                                                 {"c2c", {290e9, 400e9}},
+                                                                                 {"unified", {100e9, 137e9}}};
+  const std::vector<std::string> of_eight_lanes = {"rtx4060ti", "rtx5060ti"};
   for (const std::string& name : machine_names()) {
     const MachineSpec machine = load_machine(name);
     if (machine.calibration != "datasheet") continue;
@@ -33,9 +38,11 @@ TEST(Machine, LinkRatesAreEffectiveOnes) {
     for (const auto& [part, range] : ranges) {
       if (name.find(part) == std::string::npos) continue;
       matched = true;
+      const bool eight = std::any_of(of_eight_lanes.begin(), of_eight_lanes.end(),
+                                     [&](const std::string& board) { return name.starts_with(board); });
       for (const LinkSpec& link : {machine.h2d, machine.d2h}) {
-        EXPECT_GE(link.bandwidth.value, range.first) << name;
-        EXPECT_LE(link.bandwidth.value, range.second) << name;
+        EXPECT_GE(link.bandwidth.value, range.first / (eight ? 2 : 1)) << name;
+        EXPECT_LE(link.bandwidth.value, range.second / (eight ? 2 : 1)) << name;
         EXPECT_LT(link.pageable_bandwidth, link.bandwidth) << name;
       }
     }
@@ -53,6 +60,34 @@ TEST(Machine, NumbersAreConsistentAmongThemselves) {
     EXPECT_LT(machine.gpu.reserved.count, machine.gpu.memory.count / 4) << name;
     EXPECT_GE(compute_rate(machine.gpu, "fp16"), compute_rate(machine.gpu, "fp32")) << name;
     EXPECT_GE(compute_rate(machine.gpu, "fp8"), compute_rate(machine.gpu, "bf16")) << name;
+  }
+}
+
+// The dense rates of a generation follow from its multiprocessors and clock: FLOP a cycle and multiprocessor
+// as NVIDIA's whitepapers have them, fp16 accumulated in fp32 at half the rate on GeForce boards.
+TEST(Machine, RatesOfABoardFollowFromItsMultiprocessors) {
+  struct Board {
+    const char* name;
+    int sms;
+    double boost_ghz, fp32, fp16, int8;
+  };
+  for (const Board& board : {Board{"rtx2080-pcie3", 46, 1.71, 128, 512, 2048},
+                             {"rtx2080ti-pcie3", 68, 1.545, 128, 512, 2048},
+                             {"rtx3060-pcie4", 28, 1.777, 256, 512, 2048},
+                             {"rtx3090-pcie4", 82, 1.695, 256, 512, 2048},
+                             {"rtx4060ti-pcie4", 34, 2.535, 256, 512, 2048},
+                             {"rtx4090-pcie4", 128, 2.52, 256, 512, 2048},
+                             {"rtx5080-pcie5", 84, 2.617, 256, 512, 2048},
+                             {"rtx5090-pcie5", 170, 2.407, 256, 512, 2048},
+                             {"a5000-pcie4", 64, 1.695, 256, 1024, 2048},
+                             {"rtx6000ada-pcie4", 142, 2.505, 256, 1024, 2048},
+                             {"l40s-pcie4", 142, 2.52, 256, 1024, 2048}}) {
+    const GpuSpec gpu = load_machine(board.name).gpu;
+    const double cycles = board.sms * board.boost_ghz * 1e9;
+    EXPECT_EQ(gpu.sm_count, board.sms) << board.name;
+    EXPECT_NEAR(gpu.rates.at("fp32").value / (cycles * board.fp32), 1, 0.01) << board.name;
+    EXPECT_NEAR(gpu.rates.at("fp16").value / (cycles * board.fp16), 1, 0.015) << board.name;
+    EXPECT_NEAR(gpu.rates.at("int8").value / (cycles * board.int8), 1, 0.01) << board.name;
   }
 }
 

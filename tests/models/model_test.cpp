@@ -175,16 +175,31 @@ TEST(Model, GptOssByHand) {
 }
 
 // The bytes per expert that llama.cpp wrote for Qwen3-30B-A3B in Q4_K_M: 2,654,208 with down in q4_k,
-// 3,059,712 in q6_k, half of the layers each.
+// 3,059,712 in q6_k, which 24 of the 48 layers have: 0-5, 8, 11, ... 41, 42-47.
 TEST(Model, QuantisedExpertsAgreeWithGgufFiles) {
-  const auto bytes = [](const char* format) {
-    const ModelSpec model = load_model("qwen3-30b-a3b", {.weights = format, .dense_weights = ""});
+  const auto load = [](const char* format) {
+    return load_model("qwen3-30b-a3b", {.weights = format, .dense_weights = ""});
+  };
+  const auto bytes = [&](const char* format) {
+    const ModelSpec model = load(format);
     return model.expert_bytes(decoder(model)).count;
   };
   EXPECT_EQ(bytes("q4_k"), 2'654'208);
-  EXPECT_EQ(bytes("q4_k_m"), (2'654'208 + 3'059'712) / 2);
+  const ModelSpec mixed = load("q4_k_m");
+  for (const auto& [layer, expected] :
+       {std::pair{0, 3'059'712}, {6, 2'654'208}, {8, 3'059'712}, {47, 3'059'712}})
+    EXPECT_EQ(mixed.expert_bytes(decoder(mixed), layer).count, expected) << layer;
+  EXPECT_EQ(mixed.all_expert_bytes().count, 128LL * 24 * (2'654'208 + 3'059'712));
+  EXPECT_EQ(mixed.dense_bytes(), load("bf16").dense_bytes());  // --weights is about the experts alone
   EXPECT_EQ(bytes("q8_0"), 3 * 2048 * 768 / 32 * 34);
   EXPECT_EQ(bytes("bf16"), 3 * 2048 * 768 * 2);
+}
+
+// A whole file: llama-bench prints 17.28 GiB for qwen3moe 30B.A3B Q4_K - Medium, 4.86 bits a parameter.
+TEST(Model, AFileMixtureComesOutAsTheFile) {
+  const ModelSpec model = load_model("qwen3-30b-a3b", {.weights = "q4_k_m", .dense_weights = "q4_k_m"});
+  const auto total = static_cast<double>((model.all_expert_bytes() + model.dense_bytes()).count);
+  EXPECT_NEAR(total / (1 << 30), 17.28, 0.01 * 17.28);
 }
 
 TEST(Model, WeightOptionsChangeWhatTheySay) {

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/safetensors.hpp"
+#include "models/files/safetensors.hpp"
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>

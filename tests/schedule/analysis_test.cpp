@@ -39,6 +39,19 @@ TEST(CriticalPath, GoesThroughTheCopyAndAddsUpToTheMakespan) {
   EXPECT_EQ(path.waiting, us(0));
 }
 
+// What the CPU computes is not the GPU's computation.
+TEST(CriticalPath, ExpertsOnTheCpuAreApart) {
+  Schedule schedule;
+  const OpId attention = schedule.add(work(StreamId::compute, us(40)), {});
+  const OpId experts = schedule.add(work(StreamId::cpu, us(90), OpKind::cpu_experts), {{attention}});
+  schedule.add(work(StreamId::compute, us(30), OpKind::experts), {});
+  schedule.add(work(StreamId::compute, us(0), OpKind::combine), {{experts}});
+  const CriticalPath path = critical_path(schedule, run(schedule));
+  EXPECT_EQ(path.compute, us(40));
+  EXPECT_EQ(path.cpu, us(90));
+  EXPECT_EQ(path.transfer + path.host + path.waiting, us(0));
+}
+
 // Only the dense layer (3) has slack: it ends at 60 us and must leave the stream to the experts at 150 us.
 TEST(Slack, IsTheDelayThatTheEndForgives) {
   const Schedule schedule = on_demand_layer();
@@ -91,7 +104,7 @@ TEST(Analysis, PropertiesHoldOnRandomSchedules) {
     const Timeline timeline = run(schedule);
     const auto last = *std::max_element(timeline.finish.begin(), timeline.finish.end());
     const CriticalPath path = critical_path(schedule, timeline);
-    ASSERT_EQ(path.compute + path.transfer + path.host + path.waiting, last);
+    ASSERT_EQ(path.compute + path.cpu + path.transfer + path.host + path.waiting, last);
     ASSERT_EQ(path.waiting, us(0));
     const auto slacks = slack(schedule, timeline);
     for (const OpId id : path.operations) ASSERT_EQ(slacks[static_cast<std::size_t>(id)], us(0)) << id;

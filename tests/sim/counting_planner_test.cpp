@@ -76,8 +76,10 @@ void expect_equal(const SimulationResult& a, const SimulationResult& b, const st
   EXPECT_EQ(a.tally.fetches, b.tally.fetches);
   EXPECT_EQ(a.tally.fetched, b.tally.fetched);
   EXPECT_EQ(a.path.finish, b.path.finish);
-  EXPECT_EQ(a.path.transfer, b.path.transfer);
-  EXPECT_EQ(a.path.host, b.path.host);
+  EXPECT_TRUE(a.path.spent == b.path.spent);
+  EXPECT_TRUE(a.tally.spent == b.tally.spent);
+  EXPECT_EQ(a.path.transfer(), b.path.transfer());
+  EXPECT_EQ(a.path.host(), b.path.host());
   EXPECT_EQ(a.path.id, b.path.id);
   EXPECT_EQ(results_csv({a}), results_csv({b}));
 }

@@ -40,6 +40,45 @@ TEST(Memory, DifferencesBetweenDesignsAreWholeExperts) {
             (2 * decoder_layers * experts - 1) * expert);
 }
 
+// CPU and GPU of a GB10 share 128 GB: what the GPU holds is not there for the experts that wait in host
+// memory.
+TEST(Memory, OfOneMemoryNothingCountsTwice) {
+  SwitchRun run = switch_run("switch-base-128");
+  const MachineSpec machine = load_machine("gb10-unified");
+  const MachineSpec apart = load_machine("gh200-nvlink-c2c");
+  const auto use = [&](const MachineSpec& on) {
+    const PreparedTrace prepared(*run.source, run.model, "test");
+    return simulate(run.model, on, load_policy("on-demand"), prepared, *run.source).memory;
+  };
+  EXPECT_EQ(use(machine).host_usable, machine.host.memory - use(machine).total());
+  EXPECT_EQ(use(apart).host_usable, apart.host.memory);
+}
+
+// Activations of a prefill are those of a chunk; its time is that of one pass.
+TEST(Memory, ActivationsOfAPromptAreThoseOfAChunk) {
+  const ModelSpec model = test::tiny_model(1, 8, 2);
+  const auto peak = [&](trace::Phase phase, int tokens, int chunk, SimulationResult& result) {
+    test::ListSource source(test::decoder_info(1, 8, 2));
+    std::vector<std::uint16_t> ids;
+    for (int i = 0; i < tokens; ++i) ids.insert(ids.end(), {0, 1});
+    source.add(phase, tokens, std::move(ids), true);
+    result = test::run(model, test::tiny_machine(), load_policy("gpu-only"), source, {.prompt_chunk = chunk});
+    return result.memory.peak[static_cast<std::size_t>(MemoryPurpose::activations)].count;
+  };
+  // 3 x 64 + 2 x 2 x 128 values of 4 bytes a token, 100 logits of 4 bytes.
+  constexpr std::int64_t a_token = (3 * 64 + 2 * 2 * 128) * 4, logits = 4 * 100;
+  SimulationResult whole, chunked;
+  EXPECT_EQ(peak(trace::Phase::prefill, 60, 0, whole), 60 * a_token + logits);
+  EXPECT_TRUE(whole.notes.empty());
+  EXPECT_EQ(peak(trace::Phase::prefill, 60, 16, chunked), 16 * a_token + logits);
+  EXPECT_EQ(chunked.total, whole.total) << "a matter of memory alone, and the result says so";
+  EXPECT_THAT(chunked.notes,
+              testing::ElementsAre("activations are counted for prompt chunks of 16 tokens "
+                                   "(--prompt-chunk), the prompt's time for one pass over 60"));
+  EXPECT_EQ(peak(trace::Phase::prefill, 16, 16, chunked), 16 * a_token + logits);
+  EXPECT_TRUE(chunked.notes.empty());
+}
+
 TEST(Memory, OutOfMemoryIsAResultThatSaysWhatNeedsHowMuch) {
   SwitchRun run = switch_run("switch-large-128");
   const PreparedTrace prepared(*run.source, run.model, "test");

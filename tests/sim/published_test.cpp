@@ -5,12 +5,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
 
 #include "models/catalog.hpp"
+#include "sim/cache/eviction.hpp"
 #include "sim/policy/replay.hpp"
 #include "sim/report/report.hpp"
 #include "sim/simulate.hpp"
@@ -100,6 +102,37 @@ TEST(CacheReplay, QwenMatchesThePublishedCurve) {
     EXPECT_NEAR(decode, std::stod(row[3]), tolerance) << line;
   }
   EXPECT_EQ(rows, 33);
+}
+
+// Hit rates on the OLMoE recording by an independent replay (golden/replay.csv), for the eviction policies
+// that exist here, to the three digits that it gives.
+TEST(CacheReplay, OlmoeMatchesAnIndependentReplay) {
+  PREGATE_NEEDS_SHARED_DATA();
+  Imported trace("traces/olmoe-1b-7b/trace_olmoe_299.jsonl", "olmoe");
+  std::ifstream golden(test::shared_data() / "golden/replay.csv");
+  std::string line;
+  std::getline(golden, line);
+  const auto names = cells(line);
+  int compared = 0;
+  while (std::getline(golden, line)) {
+    const auto row = cells(line);
+    PolicySpec policy;
+    policy.cache.scope = row[1] == "global" ? CacheScope::global : CacheScope::layer;
+    policy.cache.capacity = parse_capacity(row[2] + " slots", "test");
+    for (std::size_t column = 3; column < row.size(); ++column) {
+      const auto& known = cache::eviction_registry().entries();
+      if (std::none_of(known.begin(), known.end(),
+                       [&](const auto& entry) { return names[column] == entry.name; }))
+        continue;
+      policy.cache.eviction = names[column];
+      const ReplayResult result = replay(trace.source(), policy);
+      const double percent = 100 * static_cast<double>(result.hits) / static_cast<double>(result.accesses);
+      EXPECT_NEAR(percent, std::stod(row[column]), 0.00051)
+          << row[1] << " " << row[2] << " slots, " << names[column];
+      ++compared;
+    }
+  }
+  EXPECT_GE(compared, 6 * 7);
 }
 
 // Block latencies of the Pre-gated MoE artifact at batch 1, on the machine fitted to four of its rows: all

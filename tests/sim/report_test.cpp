@@ -67,7 +67,8 @@ TEST(Figures, AddUp) {
   for (const SimulationResult& result : small_case().results) {
     EXPECT_EQ(result.decode + result.before_decode, result.total);
     const Picoseconds busy = result.tally.busy[static_cast<std::size_t>(StreamId::compute)];
-    EXPECT_EQ(busy + result.tally.exposed_transfer + result.tally.exposed_host, result.total)
+    EXPECT_EQ(busy + result.tally.exposed_transfer + result.tally.exposed_cpu + result.tally.exposed_host,
+              result.total)
         << result.policy.name;
     EXPECT_NEAR(result.tokens_per_second(), 12 / result.total.seconds(), 1e-9);
     EXPECT_EQ(result.path.finish, result.total) << result.policy.name;

@@ -24,7 +24,7 @@ class Hostile : public TraceTest {
       writer.begin_request({});
       for (int i = 0; i < 20; ++i) {
         const std::vector<std::uint16_t> ids = {1, 2, 3};
-        Step step = decode(ids);
+        Step step = decode(ids, 1, i);
         step.weights = weights;
         writer.add(step);
       }
@@ -93,10 +93,55 @@ TEST_F(Hostile, RowsThatDoNotHold) {
   EXPECT_THAT(reading(after("UPDATE step SET stack = -1")), HasSubstr("stack out of range"));
   EXPECT_THAT(reading(after("UPDATE step SET phase = 9")), HasSubstr("unknown phase 9"));
   EXPECT_THAT(reading(after("UPDATE step SET position = -5")), HasSubstr("negative position"));
+  EXPECT_THAT(reading(after("UPDATE step SET position = 9 WHERE id = 5")),
+              HasSubstr("request 0, step 5: starts at position 9, but the step before it ends at 5"));
+  EXPECT_THAT(reading(after("UPDATE step SET phase = 0 WHERE id = 3")),
+              HasSubstr("step 3: encoder step in stack 'decoder'"));
+  EXPECT_THAT(reading(after("UPDATE step SET experts = x'020203' WHERE id = 3")),
+              HasSubstr("token 0 has expert 2 twice in layer 0"));
+  // -5 and 1e30 as float32, least significant byte first.
+  EXPECT_THAT(reading(after("UPDATE step SET weights = x'0000A0C00000803F0000803F' WHERE id = 3")),
+              HasSubstr("a gate weight is -5"));
+  EXPECT_THAT(reading(after("UPDATE step SET weights = x'CAF249710000803F0000803F' WHERE id = 3")),
+              HasSubstr("a gate weight is 1"));
   EXPECT_THAT(reading(after("UPDATE step SET sequences = 2")), HasSubstr("2 sequences with 1 tokens"));
   EXPECT_THAT(reading(after("UPDATE step SET request = 5 WHERE id = 30")), HasSubstr("follows request"));
   EXPECT_THAT(reading(after("DELETE FROM step WHERE id = 12")), HasSubstr("has id 13"));
   EXPECT_THAT(reading(after("DELETE FROM step WHERE id = 39")), HasSubstr("claims 40 steps, but holds 39"));
+}
+
+// Routing that is sound by itself but is not what the database's hash says: a result would carry the hash of
+// another recording.
+TEST_F(Hostile, EditedRoutingDoesNotKeepItsHash) {
+  for (const char* sql :
+       {"UPDATE step SET experts = x'000203' WHERE id = 39", "UPDATE request SET label = 'x' WHERE id = 1",
+        "UPDATE layer SET expert_bytes = 1 WHERE id = 0", "UPDATE trace SET content_hash = 'ff'"}) {
+    EXPECT_THAT(reading(after(sql)), HasSubstr("is not what its content hash says")) << sql;
+  }
+  // A pass that is broken off says nothing; the next whole one does. Later passes need not look again.
+  const auto source = open_trace(after("UPDATE step SET experts = x'000203' WHERE id = 39"));
+  Step step;
+  EXPECT_TRUE(source->next(step));
+  source->rewind();
+  EXPECT_THAT(complaint([&] {
+                while (source->next(step)) {
+                }
+              }),
+              HasSubstr("content hash"));
+  const auto trusted = open_trace(path("t.db"), Verify::no);
+  while (trusted->next(step)) {
+  }
+}
+
+// Text of a database reaches messages without its control characters.
+TEST_F(Hostile, NoEscapeSequenceReachesAMessage) {
+  for (const char* sql :
+       {"UPDATE stack SET name = 'de\x1b[2Jcoder'; UPDATE step SET phase = 0 WHERE id = 3",
+        "UPDATE trace SET content_hash = '\x1b[2J'", "CREATE VIEW \"v\x1b[2J\" AS SELECT 1"}) {
+    const std::string file = after(sql);
+    EXPECT_THAT(reading(file), ::testing::Not(HasSubstr("\x1b"))) << sql;
+    for (const std::string& fault : check(file)) EXPECT_THAT(fault, ::testing::Not(HasSubstr("\x1b"))) << sql;
+  }
 }
 
 TEST_F(Hostile, DescriptionsThatDoNotHold) {

@@ -157,9 +157,12 @@ TEST_F(Import, GptOssJsonIsReadStrictly) {
   EXPECT_THAT(refused(token("token_7", R"("layer_0":{"selected_experts":[1]})")),
               HasSubstr("differ in length"));
   EXPECT_THAT(refused(token("token_7", R"("layer_0":{"other":[1]})")), HasSubstr("'other' is not expected"));
-  EXPECT_THAT(refused(token("token_7", good).substr(0, 60)), HasSubstr("not valid JSON"));
-  EXPECT_THAT(refused(R"({"model_type":"mixtral"})"), HasSubstr("holds no router_data"));
-  EXPECT_THAT(refused("{\"x\":" + std::string(100'000, '[')), HasSubstr("nested too deeply"));
+  EXPECT_THAT(refused(token("token_7", good).substr(0, 60), {.format = "gpt-oss-json"}),
+              HasSubstr("not valid JSON"));
+  EXPECT_THAT(refused(R"({"model_type":"mixtral"})", {.format = "gpt-oss-json"}),
+              HasSubstr("holds no router_data"));
+  EXPECT_THAT(refused("{\"x\":" + std::string(100'000, '['), {.format = "gpt-oss-json"}),
+              HasSubstr("nested too deeply"));
 }
 
 TEST_F(Import, JsonlIsStrict) {

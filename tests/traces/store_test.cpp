@@ -35,12 +35,12 @@ TEST_F(Store, EverythingSurvivesTheDatabaseAndJsonl) {
   encoder.sequences = 2;
   encoder.tokens = 3;
   const std::vector<std::uint16_t> e1 = {7, none, 0}, p1 = {none, 1, 2};
-  const std::vector<float> w1 = {0.1F, 5.0F, -0.25F};
+  const std::vector<float> w1 = {0.1F, 5.0F, 0.25F};
   encoder.experts = e1;
   encoder.predicted = p1;
   encoder.weights = w1;
   const std::vector<std::uint16_t> e2 = {299, 255, none, 254, 3, none}, p2 = {0, 1, 2, 3, 0, 1};
-  const std::vector<float> w2 = {1.0F / 3.0F, 1e-30F, 2.0F, 3.4e38F, 0.5F, 0.5F};
+  const std::vector<float> w2 = {1.0F / 3.0F, 1e-30F, 2.0F, 900.0F, 0.5F, 0.5F};
   Step step = decode(e2, 2, 17);
   step.stack = 1;
   step.predicted = p2;
@@ -73,10 +73,10 @@ TEST_F(Store, EverythingSurvivesTheDatabaseAndJsonl) {
   ASSERT_EQ(steps.size(), 3U);
   EXPECT_EQ(steps[0].experts, e1);
   EXPECT_EQ(steps[0].predicted, p1);
-  EXPECT_THAT(steps[0].weights, ElementsAre(0.1F, 0.0F, -0.25F));  // the weight of no expert is 0
+  EXPECT_THAT(steps[0].weights, ElementsAre(0.1F, 0.0F, 0.25F));  // the weight of no expert is 0
   EXPECT_EQ(steps[0].step.phase, Phase::encoder);
   EXPECT_EQ(steps[1].experts, e2);
-  EXPECT_THAT(steps[1].weights, ElementsAre(1.0F / 3.0F, 1e-30F, 0.0F, 3.4e38F, 0.5F, 0.0F));
+  EXPECT_THAT(steps[1].weights, ElementsAre(1.0F / 3.0F, 1e-30F, 0.0F, 900.0F, 0.5F, 0.0F));
   EXPECT_EQ(steps[1].step.position, 17);
   EXPECT_EQ(steps[1].step.index, 1);
   EXPECT_TRUE(steps[2].step.first_of_request);
@@ -222,7 +222,7 @@ TEST_F(Store, AFullDiskIsAnErrorAndLeavesNothing) {
     try {
       TraceWriter writer(path("t.db"), decoder({{8, 1}}));
       writer.begin_request({});
-      for (int i = 0; i < 2'000'000; ++i) writer.add(decode({1}));
+      for (int i = 0; i < 2'000'000; ++i) writer.add(decode({1}, 1, i));
       writer.commit();
     } catch (const InputError&) {
       return 7;
@@ -238,7 +238,7 @@ TEST_F(Store, AKilledWriterLeavesNoDestination) {
   const int status = in_child([&] {
     TraceWriter writer(path("t.db"), decoder({{8, 1}}));
     writer.begin_request({});
-    for (int i = 0; i < 100'000; ++i) writer.add(decode({1}));
+    for (int i = 0; i < 100'000; ++i) writer.add(decode({1}, 1, i));
     ::raise(SIGKILL);
     return 0;
   });

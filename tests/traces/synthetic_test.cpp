@@ -30,7 +30,9 @@ TEST_F(Synthetic, MeasureFollowsItsDefinitions) {
   TraceWriter writer(path("t.db"), decoder({{4, 1}, {4, 1}}));
   for (const auto& request : std::vector<std::vector<std::uint16_t>>{{0, 0, 1, 0}, {1, 1}}) {
     writer.begin_request({});
-    for (const std::uint16_t id : request) writer.add(decode({id, static_cast<std::uint16_t>(id + 2)}));
+    int position = 0;
+    for (const std::uint16_t id : request)
+      writer.add(decode({id, static_cast<std::uint16_t>(id + 2)}, 1, position++));
   }
   writer.commit();
   const TraceStatistics statistics = measure(*open_trace(path("t.db")));
@@ -70,6 +72,18 @@ TEST_F(Synthetic, EachParameterMovesItsStatistic) {
   for (int r = 1; r <= 32; ++r) harmonic += 1.0 / r;
   for (int r = 1; r <= 32; ++r) entropy += std::log(r * harmonic) / (r * harmonic);
   EXPECT_NEAR(measure(*generate(made, 1, 1)).layers[0].popularity_entropy, entropy / std::log(32), 0.006);
+}
+
+// Ranks too rare to have a quantile of their own are chosen where the others are taken; what follows them in
+// the next layer is an expert all the same.
+TEST_F(Synthetic, SteepPopularityStaysInRange) {
+  GeneratorProfile steep = profile(3, 8, 2, 400);
+  for (auto& layer : steep.layers) {
+    layer.popularity_cutoff = 1000;
+    layer.cross_layer = 1;
+  }
+  for (const auto& step : all_steps(*generate(steep, 1, 1)))
+    for (const std::uint16_t id : step.experts) ASSERT_LT(id, 8);
 }
 
 // The same seed is the same trace on every platform: the hash is pinned. Requests depend on their number

@@ -91,7 +91,7 @@ void parse_gpt_oss_csv(const std::vector<std::string>& inputs, RecordingFacts& f
       step.position = static_cast<int>(token);
       for (std::size_t l = 0; l < layers; ++l)
         for (std::size_t r = 0; r < cells[l].size(); ++r) step.experts[step.at(l, 0, r)] = cells[l][r];
-      sink.add(step, {});
+      sink.add(step, lines.where());
     }
   }
 }

@@ -4,13 +4,13 @@
 // "router_data": [{"token_P": {"layer_L": {"selected_experts": [...], "selected_probs": [...]}}}, ...].
 // Read as events, so that memory does not grow with the file.
 #include <charconv>
-#include <cmath>
 #include <istream>
 #include <nlohmann/json.hpp>
 
 #include "models/error.hpp"
 #include "traces/import/recording.hpp"
 #include "traces/import/text_input.hpp"
+#include "traces/layout.hpp"
 
 namespace pregate::trace {
 
@@ -91,7 +91,7 @@ class RouterEvents final : public nlohmann::json_sax<nlohmann::json> {
       case State::layer:
         if (key_ == "selected_experts" && experts_[layer_].empty()) return enter(State::experts);
         if (key_ == "selected_probs" && probabilities_[layer_].empty()) return enter(State::probabilities);
-        fail("'" + key_.substr(0, 40) + "' is not expected here, or occurs twice");
+        fail("'" + printable(key_, 40) + "' is not expected here, or occurs twice");
       default:
         fail("a list where none is expected");
     }
@@ -144,7 +144,7 @@ class RouterEvents final : public nlohmann::json_sax<nlohmann::json> {
           std::from_chars(text.data() + prefix.size(), text.data() + text.size(), value);
       if (error == std::errc{} && stop == text.data() + text.size() && value >= 0) return value;
     }
-    fail("'" + key_.substr(0, 40) + "' where " + std::string(prefix) + "<number> belongs");
+    fail("'" + printable(key_, 40) + "' where " + std::string(prefix) + "<number> belongs");
   }
 
   bool open_layer() {
@@ -176,8 +176,8 @@ class RouterEvents final : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool probability(double value) {
+    if (!sane_weight(value)) fail("a probability out of range");
     const auto weight = static_cast<float>(value);
-    if (!std::isfinite(weight)) fail("a probability is not finite");
     if (probabilities_[layer_].size() >= static_cast<std::size_t>(max_top_k)) fail("too many probabilities");
     probabilities_[layer_].push_back(weight);
     return true;

@@ -1,12 +1,10 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 // Our own JSONL: a header line, then for each request a request line and its step lines. See docs/traces.md.
-#include <algorithm>
-#include <cmath>
-#include <nlohmann/json.hpp>
 
-#include "models/error.hpp"
 #include "traces/import/jsonl.hpp"
+#include "models/error.hpp"
+#include "traces/import/json_record.hpp"
 #include "traces/import/recording.hpp"
 #include "traces/import/text_input.hpp"
 #include "traces/layout.hpp"
@@ -15,102 +13,6 @@
 namespace pregate::trace {
 
 namespace {
-
-using Json = nlohmann::json;
-
-/// One line's object, whose keys are taken one by one; what is left over at the end is unknown.
-class Fields {
- public:
-  Fields(const Json& object, const LineReader& lines, std::string name)
-      : object_(object), lines_(lines), name_(std::move(name)) {
-    if (!object.is_object()) fail("is not an object");
-  }
-
-  [[noreturn]] void fail(const std::string& problem, const std::string& hint = {}) const {
-    throw InputError(lines_.where(), name_ + problem, hint);
-  }
-
-  const Json* take(const char* key) {
-    known_.emplace_back(key);
-    const auto found = object_.find(key);
-    return found == object_.end() ? nullptr : &*found;
-  }
-
-  const Json& require(const char* key) {
-    if (const Json* value = take(key)) return *value;
-    fail("lacks '" + std::string(key) + "'");
-  }
-
-  std::int64_t integer(const char* key, std::int64_t low, std::int64_t high) {
-    return to_integer(require(key), key, low, high);
-  }
-
-  std::int64_t integer_or(const char* key, std::int64_t low, std::int64_t high, std::int64_t otherwise) {
-    const Json* value = take(key);
-    return value == nullptr ? otherwise : to_integer(*value, key, low, high);
-  }
-
-  std::string text_or_empty(const char* key) {
-    const Json* value = take(key);
-    if (value == nullptr) return {};
-    if (!value->is_string()) fail("has a '" + std::string(key) + "' that is not a text");
-    return value->get<std::string>();
-  }
-
-  bool flag(const char* key) {
-    const Json* value = take(key);
-    if (value == nullptr) return false;
-    if (!value->is_boolean()) fail("has a '" + std::string(key) + "' that is neither true nor false");
-    return value->get<bool>();
-  }
-
-  void finish() const {
-    for (const auto& [key, value] : object_.items())
-      if (std::find(known_.begin(), known_.end(), key) == known_.end())
-        fail("has an unknown key '" + key.substr(0, 40) + "'", suggest(key, known_));
-  }
-
- private:
-  std::int64_t to_integer(const Json& value, const char* key, std::int64_t low, std::int64_t high) const {
-    const bool fits = value.is_number_unsigned()
-                          ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(high)
-                          : value.is_number_integer();
-    if (!fits || value.get<std::int64_t>() < low || value.get<std::int64_t>() > high)
-      fail("has '" + std::string(key) + "' " + value.dump().substr(0, 40),
-           "a whole number from " + std::to_string(low) + " to " + std::to_string(high) + " belongs there");
-    return value.get<std::int64_t>();
-  }
-
-  const Json& object_;
-  const LineReader& lines_;
-  std::string name_;
-  std::vector<std::string> known_;
-};
-
-Json parse_line(std::string_view line, const LineReader& lines) {
-  try {
-    // A key twice in an object would silently hide the first; the parser's events tell.
-    std::vector<std::vector<std::string>> keys;
-    const Json::parser_callback_t once = [&](int depth, Json::parse_event_t event, Json& parsed) {
-      static_cast<void>(depth);
-      if (event == Json::parse_event_t::object_start) keys.emplace_back();
-      if (event == Json::parse_event_t::object_end) keys.pop_back();
-      if (event == Json::parse_event_t::key) {
-        auto& names = keys.back();
-        const auto& name = parsed.get_ref<const std::string&>();
-        if (std::find(names.begin(), names.end(), name) != names.end())
-          throw InputError(lines.where(), "the key '" + name.substr(0, 40) + "' occurs twice");
-        if (names.size() > 1000) throw InputError(lines.where(), "an object of over 1000 keys");
-        names.push_back(name);
-      }
-      return true;
-    };
-    return Json::parse(line.begin(), line.end(), once);
-  } catch (const Json::exception& error) {
-    throw InputError(lines.where(), std::string("is not valid JSON: ") + error.what(),
-                     "is the file truncated? every line is one object");
-  }
-}
 
 TraceInfo read_header(const Json& object, const LineReader& lines) {
   Fields header(object, lines, "the header ");
@@ -146,7 +48,7 @@ TraceInfo read_header(const Json& object, const LineReader& lines) {
   if (const Json* provenance = header.take("provenance")) {
     if (!provenance->is_object()) header.fail("has a 'provenance' that is not an object");
     for (const auto& [key, value] : provenance->items()) {
-      if (!value.is_string()) header.fail("has provenance '" + key.substr(0, 40) + "' that is not a text");
+      if (!value.is_string()) header.fail("has provenance '" + printable(key, 40) + "' that is not a text");
       info.provenance[key] = value.get<std::string>();
     }
   }
@@ -160,6 +62,8 @@ class StepParser {
   StepParser(const TraceInfo& info, const LineReader& lines)
       : info_(info), layouts_(layouts(info)), lines_(lines) {}
 
+  void begin_request() { order_.begin_request(); }
+
   /// Views stay valid until the next call.
   Step parse(const Json& object, const Request& request) {
     Fields fields(object, lines_, "the step ");
@@ -170,7 +74,7 @@ class StepParser {
     } else if (phase == "prefill") {
       step.phase = Phase::prefill;
     } else if (phase != "decode") {
-      fields.fail("has phase '" + phase.substr(0, 40) + "'", "encoder, prefill or decode");
+      fields.fail("has phase '" + printable(phase, 40) + "'", "encoder, prefill or decode");
     }
     step.stack =
         static_cast<int>(fields.integer_or("stack", 0, static_cast<std::int64_t>(layouts_.size()) - 1, 0));
@@ -197,6 +101,8 @@ class StepParser {
     fields.finish();
     if (const std::string fault = find_fault(step, info_, layouts_); !fault.empty())
       throw InputError(lines_.where(), fault);
+    if (const std::string fault = order_.next(step); !fault.empty())
+      throw InputError(lines_.where(), fault, "steps are missing or out of order");
     if (step.sequences > request.sequences)
       throw InputError(lines_.where(), std::to_string(step.sequences) + " sequences, but the request has " +
                                            std::to_string(request.sequences));
@@ -207,17 +113,20 @@ class StepParser {
   [[nodiscard]] std::uint16_t to_id(const Json& value) const {
     if (value.is_null()) return no_expert;
     if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= static_cast<std::uint64_t>(max_experts))
-      throw InputError(lines_.where(), "expert " + value.dump().substr(0, 40) + "; an id is 0 to " +
+      throw InputError(lines_.where(), "expert " + shown(value) + "; an id is 0 to " +
                                            std::to_string(max_experts - 1) + ", or null for none");
     return value.get<std::uint16_t>();
   }
 
   [[nodiscard]] float to_weight(const Json& value) const {
     if (value.is_null()) return 0.0F;
-    const float weight = value.is_number() ? value.get<float>() : NAN;
-    if (!std::isfinite(weight))
-      throw InputError(lines_.where(), "weight " + value.dump().substr(0, 40) + " is not a finite number");
-    return weight;
+    const double weight = value.is_number() ? value.get<double>() : -1;
+    if (!sane_weight(weight)) throw InputError(lines_.where(), "weight " + shown(value), weight_hint);
+    return static_cast<float>(weight);
+  }
+
+  static std::string shown(const Json& value) {
+    return printable(value.dump(-1, ' ', true, Json::error_handler_t::replace), 40);
   }
 
   /// [layer][token][rank] -> flat; a token may list fewer than top_k.
@@ -253,6 +162,7 @@ class StepParser {
   const TraceInfo& info_;
   std::vector<StackLayout> layouts_;
   const LineReader& lines_;
+  StepOrder order_;
   std::vector<std::uint16_t> experts_, predicted_;
   std::vector<float> weights_;
 };
@@ -266,7 +176,7 @@ ImportResult import_jsonl(const std::vector<std::string>& inputs, const std::str
   LineReader lines(inputs.front(), max_jsonl_line);
   std::string_view line;
   if (!lines.next(line)) throw InputError(inputs.front(), "is empty");
-  TraceInfo info = read_header(parse_line(line, lines), lines);
+  TraceInfo info = with_recording_hint([&] { return read_header(parse_json_line(line, lines), lines); });
   if (!options.model.empty()) info.model = options.model;
   if (options.model_top_k > 0) info.model_top_k = options.model_top_k;
   if (options.experts > 0)
@@ -283,7 +193,7 @@ ImportResult import_jsonl(const std::vector<std::string>& inputs, const std::str
   StepParser steps(info, lines);
   Request request;
   while (lines.next(line)) {
-    const Json object = parse_line(line, lines);
+    const Json object = with_recording_hint([&] { return parse_json_line(line, lines); });
     if (object.is_object() && object.contains("request")) {
       Fields fields(object, lines, "the request ");
       const auto id = fields.integer("request", 0, std::int64_t{1} << 53);
@@ -293,10 +203,11 @@ ImportResult import_jsonl(const std::vector<std::string>& inputs, const std::str
       request.sequences = static_cast<int>(fields.integer_or("sequences", 1, max_step_tokens, 1));
       fields.finish();
       writer.begin_request(request);
+      steps.begin_request();
       ++request.id;
     } else {
       if (request.id == 0) throw InputError(lines.where(), "a step before the first request");
-      writer.add(steps.parse(object, request));
+      writer.add(with_recording_hint([&] { return steps.parse(object, request); }));
     }
   }
   ImportResult result;

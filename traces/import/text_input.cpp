@@ -2,13 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "traces/import/text_input.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cmath>
 #include <cstring>
 #include <filesystem>
 
 #include "models/error.hpp"
+#include "traces/import/zstd_stream.hpp"
+#include "traces/layout.hpp"
 
 namespace pregate::trace {
 
@@ -24,9 +26,27 @@ TextInput::TextInput(std::string path) : path_(std::move(path)), file_(nullptr, 
   file_.reset(gzopen(path_.c_str(), "rb"));
   if (!file_) throw InputError(path_, std::string("cannot be opened: ") + std::strerror(errno));
   gzbuffer(file_.get(), 1U << 17U);
+  char start[4];
+  const std::size_t got = read_file(start, sizeof start);
+  if (got == sizeof start && is_zstd(start)) zstd_ = std::make_unique<ZstdStream>();
+  start_.assign(start, got);
 }
 
+TextInput::~TextInput() = default;
+
 std::size_t TextInput::read(char* to, std::size_t size) {
+  if (!zstd_) return read_file(to, size);
+  return zstd_->read(
+      to, size, [this](char* at, std::size_t room) { return read_file(at, room); }, path_);
+}
+
+std::size_t TextInput::read_file(char* to, std::size_t size) {
+  if (!start_.empty()) {
+    const std::size_t taken = std::min(size, start_.size());
+    std::memcpy(to, start_.data(), taken);
+    start_.erase(0, taken);
+    return taken;
+  }
   const int got = gzread(file_.get(), to, static_cast<unsigned>(size));
   int code = Z_OK;
   const char* const message = gzerror(file_.get(), &code);
@@ -101,18 +121,17 @@ std::int64_t parse_integer(std::string_view text, std::int64_t low, std::int64_t
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || stop != text.data() + text.size() || value < low || value > high)
     throw InputError(
-        where.where(), std::string(what) + " is '" + std::string(text.substr(0, 40)) + "'",
+        where.where(), std::string(what) + " is '" + printable(text, 40) + "'",
         "a whole number from " + std::to_string(low) + " to " + std::to_string(high) + " belongs there");
   return value;
 }
 
 float parse_weight(std::string_view text, const LineReader& where) {
-  float value = 0;
+  double value = -1;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || stop != text.data() + text.size() || !std::isfinite(value))
-    throw InputError(where.where(), "weight is '" + std::string(text.substr(0, 40)) + "'",
-                     "a finite number belongs there");
-  return value;
+  if (error != std::errc{} || stop != text.data() + text.size() || !sane_weight(value))
+    throw InputError(where.where(), "weight is '" + printable(text, 40) + "'", weight_hint);
+  return static_cast<float>(value);
 }
 
 }  // namespace pregate::trace

@@ -13,18 +13,27 @@
 
 namespace pregate::trace {
 
-/// Bytes of a file, gunzipped when they are gzip. Every failure is an InputError at the file's name: missing,
-/// a folder, unreadable, damaged or truncated gzip.
+class ZstdStream;
+
+/// Bytes of a file, decompressed when they are gzip or zstd. Every failure is an InputError at the file's
+/// name: missing, a folder, unreadable, damaged or truncated.
 class TextInput {
  public:
   explicit TextInput(std::string path);
+  ~TextInput();
+  TextInput(const TextInput&) = delete;
+  TextInput& operator=(const TextInput&) = delete;
   [[nodiscard]] const std::string& path() const { return path_; }
   /// Up to `size` bytes; 0 at the end.
   std::size_t read(char* to, std::size_t size);
 
  private:
+  std::size_t read_file(char* to, std::size_t size);
+
   std::string path_;
   std::unique_ptr<gzFile_s, int (*)(gzFile)> file_;
+  std::unique_ptr<ZstdStream> zstd_;
+  std::string start_;  ///< of the file, read to tell zstd and not yet handed on
 };
 
 /// Lines without their line ends, counted from 1; a line longer than the limit or with a NUL byte is an

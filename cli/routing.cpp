@@ -1,0 +1,263 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/routing.hpp"
+
+#include <algorithm>
+
+#include "cli/model_of_trace.hpp"
+#include "cli/recorded_format.hpp"
+#include "cli/run.hpp"
+#include "models/error.hpp"
+#include "traces/content_hash.hpp"
+#include "traces/locality.hpp"
+#include "traces/reader.hpp"
+
+namespace pregate::cli {
+
+namespace {
+
+constexpr const char* default_profile = "switch-base-128";
+/// Routing of up to this many entries is generated once and kept; longer ones are generated for each reader.
+constexpr std::int64_t most_entries_kept = std::int64_t{1} << 26;
+
+Opener batched(std::function<std::shared_ptr<trace::StepSource>()> open, int batch) {
+  return [open = std::move(open), batch] {
+    OpenTrace trace{open(), nullptr};
+    if (batch > 1) trace.batched = trace::compose_batches(*trace.reader, batch);
+    return trace;
+  };
+}
+
+/// A reader of steps that it shares with others.
+class SharedSteps final : public trace::StepSource {
+ public:
+  explicit SharedSteps(std::shared_ptr<const std::vector<trace::Step>> steps,
+                       std::shared_ptr<const std::vector<std::uint16_t>> ids,
+                       std::shared_ptr<const trace::TraceInfo> info)
+      : steps_(std::move(steps)), ids_(std::move(ids)), info_(std::move(info)) {}
+  [[nodiscard]] const trace::TraceInfo& info() const override { return *info_; }
+  bool next(trace::Step& step) override {
+    if (at_ == steps_->size()) return false;
+    step = (*steps_)[at_++];
+    return true;
+  }
+  void rewind() override { at_ = 0; }
+
+ private:
+  std::shared_ptr<const std::vector<trace::Step>> steps_;
+  std::shared_ptr<const std::vector<std::uint16_t>> ids_;  ///< that the steps' views show
+  std::shared_ptr<const trace::TraceInfo> info_;
+  std::size_t at_ = 0;
+};
+
+/// Readers of generated routing.
+std::function<std::shared_ptr<trace::StepSource>()> generated(const trace::GeneratorProfile& profile,
+                                                              std::int64_t requests, std::uint64_t seed) {
+  auto source = trace::generate(profile, requests, seed);
+  auto info = std::make_shared<const trace::TraceInfo>(source->info());
+  if (info->routed_entries > most_entries_kept)
+    return [profile, requests, seed] { return trace::generate(profile, requests, seed); };
+  auto ids = std::make_shared<std::vector<std::uint16_t>>();
+  ids->reserve(static_cast<std::size_t>(info->routed_entries));
+  auto steps = std::make_shared<std::vector<trace::Step>>();
+  trace::Step step;
+  while (source->next(step)) {
+    ids->insert(ids->end(), step.experts.begin(), step.experts.end());
+    steps->push_back(step);
+  }
+  std::size_t at = 0;
+  for (trace::Step& each : *steps) {
+    each.experts = std::span<const std::uint16_t>(*ids).subspan(at, each.experts.size());
+    at += each.experts.size();
+  }
+  return [steps, ids, info] { return std::make_shared<SharedSteps>(steps, ids, info); };
+}
+
+void refuse_beside(const Parsed& parsed, const char* option, std::initializer_list<const char*> others,
+                   const char* hint) {
+  for (const char* other : others)
+    if (parsed.has(other))
+      throw InputError("--" + std::string(other), "cannot be combined with --" + std::string(option), hint);
+}
+
+/// Requests, seed and lengths as the options say.
+struct Wanted {
+  std::int64_t requests;
+  std::uint64_t seed;
+  int prompt, output;
+};
+
+Wanted wanted(const Parsed& parsed, std::int64_t default_requests) {
+  return {parsed.integer("requests", default_requests, 1, 1'000'000),
+          static_cast<std::uint64_t>(parsed.integer("seed", 1, 0, std::int64_t{1} << 62)),
+          static_cast<int>(
+              parsed.integer("prompt", trace::RequestShape{}.prompt_tokens, 0, trace::max_step_tokens)),
+          static_cast<int>(parsed.integer("output", trace::RequestShape{}.output_tokens, 1, 10'000'000))};
+}
+
+ModelSpec load(const Parsed& parsed, const std::string& name, const std::vector<Override>& set) {
+  return load_model(name, {parsed.text("weights"), parsed.text("dense-weights")}, set);
+}
+
+/// Whether the user said how the experts are stored: by option, by key, or with a file of his own.
+bool format_is_chosen(const Parsed& parsed, const std::string& model, const std::vector<Override>& set) {
+  const std::vector<std::string> catalogue = model_names();
+  return parsed.has("weights") || std::find(catalogue.begin(), catalogue.end(), model) == catalogue.end() ||
+         std::any_of(set.begin(), set.end(),
+                     [](const Override& each) { return each.path == "model.weights.experts"; });
+}
+
+void use_recording(const Parsed& parsed, const std::vector<Override>& set, Run& run) {
+  refuse_beside(parsed, "trace", {"profile", "locality", "prompt", "output", "requests", "seed"},
+                "it is about a generated trace; leave one of them out");
+  const std::string path = parsed.text("trace");
+  sim::RunConfiguration& configuration = run.configuration;
+  run.trace_name = path;
+  configuration.trace_path = path;
+  const auto reading = [&](trace::Verify verify) {
+    return batched(
+        [path, verify] { return std::shared_ptr<trace::StepSource>(trace::open_trace(path, verify)); },
+        configuration.batch);
+  };
+  run.open = reading(trace::Verify::first_pass);
+  run.reopen = reading(trace::Verify::no);
+  configuration.trace = run.open().reader->info();
+  std::string model = parsed.text("model"), found;
+  if (model.empty()) {
+    const ModelChoice choice = model_of_trace(configuration.trace);
+    model = choice.name;
+    found = choice.note;
+  }
+  configuration.model = load(parsed, model, set);
+  check_model_fits(configuration.trace, configuration.model, path);
+  const bool chosen = format_is_chosen(parsed, model, set);
+  const std::string recorded = use_recorded_sizes(
+      configuration.trace, {chosen, chosen || parsed.has("dense-weights")}, configuration.model);
+  run.model_changed = run.model_changed || (!recorded.empty() && !chosen);
+  for (const std::string& note : {recorded, found})
+    if (!note.empty()) configuration.notes.push_back(note);
+}
+
+void use_profile(const Parsed& parsed, const std::vector<Override>& set, Run& run) {
+  refuse_beside(parsed, "profile", {"locality"},
+                "a profile has statistics of its own; leave it out for routing of the model's own shape");
+  const std::string name = parsed.has("profile") ? parsed.text("profile") : default_profile;
+  trace::GeneratorProfile profile = trace::load_profile(name);
+  const Wanted how = wanted(parsed, 4);
+  if (parsed.has("prompt"))
+    (profile.encoder_tokens > 0 ? profile.encoder_tokens : profile.prefill_tokens) = how.prompt;
+  if (parsed.has("output")) profile.decode_steps = how.output;
+  sim::RunConfiguration& configuration = run.configuration;
+  run.trace_name = "profile " + name;
+  configuration.trace_path = run.trace_name + " (generated, seed " + std::to_string(how.seed) + ")";
+  configuration.seed = how.seed;
+  configuration.routing = sim::Routing{.profile = name};
+  const auto readers = generated(profile, how.requests, how.seed);
+  run.open = run.reopen = batched(readers, configuration.batch);
+  configuration.trace = readers()->info();
+  if (parsed.has("model")) {
+    configuration.model = load(parsed, parsed.text("model"), set);
+    try {
+      check_model_fits(configuration.trace, configuration.model, run.trace_name);
+    } catch (const InputError&) {
+      throw InputError(
+          "--profile",
+          "'" + printable(name) + "' generates " + describe_shape(configuration.trace) +
+              ", which is not the shape of model " + configuration.model.name,
+          "leave out --profile: routing of the model's own shape is then generated (--locality)");
+    }
+  } else {
+    configuration.model = load(parsed, model_of_trace(configuration.trace).name, set);
+  }
+  configuration.trace.content_hash = trace::content_hash_of(*readers());
+}
+
+void use_own_shape(const Parsed& parsed, const std::vector<Override>& set, Run& run) {
+  sim::RunConfiguration& configuration = run.configuration;
+  configuration.model = load(parsed, parsed.text("model"), set);
+  const Wanted how = wanted(parsed, configuration.batch);
+  const auto profile_of = [&](const std::string& locality) {
+    return trace::shaped_profile(configuration.model, trace::load_locality(locality),
+                                 {how.prompt, how.output});
+  };
+  const std::string name = parsed.has("locality") ? parsed.text("locality") : "typical";
+  const auto readers_of = [&](const std::string& locality) {
+    return generated(profile_of(locality), how.requests, how.seed);
+  };
+  const auto readers = readers_of(name);
+  run.open = run.reopen = batched(readers, configuration.batch);
+  run.low = name == "low" ? run.open : batched(readers_of("low"), configuration.batch);
+  run.high = name == "high" ? run.open : batched(readers_of("high"), configuration.batch);
+  configuration.trace = readers()->info();
+  configuration.trace.content_hash = trace::content_hash_of(*readers());
+  configuration.seed = how.seed;
+  configuration.routing =
+      sim::Routing{.locality = name, .prompt_tokens = how.prompt, .output_tokens = how.output};
+  run.trace_name = "routing of model " + configuration.model.name;
+  configuration.trace_path = name + " locality (generated, seed " + std::to_string(how.seed) + ")";
+  configuration.notes.push_back(
+      "the routing is generated, not recorded: the model's own shape with " + name +
+      " locality (docs/traces.md); a recording of it, read with --trace, says more");
+}
+
+/// What a user must know before trusting the numbers.
+void note_differences(Run& run) {
+  sim::RunConfiguration& configuration = run.configuration;
+  for (std::size_t stack = 0; stack < configuration.trace.stacks.size(); ++stack) {
+    const int model_stack = configuration.model.stack_index(configuration.trace.stacks[stack]);
+    if (model_stack < 0) continue;
+    int recorded = 0, model_k = 0;
+    for (const LayerProfile& layer :
+         configuration.model.profile(configuration.model.stacks[static_cast<std::size_t>(model_stack)]))
+      model_k = std::max(model_k, layer.top_k);
+    for (const trace::TraceLayer& layer : configuration.trace.layers) {
+      if (layer.stack == static_cast<int>(stack)) recorded = std::max(recorded, layer.top_k);
+    }
+    if (recorded < model_k) {
+      configuration.notes.push_back("the trace was recorded with " + std::to_string(recorded) +
+                                    " experts a token where the model routes to " + std::to_string(model_k) +
+                                    ": the simulation moves and computes " + std::to_string(recorded));
+    }
+  }
+  if (configuration.batch > configuration.trace.requests) {
+    const std::int64_t requests = configuration.trace.requests;
+    configuration.notes.push_back(
+        "--batch " + std::to_string(configuration.batch) + " has no effect: the trace has " +
+        (requests == 1 ? "one request" : std::to_string(requests) + " requests, which run as one batch"));
+  }
+}
+
+}  // namespace
+
+po::options_description routing_options() {
+  po::options_description options("Which model on which routing");
+  const auto text = [] { return po::value<std::string>(); };
+  options.add_options()  //
+      ("model", text(),
+       "catalogue name, .toml, config.json or its folder, .gguf; default: as the trace says")        //
+      ("trace", text(), "recorded routing (pregate trace import); default: generated routing")       //
+      ("locality", text(), "of generated routing: low, typical, high or a .toml (default typical)")  //
+      ("prompt", text(), "tokens of a generated request's prompt (default 512)")                     //
+      ("output", text(), "decode steps of a generated request (default 128)")                        //
+      ("requests", text(), "requests to generate (default: as many as --batch; with --profile 4)")   //
+      ("seed", text(), "seed of the generator (default 1)")                                          //
+      ("profile", text(),
+       "generate from this profile instead (default switch-base-128 where no --model is given)");
+  return options;
+}
+
+void resolve_routing(const Parsed& parsed, const std::vector<Override>& set, Run& run) {
+  run.configuration.batch = static_cast<int>(parsed.integer("batch", 1, 1, 4096));
+  if (parsed.has("trace")) {
+    use_recording(parsed, set, run);
+  } else if (parsed.has("profile") || !parsed.has("model")) {
+    if (!parsed.has("profile") && parsed.has("locality"))
+      throw InputError("--locality", "needs a model, whose routing is generated", "name it with --model");
+    use_profile(parsed, set, run);
+  } else {
+    use_own_shape(parsed, set, run);
+  }
+  note_differences(run);
+}
+
+}  // namespace pregate::cli

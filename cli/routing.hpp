@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "cli/command.hpp"
+#include "models/catalog.hpp"
+#include "traces/trace.hpp"
+
+namespace pregate::cli {
+
+struct Run;
+
+/// A trace as a run reads it: from a database or a generator, batched on request.
+struct OpenTrace {
+  std::shared_ptr<trace::StepSource> reader;   ///< of the file or generator
+  std::unique_ptr<trace::StepSource> batched;  ///< over `reader`; null for batch 1
+  [[nodiscard]] trace::StepSource& source() const { return batched ? *batched : *reader; }
+};
+
+/// A fresh reader, for each thread its own.
+using Opener = std::function<OpenTrace()>;
+
+po::options_description routing_options();
+
+/// Decides which model runs on which routing: reads --trace, or generates from --profile, or generates
+/// routing of the model's own shape. Sets the run's trace, model, `open`, `low` and `high`, and notes what
+/// was decided.
+void resolve_routing(const Parsed& parsed, const std::vector<Override>& set, Run& run);
+
+}  // namespace pregate::cli

@@ -1,0 +1,25 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "models/units.hpp"
+
+namespace pregate::sim {
+
+/// The duration of a GPU operation and what it is made of; arithmetic is the rest. Where a roofline decides,
+/// the whole of it goes to the side that does, memory on a tie.
+struct GpuTime : Picoseconds {
+  Picoseconds memory;    ///< bound by the memory bandwidth
+  Picoseconds launches;  ///< fixed costs of the software
+  Picoseconds kernels;   ///< measured as a whole, so that nobody knows which of the three it is
+
+  friend constexpr GpuTime operator+(const GpuTime& a, const GpuTime& b) {
+    return {{a.count + b.count}, a.memory + b.memory, a.launches + b.launches, a.kernels + b.kernels};
+  }
+  constexpr GpuTime& operator+=(const GpuTime& other) { return *this = *this + other; }
+};
+
+constexpr GpuTime launch_time(Picoseconds time) { return {time, {}, time, {}}; }
+constexpr GpuTime kernel_time_of(Picoseconds time) { return {time, {}, {}, time}; }
+
+}  // namespace pregate::sim

@@ -1,0 +1,112 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/report/limits.hpp"
+
+#include <algorithm>
+#include <span>
+
+#include "sim/report/text_table.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+using Parts = std::array<Picoseconds, limit_count>;
+
+constexpr std::array<const char*, limit_count> keys{
+    "gpu_arithmetic", "gpu_memory",  "kernels",        "launches", "link",
+    "device_copies",  "host_memory", "cpu_arithmetic", "gate",     "waiting"};
+constexpr std::array<const char*, limit_count> names{
+    "GPU arithmetic", "GPU memory",     "the kernels",
+    "launches",       "the link",       "copies inside the GPU",
+    "host memory",    "CPU arithmetic", "waiting for the gate",
+    "waiting"};
+
+const char* name_of(Limit limit) { return names.at(static_cast<std::size_t>(limit)); }
+
+Parts by_limit(const CauseSums& spent, Picoseconds gpu_arithmetic, Picoseconds waiting) {
+  Parts parts;
+  const auto set = [&](Limit limit, Picoseconds time) { parts[static_cast<std::size_t>(limit)] = time; };
+  set(Limit::gpu_arithmetic, gpu_arithmetic);
+  set(Limit::gpu_memory, spent[Cause::gpu_memory]);
+  set(Limit::kernels, spent[Cause::kernels]);
+  set(Limit::launches, spent[Cause::launches]);
+  set(Limit::link, spent[Cause::link]);
+  set(Limit::device_copies, spent[Cause::device_copies]);
+  set(Limit::host_memory, spent[Cause::copied_host_memory] + spent[Cause::cpu_memory]);
+  set(Limit::cpu_arithmetic, spent[Cause::cpu_arithmetic]);
+  set(Limit::gate, spent[Cause::gate]);
+  set(Limit::waiting, waiting);
+  return parts;
+}
+
+/// The largest of `candidates` but `without`, if any takes time; the first one on a tie.
+std::optional<Limit> largest(const Parts& parts, std::span<const Limit> candidates,
+                             std::optional<Limit> without) {
+  std::optional<Limit> best;
+  for (const Limit limit : candidates) {
+    const Picoseconds time = parts[static_cast<std::size_t>(limit)];
+    if (limit == without || time.count <= 0) continue;
+    if (!best || time > parts[static_cast<std::size_t>(*best)]) best = limit;
+  }
+  return best;
+}
+
+/// What the operations of each stream are spent on.
+struct StreamLimits {
+  StreamId stream;
+  std::span<const Limit> limits;
+};
+constexpr std::array gpu_limits{Limit::gpu_arithmetic, Limit::gpu_memory, Limit::kernels, Limit::launches};
+constexpr std::array copy_limits{Limit::link, Limit::device_copies, Limit::host_memory};
+constexpr std::array cpu_limits{Limit::host_memory, Limit::cpu_arithmetic, Limit::link};
+constexpr std::array back_limits{Limit::gate, Limit::link, Limit::host_memory};
+constexpr std::array streams{
+    StreamLimits{StreamId::compute, gpu_limits}, StreamLimits{StreamId::h2d, copy_limits},
+    StreamLimits{StreamId::d2h, back_limits}, StreamLimits{StreamId::cpu, cpu_limits}};
+constexpr std::array all_limits{
+    Limit::gpu_arithmetic, Limit::gpu_memory,  Limit::kernels,        Limit::launches, Limit::link,
+    Limit::device_copies,  Limit::host_memory, Limit::cpu_arithmetic, Limit::gate,     Limit::waiting};
+
+}  // namespace
+
+const char* to_string(Limit limit) { return keys.at(static_cast<std::size_t>(limit)); }
+
+Limits limits_of(const SimulationResult& result) {
+  Limits limits;
+  const PathPoint& path = result.path;
+  limits.path = by_limit(path.spent, path.gpu_arithmetic(), path.waiting);
+  const Picoseconds total = path.finish;
+  if (total.count <= 0) return limits;
+  for (std::size_t i = 0; i < limits.path.size(); ++i) {
+    limits.share.at(i) = static_cast<double>(limits.path.at(i).count) / static_cast<double>(total.count);
+  }
+  limits.binding = largest(limits.path, all_limits, std::nullopt).value_or(Limit::gpu_arithmetic);
+  // The critical path is a chain of operations that wait for each other, and so is each stream: neither gets
+  // shorter than what is left of it.
+  limits.least = total - limits.path[static_cast<std::size_t>(limits.binding)];
+  limits.next = largest(limits.path, all_limits, limits.binding);
+  const Parts work = by_limit(result.tally.spent, result.tally.gpu_arithmetic(), {});
+  for (const StreamLimits& stream : streams) {
+    const bool has =
+        std::find(stream.limits.begin(), stream.limits.end(), limits.binding) != stream.limits.end();
+    const Picoseconds gone = has ? work[static_cast<std::size_t>(limits.binding)] : Picoseconds{};
+    const Picoseconds left = result.tally.busy[static_cast<std::size_t>(stream.stream)] - gone;
+    if (left <= limits.least) continue;
+    limits.least = left;
+    limits.next = largest(work, stream.limits, limits.binding);
+  }
+  limits.most_speedup =
+      limits.least.count > 0 ? static_cast<double>(total.count) / static_cast<double>(limits.least.count) : 0;
+  return limits;
+}
+
+std::string limits_text(const Limits& limits) {
+  std::string text = std::string("bound by ") + name_of(limits.binding) + " (" +
+                     percent(limits.share[static_cast<std::size_t>(limits.binding)]) + " of the time)";
+  if (limits.most_speedup <= 0 || !limits.next) return text + ", and by nothing else";
+  return text + "; without that at most " + three_digits(limits.most_speedup) +
+         " times as fast, then bound by " + name_of(*limits.next);
+}
+
+}  // namespace pregate::sim
