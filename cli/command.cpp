@@ -2,14 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/command.hpp"
 
-#include <unistd.h>
-
 #include <charconv>
-#include <cstdio>
-#include <cstdlib>
-
 #include <sstream>
 
+#include "cli/terminal.hpp"
 #include "models/error.hpp"
 
 namespace pregate::cli {
@@ -44,7 +40,7 @@ std::int64_t Parsed::integer(const char* name, std::int64_t fallback, std::int64
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), value);
   if (error != std::errc{} || end != given.data() + given.size() || value < least || value > most) {
-    throw InputError("--" + std::string(name), "'" + given + "' is not a whole number from " +
+    throw InputError("--" + std::string(name), "'" + printable(given) + "' is not a whole number from " +
                                                    std::to_string(least) + " to " + std::to_string(most));
   }
   return value;
@@ -93,15 +89,10 @@ ExitCode dispatch(const std::string& program, const std::string& intro, const st
     if (command.name == arguments[0]) return command.run({arguments.begin() + 1, arguments.end()});
     names.push_back(command.name);
   }
-  throw InputError(program, "no command named '" + arguments[0] + "'", suggest(arguments[0], names));
+  throw InputError(program, "no command named '" + printable(arguments[0]) + "'",
+                   suggest(arguments[0], names));
 }
 
-void print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw InputError("standard output", "cannot write", "is the disk full or the pipe closed?");
-  }
-}
-
-bool colour_output() { return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr; }
+void print(const std::string& text) { show(Channel::output, text); }
 
 }  // namespace pregate::cli

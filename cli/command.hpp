@@ -51,10 +51,8 @@ struct Parsed {
 Parsed parse(const std::string& usage, po::options_description options, const Arguments& arguments,
              const std::string& positional = {}, int most_positional = 0);
 
-/// Output for people: the text goes to standard output.
+/// Output for people: the text goes to standard output (terminal.hpp).
 void print(const std::string& text);
-/// True when standard output is a terminal and NO_COLOR is not set.
-bool colour_output();
 
 ExitCode simulate(const Arguments& arguments);
 ExitCode compare(const Arguments& arguments);

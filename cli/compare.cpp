@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/run.hpp"
+#include "cli/without_effect.hpp"
 #include "models/error.hpp"
 
 namespace pregate::cli {
@@ -14,11 +15,14 @@ ExitCode compare(const Arguments& arguments) {
       parse("pregate compare [--trace FILE] [--model NAME] [--machine NAME] [--policy A,B,...]", options,
             arguments);
   if (parsed.help) return 0;
-  const Run run = resolve(parsed, parsed.text("policy"));
-  const std::vector<sim::SimulationResult> results = run_policies(run);
+  Run run = resolve(parsed, parsed.text("policy"));
+  std::vector<sim::SimulationResult> results = run_policies(run);
+  note_without_effect(parsed, run, results);
   const sim::Confidences confidences = confidences_in(run, results);
   write_outputs(parsed, run, results, confidences);
-  print(sim::results_table(run.configuration, results, colour_output(), confidences));
+  const Channel channel = people(parsed);
+  show(channel, sim::results_table(run.configuration, results, text_layout(channel, parsed.flag("wide")),
+                                   confidences));
   return 0;
 }
 

@@ -24,8 +24,7 @@ sim::Confidences confidences_in(const Run& run, const std::vector<sim::Simulatio
       confidences.emplace_back();
     } else {
       facts.largest_pass = result.largest_pass;
-      confidences.emplace_back(
-          validation::confidence_in(facts, result.policy, sim::figures(result).tokens_per_s, residuals));
+      confidences.emplace_back(validation::confidence_in(facts, result.policy, residuals));
     }
   }
   return confidences;

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "models/error.hpp"
+#include "models/terminal_text.hpp"
 #include "models/units.hpp"
 
 namespace pregate::cli {
@@ -48,7 +49,7 @@ std::string describe(const runtime::Device& device) {
 
 void report_stage(const std::string& stage) {
   if (isatty(STDERR_FILENO) == 0) return;
-  std::fprintf(stderr, "\r\033[K%s", stage.c_str());
+  std::fprintf(stderr, "\r\033[K%s", one_line(stage).c_str());
   if (stage.empty()) std::fflush(stderr);
 }
 

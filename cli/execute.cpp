@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/execute.hpp"
 
-#include <atomic>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <csignal>
 #include <optional>
 #include <string>
@@ -38,21 +40,75 @@ class CatchInterrupt {
   struct sigaction before_ = {};
 };
 
-/// The share of a policy's passes that are done, told when it changes.
+/// "90 s", "3 min", "2 h".
+std::string duration(double seconds) {
+  if (seconds < 100) return std::to_string(std::lround(seconds)) + " s";
+  if (seconds < 100 * 60) return std::to_string(std::lround(seconds / 60)) + " min";
+  return std::to_string(std::lround(seconds / 3600)) + " h";
+}
+
+/// What is done of a run of several policies over the same passes. Says once how long it will take, as soon
+/// as the first passes show it, where that is long; and the share done, on a terminal.
 class PassReport {
  public:
-  PassReport(std::string policy, std::int64_t passes) : policy_(std::move(policy)), passes_(passes) {}
+  /// Each of the `requests` begins with a long pass, a prefill; the first pass stands for them.
+  PassReport(std::size_t policies, std::int64_t passes, std::int64_t requests)
+      : policies_(policies), passes_(passes), requests_(std::clamp<std::int64_t>(requests, 1, passes)) {}
+
+  void begin(const std::string& policy) {
+    policy_ = policy;
+    done_ = 0;
+    shown_ = -1;
+    began_ = Clock::now();
+    report_stage("executing " + policy_ + ": making weights");
+  }
+  void end() { ++policies_done_; }
   /// To be called before each pass.
   void next() {
+    if (done_ == 0) first_pass_ = Clock::now();
+    if (done_ == 1) second_pass_ = Clock::now();
+    if (!estimated_ && done_ > 1 && seconds_between(first_pass_, Clock::now()) > 1) estimate();
     const std::int64_t percent = passes_ > 0 ? 100 * done_++ / passes_ : 0;
     if (std::exchange(shown_, percent) != percent)
       report_stage("executing " + policy_ + " " + std::to_string(percent) + " %");
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static double seconds_between(Clock::time_point begin, Clock::time_point end) {
+    return std::chrono::duration<double>(end - begin).count();
+  }
+  void estimate() {
+    estimated_ = true;
+    const double first = seconds_between(first_pass_, second_pass_);
+    const double later = seconds_between(second_pass_, Clock::now()) / static_cast<double>(done_ - 1);
+    const double each = seconds_between(began_, first_pass_) + first * static_cast<double>(requests_) +
+                        later * static_cast<double>(passes_ - requests_);
+    const double all = each * static_cast<double>(policies_ - policies_done_);
+    constexpr double long_run = 10;
+    if (all < long_run) return;
+    report_stage("");
+    show(Channel::error, "about " + duration(all) + ": " + std::to_string(policies_) +
+                             (policies_ == 1 ? " policy" : " policies") + " of " + std::to_string(passes_) +
+                             " passes, about " + duration(each) +
+                             " each; Ctrl-C ends it with what is measured until then\n");
+  }
+
+  std::size_t policies_, policies_done_ = 0;
+  std::int64_t passes_, requests_, done_ = 0, shown_ = -1;
   std::string policy_;
-  std::int64_t passes_, done_ = 0, shown_ = -1;
+  bool estimated_ = false;
+  Clock::time_point began_, first_pass_, second_pass_;
 };
+
+/// A policy that was not begun any more.
+sim::SimulationResult not_begun(const PolicySpec& policy) {
+  sim::SimulationResult result;
+  result.policy = policy;
+  result.evidence = sim::Evidence::measured;
+  result.interrupted = true;
+  return result;
+}
 
 std::string microseconds(double value) { return sim::three_digits(value) + " us"; }
 
@@ -118,12 +174,20 @@ ExitCode execute(const Arguments& arguments) {
   bool interrupted = false;
   {
     const CatchInterrupt guard;
+    const std::int64_t batch = run.configuration.batch;
+    PassReport report(run.policies.size(), prepared.scan().steps,
+                      (run.configuration.trace.requests + batch - 1) / batch);
+    execute_options.interrupted = [&report] {
+      report.next();
+      return interrupts != 0;
+    };
     for (const PolicySpec& policy : run.policies) {
-      report_stage("executing " + policy.name);
-      execute_options.interrupted = [pass = PassReport(policy.name, prepared.scan().steps)]() mutable {
-        pass.next();
-        return interrupts != 0;
-      };
+      if (interrupted || interrupts != 0) {
+        interrupted = true;
+        results.push_back(not_begun(policy));
+        continue;
+      }
+      report.begin(policy.name);
       runtime::Execution execution =
           runtime::execute(*device, run.configuration.model, run.configuration.machine, policy, prepared,
                            open.source(), execute_options);
@@ -138,24 +202,26 @@ ExitCode execute(const Arguments& arguments) {
                                          " weight buffers: the same bytes move, outputs differ");
       }
       interrupted = execution.was_interrupted;
-      if (interrupted)
+      if (interrupted && execution.result.has_figures())
         execution.result.notes.push_back("interrupted: it ended after " +
                                          std::to_string(execution.result.steps) + " passes");
       results.push_back(std::move(execution.result));
-      if (interrupted) break;
+      report.end();
     }
   }
   report_stage("");
   std::vector<TextFile> files;
   const sim::SimulationResult& first = results.front();
-  if (records && !first.out_of_memory) {
+  if (records && first.has_figures()) {
     if (parsed.has("timeline"))
       files.push_back({parsed.text("timeline"), sim::perfetto_json(first, run.configuration)});
     if (parsed.has("schedule"))
       files.push_back({parsed.text("schedule"), sim::to_json(first.schedule, &first.timeline)});
   }
   write_outputs(parsed, run, results, {}, files);
-  print(sim::results_table(run.configuration, results, colour_output()) + device_lines);
+  const Channel channel = people(parsed);
+  const sim::TextLayout layout = text_layout(channel, parsed.flag("wide"));
+  show(channel, sim::results_table(run.configuration, results, layout) + sim::folded(device_lines, layout));
   return interrupted ? 1 : 0;
 }
 

@@ -38,10 +38,10 @@ std::string models() {
                model.expert_format.name, mib(model.kv_bytes(context)), sim::short_kinds(report)});
   }
   return table.text() +
-         "total, active: parameters in billions; MoE: layers with experts; experts: a layer x top-k, MiB "
-         "each;\n"
-         "KV: after 32768 tokens, states included; layers: F full attention, W window, A latent,\n"
-         "S with an indexer, C compressed, L linear, M Mamba-2. More of one: pregate model show NAME\n";
+         "total, active: billions of parameters; MoE: layers with experts; experts: a layer\n"
+         "x top-k, MiB each; KV: after 32768 tokens, states included; layers: F full\n"
+         "attention, W window, A latent, S latent with an indexer, C compressed, L linear,\n"
+         "M Mamba-2. More of one: pregate model show NAME\n";
 }
 
 /// Values of model_type that a config.json may have, a family a line.
@@ -114,8 +114,10 @@ std::string weight_formats() {
 
 std::string recording_formats() {
   std::vector<std::pair<std::string, std::string>> entries;
-  for (const trace::FormatDescription& format : trace::import_formats())
-    entries.emplace_back(format.name, "from " + format.source + ": " + format.description);
+  for (const trace::FormatDescription& format : trace::import_formats()) {
+    entries.emplace_back(format.name, format.source);
+    entries.emplace_back("", format.description);
+  }
   return lines(entries);
 }
 
@@ -178,7 +180,8 @@ ExitCode list(const Arguments& arguments) {
       "models, families, machines, hosts, policies, parts, evictions, formats, weight-formats, localities, "
       "profiles");
   const Parsed parsed = parse(
-      "pregate list [models|families|machines|hosts|policies|parts|evictions|formats|weight-formats|localities|"
+      "pregate list "
+      "[models|families|machines|hosts|policies|parts|evictions|formats|weight-formats|localities|"
       "profiles]",
       options, arguments, "what", 1);
   if (parsed.help) return 0;
@@ -190,8 +193,7 @@ ExitCode list(const Arguments& arguments) {
       {"policies", "Policies (--policy)", policies},
       {"parts", "Parts of a policy (--set policy.<key>=<value>)", parts},
       {"evictions", "Eviction policies (--eviction)", evictions},
-      {"formats", "Recordings that can be imported (pregate trace import; docs/recording.md)",
-       recording_formats},
+      {"formats", "Recordings (--format of pregate trace import; docs/recording.md)", recording_formats},
       {"weight-formats", "Weight formats (--weights)", weight_formats},
       {"localities", "Localities of generated routing (--locality)", localities},
       {"profiles", "Generator profiles (--profile)", profiles}};

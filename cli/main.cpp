@@ -1,11 +1,12 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <csignal>
-#include <cstdio>
 #include <exception>
 #include <new>
+#include <string>
 
 #include "cli/command.hpp"
+#include "cli/terminal.hpp"
 #include "models/error.hpp"
 #include "runtime/device_error.hpp"
 
@@ -46,15 +47,15 @@ int main(int argc, char** argv) {
   try {
     return run({argv + 1, argv + argc});
   } catch (const pregate::InputError& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
+    pregate::cli::show_error(error.what());
   } catch (const pregate::runtime::DeviceError& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
+    pregate::cli::show_error(error.what());
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "error: not enough memory on this machine\n");
+    pregate::cli::show_error("not enough memory on this machine");
   } catch (const std::exception& error) {
-    std::fprintf(stderr,
-                 "error: %s\n       hint: this is a fault in pregate, not in your input; please report it\n",
-                 error.what());
+    pregate::cli::show_error(
+        std::string(error.what()) +
+        "\n       hint: this is a fault in pregate, not in your input; please report it");
   }
   return 2;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/model_of_trace.hpp"
+#include "models/formats/weight_format.hpp"
 #include "models/units.hpp"
 #include "sim/report/text_table.hpp"
 
@@ -67,6 +68,24 @@ void store_rest_as(const WeightFormat& format, ModelSpec& model) {
   model.formats.clear();
 }
 
+/// Formats in the order in which they are tried, as several have the same bits: the one that the recording's
+/// name holds; ggml's k-quants, which engines that state sizes run most; the others, types before files.
+std::vector<WeightFormat> by_likelihood(const trace::TraceInfo& info) {
+  const auto rank = [&](const DescribedFormat& described) {
+    const std::string& name = described.format.name;
+    if (!catalogue_name_in(info.model, {name}).empty()) return 0;
+    if (described.mix) return 3;
+    return name.size() == 4 && name[0] == 'q' && name.ends_with("_k") ? 1 : 2;
+  };
+  std::vector<DescribedFormat> all(described_formats().begin(), described_formats().end());
+  std::stable_sort(all.begin(), all.end(),
+                   [&](const DescribedFormat& a, const DescribedFormat& b) { return rank(a) < rank(b); });
+  std::vector<WeightFormat> formats;
+  formats.reserve(all.size());
+  for (const DescribedFormat& described : all) formats.push_back(described.format);
+  return formats;
+}
+
 double sum(const std::vector<std::int64_t>& values) {
   double total = 0;
   for (const std::int64_t value : values) total += static_cast<double>(value);
@@ -100,16 +119,14 @@ std::string use_recorded_sizes(const trace::TraceInfo& info, FormatChoice choice
   const std::string priced = told + ", and are priced so: ";
   const std::string advice = " (--weights and --dense-weights choose otherwise)";
   const std::string rest = "; the rest of the model is priced as " + model.dense_format.name;
-  // From the last: recordings that state sizes come from engines of ggml's formats, which stand there.
-  std::vector<std::string> names = weight_format_names();
-  std::reverse(names.begin(), names.end());
-  for (const std::string& name : names) {
-    const WeightFormat format = weight_format(name, "");
+  for (const WeightFormat& format : by_likelihood(info)) {
     if (!agrees(model_bytes(info, model, format))) continue;
     use_recorded_bytes(info, format, model);
-    if (choice.dense || catalogue_name_in(info.model, {name}).empty()) return priced + name + rest + advice;
+    if (choice.dense || catalogue_name_in(info.model, {format.name}).empty())
+      return priced + format.name + rest + advice;
     store_rest_as(format, model);
-    return priced + name + ", and so is the rest of the model, as the recording names its file" + advice;
+    return priced + format.name + ", and so is the rest of the model, as the recording names its file" +
+           advice;
   }
   // Bytes of parameters and of what does not depend on the format, from two formats of known bits.
   const double wide = sum(model_bytes(info, model, {"", 16, "fp16"}));

@@ -4,13 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
 #include <exception>
-#include <filesystem>
-#include <map>
 #include <optional>
 #include <thread>
 #include <tuple>
@@ -19,24 +14,34 @@
 #include "cli/routing.hpp"
 #include "models/catalog.hpp"
 #include "models/error.hpp"
-#include "traces/output_file.hpp"
 
 namespace pregate::cli {
 
 namespace {
 
-/// The flags that are shorthand for --set policy.cache.*; they apply to policies that offload.
-void apply_cache_flags(const Parsed& parsed, PolicySpec& policy) {
-  if (policy.placement.kind == PlacementKind::all) return;
-  if (parsed.has("cache")) policy.cache.capacity = parse_capacity(parsed.text("cache"), "--cache");
-  if (parsed.has("eviction")) policy.cache.eviction = parsed.text("eviction");
+/// The flags that are shorthand for --set policy.cache.*; they apply to policies that offload, before a
+/// policy is judged as a whole. They are read here too, so that a wrong one is refused whatever the policies.
+std::vector<Override> cache_flags(const Parsed& parsed) {
+  std::vector<Override> flags;
+  const auto add = [&](const char* option, const char* key) {
+    flags.push_back({std::string("policy.cache.") + key, parsed.text(option), "--" + std::string(option)});
+  };
+  if (parsed.has("cache")) {
+    std::ignore = parse_capacity(parsed.text("cache"), "--cache");
+    add("cache", "capacity");
+  }
+  if (parsed.has("eviction")) {
+    std::ignore = cache::eviction_registry().find(parsed.text("eviction"), "--eviction");
+    add("eviction", "eviction");
+  }
   if (parsed.has("cache-scope")) {
     const std::string scope = parsed.text("cache-scope");
     if (scope != "layer" && scope != "global") {
-      throw InputError("--cache-scope", "'" + scope + "' is not a scope", "valid: layer, global");
+      throw InputError("--cache-scope", "'" + printable(scope) + "' is not a scope", "valid: layer, global");
     }
-    policy.cache.scope = scope == "layer" ? CacheScope::layer : CacheScope::global;
+    add("cache-scope", "scope");
   }
+  return flags;
 }
 
 std::vector<Override> overrides(const Parsed& parsed) {
@@ -50,41 +55,7 @@ bool changes(const std::vector<Override>& set, std::string_view root) {
                      [&](const Override& each) { return each.path.starts_with(root); });
 }
 
-/// A file beside `path` that holds `text`, to be published.
-std::unique_ptr<trace::OutputFile> complete_temporary(const std::string& path, const std::string& text) {
-  auto output = std::make_unique<trace::OutputFile>(path, true);
-  std::FILE* file = std::fopen(output->temporary().c_str(), "wb");
-  bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  int error = errno;
-  if (file != nullptr && std::fclose(file) != 0 && written) {
-    written = false;
-    error = errno;
-  }
-  if (!written) {
-    throw InputError(path, std::string("cannot be written: ") + std::strerror(error), "is the disk full?");
-  }
-  return output;
-}
-
 }  // namespace
-
-void check_outputs(const Parsed& parsed) {
-  std::map<std::filesystem::path, std::string> options;
-  for (const char* option : {"json", "csv", "store", "timeline", "schedule", "report"}) {
-    if (!parsed.has(option)) continue;
-    const std::string path = parsed.text(option), name = "--" + std::string(option);
-    if (path.empty()) throw InputError(name, "the file name is empty", "name the file to write");
-    if (parsed.has("trace")) refuse_overwriting(parsed.text("trace"), path);
-    std::error_code ignored;
-    const auto [other, is_new] =
-        options.emplace(std::filesystem::weakly_canonical(std::filesystem::absolute(path), ignored), name);
-    if (!is_new) {
-      throw InputError(name, "'" + path + "' is also the file of " + other->second,
-                       "give every output a file of its own");
-    }
-    if (name != "--store") trace::OutputFile(path, true);  // made and taken away again
-  }
-}
 
 po::options_description run_options() {
   po::options_description options = routing_options();
@@ -93,7 +64,7 @@ po::options_description run_options() {
       ("weights", text(), "weight format of the routed experts, e.g. q4_k_m; default: the model's own")  //
       ("dense-weights", text(), "weight format of everything else; default: the model's own")            //
       ("machine", text()->default_value("a100-80g-pcie4"), "catalogue name or .toml")                    //
-      ("host", text(), "host in place of the machine's own: name (pregate list hosts) or .toml")          //
+      ("host", text(), "host in place of the machine's own: name (pregate list hosts) or .toml")         //
       ("cache", text(), "expert cache of offloading policies: 4GiB, 25%, '64 slots' (a layer), 0")       //
       ("cache-scope", text(), "layer or global: who shares the capacity")                                //
       ("eviction", text(), "eviction policy (pregate list evictions)")                                   //
@@ -105,22 +76,23 @@ po::options_description run_options() {
       ("prompt-chunk", text(), "prompt tokens whose activations count (default 8192); 0: all")    //
       ("engine", text()->default_value("auto"), "auto, timed or event; all give the same times")  //
       ("threads", text(), "policies run at once (default: the machine's cores)")                  //
-      ("json", text(), "write the results as JSON to this file")                                  //
-      ("csv", text(), "write the results as CSV to this file")                                    //
-      ("store", text(), "append the results to this SQLite database");
+      ("json", text(), "write the results as JSON to this file; - is standard output")            //
+      ("csv", text(), "write the results as CSV to this file; - is standard output")              //
+      ("store", text(), "append the results to this SQLite database")                             //
+      ("wide", po::bool_switch(), "show all columns of the table, however wide");
   return options;
 }
 
 Run resolve(const Parsed& parsed, const std::string& policies) {
   Run run;
   check_outputs(parsed);
-  const std::vector<Override> set = overrides(parsed);
-  for (const std::string& name : split_list(policies, "--policy")) {
-    run.policies.push_back(load_policy(name, set));
-    apply_cache_flags(parsed, run.policies.back());
-    validate(run.policies.back(), "policy " + name);
-    std::ignore = cache::eviction_registry().find(run.policies.back().cache.eviction,
-                                                  parsed.has("eviction") ? "--eviction" : "policy " + name);
+  run.set = overrides(parsed);
+  const std::vector<Override>& set = run.set;
+  run.cache_flags = cache_flags(parsed);
+  run.policy_names = split_list(policies, "--policy");
+  for (const std::string& name : run.policy_names) {
+    run.policies.push_back(load_policy(name, set, run.cache_flags));
+    std::ignore = cache::eviction_registry().find(run.policies.back().cache.eviction, "policy " + name);
   }
   run.configuration.machine = load_machine(parsed.text("machine"), set, parsed.text("host"));
   const std::vector<std::string> catalogue = machine_names();
@@ -216,33 +188,18 @@ std::vector<sim::SimulationResult> run_policies(const Run& run) {
   return results;
 }
 
-void write_files(const std::vector<TextFile>& files) {
-  std::vector<std::unique_ptr<trace::OutputFile>> complete;
-  complete.reserve(files.size());
-  for (const TextFile& file : files) complete.push_back(complete_temporary(file.path, file.text));
-  for (const auto& file : complete) file->publish();
-}
-
-void refuse_overwriting(const std::string& input, const std::string& output) {
-  std::error_code ignored;
-  if (std::filesystem::equivalent(input, output, ignored)) {
-    throw InputError(output, "is the input of this command, and would be overwritten",
-                     "choose another name for the output");
-  }
-}
-
 void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results,
                    const sim::Confidences& confidences, const std::vector<TextFile>& more) {
-  std::vector<std::unique_ptr<trace::OutputFile>> files;
-  const auto write = [&files](const std::string& path, const std::string& text) {
-    files.push_back(complete_temporary(path, text));
-  };
+  std::vector<TextFile> files;
   if (parsed.has("json"))
-    write(parsed.text("json"), sim::results_json(run.configuration, results, confidences));
-  if (parsed.has("csv")) write(parsed.text("csv"), sim::results_csv(results, confidences));
-  for (const TextFile& file : more) write(file.path, file.text);
-  if (parsed.has("store")) sim::store_results(parsed.text("store"), run.configuration, results, confidences);
-  for (const auto& file : files) file->publish();
+    files.push_back({parsed.text("json"), sim::results_json(run.configuration, results, confidences)});
+  if (parsed.has("csv"))
+    files.push_back({parsed.text("csv"), sim::results_csv(run.configuration, results, confidences)});
+  files.insert(files.end(), more.begin(), more.end());
+  write_files(files, [&] {
+    if (parsed.has("store"))
+      sim::store_results(parsed.text("store"), run.configuration, results, confidences);
+  });
 }
 
 std::vector<std::string> split_list(const std::string& text, const std::string& where) {

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "cli/command.hpp"
+#include "cli/outputs.hpp"
 #include "cli/routing.hpp"
+#include "models/catalog.hpp"
 #include "sim/report/report.hpp"
 #include "sim/simulate.hpp"
 #include "traces/trace.hpp"
@@ -20,8 +22,11 @@ po::options_description run_options();
 struct Run {
   sim::RunConfiguration configuration;
   std::vector<PolicySpec> policies;
-  Opener open;    ///< a reader that holds the routing against the trace's hash
-  Opener reopen;  ///< a further one, for each thread its own, once that was done
+  std::vector<std::string> policy_names;  ///< as given
+  std::vector<Override> set;              ///< --set
+  std::vector<Override> cache_flags;      ///< --cache, --cache-scope, --eviction: of policies that offload
+  Opener open;                            ///< a reader that holds the routing against the trace's hash
+  Opener reopen;                          ///< a further one, for each thread its own, once that was done
   Opener low,
       high;  ///< the same run's routing with low and with high locality; empty unless it is generated so
   std::string trace_name;                  ///< for errors
@@ -42,25 +47,9 @@ std::vector<sim::SimulationResult> run_policies(const Run& run);
 /// How well each simulated result is supported; none for what did not fit.
 sim::Confidences confidences_in(const Run& run, const std::vector<sim::SimulationResult>& results);
 
-struct TextFile {
-  std::string path, text;
-};
-
-/// Writes what --json, --csv and --store ask for, and `more` files. Every text is on the disk under a
-/// temporary name before the first appears under its own: a full disk leaves all outputs as they were.
+/// Writes what --json, --csv and --store ask for, and `more` files, as write_files() does.
 void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results,
                    const sim::Confidences& confidences, const std::vector<TextFile>& more = {});
-
-/// Fails before the work rather than after it where an output (--json, --csv, --store, --timeline,
-/// --schedule,
-/// --report) cannot be written, is also another output, or is the trace.
-void check_outputs(const Parsed& parsed);
-
-/// Writes files all or nothing, as write_outputs() does.
-void write_files(const std::vector<TextFile>& files);
-
-/// InputError when both names lead to the same existing file.
-void refuse_overwriting(const std::string& input, const std::string& output);
 
 /// Splits at commas; empty parts are InputErrors at `where`.
 std::vector<std::string> split_list(const std::string& text, const std::string& where);

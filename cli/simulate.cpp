@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/run.hpp"
+#include "cli/without_effect.hpp"
 #include "models/error.hpp"
 #include "sim/report/text_table.hpp"
 #include "sim/schedule/schedule.hpp"
@@ -72,7 +73,8 @@ ExitCode simulate(const Arguments& arguments) {
                      "give --timeline or --schedule as well");
   }
   if (records) run.options.recorded_steps = parsed.integer("record-steps", 16, 1, 1'000'000);
-  const std::vector<sim::SimulationResult> results = run_policies(run);
+  std::vector<sim::SimulationResult> results = run_policies(run);
+  note_without_effect(parsed, run, results);
   const sim::SimulationResult& result = results.front();
   std::vector<TextFile> files;
   std::string recorded;
@@ -92,8 +94,10 @@ ExitCode simulate(const Arguments& arguments) {
   }
   const sim::Confidences confidences = confidences_in(run, results);
   write_outputs(parsed, run, results, confidences, files);
-  print(sim::results_table(run.configuration, results, colour_output(), confidences) + details(result) +
-        recorded);
+  const Channel channel = people(parsed);
+  const sim::TextLayout layout = text_layout(channel, parsed.flag("wide"));
+  show(channel, sim::results_table(run.configuration, results, layout, confidences) + details(result) +
+                    sim::folded(recorded, layout));
   return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/command.hpp"
 #include "models/error.hpp"
+#include "models/input_file.hpp"
 #include "sim/report/text_table.hpp"
 #include "traces/reader.hpp"
 #include "traces/statistics.hpp"
@@ -97,7 +98,7 @@ ExitCode trace_check(const Arguments& arguments) {
   if (!parsed.has("trace"))
     throw InputError("pregate trace check", "no trace given", "usage: pregate trace check TRACE.db");
   const std::string path = parsed.text("trace");
-  if (!std::filesystem::exists(path)) {
+  if (is_absent(path)) {
     throw InputError(path, "no such file", "a trace database is made by 'pregate trace import'");
   }
   const std::vector<std::string> faults = trace::check(path);

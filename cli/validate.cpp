@@ -59,7 +59,7 @@ ExitCode published(const Arguments& arguments) {
                                     : validation::results_text(evaluated, parsed.has("case"));
     failed = failed || evaluated.result.failed();
   }
-  print(parsed.flag("markdown") ? text : text + validation::verdict(all));
+  show(people(parsed), parsed.flag("markdown") ? text : text + validation::verdict(all));
   return failed ? 1 : 0;
 }
 
@@ -69,7 +69,9 @@ ExitCode validate(const Arguments& arguments) {
   const bool has_options = !arguments.empty() && arguments[0].starts_with("--") && arguments[0] != "--help";
   if (has_options) return validate_device(arguments);
   return dispatch(
-      "pregate validate", "Holds the simulator against measurements; exit code 1 when a gate fails.",
+      "pregate validate",
+      "Holds the simulator against measurements; exit code 1 when a gate fails, or when more than half of a\n"
+      "tier's rows are undecidable because their repeats differ by more than the gate.",
       {{"published", "measurements that others published, as committed cases", published},
        {"device", "this machine: simulate and execute the same grid (the default when options follow)",
         validate_device}},

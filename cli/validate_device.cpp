@@ -47,7 +47,12 @@ ExitCode validate_device(const Arguments& arguments) {
   const Parsed parsed = parse(
       "pregate validate --machine FILE [--device host|cuda] [--trace FILE] [--model NAME] [--policy NAMES]",
       options, arguments);
-  if (parsed.help) return 0;
+  if (parsed.help) {
+    print(
+        "\nExit code: 0 every gate holds, 1 a gate fails or more than half of a tier's rows are undecidable\n"
+        "(their repeats differ by more than the gate: nothing is shown on such a machine), 2 bad input.\n");
+    return 0;
+  }
   if (parsed.values["machine"].defaulted())
     throw InputError("--machine", "not given", "name the file that pregate calibrate wrote on this machine");
   for (const char* option : {"csv", "store", "cache", "batch"}) {
@@ -100,8 +105,8 @@ ExitCode validate_device(const Arguments& arguments) {
   if (parsed.has("json")) files.push_back({parsed.text("json"), validation::ladder_json(result)});
   if (parsed.has("report")) files.push_back({parsed.text("report"), validation::ladder_html(result)});
   write_files(files);
-  print(validation::ladder_table(result));
-  return result.failed() ? 1 : 0;
+  show(people(parsed), validation::ladder_table(result));
+  return result.failed() || result.undecided() ? 1 : 0;
 }
 
 }  // namespace pregate::cli

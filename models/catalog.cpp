@@ -15,6 +15,7 @@
 #include "models/files/checkpoint_folder.hpp"
 #include "models/files/gguf_model.hpp"
 #include "models/formats/apply_formats.hpp"
+#include "models/input_file.hpp"
 #include "models/readers.hpp"
 
 namespace pregate {
@@ -66,7 +67,8 @@ void apply(Node& root, const Kind& kind, std::span<const Override> overrides) {
   for (const Override& change : overrides) {
     const std::string_view path = change.path;
     if (!path.starts_with(kind.root) || path.substr(kind.root.size(), 1) != ".") continue;
-    set_value(root, path.substr(kind.root.size() + 1), change.value, "--set " + printable(change.path, 100));
+    set_value(root, path.substr(kind.root.size() + 1), change.value,
+              change.option.empty() ? "--set " + printable(change.path, 100) : change.option);
   }
 }
 
@@ -122,6 +124,13 @@ Source open_source(const std::string& name_or_path, const Kind& kind) {
 
 [[noreturn]] void refuse_json(const Source& source, const Kind& kind) {
   throw InputError(source.where, "a " + std::string(kind.root) + " is described in TOML, not JSON");
+}
+
+bool keeps_all_on_gpu(const Node& policy) {
+  const Node* placement = policy.find("placement");
+  if (placement == nullptr || placement->kind != Node::Kind::table) return false;
+  const Node* kind = placement->find("kind");
+  return kind != nullptr && kind->kind == Node::Kind::text && kind->text == "all";
 }
 
 /// The tree of a host description and its name.
@@ -234,7 +243,8 @@ HostDescription load_host(const std::string& name_or_path) {
   return read_host_description(root, name);
 }
 
-PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides) {
+PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides,
+                       std::span<const Override> of_offloading) {
   const Source source = open_source(name_or_path, policies);
   if (source.json) refuse_json(source, policies);
   // Every key of a policy has a default, so an empty file would pass for on-demand.
@@ -242,7 +252,9 @@ PolicySpec load_policy(const std::string& name_or_path, std::span<const Override
     throw InputError(source.where, "the policy is empty",
                      "pregate list parts shows what a policy is made of");
   }
-  return read_policy(toml_tree(source.text, source.where, policies, overrides), source.name);
+  Node root = toml_tree(source.text, source.where, policies, overrides);
+  if (!keeps_all_on_gpu(root)) apply(root, policies, of_offloading);
+  return read_policy(root, source.name);
 }
 
 ModelSpec parse_model_toml(std::string_view text, const std::string& where,
@@ -267,10 +279,7 @@ PolicySpec parse_policy_toml(std::string_view text, const std::string& where,
 
 std::string read_text_file(const std::string& path, Bytes limit) {
   const std::string where = printable(path, 200);
-  std::error_code fault;
-  const auto status = std::filesystem::status(path, fault);
-  if (!std::filesystem::exists(status)) throw InputError(where, "there is no such file");
-  if (!std::filesystem::is_regular_file(status)) throw InputError(where, "is not a regular file");
+  require_regular_file(path);
   std::ifstream file(path, std::ios::binary);
   if (!file) throw InputError(where, "cannot be opened for reading", "check its permissions");
   // In blocks, so that memory follows the file and not the limit, and a file that grows meanwhile is noticed.

@@ -18,6 +18,7 @@ namespace pregate {
 struct Override {
   std::string path;
   std::string value;
+  std::string option = {};  ///< what errors name where it is not --set, e.g. "--cache"
 };
 
 /// Splits "machine.link.h2d.bandwidth=50GB/s"; InputError when there is no '=' or the root is unknown.
@@ -46,7 +47,10 @@ ModelSpec load_model(const std::string& name_or_path, const ModelOptions& option
 MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides = {},
                          const std::string& host = {});
 HostDescription load_host(const std::string& name_or_path);
-PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides = {});
+/// `of_offloading` are overrides for policies that offload: those that keep all experts on the GPU ignore
+/// them.
+PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides = {},
+                       std::span<const Override> of_offloading = {});
 
 /// From text, as load_* do; `where` names the text in errors. For tests and for other sources than files.
 ModelSpec parse_model_toml(std::string_view text, const std::string& where,

@@ -6,14 +6,16 @@
 #include <numeric>
 #include <utility>
 
+#include "models/terminal_text.hpp"
+
 namespace pregate {
 namespace {
 
 std::string message(std::string_view where, std::string_view problem, std::string_view hint) {
   std::string text;
-  if (!where.empty()) text.append(where).append(": ");
-  text.append(problem);
-  if (!hint.empty()) text.append("\n       hint: ").append(hint);
+  if (!where.empty()) text.append(one_line(where)).append(": ");
+  text.append(one_line(problem));
+  if (!hint.empty()) text.append("\n       hint: ").append(one_line(hint));
   return text;
 }
 

@@ -11,7 +11,8 @@
 namespace pregate {
 
 /// Bad input or usage: something the user can mend. The program prints it and exits with code 2.
-/// what() is `<where>: <problem>` followed, when there is a hint, by a second line `       hint: <hint>`.
+/// what() is `<where>: <problem>` followed, when there is a hint, by a second line `       hint: <hint>`;
+/// each is one line, fit for a terminal (one_line()).
 class InputError : public std::runtime_error {
  public:
   /// `where` names a file, file:line, option or key path; it may be empty.

@@ -117,8 +117,8 @@ Node stack_tree(const Node& root, const char* name) {
   return tree;
 }
 
-/// A description in this file's own words, rather than those of a config.json.
-void read_layers(const Node& root, TableReader& top, ModelSpec& model) {
+/// What a `[config]` says otherwise: the model as a whole, and its stacks.
+void read_shape(TableReader& top, ModelSpec& model) {
   model.family = top.text("family");
   model.d_model = static_cast<int>(top.integer("d_model", 1, widest));
   model.vocabulary = top.integer("vocabulary", 1, 100'000'000);
@@ -126,6 +126,9 @@ void read_layers(const Node& root, TableReader& top, ModelSpec& model) {
   model.head_bias = top.boolean_or("head_bias", false);
   model.learned_positions = static_cast<int>(top.integer_or("learned_positions", 0, 100'000'000, 0));
   model.relative_position_buckets = dimension_or(top, "relative_position_buckets", 0);
+}
+
+void read_stacks(const Node& root, TableReader& top, ModelSpec& model) {
   top.find("stack");
   for (const char* stack : {"encoder", "decoder"}) {
     if (!top.has(stack)) continue;
@@ -142,6 +145,8 @@ ModelSpec read_model(const Node& root, const std::string& name) {
   TableReader top(root, "");
   model.description = top.text_or("description", "");
   model.source = top.text_or("source", "");
+  const Node* config = top.find("config");
+  if (config == nullptr) read_shape(top, model);
   if (auto published = top.table_if("published")) {
     model.published_parameters = published->number_or("parameters", 0);
     model.published_active = published->number_or("active", 0);
@@ -156,10 +161,10 @@ ModelSpec read_model(const Node& root, const std::string& name) {
   std::optional<WeightFormat> routers;
   if (weights.has("router")) routers = read_format(weights, "router");
   weights.finish();
-  if (const Node* config = top.find("config")) {
+  if (config != nullptr) {
     read_config_table(*config, model);
   } else {
-    read_layers(root, top, model);
+    read_stacks(root, top, model);
   }
   top.finish();
   // Mixtures of files differ by layer and part.

@@ -100,6 +100,23 @@ std::string to_string(const Capacity& capacity) {
   return "none";
 }
 
+namespace {
+
+bool is_counted(const PolicySpec& policy) {
+  return policy.placement.kind == PlacementKind::popular ||
+         policy.placement.kind == PlacementKind::first_layers;
+}
+
+/// Whole experts are written 0, with or without a unit.
+Bytes read_chunk(TableReader& transfer) {
+  const Node* node = transfer.find("chunk");
+  if (node == nullptr || (node->kind == Node::Kind::integer && node->integer == 0)) return {};
+  if (node->kind == Node::Kind::text && node->text == "0") return {};
+  return transfer.bytes("chunk");
+}
+
+}  // namespace
+
 PolicySpec read_policy(const Node& root, const std::string& name) {
   PolicySpec policy;
   policy.name = name;
@@ -114,6 +131,10 @@ PolicySpec read_policy(const Node& root, const std::string& name) {
                                                   {"first-layers", PlacementKind::first_layers}},
                                                  PlacementKind::none);
     policy.placement.count = placement->integer_or("count", 0, most_slots, 0);
+    if (is_counted(policy) && !placement->has("count")) {
+      throw InputError(placement->where(), "placement.count is missing, which this placement.kind needs",
+                       "popular: experts pinned a layer; first-layers: MoE layers pinned; 0 pins none");
+    }
     placement->finish();
   }
   if (auto cache = top.table_if("cache")) {
@@ -145,7 +166,7 @@ PolicySpec read_policy(const Node& root, const std::string& name) {
     lookahead->finish();
   }
   if (auto transfer = top.table_if("transfer")) {
-    if (transfer->has("chunk")) policy.transfer.chunk = transfer->bytes("chunk");
+    policy.transfer.chunk = read_chunk(*transfer);
     policy.transfer.queue = transfer->choice_or(
         "queue", {{"fifo", TransferQueue::fifo}, {"demand-first", TransferQueue::demand_first}},
         TransferQueue::fifo);
@@ -207,11 +228,7 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
   }
   const bool on_cpu = policy.miss.service == MissService::compute_on_cpu;
   const bool admits = policy.miss.admission == MissAdmission::background;
-  if (admits && !on_cpu) {
-    throw InputError(where, "miss.admission means nothing where misses are fetched",
-                     "remove it, or set miss.service to compute-on-cpu");
-  }
-  if (!on_cpu) return;
+  if (!on_cpu) return;  // a fetched miss is admitted by its fetch, whatever miss.admission says
   if (policy.placement.kind == PlacementKind::all) {
     throw InputError(where, "placement.kind = 'all' leaves no miss to compute on the CPU",
                      "remove miss.service or choose another placement");
@@ -219,10 +236,11 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
   const bool cached = policy.cache.capacity.kind != CapacityKind::none;
   if (cached && !admits) {
     throw InputError(where, "nothing would ever enter the cache: its misses are computed on the CPU",
-                     "set miss.admission to background, or remove cache.capacity");
+                     "set miss.admission to background, or cache.capacity to 0 (--cache 0)");
   }
   if (!cached && admits) {
-    throw InputError(where, "miss.admission needs a cache", "set cache.capacity, or remove miss.admission");
+    throw InputError(where, "miss.admission = 'background' needs a cache",
+                     "set cache.capacity (--cache), or miss.admission to none");
   }
   if (policy.lookahead.kind == LookaheadKind::all_next) {
     throw InputError(where, "the lookahead 'all-next' leaves no miss to compute on the CPU",
@@ -241,13 +259,8 @@ void validate_hit_rate(const PolicySpec& policy, const std::string& where) {
 }  // namespace
 
 void validate(const PolicySpec& policy, const std::string& where) {
-  const bool counted =
-      policy.placement.kind == PlacementKind::popular || policy.placement.kind == PlacementKind::first_layers;
-  if (counted && policy.placement.count < 1) {
-    throw InputError(where, "placement.count must be at least 1 with this placement.kind",
-                     "popular: experts pinned a layer; first-layers: MoE layers pinned");
-  }
-  if (!counted && policy.placement.count != 0) {
+  if (policy.placement.count < 0) throw InputError(where, "placement.count is negative");
+  if (!is_counted(policy) && policy.placement.count != 0) {
     throw InputError(where, "placement.count means nothing with this placement.kind",
                      "remove it, or choose popular or first-layers");
   }
@@ -266,7 +279,7 @@ void validate(const PolicySpec& policy, const std::string& where) {
   if (policy.transfer.chunk.count < 0) throw InputError(where, "transfer.chunk is negative");
   if (policy.transfer.chunk.count > 0 && policy.transfer.chunk.count < 4096) {
     throw InputError(where, "transfer.chunk is below 4 KiB",
-                     "a chunk that small costs more to issue than to copy");
+                     "a chunk that small costs more to issue than to copy; 0 copies whole experts");
   }
   if (policy.transfer.staging_copies < 0 || policy.transfer.staging_copies > 16) {
     throw InputError(where, "transfer.staging_copies must be from 0 to 16");

@@ -128,7 +128,7 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   Interruptible until_interrupted(source, options.interrupted);
   sim::drive_trace<sim::Planner<Driven>>(model, prepared, plan, costs, until_interrupted,
                                          {.progress = options.progress}, executor, execution.result);
-  execution.was_interrupted = until_interrupted.ended_early();
+  execution.was_interrupted = execution.result.interrupted = until_interrupted.ended_early();
   execution.issue_time = executor.issue_time();
   execution.result.schedule = executor.ledger().schedule();
   execution.result.timeline = executor.ledger().timeline();
@@ -146,12 +146,12 @@ Execution execute(Device& device, const ModelSpec& model, const MachineSpec& mac
   if (policy.miss.service == MissService::compute_on_cpu || policy.transfer.write_back == WriteBack::swap) {
     throw InputError("policy " + policy.name,
                      "a device can neither compute experts on the CPU nor write them back",
-                     "simulate it, or set miss.service=fetch and transfer.write_back=none");
+                     "simulate it, or --set policy.miss.service=fetch and --set policy.transfer.write_back=none");
   }
   if (policy.cache.hit_rate) {
     throw InputError("policy " + policy.name,
                      "a device cannot hit at a given rate: the experts would not be there",
-                     "simulate it, or choose another cache.eviction");
+                     "simulate it, or choose another --eviction (pregate list evictions)");
   }
   if (options.files != nullptr && (options.experts.distinct_experts > 0 || options.store != nullptr)) {
     throw InputError("weights from files", "experts that share buffers cannot have weights of their own",

@@ -30,6 +30,11 @@ void check_expert_fits(const ModelSpec& model, const MachineSpec& machine) {
 
 const char* to_string(Evidence evidence) { return evidence == Evidence::measured ? "measured" : "simulated"; }
 
+const char* status_of(const SimulationResult& result) {
+  if (result.out_of_memory) return "out-of-memory";
+  return result.interrupted ? "interrupted" : "ok";
+}
+
 double SimulationResult::tokens_per_second() const {
   return total.count > 0 ? static_cast<double>(output_tokens) / total.seconds() : 0;
 }
@@ -59,6 +64,7 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MachineSpec& machine,
   if (result.memory.fits()) return plan;
   result.out_of_memory = true;
   result.out_of_memory_reason = result.memory.explain(policy.name, machine.name);
+  result.fits_with = what_fits(model, machine, policy, prepared, source, counted);
   return std::nullopt;
 }
 
@@ -79,8 +85,9 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
                             options.recorded_steps > 0 || machine.gpu.host_memory_traffic.value > 0;
   if (options.engine == Engine::timed && needs_events) {
     throw InputError(
-        "engine", "the timed engine cannot record a schedule, run a demand-first queue or share a memory bus",
-        "use the engine 'automatic' or 'event'");
+        "--engine",
+        "the timed engine cannot record a schedule, run a demand-first queue or share a memory bus",
+        "--engine auto or --engine event");
   }
   if (options.engine == Engine::event || needs_events) {
     EventExecutor executor(costs.platform(), options.recorded_steps, costs.compute_traffic());

@@ -16,6 +16,7 @@
 #include "sim/engine/tally.hpp"
 #include "sim/policy/plan.hpp"
 #include "sim/schedule/schedule.hpp"
+#include "sim/what_fits.hpp"
 #include "traces/trace.hpp"
 
 namespace pregate::sim {
@@ -62,6 +63,10 @@ struct RoutingSpan {
 enum class Evidence { simulated, measured };
 const char* to_string(Evidence evidence);
 
+struct SimulationResult;
+/// "ok", "out-of-memory" or "interrupted".
+const char* status_of(const SimulationResult& result);
+
 /// One policy on one trace. Sums are exact; nothing depends on the engine, the thread count or the wall
 /// clock.
 struct SimulationResult {
@@ -73,6 +78,9 @@ struct SimulationResult {
   int largest_pass = 0;        ///< tokens of the trace's largest pass
   bool out_of_memory = false;  ///< then nothing below is set
   std::string out_of_memory_reason;
+  FitsWith fits_with;  ///< out of memory: what would fit, computed
+  bool interrupted =
+      false;  ///< by the user: what is below is of the passes before that, of none when steps is 0
 
   Picoseconds total, decode, before_decode;  ///< before_decode: encoder and prefill passes
   std::int64_t requests = 0, steps = 0;
@@ -88,6 +96,8 @@ struct SimulationResult {
   Schedule schedule;  ///< of the recorded steps
   Timeline timeline;
 
+  /// False when nothing ran: out of memory, or interrupted before the first pass.
+  [[nodiscard]] bool has_figures() const { return !out_of_memory && !(interrupted && steps == 0); }
   [[nodiscard]] double tokens_per_second() const;
   [[nodiscard]] double decode_tokens_per_second() const;
 };

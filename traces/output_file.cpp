@@ -16,7 +16,7 @@ namespace pregate::trace {
 
 namespace {
 
-const char* const exists_hint = "choose another name, or allow overwriting";
+const char* const exists_hint = "choose another name, or give --overwrite";
 
 /// Renames, or fails with EEXIST when the destination exists.
 int rename_to_absent(const std::string& from, const std::string& to) {
@@ -52,7 +52,7 @@ OutputFile::OutputFile(std::string destination, bool overwrite)
   const fs::file_status status = fs::status(path, error);
   if (fs::is_directory(status)) throw InputError(destination_, "is a folder, not a file");
   if (fs::exists(status) && !fs::is_regular_file(status))
-    throw InputError(destination_, "is not a regular file", "a trace is written to a file of its own");
+    throw InputError(destination_, "is not a regular file", "name a file to write");
   if (fs::exists(status) && !overwrite_) throw InputError(destination_, "exists already", exists_hint);
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (!fs::is_directory(folder, error))

@@ -8,6 +8,7 @@
 
 #include "models/document.hpp"
 #include "models/error.hpp"
+#include "models/input_file.hpp"
 #include "models/table_reader.hpp"
 #include "traces/import/text_input.hpp"
 #include "traces/layout.hpp"
@@ -166,9 +167,10 @@ std::vector<std::string> profile_names() {
 GeneratorProfile load_profile(const std::string& name_or_path) {
   for (const EmbeddedFile& file : embedded_profiles())
     if (file.name == name_or_path) return parse_profile(file.text, name_or_path + ".toml");
-  if (!std::filesystem::exists(name_or_path))
-    throw InputError("profile", "no profile and no file named '" + name_or_path + "'",
+  if (is_absent(name_or_path))
+    throw InputError("profile", "no profile and no file named '" + printable(name_or_path, 200) + "'",
                      suggest(name_or_path, profile_names()));
+  require_regular_file(name_or_path);
   TextInput input(name_or_path);
   std::string text(max_profile_text + 1, '\0');
   std::size_t size = 0;

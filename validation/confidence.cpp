@@ -165,10 +165,10 @@ Rows nearest_rows(const Nearness& wanted, std::span<const Residual> residuals, s
   return select(residuals, [&](const Residual& row) { return row.basis == wanted.basis; });
 }
 
-/// Fills rows, errors and rates. The errors of n rows drawn from a uniform distribution span, on average,
+/// Fills rows, errors and factors. The errors of n rows drawn from a uniform distribution span, on average,
 /// (n - 1) / (n + 1) of it: by that the span is widened, in logarithms, since a rate can be off by a factor
 /// either way. The spread of a calibration comes on top, and the simulated rate itself is always inside.
-void hold(const Rows& rows, double spread, double tokens_per_s, Confidence& confidence) {
+void hold(const Rows& rows, double spread, Confidence& confidence) {
   if (rows.size() < 2) throw InputError("residuals", "too few rows to judge by");
   const auto [least, most] = std::minmax_element(
       rows.begin(), rows.end(), [](const Residual* a, const Residual* b) { return a->percent < b->percent; });
@@ -179,24 +179,23 @@ void hold(const Rows& rows, double spread, double tokens_per_s, Confidence& conf
   for (const std::string& name : cases_of(rows)) {
     confidence.cases += (confidence.cases.empty() ? "" : ", ") + name;
   }
-  if (!(tokens_per_s > 0) || !std::isfinite(tokens_per_s)) return;
   const auto n = static_cast<double>(rows.size());
   const double low = std::log1p(confidence.least_percent / 100);
   const double high = std::log1p(confidence.most_percent / 100);
   const double middle = (low + high) / 2;
   const double half = (high - low) / 2 * (n + 1) / (n - 1) + std::log1p(spread);
-  confidence.least_tokens_per_s = tokens_per_s * std::exp(-std::max(middle + half, 0.0));
-  confidence.most_tokens_per_s = tokens_per_s * std::exp(-std::min(middle - half, 0.0));
+  confidence.least_factor = std::exp(-std::max(middle + half, 0.0));
+  confidence.most_factor = std::exp(-std::min(middle - half, 0.0));
 }
 
 }  // namespace
 
 void hold_against_nearest(const Nearness& wanted, std::span<const Residual> residuals, double spread,
-                          double tokens_per_s, sim::Confidence& confidence) {
-  hold(nearest_rows(wanted, residuals, confidence.nearest), spread, tokens_per_s, confidence);
+                          sim::Confidence& confidence) {
+  hold(nearest_rows(wanted, residuals, confidence.nearest), spread, confidence);
 }
 
-sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, double tokens_per_s,
+sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy,
                               std::span<const Residual> residuals) {
   Confidence confidence;
   confidence.mechanism = mechanism_of(policy);
@@ -215,7 +214,7 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, dou
       });
       confidence.nearest = others ? "any mechanism" : confidence.mechanism;
       confidence.reason += note_on_hits(run, confidence.mechanism);
-      hold(rows, 0, tokens_per_s, confidence);
+      hold(rows, 0, confidence);
       return confidence;
     }
   } else {
@@ -231,7 +230,7 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, dou
   hold_against_nearest(
       {calibrated ? Basis::calibrated : Basis::datasheet, machine_changed ? "" : run.machine.gpu.name,
        run.model_changed ? "" : run.model.name, confidence.mechanism},
-      residuals, run.machine.measured_spread, tokens_per_s, confidence);
+      residuals, run.machine.measured_spread, confidence);
   return confidence;
 }
 

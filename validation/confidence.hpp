@@ -31,17 +31,18 @@ struct Nearness {
   std::string gpu, model, mechanism;
 };
 
-/// Fills rows, errors, cases, nearest and rates by the residuals nearest to `wanted`, which are the first of
-/// these groups that are enough: at least five rows, and of two cases unless they are of the run's own model.
+/// Fills rows, errors, cases, nearest and factors by the residuals nearest to `wanted`, which are the first
+/// of these groups that are enough: at least five rows, and of two cases unless they are of the run's own
+/// model.
 /// 1. same GPU and mechanism, of a case that has the model  2. same mechanism  3. same design, whatever is
 /// added to it  4. all
 /// `spread`: of a calibration, comes on top; 0 without one. InputError when there are fewer than two.
 void hold_against_nearest(const Nearness& wanted, std::span<const Residual> residuals, double spread,
-                          double tokens_per_s, sim::Confidence& confidence);
+                          sim::Confidence& confidence);
 
-/// How well `tokens_per_s`, simulated, is supported by `residuals`, by the rules of
+/// How well the simulated rates of a run are supported by `residuals`, by the rules of
 /// docs/validation/confidence.md.
-sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, double tokens_per_s,
+sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy,
                               std::span<const Residual> residuals);
 
 }  // namespace pregate::validation

@@ -49,8 +49,9 @@ std::string mechanism_of(const PolicySpec& policy) {
   add(has_cache(policy) && policy.cache.admission == Admission::bypass, "bypass");
   add(on_cpu && policy.miss.admission == MissAdmission::background, "copied in the background");
   add(policy.transfer.write_back == WriteBack::swap, "swap");
-  add(policy.placement.kind == PlacementKind::popular, "popular pinned");
-  add(policy.placement.kind == PlacementKind::first_layers, "first layers pinned");
+  add(policy.placement.kind == PlacementKind::popular && policy.placement.count > 0, "popular pinned");
+  add(policy.placement.kind == PlacementKind::first_layers && policy.placement.count > 0,
+      "first layers pinned");
   add(policy.transfer.chunk.count > 0, "chunked");
   add(policy.transfer.queue == TransferQueue::demand_first, "demand first");
   add(policy.transfer.staging_copies > 0, "staged");

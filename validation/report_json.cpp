@@ -96,7 +96,7 @@ Json case_json(const Evaluated& evaluated) {
 }  // namespace
 
 std::string results_json(const std::vector<Evaluated>& all) {
-  Json json = {{"cases", Json::array()}};
+  Json json = {{"format_version", 1}, {"cases", Json::array()}};
   for (const Evaluated& evaluated : all) json["cases"].push_back(case_json(evaluated));
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -71,6 +71,15 @@ int count_hash_layers(TableReader& config, int layers) {
   return hashed;
 }
 
+/// Checkpoints since 0731 hold a module that drafts tokens.
+void leave_out_drafter(TableReader& config, ModelSpec& model) {
+  bool holds_one = false;
+  for (const Member& member : config.node().members) {
+    if (member.key.starts_with("dspark_")) holds_one = config.has(member.key) || holds_one;
+  }
+  if (holds_one) model.left_out.emplace_back("the drafting module (dspark_...)");
+}
+
 void read(TableReader& config, ModelSpec& model) {
   model.family = "deepseek_v4";
   const int layers = read_decoder(config, model);
@@ -97,6 +106,7 @@ void read(TableReader& config, ModelSpec& model) {
   if (const int hashed = count_hash_layers(config, layers); hashed > 0)
     model.left_out.push_back("the tables of " + std::to_string(hashed) + " hash layers (num_hash_layers)");
   leave_out_prediction(config, model, "num_nextn_predict_layers");
+  leave_out_drafter(config, model);
 }
 
 }  // namespace

@@ -30,10 +30,10 @@ std::vector<bool> sparse_layers(TableReader& config, int layers) {
   const auto step = config.integer_or("interleave_moe_layer_step", 1, most_layers, 1);
   const bool named = config.has("moe_layers");
   const std::vector<int> numbers = layer_numbers(config, "moe_layers", layers);
-  std::vector<bool> sparse;
+  std::vector<bool> sparse(static_cast<std::size_t>(layers));
   for (int i = 0; i < layers; ++i)
-    sparse.push_back(named ? std::find(numbers.begin(), numbers.end(), i) != numbers.end()
-                           : (i + 1) % step == 0);
+    sparse[static_cast<std::size_t>(i)] =
+        named ? std::find(numbers.begin(), numbers.end(), i) != numbers.end() : (i + 1) % step == 0;
   return sparse;
 }
 

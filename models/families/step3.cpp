@@ -66,7 +66,7 @@ MoeBlock read_experts(TableReader& config) {
   // One width, of all shared experts together.
   const char* width = either(config, {"share_expert_dim", "share_expert_dims"});
   moe.shared_ffn_dim = dimension_or(config, width, 0);
-  if (config.integer_or(0, widest, 0) > 0 && moe.shared_ffn_dim == 0)
+  if (config.integer_or("n_shared_experts", 0, widest, 0) > 0 && moe.shared_ffn_dim == 0)
     throw InputError(config.where(width), "is missing, but there are shared experts (n_shared_experts)");
   return moe;
 }

@@ -60,7 +60,7 @@ std::variant<std::int64_t, double> read_number(GgufReader& in, Type type) {
     case Type::i32:
       return std::int64_t{in.number<std::int32_t>()};
     case Type::f32:
-      return double{in.number<float>()};
+      return static_cast<double>(in.number<float>());
     case Type::boolean: {
       const auto value = in.number<std::uint8_t>();
       if (value > 1) in.refuse("a truth value is neither 0 nor 1");

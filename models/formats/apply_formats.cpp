@@ -196,7 +196,7 @@ void choose_formats(ModelSpec& model, const std::string& weights, const std::str
 
 void store_as_checkpoint(ModelSpec& model, const CheckpointFormats& formats) {
   const WeightFormat& wide = *formats.wide;
-  const WeightFormat rest = formats.schemes.empty() ? wide : formats.schemes.front().format;
+  const WeightFormat quantized = formats.schemes.empty() ? wide : formats.schemes.front().format;
   const auto named = [&](Part part, int layer) {
     return [&formats, part, layer](const Matrix& matrix) {
       std::vector<std::string> names;
@@ -208,12 +208,19 @@ void store_as_checkpoint(ModelSpec& model, const CheckpointFormats& formats) {
       return formats.of(names);
     };
   };
-  const std::string mixed = rest.name + "+" + wide.name;
-  const PartFormats common = all_parts(formats.experts.value_or(rest), rest);
+  const std::string mixed = quantized.name + "+" + wide.name;
+  const auto attention = [&](const Stack& stack, int layer) {
+    return mean(mixer_matrices(stack.mixer_of(layer), model.d_model), mixed, quantized,
+                named(Part::attention, layer));
+  };
+  // Where only experts are quantised, the rest goes by the wide format.
+  const Stack& last = model.stacks.back();
+  const bool wide_rest = same(attention(last, static_cast<int>(last.layers.size()) - 1), wide);
+  const WeightFormat rest = wide_rest ? wide : quantized;
+  const PartFormats common = all_parts(formats.experts.value_or(quantized), rest);
   edit_layers(model, common, [&](const Stack& stack, int layer, PartFormats& part) {
     const FeedForward& feed_forward = stack.feed_forward_of(layer);
-    part.attention = mean(mixer_matrices(stack.mixer_of(layer), model.d_model), mixed, rest,
-                          named(Part::attention, layer));
+    part.attention = attention(stack, layer);
     part.dense_ffn = mean(feed_forward_matrices(model.d_model, feed_forward.ffn_dim, feed_forward.gated),
                           mixed, rest, named(Part::dense_ffn, layer));
     part.shared_experts =
@@ -239,7 +246,7 @@ void store_as_checkpoint(ModelSpec& model, const CheckpointFormats& formats) {
     }
   }
   model.embedding_format = wide;
-  model.head_format = formats.head_quantized ? rest : wide;
+  model.head_format = formats.head_quantized ? quantized : wide;
   // The cache holds activations, which stay in the type that the model computes in.
   model.kv_format = formats.kv.bits_per_parameter > 0 ? formats.kv
                     : wide.bits_per_parameter >= 16   ? wide

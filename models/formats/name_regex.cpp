@@ -97,7 +97,7 @@ class NameRegex::Parser {
           if (text_.substr(at_, 2) != "?:") refuse("looks ahead or behind, which is not understood here");
           at_ += 2;
         }
-        const Fragment inner = alternatives(depth + 1);
+        Fragment inner = alternatives(depth + 1);
         if (!peek(')')) refuse("has a '(' without its ')'");
         ++at_;
         return inner;

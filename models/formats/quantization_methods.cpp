@@ -59,7 +59,9 @@ void read_awq(TableReader& config, CheckpointFormats& formats) {
 void read_gptq(TableReader& config, CheckpointFormats& formats) {
   // Zero points are stored for symmetric weights as well (qzeros).
   const int bits = bits_of(config, "bits");
-  all_linear(formats, grouped_integer_format(bits, group_of(config, "group_size", 128), true));
+  WeightFormat format = grouped_integer_format(bits, group_of(config, "group_size", 128), true);
+  if (format.name == "awq") format.name = "gptq";
+  all_linear(formats, format);
   formats.head_quantized = config.boolean_or("lm_head", false);
   // The router of most families is no linear layer to the quantizer, or kept.
   add_patterns(config, "modules_in_block_to_keep", formats.wide_modules);

@@ -3,8 +3,10 @@
 #include "sim/report/confidence.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
+#include "models/terminal_text.hpp"
 #include "sim/report/report.hpp"
 #include "sim/report/text_table.hpp"
 
@@ -38,6 +40,19 @@ std::string errors(const Confidence& confidence) {
   return text + " came out " + size(least) + " % too low to " + size(most) + " % too high";
 }
 
+/// The rate with prefill, then decode's where it is another one.
+std::array<std::string, 2> ranges_of(const Confidence& confidence, const Figures& figures) {
+  const auto text = [&](double rate, const char* unit) {
+    const RateRange range = confidence.range_of(rate);
+    return three_digits(range.least) + " - " + three_digits(range.most) + unit;
+  };
+  if (!confidence.range_of(figures.tokens_per_s).exists()) return {"no tokens", ""};
+  const bool has_prefill = confidence.range_of(figures.decode_tokens_per_s).exists() &&
+                           figures.decode_tokens_per_s != figures.tokens_per_s;
+  return {text(figures.tokens_per_s, " tokens/s"),
+          has_prefill ? text(figures.decode_tokens_per_s, " decode tok/s") : std::string()};
+}
+
 }  // namespace
 
 const char* to_string(Confidence::Label label) {
@@ -52,29 +67,37 @@ const char* to_string(Confidence::Label label) {
   return "";
 }
 
+RateRange Confidence::range_of(double rate) const {
+  if (!(rate > 0) || !std::isfinite(rate)) return {};
+  return {rate * least_factor, rate * most_factor};
+}
+
 std::string confidence_text(const std::vector<SimulationResult>& results, const Confidences& confidences) {
   std::vector<std::string> heads;
-  std::size_t policy_width = 0, range_width = 0;
-  const auto range = [](const Confidence& c) {
-    if (c.most_tokens_per_s <= 0) return std::string("no tokens");
-    return three_digits(c.least_tokens_per_s) + " - " + three_digits(c.most_tokens_per_s) + " tokens/s";
-  };
+  std::vector<std::array<std::string, 2>> ranges(confidences.size());
+  std::size_t policy_width = 0;
+  std::array<std::size_t, 2> widths{};
   for (std::size_t i = 0; i < confidences.size(); ++i) {
     if (!confidences[i]) continue;
-    policy_width = std::max(policy_width, display_width(results[i].policy.name));
-    range_width = std::max(range_width, display_width(range(*confidences[i])));
+    ranges[i] = ranges_of(*confidences[i], figures(results[i]));
+    policy_width = std::max(policy_width, display_width(one_line(results[i].policy.name)));
+    for (std::size_t c = 0; c < widths.size(); ++c)
+      widths[c] = std::max(widths[c], display_width(ranges[i][c]));
     const std::string head = head_of(*confidences[i]);
     if (std::find(heads.begin(), heads.end(), head) == heads.end()) heads.push_back(head);
   }
   std::string text;
   for (const std::string& head : heads) {
-    text += "confidence: " + head + "\n";
+    text += "confidence: " + one_line(head) + "\n";
     for (std::size_t i = 0; i < confidences.size(); ++i) {
       if (!confidences[i] || head_of(*confidences[i]) != head) continue;
-      const std::string name = results[i].policy.name, rates = range(*confidences[i]);
-      text += "  " + name + std::string(policy_width - display_width(name), ' ') + "  " +
-              std::string(range_width - display_width(rates), ' ') + rates + "; " + errors(*confidences[i]) +
-              "\n";
+      const std::string name = one_line(results[i].policy.name);
+      text += "  " + name + std::string(policy_width - display_width(name), ' ');
+      for (std::size_t c = 0; c < widths.size(); ++c) {
+        if (widths[c] > 0)
+          text += "  " + std::string(widths[c] - display_width(ranges[i][c]), ' ') + ranges[i][c];
+      }
+      text += "; " + errors(*confidences[i]) + "\n";
     }
   }
   return text;

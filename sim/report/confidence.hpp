@@ -8,6 +8,12 @@
 
 namespace pregate::sim {
 
+/// Rates to expect, 1/s; both 0 where there is no rate (no output tokens).
+struct RateRange {
+  double least = 0, most = 0;
+  [[nodiscard]] bool exists() const { return most > 0; }
+};
+
 /// How well a simulated rate is supported by measurements (docs/validation/confidence.md).
 struct Confidence {
   enum class Label {
@@ -23,9 +29,11 @@ struct Confidence {
   int rows = 0;           ///< predicted rows of published cases that are nearest to the run
   /// The smallest and the largest of their errors, 100 (simulated / measured - 1).
   double least_percent = 0, most_percent = 0;
-  /// Rates within which those errors leave the truth, wider for few rows; it holds the simulated rate. Both 0
-  /// for a run without output tokens.
-  double least_tokens_per_s = 0, most_tokens_per_s = 0;
+  /// By those errors, wider for few rows, a rate of this run is expected within these factors of the
+  /// simulated one; 1 is among them.
+  double least_factor = 1, most_factor = 1;
+  /// Range of a simulated rate of this run. Every rate has its own: the one with prefill is not decode's.
+  [[nodiscard]] RateRange range_of(double rate) const;
 };
 
 /// One a result, in their order; empty where the result has none (out of memory), or for all (measured).

@@ -16,7 +16,7 @@ double share(Picoseconds part, Picoseconds whole) {
 
 Figures figures(const SimulationResult& result) {
   Figures f;
-  if (result.out_of_memory) return f;
+  if (!result.has_figures()) return f;
   const Tally& tally = result.tally;
   f.tokens_per_s = result.tokens_per_second();
   f.decode_tokens_per_s = result.decode_tokens_per_second();

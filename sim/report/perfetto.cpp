@@ -145,7 +145,11 @@ std::string perfetto_json(const SimulationResult& result, const RunConfiguration
       const auto resource = static_cast<ResourceId>(link);
       if ((operation.resources & bit(resource)) == 0 || resource == ResourceId::host_memory) continue;
       link_used[static_cast<std::size_t>(link)] = true;
-      events.push_back(slice(operation, id, link_track + link, start + operation.fixed, finish));
+      // The fixed part is the machine description's: of a measured copy it is not known, and a small one can
+      // be over sooner than a datasheet starts it.
+      const Picoseconds flows =
+          result.evidence == Evidence::measured ? start : std::min(start + operation.fixed, finish);
+      events.push_back(slice(operation, id, link_track + link, flows, finish));
     }
   }
   occupancy.write(events);
@@ -167,7 +171,7 @@ std::string perfetto_json(const SimulationResult& result, const RunConfiguration
                            {"evidence", to_string(result.evidence)},
                            {"version", version()}};
   document["traceEvents"] = std::move(events);
-  return document.dump() + "\n";
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace pregate::sim

@@ -11,6 +11,7 @@
 #include "models/model.hpp"
 #include "sim/report/confidence.hpp"
 #include "sim/report/limits.hpp"
+#include "sim/report/text_layout.hpp"
 #include "sim/simulate.hpp"
 
 namespace pregate::sim {
@@ -53,15 +54,19 @@ struct Figures {
 };
 Figures figures(const SimulationResult& result);
 
+/// Version of what results_json() and results_csv() write: a key or column that changes its meaning or goes
+/// away raises it, a new one does not.
+inline constexpr int results_format_version = 1;
+
 /// JSON of `simulate` and `compare` (docs/cli.md); deterministic, byte for byte.
 std::string results_json(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                          const Confidences& confidences = {});
 /// One row a result, with a header; names carry units.
-std::string results_csv(const std::vector<SimulationResult>& results, const Confidences& confidences = {});
-/// A table for people, the notes, a line that says why, and how sure the rates are. `colour` only marks what
-/// is marked anyway.
+std::string results_csv(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
+                        const Confidences& confidences = {});
+/// A table for people, the notes, a line that says why, and how sure the rates are.
 std::string results_table(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
-                          bool colour, const Confidences& confidences = {});
+                          const TextLayout& layout = {}, const Confidences& confidences = {});
 /// The lines about confidence below that table: one for each label and reason, and one a policy.
 std::string confidence_text(const std::vector<SimulationResult>& results, const Confidences& confidences);
 /// The lines about what generated routing leaves open: one a policy, its rates with low and high locality.

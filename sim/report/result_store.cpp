@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "models/error.hpp"
+#include "models/input_file.hpp"
 #include "sim/report/config_json.hpp"
 #include "sim/report/report.hpp"
 
@@ -23,15 +24,31 @@ using Statement = std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)>;
   throw InputError(path, what, "choose a new file for --store, or one that pregate made");
 }
 
+/// What SQLite says, with a hint that is about it.
+[[noreturn]] void fail(const std::string& path, sqlite3* database) {
+  const std::string what = sqlite3_errmsg(database);
+  switch (sqlite3_errcode(database) & 0xFF) {
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+      throw InputError(path, "cannot be written: " + what, "is the disk full?");
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      throw InputError(path, what, "another program writes to it: try again");
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+      throw InputError(path, "cannot be written: " + what, "check its permissions");
+    default:
+      fail(path, what);
+  }
+}
+
 void execute(sqlite3* database, const std::string& path, const char* sql) {
-  if (sqlite3_exec(database, sql, nullptr, nullptr, nullptr) != SQLITE_OK)
-    fail(path, sqlite3_errmsg(database));
+  if (sqlite3_exec(database, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail(path, database);
 }
 
 Statement prepare(sqlite3* database, const std::string& path, const char* sql) {
   sqlite3_stmt* statement = nullptr;
-  if (sqlite3_prepare_v2(database, sql, -1, &statement, nullptr) != SQLITE_OK)
-    fail(path, sqlite3_errmsg(database));
+  if (sqlite3_prepare_v2(database, sql, -1, &statement, nullptr) != SQLITE_OK) fail(path, database);
   return {statement, sqlite3_finalize};
 }
 
@@ -45,7 +62,7 @@ Database open(const std::string& path) {
   const int status =
       sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   Database database(handle, sqlite3_close);
-  if (status != SQLITE_OK) fail(path, "cannot open or create the result database");
+  if (status != SQLITE_OK) fail(path, std::string("cannot open or create the result database"));
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_busy_timeout(handle, 5000);
@@ -89,22 +106,22 @@ void insert(sqlite3* database, const std::string& path, const RunConfiguration& 
   bind_text(row.get(), 3, run.machine.name);
   bind_text(row.get(), 4, result.policy.name);
   bind_text(row.get(), 5, run.trace.content_hash);
-  bind_text(row.get(), 6, result.out_of_memory ? "out-of-memory" : "ok");
+  bind_text(row.get(), 6, status_of(result));
   bind_text(row.get(), 7, to_string(result.evidence));
-  if (!result.out_of_memory) {
+  if (result.has_figures()) {
     sqlite3_bind_double(row.get(), 8, f.tokens_per_s);
     sqlite3_bind_double(row.get(), 9, f.block_mean_ms);
   }
   sqlite3_bind_int64(row.get(), 10, result.memory.total().count);
   bind_text(row.get(), 11, results_json(run, {result}, {confidence}));
-  if (sqlite3_step(row.get()) != SQLITE_DONE) fail(path, sqlite3_errmsg(database));
+  if (sqlite3_step(row.get()) != SQLITE_DONE) fail(path, database);
 }
 
 }  // namespace
 
 void store_results(const std::string& path, const RunConfiguration& configuration,
                    const std::vector<SimulationResult>& results, const Confidences& confidences) {
-  const bool existed = std::filesystem::exists(path);
+  const bool existed = !is_absent(path);
   try {
     const Database database = open(path);
     execute(database.get(), path, "BEGIN IMMEDIATE");

@@ -9,55 +9,97 @@ namespace pregate::sim {
 
 namespace {
 
-/// Quotes a field where RFC 4180 asks for it.
+/// A field, quoted where RFC 4180 asks for it.
 std::string field(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
   return quoted + "\"";
 }
 
+/// Shortest digits that read back the same, as in the JSON.
+std::string number(double value) {
+  return std::isfinite(value) ? nlohmann::json(value).dump() : std::string{};
+}
+
+struct Row {
+  const RunConfiguration& run;
+  const SimulationResult& result;
+  const Figures& figures;
+  const Confidence* confidence;  ///< null where there is none
+};
+
+/// A column of results that have figures (`always`: of all).
+struct Column {
+  const char* head;
+  std::string (*text)(const Row&);
+  bool always = false;
+};
+
+std::string bound(const Row& row, double rate, double RateRange::*which) {
+  if (row.confidence == nullptr) return {};
+  const RateRange range = row.confidence->range_of(rate);
+  return range.exists() ? number(range.*which) : std::string();
+}
+
+const std::vector<Column>& columns() {
+  static const std::vector<Column> all = {
+      {"format_version", [](const Row&) { return std::to_string(results_format_version); }, true},
+      {"model", [](const Row& r) { return r.run.model.name; }, true},
+      {"machine", [](const Row& r) { return r.run.machine.name; }, true},
+      {"trace", [](const Row& r) { return r.run.trace_path; }, true},
+      {"batch", [](const Row& r) { return std::to_string(r.run.batch); }, true},
+      {"policy", [](const Row& r) { return r.result.policy.name; }, true},
+      {"status", [](const Row& r) { return std::string(status_of(r.result)); }, true},
+      {"evidence", [](const Row& r) { return std::string(to_string(r.result.evidence)); }, true},
+      {"tokens_per_s", [](const Row& r) { return number(r.figures.tokens_per_s); }},
+      {"decode_tokens_per_s", [](const Row& r) { return number(r.figures.decode_tokens_per_s); }},
+      {"ttft_ms", [](const Row& r) { return number(r.figures.ttft_ms); }},
+      {"tpot_ms", [](const Row& r) { return number(r.figures.tpot_ms); }},
+      {"block_mean_ms", [](const Row& r) { return number(r.figures.block_mean_ms); }},
+      {"block_p50_ms", [](const Row& r) { return number(r.figures.block_p50_ms); }},
+      {"block_p95_ms", [](const Row& r) { return number(r.figures.block_p95_ms); }},
+      {"block_p99_ms", [](const Row& r) { return number(r.figures.block_p99_ms); }},
+      {"hit_rate", [](const Row& r) { return number(r.figures.hit_rate); }},
+      {"h2d_bytes", [](const Row& r) { return std::to_string(r.result.tally.fetched.count); }},
+      {"exposed_transfer_ms", [](const Row& r) { return number(r.figures.exposed_transfer_ms); }},
+      {"exposed_cpu_ms", [](const Row& r) { return number(r.figures.exposed_cpu_ms); }},
+      {"exposed_host_ms", [](const Row& r) { return number(r.figures.exposed_host_ms); }},
+      {"peak_gpu_bytes", [](const Row& r) { return std::to_string(r.result.memory.total().count); }, true},
+      {"compute_share", [](const Row& r) { return number(r.figures.path_compute); }},
+      {"cpu_share", [](const Row& r) { return number(r.figures.path_cpu); }},
+      {"transfer_share", [](const Row& r) { return number(r.figures.path_transfer); }},
+      {"host_share", [](const Row& r) { return number(r.figures.path_host); }},
+      {"waiting_share", [](const Row& r) { return number(r.figures.path_waiting); }},
+      {"bound_by", [](const Row& r) { return std::string(to_string(limits_of(r.result).binding)); }},
+      {"confidence",
+       [](const Row& r) {
+         return std::string(r.confidence == nullptr ? "" : to_string(r.confidence->label));
+       }},
+      {"tokens_per_s_low", [](const Row& r) { return bound(r, r.figures.tokens_per_s, &RateRange::least); }},
+      {"tokens_per_s_high", [](const Row& r) { return bound(r, r.figures.tokens_per_s, &RateRange::most); }},
+      {"decode_tokens_per_s_low",
+       [](const Row& r) { return bound(r, r.figures.decode_tokens_per_s, &RateRange::least); }},
+      {"decode_tokens_per_s_high",
+       [](const Row& r) { return bound(r, r.figures.decode_tokens_per_s, &RateRange::most); }},
+  };
+  return all;
+}
+
 }  // namespace
 
-std::string results_csv(const std::vector<SimulationResult>& results, const Confidences& confidences) {
-  std::string text =
-      "policy,status,evidence,tokens_per_s,decode_tokens_per_s,ttft_ms,tpot_ms,block_mean_ms,block_p50_ms,"
-      "block_p95_ms,block_p99_ms,hit_rate,h2d_bytes,exposed_transfer_ms,exposed_cpu_ms,exposed_host_ms,peak_"
-      "gpu_bytes,"
-      "compute_share,cpu_share,transfer_share,host_share,waiting_share,bound_by,confidence,tokens_per_s_low,"
-      "tokens_per_s_high\n";
-  // Shortest digits that read back the same, as in the JSON.
-  const auto number = [](double value) {
-    return std::isfinite(value) ? nlohmann::json(value).dump() : std::string{};
-  };
+std::string results_csv(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
+                        const Confidences& confidences) {
+  std::string text;
+  for (const Column& column : columns()) text += (text.empty() ? "" : ",") + std::string(column.head);
+  text += "\n";
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const SimulationResult& result = results[i];
-    text += field(result.policy.name) + (result.out_of_memory ? ",out-of-memory," : ",ok,") +
-            to_string(result.evidence);
-    const Figures f = figures(result);
-    if (result.out_of_memory) {
-      text += ",,,,,,,,,,,,,," + std::to_string(result.memory.total().count) + ",,,,,,,,,\n";
-      continue;
-    }
-    for (const double value : {f.tokens_per_s, f.decode_tokens_per_s, f.ttft_ms, f.tpot_ms, f.block_mean_ms,
-                               f.block_p50_ms, f.block_p95_ms, f.block_p99_ms, f.hit_rate}) {
-      text += "," + number(value);
-    }
-    text += "," + std::to_string(result.tally.fetched.count) + "," + number(f.exposed_transfer_ms) + "," +
-            number(f.exposed_cpu_ms) + "," + number(f.exposed_host_ms) + "," +
-            std::to_string(result.memory.total().count);
-    for (const double value : {f.path_compute, f.path_cpu, f.path_transfer, f.path_host, f.path_waiting}) {
-      text += "," + number(value);
-    }
-    text += std::string(",") + to_string(limits_of(result).binding);
-    if (i < confidences.size() && confidences[i]) {
-      const Confidence& confidence = *confidences[i];
-      text += std::string(",") + to_string(confidence.label);
-      text += confidence.most_tokens_per_s > 0
-                  ? "," + number(confidence.least_tokens_per_s) + "," + number(confidence.most_tokens_per_s)
-                  : ",,";
-    } else {
-      text += ",,,";
+    const Figures f = figures(results[i]);
+    const bool is_known = i < confidences.size() && confidences[i];
+    const Row row{configuration, results[i], f, is_known ? &*confidences[i] : nullptr};
+    for (const Column& column : columns()) {
+      if (&column != &columns().front()) text += ",";
+      if (column.always || results[i].has_figures()) text += field(column.text(row));
     }
     text += "\n";
   }

@@ -22,6 +22,18 @@ Json cache_json(const CacheResult& cache) {
   return json;
 }
 
+Json fits_json(const FitsWith& fits) {
+  Json json = Json::object();
+  if (fits.cache) {
+    if (fits.as_on_demand) json["policy"] = "on-demand";
+    json["cache"] = to_string(*fits.cache);
+    json["cache_bytes"] = fits.cache_bytes.count;
+  }
+  if (!fits.weights.empty()) json["weights"] = fits.weights;
+  if (!fits.dense_weights.empty()) json["dense_weights"] = fits.dense_weights;
+  return json;
+}
+
 Json memory_json(const MemoryUse& memory) {
   Json parts = Json::object();
   for (int i = 0; i < memory_purpose_count; ++i) {
@@ -75,7 +87,7 @@ Json limits_json(const Limits& limits) {
   return json;
 }
 
-Json confidence_json(const Confidence& confidence) {
+Json confidence_json(const Confidence& confidence, const Figures& figures) {
   Json json{{"label", to_string(confidence.label)},
             {"reason", confidence.reason},
             {"case", confidence.cases},
@@ -83,21 +95,26 @@ Json confidence_json(const Confidence& confidence) {
             {"nearest", confidence.nearest},
             {"rows", confidence.rows},
             {"residual_percent", {confidence.least_percent, confidence.most_percent}}};
-  if (confidence.most_tokens_per_s > 0)
-    json["tokens_per_s_range"] = {confidence.least_tokens_per_s, confidence.most_tokens_per_s};
+  const auto add = [&](const char* key, double rate) {
+    const RateRange range = confidence.range_of(rate);
+    if (range.exists()) json[key] = {range.least, range.most};
+  };
+  add("tokens_per_s_range", figures.tokens_per_s);
+  add("decode_tokens_per_s_range", figures.decode_tokens_per_s);
   return json;
 }
 
 Json result_json(const SimulationResult& result, const std::optional<Confidence>& confidence) {
   Json json;
   json["policy"] = result.policy.name;
-  json["status"] = result.out_of_memory ? "out-of-memory" : "ok";
+  json["status"] = status_of(result);
   json["evidence"] = to_string(result.evidence);
   if (result.out_of_memory) {
     json["reason"] = result.out_of_memory_reason;
-  } else {
+    json["fits_with"] = fits_json(result.fits_with);
+  } else if (result.has_figures()) {
     json.update(timing_json(result));
-    if (confidence) json["confidence"] = confidence_json(*confidence);
+    if (confidence) json["confidence"] = confidence_json(*confidence, figures(result));
     if (result.routing_span)
       json["routing_span"] = {{"low", rates_json(result.routing_span->low)},
                               {"high", rates_json(result.routing_span->high)}};
@@ -109,7 +126,7 @@ Json result_json(const SimulationResult& result, const std::optional<Confidence>
   json["cache_slots"] = result.cache_slots;
   json["buffer_slots"] = result.buffer_slots;
   json["prefill_slots"] = result.prefill_slots;
-  if (!result.out_of_memory) {
+  if (result.has_figures()) {
     const Figures f = figures(result);
     json["critical_path_share"] = {{"compute", f.path_compute},
                                    {"cpu", f.path_cpu},
@@ -137,6 +154,7 @@ Json result_json(const SimulationResult& result, const std::optional<Confidence>
 std::string results_json(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                          const Confidences& confidences) {
   Json json;
+  json["format_version"] = results_format_version;
   json["config"] = configuration_json(configuration);
   json["config"]["notes"] = notes_of(configuration, results);
   json["trace_hash"] = configuration.trace.content_hash;
@@ -145,7 +163,7 @@ std::string results_json(const RunConfiguration& configuration, const std::vecto
     json["results"].push_back(
         result_json(results[i], i < confidences.size() ? confidences[i] : std::nullopt));
   }
-  return json.dump(2) + "\n";
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace pregate::sim

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/terminal_text.hpp"
 #include "sim/report/report.hpp"
 #include "sim/report/text_table.hpp"
 
@@ -10,7 +11,7 @@ namespace pregate::sim {
 
 namespace {
 
-std::string gib(Bytes bytes) { return three_digits(static_cast<double>(bytes.count) / (1LL << 30)); }
+constexpr int memory_rank = 1;  ///< of the column that results which did not run have too
 
 /// How a column marks its best value.
 enum class Best { most, least, unmarked };
@@ -18,32 +19,35 @@ enum class Best { most, least, unmarked };
 struct Column {
   std::string head;
   Best best;
+  int rank;  ///< the largest is the first that a narrow terminal leaves out; 0 stays
   double (*value)(const SimulationResult&, const Figures&);
   std::string (*print)(double);
 };
 
 const std::vector<Column>& columns() {
   static const std::vector<Column> all = {
-      {"tokens/s", Best::most, [](const SimulationResult&, const Figures& f) { return f.tokens_per_s; },
+      {"tokens/s", Best::most, 0, [](const SimulationResult&, const Figures& f) { return f.tokens_per_s; },
        three_digits},
-      {"decode tok/s", Best::most,
+      {"decode/s", Best::most, 0,
        [](const SimulationResult&, const Figures& f) { return f.decode_tokens_per_s; }, three_digits},
-      {"TTFT ms", Best::least, [](const SimulationResult&, const Figures& f) { return f.ttft_ms; },
+      {"TTFT ms", Best::least, 3, [](const SimulationResult&, const Figures& f) { return f.ttft_ms; },
        three_digits},
-      {"TPOT ms", Best::least, [](const SimulationResult&, const Figures& f) { return f.tpot_ms; },
+      {"TPOT ms", Best::least, 7, [](const SimulationResult&, const Figures& f) { return f.tpot_ms; },
        three_digits},
-      {"block ms", Best::least, [](const SimulationResult&, const Figures& f) { return f.block_mean_ms; },
+      {"block ms", Best::least, 5, [](const SimulationResult&, const Figures& f) { return f.block_mean_ms; },
        three_digits},
-      {"p99", Best::least, [](const SimulationResult&, const Figures& f) { return f.block_p99_ms; },
+      {"p99", Best::least, 8, [](const SimulationResult&, const Figures& f) { return f.block_p99_ms; },
        three_digits},
-      {"hits", Best::unmarked, [](const SimulationResult&, const Figures& f) { return f.hit_rate; }, percent},
-      {"MiB/token", Best::least,
+      {"hits", Best::unmarked, 4, [](const SimulationResult&, const Figures& f) { return f.hit_rate; },
+       percent},
+      {"MiB/tok", Best::least, 6,
        [](const SimulationResult&, const Figures& f) { return f.h2d_bytes_per_token / (1 << 20); },
        three_digits},
-      {"waits", Best::least,
+      {"waits", Best::least, 2,
        [](const SimulationResult&, const Figures& f) { return f.exposed_transfer_share; }, percent},
-      {"CPU", Best::unmarked, [](const SimulationResult&, const Figures& f) { return f.path_cpu; }, percent},
-      {"GPU GiB", Best::least,
+      {"CPU", Best::unmarked, 2, [](const SimulationResult&, const Figures& f) { return f.path_cpu; },
+       percent},
+      {"GPU GiB", Best::least, memory_rank,
        [](const SimulationResult& r, const Figures&) {
          return static_cast<double>(r.memory.total().count) / (1LL << 30);
        },
@@ -59,7 +63,7 @@ std::string best_of(const Column& column, const std::vector<SimulationResult>& r
   bool differ = false;
   std::string first;
   for (const SimulationResult& result : results) {
-    if (result.out_of_memory) continue;
+    if (!result.has_figures()) continue;
     const auto value = [&](const SimulationResult& r) { return column.value(r, figures(r)); };
     const std::string printed = column.print(value(result));
     if (first.empty()) first = printed;
@@ -74,14 +78,69 @@ std::string best_of(const Column& column, const std::vector<SimulationResult>& r
 
 std::string marked(const std::string& cell, bool is_best) { return is_best ? "*" + cell : cell; }
 
+/// What stands in the place of figures.
+const char* instead(const SimulationResult& result) {
+  return result.out_of_memory ? "out of memory" : "interrupted";
+}
+
+TextTable table_of(const std::vector<const Column*>& shown, const std::vector<SimulationResult>& results) {
+  std::vector<std::string> head{"policy"}, best;
+  for (const Column* column : shown) {
+    head.push_back(column->head);
+    best.push_back(best_of(*column, results));
+  }
+  TextTable table(head);
+  for (const SimulationResult& result : results) {
+    std::vector<std::string> row{one_line(result.policy.name)};
+    const Figures f = figures(result);
+    for (std::size_t i = 0; i < shown.size(); ++i) {
+      const bool is_known = shown[i]->rank == memory_rank && result.out_of_memory;
+      if (!result.has_figures() && !is_known) {
+        row.emplace_back(i == 0 ? instead(result) : "");
+        continue;
+      }
+      const std::string cell = shown[i]->print(shown[i]->value(result, f));
+      row.push_back(marked(cell, result.has_figures() && !best[i].empty() && cell == best[i]));
+    }
+    table.add(std::move(row), result.has_figures() ? 0 : 1);
+  }
+  return table;
+}
+
+/// The table, without the columns for which the layout has no room; a line says which.
+std::string fitted_table(const std::vector<SimulationResult>& results, const TextLayout& layout) {
+  std::vector<const Column*> shown;
+  const bool some_on_cpu = std::any_of(results.begin(), results.end(), [](const SimulationResult& result) {
+    return result.has_figures() && result.path.cpu().count > 0;
+  });
+  for (const Column& column : columns()) {
+    if (some_on_cpu || column.head != "CPU") shown.push_back(&column);
+  }
+  std::string left_out;
+  TextTable table = table_of(shown, results);
+  while (!layout.all_columns && table.width() > layout.columns) {
+    const auto least = std::max_element(shown.begin(), shown.end(),
+                                        [](const Column* a, const Column* b) { return a->rank < b->rank; });
+    if ((*least)->rank == 0) break;
+    left_out += (left_out.empty() ? "" : ", ") + (*least)->head;
+    shown.erase(least);
+    table = table_of(shown, results);
+  }
+  std::string text = table.text();
+  if (!left_out.empty())
+    text +=
+        "Left out at " + std::to_string(layout.columns) + " columns: " + left_out + " (--wide shows all).\n";
+  return text;
+}
+
 std::string heading(const RunConfiguration& run) {
-  std::string text = run.model.name + " (" + run.model.expert_format.name + " experts of ";
+  std::string text = one_line(run.model.name) + " (" + run.model.expert_format.name + " experts of ";
   Bytes largest;
   for (const Stack& stack : run.model.stacks) largest = std::max(largest, run.model.expert_bytes(stack));
-  text += to_string(largest) + ") on " + run.machine.name +
-          (run.machine.replaced_host.empty() ? "" : " with host " + run.machine.replaced_host) + " [" +
-          run.machine.calibration + "]\n";
-  text += "trace " + run.trace_path + ": " + std::to_string(run.trace.requests) + " requests, " +
+  text += to_string(largest) + ") on " + one_line(run.machine.name) +
+          (run.machine.replaced_host.empty() ? "" : " with host " + one_line(run.machine.replaced_host)) +
+          " [" + run.machine.calibration + "]\n";
+  text += "trace " + one_line(run.trace_path) + ": " + std::to_string(run.trace.requests) + " requests, " +
           std::to_string(run.trace.tokens) + " tokens, " + std::to_string(run.trace.routed_entries) +
           " routed entries";
   if (run.batch > 1) text += ", batches of " + std::to_string(run.batch);
@@ -91,7 +150,12 @@ std::string heading(const RunConfiguration& run) {
 }  // namespace
 
 std::string why(const SimulationResult& result) {
-  if (result.out_of_memory) return "does not fit: " + result.out_of_memory_reason;
+  if (result.out_of_memory) {
+    return "does not fit: " + result.out_of_memory_reason + ". " +
+           (result.fits_with.any() ? "It fits with " + result.fits_with.text()
+                                   : "No cache size and no single weight format makes it fit");
+  }
+  if (!result.has_figures()) return "interrupted before its first pass";
   const Figures f = figures(result);
   std::string text = limits_text(limits_of(result));
   const CacheResult& cache = result.decode_steps > 0 ? result.decode_cache : result.other_cache;
@@ -112,46 +176,27 @@ std::string why(const SimulationResult& result) {
 }
 
 std::string results_table(const RunConfiguration& run, const std::vector<SimulationResult>& results,
-                          bool colour, const Confidences& confidences) {
-  std::vector<Column> shown = columns();
-  const bool some_on_cpu = std::any_of(results.begin(), results.end(), [](const SimulationResult& result) {
-    return !result.out_of_memory && result.path.cpu().count > 0;
-  });
-  if (!some_on_cpu) std::erase_if(shown, [](const Column& column) { return column.head == "CPU"; });
-  std::vector<std::string> head{"policy"};
-  for (const Column& column : shown) head.push_back(column.head);
-  TextTable table(head);
-  std::vector<std::string> best;
-  for (const Column& column : shown) best.push_back(best_of(column, results));
-  for (const SimulationResult& result : results) {
-    std::vector<std::string> row{result.policy.name};
-    if (result.out_of_memory) {
-      row.emplace_back("out of memory");
-      row.resize(shown.size());
-      row.push_back(gib(result.memory.total()));
-    } else {
-      const Figures f = figures(result);
-      for (std::size_t i = 0; i < shown.size(); ++i) {
-        const std::string cell = shown[i].print(shown[i].value(result, f));
-        row.push_back(marked(cell, !best[i].empty() && cell == best[i]));
-      }
-    }
-    table.add(std::move(row));
-  }
-  std::string text = heading(run) + table.text();
-  if (results.size() > 1) text += "* best of its column. ";
+                          const TextLayout& layout, const Confidences& confidences) {
+  std::string legend = results.size() > 1 ? "* best of its column. " : "";
   const Evidence evidence = results.empty() ? Evidence::simulated : results.front().evidence;
-  text += std::string("All figures are ") + to_string(evidence) + ".\n\n";
-  const std::string bold = colour ? "\033[1m" : "", plain = colour ? "\033[0m" : "";
-  for (const SimulationResult& result : results)
-    text += bold + result.policy.name + plain + ": " + why(result) + "\n";
-  text += confidence_text(results, confidences);
-  text += routing_span_text(results);
+  legend += std::string("All figures are ") + to_string(evidence) + ".\n\n";
+  std::string text = folded(heading(run), layout) + fitted_table(results, layout) + folded(legend, layout);
   for (const SimulationResult& result : results) {
-    for (const std::string& note : result.notes) text += "note: " + result.policy.name + ": " + note + "\n";
+    const std::string name = one_line(result.policy.name);
+    std::string line = folded(name + ": " + one_line(why(result)) + "\n", layout);
+    if (layout.colour && line.starts_with(name))
+      line = "\033[1m" + name + "\033[0m" + line.substr(name.size());
+    text += line;
   }
-  for (const std::string& note : notes_of(run, results)) text += "note: " + note + "\n";
-  return text;
+  text += folded(confidence_text(results, confidences), layout);
+  text += folded(routing_span_text(results), layout);
+  std::string notes;
+  for (const SimulationResult& result : results) {
+    for (const std::string& note : result.notes)
+      notes += "note: " + one_line(result.policy.name) + ": " + one_line(note) + "\n";
+  }
+  for (const std::string& note : notes_of(run, results)) notes += "note: " + one_line(note) + "\n";
+  return text + folded(notes, layout);
 }
 
 }  // namespace pregate::sim

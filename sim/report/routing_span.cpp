@@ -32,7 +32,8 @@ std::string routing_span_text(const std::vector<SimulationResult>& results) {
              " (low) to " + rate(high) + " (high) tokens/s";
     const double now = result.tokens_per_second();
     if (low && high && now > 0)
-      lines += ": " + signed_percent(low->tokens_per_s / now - 1) + ", " + signed_percent(high->tokens_per_s / now - 1);
+      lines += ": " + signed_percent(low->tokens_per_s / now - 1) + ", " +
+               signed_percent(high->tokens_per_s / now - 1);
     lines += "\n";
   }
   return lines.empty()

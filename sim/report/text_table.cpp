@@ -9,6 +9,12 @@
 
 namespace pregate::sim {
 
+namespace {
+
+constexpr std::size_t gap = 2;  // between columns
+
+}  // namespace
+
 std::size_t display_width(std::string_view text) {
   // Continuation bytes of UTF-8 take no column.
   return static_cast<std::size_t>(std::count_if(
@@ -32,28 +38,48 @@ std::string percent(double share) {
   return std::to_string(std::lround(value)) + " %";
 }
 
-std::string TextTable::text(int indent) const {
+std::vector<std::size_t> TextTable::widths() const {
   std::vector<std::size_t> widths;
-  for (const auto& row : rows_) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
+  for (const auto& [cells, wide] : rows_) {
+    widths.resize(std::max(widths.size(), cells.size()));
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      if (wide == 0 || i != wide) widths[i] = std::max(widths[i], display_width(cells[i]));
+    }
   }
+  for (const auto& [cells, wide] : rows_) {
+    if (wide == 0) continue;
+    const std::size_t needed = display_width(cells[wide]), room = widths[wide] + gap + widths[wide + 1];
+    if (needed > room) widths[wide + 1] += needed - room;
+  }
+  return widths;
+}
+
+std::size_t TextTable::width() const {
+  std::size_t total = 0;
+  for (const std::size_t width : widths()) total += width + gap;
+  return total > gap ? total - gap : 0;
+}
+
+std::string TextTable::text(int indent) const {
+  const std::vector<std::size_t> widths = this->widths();
   const std::string margin(static_cast<std::size_t>(indent), ' ');
   std::string text;
   for (std::size_t r = 0; r < rows_.size(); ++r) {
+    const auto& [cells, wide] = rows_[r];
     std::string line = margin;
-    for (std::size_t i = 0; i < rows_[r].size(); ++i) {
-      const std::string padding(widths[i] - display_width(rows_[r][i]), ' ');
-      if (i > 0) line += "  ";
-      line += i == 0 ? rows_[r][i] + padding : padding + rows_[r][i];
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      if (wide > 0 && i == wide + 1) continue;
+      const std::size_t room = wide > 0 && i == wide ? widths[i] + gap + widths[i + 1] : widths[i];
+      const std::string padding(room - display_width(cells[i]), ' ');
+      if (i > 0) line += std::string(gap, ' ');
+      line += i == 0 ? cells[i] + padding : padding + cells[i];
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
     if (r > 0) continue;
-    std::size_t total = 0;
-    for (const std::size_t width : widths) total += width + 2;
     text += margin;
-    for (std::size_t i = 2; i < total; ++i) text += "─";
+    const std::size_t total = width();
+    for (std::size_t i = 0; i < total; ++i) text += "─";
     text += "\n";
   }
   return text;

@@ -11,13 +11,24 @@ namespace pregate::sim {
 /// Aligned text columns: the first left, the others right. Cells are printed as given.
 class TextTable {
  public:
-  explicit TextTable(std::vector<std::string> head) : rows_{std::move(head)} {}
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  explicit TextTable(std::vector<std::string> head) : rows_{{std::move(head), 0}} {}
+  /// The cell `wide` (0: none) also takes the column of the next one, which is empty.
+  void add(std::vector<std::string> cells, std::size_t wide = 0) {
+    rows_.push_back({std::move(cells), wide});
+  }
   /// Head, rule, rows; each line ends with a newline and carries `indent` spaces.
   [[nodiscard]] std::string text(int indent = 0) const;
+  /// Columns that its longest line takes on a terminal.
+  [[nodiscard]] std::size_t width() const;
 
  private:
-  std::vector<std::vector<std::string>> rows_;
+  [[nodiscard]] std::vector<std::size_t> widths() const;
+
+  struct Row {
+    std::vector<std::string> cells;
+    std::size_t wide = 0;
+  };
+  std::vector<Row> rows_;
 };
 
 /// At most three significant digits, never an exponent below 10^15: 0.0123, 1.13, 42.5, 128, 1540.

@@ -198,7 +198,7 @@ TEST_F(BadData, DescriptionFiles) {
     expect_unreadable("--model", file, {file});
     expect_refused({"analyze", file}, {file});
   }
-  expect_unreadable("--model", "stranger.json", {"bert", "hint:", "mixtral"});
+  expect_unreadable("--model", "stranger.json", {"bert", "hint:", "pregate list families"});
   expect_unreadable("--machine", "foreign.json", {"foreign.json"});
   expect_unreadable("--policy", "foreign.json", {"foreign.json"});
   expect_unreadable("--model", ".", {"."});

@@ -49,7 +49,7 @@ TEST_F(BadInput, NamesWithTheNearestValidOnes) {
   expect_compare_refused({"--profile", "switch-bas-128"}, {"'switch-bas-128'", "hint:", "switch-base-128"});
   expect_compare_refused({"--eviction", "lru2"}, {"--eviction", "'lru2'", "hint:", "lru"});
   expect_compare_refused({"--weights", "fp31"}, {"'fp31'", "hint:", "'fp32'"});
-  expect_compare_refused({"--dense-weights", "bf61"}, {"'bf61'", "hint:", "bf16"});
+  expect_compare_refused({"--dense-weights", "bf61"}, {"'bf61'", "hint:", "pregate list weight-formats"});
   expect_compare_refused({"--cache-scope", "world"}, {"--cache-scope", "'world'", "hint:", "global"});
   expect_compare_refused({"--count-experts", "none"}, {"--count-experts", "'none'", "hint:", "decoder"});
   expect_compare_refused({"--engine", "fast"}, {"--engine", "'fast'", "hint:", "event"});

@@ -48,18 +48,33 @@ TEST_F(ConfidenceOfRuns, IsTheSameInEveryOutputAndAbsentWhereNothingRan) {
   const double low = confidence["tokens_per_s_range"][0], high = confidence["tokens_per_s_range"][1];
   EXPECT_LE(low, ran["tokens_per_s"].get<double>());
   EXPECT_GE(high, ran["tokens_per_s"].get<double>());
+  // Decode's rate is another one than that with prefill, and its range is about itself.
+  const double decode = ran["decode_tokens_per_s"], rate = ran["tokens_per_s"];
+  ASSERT_GT(decode, 1.01 * rate);
+  for (const std::size_t bound : {0U, 1U}) {
+    const double of_decode = confidence["decode_tokens_per_s_range"][bound];
+    EXPECT_NEAR(of_decode / decode, confidence["tokens_per_s_range"][bound].get<double>() / rate, 1e-9);
+  }
+  EXPECT_THAT(printed, HasSubstr(" decode tok/s; 9 published rates"));
 
   std::istringstream csv(read("r.csv"));
   std::string head, without, with;
   std::getline(csv, head);
   std::getline(csv, without);
   std::getline(csv, with);
-  EXPECT_TRUE(head.ends_with(",confidence,tokens_per_s_low,tokens_per_s_high"));
-  EXPECT_EQ(count(without, ","), count(head, ","));
-  EXPECT_EQ(count(with, ","), count(head, ","));
-  EXPECT_TRUE(without.ends_with(",,,"));
-  EXPECT_TRUE(with.ends_with(",published-case," + confidence["tokens_per_s_range"][0].dump() + "," +
-                             confidence["tokens_per_s_range"][1].dump()));
+  EXPECT_TRUE(
+      head.ends_with(",confidence,tokens_per_s_low,tokens_per_s_high,decode_tokens_per_s_low,"
+                     "decode_tokens_per_s_high"));
+  // One comma stands inside the quotes of the trace's name.
+  EXPECT_THAT(with, HasSubstr("\"profile switch-large-128 (generated, seed 1)\""));
+  EXPECT_EQ(count(without, ","), count(head, ",") + 1);
+  EXPECT_EQ(count(with, ","), count(head, ",") + 1);
+  EXPECT_TRUE(without.ends_with(",,,,,"));
+  const auto range = [&](const char* key) {
+    return confidence[key][0].dump() + "," + confidence[key][1].dump();
+  };
+  EXPECT_TRUE(with.ends_with(",published-case," + range("tokens_per_s_range") + "," +
+                             range("decode_tokens_per_s_range")));
   EXPECT_EQ(sql("r.db",
                 "SELECT json_extract(json, '$.results[0].confidence.label') FROM results "
                 "WHERE policy = 'pre-gated'"),

@@ -65,7 +65,17 @@ TEST_F(Determinism, ADatabaseGivesWhatItsGeneratorGives) {
   EXPECT_EQ(read("a.db"), read("b.db"));
   const Files stored = compare({"--trace", "a.db"});
   const Files generated = compare({"--requests", "3", "--seed", "9"});
-  EXPECT_EQ(stored.csv, generated.csv);
+  // The rows say which trace it was; from the policy on they are the same.
+  const auto from_policy = [](const std::string& csv) {
+    std::string rest;
+    std::istringstream lines(csv);
+    for (std::string line; std::getline(lines, line);) {
+      const std::size_t at = line.find(",1,");  // batch
+      rest += at == std::string::npos ? line : line.substr(at);
+    }
+    return rest;
+  };
+  EXPECT_EQ(from_policy(stored.csv), from_policy(generated.csv));
   const Json a = Json::parse(stored.json), b = Json::parse(generated.json);
   EXPECT_EQ(a.at("trace_hash"), b.at("trace_hash"));
   EXPECT_EQ(a.at("results"), b.at("results"));

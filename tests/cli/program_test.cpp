@@ -115,6 +115,9 @@ Outcome ProgramTest::run(const Words& arguments, const Surroundings& surrounding
       const rlimit limit{bytes, bytes};
       if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(126);
     }
+    ::unsetenv("COLUMNS");
+    const std::string columns = std::to_string(surroundings.columns);
+    if (surroundings.columns > 0) ::setenv("COLUMNS", columns.c_str(), 1);
     if (::chdir(folder_.c_str()) != 0) ::_exit(126);
     ::execv(name.c_str(), argv.data());
     ::_exit(127);
@@ -177,8 +180,9 @@ std::string ProgramTest::read(const std::string& name) const {
 std::map<std::string, std::string> ProgramTest::files() const {
   std::map<std::string, std::string> found;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_)) {
-    const std::string name = std::filesystem::relative(entry.path(), folder_).string();
-    found[name] = entry.is_regular_file() ? content_of(entry.path()) : "(not a file)";
+    const std::string name = entry.path().lexically_relative(folder_).string();
+    std::error_code ignored;  // a link that leads back to itself
+    found[name] = entry.is_regular_file(ignored) ? content_of(entry.path()) : "(not a file)";
   }
   return found;
 }

@@ -25,6 +25,7 @@ struct Surroundings {
   std::int64_t largest_file = 0;  ///< bytes; a longer file cannot be written (0 = no limit)
   int kill_signal = 0;            ///< sent after `kill_after_ms` (0 = none)
   std::int64_t kill_after_ms = 0;
+  int columns = 0;  ///< $COLUMNS; without it the variable is not set, whatever the tests run in
   /// The signal is sent when standard error, which is then a terminal, has shown this.
   std::string kill_when_shown{};
 };

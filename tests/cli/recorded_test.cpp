@@ -39,6 +39,13 @@ TEST_F(Recorded, Qwen3) {
   for (const char* policy : {"gpu-only", "on-demand", "prefetch-all", "pre-gated"})
     EXPECT_THAT(table, HasSubstr(std::string("\n") + policy));
   EXPECT_THAT(table, HasSubstr("recorded with 6 experts a token where the model routes to 8"));
+  // Priced at the recording's own sizes, it fits: the first note says so.
+  EXPECT_THAT(table, ::testing::Not(HasSubstr("out of memory")));
+  EXPECT_THAT(
+      table,
+      HasSubstr("\nnote: the recording's experts take 2.53 to 2.92 MiB each, and are priced so: q4_k_m"));
+  EXPECT_THAT(succeed({"compare", "--trace", "t.db", "--policy", "on-demand"}),
+              HasSubstr("note: model qwen3-30b-a3b, as the trace names 'Qwen3-30B-A3B-Q4_K_M'"));
 
   succeed({"simulate", "--trace", "t.db", "--model", "qwen3-30b-a3b", "--machine", "rtx4090-pcie4",
            "--policy", "pre-gated", "--set", "machine.link.h2d.bandwidth=50GB/s", "--timeline", "t.json",

@@ -161,8 +161,8 @@ TEST_F(Workflow, AFittedProfileGeneratesWhatItWasFittedTo) {
   succeed({"trace", "generate", "--profile", "p.toml", "--requests", "2", "--seed", "6", "-o", "u.db"});
   const Words recorded = row(succeed({"trace", "info", "t.db"}), "mean of decode");
   const Words generated = row(succeed({"trace", "info", "u.db"}), "mean of decode");
-  ASSERT_EQ(recorded.size(), 6U);
-  ASSERT_EQ(generated.size(), 6U);
+  ASSERT_EQ(recorded.size(), 7U);
+  ASSERT_EQ(generated.size(), 7U);
   EXPECT_NEAR(std::stod(generated[0]), std::stod(recorded[0]), 4);     // distinct experts of 128
   EXPECT_NEAR(std::stod(generated[2]), std::stod(recorded[2]), 0.05);  // popularity entropy
   EXPECT_NEAR(std::stod(generated[4]), std::stod(recorded[4]), 0.05);  // lag-1 overlap
@@ -170,7 +170,7 @@ TEST_F(Workflow, AFittedProfileGeneratesWhatItWasFittedTo) {
 }
 
 TEST_F(Workflow, AModelAsItsConfigJson) {
-  write("config.json", R"({
+  write("mixtral-8x7b.json", R"({
     "architectures": ["MixtralForCausalLM"], "model_type": "mixtral", "hidden_act": "silu",
     "hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32, "num_hidden_layers": 32,
     "num_key_value_heads": 8, "num_experts_per_tok": 2, "num_local_experts": 8, "vocab_size": 32000,
@@ -183,7 +183,8 @@ TEST_F(Workflow, AModelAsItsConfigJson) {
     succeed(words);
     return read("r.csv");
   };
-  EXPECT_EQ(csv_of("config.json"), csv_of("mixtral-8x7b"));
+  // The model's name stands in every row.
+  EXPECT_EQ(csv_of("./mixtral-8x7b.json"), csv_of("mixtral-8x7b"));
 }
 
 TEST_F(Workflow, OverridesAndListings) {
@@ -199,7 +200,8 @@ TEST_F(Workflow, OverridesAndListings) {
   EXPECT_GT(fast, 1.2 * slow);
   EXPECT_DOUBLE_EQ(tokens_per_s({"--set", "machine.link.h2d.bandwidth=20000MB/s"}), fast);
 
-  for (const char* section : {"models", "machines", "policies", "parts", "evictions", "formats", "weight-formats", "profiles"})
+  for (const char* section : {"models", "machines", "policies", "parts", "evictions", "formats",
+                              "weight-formats", "localities", "profiles"})
     EXPECT_THAT(succeed({"list", section}), HasSubstr("(--")) << section;
   EXPECT_EQ(succeed({"version"}), succeed({"--version"}));
 }

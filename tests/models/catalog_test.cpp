@@ -165,7 +165,7 @@ TEST_F(CatalogFiles, WhatCannotBeReadIsAnError) {
   EXPECT_THAT(error_of([] { load_model("/"); }), HasSubstr("a folder without a config.json"));
   EXPECT_THAT(error_of([] { load_machine("/dev/zero"); }), HasSubstr("not a regular file"));
   const std::string empty = write("empty.toml", "");
-  EXPECT_THAT(error_of([&] { load_model(empty); }), HasSubstr("the key 'weights' is missing"));
+  EXPECT_THAT(error_of([&] { load_model(empty); }), HasSubstr("the key 'family' is missing"));
   const std::string large = write("large.toml", std::string((1 << 20) + 1, '#'));
   EXPECT_THAT(error_of([&] { load_policy(large); }), HasSubstr("is larger than 1 MiB"));
   const std::string json = write("machine.json", "{}");

@@ -129,6 +129,11 @@ TEST_F(CheckpointFolderTest, TheFileBesideTheConfigSaysTheFormats) {
     EXPECT_EQ(model.head_format.name, "bf16");
     EXPECT_EQ(model.expert_bytes(model.stacks[0]).count, 54);  // 3 x 8 x 4 x 4.5 / 8
   }
+  // Attention is left out everywhere: the rest goes by the wide format, the experts do not.
+  write("hf_quant_config.json", R"({"quantization":{"quant_algo":"FP8","exclude_modules":["*self_attn*"]}})");
+  const ModelSpec wide = load_model(path());
+  EXPECT_EQ(wide.expert_format.name, "fp8");
+  EXPECT_EQ(wide.dense_format.name, "bf16");
 }
 
 }  // namespace

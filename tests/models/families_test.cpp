@@ -201,6 +201,9 @@ TEST(Families, WhatIsLeftOutIsSaid) {
               testing::Contains(HasSubstr("a table of 5.12e+10 parameters")));
   EXPECT_THAT(load(published("DeepSeek-V4-Pro")).left_out,
               testing::ElementsAre(HasSubstr("3 hash layers"), HasSubstr("1 multi-token-prediction layer ")));
+  PublishedModel drafting = published("DeepSeek-V4-Pro");
+  drafting.config.replace(0, 1, R"({"dspark_block_size":5,"dspark_target_layer_ids":[40,41,42],)");
+  EXPECT_THAT(load(drafting).left_out, testing::Contains(HasSubstr("the drafting module")));
   EXPECT_THAT(load(published("Qwen3-Omni-30B-A3B")).left_out,
               testing::IsSupersetOf({"the talker (talker_config)", "the vocoder (code2wav_config)",
                                      "the audio encoder (audio_config)"}));

@@ -115,7 +115,7 @@ const std::string hunyuan = R"("model_type": "hunyuan_v1_moe", "vocab_size": 128
                             R"(], "num_shared_expert": [)" + times(32, "1") + "]";
 
 const std::string dbrx = R"("model_type": "dbrx", "vocab_size": 100352, "d_model": 6144, "n_layers": 40,
-  "n_heads": 48, "max_seq_len": 32768, "attn_config": {"kv_n_heads": 8, "clip_qkv": 8, "rope_theta": 500000},
+  "n_heads": 48, "max_seq_len": 32768, "attn_config": {"kv_n_heads": 8, "clip_qkv": 8, "rope_theta": 500000, "dtype": "bfloat16"},
   "ffn_config": {"ffn_hidden_size": 10752, "moe_num_experts": 16, "moe_top_k": 4, "moe_loss_weight": 0.05})";
 
 struct Row {

@@ -111,9 +111,38 @@ TEST(Policy, OverridesOfKeysTheFileLeavesOut) {
   EXPECT_FALSE(policy.transfer.pinned);
 }
 
+TEST(Policy, ZeroMeansNone) {
+  const auto with = [](const char* set) {
+    const std::vector<Override> changes = {parse_override("policy.placement.kind=first-layers"),
+                                           parse_override("policy.placement.count=0"), parse_override(set)};
+    return load_policy("on-demand", changes);
+  };
+  EXPECT_EQ(with("policy.transfer.chunk=0").transfer.chunk.count, 0);
+  EXPECT_EQ(with("policy.transfer.chunk=0 B").transfer.chunk.count, 0);
+  EXPECT_EQ(with("policy.transfer.chunk=0").placement.count, 0);
+  EXPECT_EQ(parse_policy_toml("transfer.chunk = 0\nplacement = { kind = \"popular\", count = 0 }", "p.toml")
+                .transfer.chunk.count,
+            0);
+}
+
+// A cache makes misses on the CPU that are copied in the background a policy; it is given before the policy
+// is judged, and only to policies that offload.
+TEST(Policy, FlagsOfTheCacheComeBeforeTheJudgement) {
+  const std::vector<Override> set = {parse_override("policy.miss.service=compute-on-cpu"),
+                                     parse_override("policy.miss.admission=background")};
+  const std::vector<Override> cache = {{"policy.cache.capacity", "4GiB", "--cache"}};
+  EXPECT_THAT(error_of([&] { load_policy("on-demand", set); }), HasSubstr("needs a cache"));
+  EXPECT_EQ(load_policy("on-demand", set, cache).cache.capacity.bytes.count, 4LL << 30);
+  EXPECT_EQ(load_policy("gpu-only", {}, cache).cache.capacity.kind, CapacityKind::none);
+  // A fetched miss is admitted by its fetch.
+  EXPECT_EQ(load_policy("on-demand", std::span(set).last(1), cache).miss.service, MissService::fetch);
+  const std::vector<Override> wrong = {{"policy.cache.capacity", "4", "--cache"}};
+  EXPECT_THAT(error_of([&] { load_policy("on-demand", {}, wrong); }), testing::StartsWith("--cache: "));
+}
+
 TEST(Policy, ContradictionsAndTyposAreErrors) {
   const auto refused = [](const char* text) { return error_of([&] { parse_policy_toml(text, "p.toml"); }); };
-  EXPECT_THAT(refused("placement = { kind = \"popular\" }"), HasSubstr("count must be at least 1"));
+  EXPECT_THAT(refused("placement = { kind = \"popular\" }"), HasSubstr("placement.count is missing"));
   EXPECT_THAT(refused("placement = { kind = \"all\", count = 2 }"), HasSubstr("means nothing"));
   EXPECT_THAT(refused("placement.kind = \"some\""), HasSubstr("valid: none, all, popular, first-layers"));
   EXPECT_THAT(refused("lookahead = { kind = \"pre-gate\", distance = 0 }"), HasSubstr("0 is out of range"));

@@ -81,7 +81,7 @@ void expect_equal(const SimulationResult& a, const SimulationResult& b, const st
   EXPECT_EQ(a.path.transfer(), b.path.transfer());
   EXPECT_EQ(a.path.host(), b.path.host());
   EXPECT_EQ(a.path.id, b.path.id);
-  EXPECT_EQ(results_csv({a}), results_csv({b}));
+  EXPECT_EQ(results_csv({}, {a}), results_csv({}, {b}));
 }
 
 // A train of copies and no slots give what single copies into slots give, in every figure of a report and in

@@ -28,7 +28,7 @@ void expect_equal(const SimulationResult& a, const SimulationResult& b) {
   EXPECT_TRUE(a.tally.spent == b.tally.spent);
   EXPECT_EQ(a.path.transfer(), b.path.transfer());
   EXPECT_EQ(a.path.host(), b.path.host());
-  EXPECT_EQ(results_csv({a}), results_csv({b}));
+  EXPECT_EQ(results_csv({}, {a}), results_csv({}, {b}));
 }
 
 class EnginesAgree : public testing::TestWithParam<std::tuple<std::string, std::string, int>> {};

@@ -156,9 +156,9 @@ TEST(Limits, BoundByTheCpu) {
                                  HasSubstr("the CPU computes 100 % of the activated experts, in 5")));
   RunConfiguration configuration;
   configuration.model = tiny_model(1, 8, 2);
-  EXPECT_THAT(results_table(configuration, {result}, false), HasSubstr("  CPU  "));
+  EXPECT_THAT(results_table(configuration, {result}), HasSubstr("  CPU  "));
   const SimulationResult other = run(tiny_model(1, 8, 2), machine, load_policy("on-demand"), source);
-  EXPECT_THAT(results_table(configuration, {other}, false), testing::Not(HasSubstr("  CPU  ")));
+  EXPECT_THAT(results_table(configuration, {other}), testing::Not(HasSubstr("  CPU  ")));
 
   // 98,304 FLOP at 0.5 x 1 GFLOP/s: 196.608 us of arithmetic.
   machine.host.rate = {1e9};

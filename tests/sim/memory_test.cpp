@@ -101,6 +101,60 @@ TEST(Memory, PeakIsExactAtTheLimit) {
   EXPECT_TRUE(test::run(model, machine, load_policy("gpu-only"), source).out_of_memory);
 }
 
+// 2 layers of 8 experts and one working buffer. With memory for exactly 3 slots a layer, and a byte less than
+// two more experts beside them, 3 slots a layer is the largest cache.
+TEST(Memory, TheLargestCacheThatFitsIsFound) {
+  const ModelSpec model = test::tiny_model(2, 8, 1);
+  test::ListSource source = test::random_source(1, 2, 8, 1, 1, 0, 4);
+  MachineSpec machine = test::tiny_machine();
+  const auto with = [&](const char* capacity) {
+    PolicySpec policy = load_policy("on-demand");
+    policy.cache.capacity = parse_capacity(capacity, "test");
+    return test::run(model, machine, policy, source);
+  };
+  const Bytes three = with("3 slots").memory.total();
+  machine.gpu.memory = machine.gpu.reserved + three + test::tiny_expert * 2 - Bytes{1};
+  const SimulationResult result = with("8 slots");
+  ASSERT_TRUE(result.out_of_memory);
+  ASSERT_TRUE(result.fits_with.cache.has_value());
+  EXPECT_EQ(to_string(*result.fits_with.cache), "3 slots");
+  EXPECT_EQ(result.fits_with.cache_bytes, test::tiny_expert * 6);
+  EXPECT_FALSE(with("3 slots").out_of_memory);
+  EXPECT_TRUE(with("4 slots").out_of_memory);
+  EXPECT_THAT(result.fits_with.text(),
+              testing::StartsWith("--cache '3 slots' (0.0 GiB); or --weights fp16, bf16 or "));
+}
+
+// All 16 experts do not fit by one byte: 7 slots a layer and on-demand's buffer are 15, and each format that
+// is named does fit.
+TEST(Memory, FormatsThatFitAreTried) {
+  ModelSpec model = test::tiny_model(2, 8, 1);
+  test::ListSource source = test::random_source(1, 2, 8, 1, 1, 0, 4);
+  MachineSpec machine = test::tiny_machine();
+  const Bytes needed = test::run(model, machine, load_policy("gpu-only"), source).memory.total();
+  machine.gpu.memory = machine.gpu.reserved + needed - Bytes{1};
+  const SimulationResult result = test::run(model, machine, load_policy("gpu-only"), source);
+  ASSERT_TRUE(result.out_of_memory);
+  EXPECT_TRUE(result.fits_with.as_on_demand);
+  EXPECT_EQ(to_string(result.fits_with.cache.value_or(Capacity{})), "7 slots");
+  ASSERT_FALSE(result.fits_with.weights.empty());
+  for (const std::string& format : result.fits_with.weights) {
+    model.expert_format = weight_format(format, "test");
+    EXPECT_FALSE(test::run(model, machine, load_policy("gpu-only"), source).out_of_memory) << format;
+  }
+}
+
+TEST(Memory, WhereNothingFitsThatIsSaid) {
+  const ModelSpec model = test::tiny_model(2, 8, 1);
+  test::ListSource source = test::random_source(1, 2, 8, 1, 1, 0, 4);
+  MachineSpec machine = test::tiny_machine();
+  machine.gpu.memory = machine.gpu.reserved + test::tiny_expert;  // the workspace alone takes more
+  const SimulationResult result = test::run(model, machine, load_policy("on-demand"), source);
+  ASSERT_TRUE(result.out_of_memory);
+  EXPECT_FALSE(result.fits_with.any());
+  EXPECT_EQ(result.fits_with.text(), "");
+}
+
 TEST(Memory, ExpertsMustFitTheHost) {
   const ModelSpec model = test::tiny_model(2, 8, 1);
   test::ListSource source = test::random_source(1, 2, 8, 1, 1, 3, 4);

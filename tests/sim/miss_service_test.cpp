@@ -267,7 +267,7 @@ TEST_P(NewParts, EnginesAgreeAndCountsAddUp) {
       EXPECT_EQ(timed.tally.busy, event.tally.busy);
       EXPECT_EQ(timed.tally.exposed_host, event.tally.exposed_host);
       EXPECT_EQ(timed.path.transfer(), event.path.transfer());
-      EXPECT_EQ(results_csv({timed}), results_csv({event}));
+      EXPECT_EQ(results_csv({}, {timed}), results_csv({}, {event}));
     }
     const Timeline again = sim::run(log.schedule);
     EXPECT_EQ(again.start, log.timeline.start);
@@ -293,7 +293,6 @@ TEST(NewParts, ContradictionsAreRefused) {
     change(policy);
     EXPECT_THROW(validate(policy, "test"), InputError);
   };
-  refused([](PolicySpec& p) { p.miss.admission = MissAdmission::background; });
   refused([](PolicySpec& p) {
     p.miss.service = MissService::compute_on_cpu;
     p.cache.capacity = parse_capacity("25%", "test");

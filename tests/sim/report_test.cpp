@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "models/error.hpp"
 #include "sim/report/report.hpp"
@@ -108,6 +109,63 @@ TEST(Perfetto, IsWellFormedWithTracksArrowsAndCounters) {
   EXPECT_EQ(tracks, 1U + 3U + 1U);  // the process, three streams, one link
 }
 
+// The fixed part of a copy is the datasheet's. A measured copy can be shorter than it: here every copy takes
+// 1 us where the machine says that the first byte moves after 10 us.
+TEST(Perfetto, MeasuredCopiesHaveNoNegativeDurations) {
+  Case made = small_case(100);
+  SimulationResult& result = made.results[1];
+  result.evidence = Evidence::measured;
+  for (OpId id = 0; id < static_cast<OpId>(result.schedule.size()); ++id) {
+    if (result.schedule.operation(id).bytes.count == 0) continue;
+    const auto at = static_cast<std::size_t>(id);
+    ASSERT_GE(result.schedule.operation(id).fixed, from_seconds(10e-6));
+    result.timeline.finish[at] = result.timeline.start[at] + from_seconds(1e-6);
+  }
+  int copies = 0;
+  const json document = json::parse(perfetto_json(result, made.configuration));
+  for (const json& event : document["traceEvents"]) {
+    if (event["ph"] != "X") continue;
+    EXPECT_GE(event["dur"].get<double>(), 0) << event;
+    copies += event["cat"] == "fetch" ? 1 : 0;
+  }
+  EXPECT_GT(copies, 0);
+}
+
+TEST(Csv, SaysWhatItIsAbout) {
+  Case made = small_case();
+  made.configuration.model.name = "m,1";
+  made.configuration.trace_path = "t.db";
+  made.results[0].interrupted = true;
+  made.results[0].steps = 0;
+  std::istringstream csv(results_csv(made.configuration, made.results));
+  std::string head, interrupted, ran;
+  std::getline(csv, head);
+  std::getline(csv, interrupted);
+  std::getline(csv, ran);
+  EXPECT_TRUE(
+      head.starts_with("format_version,model,machine,trace,batch,policy,status,evidence,tokens_per_s,"));
+  EXPECT_TRUE(ran.starts_with("1,\"m,1\",a100-80g-pcie4,t.db,1,on-demand,ok,simulated,")) << ran;
+  EXPECT_TRUE(interrupted.starts_with("1,\"m,1\",a100-80g-pcie4,t.db,1,gpu-only,interrupted,simulated,,"))
+      << "no rate: " << interrupted;
+}
+
+// What did not run has no figure that could be taken for one.
+TEST(Json, AnInterruptedPolicyHasNoRates) {
+  Case made = small_case();
+  SimulationResult& result = made.results[1];
+  result.interrupted = true;
+  const auto parsed = [&] { return json::parse(results_json(made.configuration, made.results)); };
+  EXPECT_EQ(parsed()["results"][1]["status"], "interrupted");
+  EXPECT_TRUE(parsed()["results"][1].contains("tokens_per_s")) << "of the passes before";
+  EXPECT_EQ(parsed()["format_version"], results_format_version);
+  result.steps = 0;
+  for (const char* key : {"tokens_per_s", "ttft_ms", "critical_path_share", "total_ms"})
+    EXPECT_FALSE(parsed()["results"][1].contains(key)) << key;
+  const std::string table = results_table(made.configuration, made.results);
+  EXPECT_THAT(table, testing::ContainsRegex("\non-demand +interrupted\n"));
+  EXPECT_THAT(table, testing::HasSubstr("\non-demand: interrupted before its first pass\n"));
+}
+
 TEST(Store, AppendsRowsAndLeavesNothingWhenItFails) {
   const Case made = small_case();
   const std::filesystem::path path =
@@ -141,11 +199,66 @@ TEST(Store, AppendsRowsAndLeavesNothingWhenItFails) {
 
 TEST(Table, MarksTheBestAndSaysWhy) {
   const Case made = small_case();
-  const std::string text = results_table(made.configuration, made.results, false);
+  const std::string text = results_table(made.configuration, made.results);
   EXPECT_THAT(text, testing::HasSubstr("*"));
   EXPECT_THAT(text, testing::HasSubstr("waits for expert copies"));
   EXPECT_THAT(text, testing::HasSubstr("All figures are simulated"));
   EXPECT_THAT(text, testing::Not(testing::HasSubstr("\033")));
+}
+
+TEST(Table, LeavesOutItsLeastColumnsWhereTheyDoNotFit) {
+  const Case made = small_case();
+  const auto widest = [](const std::string& text) {
+    std::size_t most = 0;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) most = std::max(most, display_width(line));
+    return most;
+  };
+  const std::string at_80 = results_table(made.configuration, made.results, {.columns = 80, .folds = true});
+  EXPECT_LE(widest(at_80), 80U) << at_80;
+  EXPECT_THAT(at_80, testing::HasSubstr("\nLeft out at 80 columns: p99, TPOT ms"));
+  EXPECT_THAT(at_80, testing::HasSubstr("(--wide shows all)"));
+  EXPECT_THAT(at_80, testing::Not(testing::HasSubstr("p99  ")));
+  // However narrow, the rates stay.
+  const std::string at_20 = results_table(made.configuration, made.results, {.columns = 20, .folds = true});
+  EXPECT_THAT(at_20, testing::ContainsRegex("policy +tokens/s +decode/s\n"));
+  const std::string wide =
+      results_table(made.configuration, made.results, {.columns = 80, .folds = true, .all_columns = true});
+  EXPECT_THAT(wide, testing::ContainsRegex("TPOT ms.*p99.*GPU GiB\n"));
+  EXPECT_THAT(wide, testing::Not(testing::HasSubstr("Left out")));
+}
+
+TEST(Table, AWideCellTakesTheNextColumnsRoom) {
+  TextTable table({"p", "ab", "cd", "ef"});
+  table.add({"x", "1", "2", "3"});
+  table.add({"y", "wide", "", "4"}, 1);
+  EXPECT_EQ(table.width(), 13U);  // 1 + 2 + 2 + 2 + 2 + 2 + 2: "wide" has six columns
+  EXPECT_THAT(table.text(), testing::HasSubstr("\nx   1   2   3\ny    wide   4\n"));
+}
+
+TEST(Table, FoldsLinesBetweenWords) {
+  const TextLayout narrow{.columns = 20, .folds = true};
+  EXPECT_EQ(folded("note: one two three four five\n  a b\n", narrow),
+            "note: one two three\n    four five\n  a b\n");
+  EXPECT_EQ(folded("  pre-gated  3 - 4 tokens/s\n", narrow), "  pre-gated  3 - 4\n      tokens/s\n");
+  EXPECT_EQ(folded("averylongwordwithoutanyspace b", narrow), "averylongwordwithoutanyspace\n    b");
+  EXPECT_EQ(folded("one two three four five", {.columns = 20}), "one two three four five");
+}
+
+// A model's name and a path come from files: no byte of theirs is a command to the terminal.
+TEST(Table, NamesAreNotCommandsToATerminal) {
+  Case made = small_case();
+  made.configuration.model.name = "m\033]0;title\007";
+  made.configuration.machine.name =
+      "\xc2\x9b"
+      "2J";  // CSI as one character of UTF-8
+  made.configuration.trace_path = "a\nnote: all is well";
+  made.results[0].policy.name = "p\033[2J";
+  made.results[0].notes = {"n\r\xff"};
+  const std::string text = results_table(made.configuration, made.results);
+  for (const char* forbidden : {"\033", "\007", "\r", "\xc2\x9b", "\xff", "\nnote: all"})
+    EXPECT_THAT(text, testing::Not(testing::HasSubstr(forbidden)));
+  EXPECT_THAT(text, testing::HasSubstr("m?]0;title?"));
 }
 
 TEST(ThreeDigits, RoundsForPeople) {

@@ -130,7 +130,7 @@ TEST_F(LocalityOfRouting, FilesAreReadStrictly) {
   EXPECT_THAT(refused("lag1_excess = 0.355", "lag1_excess = 0.1"), HasSubstr("above lag1_excess"));
   EXPECT_THAT(refused("cross_layer = 0.45", "cross_layer = nan"), HasSubstr("cross_layer"));
   EXPECT_THAT(refused("cross_layer = 0.45", "cross_layer = 1.5"), HasSubstr("from 0"));
-  EXPECT_THAT(refused("cross_layer = ", "cros_layer = "), HasSubstr("cros_layer"));
+  EXPECT_THAT(refused("cross_layer = ", "cros_layer = "), HasSubstr("'cross_layer' is missing"));
   EXPECT_THAT(complaint([] { load_locality("typicl"); }), HasSubstr("did you mean 'typical'"));
 }
 

@@ -33,10 +33,9 @@ Residual row(const std::string& name, double percent, const std::string& mechani
   return residual;
 }
 
-Confidence nearest(const std::vector<Residual>& residuals, const Nearness& wanted, double spread = 0,
-                   double tokens_per_s = 100) {
+Confidence nearest(const std::vector<Residual>& residuals, const Nearness& wanted, double spread = 0) {
   Confidence confidence;
-  hold_against_nearest(wanted, residuals, spread, tokens_per_s, confidence);
+  hold_against_nearest(wanted, residuals, spread, confidence);
   return confidence;
 }
 
@@ -49,12 +48,12 @@ TEST(Confidence, RangeIsThatOfTheErrorsWidenedForFewRows) {
   EXPECT_EQ(five.rows, 5);
   EXPECT_EQ(five.least_percent, -20);
   EXPECT_EQ(five.most_percent, 25);
-  EXPECT_NEAR(five.least_tokens_per_s, 100 / std::pow(1.25, 1.5), 1e-9);
-  EXPECT_NEAR(five.most_tokens_per_s, 100 * std::pow(1.25, 1.5), 1e-9);
+  EXPECT_NEAR(five.range_of(100).least, 100 / std::pow(1.25, 1.5), 1e-9);
+  EXPECT_NEAR(five.range_of(100).most, 100 * std::pow(1.25, 1.5), 1e-9);
   // A spread of 10 % between repeats is a factor 1.1 more, either way.
   const Confidence noisy = nearest(residuals, this_one, 0.1);
-  EXPECT_NEAR(noisy.least_tokens_per_s, five.least_tokens_per_s / 1.1, 1e-9);
-  EXPECT_NEAR(noisy.most_tokens_per_s, five.most_tokens_per_s * 1.1, 1e-9);
+  EXPECT_NEAR(noisy.range_of(100).least, five.range_of(100).least / 1.1, 1e-9);
+  EXPECT_NEAR(noisy.range_of(100).most, five.range_of(100).most * 1.1, 1e-9);
 }
 
 TEST(Confidence, SimulatedRateIsInsideEvenWhereAllErrorsHaveOneSign) {
@@ -63,10 +62,10 @@ TEST(Confidence, SimulatedRateIsInsideEvenWhereAllErrorsHaveOneSign) {
     high.push_back(row("a", percent));
     low.push_back(row("a", -percent));
   }
-  EXPECT_EQ(nearest(high, this_one).most_tokens_per_s, 100);
-  EXPECT_LT(nearest(high, this_one).least_tokens_per_s, 100 / 1.54);
-  EXPECT_EQ(nearest(low, this_one).least_tokens_per_s, 100);
-  EXPECT_GT(nearest(low, this_one).most_tokens_per_s, 100 / 0.46);
+  EXPECT_EQ(nearest(high, this_one).range_of(100).most, 100);
+  EXPECT_LT(nearest(high, this_one).range_of(100).least, 100 / 1.54);
+  EXPECT_EQ(nearest(low, this_one).range_of(100).least, 100);
+  EXPECT_GT(nearest(low, this_one).range_of(100).most, 100 / 0.46);
 }
 
 TEST(Confidence, NearestGroupThatIsLargeEnoughIsTaken) {
@@ -101,11 +100,21 @@ TEST(Confidence, NearestGroupThatIsLargeEnoughIsTaken) {
   EXPECT_THROW(nearest({row("a", 1, "pre-gated", Basis::calibrated)}, this_one), InputError);
 }
 
+// A rate with prefill and decode's differ; the same errors hold for both, about each its own.
+TEST(Confidence, EveryRateHasItsOwnRange) {
+  const Confidence five =
+      nearest({row("a", -20), row("a", 3), row("a", 25), row("a", 0), row("a", 1)}, this_one);
+  for (const double rate : {12.0, 13.4}) {
+    EXPECT_NEAR(five.range_of(rate).least, rate / std::pow(1.25, 1.5), 1e-9);
+    EXPECT_NEAR(five.range_of(rate).most, rate * std::pow(1.25, 1.5), 1e-9);
+  }
+}
+
 TEST(Confidence, WithoutOutputTokensThereIsNoRange) {
   const std::vector<Residual> five = {row("a", 1), row("a", 2), row("a", 3), row("a", 4), row("a", 5)};
   for (const double rate : {0.0, std::numeric_limits<double>::quiet_NaN()}) {
-    EXPECT_EQ(nearest(five, this_one, 0, rate).most_tokens_per_s, 0);
-    EXPECT_EQ(nearest(five, this_one, 0, rate).rows, 5);
+    EXPECT_FALSE(nearest(five, this_one).range_of(rate).exists());
+    EXPECT_EQ(nearest(five, this_one).rows, 5);
   }
 }
 
@@ -133,7 +142,7 @@ class PublishedCase : public ::testing::Test {
   [[nodiscard]] Confidence assess() const {
     return confidence_in({model, machine, is_catalogue_machine, machine_changed, model_changed, batch,
                           generated_routing, largest_pass},
-                         policy, 100, known_residuals());
+                         policy, known_residuals());
   }
   ModelSpec model = load_model("switch-base-128");
   MachineSpec machine = load_machine("a100-80g-fastertransformer");
@@ -174,12 +183,12 @@ TEST_F(PublishedCase, HoldsForItsMachineModelsAndMechanisms) {
 }
 
 TEST_F(PublishedCase, AnyDepartureIsAnUncalibratedEstimateWithAWiderRange) {
-  const double published = assess().most_tokens_per_s / assess().least_tokens_per_s;
+  const double published = assess().most_factor / assess().least_factor;
   const auto expect_estimate = [&](const char* reason) {
     const Confidence confidence = assess();
     EXPECT_EQ(confidence.label, Label::uncalibrated) << reason;
     EXPECT_THAT(confidence.reason, HasSubstr(reason));
-    EXPECT_GT(confidence.most_tokens_per_s / confidence.least_tokens_per_s, published) << reason;
+    EXPECT_GT(confidence.most_factor / confidence.least_factor, published) << reason;
   };
   machine_changed = true;
   expect_estimate("--set machine");
@@ -231,7 +240,7 @@ TEST_F(PublishedCase, CalibratedNeedsAQuietMachineAndThisModel) {
   largest_pass = 300;
   EXPECT_THAT(assess().reason, HasSubstr("up to 300 tokens go beyond the 1 that were measured"));
   machine.measured_spread = 0;
-  EXPECT_GT(assess().least_tokens_per_s, quiet.least_tokens_per_s) << "the spread widens the range";
+  EXPECT_GT(assess().least_factor, quiet.least_factor) << "the spread widens the range";
 
   machine.measured_spread = 0.4;
   EXPECT_EQ(assess().label, Label::uncalibrated);

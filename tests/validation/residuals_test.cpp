@@ -107,9 +107,9 @@ std::string coverage_table(const std::vector<Residual>& residuals) {
     }
     sim::Confidence range;
     constexpr double measured = 1;
-    hold_against_nearest({wanted.basis, wanted.gpu, wanted.model, wanted.mechanism}, others, 0,
-                         measured * (1 + wanted.percent / 100), range);
-    return range.least_tokens_per_s <= measured && measured <= range.most_tokens_per_s;
+    hold_against_nearest({wanted.basis, wanted.gpu, wanted.model, wanted.mechanism}, others, 0, range);
+    const sim::RateRange rates = range.range_of(measured * (1 + wanted.percent / 100));
+    return rates.least <= measured && measured <= rates.most;
   };
   std::string text = "| predicted with | left out | rows in their range | of |\n|---|---|---|---|\n";
   for (const Basis basis : {Basis::calibrated, Basis::datasheet}) {

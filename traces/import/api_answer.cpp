@@ -13,10 +13,10 @@ namespace pregate::trace {
 
 namespace {
 
-constexpr std::uint64_t max_text = std::uint64_t{1} << 30U;
-constexpr std::size_t max_depth = 256;
-constexpr std::size_t max_choices = 4096;
-constexpr std::int64_t max_count = 1'000'000'000;
+constexpr std::uint64_t longest_answers = std::uint64_t{1} << 30U;
+constexpr std::size_t deepest_answer = 256;
+constexpr std::size_t most_choices = 4096;
+constexpr std::int64_t most_tokens = 1'000'000'000;
 
 class AnswerEvents final : public nlohmann::json_sax<nlohmann::json> {
  public:
@@ -31,12 +31,12 @@ class AnswerEvents final : public nlohmann::json_sax<nlohmann::json> {
     return place() == Place::ids ? id(value) : scalar("a negative number");
   }
   bool number_unsigned(number_unsigned_t value) override {
-    const auto number = static_cast<std::int64_t>(std::min<number_unsigned_t>(value, max_count + 1));
+    const auto number = static_cast<std::int64_t>(std::min<number_unsigned_t>(value, most_tokens + 1));
     if (place() == Place::ids) return id(number);
     std::int64_t* const count = wanted_count();
     if (count == nullptr) return scalar("a number");
     if (*count >= 0) fail("'" + key_ + "' twice");
-    if (number > max_count) fail("'" + key_ + "' is " + std::to_string(value));
+    if (number > most_tokens) fail("'" + key_ + "' is " + std::to_string(value));
     *count = number;
     return true;
   }
@@ -64,7 +64,7 @@ class AnswerEvents final : public nlohmann::json_sax<nlohmann::json> {
         in_choice_ = false;
         return enter(Place::answer);
       case Place::choices:
-        if (answer_.choices.size() == max_choices) fail("over " + std::to_string(max_choices) + " choices");
+        if (answer_.choices.size() == most_choices) fail("over " + std::to_string(most_choices) + " choices");
         answer_.choices.emplace_back();
         in_choice_ = true;
         return enter(Place::choice);
@@ -174,7 +174,7 @@ class AnswerEvents final : public nlohmann::json_sax<nlohmann::json> {
   [[nodiscard]] Place place() const { return places_.empty() ? Place::outside : places_.back(); }
 
   bool enter(Place next) {
-    if (places_.size() >= max_depth) fail("is nested too deeply");
+    if (places_.size() >= deepest_answer) fail("is nested too deeply");
     places_.push_back(next);
     return true;
   }
@@ -270,7 +270,7 @@ class AnswerEvents final : public nlohmann::json_sax<nlohmann::json> {
 }  // namespace
 
 void read_answers(const std::string& path, const std::function<void(ApiAnswer&&)>& take) {
-  TextStreamBuffer buffer(path, max_text);
+  TextStreamBuffer buffer(path, longest_answers);
   std::istream stream(&buffer);
   AnswerEvents events(path, take);
   while (!(stream >> std::ws).eof())

@@ -13,7 +13,7 @@ namespace pregate::trace {
 
 namespace {
 
-constexpr std::uint32_t longest_header = 1U << 16U;
+constexpr std::uint32_t longest_npy_header = 1U << 16U;
 
 /// Bytes an element; 0 when it is no whole number.
 std::size_t integer_size(const std::string& type) {
@@ -35,7 +35,7 @@ NpyArray::NpyArray(std::string_view bytes, const std::string& where) {
     reader.fail("has version " + std::to_string(major) + "." + std::to_string(minor) + " of .npy",
                 "versions 1.0, 2.0 and 3.0 are read");
   const std::uint32_t length = major == 1 ? reader.u16() : reader.u32();
-  if (length > longest_header) reader.fail("has a header of " + std::to_string(length) + " bytes");
+  if (length > longest_npy_header) reader.fail("has a header of " + std::to_string(length) + " bytes");
   const NpyHeader header = parse_npy_header(reader.take(length), where);
 
   item_size_ = integer_size(header.type);

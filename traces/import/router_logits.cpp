@@ -20,7 +20,7 @@ namespace pregate::trace {
 
 namespace {
 
-constexpr std::uint64_t longest_header = std::uint64_t{16} << 20U;
+constexpr std::uint64_t longest_safetensors_header = std::uint64_t{16} << 20U;
 
 /// Logits of a layer, over the data that is in memory.
 struct LayerLogits {
@@ -96,7 +96,8 @@ void refuse_other_tensor(const StoredTensor& tensor, const std::string& where) {
 Logits read_logits(std::string_view bytes, const std::string& where) {
   ByteReader reader(bytes, where);
   const std::uint64_t length = reader.u64();
-  if (length > longest_header) reader.fail("has a header of " + std::to_string(length) + " bytes");
+  if (length > longest_safetensors_header)
+    reader.fail("has a header of " + std::to_string(length) + " bytes");
   const std::vector<StoredTensor> tensors = parse_safetensors_header(reader.take(length), where);
   const std::string_view data = reader.take(reader.left());
   if (tensors.empty()) throw InputError(where, "holds no tensors");
@@ -249,7 +250,8 @@ void parse_router_logits(const std::vector<std::string>& inputs, RecordingFacts&
 
 // Eight bytes that say how long a JSON object is, then the object: no text begins like this.
 bool is_router_logits(std::string_view start) {
-  return start.size() > 8 && start[8] == '{' && little_endian(start.substr(0, 8)) <= longest_header;
+  return start.size() > 8 && start[8] == '{' &&
+         little_endian(start.substr(0, 8)) <= longest_safetensors_header;
 }
 
 }  // namespace pregate::trace

@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* how = "record with --expert-distribution-recorder-mode per_token (docs/recording.md)";
 constexpr std::int64_t most_position = 1'000'000'000;
-constexpr std::size_t most_keys = 64;
+constexpr std::size_t most_record_keys = 64;
 
 /// Tokens of one sequence in a pass.
 struct Piece {
@@ -54,8 +54,8 @@ class RecorderFile {
 
  private:
   bool find(Pickle::Value dictionary, std::string_view key, Pickle::Value& found) const {
-    if (file_.pickle().items(dictionary).size() > 2 * most_keys)
-      throw InputError(path_, "holds a dictionary of over " + std::to_string(most_keys) + " keys");
+    if (file_.pickle().items(dictionary).size() > 2 * most_record_keys)
+      throw InputError(path_, "holds a dictionary of over " + std::to_string(most_record_keys) + " keys");
     return file_.pickle().find(dictionary, key, found);
   }
   Pickle::Value require(Pickle::Value record, const char* key, const std::string& where) const {

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "traces/import/torch_file.hpp"
 
+#include <algorithm>
+
 #include "models/error.hpp"
 #include "traces/import/byte_input.hpp"
 
@@ -41,7 +43,7 @@ std::string_view whole_zip(std::string_view bytes, const std::string& where) {
 }
 
 /// Bytes an element; 0 when the storage holds no whole numbers.
-std::size_t integer_size(std::string_view dtype) {
+std::size_t storage_integer_size(std::string_view dtype) {
   if (dtype == "Byte" || dtype == "Char") return 1;
   if (dtype == "Short") return 2;
   if (dtype == "Int") return 4;
@@ -53,6 +55,7 @@ std::size_t integer_size(std::string_view dtype) {
 TorchFile::TorchFile(std::string_view bytes, const std::string& where)
     : archive_(whole_zip(bytes, where), where),
       folder_(folder_of(archive_, where)),
+      most_values_(std::min(bytes.size(), static_cast<std::size_t>(most_numbers))),
       pickle_(archive_.member(folder_ + std::string(pickle_member.substr(1))), where) {}
 
 TorchFile::Numbers TorchFile::numbers(Pickle::Value value, std::size_t dimensions,
@@ -73,7 +76,7 @@ TorchFile::Numbers TorchFile::numbers(Pickle::Value value, std::size_t dimension
 }
 
 TorchFile::Numbers TorchFile::of_tensor(const Pickle::Tensor& tensor, const std::string& where) const {
-  const std::size_t size = integer_size(tensor.dtype);
+  const std::size_t size = storage_integer_size(tensor.dtype);
   if (size == 0) throw InputError(where, "a tensor of " + printable(tensor.dtype) + ", not of whole numbers");
   const std::string_view data = archive_.member(folder_ + "data/" + std::string(tensor.key));
   if (static_cast<std::uint64_t>(tensor.storage_elements) != data.size() / size || data.size() % size != 0)
@@ -116,8 +119,9 @@ void TorchFile::of_lists(Pickle::Value value, std::size_t depth, Numbers& number
   if (depth == numbers.shape.size()) {
     if (pickle_.kind(value) != Pickle::Kind::integer)
       throw InputError(where, "holds " + pickle_.describe(value) + ", not a whole number");
-    if (numbers.values.size() == static_cast<std::size_t>(most_numbers))
-      throw InputError(where, "holds over " + std::to_string(most_numbers) + " numbers");
+    // Every number is in the file: lists that hold the same lists again and again are none of the recorder.
+    if (numbers.values.size() == most_values_)
+      throw InputError(where, "holds over " + std::to_string(most_values_) + " numbers");
     numbers.values.push_back(pickle_.integer(value));
     return;
   }

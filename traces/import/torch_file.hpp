@@ -34,7 +34,8 @@ class TorchFile {
   void of_lists(Pickle::Value value, std::size_t depth, Numbers& numbers, const std::string& where) const;
 
   ZipArchive archive_;
-  std::string folder_;  ///< of the members, with its slash
+  std::string folder_;       ///< of the members, with its slash
+  std::size_t most_values_;  ///< of nested lists
   Pickle pickle_;
 };
 

@@ -104,6 +104,7 @@ void ZipArchive::read_directory(std::string_view records, std::uint64_t entries)
 std::string_view ZipArchive::member(const std::string& name) const {
   const auto found = directory_.find(name);
   if (found == directory_.end()) throw InputError(where_, "has no member '" + printable(name) + "'");
+  if (const auto known = checked_.find(name); known != checked_.end()) return known->second;
   const std::string where = where_ + ": " + printable(name);
   ByteReader record(found->second, where);
   const Entry entry = read_entry(record);
@@ -119,10 +120,14 @@ std::string_view ZipArchive::member(const std::string& name) const {
     local.fail("has another name in its header", "is the file damaged?");
   local.take(extra_size);
   const std::string_view bytes = local.take(entry.size);
+  checked_bytes_ += bytes.size();
+  if (checked_bytes_ > bytes_.size())
+    local.fail("shares its bytes with other members", "is the file damaged?");
   uLong crc = crc32_z(0, nullptr, 0);
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): zlib's byte is unsigned.
   crc = crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
   if (crc != entry.crc) local.fail("does not have its checksum", "the file is damaged: copy it again");
+  checked_.emplace(found->first, bytes);
   return bytes;
 }
 

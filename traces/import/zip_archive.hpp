@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -20,8 +21,8 @@ class ZipArchive {
 
   /// Names in order.
   [[nodiscard]] const std::map<std::string_view, std::string_view>& directory() const { return directory_; }
-  /// The bytes of a member, whose checksum is compared; InputError when there is none of this name or it is
-  /// damaged.
+  /// The bytes of a member, whose checksum is compared the first time; InputError when there is none of this
+  /// name, it is damaged, or members share their bytes.
   [[nodiscard]] std::string_view member(const std::string& name) const;
 
  private:
@@ -30,6 +31,8 @@ class ZipArchive {
   std::string_view bytes_;
   std::string where_;
   std::map<std::string_view, std::string_view> directory_;  ///< name -> its record in the central directory
+  mutable std::map<std::string_view, std::string_view> checked_;  ///< name -> bytes
+  mutable std::uint64_t checked_bytes_ = 0;
 };
 
 }  // namespace pregate::trace

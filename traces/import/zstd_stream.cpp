@@ -51,7 +51,7 @@ std::size_t ZstdStream::read(char* to, std::size_t size, const Source& source, c
     const std::size_t left = ZSTD_decompressStream(state_->stream.get(), &output, &state_->input);
     if (ZSTD_isError(left) != 0)
       throw InputError(where, std::string("cannot be read: ") + ZSTD_getErrorName(left),
-                       "is the zstd file damaged, or made with --long or --ultra? compress it again");
+                       "is the zstd file damaged, or made with a window above 128 MiB? compress it again");
     state_->in_frame = left != 0;
     if (state_->in_frame && state_->at_end && output.pos == before)
       throw InputError(where, "cannot be read: unexpected end of file", "the zstd file is truncated");

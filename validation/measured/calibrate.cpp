@@ -10,6 +10,7 @@
 #include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "runtime/host/system_memory.hpp"
+#include "validation/measured/copy_table.hpp"
 #include "validation/measured/kernel_probe.hpp"
 #include "validation/measured/link_probe.hpp"
 
@@ -59,6 +60,14 @@ std::vector<std::string> findings_of(const LinkProbe& links, const Interference&
               " to the device, " + to_string(links.d2h_both) + " to the host",
           "copies of an expert beside kernels: " + to_string(seen.copy_beside_kernels) + ", alone " +
               to_string(seen.copy_alone) + "; kernels beside copies take " + slowdown};
+}
+
+void note_pooled(const std::string& direction, int points, std::vector<std::string>& findings) {
+  if (points == 0) return;
+  findings.push_back(
+      "copies " + direction + ": " + std::to_string(points) +
+      " sizes had been measured out of order (a larger copy took less time): they share the mean "
+      "of their times");
 }
 
 /// The bus that kernels and copies share, by max-min fairness between one flow of each (docs/calibration.md).
@@ -135,6 +144,8 @@ Calibration calibrate(runtime::Device& device, const ModelSpec& model, const Cal
   machine.kernel_times = operations.times;
   machine.overhead = operations.overhead;
   insert(machine.h2d.table, {operations.expert_bytes, operations.fetch_rate});
+  note_pooled("host to device", make_times_grow(machine.h2d.table, operations.expert_bytes), result.findings);
+  note_pooled("device to host", make_times_grow(machine.d2h.table), result.findings);
   result.spreads.insert(result.spreads.end(), operations.spreads.begin(), operations.spreads.end());
 
   if (reads_files) machine.ssd.read_bandwidth = operations.fetch_rate;

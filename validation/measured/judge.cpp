@@ -95,6 +95,7 @@ std::vector<TierResult> judge(const std::vector<ExactRow>& exact, const std::vec
   TierResult order{3,      "order of two designs right in >= " + number(gates.order_share) + " % of pairs",
                    0,      pairs,
                    untold, Verdict::undecidable};
+  order.counts_pairs = true;
   if (pairs > 0) {
     order.figure = 100.0 * right / pairs;
     order.verdict = order.figure >= gates.order_share ? Verdict::passed : Verdict::failed;

@@ -86,6 +86,11 @@ bool LadderResult::failed() const {
                      [](const TierResult& tier) { return tier.verdict == Verdict::failed; });
 }
 
+bool LadderResult::undecided() const {
+  return std::any_of(tiers.begin(), tiers.end(),
+                     [](const TierResult& tier) { return tier.is_mostly_undecidable(); });
+}
+
 LadderResult climb(runtime::Device& device, const ModelSpec& model, const MachineSpec& given,
                    const std::vector<GridPoint>& grid, const LadderOptions& options) {
   MachineSpec machine = given;

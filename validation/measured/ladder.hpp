@@ -67,6 +67,9 @@ struct TierResult {
   double figure = 0;
   int rows = 0, undecidable = 0;
   Verdict verdict = Verdict::undecidable;
+  bool counts_pairs = false;  ///< rows are pairs of designs; those too alike to be told apart are no fault
+  /// More than half of its rows spread more than the gate: nothing was shown, whatever the verdict.
+  [[nodiscard]] bool is_mostly_undecidable() const { return !counts_pairs && undecidable > rows; }
 };
 
 /// Two timelines of one schedule, for the report.
@@ -85,6 +88,8 @@ struct LadderResult {
   std::vector<std::string> notes;
   std::vector<TimelinePair> timelines;
   [[nodiscard]] bool failed() const;
+  /// Of some tier most rows are undecidable.
+  [[nodiscard]] bool undecided() const;
 };
 
 /// One configuration of the grid: a policy with its cache on the trace as it comes.

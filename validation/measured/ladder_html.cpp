@@ -194,7 +194,7 @@ std::string ladder_html(const LadderResult& result) {
       "th></tr>\n";
   for (const TierResult& tier : result.tiers)
     html += "<tr><td>" + std::to_string(tier.tier) + "</td><td>" + escaped(tier.gate) + "</td><td>" +
-            fixed(tier.figure) + "</td><td>" + std::to_string(tier.rows) + "</td><td>" +
+            figure_text(tier) + "</td><td>" + std::to_string(tier.rows) + "</td><td>" +
             std::to_string(tier.undecidable) + "</td><td class=\"" + to_string(tier.verdict) + "\">" +
             to_string(tier.verdict) + "</td></tr>\n";
   html +=

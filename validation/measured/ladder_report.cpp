@@ -19,18 +19,18 @@ std::string signed_percent(double value) {
   return text;
 }
 
-std::string figure(const TierResult& tier) {
+}  // namespace
+
+std::string figure_text(const TierResult& tier) {
   char text[64];
   std::snprintf(text, sizeof text, tier.tier == 0 ? "%.0f" : "%.1f %%", tier.figure);
   return tier.rows == 0 ? "-" : text;
 }
 
-}  // namespace
-
 std::string ladder_table(const LadderResult& result) {
   sim::TextTable tiers({"tier", "gate", "figure", "rows", "undecidable", "verdict"});
   for (const TierResult& tier : result.tiers)
-    tiers.add({std::to_string(tier.tier), tier.gate, figure(tier), std::to_string(tier.rows),
+    tiers.add({std::to_string(tier.tier), tier.gate, figure_text(tier), std::to_string(tier.rows),
                std::to_string(tier.undecidable), to_string(tier.verdict)});
   std::string text = "model " + result.model + " · machine " + result.machine + " · device " + result.device +
                      "\ntrace " + result.trace + "\n\n" + tiers.text();
@@ -65,8 +65,15 @@ std::string ladder_table(const LadderResult& result) {
         operations.text();
   for (const TierResult& tier : result.tiers) {
     if (tier.verdict == Verdict::failed)
-      text +=
-          "FAILED: tier " + std::to_string(tier.tier) + ", " + tier.gate + ": it is " + figure(tier) + "\n";
+      text += "FAILED: tier " + std::to_string(tier.tier) + ", " + tier.gate + ": it is " +
+              figure_text(tier) + "\n";
+  }
+  for (const TierResult& tier : result.tiers) {
+    if (tier.is_mostly_undecidable())
+      text += "UNDECIDED: tier " + std::to_string(tier.tier) + ", " + tier.gate + ": " +
+              std::to_string(tier.undecidable) + " of " + std::to_string(tier.rows + tier.undecidable) +
+              " rows spread more than the gate from repeat to repeat; stop what else runs here, or give more "
+              "--repeats\n";
   }
   text +=
       "note: the runtime does not execute attention's scores over the KV cache; the simulation leaves them "
@@ -77,15 +84,17 @@ std::string ladder_table(const LadderResult& result) {
 }
 
 std::string ladder_json(const LadderResult& result) {
-  Json json{{"model", result.model},
+  Json json{{"format_version", 1},
+            {"model", result.model},
             {"machine", result.machine},
             {"device", result.device},
             {"trace", result.trace},
-            {"failed", result.failed()}};
+            {"failed", result.failed()},
+            {"undecided", result.undecided()}};
   for (const TierResult& tier : result.tiers)
     json["tiers"].push_back({{"tier", tier.tier},
                              {"gate", tier.gate},
-                             {"figure", tier.figure},
+                             {"figure", tier.rows == 0 ? Json() : Json(tier.figure)},
                              {"rows", tier.rows},
                              {"undecidable", tier.undecidable},
                              {"verdict", to_string(tier.verdict)}});
@@ -115,7 +124,7 @@ std::string ladder_json(const LadderResult& result) {
                                   {"measured_us", row.measured_us},
                                   {"error_percent", row.error()}});
   json["notes"] = result.notes;
-  return json.dump(2) + "\n";
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace pregate::validation

@@ -8,6 +8,9 @@
 
 namespace pregate::validation {
 
+/// The figure of a tier as reports show it: "-" where no row was decidable.
+std::string figure_text(const TierResult& tier);
+
 /// The verdicts, then every row: for people.
 std::string ladder_table(const LadderResult& result);
 std::string ladder_json(const LadderResult& result);

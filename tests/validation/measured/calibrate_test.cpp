@@ -134,7 +134,9 @@ TEST(Calibrate, MeasuresTheHostDevice) {
       parse_machine_toml(to_toml(calibration.machine, calibration.sources, {}), "calibrated.toml");
   EXPECT_EQ(machine.measured_device, device->info().name);
   EXPECT_EQ(machine.calibration, "measured");
-  EXPECT_EQ(calibration.findings.size(), 2U);
+  // What prices nothing; and, where copies were measured out of order, a line a direction.
+  EXPECT_GE(calibration.findings.size(), 2U);
+  EXPECT_LE(calibration.findings.size(), 4U);
   const LayerProfile layer = model.profile(model.stacks[0])[0];
   for (const char* operation : {"attention", "gate", "experts"})
     EXPECT_NE(find_kernel_times(machine.kernel_times, kernel_key(operation, model, layer)), nullptr)

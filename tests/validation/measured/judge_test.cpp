@@ -121,6 +121,27 @@ TEST(Ladder, ReportsNameTheFailedTierAndEscapeNames) {
   EXPECT_THAT(ladder_json(result), testing::HasSubstr("\"verdict\": \"FAIL\""));
 }
 
+// A machine on which repeats differ more than the gate shows nothing: that is no success, and no figure.
+TEST(Ladder, MostlyUndecidableIsSaidAndIsNoZero) {
+  LadderResult result;
+  result.rows = {row(2, "a", 105, 100, 40), row(2, "b", 300, 100, 40), row(3, "a", 105, 100, 40),
+                 row(3, "b", 105, 100)};
+  result.tiers = judge({}, result.rows, {}, gates);
+  EXPECT_FALSE(result.failed());
+  EXPECT_TRUE(result.tiers[2].is_mostly_undecidable());
+  EXPECT_FALSE(result.tiers[3].is_mostly_undecidable()) << "half is not more than half";
+  EXPECT_TRUE(result.undecided());
+  EXPECT_THAT(ladder_html(result), testing::Not(testing::HasSubstr("<td>0.0</td>")));
+  EXPECT_THAT(ladder_html(result), testing::HasSubstr("MAPE &lt;= 10 %</td><td>-</td><td>0</td><td>2</td>"));
+  EXPECT_THAT(ladder_json(result), testing::HasSubstr("\"figure\": null"));
+  EXPECT_THAT(ladder_table(result), testing::HasSubstr("UNDECIDED: tier 2, block latency"));
+  EXPECT_THAT(ladder_table(result), testing::HasSubstr("2 of 2 rows"));
+  // Two designs that are too alike to be told apart are no fault of the machine.
+  TierResult order{3, "order", 0, 0, 3, Verdict::undecidable};
+  order.counts_pairs = true;
+  EXPECT_FALSE(order.is_mostly_undecidable());
+}
+
 // Operations of points within their gates explain nothing: they are in the files, not on the terminal.
 TEST(Ladder, TellsWhichOperationsMakeARunWrong) {
   LadderResult result;

@@ -1,0 +1,144 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/what_fits.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "models/error.hpp"
+#include "sim/cost/memory_model.hpp"
+#include "sim/simulate.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+/// One run, of which capacity and model are varied.
+class Trial {
+ public:
+  Trial(const MachineSpec& machine, const PreparedTrace& prepared, trace::StepSource& source,
+        CountedExperts counted)
+      : machine_(machine), prepared_(prepared), source_(source), counted_(counted) {}
+
+  [[nodiscard]] MemoryUse use(const ModelSpec& model, const PolicySpec& policy) const {
+    const ExpertMap map(source_.info(), model, "trace");
+    Plan plan = make_plan(policy, map, prepared_.scan(), source_, counted_);
+    return fit_memory(model, machine_, plan, prepared_.scan(), counted_);
+  }
+  [[nodiscard]] bool fits(const ModelSpec& model, const PolicySpec& policy) const {
+    return use(model, policy).fits();
+  }
+
+ private:
+  const MachineSpec& machine_;
+  const PreparedTrace& prepared_;
+  trace::StepSource& source_;
+  CountedExperts counted_;
+};
+
+/// The same memory, without the eviction's needs: no future is read, no hit rate given.
+PolicySpec without_eviction(PolicySpec policy) {
+  policy.cache.eviction = PolicySpec{}.cache.eviction;
+  policy.cache.hit_rate.reset();
+  return policy;
+}
+
+PolicySpec with_slots(PolicySpec policy, std::int64_t slots) {
+  policy.cache.capacity = {};
+  if (slots > 0) policy.cache.capacity = {CapacityKind::slots, slots, {}, 0};
+  return policy;
+}
+
+Bytes cache_of(const MemoryUse& use) {
+  return use.peak[static_cast<std::size_t>(MemoryPurpose::expert_cache)];
+}
+
+void find_cache(const Trial& trial, const ModelSpec& model, const PolicySpec& policy, const ExpertMap& map,
+                FitsWith& found) {
+  if (!trial.fits(model, with_slots(policy, 0))) return;
+  std::int64_t most = 0;  // slots that hold every expert
+  for (const MoeLayer& layer : map.layers())
+    most = policy.cache.scope == CacheScope::layer ? std::max<std::int64_t>(most, layer.experts) : map.keys();
+  std::int64_t fit = 0, too_many = most + 1;
+  while (too_many - fit > 1) {
+    const std::int64_t middle = fit + (too_many - fit) / 2;
+    (trial.fits(model, with_slots(policy, middle)) ? fit : too_many) = middle;
+  }
+  const bool needs_cache = policy.miss.service == MissService::compute_on_cpu;
+  if (fit == 0 && needs_cache) return;
+  found.cache = with_slots(policy, fit).cache.capacity;
+  found.cache_bytes = cache_of(trial.use(model, with_slots(policy, fit)));
+}
+
+/// The widest formats, narrower than `now`, with which `set(model)` fits.
+template <class Set>
+std::vector<std::string> formats(const Trial& trial, const ModelSpec& model, const PolicySpec& policy,
+                                 double now, Set&& set) {
+  constexpr std::size_t most_named = 3;
+  std::vector<const WeightFormat*> narrower;
+  for (const std::string& name : weight_format_names()) {
+    const WeightFormat& format = weight_format(name, "weights");
+    if (format.bits_per_parameter < now) narrower.push_back(&format);
+  }
+  std::stable_sort(narrower.begin(), narrower.end(), [](const WeightFormat* a, const WeightFormat* b) {
+    return a->bits_per_parameter > b->bits_per_parameter;
+  });
+  std::vector<std::string> found;
+  for (const WeightFormat* format : narrower) {
+    if (found.size() == most_named) break;
+    ModelSpec changed = model;
+    set(changed, *format);
+    if (trial.fits(changed, policy)) found.push_back(format->name);
+  }
+  return found;
+}
+
+std::string alternatives(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+  return text;
+}
+
+}  // namespace
+
+std::string FitsWith::text() const {
+  std::vector<std::string> ways;
+  if (cache) {
+    const std::string of = as_on_demand ? "--policy on-demand " : "";
+    char size[32];
+    std::snprintf(size, sizeof size, "%.1f", static_cast<double>(cache_bytes.count) / (1LL << 30));
+    ways.push_back(cache->kind == CapacityKind::none
+                       ? of + "--cache 0"
+                       : of + "--cache '" + to_string(*cache) + "' (" + size + " GiB)");
+  }
+  if (!weights.empty()) ways.push_back("--weights " + alternatives(weights));
+  if (!dense_weights.empty()) ways.push_back("--dense-weights " + alternatives(dense_weights));
+  std::string text;
+  for (const std::string& way : ways) text += (text.empty() ? "" : "; or ") + way;
+  return text;
+}
+
+FitsWith what_fits(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& given,
+                   const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted) {
+  FitsWith found;
+  const Trial trial(machine, prepared, source, counted);
+  const PolicySpec policy = without_eviction(given);
+  found.as_on_demand = policy.placement.kind == PlacementKind::all;
+  // Misses that the CPU computes, without a cache to bring them into, leave nothing to size.
+  const bool has_cache =
+      policy.miss.service == MissService::fetch || policy.miss.admission == MissAdmission::background;
+  if (has_cache) find_cache(trial, model, found.as_on_demand ? PolicySpec{} : policy, prepared.map(), found);
+  found.weights = formats(trial, model, policy, model.expert_format.bits_per_parameter,
+                          [](ModelSpec& m, const WeightFormat& format) { m.expert_format = format; });
+  if (!found.any()) {
+    found.dense_weights = formats(trial, model, policy, model.dense_format.bits_per_parameter,
+                                  [](ModelSpec& m, const WeightFormat& format) {
+                                    m.dense_format = format;
+                                    m.embedding_format = {};
+                                  });
+  }
+  return found;
+}
+
+}  // namespace pregate::sim

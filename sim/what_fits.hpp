@@ -1,0 +1,38 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/machine.hpp"
+#include "models/model.hpp"
+#include "models/policy.hpp"
+#include "sim/policy/plan.hpp"
+
+namespace pregate::sim {
+
+class PreparedTrace;
+
+/// The next step after an out-of-memory, each part tried against the memory model.
+struct FitsWith {
+  /// The largest expert cache that fits; `none`: it fits only without one. Absent: not even then.
+  std::optional<Capacity> cache;
+  Bytes cache_bytes;          ///< what it takes of GPU memory
+  bool as_on_demand = false;  ///< the policy offloads nothing: the cache is that of the policy on-demand
+  /// Formats of routed experts (of everything else) with which the run fits as it is, widest first; at most
+  /// three.
+  std::vector<std::string> weights, dense_weights;
+
+  /// True when something fits.
+  [[nodiscard]] bool any() const { return cache || !weights.empty() || !dense_weights.empty(); }
+  /// "--cache '37 slots' (12.3 GiB), or --weights q6_k, q5_k or q4_k"; empty without any.
+  [[nodiscard]] std::string text() const;
+};
+
+/// What of cache and formats makes the run fit that is out of memory.
+FitsWith what_fits(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+                   const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted);
+
+}  // namespace pregate::sim
