@@ -3,6 +3,7 @@
 #include "cli/routing.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "cli/model_of_trace.hpp"
 #include "cli/recorded_format.hpp"
@@ -218,6 +219,18 @@ void note_differences(Run& run) {
                                     " experts a token where the model routes to " + std::to_string(model_k) +
                                     ": the simulation moves and computes " + std::to_string(recorded));
     }
+  }
+  Bytes least{std::numeric_limits<std::int64_t>::max()}, most;
+  for (const Stack& stack : configuration.model.stacks) {
+    for (const int layer : moe_layers(stack)) {
+      const Bytes expert = configuration.model.expert_bytes(stack, layer);
+      least = std::min(least, expert);
+      most = std::max(most, expert);
+    }
+  }
+  if (least < most) {
+    configuration.notes.push_back("experts differ by layer, " + to_string(least) + " to " + to_string(most) +
+                                  ": a copy is priced at their mean, a slot holds the largest");
   }
   if (configuration.batch > configuration.trace.requests) {
     const std::int64_t requests = configuration.trace.requests;

@@ -85,7 +85,7 @@ TEST_F(OnDevice, ExecuteCalibrateValidate) {
     double bytes = 0, rate = 0;
     if (std::sscanf(line.c_str(), " { size = \"%lf B\", rate = \"%lf GB/s\" }", &bytes, &rate) != 2)
       continue;
-    EXPECT_GT(bytes / rate, longest) << line;
+    EXPECT_GE(bytes / rate, longest * (1 - 1e-6)) << line;  // pooled points share their time
     longest = bytes / rate;
     ++points;
   }

@@ -162,5 +162,17 @@ TEST_F(RoutingOfRuns, NoTimeToFirstTokenWithoutAPrompt) {
             0);
 }
 
+// llama.cpp stores down in q6_k in about half of the layers of a q4_k_m file.
+TEST_F(RoutingOfRuns, ExpertsThatDifferByLayerAreSaidToBePricedAtTheirMean) {
+  const Words words{"--profile", "mixtral-8x7b", "--requests", "1", "--policy", "on-demand"};
+  Words mixed = words;
+  mixed.insert(mixed.end(), {"--weights", "q4_k_m"});
+  compare(mixed);
+  EXPECT_THAT(printed,
+              HasSubstr("experts differ by layer, 94.5 MiB to 109 MiB: a copy is priced at their mean"));
+  compare(words);
+  EXPECT_THAT(printed, testing::Not(HasSubstr("differ by layer")));
+}
+
 }  // namespace
 }  // namespace pregate::test

@@ -276,7 +276,9 @@ TraceInfo describe(RecordingFacts& facts, const ShapePass& shape, const std::str
 void throw_with_recording_hint(const InputError& error) {
   const std::string said = error.what();
   const std::string pointer = "docs/recording.md says how each engine makes a recording";
-  if (said.find("\n       hint: ") != std::string::npos) throw InputError({}, said + "; " + pointer);
+  const std::string mark = "\n       hint: ";  // as what() is made
+  if (const std::size_t at = said.find(mark); at != std::string::npos)
+    throw InputError({}, said.substr(0, at), said.substr(at + mark.size()) + "; " + pointer);
   throw InputError({}, said, pointer);
 }
 
