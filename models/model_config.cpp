@@ -3,6 +3,7 @@
 // A Hugging Face config.json: opens wrappers, finds the family's reader, sees that nothing is ignored.
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "models/families/family.hpp"
 #include "models/formats/apply_formats.hpp"
@@ -164,7 +165,7 @@ const families::Family& read_language_model(TableReader& config, const LanguageM
 }  // namespace
 
 void read_config_table(const Node& table, ModelSpec& model) {
-  TableReader(table, "config");  // a table
+  std::ignore = TableReader(table, "config");  // a table
   const LanguageModel language = open_wrappers(table);
   TableReader config(language.tree, "config");
   refuse_ignored(config, read_language_model(config, language, model), language);
@@ -173,7 +174,7 @@ void read_config_table(const Node& table, ModelSpec& model) {
 ModelSpec read_model_config(const Node& root, const std::string& name, const ModelOptions& options,
                             const Node* beside) {
   ModelSpec model;
-  TableReader(root, "");  // a table
+  std::ignore = TableReader(root, "");  // a table
   const LanguageModel language = open_wrappers(root);
   TableReader config(language.tree, "");
   const families::Family& family = read_language_model(config, language, model);

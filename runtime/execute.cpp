@@ -144,9 +144,9 @@ Execution execute(Device& device, const ModelSpec& model, const MachineSpec& mac
                      "--set policy.transfer.queue=fifo");
   }
   if (policy.miss.service == MissService::compute_on_cpu || policy.transfer.write_back == WriteBack::swap) {
-    throw InputError("policy " + policy.name,
-                     "a device can neither compute experts on the CPU nor write them back",
-                     "simulate it, or --set policy.miss.service=fetch and --set policy.transfer.write_back=none");
+    throw InputError(
+        "policy " + policy.name, "a device can neither compute experts on the CPU nor write them back",
+        "simulate it, or --set policy.miss.service=fetch and --set policy.transfer.write_back=none");
   }
   if (policy.cache.hit_rate) {
     throw InputError("policy " + policy.name,

@@ -38,7 +38,8 @@ struct FormatDescription {
 };
 std::vector<FormatDescription> import_formats();
 
-/// Reads `inputs` (one or more files of one format; gzip and zstd are read transparently) into a new database.
+/// Reads `inputs` (one or more files of one format; gzip and zstd are read transparently) into a new
+/// database.
 ImportResult import_trace(const std::vector<std::string>& inputs, const std::string& output,
                           const ImportOptions& options = {});
 

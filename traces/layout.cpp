@@ -222,9 +222,10 @@ std::string StepOrder::next(const Step& step) {
 namespace {
 
 std::string describe_insane(std::span<const float> weights) {
-  const auto bad = std::find_if(weights.begin(), weights.end(), [](float w) { return !sane_weight(w); });
+  const auto bad = std::find_if(weights.begin(), weights.end(),
+                                [](float w) { return !sane_weight(static_cast<double>(w)); });
   if (std::isnan(*bad)) return "a gate weight is NaN";
-  return "a gate weight is " + printable(std::to_string(*bad), 40) + "; it is 0 to 1000";
+  return "a gate weight is " + printable(std::to_string(static_cast<double>(*bad)), 40) + "; it is 0 to 1000";
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ double share(TableReader& table, const char* key) {
   return value;
 }
 
-std::string rounded(double value) {
+std::string four_decimals(double value) {
   std::string text;
   append_number(text, std::round(value * 1e4) / 1e4);
   return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
@@ -61,10 +61,10 @@ std::string to_toml(const Locality& locality) {
   const auto quoted = [](const std::string& text) { return nlohmann::json(as_utf8(text)).dump(); };
   return "# How local a routing is, whatever the model; docs/traces.md says what the numbers mean.\nname = " +
          quoted(locality.name) + "\nsource = " + quoted(locality.source) +
-         "\nlag1_excess = " + rounded(locality.lag1_excess) +
-         "\ndistant_excess = " + rounded(locality.distant_excess) +
-         "\ncross_layer = " + rounded(locality.cross_layer) +
-         "\npopularity_shift = " + rounded(locality.popularity_shift) + "\n";
+         "\nlag1_excess = " + four_decimals(locality.lag1_excess) +
+         "\ndistant_excess = " + four_decimals(locality.distant_excess) +
+         "\ncross_layer = " + four_decimals(locality.cross_layer) +
+         "\npopularity_shift = " + four_decimals(locality.popularity_shift) + "\n";
 }
 
 std::vector<std::string> locality_names() {

@@ -40,6 +40,11 @@ double independent_overlap(const LayerProfileParameters& parameters) {
   std::vector<double> weights = popularity_weights(parameters);
   const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
   const double top_k = parameters.layer.top_k;
+  if (parameters.layer.top_k == 1) {  // a single draw: exact
+    double sum = 0;
+    for (const double weight : weights) sum += weight / total * (weight / total);
+    return sum;
+  }
   const auto sum_of = [&](double rate, int power) {
     double sum = 0;
     for (const double weight : weights) sum += std::pow(-std::expm1(-rate * weight / total), power);

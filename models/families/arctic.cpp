@@ -7,7 +7,7 @@
 namespace pregate::families {
 namespace {
 
-void read(TableReader& config, ModelSpec& model) {
+void read_arctic(TableReader& config, ModelSpec& model) {
   model.family = "arctic";
   const int layers = read_decoder(config, model);
   Mixer attention = read_grouped_query(config, model.d_model);
@@ -27,7 +27,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family arctic() {
   return {{"arctic"},
-          read,
+          read_arctic,
           {"enable_expert_tensor_parallelism", "moe_eval_capacity_factor", "moe_train_capacity_factor",
            "moe_min_capacity", "moe_token_dropout", "use_residual", "num_experts_base_multiple", "enc_index",
            "quantization"}};

@@ -7,7 +7,7 @@
 namespace pregate::families {
 namespace {
 
-void read(TableReader& config, ModelSpec& model) {
+void read_bailing_moe(TableReader& config, ModelSpec& model) {
   model.family = "bailing_moe";
   const bool second = config.text("model_type") == "bailing_moe_v2" ||
                       config.boolean_or("moe_router_enable_expert_bias", false);
@@ -31,7 +31,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family bailing_moe() {
   return {{"bailing_moe", "bailing_moe_v2"},
-          read,
+          read_bailing_moe,
           {"norm_head", "norm_softmax", "moe_router_enable_shared_expert", "moe_router_topk_scaling_factor",
            "max_window_layers", "use_sliding_window", "using_split_qkv_in_self_attention", "multi_gate",
            "router_type", "embedding_dropout", "output_dropout", "mtp_loss_scaling_factor"}};

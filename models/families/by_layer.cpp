@@ -36,7 +36,7 @@ std::vector<int> number_by_layer(TableReader& config, const char* key, int layer
 
 std::vector<std::string> words_and_beyond(TableReader& config, const char* key, int layers, int beyond) {
   const Node* list = config.find(key);
-  const auto longer = static_cast<std::size_t>(layers + beyond);
+  const std::size_t longer = static_cast<std::size_t>(layers) + static_cast<std::size_t>(beyond);
   if (list == nullptr || list->items.size() != longer) return words_by_layer(config, key, layers);
   std::vector<std::string> words = words_by_layer(config, key, layers + beyond);
   words.resize(static_cast<std::size_t>(layers));

@@ -8,7 +8,7 @@
 namespace pregate::families {
 namespace {
 
-void read(TableReader& config, ModelSpec& model) {
+void read_dbrx(TableReader& config, ModelSpec& model) {
   model.family = "dbrx";
   model.d_model = dimension(config, "d_model");
   model.tied_embeddings = config.boolean_or("tie_word_embeddings", false);
@@ -33,7 +33,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family dbrx() {
   // written by transformers 5 beside attn_config, which says it
-  return {{"dbrx"}, read, {"num_key_value_heads"}};
+  return {{"dbrx"}, read_dbrx, {"num_key_value_heads"}};
 }
 
 }  // namespace pregate::families

@@ -15,7 +15,7 @@ Mixer read_attention(TableReader& config, int d_model) {
   return read_grouped_query(config, d_model);
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_deepseek(TableReader& config, ModelSpec& model) {
   const std::string type = config.text("model_type");
   model.family = type == "deepseek_vl_v2" ? "deepseek_v2" : type == "kimi_k25" ? "kimi_k2" : type;
   const int layers = read_decoder(config, model);
@@ -43,7 +43,7 @@ void read(TableReader& config, ModelSpec& model) {
 Family deepseek() {
   return {{"deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_vl_v2", "kimi_k2", "kimi_k25",
            "glm4_moe_lite"},
-          read,
+          read_deepseek,
           // of the latent heads other keys say the widths
           {"num_key_value_heads", "head_dim", "qk_head_dim", "indexer_rope_interleave"}};
 }

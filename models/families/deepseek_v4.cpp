@@ -80,7 +80,7 @@ void leave_out_drafter(TableReader& config, ModelSpec& model) {
   if (holds_one) model.left_out.emplace_back("the drafting module (dspark_...)");
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_deepseek_v4(TableReader& config, ModelSpec& model) {
   model.family = "deepseek_v4";
   const int layers = read_decoder(config, model);
   Mixer attention;
@@ -113,7 +113,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family deepseek_v4() {
   return {{"deepseek_v4"},
-          read,
+          read_deepseek_v4,
           // expert_dtype is a matter of formats
           {"expert_dtype", "hc_sinkhorn_iters", "qk_rope_head_dim"}};
 }

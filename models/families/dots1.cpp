@@ -8,7 +8,7 @@
 namespace pregate::families {
 namespace {
 
-void read(TableReader& config, ModelSpec& model) {
+void read_dots1(TableReader& config, ModelSpec& model) {
   model.family = "dots1";
   const int layers = read_decoder(config, model);
   Mixer full = read_grouped_query(config, model.d_model);
@@ -35,6 +35,6 @@ void read(TableReader& config, ModelSpec& model) {
 
 }  // namespace
 
-Family dots1() { return {{"dots1"}, read, {"use_sliding_window"}}; }
+Family dots1() { return {{"dots1"}, read_dots1, {"use_sliding_window"}}; }
 
 }  // namespace pregate::families

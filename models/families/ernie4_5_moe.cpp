@@ -31,7 +31,7 @@ void leave_out_pictures(TableReader& config, ModelSpec& model) {
   }
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_ernie4_5_moe(TableReader& config, ModelSpec& model) {
   model.family = "ernie4_5_moe";
   const int layers = read_decoder(config, model, true);
   Mixer attention = read_grouped_query(config, model.d_model);
@@ -68,7 +68,7 @@ void read(TableReader& config, ModelSpec& model) {
 Family ernie4_5_moe() {
   return {
       {"ernie4_5_moe", "ernie4_5_moe_vl", "ernie4_5_vl_moe", "ernie4_5_vl_moe_text", "ernie4_5_moe_vl_text"},
-      read,
+      read_ernie4_5_moe,
       {"moe_capacity", "moe_gate", "moe_gate_act", "moe_norm_min", "moe_norm_gate_logits", "moe_group",
        "moe_group_experts", "moe_use_hard_gate", "moe_multimodal_dispatch_use_allgather",
        "moe_dense_experts_token_type_id", "moe_reverse_token_drop", "moe_all_to_all_dropout",

@@ -32,7 +32,7 @@ constexpr int attention_norms = 2;
 constexpr int moe_norms = 5 + 1;
 constexpr int dense_norms = 2;
 
-void read(TableReader& config, ModelSpec& model) {
+void read_gemma4(TableReader& config, ModelSpec& model) {
   model.family = "gemma4";
   const int layers = read_decoder(config, model, true);
   refuse_parts(config);
@@ -71,7 +71,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family gemma4() {
   return {{"gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text"},
-          read,
+          read_gemma4,
           // embeddings by layer are refused; the wide feed-forward is of layers that share keys and values
           {"vocab_size_per_layer_input", "use_double_wide_mlp"}};
 }

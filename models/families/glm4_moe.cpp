@@ -7,7 +7,7 @@
 namespace pregate::families {
 namespace {
 
-void read(TableReader& config, ModelSpec& model) {
+void read_glm4_moe(TableReader& config, ModelSpec& model) {
   model.family = "glm4_moe";
   const int layers = read_decoder(config, model);
   Mixer attention = read_grouped_query(config, model.d_model);
@@ -23,6 +23,6 @@ void read(TableReader& config, ModelSpec& model) {
 
 }  // namespace
 
-Family glm4_moe() { return {{"glm4_moe", "glm4v_moe", "glm4v_moe_text"}, read, {}}; }
+Family glm4_moe() { return {{"glm4_moe", "glm4v_moe", "glm4v_moe_text"}, read_glm4_moe, {}}; }
 
 }  // namespace pregate::families

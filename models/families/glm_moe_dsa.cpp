@@ -38,7 +38,7 @@ std::vector<bool> shared_indexers(TableReader& config, int layers) {
   return shared;
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_glm_moe_dsa(TableReader& config, ModelSpec& model) {
   model.family = "glm_moe_dsa";
   const int layers = read_decoder(config, model);
   Mixer attention = read_latent(config);
@@ -65,7 +65,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family glm_moe_dsa() {
   return {{"glm_moe_dsa"},
-          read,
+          read_glm_moe_dsa,
           {"num_key_value_heads", "head_dim", "qk_head_dim", "indexer_rope_interleave",
            // about the prediction layers, which are left out
            "index_share_for_mtp_iteration"}};

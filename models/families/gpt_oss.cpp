@@ -6,7 +6,7 @@
 namespace pregate::families {
 namespace {
 
-void read(TableReader& config, ModelSpec& model) {
+void read_gpt_oss(TableReader& config, ModelSpec& model) {
   model.family = "gpt_oss";
   const int layers = read_decoder(config, model);
   Mixer full = read_grouped_query(config, model.d_model);
@@ -28,7 +28,7 @@ void read(TableReader& config, ModelSpec& model) {
 }  // namespace
 
 Family gpt_oss() {
-  return {{"gpt_oss"}, read, {"swiglu_limit", "experts_per_token", "initial_context_length"}};
+  return {{"gpt_oss"}, read_gpt_oss, {"swiglu_limit", "experts_per_token", "initial_context_length"}};
 }
 
 }  // namespace pregate::families

@@ -10,7 +10,7 @@
 namespace pregate::families {
 namespace {
 
-void refuse_parts(TableReader& config) {
+void refuse_hunyuan_parts(TableReader& config) {
   if (config.boolean_or("use_cla", false)) {
     throw InputError(config.where("use_cla"), "keys and values shared across layers are not described",
                      "describe the model in TOML (docs/models.md)");
@@ -26,9 +26,9 @@ int of_layer(const std::vector<int>& values, int layer, int fallback) {
   return values.empty() ? fallback : values[static_cast<std::size_t>(layer)];
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_hunyuan(TableReader& config, ModelSpec& model) {
   model.family = "hunyuan_v1_moe";
-  refuse_parts(config);
+  refuse_hunyuan_parts(config);
   // The published model ties them, and files quoted from it leave the field out.
   const int layers = read_decoder(config, model, true);
   Mixer attention = read_grouped_query(config, model.d_model);
@@ -64,7 +64,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family hunyuan_moe() {
   return {{"hunyuan_v1_moe"},
-          read,
+          read_hunyuan,
           {// without use_cla and use_mla these are not looked at
            "cla_share_factor", "kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim",
            "v_head_dim",

@@ -32,7 +32,7 @@ std::vector<bool> read_linear_layers(TableReader& table, int layers) {
   return linear;
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_kimi_linear(TableReader& config, ModelSpec& model) {
   model.family = "kimi_linear";
   const int layers = read_decoder(config, model);
   const Mixer latent = read_latent(config);
@@ -64,7 +64,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family kimi_linear() {
   return {{"kimi_linear"},
-          read,
+          read_kimi_linear,
           // widths of heads are those of the latent keys; without rotation they are cached all the same
           {"head_dim", "num_key_value_heads", "mla_use_nope", "qk_head_dim"}};
 }

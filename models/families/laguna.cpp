@@ -27,7 +27,7 @@ void read_gating(TableReader& config, Mixer& attention) {
   attention.output_gate = word == "per-element";
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_laguna(TableReader& config, ModelSpec& model) {
   model.family = "laguna";
   const int layers = read_decoder(config, model);
   Mixer attention = read_grouped_query(config, model.d_model);
@@ -63,7 +63,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family laguna() {
   return {{"laguna"},
-          read,
+          read_laguna,
           {"moe_apply_router_weight_on_input", "moe_routed_scaling_factor", "rope_traditional"}};
 }
 

@@ -26,7 +26,7 @@ std::vector<bool> chunked_layers(TableReader& config, int layers) {
 }
 
 /// moe_layers, or every interleave_moe_layer_step-th.
-std::vector<bool> sparse_layers(TableReader& config, int layers) {
+std::vector<bool> layers_with_experts(TableReader& config, int layers) {
   const auto step = config.integer_or("interleave_moe_layer_step", 1, most_layers, 1);
   const bool named = config.has("moe_layers");
   const std::vector<int> numbers = layer_numbers(config, "moe_layers", layers);
@@ -37,7 +37,7 @@ std::vector<bool> sparse_layers(TableReader& config, int layers) {
   return sparse;
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_llama4(TableReader& config, ModelSpec& model) {
   model.family = "llama4";
   const int layers = read_decoder(config, model);
   Mixer full = read_grouped_query(config, model.d_model);
@@ -48,7 +48,7 @@ void read(TableReader& config, ModelSpec& model) {
   moe.shared_ffn_dim = moe.ffn_dim;
   const FeedForward dense = dense_layer(dimension_or(config, "intermediate_size_mlp", 0));
   const std::vector<bool> is_chunked = chunked_layers(config, layers);
-  const std::vector<bool> sparse = sparse_layers(config, layers);
+  const std::vector<bool> sparse = layers_with_experts(config, layers);
   for (std::size_t i = 0; i < sparse.size(); ++i)
     model.stacks[0].add_layer(is_chunked[i] ? chunked : full, sparse[i] ? moe_layer(moe) : dense);
 }
@@ -57,7 +57,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family llama4() {
   return {{"llama4", "llama4_text"},
-          read,
+          read_llama4,
           // the norm of q and k has no weights
           {"use_qk_norm", "cache_implementation", "for_llm_compressor"}};
 }

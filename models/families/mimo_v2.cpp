@@ -19,7 +19,7 @@ std::vector<bool> flags_by_layer(TableReader& config, const char* key, int layer
   return flags;
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_mimo_v2(TableReader& config, ModelSpec& model) {
   model.family = "mimo_v2_flash";
   const int layers = read_decoder(config, model);
   Mixer full = read_grouped_query(config, model.d_model);
@@ -59,7 +59,7 @@ void read(TableReader& config, ModelSpec& model) {
 Family mimo_v2() {
   return {
       {"mimo_v2_flash", "mimo_v2"},
-      read,
+      read_mimo_v2,
       {// the window again, as engines name it
        "sliding_window_size", "attention_chunk_size", "hybrid_block_size", "attention_projection_layout"}};
 }

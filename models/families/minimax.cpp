@@ -38,7 +38,7 @@ void leave_out_modules(TableReader& config, ModelSpec& model) {
                            std::to_string(layers) + " layer(s) (num_mtp_modules)");
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_minimax(TableReader& config, ModelSpec& model) {
   const bool second = config.text("model_type") == "minimax_m2";
   model.family = second ? "minimax_m2" : "minimax";
   const int layers = read_decoder(config, model);
@@ -63,7 +63,7 @@ void read(TableReader& config, ModelSpec& model) {
 Family minimax() {
   return {
       {"minimax", "minimax_text_01", "minimax_m1", "minimax_m2"},
-      read,
+      read_minimax,
       // the code has no dense layer that would be of mlp_intermediate_size
       {"mlp_intermediate_size", "shared_moe_mode", "postnorm", "block_size", "layernorm_full_attention_alpha",
        "layernorm_full_attention_beta", "layernorm_linear_attention_alpha", "layernorm_linear_attention_beta",

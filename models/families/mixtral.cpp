@@ -6,7 +6,7 @@
 namespace pregate::families {
 namespace {
 
-void read(TableReader& config, ModelSpec& model) {
+void read_mixtral(TableReader& config, ModelSpec& model) {
   model.family = "mixtral";
   const int layers = read_decoder(config, model);
   Mixer attention = read_grouped_query(config, model.d_model);
@@ -17,6 +17,6 @@ void read(TableReader& config, ModelSpec& model) {
 
 }  // namespace
 
-Family mixtral() { return {{"mixtral"}, read, {}}; }
+Family mixtral() { return {{"mixtral"}, read_mixtral, {}}; }
 
 }  // namespace pregate::families

@@ -96,7 +96,7 @@ Blocks read_blocks(TableReader& config, const ModelSpec& model, const std::strin
   return blocks;
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_nemotron_h(TableReader& config, ModelSpec& model) {
   model.family = "nemotron_h";
   const std::string pattern = pattern_of(config);
   const auto layers = pattern.size();
@@ -137,7 +137,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family nemotron_h() {
   return {{"nemotron_h"},
-          read,
+          read_nemotron_h,
           {"mtp_hybrid_override_pattern", "mtp_layers_block_type", "expand", "mamba_expand",
            "mamba_hidden_act", "mlp_hidden_act", "moe_shared_expert_overlap", "mamba_dt_min", "mamba_dt_max",
            "mamba_dt_limit", "mamba_dt_init_floor"}};

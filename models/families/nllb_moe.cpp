@@ -6,7 +6,7 @@
 namespace pregate::families {
 namespace {
 
-void read(TableReader& config, ModelSpec& model) {
+void read_nllb_moe(TableReader& config, ModelSpec& model) {
   model.family = "nllb_moe";
   model.d_model = dimension(config, "d_model");
   model.tied_embeddings = config.boolean_or("tie_word_embeddings", true);
@@ -38,7 +38,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family nllb_moe() {
   return {{"nllb-moe"},
-          read,
+          read_nllb_moe,
           {"activation_function", "batch_prioritized_routing", "expert_capacity",
            "moe_eval_capacity_token_fraction", "moe_token_dropout", "normalize_router_prob_before_dropping",
            "num_hidden_layers", "router_dtype", "router_ignore_padding_tokens", "scale_embedding",

@@ -7,7 +7,7 @@
 namespace pregate::families {
 namespace {
 
-void read(TableReader& config, ModelSpec& model) {
+void read_olmoe(TableReader& config, ModelSpec& model) {
   model.family = config.text("model_type");
   const int layers = read_decoder(config, model);
   Mixer attention = read_grouped_query(config, model.d_model);
@@ -19,6 +19,6 @@ void read(TableReader& config, ModelSpec& model) {
 
 }  // namespace
 
-Family olmoe() { return {{"olmoe", "flex_olmo"}, read, {"clip_qkv"}}; }
+Family olmoe() { return {{"olmoe", "flex_olmo"}, read_olmoe, {"clip_qkv"}}; }
 
 }  // namespace pregate::families

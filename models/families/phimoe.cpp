@@ -6,7 +6,7 @@
 namespace pregate::families {
 namespace {
 
-void read(TableReader& config, ModelSpec& model) {
+void read_phimoe(TableReader& config, ModelSpec& model) {
   model.family = "phimoe";
   const int layers = read_decoder(config, model);
   model.stacks[0].norm_bias = true;
@@ -20,6 +20,6 @@ void read(TableReader& config, ModelSpec& model) {
 
 }  // namespace
 
-Family phimoe() { return {{"phimoe"}, read, {}}; }
+Family phimoe() { return {{"phimoe"}, read_phimoe, {}}; }
 
 }  // namespace pregate::families

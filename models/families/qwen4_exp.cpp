@@ -63,7 +63,7 @@ void leave_out_ngrams(TableReader& config, ModelSpec& model, int layers, int str
   model.left_out.emplace_back(words.data());
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_qwen4_exp(TableReader& config, ModelSpec& model) {
   model.family = "qwen4_exp";
   const int layers = read_decoder(config, model);
   Mixer attention = read_grouped_query(config, model.d_model);
@@ -90,7 +90,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family qwen4_exp() {
   return {{"qwen4_exp", "qwen4_exp_text"},
-          read,
+          read_qwen4_exp,
           // how n-grams are hashed, how their table is cut and stored
           {"seed", "split_ngram_parts", "make_ngram_vocab_size_divisible_by", "ple_embedding_dtype",
            "output_gate_type", "mtp_use_dedicated_embeddings"}};

@@ -8,7 +8,7 @@
 namespace pregate::families {
 namespace {
 
-void read(TableReader& config, ModelSpec& model) {
+void read_qwen_moe(TableReader& config, ModelSpec& model) {
   const bool second = config.text("model_type") == "qwen2_moe";
   model.family = second ? "qwen2_moe" : "qwen3_moe";
   const int layers = read_decoder(config, model);
@@ -39,7 +39,7 @@ void read(TableReader& config, ModelSpec& model) {
 Family qwen_moe() {
   return {{"qwen2_moe", "qwen3_moe", "qwen3_vl_moe", "qwen3_vl_moe_text", "qwen3_omni_moe",
            "qwen3_omni_moe_thinker", "qwen3_omni_moe_text"},
-          read,
+          read_qwen_moe,
           // without use_sliding_window these are not looked at
           {"sliding_window", "max_window_layers"}};
 }

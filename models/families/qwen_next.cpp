@@ -8,7 +8,7 @@
 namespace pregate::families {
 namespace {
 
-void read(TableReader& config, ModelSpec& model) {
+void read_qwen_next(TableReader& config, ModelSpec& model) {
   model.family = config.text("model_type") == "qwen3_next" ? "qwen3_next" : "qwen3_5_moe";
   const int layers = read_decoder(config, model);
   Mixer attention = read_grouped_query(config, model.d_model);
@@ -33,7 +33,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family qwen_next() {
   return {{"qwen3_next", "qwen3_5_moe", "qwen3_5_moe_text"},
-          read,
+          read_qwen_next,
           {"sliding_window", "max_window_layers", "mtp_use_dedicated_embeddings", "output_gate_type"}};
 }
 

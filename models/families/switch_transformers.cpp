@@ -18,7 +18,7 @@ void add_layers(TableReader& config, Stack& stack, int layers, const char* spars
     stack.add_layer(attention, step > 0 && (step == 1 || i % step == 1) ? experts : dense);
 }
 
-void read(TableReader& config, ModelSpec& model) {
+void read_switch_transformers(TableReader& config, ModelSpec& model) {
   model.family = "switch";
   model.d_model = dimension(config, "d_model");
   model.tied_embeddings = config.boolean_or("tie_word_embeddings", true);
@@ -53,7 +53,7 @@ void read(TableReader& config, ModelSpec& model) {
 
 Family switch_transformers() {
   return {{"switch_transformers"},
-          read,
+          read_switch_transformers,
           {"dense_act_fn", "expert_capacity", "add_router_probs", "batch_prioritized_routing", "n_positions",
            "relative_attention_max_distance", "router_type", "router_dtype", "router_ignore_padding_tokens",
            "num_heads_per_layer"}};

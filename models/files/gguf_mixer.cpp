@@ -29,7 +29,7 @@ constexpr std::array window_rules{
     WindowRule{"minimax-m2", 0},
 };
 
-std::string in_layer(int layer) { return "layer " + std::to_string(layer) + ": "; }
+std::string at_layer(int layer) { return "layer " + std::to_string(layer) + ": "; }
 
 /// Tokens that attention of this layer keeps; 0 = all.
 int window_of(const GgufKeys& keys, std::string_view architecture, int layer) {
@@ -57,7 +57,7 @@ Mixer read_grouped_query(const GgufKeys& keys, std::string_view architecture, co
   mixer.window = window_of(keys, architecture, layer);
   for (const auto& [name, tensor] : tensors.tensors()) {
     if (name.starts_with("indexer."))
-      keys.refuse(in_layer(layer) + "has sparse attention of a kind that is not known here (" + name + ")");
+      keys.refuse(at_layer(layer) + "has sparse attention of a kind that is not known here (" + name + ")");
   }
   const bool windowed = mixer.window > 0 && keys.has("attention.key_length_swa");
   const int width = keys.of_layer_or("attention.key_length", layer, 1, widest, d_model / mixer.heads);
@@ -66,13 +66,13 @@ Mixer read_grouped_query(const GgufKeys& keys, std::string_view architecture, co
                          ? keys.of_layer_or("attention.value_length_swa", layer, 1, widest, mixer.head_dim)
                          : keys.of_layer_or("attention.value_length", layer, 1, widest, mixer.head_dim);
   mixer.kv_heads = keys.of_layer_or("attention.head_count_kv", layer, 0, most_heads, mixer.heads);
-  if (mixer.kv_heads == 0) keys.refuse(in_layer(layer) + "has attention, but attention.head_count_kv is 0");
+  if (mixer.kv_heads == 0) keys.refuse(at_layer(layer) + "has attention, but attention.head_count_kv is 0");
   const std::int64_t query = std::int64_t{mixer.heads} * mixer.head_dim;
   const std::int64_t key = std::int64_t{mixer.kv_heads} * mixer.head_dim;
   const std::int64_t value = std::int64_t{mixer.kv_heads} * mixer.v_head_dim;
   const auto expect = [&](const char* name, std::int64_t wanted) {
     if (tensors.size(name, 1) == wanted) return;
-    keys.refuse(in_layer(layer) + name + " has " + std::to_string(tensors.size(name, 1)) + " columns, but " +
+    keys.refuse(at_layer(layer) + name + " has " + std::to_string(tensors.size(name, 1)) + " columns, but " +
                     std::to_string(mixer.heads) + " heads, " + std::to_string(mixer.kv_heads) +
                     " for keys, of " + std::to_string(mixer.head_dim) + " and " +
                     std::to_string(mixer.v_head_dim) + " make " + std::to_string(wanted),
@@ -84,7 +84,7 @@ Mixer read_grouped_query(const GgufKeys& keys, std::string_view architecture, co
     mixer.output_gate = tensors.size("attn_q", 1) == 2 * query;
     expect("attn_q", mixer.output_gate ? 2 * query : query);
     if (!tensors.has("attn_k"))
-      keys.refuse(in_layer(layer) +
+      keys.refuse(at_layer(layer) +
                   "has attn_q, but no attn_k: keys shared between layers are not known here");
     expect("attn_k", key);
     mixer.value_is_key = !tensors.has("attn_v");
@@ -126,7 +126,7 @@ Mixer read_latent(const GgufKeys& keys, const GgufLayer& tensors, int layer) {
   mixer.v_head_dim =
       keys.number(absorbed ? "attention.value_length_mla" : "attention.value_length", 1, widest);
   if (tensors.size("attn_kv_a_mqa", 1) != mixer.kv_lora_rank + mixer.qk_rope_head_dim)
-    keys.refuse(in_layer(layer) +
+    keys.refuse(at_layer(layer) +
                 "attn_kv_a_mqa is not as wide as attention.kv_lora_rank and rope.dimension_count");
   if (tensors.has("indexer.attn_k") || tensors.has("indexer.attn_q_b")) {
     mixer.indexer.heads = keys.number("attention.indexer.head_count", 1, most_heads);
@@ -145,7 +145,7 @@ Mixer read_gated_delta_net(const GgufKeys& keys, int layer) {
   mixer.head_dim = keys.number("ssm.state_size", 1, widest);
   const int inner = keys.number("ssm.inner_size", 1, widest);
   if (inner % mixer.heads != 0)
-    keys.refuse(in_layer(layer) + "ssm.inner_size is no multiple of ssm.time_step_rank");
+    keys.refuse(at_layer(layer) + "ssm.inner_size is no multiple of ssm.time_step_rank");
   mixer.v_head_dim = inner / mixer.heads;
   mixer.conv_kernel = keys.number("ssm.conv_kernel", 1, 1024);
   return mixer;
@@ -162,7 +162,7 @@ Mixer read_kimi_delta(const GgufKeys& keys, int layer) {
 
 Mixer read_mamba(const GgufKeys& keys, const GgufLayer& tensors, int layer) {
   if (tensors.has("ssm_x")) {
-    keys.refuse(in_layer(layer) + "is of Mamba-1 (ssm_x), which is not known here",
+    keys.refuse(at_layer(layer) + "is of Mamba-1 (ssm_x), which is not known here",
                 "layers of Mamba-2, of linear and of softmax attention are");
   }
   Mixer mixer;
@@ -170,7 +170,7 @@ Mixer read_mamba(const GgufKeys& keys, const GgufLayer& tensors, int layer) {
   mixer.heads = keys.number("ssm.time_step_rank", 1, most_heads);
   const int inner = keys.number("ssm.inner_size", 1, widest);
   if (inner % mixer.heads != 0)
-    keys.refuse(in_layer(layer) + "ssm.inner_size is no multiple of ssm.time_step_rank");
+    keys.refuse(at_layer(layer) + "ssm.inner_size is no multiple of ssm.time_step_rank");
   mixer.head_dim = inner / mixer.heads;
   mixer.groups = keys.number("ssm.group_count", 1, most_heads);
   mixer.state_dim = keys.number("ssm.state_size", 1, widest);
@@ -191,7 +191,7 @@ Mixer read_kind(const GgufKeys& keys, std::string_view architecture, const GgufL
     return read_grouped_query(keys, architecture, tensors, layer, d_model);
   for (const auto& [name, tensor] : tensors.tensors()) {
     if (part_of(name) != GgufPart::mixer || tensor->dims.size() < 2) continue;
-    keys.refuse(in_layer(layer) + "mixes tokens in a way that is not known here (" + name + ")",
+    keys.refuse(at_layer(layer) + "mixes tokens in a way that is not known here (" + name + ")",
                 "describe the model in TOML (docs/models.md)");
   }
   Mixer none;

@@ -17,7 +17,7 @@ namespace {
 constexpr int most_layers = 10'000;
 
 /// The number in "blk.12.attn_q.weight", and what follows it; -1 for other names.
-int layer_of(std::string_view name, std::string_view& rest) {
+int block_of(std::string_view name, std::string_view& rest) {
   constexpr std::string_view prefix = "blk.";
   if (!name.starts_with(prefix)) return -1;
   int layer = -1;
@@ -28,14 +28,14 @@ int layer_of(std::string_view name, std::string_view& rest) {
   return layer;
 }
 
-bool is_of_other_model(std::string_view name) {
+bool is_of_other_part(std::string_view name) {
   for (const char* prefix : {"v.", "mm.", "a.", "resampler.", "nextn.", "mtp."}) {
     if (name.starts_with(prefix)) return true;
   }
   return false;
 }
 
-std::string gib(Bytes bytes) {
+std::string in_gib(Bytes bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2f GiB", static_cast<double>(bytes.count) / (1 << 30));
   return text;
@@ -94,14 +94,14 @@ std::vector<GgufLayer> sort_tensors(const GgufFile& file, const GgufKeys& keys, 
   Held embeddings, head, next_tokens, others;
   for (const GgufTensor& tensor : file.tensors) {
     std::string_view rest;
-    const int layer = layer_of(tensor.name, rest);
+    const int layer = block_of(tensor.name, rest);
     if (layer >= layers || (layer >= 0 && rest.starts_with("nextn."))) {
       next_tokens.add(tensor);
     } else if (layer >= 0) {
       sorted[static_cast<std::size_t>(layer)].add(rest, tensor);
     } else if (tensor.name == "output.weight" || tensor.name == "output.bias") {
       head.add(tensor);
-    } else if (is_of_other_model(tensor.name)) {
+    } else if (is_of_other_part(tensor.name)) {
       others.add(tensor);
     } else if (tensor.name.starts_with("enc.") || tensor.name.starts_with("dec.")) {
       keys.refuse("holds an encoder and a decoder, which .gguf files are not read for",
@@ -114,8 +114,9 @@ std::vector<GgufLayer> sort_tensors(const GgufFile& file, const GgufKeys& keys, 
   model.stored_head = head.bytes;
   model.tied_embeddings = head.values == 0;
   if (next_tokens.values > 0)
-    model.left_out.push_back("multi-token prediction (" + gib(next_tokens.bytes) + " in the file)");
-  if (others.values > 0) model.left_out.push_back("images or sound (" + gib(others.bytes) + " in the file)");
+    model.left_out.push_back("multi-token prediction (" + in_gib(next_tokens.bytes) + " in the file)");
+  if (others.values > 0)
+    model.left_out.push_back("images or sound (" + in_gib(others.bytes) + " in the file)");
   for (int i = 0; i < layers; ++i) {
     if (sorted[static_cast<std::size_t>(i)].tensors().empty()) {
       keys.refuse("has no tensors of layer " + std::to_string(i) + ", though block_count is " +
@@ -168,7 +169,7 @@ ModelSpec model_of(const GgufFile& file, const std::string& name) {
   model.name = name;
   model.family = printable(file.architecture);
   model.source = printable(file.path, 200);
-  model.description = "as its file says: " + gib(file.bytes) +
+  model.description = "as its file says: " + in_gib(file.bytes) +
                       (file.parts > 1 ? " in " + std::to_string(file.parts) + " parts" : "");
   const auto embedding = std::find_if(file.tensors.begin(), file.tensors.end(),
                                       [](const GgufTensor& t) { return t.name == "token_embd.weight"; });

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t length_bytes = 8;
 /// The reference implementation's limit (MAX_HEADER_SIZE).
-constexpr std::uint64_t longest_header = 100'000'000;
+constexpr std::uint64_t longest_tensor_header = 100'000'000;
 
 }  // namespace
 
@@ -38,7 +38,7 @@ void SafetensorsFile::read_header() {
   std::uint64_t length = 0;
   for (auto byte = written.rbegin(); byte != written.rend(); ++byte)
     length = length << 8U | std::to_integer<std::uint64_t>(*byte);
-  if (length > longest_header)
+  if (length > longest_tensor_header)
     refuse("says that its header has " + std::to_string(length) + " bytes; 100 MB is the most");
   if (static_cast<std::int64_t>(length) > size - length_bytes)
     refuse("ends inside its header, which has " + std::to_string(length) + " bytes");

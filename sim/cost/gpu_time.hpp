@@ -13,6 +13,8 @@ struct GpuTime : Picoseconds {
   Picoseconds launches;  ///< fixed costs of the software
   Picoseconds kernels;   ///< measured as a whole, so that nobody knows which of the three it is
 
+  [[nodiscard]] constexpr Picoseconds whole() const { return {count}; }
+
   friend constexpr GpuTime operator+(const GpuTime& a, const GpuTime& b) {
     return {{a.count + b.count}, a.memory + b.memory, a.launches + b.launches, a.kernels + b.kernels};
   }

@@ -95,13 +95,13 @@ class TimedExecutor {
   void issue_layers(const OnDemandLayer& layer, std::int64_t layers) {
     const GpuTime computing = layer.attention + layer.gate + layer.experts;
     const Picoseconds copying = layer.expert.duration * layer.misses;
-    const Picoseconds all = computing + layer.readback + copying;
+    const Picoseconds all = computing.whole() + layer.readback + copying;
     const std::int64_t copies = layer.expert.operations * layer.misses;
     constexpr std::int64_t others = 4;  // attention, gate, read-back, experts
     const auto busy = [&](StreamId stream) -> Picoseconds& {
       return tally_.busy[static_cast<std::size_t>(stream)];
     };
-    busy(StreamId::compute) += computing * layers;
+    busy(StreamId::compute) += computing.whole() * layers;
     busy(StreamId::d2h) += layer.readback * layers;
     busy(StreamId::h2d) += copying * layers;
     tally_.exposed_host += layer.readback * layers;

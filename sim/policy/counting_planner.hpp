@@ -117,7 +117,7 @@ class CountingPlanner {
   }
 
   void compute(OpKind kind, const GpuTime& time) {
-    executor_.issue({.kind = kind, .stream = StreamId::compute, .duration = time, .gpu = &time}, {});
+    executor_.issue({.kind = kind, .stream = StreamId::compute, .duration = time.whole(), .gpu = &time}, {});
   }
 
   void issue(std::size_t layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,

@@ -122,7 +122,7 @@ class Planner {
       release(ordinal);
     }
     if (decode_ || plan_.measures_all_phases) {
-      executor_.record_block(block_first_, costs_.layer(layer_class_).attention, last_);
+      executor_.record_block(block_first_, costs_.layer(layer_class_).attention.whole(), last_);
     }
   }
 
@@ -144,7 +144,7 @@ class Planner {
   [[gnu::always_inline]] Handle compute(OpKind kind, const GpuTime& time, int layer,
                                         const Dependencies& dependencies) {
     return executor_.issue(
-        {.kind = kind, .stream = StreamId::compute, .duration = time, .gpu = &time, .layer = layer},
+        {.kind = kind, .stream = StreamId::compute, .duration = time.whole(), .gpu = &time, .layer = layer},
         dependencies);
   }
 
@@ -328,7 +328,7 @@ class Planner {
     Request request{
         .kind = OpKind::experts,
         .stream = StreamId::compute,
-        .duration = time,
+        .duration = time.whole(),
         .gpu = &time,
         .layer = layer_,
         .count = static_cast<std::int32_t>(tokens.size()),

@@ -12,7 +12,8 @@ namespace pregate::sim {
 namespace {
 
 std::string layer_name(const trace::TraceInfo& info, const trace::TraceLayer& layer) {
-  return printable(info.stacks[static_cast<std::size_t>(layer.stack)]) + " layer " + std::to_string(layer.layer);
+  return printable(info.stacks[static_cast<std::size_t>(layer.stack)]) + " layer " +
+         std::to_string(layer.layer);
 }
 
 /// The trace and the model must have the same MoE layers in every stack that the trace records.
@@ -64,7 +65,8 @@ ExpertMap::ExpertMap(const trace::TraceInfo& info, const ModelSpec& model, const
     const int model_stack = model.stack_index(info.stacks[stack]);
     if (model_stack < 0) {
       throw InputError(
-          where, "the trace has a stack '" + printable(info.stacks[stack]) + "' that model " + model.name + " lacks",
+          where,
+          "the trace has a stack '" + printable(info.stacks[stack]) + "' that model " + model.name + " lacks",
           "is this a trace of another model? the trace says '" + info.model + "'; see --model");
     }
     check_layers(info, model, static_cast<int>(stack), model_stack, where);

@@ -22,7 +22,7 @@ std::string number(double value) {
   return std::isfinite(value) ? nlohmann::json(value).dump() : std::string{};
 }
 
-struct Row {
+struct CsvRow {
   const RunConfiguration& run;
   const SimulationResult& result;
   const Figures& figures;
@@ -30,58 +30,60 @@ struct Row {
 };
 
 /// A column of results that have figures (`always`: of all).
-struct Column {
+struct CsvColumn {
   const char* head;
-  std::string (*text)(const Row&);
+  std::string (*text)(const CsvRow&);
   bool always = false;
 };
 
-std::string bound(const Row& row, double rate, double RateRange::*which) {
+std::string bound(const CsvRow& row, double rate, double RateRange::*which) {
   if (row.confidence == nullptr) return {};
   const RateRange range = row.confidence->range_of(rate);
   return range.exists() ? number(range.*which) : std::string();
 }
 
-const std::vector<Column>& columns() {
-  static const std::vector<Column> all = {
-      {"format_version", [](const Row&) { return std::to_string(results_format_version); }, true},
-      {"model", [](const Row& r) { return r.run.model.name; }, true},
-      {"machine", [](const Row& r) { return r.run.machine.name; }, true},
-      {"trace", [](const Row& r) { return r.run.trace_path; }, true},
-      {"batch", [](const Row& r) { return std::to_string(r.run.batch); }, true},
-      {"policy", [](const Row& r) { return r.result.policy.name; }, true},
-      {"status", [](const Row& r) { return std::string(status_of(r.result)); }, true},
-      {"evidence", [](const Row& r) { return std::string(to_string(r.result.evidence)); }, true},
-      {"tokens_per_s", [](const Row& r) { return number(r.figures.tokens_per_s); }},
-      {"decode_tokens_per_s", [](const Row& r) { return number(r.figures.decode_tokens_per_s); }},
-      {"ttft_ms", [](const Row& r) { return number(r.figures.ttft_ms); }},
-      {"tpot_ms", [](const Row& r) { return number(r.figures.tpot_ms); }},
-      {"block_mean_ms", [](const Row& r) { return number(r.figures.block_mean_ms); }},
-      {"block_p50_ms", [](const Row& r) { return number(r.figures.block_p50_ms); }},
-      {"block_p95_ms", [](const Row& r) { return number(r.figures.block_p95_ms); }},
-      {"block_p99_ms", [](const Row& r) { return number(r.figures.block_p99_ms); }},
-      {"hit_rate", [](const Row& r) { return number(r.figures.hit_rate); }},
-      {"h2d_bytes", [](const Row& r) { return std::to_string(r.result.tally.fetched.count); }},
-      {"exposed_transfer_ms", [](const Row& r) { return number(r.figures.exposed_transfer_ms); }},
-      {"exposed_cpu_ms", [](const Row& r) { return number(r.figures.exposed_cpu_ms); }},
-      {"exposed_host_ms", [](const Row& r) { return number(r.figures.exposed_host_ms); }},
-      {"peak_gpu_bytes", [](const Row& r) { return std::to_string(r.result.memory.total().count); }, true},
-      {"compute_share", [](const Row& r) { return number(r.figures.path_compute); }},
-      {"cpu_share", [](const Row& r) { return number(r.figures.path_cpu); }},
-      {"transfer_share", [](const Row& r) { return number(r.figures.path_transfer); }},
-      {"host_share", [](const Row& r) { return number(r.figures.path_host); }},
-      {"waiting_share", [](const Row& r) { return number(r.figures.path_waiting); }},
-      {"bound_by", [](const Row& r) { return std::string(to_string(limits_of(r.result).binding)); }},
+const std::vector<CsvColumn>& csv_columns() {
+  static const std::vector<CsvColumn> all = {
+      {"format_version", [](const CsvRow&) { return std::to_string(results_format_version); }, true},
+      {"model", [](const CsvRow& r) { return r.run.model.name; }, true},
+      {"machine", [](const CsvRow& r) { return r.run.machine.name; }, true},
+      {"trace", [](const CsvRow& r) { return r.run.trace_path; }, true},
+      {"batch", [](const CsvRow& r) { return std::to_string(r.run.batch); }, true},
+      {"policy", [](const CsvRow& r) { return r.result.policy.name; }, true},
+      {"status", [](const CsvRow& r) { return std::string(status_of(r.result)); }, true},
+      {"evidence", [](const CsvRow& r) { return std::string(to_string(r.result.evidence)); }, true},
+      {"tokens_per_s", [](const CsvRow& r) { return number(r.figures.tokens_per_s); }},
+      {"decode_tokens_per_s", [](const CsvRow& r) { return number(r.figures.decode_tokens_per_s); }},
+      {"ttft_ms", [](const CsvRow& r) { return number(r.figures.ttft_ms); }},
+      {"tpot_ms", [](const CsvRow& r) { return number(r.figures.tpot_ms); }},
+      {"block_mean_ms", [](const CsvRow& r) { return number(r.figures.block_mean_ms); }},
+      {"block_p50_ms", [](const CsvRow& r) { return number(r.figures.block_p50_ms); }},
+      {"block_p95_ms", [](const CsvRow& r) { return number(r.figures.block_p95_ms); }},
+      {"block_p99_ms", [](const CsvRow& r) { return number(r.figures.block_p99_ms); }},
+      {"hit_rate", [](const CsvRow& r) { return number(r.figures.hit_rate); }},
+      {"h2d_bytes", [](const CsvRow& r) { return std::to_string(r.result.tally.fetched.count); }},
+      {"exposed_transfer_ms", [](const CsvRow& r) { return number(r.figures.exposed_transfer_ms); }},
+      {"exposed_cpu_ms", [](const CsvRow& r) { return number(r.figures.exposed_cpu_ms); }},
+      {"exposed_host_ms", [](const CsvRow& r) { return number(r.figures.exposed_host_ms); }},
+      {"peak_gpu_bytes", [](const CsvRow& r) { return std::to_string(r.result.memory.total().count); }, true},
+      {"compute_share", [](const CsvRow& r) { return number(r.figures.path_compute); }},
+      {"cpu_share", [](const CsvRow& r) { return number(r.figures.path_cpu); }},
+      {"transfer_share", [](const CsvRow& r) { return number(r.figures.path_transfer); }},
+      {"host_share", [](const CsvRow& r) { return number(r.figures.path_host); }},
+      {"waiting_share", [](const CsvRow& r) { return number(r.figures.path_waiting); }},
+      {"bound_by", [](const CsvRow& r) { return std::string(to_string(limits_of(r.result).binding)); }},
       {"confidence",
-       [](const Row& r) {
+       [](const CsvRow& r) {
          return std::string(r.confidence == nullptr ? "" : to_string(r.confidence->label));
        }},
-      {"tokens_per_s_low", [](const Row& r) { return bound(r, r.figures.tokens_per_s, &RateRange::least); }},
-      {"tokens_per_s_high", [](const Row& r) { return bound(r, r.figures.tokens_per_s, &RateRange::most); }},
+      {"tokens_per_s_low",
+       [](const CsvRow& r) { return bound(r, r.figures.tokens_per_s, &RateRange::least); }},
+      {"tokens_per_s_high",
+       [](const CsvRow& r) { return bound(r, r.figures.tokens_per_s, &RateRange::most); }},
       {"decode_tokens_per_s_low",
-       [](const Row& r) { return bound(r, r.figures.decode_tokens_per_s, &RateRange::least); }},
+       [](const CsvRow& r) { return bound(r, r.figures.decode_tokens_per_s, &RateRange::least); }},
       {"decode_tokens_per_s_high",
-       [](const Row& r) { return bound(r, r.figures.decode_tokens_per_s, &RateRange::most); }},
+       [](const CsvRow& r) { return bound(r, r.figures.decode_tokens_per_s, &RateRange::most); }},
   };
   return all;
 }
@@ -91,14 +93,14 @@ const std::vector<Column>& columns() {
 std::string results_csv(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                         const Confidences& confidences) {
   std::string text;
-  for (const Column& column : columns()) text += (text.empty() ? "" : ",") + std::string(column.head);
+  for (const CsvColumn& column : csv_columns()) text += (text.empty() ? "" : ",") + std::string(column.head);
   text += "\n";
   for (std::size_t i = 0; i < results.size(); ++i) {
     const Figures f = figures(results[i]);
     const bool is_known = i < confidences.size() && confidences[i];
-    const Row row{configuration, results[i], f, is_known ? &*confidences[i] : nullptr};
-    for (const Column& column : columns()) {
-      if (&column != &columns().front()) text += ",";
+    const CsvRow row{configuration, results[i], f, is_known ? &*confidences[i] : nullptr};
+    for (const CsvColumn& column : csv_columns()) {
+      if (&column != &csv_columns().front()) text += ",";
       if (column.always || results[i].has_figures()) text += field(column.text(row));
     }
     text += "\n";

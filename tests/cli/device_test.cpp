@@ -83,8 +83,7 @@ TEST_F(OnDevice, ExecuteCalibrateValidate) {
   for (std::string line; std::getline(machine, line);) {
     if (line.starts_with("[")) longest = 0;
     double bytes = 0, rate = 0;
-    if (std::sscanf(line.c_str(), " { size = \"%lf B\", rate = \"%lf GB/s\" }", &bytes, &rate) != 2)
-      continue;
+    if (std::sscanf(line.c_str(), " { size = \"%lf B\", rate = \"%lf GB/s\" }", &bytes, &rate) != 2) continue;
     EXPECT_GE(bytes / rate, longest * (1 - 1e-6)) << line;  // pooled points share their time
     longest = bytes / rate;
     ++points;

@@ -14,7 +14,8 @@ namespace pregate::test {
 
 inline std::string little(std::uint64_t value, std::size_t size) {
   std::string bytes;
-  for (std::size_t i = 0; i < size; ++i) bytes.push_back(static_cast<char>(value >> (8 * i) & 0xFFU));
+  for (std::size_t i = 0; i < size; ++i)
+    bytes.push_back(i < 8 ? static_cast<char>(value >> (8 * i) & 0xFFU) : '\0');
   return bytes;
 }
 
