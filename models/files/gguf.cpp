@@ -19,6 +19,8 @@ constexpr std::uint64_t longest_key = 65'535;   // of the format
 constexpr std::uint64_t longest_name = 1024;    // of a tensor; ggml takes 63
 constexpr std::uint64_t longest_text = 1024;    // that is kept
 constexpr std::uint64_t longest_list = 16'384;  // that is kept: one number a layer, not one a word
+// Texts of a list and lists in lists are passed one by one: a vocabulary with its merges, many times over.
+constexpr std::uint64_t most_passed = 1 << 24;
 constexpr std::uint64_t most_keys = 65'536, most_tensors = 1 << 20;
 constexpr int deepest = 4;  // lists in lists
 constexpr int most_parts = 9999;
@@ -88,18 +90,24 @@ Type read_type(GgufReader& in, const std::string& of) {
   return static_cast<Type>(type);
 }
 
-GgufValue read_list(GgufReader& in, const std::string& of, int depth) {
+/// `passed` counts what the file had passed one by one.
+GgufValue read_list(GgufReader& in, const std::string& of, int depth, std::uint64_t& passed) {
   if (depth >= deepest) in.refuse(of + " is nested too deeply");
   const Type type = read_type(in, of);
   const auto count = in.number<std::uint64_t>();
   const std::uint64_t size = sizes.at(static_cast<std::size_t>(type));
   in.expect(count, size, "elements in " + of);
+  if (type == Type::text || type == Type::list) {
+    if (count > most_passed - passed)
+      in.refuse(of + " brings the texts and lists in lists to more than " + std::to_string(most_passed));
+    passed += count;
+  }
   if (type == Type::text) {
     for (std::uint64_t i = 0; i < count; ++i) in.skip(in.number<std::uint64_t>(), 1, "bytes in " + of);
     return SkippedList{count};
   }
   if (type == Type::list) {
-    for (std::uint64_t i = 0; i < count; ++i) read_list(in, of, depth + 1);
+    for (std::uint64_t i = 0; i < count; ++i) read_list(in, of, depth + 1, passed);
     return SkippedList{count};
   }
   if (count > longest_list) {
@@ -121,9 +129,9 @@ GgufValue read_list(GgufReader& in, const std::string& of, int depth) {
   return real;
 }
 
-GgufValue read_value(GgufReader& in, const std::string& of) {
+GgufValue read_value(GgufReader& in, const std::string& of, std::uint64_t& passed) {
   const Type type = read_type(in, of);
-  if (type == Type::list) return read_list(in, of, 0);
+  if (type == Type::list) return read_list(in, of, 0, passed);
   if (type != Type::text)
     return std::visit([](auto number) -> GgufValue { return number; }, read_number(in, type));
   const auto length = in.number<std::uint64_t>();
@@ -235,10 +243,11 @@ GgufFile read_part(const std::string& path) {
   in.expect(keys, 8 + 4 + 1, "keys");
   if (tensors > most_tensors || keys > most_keys)
     in.refuse("says that it has an absurd number of tensors or keys");
+  std::uint64_t passed = 0;
   for (std::uint64_t i = 0; i < keys; ++i) {
     const std::string key = in.text(longest_key, "a key");
     const std::string of = "key '" + printable(key) + "'";
-    if (!file.metadata.emplace(key, read_value(in, of)).second) in.refuse("has " + of + " twice");
+    if (!file.metadata.emplace(key, read_value(in, of, passed)).second) in.refuse("has " + of + " twice");
   }
   std::vector<Placed> placed;
   std::unordered_set<std::string> names;
