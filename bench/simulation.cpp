@@ -77,17 +77,35 @@ void report(benchmark::State& state, std::int64_t accesses) {
   state.counters["routed_accesses"] = static_cast<double>(accesses);
 }
 
-void timed_simulation(benchmark::State& state, const char* policy_name) {
+void simulate(benchmark::State& state, const PolicySpec& policy) {
   trace::StepSource& source = *repeated_trace().source;
   const ModelSpec model = load_model("gpt-oss-20b");
   const MachineSpec machine = load_machine("rtx4090-pcie4");
-  const PolicySpec policy = load_policy(policy_name);
   const sim::PreparedTrace prepared(source, model, "benchmark");
   for (auto _ : state) {
     const sim::SimulationResult result = sim::simulate(model, machine, policy, prepared, source);
     benchmark::DoNotOptimize(result.total);
   }
   report(state, prepared.scan().routed);
+}
+
+void timed_simulation(benchmark::State& state, const char* policy_name) {
+  simulate(state, load_policy(policy_name));
+}
+
+void given_recall_demand_first(benchmark::State& state) {
+  PolicySpec policy = load_policy("on-demand-cache");
+  policy.lookahead.kind = LookaheadKind::predictor;
+  policy.lookahead.recall = 0.9;
+  policy.transfer.queue = TransferQueue::demand_first;
+  simulate(state, policy);
+}
+
+void cpu_experts_beside_copies(benchmark::State& state) {
+  PolicySpec policy = load_policy("on-demand-cache");
+  policy.miss.service = MissService::compute_on_cpu;
+  policy.miss.admission = MissAdmission::background;
+  simulate(state, policy);
 }
 
 void cache_replay(benchmark::State& state, const char* eviction) {
@@ -120,6 +138,10 @@ BENCHMARK_CAPTURE(timed_simulation, on_demand_lru_25_percent, "on-demand-cache")
 BENCHMARK_CAPTURE(timed_simulation, on_demand, "on-demand")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(timed_simulation, pre_gated_lru_25_percent, "pre-gated-cache")
     ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(timed_simulation, pre_gated, "pre-gated")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(timed_simulation, prefetch_all, "prefetch-all")->Unit(benchmark::kMillisecond);
+BENCHMARK(given_recall_demand_first)->Unit(benchmark::kMillisecond);
+BENCHMARK(cpu_experts_beside_copies)->Unit(benchmark::kMillisecond);
 BENCHMARK(preparation)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cache_replay, lru, "lru")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cache_replay, belady, "belady")->Unit(benchmark::kMillisecond);

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "models/error.hpp"
-#include "sim/drive.hpp"
+#include "runtime/live_executor.hpp"
+#include "sim/run/drive.hpp"
+#include "sim/run/layer_run.hpp"
 
 namespace pregate::runtime {
 
@@ -32,29 +34,6 @@ class Interruptible final : public trace::StepSource {
   trace::StepSource& source_;
   const std::function<bool()>& interrupted_;
   bool ended_early_ = false;
-};
-
-/// What sim::drive_trace asks beyond LiveExecutor: outputs after each pass.
-class Driven : public LiveExecutor {
- public:
-  using LiveExecutor::LiveExecutor;
-  std::function<void()> after_step = nullptr;
-
-  void prepare(const trace::Step& step) { step_ = step; }
-  void begin_step(std::int64_t number, int model_stack, int) {
-    LiveExecutor::begin_step(step_, number, model_stack);
-  }
-  Picoseconds end_step(Handle last) {
-    const Picoseconds end = LiveExecutor::end_step(last);
-    if (after_step) after_step();
-    return end;
-  }
-  void finish() {}
-  [[nodiscard]] const sim::Tally& tally() const { return ledger().tally(); }
-  [[nodiscard]] sim::PathPoint end() const { return ledger().end(); }
-
- private:
-  trace::Step step_;
 };
 
 /// Declared after the memory that streams work on: when an exception passes, nothing is freed under their
@@ -110,14 +89,14 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
                           working_buffers(plan, prepared.scan(), prepared.map()));
   execution.device_memory = layers.resident() + arena.size();
 
-  Driven executor(device, *compute, *h2d, *d2h, layers, store, arena, prepared.map(), costs,
-                  options.recorded_steps, options.fault);
+  LiveExecutor executor(device, *compute, *h2d, *d2h, layers, store, arena, prepared.map(), costs,
+                        options.recorded_steps, options.fault);
   PinnedMemory read;
   std::int64_t number = 0;
   if (options.outputs) {
     read =
         device.allocate_pinned(shape.element * shape.d_model * prepared.scan().most_step_tokens, "outputs");
-    executor.after_step = [&] {
+    executor.after_pass = [&] {
       const PinnedSpan rows = read.span().part({}, layers.hidden().size());
       d2h->copy_to_host(rows, layers.hidden());
       d2h->synchronize();
@@ -126,8 +105,9 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   }
   const QuietStreams quiet({compute.get(), h2d.get(), d2h.get()});
   Interruptible until_interrupted(source, options.interrupted);
-  sim::drive_trace<sim::Planner<Driven>>(model, prepared, plan, costs, until_interrupted,
-                                         {.progress = options.progress}, executor, execution.result);
+  sim::LayerRun runner(prepared.map(), plan, sim::work_shape(costs), nullptr, executor);
+  sim::drive_trace(model, prepared, plan, costs, until_interrupted, {.progress = options.progress}, runner,
+                   execution.result);
   execution.was_interrupted = execution.result.interrupted = until_interrupted.ended_early();
   execution.issue_time = executor.issue_time();
   execution.result.schedule = executor.ledger().schedule();

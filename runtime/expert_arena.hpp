@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "runtime/expert_store.hpp"
-#include "sim/policy/plan.hpp"
+#include "sim/planner/plan.hpp"
 
 namespace pregate::runtime {
 

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <stdexcept>
 
+#include "sim/engine/event_executor.hpp"
+
 namespace pregate::runtime {
 
 using sim::OpId;
@@ -17,10 +19,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::int32_t device_copy_source(const sim::Request& request) {
-  return request.slot >= 0 ? request.slot : request.uses.front().slot;
-}
-
 Picoseconds since(Clock::time_point begin) {
   return {std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count() * 1000};
 }
@@ -29,8 +27,7 @@ Picoseconds since(Clock::time_point begin) {
 
 LiveExecutor::LiveExecutor(Device& device, Stream& compute, Stream& h2d, Stream& d2h, LayerRunner& layers,
                            const ExpertStore& store, const ExpertArena& arena, const sim::ExpertMap& map,
-                           const sim::CostModel& costs, std::int64_t recorded_steps,
-                           const PlantedFault& fault)
+                           sim::CostModel& costs, std::int64_t recorded_steps, const PlantedFault& fault)
     : device_(device),
       compute_(compute),
       h2d_(h2d),
@@ -39,6 +36,7 @@ LiveExecutor::LiveExecutor(Device& device, Stream& compute, Stream& h2d, Stream&
       store_(store),
       arena_(arena),
       map_(map),
+      prices_(costs),
       ledger_(costs.platform(), recorded_steps, costs.compute_traffic(), sim::Attribution::measured),
       fault_(fault),
       step_began_(device.make_event()),
@@ -61,19 +59,32 @@ LiveExecutor::Marks& LiveExecutor::marks_of(OpId operation) {
   return marks_[static_cast<std::size_t>(operation - first_)];
 }
 
-bool LiveExecutor::is_done(Handle operation) const {
+bool LiveExecutor::is_done(OpId operation) const {
   if (operation < first_) return true;
   if (operation == held_.id) return false;
   return device_.is_done(*marks_[static_cast<std::size_t>(operation - first_)].finish);
 }
 
-void LiveExecutor::begin_step(const trace::Step& step, std::int64_t number, int model_stack) {
-  ledger_.begin_step(number, model_stack, step.tokens);
-  layers_.prepare(step, number, model_stack);
+void LiveExecutor::begin_pass(const sim::PassInfo& pass) {
+  prices_.begin_pass(pass.shape);
+  ledger_.begin_step(pass.number, pass.shape.model_stack, pass.step.tokens);
+  layers_.prepare(pass.step, pass.number, pass.shape.model_stack);
   first_ = ledger_.next_id();
   stream_of_.clear();
   compute_.record(*step_began_);
   layers_.upload();
+}
+
+void LiveExecutor::run(const sim::LayerProgram& program) {
+  for (const sim::Work& work : program.work()) {
+    const std::span<const sim::SlotUse> uses = program.uses(work);
+    sim::for_each_operation(
+        work, program, prices_, map_,
+        [&](const sim::Entry& entry, const sim::Price& price, std::span<const OpId> others,
+            std::span<const OpId> copies) { issue(entry, price, uses, others, copies); });
+  }
+  for (const sim::LayerProgram::Block& block : program.blocks())
+    ledger_.record_block(block.first, block.last);
 }
 
 /// Streams run in order: of several operations on one stream the last one decides.
@@ -95,38 +106,39 @@ void LiveExecutor::wait_for(StreamId waiting, std::span<const OpId> operations) 
   }
 }
 
-LiveExecutor::Handle LiveExecutor::issue(const sim::Request& request, const Dependencies& dependencies) {
+void LiveExecutor::issue(const sim::Entry& entry, const sim::Price& price, std::span<const sim::SlotUse> uses,
+                         std::span<const OpId> others, std::span<const OpId> copies) {
   const Clock::time_point begin = Clock::now();
   const OpId id = ledger_.next_id();
-  ledger_.add(request, dependencies.others(), dependencies.copies());
-  stream_of_.push_back(request.stream);
+  ledger_.add(entry, price, others, copies);
+  stream_of_.push_back(entry.stream);
   if (marks_.size() < stream_of_.size()) marks_.push_back({device_.make_event(), device_.make_event()});
 
-  Stream& target = stream(request.stream);
-  wait_for(request.stream, ledger_.dependencies());
+  Stream& target = stream(entry.stream);
+  wait_for(entry.stream, ledger_.dependencies());
   target.record(*marks_of(id).start);
-  run(request, target);
+  perform(entry, price, uses, target);
   if (id != held_.id) target.record(*marks_of(id).finish);
-  if (request.kind == OpKind::experts) {
-    for (const sim::SlotUse& use : request.uses) copy_late(use.slot);
+  if (entry.kind == OpKind::experts) {
+    for (const sim::SlotUse& use : uses) copy_late(use.slot);
   }
-  if (request.kind == OpKind::device_copy) copy_late(device_copy_source(request));
-  if (request.kind == OpKind::gate_readback) readback_ = id;
+  if (entry.kind == OpKind::device_copy) copy_late(entry.source);
   issue_time_ += since(begin);
-  return id;
 }
 
-void LiveExecutor::run(const sim::Request& request, Stream& stream) {
-  switch (request.kind) {
+void LiveExecutor::perform(const sim::Entry& entry, const sim::Price& price,
+                           std::span<const sim::SlotUse> uses, Stream& stream) {
+  switch (entry.kind) {
     case OpKind::step_overhead:
       break;  // what it stands for is the host's own work
     case OpKind::dense_layer:
-      layers_.dense_layer(request.layer);
+      layers_.dense_layer(entry.layer);
       break;
     case OpKind::attention:
-      layers_.attention(request.layer);
+      layers_.attention(entry.layer);
       break;
     case OpKind::gate:
+      ordinal_ = entry.ordinal;
       layers_.gate(ordinal_);
       computed_ = 0;
       layer_open_ = false;
@@ -135,16 +147,16 @@ void LiveExecutor::run(const sim::Request& request, Stream& stream) {
       layers_.read_ids(stream);
       break;
     case OpKind::experts:
-      experts(request);
+      experts(uses);
       break;
     case OpKind::head:
       layers_.head();
       break;
     case OpKind::fetch:
-      fetch(request, stream);
+      fetch(entry, price.copy->bytes, stream);
       break;
     case OpKind::device_copy:
-      device_copy(request, stream);
+      device_copy(entry, stream);
       break;
     case OpKind::write_back:
     case OpKind::activations:
@@ -154,22 +166,22 @@ void LiveExecutor::run(const sim::Request& request, Stream& stream) {
   }
 }
 
-void LiveExecutor::fetch(const sim::Request& request, Stream& stream) {
-  const DeviceSpan to = arena_.slot(request.slot);
-  sim::ExpertKey key = request.key;
+/// `bytes` of the chunk.
+void LiveExecutor::fetch(const sim::Entry& entry, Bytes bytes, Stream& stream) {
+  const DeviceSpan to = arena_.slot(entry.slot);
+  sim::ExpertKey key = entry.key;
   if (fault_.kind == PlantedFault::Kind::corrupt_copy && fetches_ == fault_.at) key = (key + 1) % map_.keys();
   ++fetches_;
   // Equal chunks; the last one takes what is left.
-  const Bytes chunk = request.copy->bytes;
-  const bool last = request.chunk + 1 == request.chunks;
-  const Bytes at = last ? to.size() - chunk : chunk * request.chunk;
+  const bool last = entry.chunk + 1 == prices_.costs().chunks();
+  const Bytes at = last ? to.size() - bytes : bytes * entry.chunk;
   const bool late = fault_.kind == PlantedFault::Kind::late_copy && fetches_ - 1 == fault_.at;
   if (late) {
-    held_ = {ledger_.next_id() - 1, request.slot, to.part(at, chunk), key, at};
+    held_ = {ledger_.next_id() - 1, entry.slot, to.part(at, bytes), key, at};
   } else {
-    store_.fetch(stream, to.part(at, chunk), key, at);
+    store_.fetch(stream, to.part(at, bytes), key, at);
   }
-  staged_[static_cast<std::size_t>(request.slot)] = {};
+  staged_[static_cast<std::size_t>(entry.slot)] = {};
 }
 
 /// To be called when a reader of the slot has been issued.
@@ -183,19 +195,18 @@ void LiveExecutor::copy_late(std::int32_t slot) {
   held_ = {};
 }
 
-void LiveExecutor::device_copy(const sim::Request& request, Stream& stream) {
-  const std::int32_t slot = device_copy_source(request);
+void LiveExecutor::device_copy(const sim::Entry& entry, Stream& stream) {
   const DeviceSpan buffer = arena_.working_buffer(working_buffer_++);
-  stream.copy_on_device(buffer, arena_.slot(slot));
-  staged_[static_cast<std::size_t>(slot)] = buffer;
+  stream.copy_on_device(buffer, arena_.slot(entry.source));
+  staged_[static_cast<std::size_t>(entry.source)] = buffer;
 }
 
-void LiveExecutor::experts(const sim::Request& request) {
+void LiveExecutor::experts(std::span<const sim::SlotUse> uses) {
   if (!layer_open_) layers_.begin_experts();
   layer_open_ = true;
   weights_.clear();
   const sim::ExpertKey first_key = map_.layers()[static_cast<std::size_t>(ordinal_)].first_key;
-  for (const sim::SlotUse& use : request.uses) {
+  for (const sim::SlotUse& use : uses) {
     DeviceSpan weights;
     if (use.slot < 0) {
       weights = arena_.resident(use.key);
@@ -210,10 +221,8 @@ void LiveExecutor::experts(const sim::Request& request) {
   if (computed_ == layers_.activated()) layers_.end_experts();
 }
 
-void LiveExecutor::wait_for_gate() {
-  if (readback_ == sim::no_op) return;
-  device_.synchronize(*marks_of(readback_).finish);
-  readback_ = sim::no_op;
+void LiveExecutor::wait(OpId ids_known) {
+  device_.synchronize(*marks_of(ids_known).finish);
   if (!layers_.ids_agree()) {
     d2h_.synchronize();  // a failure of the device explains it better
     compute_.synchronize();
@@ -222,7 +231,7 @@ void LiveExecutor::wait_for_gate() {
   }
 }
 
-Picoseconds LiveExecutor::end_step(Handle last) {
+Picoseconds LiveExecutor::end_pass(OpId last) {
   if (held_.id != sim::no_op) copy_late(held_.slot);  // a guess that nobody read
   compute_.synchronize();
   h2d_.synchronize();
@@ -240,6 +249,7 @@ Picoseconds LiveExecutor::end_step(Handle last) {
                  });
   static_cast<void>(last);  // it ends last, unless a guessed copy outlives it
   clock_ = end;
+  if (after_pass) after_pass();
   return end;
 }
 

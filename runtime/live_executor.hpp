@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "runtime/expert_arena.hpp"
 #include "runtime/layer_runner.hpp"
-#include "sim/engine/event_executor.hpp"
+#include "sim/engine/executor.hpp"
 #include "sim/engine/ledger.hpp"
 
 namespace pregate::runtime {
@@ -28,38 +29,36 @@ struct PlantedFault {
 /// Executor of the planner on a real device: issues each operation to the stream that the planner names,
 /// ordered by events where streams depend on each other, and reads the device's clock for its times. The
 /// streams h2d and d2h are copies; compute is all else.
-class LiveExecutor {
+class LiveExecutor final : public sim::Executor {
  public:
-  using Handle = sim::OpId;
-  using Dependencies = sim::DependencyLists;
-  static constexpr Handle nothing = sim::no_op;
-  static constexpr bool records = true;
+  /// Called after each pass, when all of it is done.
+  std::function<void()> after_pass = nullptr;
 
   /// All referred to must outlive it. Times and tally cover every step, the schedule the first
   /// `recorded_steps`.
   LiveExecutor(Device& device, Stream& compute, Stream& h2d, Stream& d2h, LayerRunner& layers,
                const ExpertStore& store, const ExpertArena& arena, const sim::ExpertMap& map,
-               const sim::CostModel& costs, std::int64_t recorded_steps, const PlantedFault& fault = {});
+               sim::CostModel& costs, std::int64_t recorded_steps, const PlantedFault& fault = {});
 
-  /// The driver's side, before the planner's begin_step: prepares the pass on the host, then starts the
-  /// clock.
-  void begin_step(const trace::Step& step, std::int64_t number, int model_stack);
-  Handle issue(const sim::Request& request, const Dependencies& dependencies);
-  void record_block(Handle first, Picoseconds, Handle last) { ledger_.record_block(first, last); }
-  /// Names the MoE layer whose gate comes next.
-  void begin_moe_layer(int ordinal) { ordinal_ = ordinal; }
-  /// Waits until the ids of the layer's gate have reached the host, where the planner had them read back.
-  /// DeviceError when the gate did not choose what the trace says.
-  void wait_for_gate();
-  /// Waits until the step has run and reads its times; returns the clock, which stands still between steps. A
-  /// copy that nobody waits for belongs to its step: the next one begins when it has ended.
-  Picoseconds end_step(Handle last);
+  [[nodiscard]] bool records() const override { return true; }
+  [[nodiscard]] bool stops_at_gates() const override { return true; }
+  /// Prepares the pass on the host, then starts the clock.
+  void begin_pass(const sim::PassInfo& pass) override;
+  void run(const sim::LayerProgram& program) override;
+  /// Waits until the ids of the layer's gate have reached the host. DeviceError when the gate did not choose
+  /// what the trace says.
+  void wait(sim::OpId ids_known) override;
+  /// Waits until the pass has run and reads its times; returns the clock, which stands still between passes.
+  /// A copy that nobody waits for belongs to its pass: the next one begins when it has ended.
+  Picoseconds end_pass(sim::OpId last) override;
+  [[nodiscard]] const sim::Tally& tally() const override { return ledger_.tally(); }
+  [[nodiscard]] sim::PathPoint end() const override { return ledger_.end(); }
 
   [[nodiscard]] const sim::Ledger& ledger() const { return ledger_; }
   /// Host time spent to issue operations, waits excluded.
   [[nodiscard]] Picoseconds issue_time() const { return issue_time_; }
   /// Asked of an operation of the present step: whether the device has done it.
-  [[nodiscard]] bool is_done(Handle operation) const;
+  [[nodiscard]] bool is_done(sim::OpId operation) const;
 
  private:
   struct Marks {
@@ -67,11 +66,14 @@ class LiveExecutor {
   };
   Stream& stream(sim::StreamId id);
   void wait_for(sim::StreamId waiting, std::span<const sim::OpId> operations);
-  void run(const sim::Request& request, Stream& stream);
-  void fetch(const sim::Request& request, Stream& stream);
+  void issue(const sim::Entry& entry, const sim::Price& price, std::span<const sim::SlotUse> uses,
+             std::span<const sim::OpId> others, std::span<const sim::OpId> copies);
+  void perform(const sim::Entry& entry, const sim::Price& price, std::span<const sim::SlotUse> uses,
+               Stream& stream);
+  void fetch(const sim::Entry& entry, Bytes bytes, Stream& stream);
   void copy_late(std::int32_t slot);
-  void device_copy(const sim::Request& request, Stream& stream);
-  void experts(const sim::Request& request);
+  void device_copy(const sim::Entry& entry, Stream& stream);
+  void experts(std::span<const sim::SlotUse> uses);
   Marks& marks_of(sim::OpId operation);
 
   Device& device_;
@@ -80,16 +82,16 @@ class LiveExecutor {
   const ExpertStore& store_;
   const ExpertArena& arena_;
   const sim::ExpertMap& map_;
+  sim::Pricer prices_;
   sim::Ledger ledger_;
   PlantedFault fault_;
   std::unique_ptr<Event> step_began_;
   std::vector<Marks> marks_;              // by id - first_; reused from step to step
-  std::vector<sim::StreamId> stream_of_;  // of the step, by id - first_
+  std::vector<sim::StreamId> stream_of_;  // of the pass, by id - first_
   sim::OpId first_ = 0;
   Picoseconds clock_;  // at the step's begin
   Picoseconds issue_time_;
   int ordinal_ = 0;
-  sim::OpId readback_ = sim::no_op;
   int computed_ = 0;         // experts of the layer so far
   bool layer_open_ = false;  // begin_experts() was called for it
   std::vector<ExpertWeights> weights_;

@@ -5,11 +5,12 @@
 #include <algorithm>
 
 #include "models/error.hpp"
-#include "sim/drive.hpp"
 #include "sim/engine/event_executor.hpp"
-#include "sim/engine/timed_executor.hpp"
-#include "sim/policy/counting_planner.hpp"
-#include "sim/policy/planner.hpp"
+#include "sim/engine/stream_clock.hpp"
+#include "sim/planner/by_counts.hpp"
+#include "sim/run/counted_run.hpp"
+#include "sim/run/drive.hpp"
+#include "sim/run/layer_run.hpp"
 
 namespace pregate::sim {
 
@@ -81,26 +82,37 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   // Without a cache or a lookahead nothing is copied while the CPU reads the experts.
   const bool shares_memory =
       plan.computes_on_cpu() && (plan.cache_slots > 0 || policy.lookahead.kind != LookaheadKind::none);
-  const bool needs_events = shares_memory || policy.transfer.queue == TransferQueue::demand_first ||
-                            options.recorded_steps > 0 || machine.gpu.host_memory_traffic.value > 0;
+  const bool needs_events =
+      shares_memory || options.recorded_steps > 0 || machine.gpu.host_memory_traffic.value > 0;
   if (options.engine == Engine::timed && needs_events) {
     throw InputError(
         "--engine",
-        "the timed engine cannot record a schedule, run a demand-first queue or share a memory bus",
+        "the timed engine cannot record a schedule or share a memory bus",
         "--engine auto or --engine event");
   }
+  const auto drive = [&](PassRunner& runner) {
+    drive_trace(model, prepared, plan, costs, source, options, runner, result);
+  };
+  const bool needs_operations = options.engine == Engine::event || options.recorded_steps > 0 ||
+                                machine.gpu.host_memory_traffic.value > 0;
+  if (!needs_operations && decides_by_counts(plan, prepared.scan())) {
+    CountedRun runner(prepared.map(), plan, costs);
+    drive(runner);
+    return result;
+  }
+  const CostEstimates estimates(costs);
+  const auto plan_for = [&](Executor& executor) {
+    LayerRun runner(prepared.map(), plan, work_shape(costs), &estimates, executor);
+    drive(runner);
+  };
   if (options.engine == Engine::event || needs_events) {
-    EventExecutor executor(costs.platform(), options.recorded_steps, costs.compute_traffic());
-    drive_trace<Planner<EventExecutor>>(model, prepared, plan, costs, source, options, executor, result);
+    EventExecutor executor(costs, prepared.map(), options.recorded_steps);
+    plan_for(executor);
     result.schedule = executor.schedule();
     result.timeline = executor.timeline();
   } else {
-    TimedExecutor executor;
-    if (CountingPlanner::serves(plan, costs, prepared.scan())) {
-      drive_trace<CountingPlanner>(model, prepared, plan, costs, source, options, executor, result);
-    } else {
-      drive_trace<Planner<TimedExecutor>>(model, prepared, plan, costs, source, options, executor, result);
-    }
+    StreamClock executor(costs);
+    plan_for(executor);
   }
   return result;
 }

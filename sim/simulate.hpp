@@ -14,7 +14,7 @@
 #include "sim/cost/cost_model.hpp"
 #include "sim/cost/memory_model.hpp"
 #include "sim/engine/tally.hpp"
-#include "sim/policy/plan.hpp"
+#include "sim/planner/plan.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/what_fits.hpp"
 #include "traces/trace.hpp"
@@ -23,7 +23,7 @@ namespace pregate::sim {
 
 /// Which executor computes the times. Both give the same answer where both apply.
 enum class Engine {
-  automatic,  ///< timed, unless the policy's queue depends on time (demand-first) or a schedule is recorded
+  automatic,  ///< timed, unless resources are shared or a schedule is recorded
   timed,
   event,
 };

@@ -9,7 +9,7 @@
 #include "models/machine.hpp"
 #include "models/model.hpp"
 #include "models/policy.hpp"
-#include "sim/policy/plan.hpp"
+#include "sim/planner/plan.hpp"
 
 namespace pregate::sim {
 

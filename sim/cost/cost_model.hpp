@@ -66,6 +66,7 @@ class CostModel {
   [[nodiscard]] const LayerCost& layer(int layer_class) const {
     return costs_[static_cast<std::size_t>(layer_class)];
   }
+  [[nodiscard]] bool has_step_overhead() const { return machine_.overhead.step.count > 0; }
   [[nodiscard]] const GpuTime& step_overhead() const { return step_overhead_; }
   [[nodiscard]] const GpuTime& head() const { return head_; }  ///< zero for an encoder
 

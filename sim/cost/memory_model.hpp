@@ -7,7 +7,7 @@
 
 #include "models/machine.hpp"
 #include "models/model.hpp"
-#include "sim/policy/plan.hpp"
+#include "sim/planner/plan.hpp"
 
 namespace pregate::sim {
 

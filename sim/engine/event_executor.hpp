@@ -5,70 +5,87 @@
 #include <vector>
 
 #include "sim/engine/event_engine.hpp"
+#include "sim/engine/executor.hpp"
 #include "sim/engine/ledger.hpp"
+#include "sim/policy/routing.hpp"
 
 namespace pregate::sim {
 
-/// Dependencies of one operation as lists, copies apart, for executors whose handles are OpIds.
-class DependencyLists {
- public:
-  void add(OpId handle) { push(others_, handle); }
-  void add_copy(OpId handle) { push(copies_, handle); }
-  [[nodiscard]] std::span<const OpId> others() const { return others_; }
-  [[nodiscard]] std::span<const OpId> copies() const { return copies_; }
-
- private:
-  static void push(std::vector<OpId>& ids, OpId handle) {
-    if (handle != no_op) ids.push_back(handle);
+/// Calls `enter(entry, price, others, copies)` for each operation of `work`, in order: one, or the copies of
+/// a train, of which each waits as the train does and each expert's staging copy for its last one. `first` is
+/// the identifier of the first.
+template <class Enter>
+void for_each_operation(const Work& work, const LayerProgram& program, Pricer& prices, const ExpertMap& map,
+                        Enter&& enter) {
+  Entry entry{.kind = work.kind, .stream = work.stream, .priority = work.priority, .layer = work.layer};
+  entry.ordinal = work.ordinal;
+  const std::span<const OpId> others = program.others(work), copies = program.copies(work);
+  switch (work.kind) {
+    case OpKind::fetch: {
+      OpId id = work.first;
+      for (const SlotUse& use : program.uses(work)) {
+        entry.kind = OpKind::fetch;
+        entry.expert = map.index_of(use.key);
+        entry.key = use.key;
+        entry.slot = entry.source = use.slot;
+        for (entry.chunk = 0; entry.chunk < program.shape().chunks; ++entry.chunk, ++id) {
+          enter(entry, prices.fetch(entry.chunk), others, copies);
+        }
+        if (!program.shape().stages) continue;
+        entry.kind = OpKind::device_copy;
+        const OpId copied = id - 1;
+        enter(entry, prices.device_copy(), std::span<const OpId>{}, std::span<const OpId>{&copied, 1});
+        ++id;
+      }
+      return;
+    }
+    case OpKind::device_copy:
+      entry.source = program.uses(work).front().slot;
+      break;
+    case OpKind::write_back: {
+      const SlotUse& use = program.uses(work).front();
+      entry.expert = map.index_of(use.key);
+      entry.slot = use.slot;
+      break;
+    }
+    case OpKind::experts:
+    case OpKind::cpu_experts:
+      entry.count = static_cast<std::int32_t>(work.tokens.size);
+      break;
+    default:
+      break;
   }
-  std::vector<OpId> others_, copies_;
-};
+  enter(entry, prices.price(work, program), others, copies);
+}
 
 /// Executor in virtual time on the event engine: for shared resources and priority queues, and for recording
-/// a schedule with its timeline. Counts the same tally as TimedExecutor.
-class EventExecutor {
+/// a schedule with its timeline. Counts the same tally as StreamClock.
+class EventExecutor final : public Executor {
  public:
-  using Handle = OpId;
-  using Dependencies = DependencyLists;
-  static constexpr Handle nothing = no_op;
-  static constexpr bool records = true;
+  /// As Ledger. All referred to must outlive it.
+  EventExecutor(CostModel& costs, const ExpertMap& map, std::int64_t recorded_steps)
+      : prices_(costs),
+        map_(map),
+        engine_(costs.platform()),
+        ledger_(costs.platform(), recorded_steps, costs.compute_traffic()) {}
 
-  /// As Ledger.
-  EventExecutor(const Platform& platform, std::int64_t recorded_steps, BytesPerSecond compute_traffic = {})
-      : engine_(platform), ledger_(platform, recorded_steps, compute_traffic) {}
-
-  void begin_step(std::int64_t step, int stack, int tokens) { ledger_.begin_step(step, stack, tokens); }
-  Handle issue(const Request& request, const Dependencies& dependencies) {
-    const Operation& operation = ledger_.add(request, dependencies.others(), dependencies.copies());
-    return engine_.submit(operation, ledger_.dependencies());
-  }
-  void record_block(Handle first, Picoseconds, Handle last) { ledger_.record_block(first, last); }
-  Picoseconds end_step(Handle last) {
-    engine_.run_until(last);
-    const Picoseconds end = engine_.finish(last);
-    settle();
-    return end;
-  }
-  void finish() {
-    engine_.run();
-    settle();
-  }
-  [[nodiscard]] const Tally& tally() const { return ledger_.tally(); }
-  [[nodiscard]] PathPoint end() const { return ledger_.end(); }
+  [[nodiscard]] bool records() const override { return true; }
+  void begin_pass(const PassInfo& pass) override;
+  void run(const LayerProgram& program) override;
+  Picoseconds end_pass(OpId last) override;
+  void finish() override;
+  [[nodiscard]] const Tally& tally() const override { return ledger_.tally(); }
+  [[nodiscard]] PathPoint end() const override { return ledger_.end(); }
 
   /// What was recorded; times are complete after finish().
   [[nodiscard]] const Schedule& schedule() const { return ledger_.schedule(); }
   [[nodiscard]] const Timeline& timeline() const { return ledger_.timeline(); }
 
  private:
-  void settle() {
-    ledger_.settle([&](OpId id) { return engine_.is_done(id); },
-                   [&](OpId id) {
-                     return Ledger::Times{engine_.start(id), engine_.finish(id)};
-                   });
-    engine_.forget_before(ledger_.oldest());
-  }
+  void settle();
 
+  Pricer prices_;
+  const ExpertMap& map_;
   EventEngine engine_;
   Ledger ledger_;
 };

@@ -66,45 +66,45 @@ void Ledger::begin_step(std::int64_t step, int stack, int tokens) {
   tokens_ = tokens;
 }
 
-const Operation& Ledger::add(const Request& request, std::span<const OpId> others,
+const Operation& Ledger::add(const Entry& entry, const Price& price, std::span<const OpId> others,
                              std::span<const OpId> copies) {
   operation_ = {};
-  operation_.kind = request.kind;
-  operation_.stream = request.stream;
-  operation_.priority = request.priority;
+  operation_.kind = entry.kind;
+  operation_.stream = entry.stream;
+  operation_.priority = entry.priority;
   operation_.stack = static_cast<std::uint16_t>(stack_);
-  operation_.layer = request.layer;
-  operation_.expert = request.expert;
-  operation_.slot = request.slot;
-  operation_.count = request.count;
+  operation_.layer = entry.layer;
+  operation_.expert = entry.expert;
+  operation_.slot = entry.slot;
+  operation_.count = entry.count;
   operation_.step = step_;
   operation_.tokens = tokens_;
-  if (request.copy != nullptr) {
-    operation_.fixed = request.copy->fixed;
-    operation_.bytes = request.copy->bytes;
-    operation_.rate = request.copy->rate;
-    operation_.resources = resources_of(request.kind, request.stream);
-  } else if (request.stream == StreamId::compute && compute_traffic_.value > 0 &&
-             request.kind != OpKind::step_overhead) {
+  if (price.copy != nullptr) {
+    operation_.fixed = price.copy->fixed;
+    operation_.bytes = price.copy->bytes;
+    operation_.rate = price.copy->rate;
+    operation_.resources = resources_of(entry.kind, entry.stream);
+  } else if (entry.stream == StreamId::compute && compute_traffic_.value > 0 &&
+             entry.kind != OpKind::step_overhead) {
     operation_.rate = compute_traffic_;
-    operation_.bytes = {std::llround(request.duration.seconds() * operation_.rate.value)};
+    operation_.bytes = {std::llround(price.duration.seconds() * operation_.rate.value)};
     operation_.resources = bit(ResourceId::host_memory);
   } else {
-    operation_.fixed = request.duration;
+    operation_.fixed = price.duration;
   }
   submitted_.assign(others.begin(), others.end());
   submitted_.insert(submitted_.end(), copies.begin(), copies.end());
   if (step_ < recorded_steps_) schedule_.add(operation_, submitted_);
   pending_.push_back({next_id(),
-                      request.kind,
-                      request.stream,
+                      entry.kind,
+                      entry.stream,
                       dependencies_.size(),
                       others.size(),
                       submitted_.size(),
                       operation_.bytes,
-                      request.duration,
+                      price.duration,
                       {}});
-  if (attribution_ == Attribution::priced) spend(request, pending_.back().spent);
+  if (attribution_ == Attribution::priced) spend(entry.kind, price, pending_.back().spent);
   dependencies_.insert(dependencies_.end(), submitted_.begin(), submitted_.end());
   points_.push_back({});
   starts_.push_back({});
@@ -112,7 +112,7 @@ const Operation& Ledger::add(const Request& request, std::span<const OpId> other
 }
 
 const PathPoint* Ledger::point(OpId id) const {
-  // Older operations ended before the operations that are pending now could start: they decide nothing.
+  // Operations that are not kept ended before those that are pending now were issued, and decide nothing.
   return id < first_point_ ? nullptr : &points_[static_cast<std::size_t>(id - first_point_)];
 }
 
@@ -133,8 +133,15 @@ void Ledger::account_all() {
 }
 
 void Ledger::forget_settled() {
+  // What is pending may run already, started by one that is done.
   OpId oldest = next_id();
-  for (const Pending& p : pending_) oldest = std::min(oldest, p.id);
+  for (const Pending& p : pending_) {
+    oldest = std::min(oldest, p.id);
+    for (std::size_t i = 0; i < p.dependency_count; ++i) {
+      const OpId dependency = dependencies_[p.first_dependency + i];
+      if (dependency >= first_point_) oldest = std::min(oldest, dependency);
+    }
+  }
   const auto forgotten = static_cast<std::ptrdiff_t>(oldest - first_point_);
   points_.erase(points_.begin(), points_.begin() + forgotten);
   starts_.erase(starts_.begin(), starts_.begin() + forgotten);

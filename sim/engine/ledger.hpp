@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "sim/engine/request.hpp"
+#include "sim/cost/price.hpp"
 #include "sim/engine/tally.hpp"
 #include "sim/schedule/schedule.hpp"
 
@@ -16,9 +16,23 @@ namespace pregate::sim {
 /// kind alone.
 enum class Attribution : std::uint8_t { priced, measured };
 
+/// One operation as it is entered: of a train, one of its copies.
+struct Entry {
+  OpKind kind;
+  StreamId stream;
+  std::uint8_t priority = 0;
+  std::int32_t layer = -1, expert = -1, slot = -1, count = 0;
+
+  // For devices; nothing of it is written down.
+  std::int32_t ordinal = -1;             ///< of a MoE layer
+  cache::ExpertKey key = cache::no_key;  ///< fetch: the expert
+  std::int32_t chunk = 0;                ///< fetch: which of its copies, from 0
+  std::int32_t source = -1;              ///< device_copy: the slot that is read
+};
+
 /// Books of the executors that learn an operation's times only after they issued it: the event engine's and a
-/// real device's. Turns requests into operations, keeps the schedule of the recorded steps with its timeline,
-/// and counts the same tally and critical path as TimedExecutor.
+/// real device's. Turns work into operations, keeps the schedule of the recorded steps with its timeline,
+/// and counts the same tally and critical path as StreamClock.
 class Ledger {
  public:
   struct Times {
@@ -33,7 +47,8 @@ class Ledger {
   void begin_step(std::int64_t step, int stack, int tokens);
   /// Enters the next operation. It depends on `others` and on copies, no_op not among them. The result is
   /// valid until the next call; its dependencies are dependencies(), copies last.
-  const Operation& add(const Request& request, std::span<const OpId> others, std::span<const OpId> copies);
+  const Operation& add(const Entry& entry, const Price& price, std::span<const OpId> others,
+                       std::span<const OpId> copies);
   [[nodiscard]] std::span<const OpId> dependencies() const { return submitted_; }
   /// Identifier of the next operation.
   [[nodiscard]] OpId next_id() const { return first_point_ + static_cast<OpId>(points_.size()); }

@@ -3,7 +3,7 @@
 #include "sim/policy/replay.hpp"
 
 #include "models/error.hpp"
-#include "sim/policy/plan.hpp"
+#include "sim/planner/plan.hpp"
 
 namespace pregate::sim {
 

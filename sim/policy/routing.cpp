@@ -93,6 +93,12 @@ ExpertMap::ExpertMap(const trace::TraceInfo& info, const ModelSpec& model, const
   }
 }
 
+std::int32_t ExpertMap::index_of(ExpertKey key) const {
+  const auto after = std::upper_bound(layers_.begin(), layers_.end(), key,
+                                      [](ExpertKey k, const MoeLayer& layer) { return k < layer.first_key; });
+  return static_cast<std::int32_t>(key - (after - 1)->first_key);
+}
+
 StepRouting::StepRouting(const ExpertMap& map)
     : map_(map), layers_(map.layers().size()), routed_(map.layers().size()), seen_(map.keys()) {
   std::uint32_t begin = 0;

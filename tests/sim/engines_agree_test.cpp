@@ -60,6 +60,36 @@ TEST_P(EnginesAgree, TimedEventAndReplayedScheduleGiveTheSameTimes) {
   }
 }
 
+// Copies that overtake each other: guesses that pile up behind a slow link, and outlive their pass, and
+// misses that go before them. Nothing waits without a cause: of what decided a start, none is forgotten.
+TEST(EnginesAgree, UrgentCopiesGoFirst) {
+  const ModelSpec model = test::tiny_model(5, 16, 3);
+  for (const double recall : {0.0, 0.5, 0.9}) {
+    for (const int distance : {1, 2, 4}) {
+      for (const double rate : {2e8, 1e9, 4e9, 1e11}) {
+        PolicySpec policy = load_policy("on-demand");
+        policy.lookahead.kind = LookaheadKind::predictor;
+        policy.lookahead.recall = recall;
+        policy.lookahead.distance = distance;
+        policy.transfer.queue = TransferQueue::demand_first;
+        policy.transfer.staging_copies = distance == 2 ? 1 : 0;
+        policy.transfer.chunk = Bytes{distance == 4 ? 40'000 : 0};
+        policy.compute.experts = distance == 1 ? ExpertCompute::per_expert : ExpertCompute::grouped;
+        policy.cache.capacity = parse_capacity(recall == 0.5 ? "25%" : "0", "test");
+        ListSource source = test::random_source(7, 5, 16, 3, 3, 6, 25);
+        MachineSpec machine = test::tiny_machine();
+        machine.h2d.bandwidth = {rate};
+        const SimulationResult timed = run(model, machine, policy, source, {.engine = Engine::timed});
+        const SimulationResult event = run(model, machine, policy, source, {.engine = Engine::event});
+        SCOPED_TRACE(std::to_string(recall) + ", " + std::to_string(distance) + ", " + std::to_string(rate));
+        expect_equal(timed, event);
+        EXPECT_EQ(event.path.waiting.count, 0);
+        EXPECT_EQ(timed.path.spent.total() + timed.path.gpu_arithmetic(), timed.path.finish);
+      }
+    }
+  }
+}
+
 // The running critical path is the one that Boost.Graph finds in the finished schedule.
 TEST_P(EnginesAgree, CriticalPathEqualsTheGraphs) {
   const auto& [name, capacity, staging] = GetParam();
@@ -84,10 +114,12 @@ INSTANTIATE_TEST_SUITE_P(Policies, EnginesAgree,
                                                           "pre-gated"),
                                           testing::Values("0", "25%", "80%"), testing::Values(0, 2)));
 
-TEST(Engines, TheTimedOneRefusesWhatDependsOnTime) {
+TEST(Engines, TheTimedOneRefusesWhatSharesResources) {
   ListSource source = test::random_source(1, 2, 4, 1, 1, 0, 2);
-  PolicySpec policy = load_policy("pre-gated");
-  policy.transfer.queue = TransferQueue::demand_first;
+  PolicySpec policy = load_policy("on-demand-cache");
+  policy.cache.capacity = parse_capacity("50%", "test");
+  policy.miss.service = MissService::compute_on_cpu;
+  policy.miss.admission = MissAdmission::background;
   EXPECT_THROW(
       run(test::tiny_model(2, 4, 1), test::tiny_machine(), policy, source, {.engine = Engine::timed}),
       InputError);

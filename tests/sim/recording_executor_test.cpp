@@ -5,41 +5,41 @@
 
 #include <map>
 
-#include "sim/policy/planner.hpp"
+#include "sim/cost/price.hpp"
+#include "sim/planner/layer_planner.hpp"
 #include "tests/sim/tiny.hpp"
 
 namespace pregate::sim {
 namespace {
 
 /// An executor that does what it is told with a map from slots to experts, as a real device would.
-class SlotKeeper {
+class SlotKeeper final : public Executor {
  public:
-  using Handle = int;
-  static constexpr Handle nothing = 0;
-  static constexpr bool records = true;
-  struct Dependencies {
-    void add(Handle) {}
-    void add_copy(Handle) {}
-  };
+  [[nodiscard]] bool records() const override { return true; }
+  void begin_pass(const PassInfo&) override {}
+  void run(const LayerProgram& program) override {
+    for (const Work& work : program.work()) perform(work, program.uses(work));
+  }
+  Picoseconds end_pass(OpId) override { return {}; }
+  [[nodiscard]] const Tally& tally() const override { return tally_; }
+  [[nodiscard]] PathPoint end() const override { return {}; }
 
-  Handle issue(const Request& request, const Dependencies&) {
-    switch (request.kind) {
+  std::vector<ExpertKey> computed;  ///< since somebody cleared it
+  std::int64_t pinned_uses = 0;
+
+ private:
+  void perform(const Work& work, std::span<const SlotUse> uses) {
+    switch (work.kind) {
       case OpKind::fetch:
-        EXPECT_LT(request.chunk, request.chunks);
-        // The expert is there with its last chunk.
-        held_[request.slot] = request.chunk + 1 == request.chunks ? request.key : cache::no_key;
+        for (const SlotUse& use : uses) held_[use.slot] = use.key;
         break;
       case OpKind::device_copy:
-        if (request.slot >= 0) {
-          EXPECT_EQ(held_[request.slot], request.key);
-        } else {
-          EXPECT_EQ(request.uses.size(), 1U);
-          for (const SlotUse& use : request.uses) EXPECT_EQ(held_[use.slot], request.key);
-        }
+        ASSERT_EQ(uses.size(), 1U);
+        EXPECT_EQ(held_[uses.front().slot], uses.front().key);
         break;
       case OpKind::experts:
-        EXPECT_EQ(static_cast<std::size_t>(request.count), request.uses.size());
-        for (const SlotUse& use : request.uses) {
+        EXPECT_EQ(work.tokens.size, uses.size());
+        for (const SlotUse& use : uses) {
           if (use.slot >= 0) {
             EXPECT_EQ(held_[use.slot], use.key);
           } else {
@@ -51,19 +51,12 @@ class SlotKeeper {
       default:
         break;
     }
-    return ++issued_;
   }
-  void record_block(Handle, Picoseconds, Handle) {}
-
-  std::vector<ExpertKey> computed;  ///< since somebody cleared it
-  std::int64_t pinned_uses = 0;
-
- private:
   std::map<std::int32_t, ExpertKey> held_;
-  int issued_ = 0;
+  Tally tally_;
 };
 
-// What a request names is enough to compute a layer: every activated expert once, each from the slot that
+// What a program names is enough to compute a layer: every activated expert once, each from the slot that
 // holds it.
 TEST(RecordingExecutor, IsToldWhichExpertsAreInWhichSlots) {
   const ModelSpec model = test::tiny_model(4, 16, 3);
@@ -85,13 +78,12 @@ TEST(RecordingExecutor, IsToldWhichExpertsAreInWhichSlots) {
       const auto plan = plan_run(model, machine, policy, prepared, source, CountedExperts::all, result);
       ASSERT_TRUE(plan.has_value());
       SlotKeeper executor;
-      Planner<SlotKeeper> planner(prepared.map(), *plan, costs, executor);
+      LayerPlanner planner(prepared.map(), *plan, work_shape(costs), nullptr, executor);
       StepRouting routing(prepared.map());
       trace::Step step;
       while (source.next(step)) {
         routing.load(step);
-        costs.begin_step({.phase = step.phase, .tokens = step.tokens, .position = step.position});
-        planner.begin_step(step);
+        planner.begin_pass(step);
         for (int layer = 0; layer < 4; ++layer) {
           executor.computed.clear();
           planner.begin_moe_layer(layer, costs.layer_class(0, layer));
@@ -99,7 +91,7 @@ TEST(RecordingExecutor, IsToldWhichExpertsAreInWhichSlots) {
           ASSERT_THAT(executor.computed, testing::UnorderedElementsAreArray(routing.activated(layer)))
               << name << ' ' << variant;
         }
-        planner.end_step();
+        planner.end_pass(true);
       }
       const bool pins = policy.placement.kind != PlacementKind::none;
       EXPECT_EQ(executor.pinned_uses > 0, pins) << name << ' ' << variant;

@@ -5,7 +5,6 @@
 
 #include <map>
 
-#include "sim/policy/planner.hpp"
 #include "tests/sim/recorded_run.hpp"
 
 namespace pregate::sim {

@@ -8,7 +8,8 @@
 
 #include "models/catalog.hpp"
 #include "models/error.hpp"
-#include "sim/engine/event_executor.hpp"
+#include "sim/engine/event_engine.hpp"
+#include "sim/engine/ledger.hpp"
 #include "tests/sim/tiny.hpp"
 #include "validation/measured/ladder.hpp"
 #include "validation/measured/machine_toml.hpp"
@@ -110,18 +111,20 @@ TEST(KernelTimes, ReplaceTheRoofline) {
 TEST(Interference, KernelsAndCopiesShareTheBus) {
   sim::Platform platform;
   platform.capacity[static_cast<std::size_t>(sim::ResourceId::host_memory)] = {10e9};
-  sim::EventExecutor executor(platform, 10, {8e9});
-  executor.begin_step(0, 0, 1);
-  const sim::CopyCost copy{{}, {40'000}, {8e9}, {5'000'000}};
-  const sim::OpId kernel = executor.issue(
-      {.kind = sim::OpKind::experts, .stream = sim::StreamId::compute, .duration = {10'000'000}}, {});
-  const sim::OpId fetch = executor.issue(
-      {.kind = sim::OpKind::fetch, .stream = sim::StreamId::h2d, .duration = copy.duration, .copy = &copy},
+  sim::Ledger ledger(platform, 0, {8e9});
+  ledger.begin_step(0, 0, 1);
+  sim::EventEngine engine(platform);
+  const sim::OpId kernel = engine.submit(
+      ledger.add({.kind = sim::OpKind::experts, .stream = sim::StreamId::compute}, {{10'000'000}}, {}, {}),
       {});
-  executor.finish();
+  const sim::CopyCost copy{{}, {40'000}, {8e9}, {5'000'000}};
+  const sim::OpId fetch = engine.submit(
+      ledger.add({.kind = sim::OpKind::fetch, .stream = sim::StreamId::h2d}, {copy.duration, &copy}, {}, {}),
+      {});
+  engine.run();
   // The copy: 40,000 B at 5 GB/s. The kernel: 80,000 B, of which 40,000 in those 8 us, the rest at 8 GB/s.
-  EXPECT_EQ(executor.timeline().finish[static_cast<std::size_t>(fetch)].count, 8'000'000);
-  EXPECT_EQ(executor.timeline().finish[static_cast<std::size_t>(kernel)].count, 13'000'000);
+  EXPECT_EQ(engine.finish(fetch).count, 8'000'000);
+  EXPECT_EQ(engine.finish(kernel).count, 13'000'000);
 }
 
 // A whole calibration in a second or two: the file reads back, holds every point, and the simulator accepts

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/policy/plan.hpp"
+#include "sim/planner/plan.hpp"
 
 #include <algorithm>
 #include <cmath>

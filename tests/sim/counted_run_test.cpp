@@ -4,11 +4,12 @@
 
 #include <random>
 
-#include "sim/drive.hpp"
-#include "sim/engine/timed_executor.hpp"
-#include "sim/policy/counting_planner.hpp"
-#include "sim/policy/planner.hpp"
+#include "sim/engine/stream_clock.hpp"
+#include "sim/planner/by_counts.hpp"
 #include "sim/report/report.hpp"
+#include "sim/run/counted_run.hpp"
+#include "sim/run/drive.hpp"
+#include "sim/run/layer_run.hpp"
 #include "tests/sim/tiny.hpp"
 
 namespace pregate::sim {
@@ -29,20 +30,35 @@ struct Prepared {
 
   [[nodiscard]] bool is_served() {
     const PreparedTrace trace(source, model, "test");
-    const CostModel costs(model, machine, policy);
     SimulationResult result;
     const auto plan = plan_run(model, machine, policy, trace, source, CountedExperts::all, result);
-    return plan && CountingPlanner::serves(*plan, costs, trace.scan());
+    return plan && decides_by_counts(*plan, trace.scan());
   }
 
-  template <class SomePlanner>
-  [[nodiscard]] SimulationResult run() {
+  [[nodiscard]] SimulationResult run_counted() {
+    return run([](const PreparedTrace& trace, const Plan& plan, CostModel& costs, const auto& drive) {
+      CountedRun runner(trace.map(), plan, costs);
+      drive(runner);
+    });
+  }
+  [[nodiscard]] SimulationResult run_layers() {
+    return run([](const PreparedTrace& trace, const Plan& plan, CostModel& costs, const auto& drive) {
+      StreamClock clock(costs);
+      LayerRun runner(trace.map(), plan, work_shape(costs), nullptr, clock);
+      drive(runner);
+    });
+  }
+
+ private:
+  template <class Run>
+  SimulationResult run(Run&& with_runner) {
     const PreparedTrace trace(source, model, "test");
     CostModel costs(model, machine, policy);
     SimulationResult result;
     const auto plan = plan_run(model, machine, policy, trace, source, CountedExperts::all, result);
-    TimedExecutor executor;
-    drive_trace<SomePlanner>(model, trace, *plan, costs, source, {}, executor, result);
+    with_runner(trace, *plan, costs, [&](PassRunner& runner) {
+      drive_trace(model, trace, *plan, costs, source, {}, runner, result);
+    });
     return result;
   }
 };
@@ -86,7 +102,7 @@ void expect_equal(const SimulationResult& a, const SimulationResult& b, const st
 
 // A train of copies and no slots give what single copies into slots give, in every figure of a report and in
 // every sum behind it.
-TEST(CountingPlanner, EqualsThePlannerThatKeepsSlots) {
+TEST(CountedRun, EqualsThePlannerThatKeepsSlots) {
   for (const Case& c :
        {Case{"0", "lru", CacheScope::layer, 0}, Case{"25%", "lru", CacheScope::layer, 0},
         Case{"25%", "lru", CacheScope::layer, 40'000}, Case{"1 slots", "lru", CacheScope::layer, 0},
@@ -100,37 +116,83 @@ TEST(CountingPlanner, EqualsThePlannerThatKeepsSlots) {
     for (const double rate : {1e8, 1e9, 1e11}) {
       p.machine.h2d.bandwidth = {rate};
       ASSERT_TRUE(p.is_served());
-      const SimulationResult a = p.run<CountingPlanner>();
-      const SimulationResult b = p.run<Planner<TimedExecutor>>();
-      expect_equal(a, b, std::string(c.capacity) + ' ' + c.eviction);
+      expect_equal(p.run_counted(), p.run_layers(), std::string(c.capacity) + ' ' + c.eviction);
     }
   }
 }
 
-TEST(CountingPlanner, EqualsItWhereTokensLackExperts) {
+TEST(CountedRun, EqualsItWhereTokensLackExperts) {
   for (const char* capacity : {"0", "25%"}) {
     Prepared p;
     p.source = source_with_dropped_experts();
     p.policy.cache.capacity = parse_capacity(capacity, "test");
     ASSERT_TRUE(p.is_served());
-    expect_equal(p.run<CountingPlanner>(), p.run<Planner<TimedExecutor>>(), capacity);
+    expect_equal(p.run_counted(), p.run_layers(), capacity);
   }
 }
 
-TEST(CountingPlanner, LeavesToThePlannerWhatNeedsSlots) {
+// Slow links let copies run into the layers after; fast ones hide them.
+TEST(CountedRun, EqualsItWhereLayersAnnounce) {
+  for (const LookaheadKind kind : {LookaheadKind::pre_gate, LookaheadKind::all_next}) {
+    for (const int distance : {1, 2, 3, 7}) {
+      for (const char* capacity : {"0", "25%", "2 slots"}) {
+        if (kind == LookaheadKind::all_next && std::string(capacity) != "0") continue;
+        for (const bool dropped : {false, true}) {
+          for (const double rate : {1e8, 1e9, 1e10, 1e12}) {
+            Prepared p;
+            if (dropped) p.source = source_with_dropped_experts();
+            p.policy.lookahead.kind = kind;
+            p.policy.lookahead.distance = distance;
+            p.policy.cache.capacity = parse_capacity(capacity, "test");
+            p.policy.transfer.chunk = Bytes{distance == 2 ? 40'000 : 0};
+            p.machine.h2d.bandwidth = {rate};
+            if (distance == 3) p.machine.overhead.gate_readback = {};
+            ASSERT_TRUE(p.is_served());
+            expect_equal(p.run_counted(), p.run_layers(),
+                         std::to_string(distance) + " ahead, " + capacity + ", " + std::to_string(rate));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(CountedRun, EqualsItWhereHitsAreGiven) {
+  Prepared p;
+  p.policy.cache.capacity = parse_capacity("50%", "test");
+  p.policy.cache.eviction = "given-rate";
+  p.policy.cache.hit_rate = 0.6;
+  for (const LookaheadKind kind : {LookaheadKind::none, LookaheadKind::pre_gate}) {
+    p.policy.lookahead.kind = kind;
+    ASSERT_TRUE(p.is_served());
+    expect_equal(p.run_counted(), p.run_layers(), "given rate");
+  }
+}
+
+TEST(CountedRun, LeavesToThePlannerWhatNeedsSlots) {
   EXPECT_TRUE(Prepared{}.is_served());
-  Prepared staging, ahead, each, pinned, waves;
+  Prepared staging, whole, shared, overtaking, each, pinned, waves;
   staging.policy.transfer.staging_copies = 1;
   EXPECT_FALSE(staging.is_served());
-  ahead.policy.lookahead.kind = LookaheadKind::pre_gate;
-  EXPECT_FALSE(ahead.is_served());
+  whole.policy.lookahead.kind = LookaheadKind::all_next;
+  whole.policy.cache.capacity = parse_capacity("25%", "test");
+  EXPECT_FALSE(whole.is_served());
+  shared.policy.lookahead.kind = LookaheadKind::pre_gate;
+  shared.policy.cache.capacity = parse_capacity("25%", "test");
+  EXPECT_TRUE(shared.is_served());
+  shared.policy.cache.scope = CacheScope::global;
+  EXPECT_FALSE(shared.is_served());
+  overtaking.policy.transfer.queue = TransferQueue::demand_first;
+  EXPECT_TRUE(overtaking.is_served());  // nothing to overtake
+  overtaking.policy.lookahead.kind = LookaheadKind::pre_gate;
+  EXPECT_FALSE(overtaking.is_served());
   each.policy.compute.experts = ExpertCompute::per_expert;
   EXPECT_FALSE(each.is_served());
   pinned.policy.placement.kind = PlacementKind::popular;
   pinned.policy.placement.count = 1;
   EXPECT_FALSE(pinned.is_served());
   // A prefill has the decode buffers beside its own: so many slots may be lacking, and not one more.
-  const SimulationResult roomy = waves.run<CountingPlanner>();
+  const SimulationResult roomy = waves.run_counted();
   waves.machine.gpu.memory =
       waves.machine.gpu.reserved + roomy.memory.total() - test::tiny_expert * roomy.buffer_slots;
   EXPECT_TRUE(waves.is_served());

@@ -5,19 +5,17 @@
 #include <cstdint>
 #include <vector>
 
-#include "models/units.hpp"
+#include "sim/schedule/operation.hpp"
 
 namespace pregate::sim {
 
 /// The expert slots of the GPU: cache slots and working buffers are one arena, so that admitting an expert or
-/// evicting it moves no bytes. `Handle` is an executor's; a slot remembers the copy that filled it and the
-/// last operation that reads it, which the next copy into it must wait for. Free slots are reused in the
-/// order in which they were freed.
-template <class Handle>
+/// evicting it moves no bytes. A slot remembers the copy that filled it and the last operation that reads it,
+/// which the next copy into it must wait for. Free slots are reused in the order in which they were freed.
 class SlotArena {
  public:
   struct Slot {
-    Handle ready;              ///< its last copy
+    OpId ready = no_op;        ///< its last copy
     std::uint64_t reader = 0;  ///< number of its last reader, counting experts operations from 1; 0 = not
                                ///< read since that copy
     bool was_filled = false;

@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cost/price.hpp"
+
+namespace pregate::sim {
+
+WorkShape work_shape(const CostModel& costs) {
+  return {.chunks = costs.chunks(),
+          .stages = costs.device_copy().count > 0,
+          .step_overhead = costs.has_step_overhead()};
+}
+
+Price Pricer::price(const Work& work, const LayerProgram& program) {
+  const auto on_gpu = [](const GpuTime& time) { return Price{time.whole(), nullptr, time}; };
+  switch (work.kind) {
+    case OpKind::step_overhead:
+      return on_gpu(costs_.step_overhead());
+    case OpKind::dense_layer:
+    case OpKind::attention:
+      return on_gpu(costs_.layer(work.layer_class).attention);
+    case OpKind::gate:
+      return on_gpu(costs_.layer(work.layer_class).gate);
+    case OpKind::gate_readback:
+      return {costs_.layer(work.layer_class).gate_readback, nullptr, {}};
+    case OpKind::experts:
+      return on_gpu(
+          costs_.experts(work.layer_class, program.tokens(work), work.routed, tokens_, work.with_shared));
+    case OpKind::head:
+      return on_gpu(costs_.head());
+    case OpKind::fetch:
+      return fetch(0);
+    case OpKind::write_back:
+      return {costs_.write_back().duration, &costs_.write_back(), {}};
+    case OpKind::device_copy:
+      return device_copy();
+    case OpKind::activations: {
+      const CopyCost& cost =
+          work.stream == StreamId::d2h ? costs_.activations_out() : costs_.activations_back();
+      return {cost.duration, &cost, {}};
+    }
+    case OpKind::cpu_experts:
+      cpu_experts_ = costs_.cpu_experts(work.layer_class, work.tokens.size, work.routed);
+      return {cpu_experts_.duration, &cpu_experts_, {}};
+    case OpKind::combine:
+      return {};
+  }
+  return {};
+}
+
+}  // namespace pregate::sim

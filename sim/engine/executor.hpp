@@ -1,0 +1,48 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "models/units.hpp"
+#include "sim/cost/cost_model.hpp"
+#include "sim/engine/tally.hpp"
+#include "sim/program/layer_program.hpp"
+#include "traces/trace.hpp"
+
+namespace pregate::sim {
+
+/// One forward pass as executors are told of it.
+struct PassInfo {
+  const trace::Step& step;  ///< valid during begin_pass() only
+  std::int64_t number = 0;
+  StepShape shape;
+};
+
+/// Carries work out: in virtual time, or on a device. Programs of a pass come one after the other, their
+/// operations numbered without gaps.
+class Executor {
+ public:
+  Executor() = default;
+  virtual ~Executor() = default;
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  /// Whether programs must name the experts and slots that operations read (LayerProgram::uses of `experts`).
+  [[nodiscard]] virtual bool records() const = 0;
+  /// Whether the planner must stop at gates for it: what comes after may run only when wait() has returned.
+  [[nodiscard]] virtual bool stops_at_gates() const { return false; }
+
+  virtual void begin_pass(const PassInfo& pass) = 0;
+  virtual void run(const LayerProgram& program) = 0;
+  /// A decision point: `ids_known`, the read-back of a layer's expert ids, is done.
+  virtual void wait([[maybe_unused]] OpId ids_known) {}
+  /// The pass is done with `last`; the time then.
+  virtual Picoseconds end_pass(OpId last) = 0;
+  /// Nothing more will come: what still runs ends.
+  virtual void finish() {}
+
+  [[nodiscard]] virtual const Tally& tally() const = 0;
+  /// Of the operation that ends last.
+  [[nodiscard]] virtual PathPoint end() const = 0;
+};
+
+}  // namespace pregate::sim

@@ -1,0 +1,275 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/engine/stream_clock.hpp"
+
+#include <algorithm>
+
+namespace pregate::sim {
+
+namespace {
+
+constexpr std::size_t index(StreamId stream) { return static_cast<std::size_t>(stream); }
+constexpr std::size_t copies = index(StreamId::h2d);
+
+}  // namespace
+
+StreamClock::StreamClock(CostModel& costs)
+    : prices_(costs), overtakes_(costs.platform().order[copies] == StreamOrder::priority) {}
+
+/// Operations of earlier passes that are not kept ended before this one began, and decide nothing.
+const PathPoint* StreamClock::before_pass(OpId id) const {
+  const auto same = [id](const PathPoint& point) { return point.id == id; };
+  const auto stream = std::find_if(before_pass_.begin(), before_pass_.end(), same);
+  if (stream != before_pass_.end()) return &*stream;
+  const auto outlived = std::find_if(outlived_.begin(), outlived_.end(), same);
+  return outlived == outlived_.end() ? nullptr : &*outlived;
+}
+
+/// Whatever is issued later could not have started before the copy that is asked for ends: it waits for ids
+/// that its layer's experts, or those of a later layer, come before.
+StreamClock::Last StreamClock::done(OpId id) {
+  while (waits_in_queue(id)) start_next(queue_.next(streams_[copies].finish));
+  if (id >= first_id_) return {point(id).finish, id};
+  const PathPoint* const before = before_pass(id);
+  return before == nullptr ? Last{Picoseconds{-1}, no_op} : Last{before->finish, id};
+}
+
+void StreamClock::run(const LayerProgram& program) {
+  for (const Work& work : program.work()) {
+    const std::size_t stream = index(work.stream);
+    if (overtakes_ && stream == copies) {
+      queue(work, program);
+      continue;
+    }
+    const Last free = streams_[stream];
+    Last others{Picoseconds{-1}, no_op}, decisive = free;
+    for (const OpId id : program.others(work)) {
+      const Last other = done(id);
+      if (others.id == no_op || other.decides_over(others)) others = other;
+    }
+    if (others.id != no_op && others.decides_over(decisive)) decisive = others;
+    for (const OpId id : program.copies(work)) {
+      const Last copy = done(id);
+      if (copy.decides_over(decisive)) decisive = copy;
+    }
+    if (work.kind == OpKind::fetch) {
+      run_train(work, decisive);
+      continue;
+    }
+    if (work.stream == StreamId::compute) {
+      tally_.add_idle(work.kind, free.finish, others.id == no_op ? free.finish : others.finish,
+                      decisive.finish);
+    }
+    issue(work.kind, prices_.price(work, program), stream, decisive);
+  }
+  for (const LayerProgram::Block& block : program.blocks()) {
+    const Point& first = point(block.first);
+    tally_.block_latency.add(done(block.last).finish - (first.finish - first.duration));
+  }
+}
+
+void StreamClock::run_train(const Work& work, const Last& decisive) {
+  const int chunks = prices_.costs().chunks();
+  const bool stages = prices_.costs().device_copy().count > 0;
+  const std::size_t stream = index(work.stream);
+  const Price whole = prices_.fetch(0), last = prices_.fetch(chunks - 1);
+  Last before = decisive;
+  for (std::uint32_t expert = 0; expert < work.uses.size; ++expert) {
+    for (int chunk = 0; chunk < chunks; ++chunk) {
+      issue(OpKind::fetch, chunk + 1 == chunks ? last : whole, stream, before);
+      before = streams_[stream];
+    }
+    if (stages) {
+      issue(OpKind::device_copy, prices_.device_copy(), stream, before);
+      before = streams_[stream];
+    }
+  }
+  const std::int64_t experts = work.uses.size;
+  tally_.fetches += experts * chunks;
+  tally_.fetched += (whole.copy->bytes * (chunks - 1) + last.copy->bytes) * experts;
+}
+
+/// One operation that is decided.
+StreamClock::Point& StreamClock::issue(OpKind kind, const Price& price, std::size_t stream,
+                                       const Last& decisive) {
+  Point& added = points_.emplace_back();
+  keep_price(added, kind, price);
+  added.before = decisive.id;
+  added.finish = decisive.finish + price.duration;
+  tally_.busy[stream] += price.duration;
+  spend(kind, price, tally_.spent);
+  ++tally_.operations;
+  streams_[stream] = {added.finish, next_id_++};
+  return added;
+}
+
+void StreamClock::keep_price(Point& point, OpKind kind, const Price& price) {
+  point.kind = kind;
+  point.duration = price.duration;
+  if (kind == OpKind::cpu_experts) {
+    point.first = price.copy->host_bound ? price.duration : Picoseconds{};
+  } else if (price.copy != nullptr) {
+    point.first = price.copy->host_bound ? price.copy->fixed : price.duration;
+  } else {
+    point.first = price.gpu.memory;
+    point.second = price.gpu.kernels;
+    point.third = price.gpu.launches;
+  }
+}
+
+void StreamClock::queue(const Work& work, const LayerProgram& program) {
+  CopyQueue::Copy copy{.priority = work.priority};
+  Last known{Picoseconds{-1}, no_op};
+  std::size_t waiting = 0;
+  const auto wait_for = [&](OpId id) {
+    if (waits_in_queue(id) && waiting < copy.copies.size()) {
+      copy.copies[waiting++] = id;
+      return;
+    }
+    const Last other = done(id);
+    if (known.id == no_op || other.decides_over(known)) known = other;
+  };
+  for (const OpId id : program.others(work)) wait_for(id);
+  for (const OpId id : program.copies(work)) wait_for(id);
+  copy.ready = known.finish;
+  copy.before = known.id;
+  if (work.kind != OpKind::fetch) {
+    queue(work.kind, prices_.price(work, program), copy);
+    return;
+  }
+  const int chunks = program.shape().chunks;
+  for (std::uint32_t expert = 0; expert < work.uses.size; ++expert) {
+    for (int chunk = 0; chunk < chunks; ++chunk) {
+      const Price price = prices_.fetch(chunk);
+      ++tally_.fetches;
+      tally_.fetched += price.copy->bytes;
+      queue(OpKind::fetch, price, copy);
+    }
+    if (!program.shape().stages) continue;
+    queue(OpKind::device_copy, prices_.device_copy(),
+          {.priority = work.priority, .ready = {-1}, .copies = {next_id_ - 1, no_op}});
+  }
+}
+
+void StreamClock::queue(OpKind kind, const Price& price, CopyQueue::Copy copy) {
+  Point& added = points_.emplace_back();
+  keep_price(added, kind, price);
+  tally_.busy[copies] += price.duration;
+  spend(kind, price, tally_.spent);
+  ++tally_.operations;
+  copy.id = next_id_++;
+  copy.kind = kind;
+  copy.duration = price.duration;
+  copy.first = added.first;
+  copy.second = added.second;
+  copy.third = added.third;
+  queue_.add(copy);
+}
+
+void StreamClock::start_next(CopyQueue::Next next) {
+  Last& stream = streams_[copies];
+  // A copy's duration is known only once it is taken, its end only then.
+  const CopyQueue::Copy& copy = queue_.at(next.at);
+  const Last ready{copy.ready, copy.before};
+  const Last decisive = copy.before != no_op && ready.decides_over(stream) ? ready : stream;
+  const CopyQueue::Copy taken = queue_.take(next.at, next.start + copy.duration);
+  stream = {next.start + taken.duration, taken.id};
+  if (taken.id >= first_id_) {
+    point(taken.id).before = decisive.id;
+    point(taken.id).finish = stream.finish;
+    return;
+  }
+  // Of an earlier pass: what decided its start is known with its whole path.
+  Point kept;
+  kept.kind = taken.kind;
+  kept.duration = taken.duration;
+  kept.first = taken.first;
+  kept.second = taken.second;
+  kept.third = taken.third;
+  PathPoint path = path_to(decisive);
+  path.spent += spent_on(kept);
+  path.finish = stream.finish;
+  path.id = taken.id;
+  outlived_.push_back(path);
+}
+
+CauseSums StreamClock::spent_on(const Point& point) {
+  CauseSums spent;
+  switch (point.kind) {
+    case OpKind::fetch:
+    case OpKind::write_back:
+    case OpKind::activations:
+      spent[Cause::link] = point.first;
+      spent[Cause::copied_host_memory] = point.duration - point.first;
+      break;
+    case OpKind::device_copy:
+      spent[Cause::device_copies] = point.duration;
+      break;
+    case OpKind::cpu_experts:
+      spent[Cause::cpu_memory] = point.first;
+      spent[Cause::cpu_arithmetic] = point.duration - point.first;
+      break;
+    case OpKind::gate_readback:
+      spent[Cause::gate] = point.duration;
+      break;
+    default:
+      spent[Cause::gpu_memory] = point.first;
+      spent[Cause::kernels] = point.second;
+      spent[Cause::launches] = point.third;
+  }
+  return spent;
+}
+
+PathPoint StreamClock::path_to(const Last& last) const {
+  PathPoint path;
+  OpId id = last.id;
+  for (; id >= first_id_; id = point(id).before) path.spent += spent_on(point(id));
+  const PathPoint* const before = id == no_op ? nullptr : before_pass(id);
+  if (before != nullptr) path.spent += before->spent;
+  path.finish = last.finish;
+  path.id = last.id;
+  return path;
+}
+
+Picoseconds StreamClock::end_pass(OpId last) {
+  const Picoseconds end = done(last).finish;
+  while (!queue_.empty()) {
+    const CopyQueue::Next next = queue_.next(streams_[copies].finish);
+    if (next.start >= end) break;
+    start_next(next);
+  }
+  keep_paths(end);
+  return end;
+}
+
+void StreamClock::finish() {
+  while (!queue_.empty()) start_next(queue_.next(streams_[copies].finish));
+  keep_paths(streams_[index(StreamId::compute)].finish);
+}
+
+/// The pass ended at `end`: of its operations are kept those that others may still wait for.
+void StreamClock::keep_paths(Picoseconds end) {
+  std::array<PathPoint, stream_count> paths = before_pass_;
+  for (std::size_t stream = 0; stream < stream_count; ++stream) {
+    if (streams_[stream].id != paths[stream].id) paths[stream] = path_to(streams_[stream]);
+  }
+  std::erase_if(outlived_, [end](const PathPoint& path) { return path.finish <= end; });
+  if (std::any_of(streams_.begin(), streams_.end(), [end](const Last& head) { return head.finish > end; })) {
+    for (OpId id = first_id_; id < next_id_; ++id) {
+      if (point(id).finish > end) outlived_.push_back(path_to({point(id).finish, id}));
+    }
+  }
+  before_pass_ = paths;
+  points_.clear();
+  first_id_ = next_id_;
+}
+
+PathPoint StreamClock::end() const {
+  PathPoint last = PathPoint::before_all();
+  for (const PathPoint& stream : before_pass_) {
+    if (stream.decides_over(last)) last = stream;
+  }
+  return last;
+}
+
+}  // namespace pregate::sim

@@ -1,0 +1,79 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "sim/cost/price.hpp"
+#include "sim/engine/copy_queue.hpp"
+#include "sim/engine/executor.hpp"
+
+namespace pregate::sim {
+
+/// Executor in virtual time for streams without shared resources. An operation of an in-order stream is
+/// decided when it is issued, so its times are computed there and then; copies that may overtake each other
+/// wait in a queue until somebody must know when one of them ends. The event engine gives the same answer.
+///
+/// Of an operation is kept, until its pass ends, when it ends, what it is spent on, and the operation that
+/// decided when it could start: the critical path is followed back from the end of the pass.
+class StreamClock final : public Executor {
+ public:
+  explicit StreamClock(CostModel& costs);
+
+  [[nodiscard]] bool records() const override { return false; }
+  void begin_pass(const PassInfo& pass) override { prices_.begin_pass(pass.shape); }
+  void run(const LayerProgram& program) override;
+  Picoseconds end_pass(OpId last) override;
+  void finish() override;
+  [[nodiscard]] const Tally& tally() const override { return tally_; }
+  [[nodiscard]] PathPoint end() const override;
+
+ private:
+  struct Point {
+    Picoseconds finish = not_decided, duration;
+    OpId before = no_op;               ///< what decided its start; no_op: the beginning
+    Picoseconds first, second, third;  ///< of its duration, see spent_on()
+    OpKind kind;
+  };
+  /// The last operation of a stream, or the decisive one of several.
+  struct Last {
+    Picoseconds finish;
+    OpId id = no_op;
+    [[nodiscard]] bool decides_over(const Last& other) const {
+      return finish > other.finish || (finish == other.finish && id < other.id);
+    }
+  };
+  static constexpr Picoseconds not_decided{INT64_MIN};
+
+  [[nodiscard]] Point& point(OpId id) { return points_[static_cast<std::size_t>(id - first_id_)]; }
+  [[nodiscard]] const Point& point(OpId id) const {
+    return points_[static_cast<std::size_t>(id - first_id_)];
+  }
+  [[nodiscard]] bool waits_in_queue(OpId id) const {
+    return id >= first_id_ ? point(id).finish == not_decided : queue_.holds(id);
+  }
+  [[nodiscard]] Last done(OpId id);
+  [[nodiscard]] const PathPoint* before_pass(OpId id) const;
+  Point& issue(OpKind kind, const Price& price, std::size_t stream, const Last& decisive);
+  void run_train(const Work& work, const Last& decisive);
+  void queue(const Work& work, const LayerProgram& program);
+  void queue(OpKind kind, const Price& price, CopyQueue::Copy copy);
+  void start_next(CopyQueue::Next next);
+  void keep_paths(Picoseconds end);
+  static void keep_price(Point& point, OpKind kind, const Price& price);
+  [[nodiscard]] static CauseSums spent_on(const Point& point);
+  [[nodiscard]] PathPoint path_to(const Last& last) const;
+
+  Pricer prices_;
+  bool overtakes_;  ///< urgent copies go before others
+  CopyQueue queue_;
+  Tally tally_;
+  std::array<Last, stream_count> streams_{};
+  std::vector<Point> points_;  ///< of the pass, by id - first_id_
+  OpId first_id_ = 0, next_id_ = 0;
+  std::array<PathPoint, stream_count> before_pass_{};  ///< paths to the streams' last operations before it
+  std::vector<PathPoint> outlived_;                    ///< and to others that end after it began
+};
+
+}  // namespace pregate::sim

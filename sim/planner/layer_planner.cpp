@@ -1,0 +1,321 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/planner/layer_planner.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace pregate::sim {
+
+namespace {
+
+constexpr std::uint8_t demand_priority = 0, background_priority = 1;
+constexpr std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
+
+}  // namespace
+
+LayerPlanner::LayerPlanner(const ExpertMap& map, const Plan& plan, const WorkShape& shape,
+                           const Estimates* estimates, Executor& executor)
+    : map_(map),
+      plan_(plan),
+      executor_(executor),
+      program_(shape),
+      names_experts_(executor.records()),
+      stops_at_gates_(executor.stops_at_gates()),
+      offloaded_(map.layers().size()),
+      cache_(plan.cache_slots > 0 ? plan.make_cache() : nullptr),
+      slots_(map.keys(), static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
+             plan.policy.transfer.write_back, program_),
+      lookahead_(map, plan, offloaded_, cache_.get(), slots_),
+      cpu_(estimates, program_),
+      hits_are_decreed_(plan.hits_are_decreed) {
+  for (std::size_t i = 0; i < offloaded_.size(); ++i) {
+    const MoeLayer& layer = map.layers()[i];
+    const auto first = plan.pinned.begin() + layer.first_key;
+    const auto pinned = std::count(first, first + layer.experts, 1);
+    offloaded_[i] = pinned < layer.experts ? 1 : 0;
+    some_pinned_ = some_pinned_ || pinned > 0;
+  }
+}
+
+void LayerPlanner::run() {
+  executor_.run(program_);
+  program_.clear();
+}
+
+OpId LayerPlanner::compute(OpKind kind, int layer, int layer_class) {
+  program_.open(kind, StreamId::compute, layer).layer_class = layer_class;
+  return program_.close();
+}
+
+void LayerPlanner::begin_pass(const trace::Step& step) {
+  decode_ = step.phase == trace::Phase::decode;
+  counts_now_ = decode_ ? &decode_counts_ : &other_counts_;
+  lookahead_.begin_step(decode_, map_.ordinals(step.stack));
+  if (program_.shape().step_overhead) last_ = compute(OpKind::step_overhead, -1, -1);
+}
+
+void LayerPlanner::dense_layer(int layer, int layer_class) {
+  last_ = compute(OpKind::dense_layer, layer, layer_class);
+}
+
+void LayerPlanner::begin_moe_layer(int ordinal, int layer_class) {
+  ordinal_ = ordinal;
+  layer_ = map_.layers()[index(ordinal)].layer;
+  layer_class_ = layer_class;
+  slots_.begin_layer(layer_);
+  block_first_ = compute(OpKind::attention, layer_, layer_class);
+  Work& gate = program_.open(OpKind::gate, StreamId::compute, layer_);
+  gate.layer_class = layer_class;
+  gate.ordinal = ordinal;
+  last_ = program_.close();
+  reads_back_ = offloaded_[index(ordinal)] != 0 || lookahead_.announces(ordinal);
+  if (reads_back_) {
+    program_.open(OpKind::gate_readback, StreamId::d2h, layer_).layer_class = layer_class;
+    program_.after(last_);
+    ids_known_ = program_.close();
+  }
+  if (!stops_at_gates_) return;
+  run();
+  if (reads_back_) executor_.wait(ids_known_);
+}
+
+void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
+  const std::span<const ExpertKey> activated = routing.activated(ordinal);
+  if (offloaded_[index(ordinal)] == 0) {
+    counts_now_->hits += static_cast<std::int64_t>(activated.size());
+    announce(ordinal, routing, predictions);
+    copies_.clear();
+    issue_experts(activated, routing.tokens(ordinal), routing.routed(ordinal), true);
+  } else {
+    if (lookahead_.is_active()) lookahead_.arrive(ordinal, ids_known_);
+    if (plan_.computes_on_cpu()) {
+      split(ordinal, activated, routing.tokens(ordinal));
+      serve_on_cpu(ordinal, routing, predictions);
+    } else {
+      classify(ordinal, activated);
+      serve_misses(ordinal, routing, predictions);
+    }
+    release(ordinal);
+  }
+  if (decode_ || plan_.measures_all_phases) program_.measure(block_first_, last_);
+  run();
+}
+
+OpId LayerPlanner::end_pass(bool has_head) {
+  if (has_head) last_ = compute(OpKind::head, -1, -1);
+  run();
+  counts_now_->written_back += slots_.written_back() - written_back_before_;
+  written_back_before_ = slots_.written_back();
+  return last_;
+}
+
+void LayerPlanner::announce(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
+  if (lookahead_.announces(ordinal)) lookahead_.announce_target(ordinal, routing, predictions, ids_known_);
+}
+
+/// Classifies the activated set as one batch against the cache as it stands.
+void LayerPlanner::classify(int ordinal, std::span<const ExpertKey> activated) {
+  std::span<const ExpertKey> looked_up = activated;
+  if (some_pinned_) {
+    unpinned_.clear();
+    for (const ExpertKey key : activated) {
+      if (plan_.pinned[key] == 0) unpinned_.push_back(key);
+    }
+    looked_up = unpinned_;
+  }
+  if (cache_) {
+    cache_->access(cache_domain(ordinal), looked_up);
+    misses_ = cache_->misses();
+  } else {
+    misses_ = looked_up;
+  }
+  counts_now_->misses += static_cast<std::int64_t>(misses_.size());
+  counts_now_->hits += static_cast<std::int64_t>(activated.size() - misses_.size());
+  to_fetch_ = misses_.size();
+  if (lookahead_.is_active()) {
+    for (const ExpertKey key : misses_) to_fetch_ -= slots_.holds(key) ? 1U : 0U;
+  }
+  counts_now_->prefetched += static_cast<std::int64_t>(misses_.size() - to_fetch_);
+}
+
+/// Parts the activated set into what is on the GPU and what the CPU computes, and picks of the latter those
+/// that the cache takes in. The others leave no trace in the cache.
+void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
+                         std::span<const std::uint32_t> tokens) {
+  on_gpu_.clear();
+  on_cpu_.clear();
+  unpinned_.clear();
+  std::size_t prefetched = 0;
+  for (std::size_t i = 0; i < activated.size(); ++i) {
+    const ExpertKey key = activated[i];
+    const bool pinned = plan_.pinned[key] != 0;
+    if (!pinned && !slots_.holds(key)) {
+      on_cpu_.add(key, tokens[i]);
+      continue;
+    }
+    on_gpu_.add(key, tokens[i]);
+    if (pinned) continue;
+    unpinned_.push_back(key);
+    if (!cache_ || !cache_->is_resident(key)) ++prefetched;
+  }
+  misses_ = {};
+  if (cache_) {
+    std::size_t free = slots_.free_count();
+    for (const ExpertKey key : on_cpu_.keys()) {
+      if (free == 0 || !cpu_.take_credit()) break;
+      unpinned_.push_back(key);
+      --free;
+    }
+    cache_->access(cache_domain(ordinal), unpinned_);
+    misses_ = cache_->misses();
+  }
+  const std::size_t missed = on_cpu_.keys().size() + prefetched;
+  counts_now_->misses += static_cast<std::int64_t>(missed);
+  counts_now_->hits += static_cast<std::int64_t>(activated.size() - missed);
+  counts_now_->prefetched += static_cast<std::int64_t>(prefetched);
+  counts_now_->computed_on_cpu += static_cast<std::int64_t>(on_cpu_.keys().size());
+}
+
+void LayerPlanner::serve_on_cpu(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
+  const bool some = !on_cpu_.keys().empty();
+  const OpId result = some ? cpu_.compute(on_cpu_, layer_, layer_class_, ids_known_) : no_op;
+  if (cache_) {
+    for (const ExpertKey key : on_cpu_.keys()) {
+      if (cache_->is_resident(key)) slots_.fetch(key, layer_, background_priority, ids_known_);
+    }
+  }
+  announce(ordinal, routing, predictions);
+  compute_experts(ordinal, on_gpu_.keys(), on_gpu_.keys(), on_gpu_.tokens(), on_gpu_.routed(), true);
+  if (!some) return;
+  program_.open(OpKind::combine, StreamId::compute, layer_);
+  program_.after(result);
+  last_ = program_.close();
+}
+
+/// Fetches what is missing and computes the layer.
+void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
+  const std::span<const ExpertKey> activated = routing.activated(ordinal);
+  const std::span<const std::uint32_t> tokens = routing.tokens(ordinal);
+  if (to_fetch_ > slots_.free_count()) {
+    run_waves(ordinal, activated, tokens);
+    announce(ordinal, routing, predictions);
+    return;
+  }
+  for (const ExpertKey key : misses_) {
+    if (!slots_.holds(key)) slots_.fetch(key, layer_, demand_priority, ids_known_);
+  }
+  write_back_evicted();
+  const bool stages = program_.shape().stages;
+  if (stages) stage_hits(activated);
+  announce(ordinal, routing, predictions);
+  // Staging copies follow every expert, hits as well.
+  compute_experts(ordinal, activated, stages ? activated : misses_, tokens, routing.routed(ordinal), true);
+  if (!stages || !hits_are_decreed_) return;
+  for (const ExpertKey key : activated) slots_.forget_staging(key);
+}
+
+/// Before what is announced for a later layer, which would delay them.
+void LayerPlanner::stage_hits(std::span<const ExpertKey> activated) {
+  for (const ExpertKey key : activated) {
+    if (slots_.holds(key) || is_decreed_hit(key)) slots_.stage_ahead(key, layer_, ids_known_);
+  }
+}
+
+void LayerPlanner::run_waves(int ordinal, std::span<const ExpertKey> activated,
+                             std::span<const std::uint32_t> tokens) {
+  waves_.begin(activated, tokens, [&](ExpertKey key) {
+    return plan_.pinned[key] == 0 && !slots_.holds(key) && !is_decreed_hit(key);
+  });
+  for (bool first_wave = true; !waves_.all_taken(); first_wave = false) {
+    if (slots_.free_count() == 0 && !first_wave)
+      throw std::logic_error("planner: no expert slot was released by a wave");
+    for (const ExpertKey key : waves_.take(slots_.free_count())) {
+      slots_.fetch(key, layer_, demand_priority, ids_known_);
+    }
+    compute_experts(ordinal, waves_.keys(), waves_.keys(), waves_.tokens(), waves_.routed(), first_wave);
+    if (first_wave) release_evicted();
+    for (const ExpertKey key : waves_.keys()) release_transient(key);
+    waves_.clear();
+  }
+}
+
+/// One operation for the whole set, or one an expert, each waiting only for its own copy.
+void LayerPlanner::compute_experts(int ordinal, std::span<const ExpertKey> keys,
+                                   std::span<const ExpertKey> copied, std::span<const std::uint32_t> tokens,
+                                   std::uint32_t routed, bool with_shared) {
+  if (plan_.policy.compute.experts == ExpertCompute::grouped || keys.empty()) {
+    compute_set(ordinal, keys, copied, tokens, routed, with_shared);
+    return;
+  }
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto key = keys.subspan(i, 1);
+    compute_set(ordinal, key, key, tokens.subspan(i, 1), tokens[i], with_shared && i == 0);
+  }
+}
+
+/// One experts operation for `keys`, waiting for the copies of `copied`: those of the keys that were not
+/// there before.
+void LayerPlanner::compute_set(int ordinal, std::span<const ExpertKey> keys,
+                               std::span<const ExpertKey> copied, std::span<const std::uint32_t> tokens,
+                               std::uint32_t routed, bool with_shared) {
+  copies_.clear();
+  for (const ExpertKey key : copied) {
+    if (slots_.holds(key)) {
+      slots_.wait_for_copy(key, layer_, ids_known_, copies_);
+    } else if (is_decreed_hit(key)) {
+      slots_.wait_for_staging(key, layer_, ids_known_, copies_);
+    }
+  }
+  if (lookahead_.fetches_whole_layers()) {
+    for (const ExpertKey key : lookahead_.fetched(ordinal)) {
+      if (slots_.holds(key)) copies_.push_back(slots_.ready(key));
+    }
+  }
+  issue_experts(keys, tokens, routed, with_shared);
+  slots_.add_reader(last_, keys);
+}
+
+void LayerPlanner::issue_experts(std::span<const ExpertKey> keys, std::span<const std::uint32_t> tokens,
+                                 std::uint32_t routed, bool with_shared) {
+  Work& work = program_.open(OpKind::experts, StreamId::compute, layer_);
+  work.layer_class = layer_class_;
+  work.ordinal = ordinal_;
+  work.routed = routed;
+  work.with_shared = with_shared;
+  program_.compute(tokens);
+  if (names_experts_) {
+    for (const ExpertKey key : keys) program_.use({key, slots_.slot_of(key)});
+  }
+  if (reads_back_) program_.after(ids_known_);
+  for (const OpId copy : copies_) program_.after_copy(copy);
+  last_ = program_.close();
+}
+
+/// The layer is done: what the cache evicted leaves, and what it did not retain.
+void LayerPlanner::release(int ordinal) {
+  release_evicted();
+  if (!cache_ || cache_->bypassed() > 0) {
+    for (const ExpertKey key : misses_) release_transient(key);
+  }
+  if (!lookahead_.is_active()) return;
+  for (const ExpertKey key : lookahead_.fetched(ordinal)) {
+    if (!slots_.holds(key)) continue;
+    if (!slots_.was_read(key)) ++counts_now_->wasted;
+    release_transient(key);
+  }
+  lookahead_.leave(ordinal);
+}
+
+void LayerPlanner::release_evicted() {
+  if (!cache_) return;
+  for (const ExpertKey key : cache_->evicted()) slots_.release(key);
+}
+
+/// A swap: each miss brings one expert in and sends one out, before anything is fetched ahead.
+void LayerPlanner::write_back_evicted() {
+  if (!cache_ || plan_.policy.transfer.write_back == WriteBack::none) return;
+  for (const ExpertKey key : cache_->evicted()) slots_.write_back(key);
+}
+
+}  // namespace pregate::sim

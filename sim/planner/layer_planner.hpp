@@ -1,0 +1,115 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "sim/engine/executor.hpp"
+#include "sim/planner/access_counts.hpp"
+#include "sim/planner/cpu_experts.hpp"
+#include "sim/planner/expert_slots.hpp"
+#include "sim/planner/lookahead.hpp"
+#include "sim/planner/plan.hpp"
+#include "sim/planner/split_set.hpp"
+#include "sim/planner/waves.hpp"
+#include "sim/policy/routing.hpp"
+#include "sim/program/estimates.hpp"
+
+namespace pregate::sim {
+
+/// The planner: at each decision point (a pass begins, a layer begins, its gate is known, the pass ends) it
+/// puts work into a program and hands it to an executor. The same code drives the simulated executors and a
+/// real device; it knows neither times nor devices.
+///
+/// Order of issue within a MoE layer: attention, gate, read-back of the ids; the layer's own missing experts
+/// and, where there are any, staging copies of those that are there; the experts that the lookahead announces
+/// for a later layer; the expert computation. Encoder and prefill passes are on-demand (docs/model.md). Where
+/// the CPU computes misses: activations to the host, the experts there, their result back; beside it what is
+/// on the GPU; then both are combined. When the missing experts outnumber the free slots, the layer runs in
+/// waves.
+///
+/// Its parts: Lookahead (who is known early), ExpertSlots (slots, copies, their hazards), Waves, CpuExperts.
+/// What becomes of an expert that misses is decided in serve_misses(); what leaves the GPU, in release().
+class LayerPlanner {
+ public:
+  /// `estimates` may be null where no part of the plan asks (Plan::weighs_times). All outlive this.
+  LayerPlanner(const ExpertMap& map, const Plan& plan, const WorkShape& shape, const Estimates* estimates,
+               Executor& executor);
+
+  void begin_pass(const trace::Step& step);
+  void dense_layer(int layer, int layer_class);
+  /// Attention, gate and, where the host must know the ids, their read-back.
+  void begin_moe_layer(int ordinal, int layer_class);
+  /// `predictions` may be null; it is asked only by the lookahead `recorded`.
+  void gate_known(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
+  /// `has_head`: the pass ends with the output projection. Returns its last operation.
+  OpId end_pass(bool has_head);
+
+  [[nodiscard]] const AccessCounts& decode_counts() const { return decode_counts_; }
+  [[nodiscard]] const AccessCounts& other_counts() const { return other_counts_; }
+
+ private:
+  OpId compute(OpKind kind, int layer, int layer_class);
+  /// Hands over what was put together.
+  void run();
+  void announce(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
+  void classify(int ordinal, std::span<const ExpertKey> activated);
+  void split(int ordinal, std::span<const ExpertKey> activated, std::span<const std::uint32_t> tokens);
+  void serve_on_cpu(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
+  /// Said to be on the GPU, in no slot that anything could wait for.
+  [[nodiscard]] bool is_decreed_hit(ExpertKey key) const {
+    return hits_are_decreed_ && plan_.pinned[key] == 0 && cache_->is_resident(key);
+  }
+  [[nodiscard]] std::uint32_t cache_domain(int ordinal) const {
+    return plan_.policy.cache.scope == CacheScope::global ? 0U : static_cast<std::uint32_t>(ordinal);
+  }
+  void serve_misses(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
+  void stage_hits(std::span<const ExpertKey> activated);
+  void run_waves(int ordinal, std::span<const ExpertKey> activated, std::span<const std::uint32_t> tokens);
+  void compute_experts(int ordinal, std::span<const ExpertKey> keys, std::span<const ExpertKey> copied,
+                       std::span<const std::uint32_t> tokens, std::uint32_t routed, bool with_shared);
+  void compute_set(int ordinal, std::span<const ExpertKey> keys, std::span<const ExpertKey> copied,
+                   std::span<const std::uint32_t> tokens, std::uint32_t routed, bool with_shared);
+  void issue_experts(std::span<const ExpertKey> keys, std::span<const std::uint32_t> tokens,
+                     std::uint32_t routed, bool with_shared);
+  void release(int ordinal);
+  void release_evicted();
+  void write_back_evicted();
+  void release_transient(ExpertKey key) {
+    if (!cache_ || !cache_->is_resident(key)) slots_.release(key);
+  }
+
+  const ExpertMap& map_;
+  const Plan& plan_;
+  Executor& executor_;
+  LayerProgram program_;
+  bool names_experts_, stops_at_gates_;
+  std::vector<std::uint8_t> offloaded_;  // by ordinal: some expert is not resident for the run
+  std::unique_ptr<cache::ExpertCache> cache_;
+  ExpertSlots slots_;
+  Lookahead lookahead_;
+  CpuExperts cpu_;
+  bool hits_are_decreed_;
+  Waves waves_;
+  std::int64_t written_back_before_ = 0;
+  bool some_pinned_ = false;
+
+  // of the pass
+  bool decode_ = true;
+  AccessCounts* counts_now_ = nullptr;
+  // of the layer
+  int layer_ = 0, ordinal_ = 0, layer_class_ = 0;
+  bool reads_back_ = false;
+  OpId block_first_ = no_op, ids_known_ = no_op, last_ = no_op;
+  std::span<const ExpertKey> misses_;
+  std::size_t to_fetch_ = 0;
+  std::vector<ExpertKey> unpinned_;
+  std::vector<OpId> copies_;  // that the operation being put together waits for
+  SplitSet on_gpu_, on_cpu_;
+
+  AccessCounts decode_counts_, other_counts_;
+};
+
+}  // namespace pregate::sim

@@ -1,0 +1,26 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "models/units.hpp"
+
+namespace pregate::sim {
+
+/// What a planner may know beforehand of the time that work takes. Only parts that weigh times ask.
+class Estimates {
+ public:
+  Estimates() = default;
+  virtual ~Estimates() = default;
+  Estimates(const Estimates&) = delete;
+  Estimates& operator=(const Estimates&) = delete;
+
+  /// All copies of one expert, one after the other, on an idle link.
+  [[nodiscard]] virtual Picoseconds fetch() const = 0;
+  /// `experts` > 0 experts of a layer of this class that get `routed` tokens in all, on the CPU.
+  [[nodiscard]] virtual Picoseconds on_cpu(int layer_class, std::int64_t experts,
+                                           std::uint32_t routed) const = 0;
+};
+
+}  // namespace pregate::sim

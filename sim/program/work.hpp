@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "sim/cache/expert_cache.hpp"
+#include "sim/schedule/operation.hpp"
+
+namespace pregate::sim {
+
+/// An expert and the slot that holds it; -1 = resident for the whole run.
+struct SlotUse {
+  cache::ExpertKey key;
+  std::int32_t slot;
+};
+
+/// A part of one of a program's arrays.
+struct Range {
+  std::uint32_t begin = 0, size = 0;
+};
+
+/// What a planner asks for: work, not time. An executor prices it, or does it. One entry is one operation,
+/// except a train: fetches of several experts that wait for the same operations.
+struct Work {
+  OpKind kind = OpKind::attention;
+  StreamId stream = StreamId::compute;
+  std::uint8_t priority = 0;      ///< 0 goes first, where the stream is ordered by priority
+  bool with_shared = false;       ///< experts: the router's and the shared experts' arithmetic belongs to it
+  std::int32_t layer = -1;        ///< in its stack
+  std::int32_t ordinal = -1;      ///< of a MoE layer, over all stacks
+  std::int32_t layer_class = -1;  ///< layers that cost the same
+  std::uint32_t routed = 0;       ///< experts, cpu_experts: tokens times experts
+  OpId first = no_op;             ///< identifier of its first operation
+  /// fetch: the experts of a train and the slots they fill; write_back, device_copy: the one expert and the
+  /// slot that is read (device_copy that follows a fetch inside a train has no entry of its own). experts:
+  /// what it reads, for executors that record.
+  Range uses;
+  Range tokens;  ///< experts: of each; cpu_experts: of each
+  Range others;  ///< dependencies that are no copies
+  Range copies;  ///< dependencies that are copies
+};
+
+}  // namespace pregate::sim

@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "sim/cache/hit_counter.hpp"
+#include "sim/engine/counted_clock.hpp"
+#include "sim/planner/plan.hpp"
+#include "sim/run/pass_runner.hpp"
+
+namespace pregate::sim {
+
+/// Passes of a plan that decides by counts (sim/planner/by_counts.hpp): the cache is asked for a whole pass
+/// how many of each layer's experts hit, and the clock goes on by layers. It keeps no slots, and where
+/// nothing is announced and one token's layers miss equally many experts it only counts them, until the pass
+/// ends.
+///
+/// Same decisions as LayerPlanner and the same times to the picosecond; LayerPlanner remains the definition,
+/// and tests compare the two (tests/sim/counted_run_test.cpp).
+class CountedRun final : public PassRunner {
+ public:
+  /// Precondition: decides_by_counts(). All outlive this.
+  CountedRun(const ExpertMap& map, const Plan& plan, CostModel& costs);
+
+  Picoseconds run(const Pass& pass) override;
+
+  [[nodiscard]] const AccessCounts& decode_counts() const override { return decode_counts_; }
+  [[nodiscard]] const AccessCounts& other_counts() const override { return other_counts_; }
+  [[nodiscard]] Tally tally() const override { return clock_.tally(); }
+  [[nodiscard]] PathPoint end() const override { return clock_.end(); }
+
+ private:
+  /// Layers of one class in a pass of one token, by how many of their experts miss.
+  struct Alike {
+    std::uint32_t activated = 0;
+    std::vector<std::int64_t> layers = {0};  // by misses, 0 to activated
+    bool any = false;
+  };
+  void look_up(const Pass& pass, AccessCounts& counts);
+  [[nodiscard]] std::uint32_t misses(int ordinal, const StepRouting& routing) const {
+    return routing.activated_count(ordinal) - hits_[static_cast<std::size_t>(ordinal)];
+  }
+  void describe(std::size_t layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed);
+  void moe_layer(int ordinal, std::size_t layer_class, const StepRouting& routing);
+  void moe_layer_ahead(int ordinal, std::size_t layer_class, const Pass& pass, AccessCounts& counts);
+  void begin(std::size_t layer_class, std::uint32_t activated);
+  void run_alike(std::size_t layer_class);
+  void run_alike(std::size_t layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed);
+
+  const ExpertMap& map_;
+  CostModel& costs_;
+  std::unique_ptr<cache::HitCounter> cache_;
+  LookaheadKind lookahead_;
+  int distance_;
+  bool offloads_, measures_all_phases_;
+  CountedClock clock_;
+  std::vector<std::uint32_t> hits_;  // by ordinal, of the pass; 0 without a cache
+  std::vector<Alike> alike_;         // by layer class
+  std::vector<std::uint32_t> ones_;
+  struct Announced {
+    std::int64_t experts = 0;
+    StreamHead ready;
+  };
+  std::vector<Announced> announced_;  // by ordinal
+  CountedLayer layer_;                // that is run
+  int tokens_ = 0;                    // of the pass
+
+  AccessCounts decode_counts_, other_counts_;
+};
+
+}  // namespace pregate::sim

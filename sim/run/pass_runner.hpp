@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+
+#include "sim/engine/executor.hpp"
+#include "sim/engine/tally.hpp"
+#include "sim/planner/access_counts.hpp"
+#include "sim/policy/routing.hpp"
+
+namespace pregate::sim {
+
+/// A layer of a stack as the loop over passes needs it.
+struct PassLayer {
+  int layer_class;
+  bool moe;
+};
+
+/// One forward pass with all that is recorded of it.
+struct Pass {
+  PassInfo info;
+  std::span<const PassLayer> layers;  ///< of its stack
+  int first_ordinal = 0;              ///< of the stack's MoE layers
+  const StepRouting& routing;
+  const StepPredictions* predictions = nullptr;  ///< where the trace has them and the policy asks
+};
+
+/// Runs passes one after the other and counts what happens. Two ways: LayerRun puts every layer's work into
+/// programs for an executor; CountedRun knows its times from counts alone.
+class PassRunner {
+ public:
+  PassRunner() = default;
+  virtual ~PassRunner() = default;
+  PassRunner(const PassRunner&) = delete;
+  PassRunner& operator=(const PassRunner&) = delete;
+
+  /// The time when the pass has ended.
+  virtual Picoseconds run(const Pass& pass) = 0;
+  /// No pass will follow.
+  virtual void finish() {}
+
+  [[nodiscard]] virtual const AccessCounts& decode_counts() const = 0;
+  [[nodiscard]] virtual const AccessCounts& other_counts() const = 0;
+  [[nodiscard]] virtual Tally tally() const = 0;
+  /// Of the operation that ends last.
+  [[nodiscard]] virtual PathPoint end() const = 0;
+};
+
+}  // namespace pregate::sim
