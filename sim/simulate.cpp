@@ -85,10 +85,8 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   const bool needs_events =
       shares_memory || options.recorded_steps > 0 || machine.gpu.host_memory_traffic.value > 0;
   if (options.engine == Engine::timed && needs_events) {
-    throw InputError(
-        "--engine",
-        "the timed engine cannot record a schedule or share a memory bus",
-        "--engine auto or --engine event");
+    throw InputError("--engine", "the timed engine cannot record a schedule or share a memory bus",
+                     "--engine auto or --engine event");
   }
   const auto drive = [&](PassRunner& runner) {
     drive_trace(model, prepared, plan, costs, source, options, runner, result);

@@ -3,25 +3,21 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "sim/cost/gpu_time.hpp"
 #include "sim/engine/tally.hpp"
 
 namespace pregate::sim {
 
-/// The last operation of a stream and what the critical path to it is made of. Nothing ever waits without a
+/// What the critical path to an operation is made of, or all operations are. Nothing ever waits without a
 /// cause here.
-struct StreamHead {
-  Picoseconds finish;
-  OpId id = no_op;
+struct CountedSums {
   Picoseconds memory, kernels, launches;  ///< of the GPU's operations
   Picoseconds readback;
   std::int64_t experts = 0;  ///< copied
 
-  [[nodiscard]] bool decides_over(const StreamHead& other) const {
-    return finish > other.finish || (finish == other.finish && id < other.id);
-  }
-  void add(const GpuTime& time, std::int64_t times) {
+  void add(const GpuTime& time, std::int64_t times = 1) {
     memory += time.memory * times;
     kernels += time.kernels * times;
     launches += time.launches * times;
@@ -36,47 +32,97 @@ struct CopyTrain {
   Bytes bytes;
 };
 
-/// A MoE layer by counts: how many experts are copied for it and in it, not which.
-struct CountedLayer {
+/// The copy stream after some copies of a pass: when the last one ends, and what led to it: the layer whose
+/// ids the first of an unbroken row of copies waited for, and the experts copied since.
+struct CountedCopies {
+  static constexpr std::int32_t before_pass = -1;
+  Picoseconds finish{-1};
+  std::int32_t after_ids_of = before_pass;  ///< how-manieth layer of the pass; or the row began before it
+  std::int64_t experts = 0;
+};
+
+/// What layers of a pass that cost the same take.
+struct LayerTimes {
   GpuTime attention_and_gate, experts;
   Picoseconds readback;
-  bool records_block = true;
-  std::int64_t misses = 0;            ///< experts copied because this layer's gate chose them
-  std::int64_t announced = 0;         ///< experts copied, after those, for a later layer
-  const StreamHead* ready = nullptr;  ///< the last copy announced earlier for this layer; null: none
+};
+
+/// A MoE layer by counts: how many experts are copied for it and in it, not which.
+struct CountedLayer {
+  std::uint32_t kind = 0;       ///< as CountedClock::describe() returned
+  std::uint32_t misses = 0;     ///< experts copied because this layer's gate chose them
+  std::uint32_t announced = 0;  ///< experts copied, after those, for a later layer
+  CountedCopies ready;          ///< announced in this pass for this layer; as it is without any
 };
 
 /// Virtual time of passes whose decisions follow from counts: two in-order streams, computation and copies,
 /// each layer a step of a (max, +) recurrence. Gives what StreamClock gives for the operations that are
 /// counted here: attention, gate, read-back, copies of the layer's own misses, announced copies, experts. A
-/// read-back never waits for another, as the experts of the layer before waited for that.
+/// read-back never waits for another, as the experts of the layer before waited for that. The critical path
+/// is followed back when a pass ends.
 class CountedClock {
  public:
   /// `reads_back`: the host must know each layer's ids, as something can be missing.
   CountedClock(const CopyTrain& expert, bool reads_back) : expert_(expert), reads_back_(reads_back) {}
 
+  /// `records_blocks`: layers of the pass count as blocks.
+  void begin_pass(bool records_blocks) { records_blocks_ = records_blocks; }
+  /// Layers of the pass may be of this kind. Its number, from 0.
+  std::uint32_t describe(const LayerTimes& times);
   /// An operation on the compute stream that waits for nothing but the one before it.
   void compute(const GpuTime& time);
-  /// One layer. Returns the last of the announced copies (meaningless without any), until the next call.
-  const StreamHead& run(const CountedLayer& layer);
-  /// Layers that announce nothing, in whose beginnings no copy is under way, `layers[n]` of them with n
-  /// misses (CountedLayer::misses is not read): as so many calls of run() would. As each only adds its
-  /// durations, their order among themselves and among operations that wait for nothing does not matter.
-  void run_on_demand(const CountedLayer& layer, std::span<const std::int64_t> layers);
+  /// One layer. Returns the copy stream after what it announced.
+  const CountedCopies& run(const CountedLayer& layer);
+  /// Layers of this kind that announce nothing, in whose beginnings no copy is under way, `layers[n]` of them
+  /// with n misses: as so many calls of run() would, which must not be mixed with these in a pass. As each
+  /// only adds its durations, their order among themselves and among operations that wait for nothing does
+  /// not matter.
+  void run_on_demand(std::uint32_t kind, std::span<const std::int64_t> layers);
+  /// The time when the pass ends: that of the compute stream.
+  Picoseconds end_pass();
 
-  [[nodiscard]] Picoseconds computed() const { return compute_.finish; }
   [[nodiscard]] Tally tally() const;
   [[nodiscard]] PathPoint end() const;
 
  private:
-  [[nodiscard]] CauseSums spent(const StreamHead& head) const;
-  [[nodiscard]] std::int64_t operations() const { return others_ + expert_.operations * all_.experts; }
+  static constexpr std::int32_t none = -1;
+  struct Kind {
+    Picoseconds before_experts, experts;  ///< whole
+    LayerTimes times;
+    std::int64_t layers = 0;
+  };
+  /// How often the path goes through the parts of a kind's layers.
+  struct Passages {
+    std::int64_t gates = 0, experts = 0;  ///< a gate with the read-back of its ids
+  };
+  /// A layer of the pass, as the way back needs it: what decided when its experts start.
+  struct Record {
+    std::uint32_t kind;
+    std::int32_t computed;  ///< what was computed between the layer before and this one, in computed_; none
+    std::int32_t after_ids_of;  ///< the layer whose ids came first, its own or that of a row of copies
+    std::int64_t experts;       ///< of that row
+  };
+  /// What the path is made of that ends `experts` copies after the ids of a layer.
+  [[nodiscard]] CountedSums path_to(std::int32_t after_ids_of, std::int64_t experts);
+  [[nodiscard]] CauseSums spent(const CountedSums& sums) const;
 
   CopyTrain expert_;
-  bool reads_back_;
-  StreamHead compute_, copies_;
-  StreamHead all_;           ///< sums over all operations; its finish is the time of the compute stream's
-  std::int64_t others_ = 0;  ///< operations that are no copies
+  bool reads_back_, records_blocks_ = true;
+  Picoseconds compute_;
+  CountedCopies copies_{.finish = {}};
+  OpId last_computed_ = no_op, last_copied_ = no_op;
+  CountedSums compute_path_, copies_path_;  ///< to the last operations before the pass
+  // of the pass
+  std::vector<Kind> kinds_;
+  std::vector<Record> records_;
+  std::vector<CountedSums> computed_;
+  CountedSums computed_now_;  ///< since the last layer
+  bool computes_now_ = false;
+  std::vector<Passages> passages_;  ///< by kind, of the path that is followed
+  // of all passes
+  CountedSums all_;
+  Picoseconds computing_;
+  std::int64_t operations_ = 0;
   Picoseconds exposed_transfer_;
   Histogram block_latency_;
 };

@@ -57,7 +57,7 @@ Picoseconds CountedRun::run(const Pass& pass) {
   AccessCounts& counts = decode ? decode_counts_ : other_counts_;
   costs_.begin_step(pass.info.shape);
   tokens_ = pass.info.step.tokens;
-  layer_.records_block = decode || measures_all_phases_;
+  clock_.begin_pass(decode || measures_all_phases_);
   look_up(pass, counts);
   if (costs_.has_step_overhead()) clock_.compute(costs_.step_overhead());
   int ordinal = pass.first_ordinal;
@@ -70,51 +70,51 @@ Picoseconds CountedRun::run(const Pass& pass) {
       moe_layer_ahead(ordinal++, index(layer.layer_class), pass, counts);
     }
   }
-  for (std::size_t layer_class = 0; layer_class < alike_.size(); ++layer_class) run_alike(layer_class);
+  for (Alike& alike : alike_) {
+    run_alike(alike);
+    alike.kind = unknown;  // another pass has other prices
+  }
   if (pass.info.step.phase != trace::Phase::encoder) clock_.compute(costs_.head());
-  return clock_.computed();
+  return clock_.end_pass();
 }
 
-void CountedRun::describe(std::size_t layer_class, std::span<const std::uint32_t> tokens,
-                          std::uint32_t routed) {
+std::uint32_t CountedRun::describe(std::size_t layer_class, std::span<const std::uint32_t> tokens,
+                                   std::uint32_t routed) {
   const auto of = static_cast<int>(layer_class);
   const LayerCost& cost = costs_.layer(of);
-  layer_.attention_and_gate = cost.attention + cost.gate;
-  layer_.readback = offloads_ ? cost.gate_readback : Picoseconds{};
-  layer_.experts = costs_.experts(of, tokens, routed, tokens_, true);
+  return clock_.describe({cost.attention + cost.gate, costs_.experts(of, tokens, routed, tokens_, true),
+                          offloads_ ? cost.gate_readback : Picoseconds{}});
+}
+
+/// Of layers where `activated` experts have one token each.
+std::uint32_t CountedRun::kind_of(std::size_t layer_class, std::uint32_t activated) {
+  Alike& alike = alike_[layer_class];
+  if (alike.kind != unknown && alike.activated == activated) return alike.kind;
+  run_alike(alike);
+  alike.activated = activated;
+  if (alike.layers.size() <= activated) alike.layers.resize(activated + 1);
+  if (ones_.size() < activated) ones_.resize(activated, 1);
+  return alike.kind = describe(layer_class, {ones_.data(), activated}, activated);
 }
 
 void CountedRun::moe_layer(int ordinal, std::size_t layer_class, const StepRouting& routing) {
-  const std::uint32_t activated = routing.activated_count(ordinal);
-  Alike& alike = alike_[layer_class];
-  // Every expert has one token: such layers of a class differ in their misses alone.
-  const bool counts = tokens_ == 1 && routing.routed(ordinal) == activated;
-  if (!counts || alike.activated != activated) begin(layer_class, activated);
-  ++alike.layers[misses(ordinal, routing)];
-  alike.any = true;
-  if (!counts) run_alike(layer_class, routing.tokens(ordinal), routing.routed(ordinal));
-}
-
-[[gnu::noinline]] void CountedRun::begin(std::size_t layer_class, std::uint32_t activated) {
-  run_alike(layer_class);
-  Alike& alike = alike_[layer_class];
-  alike.activated = activated;
-  if (alike.layers.size() <= activated) alike.layers.resize(activated + 1);
-}
-
-void CountedRun::run_alike(std::size_t layer_class) {
-  const std::uint32_t activated = alike_[layer_class].activated;
-  if (ones_.size() < activated) ones_.resize(activated, 1);
-  run_alike(layer_class, {ones_.data(), activated}, activated);
+  if (is_alike(ordinal, routing)) {
+    kind_of(layer_class, routing.activated_count(ordinal));
+    Alike& alike = alike_[layer_class];
+    ++alike.layers[misses(ordinal, routing)];
+    alike.any = true;
+    return;
+  }
+  const std::uint32_t kind = describe(layer_class, routing.tokens(ordinal), routing.routed(ordinal));
+  single_.assign(routing.activated_count(ordinal) + 1, 0);
+  single_[misses(ordinal, routing)] = 1;
+  clock_.run_on_demand(kind, single_);
 }
 
 /// Runs what was counted, and forgets it.
-void CountedRun::run_alike(std::size_t layer_class, std::span<const std::uint32_t> tokens,
-                           std::uint32_t routed) {
-  Alike& alike = alike_[layer_class];
+void CountedRun::run_alike(Alike& alike) {
   if (!alike.any) return;
-  describe(layer_class, tokens, routed);
-  clock_.run_on_demand(layer_, alike.layers);
+  clock_.run_on_demand(alike.kind, alike.layers);
   std::fill(alike.layers.begin(), alike.layers.end(), 0);
   alike.any = false;
 }
@@ -125,23 +125,26 @@ void CountedRun::moe_layer_ahead(int ordinal, std::size_t layer_class, const Pas
   const StepRouting& routing = pass.routing;
   const bool whole = lookahead_ == LookaheadKind::all_next;
   const auto experts_of = [&](int layer) {
-    return whole ? std::int64_t{map_.layers()[index(layer)].experts} : std::int64_t{misses(layer, routing)};
+    return whole ? static_cast<std::uint32_t>(map_.layers()[index(layer)].experts) : misses(layer, routing);
   };
-  const std::int64_t missed = misses(ordinal, routing);
+  const std::uint32_t missed = misses(ordinal, routing);
   const bool decode = pass.info.step.phase == trace::Phase::decode;
   const bool is_announced = decode && ordinal - pass.first_ordinal >= distance_;
   const int target = ordinal + distance_;
   const bool announces = offloads_ && decode && target < map_.ordinals(pass.info.step.stack).second;
 
-  describe(layer_class, routing.tokens(ordinal), routing.routed(ordinal));
-  const Announced& early = announced_[index(ordinal)];
-  layer_.ready = is_announced && early.experts > 0 ? &early.ready : nullptr;
-  layer_.misses = is_announced || !offloads_ ? 0 : experts_of(ordinal);
-  layer_.announced = announces ? experts_of(target) : 0;
+  const CountedCopies& early = announced_[index(ordinal)];
+  const CountedLayer layer{
+      .kind = is_alike(ordinal, routing)
+                  ? kind_of(layer_class, routing.activated_count(ordinal))
+                  : describe(layer_class, routing.tokens(ordinal), routing.routed(ordinal)),
+      .misses = is_announced || !offloads_ ? 0 : experts_of(ordinal),
+      .announced = announces ? experts_of(target) : 0,
+      .ready = is_announced ? early : CountedCopies{}};
   if (is_announced || whole) counts.prefetched += missed;
   if (whole && offloads_) counts.wasted += experts_of(ordinal) - missed;
-  const StreamHead& last_copy = clock_.run(layer_);
-  if (announces) announced_[index(target)] = {layer_.announced, last_copy};
+  const CountedCopies& copies = clock_.run(layer);
+  if (announces) announced_[index(target)] = layer.announced > 0 ? copies : CountedCopies{};
 }
 
 }  // namespace pregate::sim

@@ -32,22 +32,27 @@ class CountedRun final : public PassRunner {
   [[nodiscard]] PathPoint end() const override { return clock_.end(); }
 
  private:
-  /// Layers of one class in a pass of one token, by how many of their experts miss.
+  /// Layers of one class in a pass, where every activated expert has one token.
   struct Alike {
     std::uint32_t activated = 0;
-    std::vector<std::int64_t> layers = {0};  // by misses, 0 to activated
+    std::uint32_t kind = unknown;            // for the clock, of `activated` experts
+    std::vector<std::int64_t> layers = {0};  // not yet run, by misses, 0 to activated
     bool any = false;
   };
+  static constexpr std::uint32_t unknown = ~std::uint32_t{0};
   void look_up(const Pass& pass, AccessCounts& counts);
   [[nodiscard]] std::uint32_t misses(int ordinal, const StepRouting& routing) const {
     return routing.activated_count(ordinal) - hits_[static_cast<std::size_t>(ordinal)];
   }
-  void describe(std::size_t layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed);
+  [[nodiscard]] bool is_alike(int ordinal, const StepRouting& routing) const {
+    return tokens_ == 1 && routing.routed(ordinal) == routing.activated_count(ordinal);
+  }
+  std::uint32_t describe(std::size_t layer_class, std::span<const std::uint32_t> tokens,
+                         std::uint32_t routed);
+  std::uint32_t kind_of(std::size_t layer_class, std::uint32_t activated);
   void moe_layer(int ordinal, std::size_t layer_class, const StepRouting& routing);
   void moe_layer_ahead(int ordinal, std::size_t layer_class, const Pass& pass, AccessCounts& counts);
-  void begin(std::size_t layer_class, std::uint32_t activated);
-  void run_alike(std::size_t layer_class);
-  void run_alike(std::size_t layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed);
+  void run_alike(Alike& alike);
 
   const ExpertMap& map_;
   CostModel& costs_;
@@ -59,13 +64,9 @@ class CountedRun final : public PassRunner {
   std::vector<std::uint32_t> hits_;  // by ordinal, of the pass; 0 without a cache
   std::vector<Alike> alike_;         // by layer class
   std::vector<std::uint32_t> ones_;
-  struct Announced {
-    std::int64_t experts = 0;
-    StreamHead ready;
-  };
-  std::vector<Announced> announced_;  // by ordinal
-  CountedLayer layer_;                // that is run
-  int tokens_ = 0;                    // of the pass
+  std::vector<std::int64_t> single_;      // one layer, by its misses
+  std::vector<CountedCopies> announced_;  // by ordinal, for it
+  int tokens_ = 0;                        // of the pass
 
   AccessCounts decode_counts_, other_counts_;
 };
