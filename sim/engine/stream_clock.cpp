@@ -187,43 +187,41 @@ void StreamClock::start_next(CopyQueue::Next next) {
   kept.second = taken.second;
   kept.third = taken.third;
   PathPoint path = path_to(decisive);
-  path.spent += spent_on(kept);
+  add_spent(kept, path.spent);
   path.finish = stream.finish;
   path.id = taken.id;
   outlived_.push_back(path);
 }
 
-CauseSums StreamClock::spent_on(const Point& point) {
-  CauseSums spent;
+void StreamClock::add_spent(const Point& point, CauseSums& spent) {
   switch (point.kind) {
     case OpKind::fetch:
     case OpKind::write_back:
     case OpKind::activations:
-      spent[Cause::link] = point.first;
-      spent[Cause::copied_host_memory] = point.duration - point.first;
-      break;
+      spent[Cause::link] += point.first;
+      spent[Cause::copied_host_memory] += point.duration - point.first;
+      return;
     case OpKind::device_copy:
-      spent[Cause::device_copies] = point.duration;
-      break;
+      spent[Cause::device_copies] += point.duration;
+      return;
     case OpKind::cpu_experts:
-      spent[Cause::cpu_memory] = point.first;
-      spent[Cause::cpu_arithmetic] = point.duration - point.first;
-      break;
+      spent[Cause::cpu_memory] += point.first;
+      spent[Cause::cpu_arithmetic] += point.duration - point.first;
+      return;
     case OpKind::gate_readback:
-      spent[Cause::gate] = point.duration;
-      break;
+      spent[Cause::gate] += point.duration;
+      return;
     default:
-      spent[Cause::gpu_memory] = point.first;
-      spent[Cause::kernels] = point.second;
-      spent[Cause::launches] = point.third;
+      spent[Cause::gpu_memory] += point.first;
+      spent[Cause::kernels] += point.second;
+      spent[Cause::launches] += point.third;
   }
-  return spent;
 }
 
 PathPoint StreamClock::path_to(const Last& last) const {
   PathPoint path;
   OpId id = last.id;
-  for (; id >= first_id_; id = point(id).before) path.spent += spent_on(point(id));
+  for (; id >= first_id_; id = point(id).before) add_spent(point(id), path.spent);
   const PathPoint* const before = id == no_op ? nullptr : before_pass(id);
   if (before != nullptr) path.spent += before->spent;
   path.finish = last.finish;
@@ -251,6 +249,9 @@ void StreamClock::finish() {
 void StreamClock::keep_paths(Picoseconds end) {
   std::array<PathPoint, stream_count> paths = before_pass_;
   for (std::size_t stream = 0; stream < stream_count; ++stream) {
+    // What the host was told before the pass ended decides nothing of the next one, which waits for its own
+    // ids.
+    if (stream == index(StreamId::d2h) && streams_[stream].finish < end) continue;
     if (streams_[stream].id != paths[stream].id) paths[stream] = path_to(streams_[stream]);
   }
   std::erase_if(outlived_, [end](const PathPoint& path) { return path.finish <= end; });

@@ -33,7 +33,7 @@ class StreamClock final : public Executor {
   struct Point {
     Picoseconds finish = not_decided, duration;
     OpId before = no_op;               ///< what decided its start; no_op: the beginning
-    Picoseconds first, second, third;  ///< of its duration, see spent_on()
+    Picoseconds first, second, third;  ///< of its duration, see add_spent()
     OpKind kind;
   };
   /// The last operation of a stream, or the decisive one of several.
@@ -62,7 +62,7 @@ class StreamClock final : public Executor {
   void start_next(CopyQueue::Next next);
   void keep_paths(Picoseconds end);
   static void keep_price(Point& point, OpKind kind, const Price& price);
-  [[nodiscard]] static CauseSums spent_on(const Point& point);
+  static void add_spent(const Point& point, CauseSums& spent);
   [[nodiscard]] PathPoint path_to(const Last& last) const;
 
   Pricer prices_;
