@@ -1,9 +1,11 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/command.hpp"
+#include "cli/field_list.hpp"
 #include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "models/families/family.hpp"
+#include "models/fields/describe.hpp"
 #include "models/formats/weight_format.hpp"
 #include "sim/cache/eviction.hpp"
 #include "sim/report/model_report.hpp"
@@ -138,33 +140,8 @@ std::string localities() {
   return lines(entries);
 }
 
-/// The parts that a policy file combines, with their parameters.
-std::string parts() {
-  return lines(
-      {{"placement.kind", "none | all | popular (count experts a layer) | first-layers (count MoE layers)"},
-       {"cache.capacity", "0 | 4GiB | 25% | 64 slots (a layer, or in all with scope global)"},
-       {"cache.scope", "layer | global"},
-       {"cache.split", "even (as many slots a layer) | spread (layers may differ by one)"},
-       {"cache.eviction", "see: pregate list evictions"},
-       {"cache.admission",
-        "always | bypass (a miss is kept out when the eviction rule would evict it first)"},
-       {"cache.seed", "seed of the eviction 'random'"},
-       {"cache.hit_rate", "given-rate: share of the look-ups that hit, 0 to 1"},
-       {"lookahead.kind", "none | all-next | pre-gate | recorded (ids predicted in the trace) | predictor"},
-       {"lookahead.distance", "MoE layers ahead, 1 or more"},
-       {"lookahead.recall", "predictor: share of the activated experts that it announces, 0 to 1"},
-       {"lookahead.seed", "seed of the predictor"},
-       {"transfer.chunk", "0 = whole experts, or a size such as 4MiB"},
-       {"transfer.queue", "fifo | demand-first"},
-       {"transfer.staging_copies", "device copies after the host copy, 0 or more"},
-       {"transfer.pinned", "true | false: source in pinned or pageable host memory"},
-       {"transfer.write_back", "none | swap (an expert that leaves the GPU is copied to the host)"},
-       {"compute.experts", "grouped (one kernel a layer) | per-expert (each as soon as it is there)"},
-       {"miss.service", "fetch | compute-on-cpu"},
-       {"miss.admission",
-        "none | background (what the CPU computes is copied into the cache meanwhile, as far as that "
-        "hides)"}});
-}
+std::string parts() { return field_list(policy_fields()); }
+std::string machine_keys() { return field_list(machine_fields()); }
 
 struct Section {
   std::string name, title;
@@ -177,18 +154,20 @@ ExitCode list(const Arguments& arguments) {
   po::options_description options("Options");
   options.add_options()(
       "what", po::value<std::string>(),
-      "models, families, machines, hosts, policies, parts, evictions, formats, weight-formats, localities, "
-      "profiles");
+      "models, families, machines, machine-keys, hosts, policies, parts, evictions, formats, weight-formats, "
+      "localities, profiles");
   const Parsed parsed = parse(
       "pregate list "
-      "[models|families|machines|hosts|policies|parts|evictions|formats|weight-formats|localities|"
-      "profiles]",
+      "[models|families|machines|machine-keys|hosts|policies|parts|evictions|formats|weight-formats|"
+      "localities|profiles]",
       options, arguments, "what", 1);
   if (parsed.help) return 0;
   const std::vector<Section> sections = {
       {"models", "Models (--model)", models},
       {"families", "Families of Hugging Face models (model_type of a config.json)", families},
       {"machines", "Machines (--machine)", machines},
+      {"machine-keys", "Keys of a machine (--set machine.<key>=<value>); [host] and [ssd] also of a host",
+       machine_keys},
       {"hosts", "Hosts in place of a machine's own (--host)", hosts},
       {"policies", "Policies (--policy)", policies},
       {"parts", "Parts of a policy (--set policy.<key>=<value>)", parts},

@@ -14,6 +14,7 @@
 #include "cli/routing.hpp"
 #include "models/catalog.hpp"
 #include "models/error.hpp"
+#include "models/fields/member_value.hpp"
 
 namespace pregate::cli {
 
@@ -35,10 +36,7 @@ std::vector<Override> cache_flags(const Parsed& parsed) {
     add("eviction", "eviction");
   }
   if (parsed.has("cache-scope")) {
-    const std::string scope = parsed.text("cache-scope");
-    if (scope != "layer" && scope != "global") {
-      throw InputError("--cache-scope", "'" + printable(scope) + "' is not a scope", "valid: layer, global");
-    }
+    std::ignore = parse_choice<CacheScope>(parsed.text("cache-scope"), "--cache-scope");
     add("cache-scope", "scope");
   }
   return flags;

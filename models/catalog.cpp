@@ -12,6 +12,7 @@
 
 #include "models/embedded.hpp"
 #include "models/error.hpp"
+#include "models/fields/choice.hpp"
 #include "models/files/checkpoint_folder.hpp"
 #include "models/files/gguf_model.hpp"
 #include "models/formats/apply_formats.hpp"
@@ -130,7 +131,7 @@ bool keeps_all_on_gpu(const Node& policy) {
   const Node* placement = policy.find("placement");
   if (placement == nullptr || placement->kind != Node::Kind::table) return false;
   const Node* kind = placement->find("kind");
-  return kind != nullptr && kind->kind == Node::Kind::text && kind->text == "all";
+  return kind != nullptr && kind->kind == Node::Kind::text && kind->text == name_of(PlacementKind::all);
 }
 
 /// The tree of a host description and its name.

@@ -3,29 +3,12 @@
 #include <string_view>
 #include <utility>
 
+#include "models/fields/describe.hpp"
+#include "models/fields/read_fields.hpp"
 #include "models/readers.hpp"
 
 namespace pregate {
 namespace {
-
-HostComputeSpec read_host_compute(TableReader& table) {
-  HostComputeSpec compute;
-  compute.bandwidth_efficiency = table.number_or("bandwidth_efficiency", compute.bandwidth_efficiency);
-  compute.compute_efficiency = table.number_or("compute_efficiency", compute.compute_efficiency);
-  if (table.has("fixed")) compute.fixed = table.duration("fixed");
-  if (auto formats = table.table_if("formats")) {
-    for (const std::string& format : weight_format_names()) {
-      auto own = formats->table_if(format);
-      if (!own) continue;
-      compute.formats[format] = {own->number_or("bandwidth_efficiency", compute.bandwidth_efficiency),
-                                 own->number_or("compute_efficiency", compute.compute_efficiency)};
-      own->finish();
-    }
-    formats->finish();
-  }
-  table.finish();
-  return compute;
-}
 
 /// Does the key path `path` lie in the table `table`, or is it that table.
 bool lies_in(std::string_view path, std::string_view table) {
@@ -55,26 +38,17 @@ void replace_table(Node& machine, const Node& from, std::string_view key) {
 
 }  // namespace
 
-HostSpec read_host(TableReader table) {
-  HostSpec host;
-  host.cpu = table.text("cpu");
-  host.cores = static_cast<int>(table.integer("cores", 1, 100'000));
-  host.memory = table.bytes("memory");
-  host.memory_bandwidth = table.byte_rate("memory_bandwidth");
-  host.rate = table.flop_rate("rate");
-  if (auto compute = table.table_if("compute")) host.compute = read_host_compute(*compute);
+namespace {
+
+template <typename Spec>
+Spec read_table(const Fields<Spec>& fields, TableReader table) {
+  Spec spec;
+  read_fields(fields, spec, table);
   table.finish();
-  return host;
+  return spec;
 }
 
-SsdSpec read_ssd(TableReader table) {
-  SsdSpec ssd;
-  ssd.capacity = table.bytes("capacity");
-  ssd.read_bandwidth = table.byte_rate("read_bandwidth");
-  ssd.latency = table.duration("latency");
-  table.finish();
-  return ssd;
-}
+}  // namespace
 
 void check_sources(const Node& root, const Node& sources) {
   for (const auto& [path, text] : sources.members) {
@@ -88,6 +62,9 @@ void check_sources(const Node& root, const Node& sources) {
       throw InputError(text.where, "sources: there is no key '" + printable(path) + "' in this description",
                        "write the path of a key in quotes, e.g. \"gpu.memory\" = \"...\"");
     }
+    if (text.from_option)
+      throw InputError(text.where,
+                       "says where a number of the file comes from, which an option does not change");
     if (text.kind != Node::Kind::text)
       throw InputError(text.where, "sources: '" + printable(path) + "' must be text");
   }
@@ -108,8 +85,8 @@ HostDescription read_host_description(const Node& root, const std::string& name)
   TableReader top(root, "");
   description.description = top.text_or("description", "");
   description.source = top.text_or("source", "");
-  description.host = read_host(top.table("host"));
-  if (auto ssd = top.table_if("ssd")) description.ssd = read_ssd(*ssd);
+  description.host = read_table(host_fields(), top.table("host"));
+  if (auto ssd = top.table_if("ssd")) description.ssd = read_table(ssd_fields(), *ssd);
   if (auto sources = top.table_if("sources")) {
     check_sources(root, sources->node());
     description.host.source = host_source(sources->node());

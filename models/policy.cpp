@@ -7,8 +7,9 @@
 #include <cmath>
 
 #include "models/error.hpp"
+#include "models/fields/describe.hpp"
+#include "models/fields/read_fields.hpp"
 #include "models/readers.hpp"
-#include "models/table_reader.hpp"
 
 namespace pregate {
 namespace {
@@ -16,7 +17,6 @@ namespace {
 constexpr const char* capacity_hint =
     "write 0, none, '64 slots', a size such as 4GiB, or a share such as 25%";
 constexpr std::int64_t most_slots = 100'000'000;
-constexpr int farthest_lookahead = 10'000;
 
 std::string_view trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(' ');
@@ -107,90 +107,13 @@ bool is_counted(const PolicySpec& policy) {
          policy.placement.kind == PlacementKind::first_layers;
 }
 
-/// Whole experts are written 0, with or without a unit.
-Bytes read_chunk(TableReader& transfer) {
-  const Node* node = transfer.find("chunk");
-  if (node == nullptr || (node->kind == Node::Kind::integer && node->integer == 0)) return {};
-  if (node->kind == Node::Kind::text && node->text == "0") return {};
-  return transfer.bytes("chunk");
-}
-
 }  // namespace
 
 PolicySpec read_policy(const Node& root, const std::string& name) {
   PolicySpec policy;
   policy.name = name;
   TableReader top(root, "");
-  policy.description = top.text_or("description", "");
-  policy.source = top.text_or("source", "");
-  if (auto placement = top.table_if("placement")) {
-    policy.placement.kind = placement->choice_or("kind",
-                                                 {{"none", PlacementKind::none},
-                                                  {"all", PlacementKind::all},
-                                                  {"popular", PlacementKind::popular},
-                                                  {"first-layers", PlacementKind::first_layers}},
-                                                 PlacementKind::none);
-    policy.placement.count = placement->integer_or("count", 0, most_slots, 0);
-    if (is_counted(policy) && !placement->has("count")) {
-      throw InputError(placement->where(), "placement.count is missing, which this placement.kind needs",
-                       "popular: experts pinned a layer; first-layers: MoE layers pinned; 0 pins none");
-    }
-    placement->finish();
-  }
-  if (auto cache = top.table_if("cache")) {
-    policy.cache.scope = cache->choice_or(
-        "scope", {{"layer", CacheScope::layer}, {"global", CacheScope::global}}, CacheScope::layer);
-    if (cache->has("capacity")) {
-      policy.cache.capacity = parse_capacity(cache->text("capacity"), cache->where("capacity"));
-    }
-    policy.cache.split = cache->choice_or(
-        "split", {{"even", CacheSplit::even}, {"spread", CacheSplit::spread}}, CacheSplit::even);
-    policy.cache.eviction = cache->text_or("eviction", policy.cache.eviction);
-    policy.cache.admission = cache->choice_or(
-        "admission", {{"always", Admission::always}, {"bypass", Admission::bypass}}, Admission::always);
-    policy.cache.seed = static_cast<std::uint64_t>(cache->integer_or("seed", 0, INT64_MAX, 1));
-    if (cache->has("hit_rate")) policy.cache.hit_rate = cache->number("hit_rate");
-    cache->finish();
-  }
-  if (auto lookahead = top.table_if("lookahead")) {
-    policy.lookahead.kind = lookahead->choice_or("kind",
-                                                 {{"none", LookaheadKind::none},
-                                                  {"all-next", LookaheadKind::all_next},
-                                                  {"pre-gate", LookaheadKind::pre_gate},
-                                                  {"recorded", LookaheadKind::recorded},
-                                                  {"predictor", LookaheadKind::predictor}},
-                                                 LookaheadKind::none);
-    policy.lookahead.distance = static_cast<int>(lookahead->integer_or("distance", 1, farthest_lookahead, 1));
-    policy.lookahead.recall = lookahead->number_or("recall", 1);
-    policy.lookahead.seed = static_cast<std::uint64_t>(lookahead->integer_or("seed", 0, INT64_MAX, 1));
-    lookahead->finish();
-  }
-  if (auto transfer = top.table_if("transfer")) {
-    policy.transfer.chunk = read_chunk(*transfer);
-    policy.transfer.queue = transfer->choice_or(
-        "queue", {{"fifo", TransferQueue::fifo}, {"demand-first", TransferQueue::demand_first}},
-        TransferQueue::fifo);
-    policy.transfer.staging_copies = static_cast<int>(transfer->integer_or("staging_copies", 0, 16, 0));
-    policy.transfer.pinned = transfer->boolean_or("pinned", true);
-    policy.transfer.write_back = transfer->choice_or(
-        "write_back", {{"none", WriteBack::none}, {"swap", WriteBack::swap}}, WriteBack::none);
-    transfer->finish();
-  }
-  if (auto compute = top.table_if("compute")) {
-    policy.compute.experts = compute->choice_or(
-        "experts", {{"grouped", ExpertCompute::grouped}, {"per-expert", ExpertCompute::per_expert}},
-        ExpertCompute::grouped);
-    compute->finish();
-  }
-  if (auto miss = top.table_if("miss")) {
-    policy.miss.service = miss->choice_or(
-        "service", {{"fetch", MissService::fetch}, {"compute-on-cpu", MissService::compute_on_cpu}},
-        MissService::fetch);
-    policy.miss.admission = miss->choice_or(
-        "admission", {{"none", MissAdmission::none}, {"background", MissAdmission::background}},
-        MissAdmission::none);
-    miss->finish();
-  }
+  read_fields(policy_fields(), policy, top);
   top.finish();
   validate(policy, root.where);
   return policy;
@@ -200,19 +123,17 @@ namespace {
 
 void validate_lookahead(const PolicySpec& policy, const std::string& where) {
   const auto& lookahead = policy.lookahead;
-  if (lookahead.distance < 1 || lookahead.distance > farthest_lookahead) {
-    throw InputError(where, "lookahead.distance must be from 1 to " + std::to_string(farthest_lookahead));
-  }
   if (lookahead.kind == LookaheadKind::none && lookahead.distance != 1) {
+    std::string kinds;
+    for (const auto& each : choices<LookaheadKind>()) {
+      if (each.value != LookaheadKind::none) kinds += (kinds.empty() ? "" : ", ") + std::string(each.name);
+    }
     throw InputError(where, "lookahead.distance means nothing without a lookahead",
-                     "set lookahead.kind to all-next, pre-gate, recorded or predictor");
-  }
-  if (!(lookahead.recall >= 0 && lookahead.recall <= 1)) {
-    throw InputError(where, "lookahead.recall must be from 0 to 1");
+                     "set lookahead.kind to one of: " + kinds);
   }
   if (lookahead.kind != LookaheadKind::predictor && lookahead.recall != 1) {
     throw InputError(where, "lookahead.recall means nothing with this lookahead.kind",
-                     "remove it, or set lookahead.kind to predictor");
+                     "remove it, or set lookahead.kind to " + name_of(LookaheadKind::predictor));
   }
   if (policy.placement.kind == PlacementKind::all && lookahead.kind != LookaheadKind::none) {
     throw InputError(where, "placement.kind = 'all' leaves nothing to look ahead for",
@@ -248,21 +169,14 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
   }
 }
 
-void validate_hit_rate(const PolicySpec& policy, const std::string& where) {
-  const std::optional<double>& rate = policy.cache.hit_rate;
-  if (rate && !(*rate >= 0 && *rate <= 1)) {
-    throw InputError(where, "cache.hit_rate is not between 0 and 1",
-                     "0.7 means that 70 % of the look-ups hit");
-  }
-}
-
 }  // namespace
 
 void validate(const PolicySpec& policy, const std::string& where) {
-  if (policy.placement.count < 0) throw InputError(where, "placement.count is negative");
+  check_ranges(policy_fields(), policy, where);
   if (!is_counted(policy) && policy.placement.count != 0) {
     throw InputError(where, "placement.count means nothing with this placement.kind",
-                     "remove it, or choose popular or first-layers");
+                     "remove it, or choose " + name_of(PlacementKind::popular) + " or " +
+                         name_of(PlacementKind::first_layers));
   }
   validate_lookahead(policy, where);
   validate_misses(policy, where);
@@ -275,15 +189,6 @@ void validate(const PolicySpec& policy, const std::string& where) {
   if (!sound) throw InputError(where, "cache.capacity is out of range", capacity_hint);
   if (policy.cache.eviction.empty())
     throw InputError(where, "cache.eviction is empty", "e.g. eviction = \"lru\"");
-  validate_hit_rate(policy, where);
-  if (policy.transfer.chunk.count < 0) throw InputError(where, "transfer.chunk is negative");
-  if (policy.transfer.chunk.count > 0 && policy.transfer.chunk.count < 4096) {
-    throw InputError(where, "transfer.chunk is below 4 KiB",
-                     "a chunk that small costs more to issue than to copy; 0 copies whole experts");
-  }
-  if (policy.transfer.staging_copies < 0 || policy.transfer.staging_copies > 16) {
-    throw InputError(where, "transfer.staging_copies must be from 0 to 16");
-  }
 }
 
 }  // namespace pregate

@@ -24,12 +24,9 @@ MachineSpec read_machine(const Node& root, const std::string& name);
 HostDescription read_host_description(const Node& root, const std::string& name);
 PolicySpec read_policy(const Node& root, const std::string& name);
 
-/// The tables [host] and [ssd], of a machine's file or a host's.
-HostSpec read_host(TableReader table);
-SsdSpec read_ssd(TableReader table);
-
 /// `[sources]` maps a key path of this document, or the path of a table and so all below it, to where its
-/// numbers come from. A path that names nothing is a fault: the number it spoke of has moved.
+/// numbers come from. A path that names nothing is a fault: the number it spoke of has moved. So is
+/// one that --set gave.
 void check_sources(const Node& root, const Node& sources);
 /// What `[sources]` says of the host as a whole; empty when it says nothing.
 std::string host_source(const Node& sources);

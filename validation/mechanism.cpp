@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "validation/mechanism.hpp"
 
+#include <string_view>
+
+#include "models/fields/choice.hpp"
+
 namespace pregate::validation {
 
 namespace {
@@ -13,50 +17,37 @@ bool has_cache(const PolicySpec& policy) {
 }
 
 /// How it is known early which experts are fetched; without it, what is done about a miss.
-std::string design(const PolicySpec& policy) {
+std::string_view design(const PolicySpec& policy) {
   const bool on_cpu = policy.miss.service == MissService::compute_on_cpu;
-  switch (policy.lookahead.kind) {
-    case LookaheadKind::none:
-      return on_cpu ? "cpu-computed" : "on-demand";
-    case LookaheadKind::all_next:
-      return "prefetch-all";
-    case LookaheadKind::pre_gate:
-      return "pre-gated";
-    case LookaheadKind::recorded:
-      return "recorded prefetch";
-    case LookaheadKind::predictor:
-      return "predictor";
-  }
-  return {};
+  if (policy.lookahead.kind == LookaheadKind::none && on_cpu) return choice_of(policy.miss.service).mechanism;
+  return choice_of(policy.lookahead.kind).mechanism;
 }
 
 }  // namespace
 
 std::string mechanism_of(const PolicySpec& policy) {
-  if (policy.placement.kind == PlacementKind::all) return "gpu-only";
-  std::string text = design(policy);  // what follows the first comma is added to it
-  const auto add = [&text](bool present, const char* part) {
-    if (present) text += std::string(", ") + part;
+  if (policy.placement.kind == PlacementKind::all)
+    return std::string(choice_of(policy.placement.kind).mechanism);
+  std::string text(design(policy));  // what follows the first comma is added to it
+  const auto add = [&text](bool present, std::string_view part) {
+    if (present && !part.empty()) text += ", " + std::string(part);
   };
+  const auto add_part = [&](bool counts, auto value) { add(counts, choice_of(value).mechanism); };
   const bool looks_ahead = policy.lookahead.kind != LookaheadKind::none;
-  if (looks_ahead && policy.lookahead.distance > 1) {
-    text += ", " + std::to_string(policy.lookahead.distance) + " layers ahead";
-  }
+  add(looks_ahead && policy.lookahead.distance > 1,
+      std::to_string(policy.lookahead.distance) + " layers ahead");
   const bool on_cpu = policy.miss.service == MissService::compute_on_cpu;
   add(looks_ahead && on_cpu, "misses on the CPU");
-  add(!on_cpu && policy.miss.service != MissService::fetch, "misses not fetched");
   add(has_cache(policy), "cached");
-  add(has_cache(policy) && policy.cache.admission == Admission::bypass, "bypass");
-  add(on_cpu && policy.miss.admission == MissAdmission::background, "copied in the background");
-  add(policy.transfer.write_back == WriteBack::swap, "swap");
-  add(policy.placement.kind == PlacementKind::popular && policy.placement.count > 0, "popular pinned");
-  add(policy.placement.kind == PlacementKind::first_layers && policy.placement.count > 0,
-      "first layers pinned");
+  add_part(has_cache(policy), policy.cache.admission);
+  add_part(on_cpu, policy.miss.admission);
+  add_part(true, policy.transfer.write_back);
+  add_part(policy.placement.count > 0, policy.placement.kind);
   add(policy.transfer.chunk.count > 0, "chunked");
-  add(policy.transfer.queue == TransferQueue::demand_first, "demand first");
+  add_part(true, policy.transfer.queue);
   add(policy.transfer.staging_copies > 0, "staged");
   add(!policy.transfer.pinned, "pageable");
-  add(policy.compute.experts == ExpertCompute::per_expert, "expert by expert");
+  add_part(true, policy.compute.experts);
   return text;
 }
 

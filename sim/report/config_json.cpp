@@ -4,111 +4,60 @@
 
 #include <algorithm>
 
+#include "models/fields/describe.hpp"
+
 namespace pregate::sim {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* name(PlacementKind kind) {
-  switch (kind) {
-    case PlacementKind::none:
-      return "none";
-    case PlacementKind::all:
-      return "all";
-    case PlacementKind::popular:
-      return "popular";
-    case PlacementKind::first_layers:
-      return "first-layers";
+Json json_of(const Node& value) {
+  switch (value.kind) {
+    case Node::Kind::text:
+      return value.text;
+    case Node::Kind::integer:
+      return value.integer;
+    case Node::Kind::real:
+      return value.real;
+    case Node::Kind::boolean:
+      return value.boolean;
+    case Node::Kind::array: {
+      Json array = Json::array();
+      for (const Node& item : value.items) array.push_back(json_of(item));
+      return array;
+    }
+    case Node::Kind::table: {
+      Json object = Json::object();
+      for (const Member& member : value.members) object[member.key] = json_of(member.value);
+      return object;
+    }
+    default:
+      return nullptr;
   }
-  return "";
 }
 
-const char* name(LookaheadKind kind) {
-  switch (kind) {
-    case LookaheadKind::none:
-      return "none";
-    case LookaheadKind::all_next:
-      return "all-next";
-    case LookaheadKind::pre_gate:
-      return "pre-gate";
-    case LookaheadKind::recorded:
-      return "recorded";
-    case LookaheadKind::predictor:
-      return "predictor";
+/// Every field that has a value, as the tables of the file, units in the names.
+template <typename Spec>
+void add_fields(Json& json, const Fields<Spec>& fields, const Spec& spec) {
+  for (const auto& [field, value, read] : fields.entries()) {
+    const Node is = value(spec);
+    if (is.kind == Node::Kind::null) continue;
+    Json* table = &json;
+    std::string_view path = field.json;
+    for (std::size_t dot; (dot = path.find('.')) != path.npos; path.remove_prefix(dot + 1))
+      table = &(*table)[std::string(path.substr(0, dot))];
+    (*table)[std::string(path)] = json_of(is);
   }
-  return "";
-}
-
-double microseconds(Picoseconds time) { return static_cast<double>(time.count) * 1e-6; }
-
-Json link_json(const LinkSpec& link) {
-  Json json{{"bandwidth_bytes_per_s", link.bandwidth.value},
-            {"latency_us", microseconds(link.latency)},
-            {"per_copy_us", microseconds(link.per_copy)},
-            {"pageable_bandwidth_bytes_per_s", link.pageable_bandwidth.value}};
-  Json table = Json::array();
-  for (const CopyPoint& point : link.table) table.push_back({point.size.count, point.rate.value});
-  if (!table.empty()) json["table_bytes_and_bytes_per_s"] = table;
-  return json;
-}
-
-Json gpu_json(const GpuSpec& gpu) {
-  Json rates = Json::object();
-  for (const auto& [precision, rate] : gpu.rates) rates[precision] = rate.value;
-  return {{"name", gpu.name},
-          {"memory_bytes", gpu.memory.count},
-          {"reserved_bytes", gpu.reserved.count},
-          {"memory_bandwidth_bytes_per_s", gpu.memory_bandwidth.value},
-          {"memory_efficiency", gpu.memory_efficiency},
-          {"rates_flop_per_s", rates},
-          {"compute_efficiency", gpu.compute_efficiency},
-          {"device_copy_bandwidth_bytes_per_s", gpu.device_copy_bandwidth.value},
-          {"sm_count", gpu.sm_count},
-          {"grouped_gemm_tile_rows", gpu.grouped_gemm_tile_rows},
-          {"grouped_gemm_tile_columns", gpu.grouped_gemm_tile_columns},
-          {"grouped_gemm_efficiency", gpu.grouped_gemm_efficiency}};
-}
-
-Json host_json(const MachineSpec& machine) {
-  const HostSpec& host = machine.host;
-  Json compute{{"bandwidth_efficiency", host.compute.bandwidth_efficiency},
-               {"compute_efficiency", host.compute.compute_efficiency},
-               {"fixed_us", microseconds(host.compute.fixed)}};
-  for (const auto& [format, own] : host.compute.formats) {
-    compute["formats"][format] = {{"bandwidth_efficiency", own.bandwidth},
-                                  {"compute_efficiency", own.compute}};
-  }
-  return {{"name", machine.replaced_host.empty() ? machine.name : machine.replaced_host},
-          {"source", host.source},
-          {"cpu", host.cpu},
-          {"cores", host.cores},
-          {"memory_bytes", host.memory.count},
-          {"memory_bandwidth_bytes_per_s", host.memory_bandwidth.value},
-          {"rate_flop_per_s", host.rate.value},
-          {"compute", compute}};
 }
 
 Json machine_json(const MachineSpec& machine) {
-  const OverheadSpec& o = machine.overhead;
-  Json json{{"name", machine.name},
-            {"calibration", machine.calibration},
-            {"gpu", gpu_json(machine.gpu)},
-            {"link", {{"h2d", link_json(machine.h2d)}, {"d2h", link_json(machine.d2h)}}},
-            {"host", host_json(machine)},
-            {"overhead",
-             {{"step_us", microseconds(o.step)},
-              {"dense_layer_us", microseconds(o.dense_layer)},
-              {"attention_us", microseconds(o.attention)},
-              {"gate_us", microseconds(o.gate)},
-              {"gate_readback_us", microseconds(o.gate_readback)},
-              {"experts_us", microseconds(o.experts)},
-              {"device_copy_us", microseconds(o.device_copy)}}}};
-  Json table = Json::array();
-  for (const ExpertKernelPoint& point : machine.expert_kernel_table) {
-    table.push_back({point.tokens, point.activated_experts, microseconds(point.time)});
-  }
-  if (!table.empty()) json["expert_kernel_table_tokens_experts_us"] = table;
+  Json json{{"name", machine.name}};
+  add_fields(json, machine_fields(), machine);
+  Json host{{"name", machine.replaced_host.empty() ? machine.name : machine.replaced_host},
+            {"source", machine.host.source}};
+  host.update(json["host"]);
+  json["host"] = std::move(host);
   return json;
 }
 
@@ -159,34 +108,8 @@ Json trace_json(const RunConfiguration& run) {
 }  // namespace
 
 nlohmann::ordered_json policy_json(const PolicySpec& policy) {
-  Json json{{"name", policy.name},
-            {"placement", {{"kind", name(policy.placement.kind)}, {"count", policy.placement.count}}},
-            {"cache",
-             {{"scope", policy.cache.scope == CacheScope::layer ? "layer" : "global"},
-              {"capacity", to_string(policy.cache.capacity)},
-              {"eviction", policy.cache.eviction},
-              {"admission", policy.cache.admission == Admission::always ? "always" : "bypass"},
-              {"seed", policy.cache.seed}}},
-            {"lookahead", {{"kind", name(policy.lookahead.kind)}, {"distance", policy.lookahead.distance}}},
-            {"transfer",
-             {{"chunk_bytes", policy.transfer.chunk.count},
-              {"queue", policy.transfer.queue == TransferQueue::fifo ? "fifo" : "demand-first"},
-              {"staging_copies", policy.transfer.staging_copies},
-              {"pinned", policy.transfer.pinned}}},
-            {"compute",
-             {{"experts", policy.compute.experts == ExpertCompute::grouped ? "grouped" : "per-expert"}}}};
-  if (policy.cache.hit_rate) json["cache"]["hit_rate"] = *policy.cache.hit_rate;
-  if (policy.cache.split == CacheSplit::spread) json["cache"]["split"] = "spread";
-  if (policy.lookahead.kind == LookaheadKind::predictor) {
-    json["lookahead"]["recall"] = policy.lookahead.recall;
-    json["lookahead"]["seed"] = policy.lookahead.seed;
-  }
-  if (policy.transfer.write_back == WriteBack::swap) json["transfer"]["write_back"] = "swap";
-  if (policy.miss.service == MissService::compute_on_cpu) {
-    json["miss"] = {
-        {"service", "compute-on-cpu"},
-        {"admission", policy.miss.admission == MissAdmission::background ? "background" : "none"}};
-  }
+  Json json{{"name", policy.name}};
+  add_fields(json, policy_fields(), policy);
   return json;
 }
 

@@ -200,8 +200,8 @@ TEST_F(Workflow, OverridesAndListings) {
   EXPECT_GT(fast, 1.2 * slow);
   EXPECT_DOUBLE_EQ(tokens_per_s({"--set", "machine.link.h2d.bandwidth=20000MB/s"}), fast);
 
-  for (const char* section : {"models", "machines", "policies", "parts", "evictions", "formats",
-                              "weight-formats", "localities", "profiles"})
+  for (const char* section : {"models", "machines", "machine-keys", "policies", "parts", "evictions",
+                              "formats", "weight-formats", "localities", "profiles"})
     EXPECT_THAT(succeed({"list", section}), HasSubstr("(--")) << section;
   EXPECT_EQ(succeed({"version"}), succeed({"--version"}));
 }

@@ -12,6 +12,7 @@ namespace pregate {
 namespace {
 
 using test::error_of;
+using testing::AllOf;
 using testing::HasSubstr;
 
 TEST(Capacity, EveryWayToWriteIt) {
@@ -146,11 +147,15 @@ TEST(Policy, ContradictionsAndTyposAreErrors) {
   EXPECT_THAT(refused("placement = { kind = \"all\", count = 2 }"), HasSubstr("means nothing"));
   EXPECT_THAT(refused("placement.kind = \"some\""), HasSubstr("valid: none, all, popular, first-layers"));
   EXPECT_THAT(refused("lookahead = { kind = \"pre-gate\", distance = 0 }"), HasSubstr("0 is out of range"));
+  EXPECT_THAT(
+      refused("\nlookahead = { kind = \"predictor\" }"),
+      AllOf(HasSubstr("p.toml:2: lookahead.kind: 'predictor'"), HasSubstr("called 'given-recall' now")));
   EXPECT_THAT(refused("lookahead = { distance = 2 }"), HasSubstr("without a lookahead"));
   EXPECT_THAT(refused("\n[cache]\nscop = \"layer\""),
               testing::AllOf(HasSubstr("p.toml:3"), HasSubstr("'scope'")));
   EXPECT_THAT(refused("cache.capacity = 64"), HasSubstr("must be text"));
-  EXPECT_THAT(refused("transfer.chunk = \"1 B\""), HasSubstr("below 4 KiB"));
+  EXPECT_THAT(refused("transfer.chunk = \"1 B\""),
+              AllOf(HasSubstr("transfer.chunk: '1 B' is out of range"), HasSubstr("at least 4 KiB")));
   EXPECT_THAT(refused("compute = 3"), HasSubstr("not a table"));
 }
 

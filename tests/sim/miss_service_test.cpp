@@ -343,7 +343,7 @@ TEST(NewParts, AreReadFromFiles) {
                                                      {"policy.miss.admission", "background"},
                                                      {"policy.cache.capacity", "2 slots"},
                                                      {"policy.transfer.write_back", "swap"},
-                                                     {"policy.lookahead.kind", "predictor"},
+                                                     {"policy.lookahead.kind", "given-recall"},
                                                      {"policy.lookahead.recall", "0.8"}});
   EXPECT_EQ(policy.miss.service, MissService::compute_on_cpu);
   EXPECT_EQ(policy.miss.admission, MissAdmission::background);

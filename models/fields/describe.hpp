@@ -1,0 +1,19 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "models/fields/fields.hpp"
+#include "models/machine.hpp"
+#include "models/policy.hpp"
+
+// What is described, field by field. A field that is added there is read, checked, set by --set, listed and
+// in the resolved configuration of results.
+namespace pregate {
+
+const Fields<PolicySpec>& policy_fields();
+/// Host and drive included, as tables.
+const Fields<MachineSpec>& machine_fields();
+const Fields<HostSpec>& host_fields();
+const Fields<SsdSpec>& ssd_fields();
+
+}  // namespace pregate

@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "models/fields/describe.hpp"
+#include "models/fields/ranges.hpp"
+#include "models/model.hpp"
+
+namespace pregate {
+namespace {
+
+/// One of the two shares of a weight format; where a file gives but one, the other is that of all formats.
+void add_share(Fields<HostComputeSpec>& fields, const std::string& format, const char* key,
+               double HostComputeSpec::Efficiency::*share, const char* help) {
+  Field field;
+  field.key = field.json = "formats." + format + "." + key;
+  field.shown = std::string("formats.<weight format>.") + key;
+  field.help = help;
+  field.quantity = Quantity::share;
+  field.range = part_of_one();
+  fields.add_entry(
+      {std::move(field),
+       [format, share](const HostComputeSpec& compute) {
+         const auto own = compute.formats.find(format);
+         return own == compute.formats.end() ? Node{} : node_of(own->second.*share);
+       },
+       [format, share](HostComputeSpec& compute, TableReader& table, const Field& its) {
+         const HostComputeSpec::Efficiency general{compute.bandwidth_efficiency, compute.compute_efficiency};
+         read_value(table, its, compute.formats.try_emplace(format, general).first->second.*share);
+       }});
+}
+
+Fields<HostComputeSpec> compute() {
+  using Compute = HostComputeSpec;
+  using Efficiency = HostComputeSpec::Efficiency;
+  Fields<Compute> fields;
+  fields.add("bandwidth_efficiency", &Compute::bandwidth_efficiency,
+             "share of host.memory_bandwidth that reading an expert's weights reaches", part_of_one());
+  fields.add("compute_efficiency", &Compute::compute_efficiency,
+             "share of host.rate that an expert's products reach", part_of_one());
+  fields.add("fixed", &Compute::fixed, "waking the threads and joining them, a layer", any_cost());
+  std::vector<std::string> formats = weight_format_names();
+  std::sort(formats.begin(), formats.end());  // the order of results
+  for (const std::string& format : formats) {
+    add_share(fields, format, "bandwidth_efficiency", &Efficiency::bandwidth,
+              "the same for experts of that format");
+    add_share(fields, format, "compute_efficiency", &Efficiency::compute,
+              "the same for experts of that format");
+  }
+  return fields;
+}
+
+Fields<HostSpec> host() {
+  Fields<HostSpec> fields;
+  fields.add("cpu", &HostSpec::cpu, "its name").needed();
+  fields.add("cores", &HostSpec::cores, "physical cores", Range{1, 100'000, "from 1 to 100000"}).needed();
+  fields.add("memory", &HostSpec::memory, "size of its memory", some_memory()).needed();
+  fields
+      .add("memory_bandwidth", &HostSpec::memory_bandwidth,
+           "what is reached, shared by copies in flight and the CPU's work", any_rate())
+      .needed();
+  fields.add("rate", &HostSpec::rate, "fp32, all cores", any_flop_rate()).needed();
+  fields.add_table("compute", &HostSpec::compute, compute());
+  return fields;
+}
+
+Fields<SsdSpec> ssd() {
+  Fields<SsdSpec> fields;
+  fields.add("capacity", &SsdSpec::capacity, "size of the drive", some_memory()).needed();
+  fields.add("read_bandwidth", &SsdSpec::read_bandwidth, "of large reads", any_rate()).needed();
+  fields.add("latency", &SsdSpec::latency, "of a read", any_cost()).needed();
+  return fields;
+}
+
+}  // namespace
+
+const Fields<HostSpec>& host_fields() {
+  static const Fields<HostSpec> fields = host();
+  return fields;
+}
+
+const Fields<SsdSpec>& ssd_fields() {
+  static const Fields<SsdSpec> fields = ssd();
+  return fields;
+}
+
+}  // namespace pregate

@@ -1,0 +1,138 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "models/fields/describe.hpp"
+#include "models/fields/machine_tables.hpp"
+#include "models/fields/ranges.hpp"
+
+namespace pregate {
+namespace {
+
+Field& add_rate(Fields<GpuSpec>& fields, const std::string& precision) {
+  Field field;
+  field.key = "rates." + precision;
+  field.shown = "rates.<precision>";
+  field.json = "rates_flop_per_s." + precision;
+  field.help = "dense rate by precision, without sparsity; fp32 is needed, as every other falls back to it";
+  field.quantity = Quantity::flop_rate;
+  field.range = any_flop_rate();
+  return fields.add_entry({std::move(field),
+                           [precision](const GpuSpec& gpu) {
+                             const auto rate = gpu.rates.find(precision);
+                             return rate == gpu.rates.end() ? Node{} : value_of(rate->second);
+                           },
+                           [precision](GpuSpec& gpu, TableReader& table, const Field& its) {
+                             read_value(table, its, gpu.rates[precision]);
+                           }});
+}
+
+Fields<GpuSpec> gpu() {
+  Fields<GpuSpec> fields;
+  fields.add("name", &GpuSpec::name, "the vendor's").needed();
+  fields.add("memory", &GpuSpec::memory, "as sold", some_memory()).needed();
+  fields
+      .add("reserved", &GpuSpec::reserved, "context, driver and framework: memory - reserved is usable",
+           Range{0, 1e16, "at most 10 PB"})
+      .needed();
+  fields.add("memory_bandwidth", &GpuSpec::memory_bandwidth, "nominal", any_rate()).needed();
+  fields.add("memory_efficiency", &GpuSpec::memory_efficiency,
+             "share of memory_bandwidth that kernels reading weights reach", part_of_one());
+  std::vector<std::string> precisions = precision_names();
+  std::sort(precisions.begin(), precisions.end());  // the order of results
+  for (const std::string& precision : precisions) {
+    Field& rate = add_rate(fields, precision);
+    if (precision == "fp32") rate.needed();
+  }
+  fields.add("compute_efficiency", &GpuSpec::compute_efficiency, "share of the rate that GEMMs reach",
+             part_of_one());
+  fields
+      .add("device_copy_bandwidth", &GpuSpec::device_copy_bandwidth,
+           "bytes copied a second within its memory", any_rate())
+      .needed();
+  fields.add("sm_count", &GpuSpec::sm_count, "multiprocessors", Range{1, 100'000, "from 1 to 100000"})
+      .needed();
+  const auto tiles = [](const char* other) {
+    return Condition{other, {"128"}, std::string(other) + " above 0"};
+  };
+  const Range tile{0, 65'536, "from 0 to 65536"};
+  fields
+      .add("grouped_gemm_tile_rows", &GpuSpec::grouped_gemm_tile_rows,
+           "rows of a tile of the expert GEMM, which is then priced by whole tiles; 0: it is not", tile)
+      .only_with(tiles("grouped_gemm_tile_columns"));
+  fields.add("grouped_gemm_tile_columns", &GpuSpec::grouped_gemm_tile_columns, "columns of a tile", tile)
+      .only_with(tiles("grouped_gemm_tile_rows"));
+  fields
+      .add("grouped_gemm_efficiency", &GpuSpec::grouped_gemm_efficiency,
+           "share of a multiprocessor's rate that is reached within a tile", part_of_one())
+      .only_with(tiles("grouped_gemm_tile_rows"));
+  fields
+      .add("host_memory_traffic", &GpuSpec::host_memory_traffic,
+           "what running kernels take of host.memory_bandwidth", any_rate())
+      .or_zero("the GPU has memory of its own");
+  return fields;
+}
+
+Fields<LinkSpec> link() {
+  Fields<LinkSpec> fields;
+  fields
+      .add("bandwidth", &LinkSpec::bandwidth, "of large page-locked copies, as reached and not nominal",
+           any_rate())
+      .needed();
+  fields.add("latency", &LinkSpec::latency, "before the first byte moves", any_cost()).needed();
+  fields.add("per_copy", &LinkSpec::per_copy, "fixed cost of a copy: driver and set-up", any_cost()).needed();
+  fields.add("pageable_bandwidth", &LinkSpec::pageable_bandwidth, "from pageable host memory", any_rate())
+      .needed();
+  add_copy_table(fields);
+  return fields;
+}
+
+Fields<OverheadSpec> overhead() {
+  Fields<OverheadSpec> fields;
+  const auto cost = [&](const char* key, Picoseconds OverheadSpec::*member, const char* help) {
+    fields.add(key, member, help, any_cost()).needed();
+  };
+  cost("step", &OverheadSpec::step, "each forward pass: sampling, tokeniser, framework");
+  cost("dense_layer", &OverheadSpec::dense_layer, "launches of a layer without experts");
+  cost("attention", &OverheadSpec::attention, "launches of attention and norms in a MoE layer");
+  cost("gate", &OverheadSpec::gate, "launches of the router's kernels");
+  cost("gate_readback", &OverheadSpec::gate_readback, "blocking copy of the chosen ids to the host");
+  cost("experts", &OverheadSpec::experts, "launches of permute, expert GEMMs and combine; each wave pays it");
+  cost("device_copy", &OverheadSpec::device_copy, "each device-to-device copy");
+  return fields;
+}
+
+Fields<MachineSpec> machine() {
+  Fields<MachineSpec> fields;
+  fields.add("description", &MachineSpec::description, "a line");
+  fields.add("source", &MachineSpec::source, "where its numbers come from, as a whole");
+  fields.add("calibration", &MachineSpec::calibration, "what stands behind its numbers")
+      .one_of({{"datasheet", "nothing was measured", ""},
+               {"fitted", "constants were fitted to published rows", ""},
+               {"measured", "it was measured", ""}});
+  fields
+      .add("calibration_source", &MachineSpec::calibration_source,
+           "the rows or the run that its constants come from")
+      .needed_with({"calibration", {"fitted", "measured"}, ""});
+  fields.add_table("gpu", &MachineSpec::gpu, gpu());
+  const Fields<LinkSpec> direction = link();
+  fields.add_table("link.h2d", &MachineSpec::h2d, direction);
+  fields.add_table("link.d2h", &MachineSpec::d2h, direction);
+  fields.add_table("host", &MachineSpec::host, host_fields());
+  fields.add_table("ssd", &MachineSpec::ssd, ssd_fields());
+  fields.add_table("overhead", &MachineSpec::overhead, overhead());
+  fields.add("measured_device", &MachineSpec::measured_device, "name of the device that was measured");
+  fields.add("measured_spread", &MachineSpec::measured_spread,
+             "how much repeats differed, relative; 0: not measured", Range{0, 1000, "from 0 to 1000"});
+  add_machine_tables(fields);
+  return fields;
+}
+
+}  // namespace
+
+const Fields<MachineSpec>& machine_fields() {
+  static const Fields<MachineSpec> fields = machine();
+  return fields;
+}
+
+}  // namespace pregate

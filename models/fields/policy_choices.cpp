@@ -1,0 +1,119 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// What the parts of a policy are called: here and nowhere else.
+#include <array>
+
+#include "models/fields/choice.hpp"
+#include "models/policy.hpp"
+
+namespace pregate {
+namespace {
+
+constexpr std::array<Choice<PlacementKind>, 4> placements{{
+    {PlacementKind::none, "none", "no expert is there before the run", "", ""},
+    {PlacementKind::all, "all", "every expert is resident for the run", "gpu-only", ""},
+    {PlacementKind::popular, "popular", "the 'count' experts of a layer that this trace activates most",
+     "popular pinned", ""},
+    {PlacementKind::first_layers, "first-layers", "all experts of the first 'count' MoE layers",
+     "first layers pinned", ""},
+}};
+
+constexpr std::array<Choice<CacheScope>, 2> scopes{{
+    {CacheScope::layer, "layer", "each layer has its own slots", "", ""},
+    {CacheScope::global, "global", "all layers share the slots", "", ""},
+}};
+
+constexpr std::array<Choice<CacheSplit>, 2> splits{{
+    {CacheSplit::even, "even", "as many slots for each, rounded down", "", ""},
+    {CacheSplit::spread, "spread", "all of them: layers may differ by one slot", "", ""},
+}};
+
+constexpr std::array<Choice<Admission>, 2> admissions{{
+    {Admission::always, "always", "every fetched expert enters the cache", "", ""},
+    {Admission::bypass, "bypass", "not one that the eviction rule would evict first", "bypass", ""},
+}};
+
+constexpr std::array<Choice<LookaheadKind>, 5> lookaheads{{
+    {LookaheadKind::none, "none", "nothing", "on-demand", ""},
+    {LookaheadKind::all_next, "all-next", "nothing is known, so all experts of that layer are fetched",
+     "prefetch-all", ""},
+    {LookaheadKind::pre_gate, "pre-gate", "the experts of that layer, as its gate is evaluated ahead",
+     "pre-gated", ""},
+    {LookaheadKind::recorded, "recorded", "the ids that the trace recorded as predicted", "recorded prefetch",
+     ""},
+    {LookaheadKind::predictor, "given-recall", "a guess that is right with the probability 'recall'",
+     "given-recall", "predictor"},
+}};
+
+constexpr std::array<Choice<TransferQueue>, 2> queues{{
+    {TransferQueue::fifo, "fifo", "in the order of issue", "", ""},
+    {TransferQueue::demand_first, "demand-first", "what a layer waits for overtakes what is fetched ahead",
+     "demand first", ""},
+}};
+
+constexpr std::array<Choice<WriteBack>, 2> write_backs{{
+    {WriteBack::none, "none", "it is dropped", "", ""},
+    {WriteBack::swap, "swap", "it is copied to the host", "swap", ""},
+}};
+
+constexpr std::array<Choice<ExpertCompute>, 2> computations{{
+    {ExpertCompute::grouped, "grouped", "in one kernel a layer", "", ""},
+    {ExpertCompute::per_expert, "per-expert", "one by one, each as soon as it is there", "expert by expert",
+     ""},
+}};
+
+constexpr std::array<Choice<MissService>, 2> services{{
+    {MissService::fetch, "fetch", "it is copied to the GPU", "", ""},
+    {MissService::compute_on_cpu, "compute-on-cpu", "the CPU computes it where it is", "cpu-computed", ""},
+}};
+
+constexpr std::array<Choice<MissAdmission>, 2> miss_admissions{{
+    {MissAdmission::none, "none", "it stays on the host", "", ""},
+    {MissAdmission::background, "background", "it is copied into the cache meanwhile, as far as that hides",
+     "copied in the background", ""},
+}};
+
+}  // namespace
+
+template <>
+std::span<const Choice<PlacementKind>> choices() {
+  return placements;
+}
+template <>
+std::span<const Choice<CacheScope>> choices() {
+  return scopes;
+}
+template <>
+std::span<const Choice<CacheSplit>> choices() {
+  return splits;
+}
+template <>
+std::span<const Choice<Admission>> choices() {
+  return admissions;
+}
+template <>
+std::span<const Choice<LookaheadKind>> choices() {
+  return lookaheads;
+}
+template <>
+std::span<const Choice<TransferQueue>> choices() {
+  return queues;
+}
+template <>
+std::span<const Choice<WriteBack>> choices() {
+  return write_backs;
+}
+template <>
+std::span<const Choice<ExpertCompute>> choices() {
+  return computations;
+}
+template <>
+std::span<const Choice<MissService>> choices() {
+  return services;
+}
+template <>
+std::span<const Choice<MissAdmission>> choices() {
+  return miss_admissions;
+}
+
+}  // namespace pregate

@@ -1,0 +1,109 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "models/fields/describe.hpp"
+
+namespace pregate {
+namespace {
+
+using Placement = decltype(PolicySpec::placement);
+using Cache = decltype(PolicySpec::cache);
+using Lookahead = decltype(PolicySpec::lookahead);
+using Transfer = decltype(PolicySpec::transfer);
+using Compute = decltype(PolicySpec::compute);
+using Miss = decltype(PolicySpec::miss);
+
+const Range unit_interval{0, 1, "from 0 to 1"};
+
+Fields<Placement> placement() {
+  Fields<Placement> fields;
+  fields.add("kind", &Placement::kind, "experts that are resident for the run");
+  fields
+      .add("count", &Placement::count, "popular: experts a layer; first-layers: MoE layers; 0 for none",
+           Range{0, 1e8, "from 0 to 100000000"})
+      .needed_with({"kind", {name_of(PlacementKind::popular), name_of(PlacementKind::first_layers)}, ""});
+  return fields;
+}
+
+Fields<Cache> cache() {
+  Fields<Cache> fields;
+  fields.add("scope", &Cache::scope, "whose experts share the capacity");
+  fields.add("capacity", &Cache::capacity,
+             "slots are of a layer, or of all with scope global; the others of all");
+  fields.add("split", &Cache::split, "how a size or share is split over the layers");
+  fields.add("eviction", &Cache::eviction, "which expert leaves a full cache")
+      .listed_by("pregate list evictions");
+  fields.add("admission", &Cache::admission, "which misses enter the cache");
+  fields.add("seed", &Cache::seed, "of what the eviction draws").only_with({"eviction", {"random"}, ""});
+  fields.add("hit_rate", &Cache::hit_rate, "share of the look-ups that hit", unit_interval)
+      .only_with({"eviction", {"given-rate"}, ""});
+  return fields;
+}
+
+Fields<Lookahead> lookahead() {
+  Fields<Lookahead> fields;
+  fields.add("kind", &Lookahead::kind, "what is known early of a later MoE layer");
+  std::vector<std::string> ahead;
+  for (const Choice<LookaheadKind>& each : choices<LookaheadKind>().subspan(1)) ahead.emplace_back(each.name);
+  fields
+      .add("distance", &Lookahead::distance, "how many MoE layers later", Range{1, 10'000, "from 1 to 10000"})
+      .only_with({"kind", ahead, "a lookahead"});
+  const Condition given{"kind", {name_of(LookaheadKind::predictor)}, ""};
+  fields
+      .add(
+          "recall", &Lookahead::recall,
+          "probability that an expert which will be activated is announced, rather than another in its place",
+          unit_interval)
+      .only_with(given);
+  fields.add("seed", &Lookahead::seed, "of its draws").only_with(given);
+  return fields;
+}
+
+Fields<Transfer> transfer() {
+  Fields<Transfer> fields;
+  fields
+      .add("chunk", &Transfer::chunk, "copies are cut into pieces of this size",
+           Range{4096, 1e18, "at least 4 KiB, as less costs more to issue than to copy"})
+      .or_zero("whole experts");
+  fields.add("queue", &Transfer::queue, "order of the copies");
+  fields.add("staging_copies", &Transfer::staging_copies,
+             "device copies into working buffers after the host copy", Range{0, 16, "from 0 to 16"});
+  fields.add("pinned", &Transfer::pinned, "the experts lie in page-locked host memory");
+  fields.add("write_back", &Transfer::write_back, "what becomes of an expert that leaves the GPU");
+  return fields;
+}
+
+Fields<Compute> compute() {
+  Fields<Compute> fields;
+  fields.add("experts", &Compute::experts, "how the GPU computes the experts of a layer");
+  return fields;
+}
+
+Fields<Miss> miss() {
+  Fields<Miss> fields;
+  fields.add("service", &Miss::service, "what is done about an activated expert that is not on the GPU");
+  fields.add("admission", &Miss::admission, "whether what the CPU computes is copied too, for next time")
+      .only_with({"service", {name_of(MissService::compute_on_cpu)}, ""});
+  return fields;
+}
+
+Fields<PolicySpec> policy() {
+  Fields<PolicySpec> fields;
+  fields.add("description", &PolicySpec::description, "a line, for pregate list policies");
+  fields.add("source", &PolicySpec::source, "where it was published");
+  fields.add_table("placement", &PolicySpec::placement, placement());
+  fields.add_table("cache", &PolicySpec::cache, cache());
+  fields.add_table("lookahead", &PolicySpec::lookahead, lookahead());
+  fields.add_table("transfer", &PolicySpec::transfer, transfer());
+  fields.add_table("compute", &PolicySpec::compute, compute());
+  fields.add_table("miss", &PolicySpec::miss, miss());
+  return fields;
+}
+
+}  // namespace
+
+const Fields<PolicySpec>& policy_fields() {
+  static const Fields<PolicySpec> fields = policy();
+  return fields;
+}
+
+}  // namespace pregate

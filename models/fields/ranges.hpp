@@ -1,0 +1,16 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "models/fields/field.hpp"
+
+// What is believed of a machine's numbers.
+namespace pregate {
+
+inline Range some_memory() { return {1e6, 1e16, "from 1 MB to 10 PB"}; }
+inline Range any_rate() { return {1e6, 1e14, "from 1 MB/s to 100 TB/s"}; }
+inline Range any_flop_rate() { return {1e9, 1e18, "from 1 GFLOP/s to 1000 PFLOP/s"}; }
+inline Range part_of_one() { return {1e-6, 1, "above 0 and at most 1"}; }
+inline Range any_cost() { return {0, 60, "from 0 s to 60 s"}; }
+
+}  // namespace pregate

@@ -1,0 +1,181 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// Whatever changes a result changes the resolved configuration that stands beside it. The keys come from the
+// descriptions, so a new field is held to this by itself.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <set>
+
+#include "models/catalog.hpp"
+#include "models/error.hpp"
+#include "models/fields/describe.hpp"
+#include "sim/cache/eviction.hpp"
+#include "sim/report/config_json.hpp"
+#include "sim/report/report.hpp"
+
+namespace pregate::sim {
+namespace {
+
+using Settings = std::vector<std::pair<std::string, std::string>>;  // key and value
+using Resolve = std::function<std::string(const std::vector<Override>&)>;
+
+/// What `pregate simulate --json` has as configuration of the policy or the machine.
+std::string resolved_policy(const std::vector<Override>& set) {
+  return policy_json(load_policy("on-demand", set)).dump();
+}
+std::string resolved_machine(const std::vector<Override>& set) {
+  static const ModelSpec model = load_model("olmoe-1b-7b");
+  RunConfiguration run;
+  run.model = model;
+  run.machine = load_machine("rtx4090-pcie4", set);
+  return configuration_json(run)["machine"].dump();
+}
+
+double number(const Node& value) {
+  return value.kind == Node::Kind::integer ? static_cast<double>(value.integer) : value.real;
+}
+
+/// Some more and some less than `present`, and the least that is believed; the resolver may refuse some.
+std::vector<std::string> numbers(const Field& field, const Node& present) {
+  const double unit = field.quantity == Quantity::time ? 1e6 : 1;
+  const double is = number(present), least = field.range ? field.range->least * unit : 0;
+  const std::vector<double> values = {is * 1.25, is * 0.75, is + 1, is + 2, is + 0.5,
+                                      least,     least * 2, 0.5,    0.25};
+  std::vector<std::string> texts;
+  for (const double value : values) {
+    const bool whole = field.quantity == Quantity::count || field.quantity == Quantity::bytes;
+    texts.push_back(written(field, whole ? node_of(static_cast<std::int64_t>(value)) : node_of(value)));
+  }
+  return texts;
+}
+
+/// Values to try, different from each other and from `present`.
+std::vector<std::string> values(const Field& field, const Node& present) {
+  std::vector<std::string> all;
+  switch (field.quantity) {
+    case Quantity::choice:
+      for (const NamedValue& each : field.names) all.push_back(each.name);
+      break;
+    case Quantity::text:
+      all = {"some text", "another text"};
+      if (field.list == "pregate list evictions") {
+        all.clear();
+        for (const cache::EvictionEntry& entry : cache::eviction_registry().entries())
+          all.push_back(entry.name);
+      }
+      break;
+    case Quantity::flag:
+      all = {"true", "false"};
+      break;
+    case Quantity::capacity:
+      all = {"1 slot", "2 slots", "4 GiB", "4294967297 B", "25%", "25.000001%"};
+      break;
+    case Quantity::table:
+      break;
+    default:
+      all = numbers(field, present);
+  }
+  std::erase(all, written(field, present));
+  std::set<std::string> seen;
+  std::erase_if(all, [&](const std::string& text) { return !seen.insert(text).second; });
+  return all;
+}
+
+template <typename Spec>
+struct Keys {
+  const char* root;
+  const Fields<Spec>& fields;
+  std::function<Spec(const std::vector<Override>&)> load;
+  Resolve resolve;
+
+  std::vector<Override> overrides(const Settings& settings) const {
+    std::vector<Override> set;
+    for (const auto& [key, value] : settings) set.push_back(parse_override(root + key + "=" + value));
+    return set;
+  }
+  /// Nothing where the settings do not go together.
+  std::optional<std::string> resolved(const Settings& settings) const {
+    try {
+      return resolve(overrides(settings));
+    } catch (const InputError&) {
+      return std::nullopt;
+    }
+  }
+  /// What else must be set so that `key` may be `value`: fields that need it, and the field's own condition.
+  std::vector<Settings> companies(const Field& field, const std::string& value) const {
+    Settings needed;
+    for (const auto& [other, value_in, read] : fields.entries()) {
+      if (!other.condition || other.condition->key != field.key) continue;
+      const auto& when = other.condition->values;
+      if (std::find(when.begin(), when.end(), value) == when.end()) continue;
+      const std::vector<std::string> some = values(other, other.fallback);
+      if (!some.empty() && other.need == Need::with_condition) needed.emplace_back(other.key, some.front());
+    }
+    std::vector<Settings> all = {{}};
+    if (!needed.empty()) all.push_back(needed);
+    if (field.condition) all.push_back({{field.condition->key, field.condition->values.front()}});
+    return all;
+  }
+
+  void check(const Field& field, const Node& present, const std::string& plain) const {
+    const std::vector<std::string> tried = values(field, present);
+    std::map<Settings, std::optional<std::string>> bases = {{{}, plain}};
+    std::map<std::string, std::string> by_configuration = {{plain, "(not set)"}};
+    int accepted = 0;
+    const bool is_number = field.quantity != Quantity::choice && field.quantity != Quantity::capacity;
+    for (const std::string& value : tried) {
+      if (is_number && accepted == 2) break;
+      for (Settings settings : companies(field, value)) {
+        if (!bases.contains(settings)) bases[settings] = resolved(settings);
+        const std::optional<std::string> base = bases[settings];
+        settings.emplace_back(field.key, value);
+        const std::optional<std::string> configuration = resolved(settings);
+        if (!configuration) continue;
+        ++accepted;
+        if (base) {
+          EXPECT_NE(*base, *configuration) << root << field.key << "=" << value << " changes nothing";
+        }
+        const auto [same, is_new] = by_configuration.emplace(*configuration, value);
+        EXPECT_TRUE(is_new) << root << field.key << ": " << value << " and " << same->second
+                            << " give the same";
+        break;
+      }
+    }
+    const int least = field.quantity == Quantity::flag ? 1 : 2;
+    EXPECT_GE(accepted, field.quantity == Quantity::choice ? static_cast<int>(tried.size()) : least)
+        << root << field.key << ": values were refused that its description allows";
+  }
+
+  void check_all() const {
+    const Spec spec = load({});
+    const std::string plain = resolve({});
+    for (const auto& [field, value, read] : fields.entries()) {
+      if (field.is_settable) {
+        check(field, value(spec), plain);
+      } else {
+        EXPECT_FALSE(resolved({{field.key, "1"}})) << field.key;
+        EXPECT_FALSE(resolved({{field.key + ".gpu", "1"}})) << field.key;
+      }
+    }
+  }
+};
+
+TEST(ResolvedConfiguration, EveryKeyOfAPolicyChangesIt) {
+  Keys<PolicySpec>{"policy.", policy_fields(),
+                   [](const std::vector<Override>& set) { return load_policy("on-demand", set); },
+                   resolved_policy}
+      .check_all();
+}
+
+TEST(ResolvedConfiguration, EveryKeyOfAMachineChangesIt) {
+  Keys<MachineSpec>{"machine.", machine_fields(),
+                    [](const std::vector<Override>& set) { return load_machine("rtx4090-pcie4", set); },
+                    resolved_machine}
+      .check_all();
+}
+
+}  // namespace
+}  // namespace pregate::sim
