@@ -97,7 +97,7 @@ TEST_F(BadInput, Numbers) {
                               {"policy.cache.capacity", "1e30 slots"}}) {
     expect_compare_refused({"--set", std::string(bad.path) + "=" + bad.value}, {bad.path});
   }
-  expect_compare_refused({"--set", "machine.gpu.memory=0GiB"}, {"gpu.memory", "zero", "hint:"});
+  expect_compare_refused({"--set", "machine.gpu.memory=0GiB"}, {"gpu.memory", "out of range", "hint:"});
   expect_compare_refused({"--cache", "-4GiB"}, {"--cache", "-4GiB"});
 }
 
