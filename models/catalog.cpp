@@ -12,7 +12,7 @@
 
 #include "models/embedded.hpp"
 #include "models/error.hpp"
-#include "models/fields/choice.hpp"
+#include "models/fields/choices.hpp"
 #include "models/files/checkpoint_folder.hpp"
 #include "models/files/gguf_model.hpp"
 #include "models/formats/apply_formats.hpp"

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "models/fields/choices.hpp"
+
 namespace pregate {
 namespace {
 
@@ -231,27 +233,7 @@ auto fields(const Mixer& m) {
 
 bool Mixer::operator==(const Mixer& other) const { return fields(*this) == fields(other); }
 
-const char* to_string(MixerKind kind) {
-  switch (kind) {
-    case MixerKind::none:
-      return "none";
-    case MixerKind::grouped_query:
-      return "grouped-query";
-    case MixerKind::multi_head_latent:
-      return "multi-head-latent";
-    case MixerKind::compressed:
-      return "compressed";
-    case MixerKind::gated_delta_net:
-      return "gated-delta-net";
-    case MixerKind::kimi_delta:
-      return "kimi-delta";
-    case MixerKind::lightning:
-      return "lightning";
-    case MixerKind::mamba2:
-      return "mamba2";
-  }
-  return "";
-}
+const char* to_string(MixerKind kind) { return choice_of(kind).name.data(); }
 
 std::int64_t kept_entries(const CacheTerm& term, std::int64_t context) {
   const std::int64_t tokens = term.window > 0 ? std::min<std::int64_t>(context, term.window) : context;

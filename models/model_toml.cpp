@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "models/fields/describe.hpp"
+#include "models/fields/read_fields.hpp"
 #include "models/formats/apply_formats.hpp"
 #include "models/formats/file_mix.hpp"
 #include "models/readers.hpp"
@@ -61,14 +63,7 @@ Pattern read_pattern(TableReader& table) {
 
 MoeBlock read_experts(TableReader& table) {
   MoeBlock moe;
-  moe.experts = static_cast<int>(table.integer("experts", 1, 65'536));
-  moe.top_k = static_cast<int>(table.integer("top_k", 1, 65'536));
-  moe.ffn_dim = dimension(table, "ffn_dim");
-  moe.gated = table.boolean_or("gated", false);
-  moe.expert_bias = table.boolean_or("expert_bias", false);
-  moe.router_bias = table.boolean_or("router_bias", false);
-  moe.shared_ffn_dim = dimension_or(table, "shared_ffn_dim", 0);
-  moe.shared_gate = table.boolean_or("shared_gate", false);
+  read_fields(moe_fields(), moe, table);
   return moe;
 }
 
@@ -117,17 +112,6 @@ Node stack_tree(const Node& root, const char* name) {
   return tree;
 }
 
-/// What a `[config]` says otherwise: the model as a whole, and its stacks.
-void read_shape(TableReader& top, ModelSpec& model) {
-  model.family = top.text("family");
-  model.d_model = static_cast<int>(top.integer("d_model", 1, widest));
-  model.vocabulary = top.integer("vocabulary", 1, 100'000'000);
-  model.tied_embeddings = top.boolean_or("tied_embeddings", false);
-  model.head_bias = top.boolean_or("head_bias", false);
-  model.learned_positions = static_cast<int>(top.integer_or("learned_positions", 0, 100'000'000, 0));
-  model.relative_position_buckets = dimension_or(top, "relative_position_buckets", 0);
-}
-
 void read_stacks(const Node& root, TableReader& top, ModelSpec& model) {
   top.find("stack");
   for (const char* stack : {"encoder", "decoder"}) {
@@ -146,7 +130,7 @@ ModelSpec read_model(const Node& root, const std::string& name) {
   model.description = top.text_or("description", "");
   model.source = top.text_or("source", "");
   const Node* config = top.find("config");
-  if (config == nullptr) read_shape(top, model);
+  if (config == nullptr) read_fields(shape_fields(), model, top);  // [config] says it otherwise
   if (auto published = top.table_if("published")) {
     model.published_parameters = published->number_or("parameters", 0);
     model.published_active = published->number_or("active", 0);

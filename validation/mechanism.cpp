@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "models/fields/choice.hpp"
+#include "models/fields/choices.hpp"
 
 namespace pregate::validation {
 

@@ -56,7 +56,7 @@ Mixer read_mamba(TableReader& config, int d_model) {
   mamba.heads = dimension(config, "mamba_n_heads");
   const int inner = product(config, "mamba_expand", config.integer_or("mamba_expand", 1, 64, 2), d_model);
   const Node* width = config.find("mamba_d_head");
-  const bool derived = width == nullptr || width->kind == Node::Kind::text;  // "auto"
+  const bool derived = width == nullptr || (width->kind == Node::Kind::text && width->text == "auto");
   mamba.head_dim = derived ? inner / mamba.heads : dimension(config, "mamba_d_head");
   if (std::int64_t{mamba.head_dim} * mamba.heads != inner) {
     throw InputError(config.where("mamba_n_heads"),

@@ -4,6 +4,7 @@
 
 #include "models/fields/fields.hpp"
 #include "models/machine.hpp"
+#include "models/model.hpp"
 #include "models/policy.hpp"
 
 // What is described, field by field. A field that is added there is read, checked, set by --set, listed and
@@ -15,5 +16,12 @@ const Fields<PolicySpec>& policy_fields();
 const Fields<MachineSpec>& machine_fields();
 const Fields<HostSpec>& host_fields();
 const Fields<SsdSpec>& ssd_fields();
+
+/// The model as a whole, and its parts as they are understood: results show them, and a model's TOML file is
+/// read by those of the whole and of the experts.
+const Fields<ModelSpec>& shape_fields();
+const Fields<Mixer>& mixer_fields();
+const Fields<FeedForward>& feed_forward_fields();
+const Fields<MoeBlock>& moe_fields();
 
 }  // namespace pregate

@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "models/fields/choice.hpp"
+#include "models/fields/choices.hpp"
 #include "models/fields/field.hpp"
 #include "models/policy.hpp"
 #include "models/table_reader.hpp"

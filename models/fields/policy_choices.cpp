@@ -3,8 +3,7 @@
 // What the parts of a policy are called: here and nowhere else.
 #include <array>
 
-#include "models/fields/choice.hpp"
-#include "models/policy.hpp"
+#include "models/fields/choices.hpp"
 
 namespace pregate {
 namespace {

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "models/catalog.hpp"
+#include "models/embedded.hpp"
 #include "models/error.hpp"
 #include "models/fields/describe.hpp"
 #include "sim/cache/eviction.hpp"
@@ -175,6 +176,67 @@ TEST(ResolvedConfiguration, EveryKeyOfAMachineChangesIt) {
                     [](const std::vector<Override>& set) { return load_machine("rtx4090-pcie4", set); },
                     resolved_machine}
       .check_all();
+}
+
+/// Paths of the values of a tree that --set could give, and the values.
+void collect(const Node& node, const std::string& path, std::vector<std::pair<std::string, Node>>& leaves) {
+  if (node.kind == Node::Kind::table) {
+    for (const Member& member : node.members)
+      collect(member.value, path + (path.empty() ? "" : ".") + member.key, leaves);
+  } else if (node.kind != Node::Kind::array) {
+    leaves.emplace_back(path, node);
+  }
+}
+
+/// Others of the same kind; a model of other numbers may be refused.
+std::vector<std::string> others(const Node& node) {
+  if (node.kind == Node::Kind::boolean) return {node.boolean ? "false" : "true"};
+  if (node.kind == Node::Kind::real) return {std::to_string(node.real * 0.5)};
+  if (node.kind == Node::Kind::text) return {"fp8", "grouped-query", "some text"};
+  return {std::to_string(node.integer * 2), std::to_string(node.integer + 1),
+          std::to_string(node.integer / 2)};
+}
+
+/// Keys of a config.json that describe nothing of this model as it is simulated.
+const std::set<std::string> without_effect = {
+    "laguna-xs.2: config.num_attention_heads",         // num_attention_heads_per_layer says it
+    "llama-4-scout: config.intermediate_size_mlp",     // of dense layers, of which it has none
+    "qwen3.8-flash-next: config.heads_per_ngram",      // of the n-gram embedding, which is left out
+    "qwen3.8-flash-next: config.ngram_size",           // likewise
+    "qwen3.8-flash-next: config.ple_conv_kernel_size"  // likewise
+};
+
+// A model's file may describe it by a config.json's keys, which differ by family: the keys that are tried are
+// those that the catalogue's files have.
+TEST(ResolvedConfiguration, EveryKeyOfTheCataloguesModelsChangesIt) {
+  int changed = 0;
+  for (const EmbeddedFile& file : embedded_models()) {
+    const std::string name(file.name);
+    const auto resolved = [&](const std::vector<Override>& set) -> std::optional<std::string> {
+      RunConfiguration run;
+      try {
+        run.model = load_model(name, {}, set);
+      } catch (const InputError&) {
+        return std::nullopt;
+      }
+      return configuration_json(run)["model"].dump();
+    };
+    const std::string plain = resolved({}).value();
+    std::vector<std::pair<std::string, Node>> leaves;
+    collect(parse_toml_document(file.text, name), "", leaves);
+    for (const auto& [path, node] : leaves) {
+      for (const std::string& value : others(node)) {
+        const std::optional<std::string> configuration =
+            resolved({parse_override("model." + path + "=" + value)});
+        if (!configuration) continue;
+        EXPECT_EQ(*configuration == plain, without_effect.contains(name + ": " + path))
+            << name << ": model." << path << "=" << value;
+        ++changed;
+        break;
+      }
+    }
+  }
+  EXPECT_GT(changed, 500);
 }
 
 }  // namespace
