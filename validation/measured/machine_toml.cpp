@@ -2,8 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "validation/measured/machine_toml.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
+#include "models/fields/describe.hpp"
 #include "models/units.hpp"
 
 namespace pregate::validation {
@@ -27,9 +29,31 @@ std::string quoted(const std::string& text) {
 }
 
 std::string rate(BytesPerSecond value) { return quoted(digits(value.value / 1e9) + " GB/s"); }
-std::string flops(FlopPerSecond value) { return quoted(digits(value.value / 1e12) + " TFLOP/s"); }
 std::string time(Picoseconds value) { return quoted(digits(value.seconds() * 1e6) + " us"); }
 std::string size(Bytes value) { return quoted(std::to_string(value.count) + " B"); }
+
+/// A field's value as a TOML value, numbers with six digits; empty where the file has none.
+std::string toml_value(const Field& field, const Node& value) {
+  if (field.zero && value.kind == Node::Kind::real && value.real == 0) return {};
+  switch (field.quantity) {
+    case Quantity::byte_rate:
+      return rate({value.real});
+    case Quantity::flop_rate:
+      return quoted(digits(value.real / 1e12) + " TFLOP/s");
+    case Quantity::time:
+      return quoted(digits(value.real) + " us");
+    case Quantity::number:
+    case Quantity::share:
+      return digits(value.real);
+    case Quantity::count:
+    case Quantity::flag:
+      return written(field, value);
+    case Quantity::table:
+      return {};
+    default:
+      return quoted(written(field, value));
+  }
+}
 
 class Writer {
  public:
@@ -43,12 +67,7 @@ class Writer {
   std::string text_;
 };
 
-void write_link(Writer& out, const std::string& name, const LinkSpec& link) {
-  out.section("link." + name);
-  out.key("bandwidth", rate(link.bandwidth));
-  out.key("latency", time(link.latency));
-  out.key("per_copy", time(link.per_copy));
-  out.key("pageable_bandwidth", rate(link.pageable_bandwidth));
+void write_copies(Writer& out, const LinkSpec& link) {
   if (link.table.empty()) return;
   out.line("table = [");
   for (const CopyPoint& point : link.table)
@@ -82,6 +101,30 @@ void write_times(Writer& out, const KernelTimes& times) {
   out.line("]");
 }
 
+/// Keys with their values, of one table of the file.
+struct Table {
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> keys;
+};
+
+/// All fields but those that are tables of their own, by table; the top of the document is the first.
+std::vector<Table> tables_of(const MachineSpec& machine) {
+  std::vector<Table> tables = {{}};
+  for (const auto& [field, value, read] : machine_fields().entries()) {
+    const Node is = value(machine);
+    const std::string text = is.kind == Node::Kind::null ? std::string{} : toml_value(field, is);
+    if (text.empty()) continue;
+    const std::string key(field.name());
+    const std::string name =
+        key == field.key ? std::string{} : field.key.substr(0, field.key.size() - key.size() - 1);
+    auto table =
+        std::find_if(tables.begin(), tables.end(), [&](const Table& each) { return each.name == name; });
+    if (table == tables.end()) table = tables.insert(tables.end(), {name, {}});
+    table->keys.emplace_back(key, text);
+  }
+  return tables;
+}
+
 }  // namespace
 
 std::string to_toml(const MachineSpec& machine,
@@ -89,53 +132,13 @@ std::string to_toml(const MachineSpec& machine,
                     const std::vector<std::string>& comments) {
   Writer out;
   for (const std::string& comment : comments) out.line("# " + comment);
-  out.key("description", quoted(machine.description));
-  out.key("source", quoted(machine.source));
-  out.key("calibration", quoted(machine.calibration));
-  out.key("calibration_source", quoted(machine.calibration_source));
-  out.key("measured_device", quoted(machine.measured_device));
-  out.key("measured_spread", digits(machine.measured_spread));
-  write_table(out, machine.expert_kernel_table);
-
-  const GpuSpec& gpu = machine.gpu;
-  out.section("gpu");
-  out.key("name", quoted(gpu.name));
-  out.key("memory", size(gpu.memory));
-  out.key("reserved", size(gpu.reserved));
-  out.key("memory_bandwidth", rate(gpu.memory_bandwidth));
-  out.key("memory_efficiency", digits(gpu.memory_efficiency));
-  out.key("compute_efficiency", digits(gpu.compute_efficiency));
-  out.key("device_copy_bandwidth", rate(gpu.device_copy_bandwidth));
-  out.key("sm_count", std::to_string(gpu.sm_count));
-  if (gpu.host_memory_traffic.value > 0) out.key("host_memory_traffic", rate(gpu.host_memory_traffic));
-  if (gpu.grouped_gemm_tile_rows > 0) {
-    out.key("grouped_gemm_tile_rows", std::to_string(gpu.grouped_gemm_tile_rows));
-    out.key("grouped_gemm_tile_columns", std::to_string(gpu.grouped_gemm_tile_columns));
-    out.key("grouped_gemm_efficiency", digits(gpu.grouped_gemm_efficiency));
+  for (const Table& table : tables_of(machine)) {
+    if (!table.name.empty()) out.section(table.name);
+    for (const auto& [key, value] : table.keys) out.key(key, value);
+    if (table.name.empty()) write_table(out, machine.expert_kernel_table);
+    if (table.name == "link.h2d") write_copies(out, machine.h2d);
+    if (table.name == "link.d2h") write_copies(out, machine.d2h);
   }
-  out.section("gpu.rates");
-  for (const auto& [precision, value] : gpu.rates) out.key(precision, flops(value));
-  write_link(out, "h2d", machine.h2d);
-  write_link(out, "d2h", machine.d2h);
-  out.section("host");
-  out.key("cpu", quoted(machine.host.cpu));
-  out.key("cores", std::to_string(machine.host.cores));
-  out.key("memory", size(machine.host.memory));
-  out.key("memory_bandwidth", rate(machine.host.memory_bandwidth));
-  out.key("rate", flops(machine.host.rate));
-  out.section("ssd");
-  out.key("capacity", size(machine.ssd.capacity));
-  out.key("read_bandwidth", rate(machine.ssd.read_bandwidth));
-  out.key("latency", time(machine.ssd.latency));
-  const OverheadSpec& o = machine.overhead;
-  out.section("overhead");
-  out.key("step", time(o.step));
-  out.key("dense_layer", time(o.dense_layer));
-  out.key("attention", time(o.attention));
-  out.key("gate", time(o.gate));
-  out.key("gate_readback", time(o.gate_readback));
-  out.key("experts", time(o.experts));
-  out.key("device_copy", time(o.device_copy));
   for (const KernelTimes& times : machine.kernel_times) write_times(out, times);
   out.section("sources");
   for (const auto& [key, source] : sources) out.key(quoted(key), quoted(source));

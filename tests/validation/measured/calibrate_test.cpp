@@ -29,6 +29,8 @@ TEST(MachineToml, ReadsBackWhatItWrote) {
   machine.measured_device = "Device \"X\"";
   machine.measured_spread = 0.25;
   machine.gpu.host_memory_traffic = {12.345678e9};
+  machine.host.compute.fixed = {7'000'000};
+  machine.host.compute.formats["fp32"] = {0.5, 0.25};
   machine.h2d.table = {{{4096}, {1.23456e9}}, {{1 << 20}, {2.5e10}}};
   machine.kernel_times = {
       {{"experts", "fp32", {98304, 49152, 0}}, {{1, {12'345'678}}, {2, {23'000'000}}}, {1'500'000}},
@@ -43,6 +45,9 @@ TEST(MachineToml, ReadsBackWhatItWrote) {
   EXPECT_NEAR(read.gpu.host_memory_traffic.value, 12.345678e9, 1e5);
   EXPECT_NEAR(read.gpu.rates.at("fp32").value, machine.gpu.rates.at("fp32").value, 1e8);
   EXPECT_EQ(read.gpu.grouped_gemm_tile_rows, machine.gpu.grouped_gemm_tile_rows);
+  expect_near(read.host.compute.fixed, {7'000'000});
+  EXPECT_EQ(read.host.compute.formats.at("fp32").bandwidth, 0.5);
+  EXPECT_EQ(read.host.compute.formats.at("fp32").compute, 0.25);
   expect_near(read.overhead.gate_readback, machine.overhead.gate_readback);
   expect_near(read.h2d.per_copy, machine.h2d.per_copy);
   ASSERT_EQ(read.h2d.table.size(), 2U);
