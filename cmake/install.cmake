@@ -6,6 +6,10 @@ include(CMakePackageConfigHelpers)
 install(TARGETS pregate_models pregate_traces pregate_schedule pregate_engine pregate_sim
         EXPORT pregate_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS pregate_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS pregate_blas_module LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/pregate)
+if(PREGATE_WITH_CUDA)
+  install(TARGETS pregate_cuda_module LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/pregate)
+endif()
 # Headers of one part's inside are left out: they need libraries that a user of pregate need not have.
 foreach(folder models traces sim)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/pregate

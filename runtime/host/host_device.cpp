@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/host/host_device.hpp"
 
-#include <cblas.h>
 #include <sys/mman.h>
 
 #include <atomic>
@@ -42,7 +41,8 @@ std::byte* map_pages(std::size_t size) {
 
 class HostDevice final : public Device {
  public:
-  explicit HostDevice(const DeviceOptions& options) : cores_(divide_cores(options.compute_threads)) {
+  HostDevice(const DeviceOptions& options, const Blas& blas)
+      : blas_(blas), cores_(divide_cores(options.compute_threads)) {
     const Bytes physical = system_memory().total;
     if (options.memory > physical) {
       throw InputError("--gpu-memory",
@@ -51,10 +51,10 @@ class HostDevice final : public Device {
     }
     const int threads =
         options.compute_threads > 0 ? options.compute_threads : static_cast<int>(cores_.compute.size());
-    openblas_set_num_threads(threads);
+    blas_.use_threads(threads);
     info_.kind = "host";
     info_.name = processor_name();
-    info_.software = openblas_get_config();
+    info_.software = blas_.configuration();
     info_.memory = options.memory.count > 0 ? options.memory : physical;
     info_.compute_units = threads;
     info_.types = {ElementType::f32};
@@ -67,7 +67,7 @@ class HostDevice final : public Device {
     const bool computes = name == "compute";
     const bool alone = computes && cores_.compute_has_its_own();
     return std::make_unique<HostStream>(name, computes ? cores_.compute : cores_.others,
-                                        alone ? patient_spins : 0);
+                                        alone ? patient_spins : 0, blas_);
   }
   std::unique_ptr<Event> make_event() override { return std::make_unique<HostEvent>(); }
 
@@ -111,6 +111,7 @@ class HostDevice final : public Device {
   }
 
  private:
+  const Blas& blas_;
   DeviceInfo info_;
   Cores cores_;
   std::atomic<std::int64_t> used_{0};
@@ -118,8 +119,8 @@ class HostDevice final : public Device {
 
 }  // namespace
 
-std::unique_ptr<Device> open_host_device(const DeviceOptions& options) {
-  return std::make_unique<HostDevice>(options);
+std::unique_ptr<Device> open_host_device(const DeviceOptions& options, const Blas& blas) {
+  return std::make_unique<HostDevice>(options, blas);
 }
 
 }  // namespace pregate::runtime

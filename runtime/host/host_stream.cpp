@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/host/host_stream.hpp"
 
-#include <cblas.h>
-
 #include <cstring>
 #include <stdexcept>
 
@@ -13,18 +11,6 @@
 namespace pregate::runtime {
 
 namespace {
-
-void run_gemm(const Gemm& g) {
-  const auto* a = static_cast<const float*>(g.a);
-  const auto* b = static_cast<const float*>(g.b);
-  auto* c = static_cast<float*>(g.c);
-  if (g.rows == 1) {  // libraries do not do this themselves, and decoding is full of it
-    cblas_sgemv(CblasRowMajor, CblasNoTrans, g.columns, g.inner, 1.0F, b, g.inner, a, 1, g.beta, c, 1);
-    return;
-  }
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, g.rows, g.columns, g.inner, 1.0F, a, g.inner, b,
-              g.inner, g.beta, c, g.c_stride > 0 ? g.c_stride : g.columns);
-}
 
 void run_kernel(const kernels::OrderArgs& args) { kernels::reference::order(args); }
 template <class Element>
@@ -96,7 +82,7 @@ void HostStream::gemm(const Gemm& gemm) {
   if (gemm.type != ElementType::f32 || gemm.result != ElementType::f32)
     throw std::invalid_argument("the host device multiplies in fp32 only");
   if (gemm.rows <= 0) return;
-  worker_.run([gemm] { run_gemm(gemm); });
+  worker_.run([gemm, multiply = blas_.multiply] { multiply(gemm); });
 }
 
 void HostStream::launch(const KernelArgs& args) {

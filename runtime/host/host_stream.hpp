@@ -8,6 +8,7 @@
 
 #include "runtime/device.hpp"
 #include "runtime/direct_file.hpp"
+#include "runtime/host/blas.hpp"
 #include "runtime/host/worker.hpp"
 
 namespace pregate::runtime {
@@ -15,8 +16,8 @@ namespace pregate::runtime {
 /// A stream of the host device: a thread that copies and computes in order.
 class HostStream final : public Stream {
  public:
-  HostStream(const std::string& name, const std::vector<int>& cores, int spins)
-      : worker_(name, cores, spins) {}
+  HostStream(const std::string& name, const std::vector<int>& cores, int spins, const Blas& blas)
+      : blas_(blas), worker_(name, cores, spins) {}
 
   void record(Event& event) override;
   void wait(const Event& event) override;
@@ -32,6 +33,7 @@ class HostStream final : public Stream {
  private:
   void copy(std::byte* to, const std::byte* from, Bytes to_size, Bytes from_size);
 
+  const Blas& blas_;                      // of a module, which is never closed
   std::unique_ptr<DirectReader> reader_;  // made with the first read, then the worker's
   Worker worker_;
 };

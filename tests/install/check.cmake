@@ -48,3 +48,10 @@ run(${prefix}/bin/pregate --version)
 if(NOT output STREQUAL "pregate ${VERSION}\n")
   message(FATAL_ERROR "the installed program printed:\n${output}")
 endif()
+
+# It finds its modules where they were installed: beside it there are none.
+run(${CMAKE_COMMAND} -E env --unset=PREGATE_MODULES ${prefix}/bin/pregate execute --device host
+    --model ${CMAKE_CURRENT_LIST_DIR}/small.toml --prompt 4 --output 2 --policy on-demand)
+if(NOT output MATCHES "measured on host device")
+  message(FATAL_ERROR "the installed program printed:\n${output}")
+endif()
