@@ -108,10 +108,11 @@ void cpu_experts_beside_copies(benchmark::State& state) {
   simulate(state, policy);
 }
 
-void cache_replay(benchmark::State& state, const char* eviction) {
+void replay(benchmark::State& state, const char* eviction, const char* capacity, CacheScope scope) {
   trace::StepSource& source = *repeated_trace().source;
   PolicySpec policy;
-  policy.cache.capacity = parse_capacity("25%", "benchmark");
+  policy.cache.capacity = parse_capacity(capacity, "benchmark");
+  policy.cache.scope = scope;
   policy.cache.eviction = eviction;
   std::int64_t routed = 0;
   for (auto _ : state) {
@@ -120,6 +121,14 @@ void cache_replay(benchmark::State& state, const char* eviction) {
     benchmark::DoNotOptimize(result.hits);
   }
   report(state, routed);
+}
+
+void cache_replay(benchmark::State& state, const char* eviction) {
+  replay(state, eviction, "25%", CacheScope::layer);
+}
+
+void global_replay(benchmark::State& state, const char* eviction) {
+  replay(state, eviction, "192 slots", CacheScope::global);
 }
 
 void preparation(benchmark::State& state) {
@@ -147,5 +156,9 @@ BENCHMARK_CAPTURE(cache_replay, lru, "lru")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cache_replay, belady, "belady")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cache_replay, lfu, "lfu")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cache_replay, s3_fifo, "s3-fifo")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(global_replay, lru, "lru")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(global_replay, belady, "belady")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(global_replay, lfu, "lfu")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(global_replay, s3_fifo, "s3-fifo")->Unit(benchmark::kMillisecond);
 
 }  // namespace

@@ -61,7 +61,7 @@ class KeyHeaps {
     return best == nullptr ? no_key : best->key;
   }
 
- private:
+ protected:
   struct Entry {
     std::uint64_t rank;
     ExpertKey key;

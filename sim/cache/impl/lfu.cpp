@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/cache/eviction.hpp"
-#include "sim/cache/key_heaps.hpp"
+#include "sim/cache/falling_heaps.hpp"
 
 namespace pregate::cache {
 
@@ -20,11 +20,11 @@ class Lfu {
       : heaps_(geometry), counts_(geometry.keys()), bypass_(geometry.admission == Admission::bypass) {}
 
   void miss(std::uint32_t, ExpertKey key) { counts_[key] = kind == Counts::kept ? counts_[key] + 1 : 1; }
-  void hit(std::uint32_t domain, ExpertKey key) {
+  void hit(std::uint32_t, ExpertKey key) {
     ++counts_[key];
-    heaps_.set(domain, key, next_rank(key));
+    heaps_.lower(key, next_rank(key));
   }
-  ExpertKey victim(std::uint32_t domain, ExpertKey incoming, const Evictable& evictable) const {
+  ExpertKey victim(std::uint32_t domain, ExpertKey incoming, const Evictable& evictable) {
     const ExpertKey rarest = heaps_.top(domain, evictable);
     if (bypass_ && rarest != no_key && counts_[incoming] < counts_[rarest]) return incoming;
     return rarest;
@@ -40,7 +40,7 @@ class Lfu {
     return ~((count << 40U) | (++clock_ & ((std::uint64_t{1} << 40U) - 1)));
   }
 
-  KeyHeaps heaps_;
+  FallingHeaps heaps_;
   std::vector<std::uint32_t> counts_;
   std::uint64_t clock_ = 0;
   bool bypass_;

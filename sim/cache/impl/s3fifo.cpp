@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 
 #include "sim/cache/eviction.hpp"
 #include "sim/cache/key_lists.hpp"
@@ -18,8 +19,14 @@ class S3Fifo {
   explicit S3Fifo(const CacheGeometry& geometry)
       : lists_(geometry.domains * list_count, geometry.keys()),
         where_(geometry.keys(), nowhere),
-        uses_(geometry.keys()),
-        slots_(mean_slots(geometry)) {}
+        uses_(geometry.keys()) {
+    for (const double slots : mean_slots(geometry)) {
+      const double of_main = (1 - small_share) * slots;
+      limits_.push_back({static_cast<std::uint32_t>(std::ceil(std::max(1.0, small_share * slots))),
+                         static_cast<std::uint32_t>(of_main),
+                         static_cast<std::uint32_t>(std::max(1.0, of_main))});
+    }
+  }
 
   void miss(std::uint32_t, ExpertKey) {}
   void hit(std::uint32_t, ExpertKey key) { uses_[key] = std::min<std::uint8_t>(uses_[key] + 1, 3); }
@@ -27,10 +34,10 @@ class S3Fifo {
   ExpertKey victim(std::uint32_t domain, ExpertKey, const Evictable& evictable) {
     // Each round moves a key or takes it; four passes bring every use count to zero.
     const std::uint32_t residents = lists_.size(at(domain, small)) + lists_.size(at(domain, main));
+    const Limits& limits = limits_[domain];
     for (std::uint64_t round = 0; round < 5 * std::uint64_t{residents}; ++round) {
-      const std::uint32_t waiting = lists_.size(at(domain, small));
-      const bool small_is_full = waiting > 0 && waiting >= std::max(1.0, small_share * slots_[domain]);
-      const bool main_is_full = lists_.size(at(domain, main)) > (1 - small_share) * slots_[domain];
+      const bool small_is_full = lists_.size(at(domain, small)) >= limits.small;
+      const bool main_is_full = lists_.size(at(domain, main)) > limits.main;
       const List from = (small_is_full && !main_is_full) || lists_.size(at(domain, main)) == 0 ? small : main;
       const ExpertKey key = lists_.back(at(domain, from));
       if (from == small && uses_[key] > 1) {
@@ -61,7 +68,7 @@ class S3Fifo {
       return;
     }
     move(domain, key, ghost);
-    while (lists_.size(at(domain, ghost)) > std::max(1.0, (1 - small_share) * slots_[domain])) {
+    while (lists_.size(at(domain, ghost)) > limits_[domain].ghost) {
       const ExpertKey oldest = lists_.back(at(domain, ghost));
       lists_.remove(at(domain, ghost), oldest);
       where_[oldest] = nowhere;
@@ -83,7 +90,13 @@ class S3Fifo {
   KeyLists lists_;
   std::vector<List> where_;
   std::vector<std::uint8_t> uses_;
-  std::vector<double> slots_;
+  /// Of each domain's queues, in experts.
+  struct Limits {
+    std::uint32_t small;  ///< as many fill it
+    std::uint32_t main;   ///< more overfill it
+    std::uint32_t ghost;  ///< as many are remembered
+  };
+  std::vector<Limits> limits_;
 };
 
 }  // namespace
