@@ -58,31 +58,53 @@ class CostEstimates final : public Estimates {
   const CostModel& costs_;
 };
 
-/// Adds what the operation's duration is spent on, alone on idle resources.
-[[gnu::always_inline]] inline void spend(OpKind kind, const Price& price, CauseSums& sums) {
-  switch (kind) {
-    case OpKind::fetch:
-    case OpKind::write_back:
-    case OpKind::activations: {
-      const Picoseconds at_link = price.copy->host_bound ? price.copy->fixed : price.duration;
-      sums[Cause::link] += at_link;
-      sums[Cause::copied_host_memory] += price.duration - at_link;
-      return;
+/// What an operation's duration is spent on, alone on idle resources, in as little room as its kind needs: of
+/// the GPU's its parts, of a copy or of the CPU's work how much is the link's or the memory's.
+class Spending {
+ public:
+  Spending() = default;
+  Spending(OpKind kind, const Price& price) : kind_(kind), duration_(price.duration) {
+    if (kind == OpKind::cpu_experts) {
+      first_ = price.copy->host_bound ? price.duration : Picoseconds{};
+    } else if (price.copy != nullptr) {
+      first_ = price.copy->host_bound ? price.copy->fixed : price.duration;
+    } else {
+      first_ = price.gpu.memory;
+      kernels_ = price.gpu.kernels;
+      launches_ = price.gpu.launches;
     }
-    case OpKind::device_copy:
-      sums[Cause::device_copies] += price.duration;
-      return;
-    case OpKind::cpu_experts:
-      sums[price.copy->host_bound ? Cause::cpu_memory : Cause::cpu_arithmetic] += price.duration;
-      return;
-    case OpKind::gate_readback:
-      sums[Cause::gate] += price.duration;
-      return;
-    default:
-      sums[Cause::gpu_memory] += price.gpu.memory;
-      sums[Cause::kernels] += price.gpu.kernels;
-      sums[Cause::launches] += price.gpu.launches;
   }
-}
+  [[nodiscard]] OpKind kind() const { return kind_; }
+  [[nodiscard]] Picoseconds duration() const { return duration_; }
+
+  [[gnu::always_inline]] void add_to(CauseSums& sums) const {
+    switch (kind_) {
+      case OpKind::fetch:
+      case OpKind::write_back:
+      case OpKind::activations:
+        sums[Cause::link] += first_;
+        sums[Cause::copied_host_memory] += duration_ - first_;
+        return;
+      case OpKind::device_copy:
+        sums[Cause::device_copies] += duration_;
+        return;
+      case OpKind::cpu_experts:
+        sums[Cause::cpu_memory] += first_;
+        sums[Cause::cpu_arithmetic] += duration_ - first_;
+        return;
+      case OpKind::gate_readback:
+        sums[Cause::gate] += duration_;
+        return;
+      default:
+        sums[Cause::gpu_memory] += first_;
+        sums[Cause::kernels] += kernels_;
+        sums[Cause::launches] += launches_;
+    }
+  }
+
+ private:
+  OpKind kind_ = OpKind::attention;
+  Picoseconds duration_, first_, kernels_, launches_;
+};
 
 }  // namespace pregate::sim

@@ -55,7 +55,7 @@ CopyQueue::Copy CopyQueue::take(std::size_t at, Picoseconds finish) {
 
 Picoseconds CopyQueue::backlog() const {
   Picoseconds sum;
-  for (const Copy& copy : copies_) sum += copy.duration;
+  for (const Copy& copy : copies_) sum += copy.spending.duration();
   return sum;
 }
 

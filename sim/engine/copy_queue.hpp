@@ -18,12 +18,11 @@ class CopyQueue {
  public:
   struct Copy {
     OpId id = no_op;
-    OpKind kind = OpKind::fetch;
     std::uint8_t priority = 0;
-    Picoseconds duration{}, first{}, second{}, third{};  ///< as StreamClock keeps them
-    Picoseconds ready{};                                 ///< when all is done of which that is known
-    OpId before = no_op;                                 ///< the last of that
-    std::array<OpId, 2> copies{no_op, no_op};            ///< others of the queue that it waits for as well
+    Spending spending{};
+    Picoseconds ready{};                       ///< when all is done of which that is known
+    OpId before = no_op;                       ///< the last of that
+    std::array<OpId, 2> copies{no_op, no_op};  ///< others of the queue that it waits for as well
   };
 
   void add(const Copy& copy);

@@ -95,38 +95,31 @@ const Operation& Ledger::add(const Entry& entry, const Price& price, std::span<c
   submitted_.assign(others.begin(), others.end());
   submitted_.insert(submitted_.end(), copies.begin(), copies.end());
   if (step_ < recorded_steps_) schedule_.add(operation_, submitted_);
-  pending_.push_back({next_id(),
-                      entry.kind,
-                      entry.stream,
-                      dependencies_.size(),
-                      others.size(),
-                      submitted_.size(),
-                      operation_.bytes,
-                      price.duration,
-                      {}});
-  if (attribution_ == Attribution::priced) spend(entry.kind, price, pending_.back().spent);
+  pending_.push_back({next_id(), entry.kind, entry.stream, dependencies_.size(), others.size(),
+                      submitted_.size(), operation_.bytes, Spending(entry.kind, price)});
   dependencies_.insert(dependencies_.end(), submitted_.begin(), submitted_.end());
-  points_.push_back({});
-  starts_.push_back({});
+  kept_.push_unwritten();
   return operation_;
 }
 
 const PathPoint* Ledger::point(OpId id) const {
   // Operations that are not kept ended before those that are pending now were issued, and decide nothing.
-  return id < first_point_ ? nullptr : &points_[static_cast<std::size_t>(id - first_point_)];
+  return id < oldest() ? nullptr : &kept_[static_cast<std::uint64_t>(id)].path;
 }
 
 void Ledger::account_all() {
   std::sort(settling_.begin(), settling_.end(), [](const Settling& a, const Settling& b) {
-    return std::tuple(a.times.start, a.times.finish, a.operation.id) <
-           std::tuple(b.times.start, b.times.finish, b.operation.id);
+    return std::tuple(a.times.start, a.times.finish, a.id) < std::tuple(b.times.start, b.times.finish, b.id);
   });
-  for (const Settling& settled : settling_) account(settled.operation, settled.times);
+  for (const Settling& settled : settling_) {
+    account(pending_[settled.place], settled.times);
+    pending_[settled.place].id = no_op;
+  }
   settling_.clear();
+  std::erase_if(pending_, [](const Pending& operation) { return operation.id == no_op; });
   for (const Block& block : blocks_) {
-    const auto first = static_cast<std::size_t>(block.first - first_point_);
-    const auto last = static_cast<std::size_t>(block.last - first_point_);
-    tally_.block_latency.add(points_[last].finish - starts_[first]);
+    const Kept& first = kept_[static_cast<std::uint64_t>(block.first)];
+    tally_.block_latency.add(kept_[static_cast<std::uint64_t>(block.last)].path.finish - first.start);
   }
   blocks_.clear();
   forget_settled();
@@ -134,18 +127,15 @@ void Ledger::account_all() {
 
 void Ledger::forget_settled() {
   // What is pending may run already, started by one that is done.
-  OpId oldest = next_id();
+  OpId kept = next_id();
   for (const Pending& p : pending_) {
-    oldest = std::min(oldest, p.id);
+    kept = std::min(kept, p.id);
     for (std::size_t i = 0; i < p.dependency_count; ++i) {
       const OpId dependency = dependencies_[p.first_dependency + i];
-      if (dependency >= first_point_) oldest = std::min(oldest, dependency);
+      if (dependency >= oldest()) kept = std::min(kept, dependency);
     }
   }
-  const auto forgotten = static_cast<std::ptrdiff_t>(oldest - first_point_);
-  points_.erase(points_.begin(), points_.begin() + forgotten);
-  starts_.erase(starts_.begin(), starts_.begin() + forgotten);
-  first_point_ = oldest;
+  kept_.drop_before(static_cast<std::uint64_t>(kept));
 
   submitted_.clear();
   for (Pending& p : pending_) {
@@ -163,15 +153,17 @@ CauseSums Ledger::spent_on(const Pending& operation, Picoseconds took) const {
     spent[measured_cause(operation.kind)] = took;
     return spent;
   }
-  if (took == operation.duration) return operation.spent;
+  CauseSums alone;
+  operation.spending.add_to(alone);
+  if (took == operation.spending.duration()) return alone;
   Picoseconds left = took;
   for (int i = 0; i < cause_count; ++i) {
     const auto cause = static_cast<Cause>(i);
-    spent[cause] = std::min(operation.spent[cause], left);
+    spent[cause] = std::min(alone[cause], left);
     left -= spent[cause];
   }
   const bool on_gpu = operation.stream == StreamId::compute;
-  if (on_gpu) left -= std::min(left, operation.duration - operation.spent.total());  // its arithmetic
+  if (on_gpu) left -= std::min(left, operation.spending.duration() - alone.total());  // its arithmetic
   spent[shared_cause(operation.kind, operation.stream)] += left;
   return spent;
 }
@@ -194,15 +186,14 @@ void Ledger::account(const Pending& operation, Times times) {
   }
   tally_.busy[static_cast<std::size_t>(operation.stream)] += finish - start;
   ++tally_.operations;
-  const auto index = static_cast<std::size_t>(operation.id - first_point_);
   const CauseSums spent = spent_on(operation, finish - start);
   tally_.spent += spent;
   last.spent += spent;
   last.waiting += start - last.finish;
   last.finish = finish;
   last.id = operation.id;
-  points_[index] = stream = last;
-  starts_[index] = start;
+  stream = last;
+  kept_[static_cast<std::uint64_t>(operation.id)] = {last, start};
   if (stream.decides_over(end_)) end_ = stream;
   if (operation.id < static_cast<OpId>(schedule_.size())) {
     const auto recorded = static_cast<std::size_t>(operation.id);

@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <deque>
 #include <span>
 #include <vector>
 
 #include "sim/cost/price.hpp"
+#include "sim/engine/ring.hpp"
 #include "sim/engine/tally.hpp"
 #include "sim/schedule/schedule.hpp"
 
@@ -51,26 +51,21 @@ class Ledger {
                        std::span<const OpId> copies);
   [[nodiscard]] std::span<const OpId> dependencies() const { return submitted_; }
   /// Identifier of the next operation.
-  [[nodiscard]] OpId next_id() const { return first_point_ + static_cast<OpId>(points_.size()); }
+  [[nodiscard]] OpId next_id() const { return static_cast<OpId>(kept_.end_index()); }
   void record_block(OpId first, OpId last) { blocks_.push_back({first, last}); }
 
   /// Accounts for every entered operation that is done, in the order in which they started; what still runs
   /// (a copy that outlives its step) waits for the next call. `is_done(id)`; `times(id)` of those done.
   template <class IsDone, class TimesOf>
   void settle(IsDone&& is_done, TimesOf&& times) {
-    std::size_t kept = 0;
     for (std::size_t i = 0; i < pending_.size(); ++i) {
-      if (is_done(pending_[i].id)) {
-        settling_.push_back({pending_[i], times(pending_[i].id)});
-      } else {
-        pending_[kept++] = pending_[i];
-      }
+      const OpId id = pending_[i].id;
+      if (is_done(id)) settling_.push_back({times(id), id, i});
     }
-    pending_.resize(kept);
     account_all();
   }
-  /// The oldest operation not yet settled.
-  [[nodiscard]] OpId oldest() const { return first_point_; }
+  /// The oldest operation that something may still depend on.
+  [[nodiscard]] OpId oldest() const { return static_cast<OpId>(kept_.begin_index()); }
 
   [[nodiscard]] const Tally& tally() const { return tally_; }
   [[nodiscard]] PathPoint end() const { return end_; }
@@ -85,15 +80,20 @@ class Ledger {
     StreamId stream;
     std::size_t first_dependency, other_count, dependency_count;  // in dependencies_, copies last
     Bytes bytes;
-    Picoseconds duration;  // alone, on idle resources
-    CauseSums spent;       // of that
+    Spending spending;  // alone, on idle resources
   };
   struct Settling {
-    Pending operation;
     Times times;
+    OpId id;
+    std::size_t place;  // in pending_
   };
   struct Block {
     OpId first, last;
+  };
+  /// Of an operation, once it is accounted for.
+  struct Kept {
+    PathPoint path;
+    Picoseconds start;
   };
   void account_all();
   void account(const Pending& operation, Times times);
@@ -109,13 +109,11 @@ class Ledger {
   Operation operation_;
   Tally tally_;
   std::vector<Pending> pending_;
-  std::vector<Settling> settling_;
+  std::vector<Settling> settling_;  // places in pending_, by the order in which they started
   std::vector<OpId> dependencies_;  // of the pending operations
   std::vector<OpId> submitted_;     // of the operation entered last
   std::vector<Block> blocks_;
-  std::deque<PathPoint> points_;  // of operations from first_point_ on
-  std::deque<Picoseconds> starts_;
-  OpId first_point_ = 0;
+  Ring<Kept> kept_;  // by OpId
   std::array<PathPoint, stream_count> streams_{};
   PathPoint end_ = PathPoint::before_all();
   Schedule schedule_;

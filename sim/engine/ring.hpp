@@ -27,6 +27,11 @@ class Ring {
     if (full()) grow();
     return (*this)[end_++] = value;
   }
+  /// As push() of what stood in that place before: to be written later.
+  T& push_unwritten() {
+    if (full()) grow();
+    return (*this)[end_++];
+  }
   void pop_front() { ++begin_; }
   /// Precondition: begin_index() <= index <= end_index().
   void drop_before(std::uint64_t index) { begin_ = index; }

@@ -64,7 +64,7 @@ void StreamClock::run(const LayerProgram& program) {
   }
   for (const LayerProgram::Block& block : program.blocks()) {
     const Point& first = point(block.first);
-    tally_.block_latency.add(done(block.last).finish - (first.finish - first.duration));
+    tally_.block_latency.add(done(block.last).finish - (first.finish - first.spending.duration()));
   }
 }
 
@@ -90,31 +90,14 @@ void StreamClock::run_train(const Work& work, const Last& decisive) {
 }
 
 /// One operation that is decided.
-StreamClock::Point& StreamClock::issue(OpKind kind, const Price& price, std::size_t stream,
-                                       const Last& decisive) {
-  Point& added = points_.emplace_back();
-  keep_price(added, kind, price);
-  added.before = decisive.id;
-  added.finish = decisive.finish + price.duration;
+void StreamClock::issue(OpKind kind, const Price& price, std::size_t stream, const Last& decisive) {
+  const Spending spending(kind, price);
+  const Picoseconds finish = decisive.finish + price.duration;
+  points_.push_back({finish, decisive.id, spending});
   tally_.busy[stream] += price.duration;
-  spend(kind, price, tally_.spent);
+  spending.add_to(tally_.spent);
   ++tally_.operations;
-  streams_[stream] = {added.finish, next_id_++};
-  return added;
-}
-
-void StreamClock::keep_price(Point& point, OpKind kind, const Price& price) {
-  point.kind = kind;
-  point.duration = price.duration;
-  if (kind == OpKind::cpu_experts) {
-    point.first = price.copy->host_bound ? price.duration : Picoseconds{};
-  } else if (price.copy != nullptr) {
-    point.first = price.copy->host_bound ? price.copy->fixed : price.duration;
-  } else {
-    point.first = price.gpu.memory;
-    point.second = price.gpu.kernels;
-    point.third = price.gpu.launches;
-  }
+  streams_[stream] = {finish, next_id_++};
 }
 
 void StreamClock::queue(const Work& work, const LayerProgram& program) {
@@ -152,76 +135,40 @@ void StreamClock::queue(const Work& work, const LayerProgram& program) {
 }
 
 void StreamClock::queue(OpKind kind, const Price& price, CopyQueue::Copy copy) {
-  Point& added = points_.emplace_back();
-  keep_price(added, kind, price);
+  copy.spending = Spending(kind, price);
+  points_.push_back({not_decided, no_op, copy.spending});
   tally_.busy[copies] += price.duration;
-  spend(kind, price, tally_.spent);
+  copy.spending.add_to(tally_.spent);
   ++tally_.operations;
   copy.id = next_id_++;
-  copy.kind = kind;
-  copy.duration = price.duration;
-  copy.first = added.first;
-  copy.second = added.second;
-  copy.third = added.third;
   queue_.add(copy);
 }
 
 void StreamClock::start_next(CopyQueue::Next next) {
   Last& stream = streams_[copies];
-  // A copy's duration is known only once it is taken, its end only then.
   const CopyQueue::Copy& copy = queue_.at(next.at);
   const Last ready{copy.ready, copy.before};
   const Last decisive = copy.before != no_op && ready.decides_over(stream) ? ready : stream;
-  const CopyQueue::Copy taken = queue_.take(next.at, next.start + copy.duration);
-  stream = {next.start + taken.duration, taken.id};
+  const Picoseconds finish = next.start + copy.spending.duration();
+  const CopyQueue::Copy taken = queue_.take(next.at, finish);
+  stream = {finish, taken.id};
   if (taken.id >= first_id_) {
     point(taken.id).before = decisive.id;
-    point(taken.id).finish = stream.finish;
+    point(taken.id).finish = finish;
     return;
   }
   // Of an earlier pass: what decided its start is known with its whole path.
-  Point kept;
-  kept.kind = taken.kind;
-  kept.duration = taken.duration;
-  kept.first = taken.first;
-  kept.second = taken.second;
-  kept.third = taken.third;
   PathPoint path = path_to(decisive);
-  add_spent(kept, path.spent);
-  path.finish = stream.finish;
+  taken.spending.add_to(path.spent);
+  path.finish = finish;
   path.id = taken.id;
   outlived_.push_back(path);
-}
-
-void StreamClock::add_spent(const Point& point, CauseSums& spent) {
-  switch (point.kind) {
-    case OpKind::fetch:
-    case OpKind::write_back:
-    case OpKind::activations:
-      spent[Cause::link] += point.first;
-      spent[Cause::copied_host_memory] += point.duration - point.first;
-      return;
-    case OpKind::device_copy:
-      spent[Cause::device_copies] += point.duration;
-      return;
-    case OpKind::cpu_experts:
-      spent[Cause::cpu_memory] += point.first;
-      spent[Cause::cpu_arithmetic] += point.duration - point.first;
-      return;
-    case OpKind::gate_readback:
-      spent[Cause::gate] += point.duration;
-      return;
-    default:
-      spent[Cause::gpu_memory] += point.first;
-      spent[Cause::kernels] += point.second;
-      spent[Cause::launches] += point.third;
-  }
 }
 
 PathPoint StreamClock::path_to(const Last& last) const {
   PathPoint path;
   OpId id = last.id;
-  for (; id >= first_id_; id = point(id).before) add_spent(point(id), path.spent);
+  for (; id >= first_id_; id = point(id).before) point(id).spending.add_to(path.spent);
   const PathPoint* const before = id == no_op ? nullptr : before_pass(id);
   if (before != nullptr) path.spent += before->spent;
   path.finish = last.finish;

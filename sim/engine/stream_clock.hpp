@@ -31,10 +31,9 @@ class StreamClock final : public Executor {
 
  private:
   struct Point {
-    Picoseconds finish = not_decided, duration;
-    OpId before = no_op;               ///< what decided its start; no_op: the beginning
-    Picoseconds first, second, third;  ///< of its duration, see add_spent()
-    OpKind kind;
+    Picoseconds finish = not_decided;
+    OpId before = no_op;  ///< what decided its start; no_op: the beginning
+    Spending spending;
   };
   /// The last operation of a stream, or the decisive one of several.
   struct Last {
@@ -55,14 +54,12 @@ class StreamClock final : public Executor {
   }
   [[nodiscard]] Last done(OpId id);
   [[nodiscard]] const PathPoint* before_pass(OpId id) const;
-  Point& issue(OpKind kind, const Price& price, std::size_t stream, const Last& decisive);
+  void issue(OpKind kind, const Price& price, std::size_t stream, const Last& decisive);
   void run_train(const Work& work, const Last& decisive);
   void queue(const Work& work, const LayerProgram& program);
   void queue(OpKind kind, const Price& price, CopyQueue::Copy copy);
   void start_next(CopyQueue::Next next);
   void keep_paths(Picoseconds end);
-  static void keep_price(Point& point, OpKind kind, const Price& price);
-  static void add_spent(const Point& point, CauseSums& spent);
   [[nodiscard]] PathPoint path_to(const Last& last) const;
 
   Pricer prices_;

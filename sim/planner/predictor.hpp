@@ -49,16 +49,24 @@ class Predictor {
   double uniform() { return static_cast<double>(random_() >> 11U) * 0x1p-53; }
 
   void gather_others(const MoeLayer& layer, std::span<const ExpertKey> activated) {
-    const ExpertKey end = layer.first_key + static_cast<ExpertKey>(layer.experts);
-    for (ExpertKey key = layer.first_key; key < end; ++key) {
-      if (std::find(activated.begin(), activated.end(), key) == activated.end()) others_.push_back(key);
+    const auto experts = static_cast<std::size_t>(layer.experts);
+    if (is_activated_.size() < experts) is_activated_.resize(experts);
+    for (const ExpertKey key : activated) is_activated_[key - layer.first_key] = 1;
+    others_.resize(experts);
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < experts; ++i) {
+      others_[count] = layer.first_key + static_cast<ExpertKey>(i);
+      count += is_activated_[i] == 0 ? 1U : 0U;
     }
+    others_.resize(count);
+    for (const ExpertKey key : activated) is_activated_[key - layer.first_key] = 0;
   }
 
   double recall_;
   std::mt19937_64 random_;
   std::vector<ExpertKey> predicted_, others_;
-  std::size_t next_ = 0;  // of others_
+  std::vector<std::uint8_t> is_activated_;  // by expert of the layer; all 0 between calls
+  std::size_t next_ = 0;                    // of others_
 };
 
 }  // namespace pregate::sim
