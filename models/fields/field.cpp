@@ -17,7 +17,7 @@ std::string digits(double number) {
   return {text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr};
 }
 
-double number_in(const Node& value) {
+double number_of_node(const Node& value) {
   return value.kind == Node::Kind::integer ? static_cast<double>(value.integer) : value.real;
 }
 
@@ -77,7 +77,7 @@ std::string written(const Field& field, const Node& value) {
 
 std::string shown_value(const Field& field, const Node& value) {
   if (value.kind == Node::Kind::null) return {};
-  if (field.zero && number_in(value) == 0) return "0";
+  if (field.zero && number_of_node(value) == 0) return "0";
   switch (field.quantity) {
     case Quantity::bytes:
       return to_string(Bytes{value.integer});
@@ -92,7 +92,7 @@ std::string shown_value(const Field& field, const Node& value) {
 
 bool is_in_range(const Field& field, const Node& value) {
   if (!field.range || value.kind == Node::Kind::null) return true;
-  const double number = number_in(value) * (field.quantity == Quantity::time ? 1e-6 : 1);
+  const double number = number_of_node(value) * (field.quantity == Quantity::time ? 1e-6 : 1);
   if (field.zero && number == 0) return true;
   return number >= field.range->least && number <= field.range->most;  // false for NaN
 }

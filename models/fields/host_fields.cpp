@@ -30,7 +30,7 @@ void add_share(Fields<HostComputeSpec>& fields, const std::string& format, const
        }});
 }
 
-Fields<HostComputeSpec> compute() {
+Fields<HostComputeSpec> host_compute() {
   using Compute = HostComputeSpec;
   using Efficiency = HostComputeSpec::Efficiency;
   Fields<Compute> fields;
@@ -60,7 +60,7 @@ Fields<HostSpec> host() {
            "what is reached, shared by copies in flight and the CPU's work", any_rate())
       .needed();
   fields.add("rate", &HostSpec::rate, "fp32, all cores", any_flop_rate()).needed();
-  fields.add_table("compute", &HostSpec::compute, compute());
+  fields.add_table("compute", &HostSpec::compute, host_compute());
   return fields;
 }
 

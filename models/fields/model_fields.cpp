@@ -5,8 +5,8 @@
 namespace pregate {
 namespace {
 
-const Range dimension{1, 1 << 20, "from 1 to 1048576"};
-const Range dimension_or_none{0, 1 << 20, "from 0 to 1048576"};
+const Range size_range{1, 1 << 20, "from 1 to 1048576"};
+const Range size_or_none{0, 1 << 20, "from 0 to 1048576"};
 const Range count_of_experts{1, 65'536, "from 1 to 65536"};
 
 Fields<Indexer> indexer() {
@@ -57,15 +57,14 @@ Fields<MoeBlock> moe() {
   Fields<MoeBlock> fields;
   fields.add("experts", &MoeBlock::experts, "routed experts of a layer", count_of_experts).needed();
   fields.add("top_k", &MoeBlock::top_k, "experts a token", count_of_experts).needed();
-  fields.add("ffn_dim", &MoeBlock::ffn_dim, "inner width of an expert", dimension).needed();
+  fields.add("ffn_dim", &MoeBlock::ffn_dim, "inner width of an expert", size_range).needed();
   fields.add("gated", &MoeBlock::gated, "three matrices rather than two");
   fields.add("expert_bias", &MoeBlock::expert_bias, "experts have biases");
   fields.add("router_bias", &MoeBlock::router_bias, "one bias an expert");
-  fields.add("shared_ffn_dim", &MoeBlock::shared_ffn_dim, "inner width of all shared experts",
-             dimension_or_none);
+  fields.add("shared_ffn_dim", &MoeBlock::shared_ffn_dim, "inner width of all shared experts", size_or_none);
   fields.add("shared_gate", &MoeBlock::shared_gate, "a gate on the shared experts");
   fields.add("latent_dim", &MoeBlock::latent_dim, "width that routed experts work on; 0: d_model",
-             dimension_or_none);
+             size_or_none);
   return fields;
 }
 
@@ -83,13 +82,13 @@ Fields<FeedForward> feed_forward() {
 Fields<ModelSpec> shape() {
   Fields<ModelSpec> fields;
   fields.add("family", &ModelSpec::family, "whose kernels and weights' names it shares").needed();
-  fields.add("d_model", &ModelSpec::d_model, "width of the residual", dimension).needed();
+  fields.add("d_model", &ModelSpec::d_model, "width of the residual", size_range).needed();
   fields.add("vocabulary", &ModelSpec::vocabulary, "tokens", Range{1, 1e8, "from 1 to 100000000"}).needed();
   fields.add("tied_embeddings", &ModelSpec::tied_embeddings, "the output projection is the embedding table");
   fields.add("head_bias", &ModelSpec::head_bias, "the output projection has a bias");
   fields.add("learned_positions", &ModelSpec::learned_positions, "rows of a position table",
              Range{0, 1e8, "from 0 to 100000000"});
-  fields.add("relative_position_buckets", &ModelSpec::relative_position_buckets, "of T5", dimension_or_none);
+  fields.add("relative_position_buckets", &ModelSpec::relative_position_buckets, "of T5", size_or_none);
   return fields;
 }
 

@@ -8,8 +8,8 @@ namespace pregate::sim {
 
 namespace {
 
-constexpr std::size_t index(StreamId stream) { return static_cast<std::size_t>(stream); }
-constexpr std::size_t copies = index(StreamId::h2d);
+constexpr std::size_t number_of(StreamId stream) { return static_cast<std::size_t>(stream); }
+constexpr std::size_t copies = number_of(StreamId::h2d);
 
 }  // namespace
 
@@ -36,7 +36,7 @@ StreamClock::Last StreamClock::done(OpId id) {
 
 void StreamClock::run(const LayerProgram& program) {
   for (const Work& work : program.work()) {
-    const std::size_t stream = index(work.stream);
+    const std::size_t stream = number_of(work.stream);
     if (overtakes_ && stream == copies) {
       queue(work, program);
       continue;
@@ -71,7 +71,7 @@ void StreamClock::run(const LayerProgram& program) {
 void StreamClock::run_train(const Work& work, const Last& decisive) {
   const int chunks = prices_.costs().chunks();
   const bool stages = prices_.costs().device_copy().count > 0;
-  const std::size_t stream = index(work.stream);
+  const std::size_t stream = number_of(work.stream);
   const Price whole = prices_.fetch(0), last = prices_.fetch(chunks - 1);
   Last before = decisive;
   for (std::uint32_t expert = 0; expert < work.uses.size; ++expert) {
@@ -189,7 +189,7 @@ Picoseconds StreamClock::end_pass(OpId last) {
 
 void StreamClock::finish() {
   while (!queue_.empty()) start_next(queue_.next(streams_[copies].finish));
-  keep_paths(streams_[index(StreamId::compute)].finish);
+  keep_paths(streams_[number_of(StreamId::compute)].finish);
 }
 
 /// The pass ended at `end`: of its operations are kept those that others may still wait for.
@@ -198,7 +198,7 @@ void StreamClock::keep_paths(Picoseconds end) {
   for (std::size_t stream = 0; stream < stream_count; ++stream) {
     // What the host was told before the pass ended decides nothing of the next one, which waits for its own
     // ids.
-    if (stream == index(StreamId::d2h) && streams_[stream].finish < end) continue;
+    if (stream == number_of(StreamId::d2h) && streams_[stream].finish < end) continue;
     if (streams_[stream].id != paths[stream].id) paths[stream] = path_to(streams_[stream]);
   }
   std::erase_if(outlived_, [end](const PathPoint& path) { return path.finish <= end; });

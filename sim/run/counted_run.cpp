@@ -10,7 +10,7 @@ namespace pregate::sim {
 
 namespace {
 
-constexpr std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
+constexpr std::size_t place_of(int ordinal) { return static_cast<std::size_t>(ordinal); }
 
 Picoseconds at_host_memory(const CopyCost& copy) {
   return copy.host_bound ? copy.duration - copy.fixed : Picoseconds{};
@@ -65,9 +65,9 @@ Picoseconds CountedRun::run(const Pass& pass) {
     if (!layer.moe) {
       clock_.compute(costs_.layer(layer.layer_class).attention);
     } else if (lookahead_ == LookaheadKind::none) {
-      moe_layer(ordinal++, index(layer.layer_class), pass.routing);
+      moe_layer(ordinal++, place_of(layer.layer_class), pass.routing);
     } else {
-      moe_layer_ahead(ordinal++, index(layer.layer_class), pass, counts);
+      moe_layer_ahead(ordinal++, place_of(layer.layer_class), pass, counts);
     }
   }
   for (Alike& alike : alike_) {
@@ -125,7 +125,8 @@ void CountedRun::moe_layer_ahead(int ordinal, std::size_t layer_class, const Pas
   const StepRouting& routing = pass.routing;
   const bool whole = lookahead_ == LookaheadKind::all_next;
   const auto experts_of = [&](int layer) {
-    return whole ? static_cast<std::uint32_t>(map_.layers()[index(layer)].experts) : misses(layer, routing);
+    return whole ? static_cast<std::uint32_t>(map_.layers()[place_of(layer)].experts)
+                 : misses(layer, routing);
   };
   const std::uint32_t missed = misses(ordinal, routing);
   const bool decode = pass.info.step.phase == trace::Phase::decode;
@@ -133,7 +134,7 @@ void CountedRun::moe_layer_ahead(int ordinal, std::size_t layer_class, const Pas
   const int target = ordinal + distance_;
   const bool announces = offloads_ && decode && target < map_.ordinals(pass.info.step.stack).second;
 
-  const CountedCopies& early = announced_[index(ordinal)];
+  const CountedCopies& early = announced_[place_of(ordinal)];
   const CountedLayer layer{
       .kind = is_alike(ordinal, routing)
                   ? kind_of(layer_class, routing.activated_count(ordinal))
@@ -144,7 +145,7 @@ void CountedRun::moe_layer_ahead(int ordinal, std::size_t layer_class, const Pas
   if (is_announced || whole) counts.prefetched += missed;
   if (whole && offloads_) counts.wasted += experts_of(ordinal) - missed;
   const CountedCopies& copies = clock_.run(layer);
-  if (announces) announced_[index(target)] = layer.announced > 0 ? copies : CountedCopies{};
+  if (announces) announced_[place_of(target)] = layer.announced > 0 ? copies : CountedCopies{};
 }
 
 }  // namespace pregate::sim
