@@ -59,7 +59,7 @@ std::string_view unit_suffix(Quantity quantity) {
 }
 
 std::string written(const Field& field, const Node& value) {
-  const std::string text = plain(value);
+  std::string text = plain(value);
   if (text.empty()) return text;
   switch (field.quantity) {
     case Quantity::bytes:
