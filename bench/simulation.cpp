@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "models/catalog.hpp"
-#include "sim/policy/replay.hpp"
+#include "sim/run/replay.hpp"
 #include "sim/simulate.hpp"
 #include "tests/support/shared_data.hpp"
 #include "traces/import.hpp"
@@ -95,7 +95,7 @@ void timed_simulation(benchmark::State& state, const char* policy_name) {
 
 void given_recall_demand_first(benchmark::State& state) {
   PolicySpec policy = load_policy("on-demand-cache");
-  policy.lookahead.kind = LookaheadKind::predictor;
+  policy.lookahead.kind = LookaheadKind::given_recall;
   policy.lookahead.recall = 0.9;
   policy.transfer.queue = TransferQueue::demand_first;
   simulate(state, policy);

@@ -6,7 +6,7 @@
 
 #include "models/catalog.hpp"
 #include "models/error.hpp"
-#include "sim/policy/routing.hpp"
+#include "sim/workload/routing.hpp"
 
 namespace pregate::cli {
 

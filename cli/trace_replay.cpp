@@ -7,8 +7,8 @@
 #include "cli/run.hpp"
 #include "models/error.hpp"
 #include "sim/cache/eviction.hpp"
-#include "sim/policy/replay.hpp"
 #include "sim/report/text_table.hpp"
+#include "sim/run/replay.hpp"
 #include "traces/reader.hpp"
 
 namespace pregate::cli {

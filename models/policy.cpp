@@ -131,9 +131,9 @@ void validate_lookahead(const PolicySpec& policy, const std::string& where) {
     throw InputError(where, "lookahead.distance means nothing without a lookahead",
                      "set lookahead.kind to one of: " + kinds);
   }
-  if (lookahead.kind != LookaheadKind::predictor && lookahead.recall != 1) {
+  if (lookahead.kind != LookaheadKind::given_recall && lookahead.recall != 1) {
     throw InputError(where, "lookahead.recall means nothing with this lookahead.kind",
-                     "remove it, or set lookahead.kind to " + name_of(LookaheadKind::predictor));
+                     "remove it, or set lookahead.kind to " + name_of(LookaheadKind::given_recall));
   }
   if (policy.placement.kind == PlacementKind::all && lookahead.kind != LookaheadKind::none) {
     throw InputError(where, "placement.kind = 'all' leaves nothing to look ahead for",

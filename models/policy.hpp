@@ -15,7 +15,7 @@ enum class CacheScope { layer, global };
 enum class CacheSplit { even, spread };
 enum class CapacityKind { none, slots, bytes, share };
 enum class Admission { always, bypass };
-enum class LookaheadKind { none, all_next, pre_gate, recorded, predictor };
+enum class LookaheadKind { none, all_next, pre_gate, recorded, given_recall };
 enum class TransferQueue { fifo, demand_first };
 enum class WriteBack { none, swap };
 enum class ExpertCompute { grouped, per_expert };
@@ -60,8 +60,8 @@ struct PolicySpec {
   struct {
     LookaheadKind kind = LookaheadKind::none;
     int distance = 1;  ///< MoE layers ahead, >= 1
-    /// predictor: probability that an expert which the layer will activate is announced; otherwise one that
-    /// it will not activate is announced in its place.
+    /// given_recall: probability that an expert which the layer will activate is announced; otherwise one
+    /// that it will not activate is announced in its place.
     double recall = 1;
     std::uint64_t seed = 1;  ///< of the predictor's draws
   } lookahead;

@@ -9,7 +9,7 @@
 #include "runtime/direct_file.hpp"
 #include "runtime/shapes.hpp"
 #include "runtime/weight_files.hpp"
-#include "sim/policy/routing.hpp"
+#include "sim/workload/routing.hpp"
 
 namespace pregate::runtime {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "runtime/shapes.hpp"
-#include "sim/policy/routing.hpp"
+#include "sim/workload/routing.hpp"
 #include "traces/trace.hpp"
 
 namespace pregate::runtime {

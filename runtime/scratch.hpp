@@ -3,8 +3,8 @@
 #pragma once
 
 #include "runtime/shapes.hpp"
-#include "sim/policy/routing.hpp"
-#include "sim/policy/trace_scan.hpp"
+#include "sim/workload/routing.hpp"
+#include "sim/workload/trace_scan.hpp"
 
 namespace pregate::runtime {
 

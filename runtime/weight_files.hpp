@@ -13,7 +13,7 @@
 #include "models/model.hpp"
 #include "runtime/device.hpp"
 #include "runtime/tensor_names.hpp"
-#include "sim/policy/routing.hpp"
+#include "sim/workload/routing.hpp"
 
 namespace pregate::runtime {
 

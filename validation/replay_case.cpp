@@ -5,7 +5,7 @@
 #include "models/error.hpp"
 #include "models/policy.hpp"
 #include "sim/cache/eviction.hpp"
-#include "sim/policy/replay.hpp"
+#include "sim/run/replay.hpp"
 #include "validation/case.hpp"
 #include "validation/routing_files.hpp"
 

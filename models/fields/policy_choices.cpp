@@ -40,7 +40,7 @@ constexpr std::array<Choice<LookaheadKind>, 5> lookaheads{{
      "pre-gated", ""},
     {LookaheadKind::recorded, "recorded", "the ids that the trace recorded as predicted", "recorded prefetch",
      ""},
-    {LookaheadKind::predictor, "given-recall", "a guess that is right with the probability 'recall'",
+    {LookaheadKind::given_recall, "given-recall", "a guess that is right with the probability 'recall'",
      "given-recall", "predictor"},
 }};
 

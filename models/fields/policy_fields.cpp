@@ -47,7 +47,7 @@ Fields<Lookahead> lookahead() {
   fields
       .add("distance", &Lookahead::distance, "how many MoE layers later", Range{1, 10'000, "from 1 to 10000"})
       .only_with({"kind", ahead, "a lookahead"});
-  const Condition given{"kind", {name_of(LookaheadKind::predictor)}, ""};
+  const Condition given{"kind", {name_of(LookaheadKind::given_recall)}, ""};
   fields
       .add(
           "recall", &Lookahead::recall,

@@ -9,6 +9,7 @@
 #include "models/model.hpp"
 #include "models/policy.hpp"
 #include "sim/cost/gpu_time.hpp"
+#include "sim/program/step_shape.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "traces/trace.hpp"
 
@@ -29,16 +30,6 @@ struct LayerCost {
   GpuTime gate;
   Picoseconds gate_readback;
   GpuTime shared;  ///< router and shared experts' arithmetic, part of the experts operation
-};
-
-/// Shape of one step, as costs depend on it.
-struct StepShape {
-  int model_stack = 0;
-  trace::Phase phase = trace::Phase::decode;
-  int tokens = 0;  ///< over all sequences
-  int sequences = 1;
-  int position = 0;        ///< cached tokens before, a sequence
-  int encoder_tokens = 0;  ///< a sequence; context of cross-attention
 };
 
 struct CostOptions {

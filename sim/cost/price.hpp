@@ -74,7 +74,6 @@ class Spending {
       launches_ = price.gpu.launches;
     }
   }
-  [[nodiscard]] OpKind kind() const { return kind_; }
   [[nodiscard]] Picoseconds duration() const { return duration_; }
 
   [[gnu::always_inline]] void add_to(CauseSums& sums) const {

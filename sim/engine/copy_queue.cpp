@@ -53,14 +53,4 @@ CopyQueue::Copy CopyQueue::take(std::size_t at, Picoseconds finish) {
   return taken;
 }
 
-Picoseconds CopyQueue::backlog() const {
-  Picoseconds sum;
-  for (const Copy& copy : copies_) sum += copy.spending.duration();
-  return sum;
-}
-
-bool CopyQueue::cancel(OpId id) {
-  return std::erase_if(copies_, [id](const Copy& copy) { return copy.id == id; }) > 0;
-}
-
 }  // namespace pregate::sim

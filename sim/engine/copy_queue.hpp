@@ -39,11 +39,6 @@ class CopyQueue {
   /// Takes it out; it ends at `finish`.
   Copy take(std::size_t at, Picoseconds finish);
 
-  /// All that waits, one copy after the other.
-  [[nodiscard]] Picoseconds backlog() const;
-  /// False when it is not there any more: it has started.
-  bool cancel(OpId id);
-
  private:
   std::vector<Copy> copies_;  ///< by priority, then identifier
 };

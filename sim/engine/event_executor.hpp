@@ -7,13 +7,12 @@
 #include "sim/engine/event_engine.hpp"
 #include "sim/engine/executor.hpp"
 #include "sim/engine/ledger.hpp"
-#include "sim/policy/routing.hpp"
+#include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
 
 /// Calls `enter(entry, price, others, copies)` for each operation of `work`, in order: one, or the copies of
-/// a train, of which each waits as the train does and each expert's staging copy for its last one. `first` is
-/// the identifier of the first.
+/// a train, of which each waits as the train does and each expert's staging copy for its last one.
 template <class Enter>
 void for_each_operation(const Work& work, const LayerProgram& program, Pricer& prices, const ExpertMap& map,
                         Enter&& enter) {

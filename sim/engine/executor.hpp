@@ -3,9 +3,9 @@
 #pragma once
 
 #include "models/units.hpp"
-#include "sim/cost/cost_model.hpp"
 #include "sim/engine/tally.hpp"
 #include "sim/program/layer_program.hpp"
+#include "sim/program/step_shape.hpp"
 #include "traces/trace.hpp"
 
 namespace pregate::sim {

@@ -3,6 +3,7 @@
 #include "sim/engine/stream_clock.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace pregate::sim {
 
@@ -105,7 +106,9 @@ void StreamClock::queue(const Work& work, const LayerProgram& program) {
   Last known{Picoseconds{-1}, no_op};
   std::size_t waiting = 0;
   const auto wait_for = [&](OpId id) {
-    if (waits_in_queue(id) && waiting < copy.copies.size()) {
+    if (waits_in_queue(id)) {
+      if (waiting == copy.copies.size())
+        throw std::logic_error("stream clock: a copy waits for more undecided copies than it can name");
       copy.copies[waiting++] = id;
       return;
     }

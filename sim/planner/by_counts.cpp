@@ -25,7 +25,7 @@ bool by_counts(const decltype(PolicySpec::lookahead)& lookahead, bool cached, Ca
     case LookaheadKind::all_next:
       return !cached;  // else it fetches whom the cache lacks, activated or not
     case LookaheadKind::recorded:
-    case LookaheadKind::predictor:
+    case LookaheadKind::given_recall:
       return false;
   }
   return false;

@@ -7,8 +7,8 @@
 
 #include "models/policy.hpp"
 #include "sim/planner/slot_arena.hpp"
-#include "sim/policy/routing.hpp"
 #include "sim/program/layer_program.hpp"
+#include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
 

@@ -14,8 +14,8 @@
 #include "sim/planner/plan.hpp"
 #include "sim/planner/split_set.hpp"
 #include "sim/planner/waves.hpp"
-#include "sim/policy/routing.hpp"
 #include "sim/program/estimates.hpp"
+#include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
 

@@ -13,7 +13,7 @@ Lookahead::Lookahead(const ExpertMap& map, const Plan& plan, const std::vector<s
       slots_(slots),
       kind_(plan.policy.lookahead.kind),
       distance_(plan.policy.lookahead.distance),
-      predictor_(plan.policy.lookahead.recall, plan.policy.lookahead.seed),
+      given_recall_(plan.policy.lookahead.recall, plan.policy.lookahead.seed),
       priority_(plan.policy.transfer.queue == TransferQueue::demand_first ? 1 : 0),
       fetched_(map.layers().size()),
       kept_(map.layers().size()),
@@ -34,8 +34,8 @@ void Lookahead::announce_target(int ordinal, const StepRouting& routing, const S
     case LookaheadKind::recorded:
       announce(target, predictions->predicted(target), ids_known);
       break;
-    case LookaheadKind::predictor:
-      announce(target, predictor_.predict(map_.layers()[index(target)], routing.activated(target)),
+    case LookaheadKind::given_recall:
+      announce(target, given_recall_.guess(map_.layers()[index(target)], routing.activated(target)),
                ids_known);
       break;
   }

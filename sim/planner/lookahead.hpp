@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "sim/planner/expert_slots.hpp"
+#include "sim/planner/given_recall.hpp"
 #include "sim/planner/plan.hpp"
-#include "sim/planner/predictor.hpp"
-#include "sim/policy/routing.hpp"
+#include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
 
@@ -71,7 +71,7 @@ class Lookahead {
   ExpertSlots& slots_;
   LookaheadKind kind_;
   int distance_;
-  Predictor predictor_;
+  GivenRecall given_recall_;
   std::uint8_t priority_;
   std::vector<std::vector<ExpertKey>> fetched_, kept_, staged_;  // by ordinal
   bool decode_ = true;

@@ -66,7 +66,7 @@ std::int64_t working_buffers(const PolicySpec& policy, const ExpertMap& map, con
     case LookaheadKind::pre_gate:
     case LookaheadKind::all_next:
       return std::max<std::int64_t>(1, (ahead + 1) * announced);
-    case LookaheadKind::predictor:
+    case LookaheadKind::given_recall:
     case LookaheadKind::recorded:  // the guesses in flight and in use, and the misses of the layer that
                                    // computes
       return std::max<std::int64_t>(1, (ahead + 1) * announced + scan.most_activated);

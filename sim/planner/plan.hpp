@@ -10,8 +10,8 @@
 #include "models/machine.hpp"
 #include "models/policy.hpp"
 #include "sim/cache/eviction.hpp"
-#include "sim/policy/routing.hpp"
-#include "sim/policy/trace_scan.hpp"
+#include "sim/workload/routing.hpp"
+#include "sim/workload/trace_scan.hpp"
 
 namespace pregate::sim {
 

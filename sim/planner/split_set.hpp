@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "sim/policy/routing.hpp"
+#include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
 

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "sim/policy/routing.hpp"
+#include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
 

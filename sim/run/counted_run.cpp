@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "sim/cost/cost_model.hpp"
-
 namespace pregate::sim {
 
 namespace {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/cache/hit_counter.hpp"
+#include "sim/cost/cost_model.hpp"
 #include "sim/engine/counted_clock.hpp"
 #include "sim/planner/plan.hpp"
 #include "sim/run/pass_runner.hpp"

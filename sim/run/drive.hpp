@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "sim/cost/cost_model.hpp"
 #include "sim/run/pass_runner.hpp"
 #include "sim/simulate.hpp"
 

@@ -7,7 +7,7 @@
 #include "sim/engine/executor.hpp"
 #include "sim/engine/tally.hpp"
 #include "sim/planner/access_counts.hpp"
-#include "sim/policy/routing.hpp"
+#include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
 

@@ -68,7 +68,7 @@ TEST(EnginesAgree, UrgentCopiesGoFirst) {
     for (const int distance : {1, 2, 4}) {
       for (const double rate : {2e8, 1e9, 4e9, 1e11}) {
         PolicySpec policy = load_policy("on-demand");
-        policy.lookahead.kind = LookaheadKind::predictor;
+        policy.lookahead.kind = LookaheadKind::given_recall;
         policy.lookahead.recall = recall;
         policy.lookahead.distance = distance;
         policy.transfer.queue = TransferQueue::demand_first;

@@ -5,7 +5,7 @@
 
 #include "models/error.hpp"
 #include "sim/cache/eviction.hpp"
-#include "sim/policy/replay.hpp"
+#include "sim/run/replay.hpp"
 #include "tests/sim/tiny.hpp"
 
 namespace pregate::sim {

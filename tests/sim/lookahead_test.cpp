@@ -155,7 +155,7 @@ TEST(PredictorLookahead, OfRecallOneIsPreGated) {
   ListSource source = test::random_source(3, 4, 16, 3, 2, 7, 20);
   PolicySpec policy = load_policy("pre-gated");
   const SimulationResult exact = run(model, tiny_machine(), policy, source);
-  policy.lookahead.kind = LookaheadKind::predictor;
+  policy.lookahead.kind = LookaheadKind::given_recall;
   const SimulationResult predicted = run(model, tiny_machine(), policy, source);
   EXPECT_EQ(predicted.total, exact.total);
   EXPECT_EQ(predicted.decode_cache.prefetched, exact.decode_cache.prefetched);
@@ -171,7 +171,7 @@ TEST(PredictorLookahead, HasTheRecallThatWasAsked) {
   const ModelSpec model = tiny_model(2, 32, 2);
   ListSource source = test::random_source(5, 2, 32, 2, 1, 0, 4000);
   PolicySpec policy = load_policy("pre-gated");
-  policy.lookahead.kind = LookaheadKind::predictor;
+  policy.lookahead.kind = LookaheadKind::given_recall;
   for (const double recall : {0.2, 0.5, 0.9}) {
     policy.lookahead.recall = recall;
     const CacheResult result = run(model, tiny_machine(), policy, source).decode_cache;

@@ -208,7 +208,7 @@ class NewParts : public testing::TestWithParam<int> {};
 PolicySpec combination(int number) {
   PolicySpec policy = load_policy("on-demand");
   const auto lookahead = [&](double recall, int distance) {
-    policy.lookahead.kind = LookaheadKind::predictor;
+    policy.lookahead.kind = LookaheadKind::given_recall;
     policy.lookahead.recall = recall;
     policy.lookahead.distance = distance;
   };
@@ -315,7 +315,7 @@ TEST(NewParts, ContradictionsAreRefused) {
   });
   refused([](PolicySpec& p) { p.lookahead.recall = 0.5; });
   refused([](PolicySpec& p) {
-    p.lookahead.kind = LookaheadKind::predictor;
+    p.lookahead.kind = LookaheadKind::given_recall;
     p.lookahead.recall = 1.5;
   });
 }
@@ -348,7 +348,7 @@ TEST(NewParts, AreReadFromFiles) {
   EXPECT_EQ(policy.miss.service, MissService::compute_on_cpu);
   EXPECT_EQ(policy.miss.admission, MissAdmission::background);
   EXPECT_EQ(policy.transfer.write_back, WriteBack::swap);
-  EXPECT_EQ(policy.lookahead.kind, LookaheadKind::predictor);
+  EXPECT_EQ(policy.lookahead.kind, LookaheadKind::given_recall);
   EXPECT_EQ(policy.lookahead.recall, 0.8);
   const MachineSpec machine =
       load_machine("rtx4090-pcie4",

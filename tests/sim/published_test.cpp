@@ -13,8 +13,8 @@
 
 #include "models/catalog.hpp"
 #include "sim/cache/eviction.hpp"
-#include "sim/policy/replay.hpp"
 #include "sim/report/report.hpp"
+#include "sim/run/replay.hpp"
 #include "sim/simulate.hpp"
 #include "tests/support/shared_data.hpp"
 #include "traces/import.hpp"

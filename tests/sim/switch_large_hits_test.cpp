@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "sim/policy/replay.hpp"
+#include "sim/run/replay.hpp"
 #include "traces/synthetic.hpp"
 
 namespace pregate::sim {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "models/catalog.hpp"
-#include "sim/policy/replay.hpp"
+#include "sim/run/replay.hpp"
 #include "sim/simulate.hpp"
 #include "tests/models/error_of.hpp"
 #include "traces/synthetic.hpp"

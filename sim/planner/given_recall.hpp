@@ -8,27 +8,27 @@
 #include <span>
 #include <vector>
 
-#include "sim/policy/routing.hpp"
+#include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
 
-/// Predicts a layer's experts with a given recall: each that will be activated is predicted with that
-/// probability, and otherwise one that will not be, drawn evenly, stands in its place (none, when all others
-/// are activated or predicted). So as many are predicted as will be activated. Deterministic in the seed and
-/// the order of calls.
-class Predictor {
+/// An oracle degraded to a recall: it is handed the experts that a layer will activate, and guesses each of
+/// them with that probability; otherwise one that will not be activated, drawn evenly, stands in its place
+/// (none, when all others are activated or guessed). So as many are guessed as will be activated.
+/// Deterministic in the seed and the order of calls.
+class GivenRecall {
  public:
-  Predictor(double recall, std::uint64_t seed) : recall_(recall), random_(seed) {}
+  GivenRecall(double recall, std::uint64_t seed) : recall_(recall), random_(seed) {}
 
   /// Valid until the next call.
-  std::span<const ExpertKey> predict(const MoeLayer& layer, std::span<const ExpertKey> activated) {
-    predicted_.clear();
+  std::span<const ExpertKey> guess(const MoeLayer& layer, std::span<const ExpertKey> activated) {
+    guesses_.clear();
     others_.clear();
     next_ = 0;
     bool gathered = false;
     for (const ExpertKey key : activated) {
       if (uniform() < recall_) {
-        predicted_.push_back(key);
+        guesses_.push_back(key);
         continue;
       }
       if (!gathered) gather_others(layer, activated);
@@ -39,9 +39,9 @@ class Predictor {
       const auto drawn =
           next_ + std::min(left - 1, static_cast<std::size_t>(uniform() * static_cast<double>(left)));
       std::swap(others_[next_], others_[drawn]);
-      predicted_.push_back(others_[next_++]);
+      guesses_.push_back(others_[next_++]);
     }
-    return predicted_;
+    return guesses_;
   }
 
  private:
@@ -64,7 +64,7 @@ class Predictor {
 
   double recall_;
   std::mt19937_64 random_;
-  std::vector<ExpertKey> predicted_, others_;
+  std::vector<ExpertKey> guesses_, others_;
   std::vector<std::uint8_t> is_activated_;  // by expert of the layer; all 0 between calls
   std::size_t next_ = 0;                    // of others_
 };

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "sim/cache/expert_cache.hpp"
-#include "sim/policy/routing.hpp"
+#include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
 

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/policy/trace_scan.hpp"
+#include "sim/workload/trace_scan.hpp"
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/policy/replay.hpp"
+#include "sim/run/replay.hpp"
 
 #include "models/error.hpp"
 #include "sim/planner/plan.hpp"

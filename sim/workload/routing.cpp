@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/policy/routing.hpp"
+#include "sim/workload/routing.hpp"
 
 #include <algorithm>
 #include <type_traits>
