@@ -9,13 +9,14 @@
 #include <vector>
 
 #include "sim/engine/event_engine.hpp"
+#include "tests/support/one_gpu.hpp"
 
 namespace pregate::sim {
 namespace {
 
-constexpr std::uint32_t h2d_link = bit(ResourceId::link_h2d);
-constexpr std::uint32_t d2h_link = bit(ResourceId::link_d2h);
-constexpr std::uint32_t memory = bit(ResourceId::host_memory);
+constexpr ResourceSet h2d_link = bit(one_gpu::link_h2d);
+constexpr ResourceSet d2h_link = bit(one_gpu::link_d2h);
+constexpr ResourceSet memory = bit(one_gpu::host_memory);
 
 Operation work(StreamId stream, std::int64_t fixed_ns) {
   Operation operation;
@@ -24,7 +25,7 @@ Operation work(StreamId stream, std::int64_t fixed_ns) {
   return operation;
 }
 
-Operation copy(StreamId stream, std::int64_t bytes, double gb_per_s, std::uint32_t resources) {
+Operation copy(StreamId stream, std::int64_t bytes, double gb_per_s, ResourceSet resources) {
   Operation operation = work(stream, 8'000);
   operation.kind = OpKind::fetch;
   operation.bytes = {bytes};
@@ -34,7 +35,7 @@ Operation copy(StreamId stream, std::int64_t bytes, double gb_per_s, std::uint32
 }
 
 Platform shared_platform() {
-  Platform platform;
+  Platform platform = one_gpu::platform();
   platform.capacity.at(0) = {25e9};  // link_h2d
   platform.capacity.at(1) = {25e9};  // link_d2h
   platform.capacity.at(2) = {40e9};  // host_memory: less than the links together
@@ -45,18 +46,18 @@ Platform shared_platform() {
 /// experts on the GPU after the fetches, and experts on the CPU that read the same memory. 9 operations, 6 of
 /// them flows.
 OpId submit_layer(EventEngine& engine, OpId before, int layer) {
-  const OpId attention = engine.submit(work(StreamId::compute, 40'000 + layer % 7 * 1'000), {{before}});
-  const OpId gate = engine.submit(work(StreamId::host, 9'000), {{attention}});
+  const OpId attention = engine.submit(work(one_gpu::compute, 40'000 + layer % 7 * 1'000), {{before}});
+  const OpId gate = engine.submit(work(one_gpu::host, 9'000), {{attention}});
   OpId fetch = no_op;
   for (int i = 0; i < 3; ++i) {
     fetch =
-        engine.submit(copy(StreamId::h2d, 900'000 + layer % 11 * 40'000, 24.6, h2d_link | memory), {{gate}});
+        engine.submit(copy(one_gpu::h2d, 900'000 + layer % 11 * 40'000, 24.6, h2d_link | memory), {{gate}});
   }
   for (int i = 0; i < 2; ++i) {
-    engine.submit(copy(StreamId::d2h, 700'000 + layer % 5 * 90'000, 23.9, d2h_link | memory), {{gate}});
+    engine.submit(copy(one_gpu::d2h, 700'000 + layer % 5 * 90'000, 23.9, d2h_link | memory), {{gate}});
   }
-  const OpId cpu = engine.submit(copy(StreamId::cpu, 1'500'000, 30, memory), {{gate}});
-  return engine.submit(work(StreamId::compute, 31'000), {{fetch, cpu}});
+  const OpId cpu = engine.submit(copy(one_gpu::cpu, 1'500'000, 30, memory), {{gate}});
+  return engine.submit(work(one_gpu::compute, 31'000), {{fetch, cpu}});
 }
 
 constexpr int operations_a_layer = 9;
@@ -72,7 +73,7 @@ void report(benchmark::State& state, std::int64_t operations) {
 void shared_links(benchmark::State& state, StreamOrder copy_order) {
   const auto layers = static_cast<int>(state.range(0) / operations_a_layer);
   Platform platform = shared_platform();
-  platform.order.at(static_cast<std::size_t>(StreamId::h2d)) = copy_order;
+  platform[one_gpu::h2d].order = copy_order;
   for (auto _ : state) {
     EventEngine engine(platform);
     std::array<OpId, 2> last{no_op, no_op};
@@ -110,8 +111,8 @@ void event_engine_copies_only(benchmark::State& state) {
     EventEngine engine(platform);
     for (std::int64_t i = 0; i < operations; i += 2) {
       const OpId id =
-          engine.submit(copy(StreamId::h2d, 900'000 + i % 11 * 40'000, 24.6, h2d_link | memory), {});
-      engine.submit(copy(StreamId::d2h, 700'000 + i % 5 * 90'000, 23.9, d2h_link | memory), {});
+          engine.submit(copy(one_gpu::h2d, 900'000 + i % 11 * 40'000, 24.6, h2d_link | memory), {});
+      engine.submit(copy(one_gpu::d2h, 700'000 + i % 5 * 90'000, 23.9, d2h_link | memory), {});
       if (i % 256 == 0 && id > 1'000) {
         engine.run_until(id - 1'000);
         engine.forget_before(id - 1'000);

@@ -9,6 +9,7 @@
 
 #include "models/catalog.hpp"
 #include "runtime/execute.hpp"
+#include "tests/support/one_gpu.hpp"
 #include "validation/measured/calibrate.hpp"
 #include "validation/measured/effective_times.hpp"
 #include "validation/measured/pass_list.hpp"
@@ -56,7 +57,7 @@ void pre_gated_overlap(benchmark::State& state) {
   const auto device = runtime::open_device("host", {.memory = {std::int64_t{5} << 30}});
   constexpr int inner = 8192, layers = 24;
   const auto balance_of = [](const sim::SimulationResult& result) {
-    return busy(result, sim::StreamId::compute) / busy(result, sim::StreamId::h2d);
+    return busy(result, sim::one_gpu::compute) / busy(result, sim::one_gpu::h2d);
   };
   int least = 1, most = 128;  // heads
   while (most - least > 4) {
@@ -67,7 +68,7 @@ void pre_gated_overlap(benchmark::State& state) {
   std::vector<double> ratios, balances;
   for (auto _ : state) {
     const sim::SimulationResult result = run(*device, model, 1, 4);
-    const double compute = busy(result, sim::StreamId::compute), copy = busy(result, sim::StreamId::h2d);
+    const double compute = busy(result, sim::one_gpu::compute), copy = busy(result, sim::one_gpu::h2d);
     ratios.push_back(result.total.seconds() / std::max(compute, copy));
     balances.push_back(balance_of(result));
     state.SetIterationTime(result.total.seconds());

@@ -38,10 +38,10 @@ std::string details(const sim::SimulationResult& result) {
     if (share > 0) bounds.add({sim::to_string(static_cast<sim::Limit>(i)), percent(share)});
   }
   sim::TextTable streams({"stream", "% busy"});
-  for (int i = 0; i < sim::stream_count; ++i) {
-    const Picoseconds busy = result.tally.busy[static_cast<std::size_t>(i)];
+  for (std::size_t i = 0; i < result.tally.busy.size(); ++i) {
+    const Picoseconds busy = result.tally.busy[i];
     if (busy.count == 0) continue;
-    streams.add({sim::to_string(static_cast<sim::StreamId>(i)),
+    streams.add({result.topology.platform.streams[i].name,
                  percent(static_cast<double>(busy.count) / static_cast<double>(result.total.count))});
   }
   return text + "\n" + path.text() + "\n" + bounds.text() + "\n" + streams.text();

@@ -10,6 +10,7 @@
 
 #include "models/error.hpp"
 #include "runtime/live_executor.hpp"
+#include "sim/platform/machine_topology.hpp"
 #include "sim/run/drive.hpp"
 #include "sim/run/layer_run.hpp"
 
@@ -89,8 +90,8 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
                           working_buffers(plan, prepared.scan(), prepared.map()));
   execution.device_memory = layers.resident() + arena.size();
 
-  LiveExecutor executor(device, *compute, *h2d, *d2h, layers, store, arena, prepared.map(), costs,
-                        options.recorded_steps, options.fault);
+  LiveExecutor executor(execution.result.topology, device, *compute, *h2d, *d2h, layers, store, arena,
+                        prepared.map(), costs, options.recorded_steps, options.fault);
   PinnedMemory read;
   std::int64_t number = 0;
   if (options.outputs) {
@@ -105,7 +106,8 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   }
   const QuietStreams quiet({compute.get(), h2d.get(), d2h.get()});
   Interruptible until_interrupted(source, options.interrupted);
-  sim::LayerRun runner(prepared.map(), plan, sim::work_shape(costs), nullptr, executor);
+  sim::LayerRun runner(execution.result.topology, prepared.map(), plan, sim::work_shape(costs), nullptr,
+                       executor);
   sim::drive_trace(model, prepared, plan, costs, until_interrupted, {.progress = options.progress}, runner,
                    execution.result);
   execution.was_interrupted = execution.result.interrupted = until_interrupted.ended_early();
@@ -138,6 +140,7 @@ Execution execute(Device& device, const ModelSpec& model, const MachineSpec& mac
                      "leave out --distinct-experts");
   }
   Execution execution;
+  execution.result.topology = sim::topology_of(machine);
   execution.result.evidence = sim::Evidence::measured;
   // How much the weights really take of the host is ExpertStore's to say: experts may share buffers.
   MachineSpec roomy = machine;
@@ -154,6 +157,7 @@ Execution execute(Device& device, const ModelSpec& model, const MachineSpec& mac
     }
   } catch (const OutOfMemory& error) {
     execution.result = {};
+    execution.result.topology = sim::topology_of(machine);
     execution.result.policy = policy;
     execution.result.evidence = sim::Evidence::measured;
     execution.result.out_of_memory = true;

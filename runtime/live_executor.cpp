@@ -25,9 +25,10 @@ Picoseconds since(Clock::time_point begin) {
 
 }  // namespace
 
-LiveExecutor::LiveExecutor(Device& device, Stream& compute, Stream& h2d, Stream& d2h, LayerRunner& layers,
-                           const ExpertStore& store, const ExpertArena& arena, const sim::ExpertMap& map,
-                           sim::CostModel& costs, std::int64_t recorded_steps, const PlantedFault& fault)
+LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, Stream& compute, Stream& h2d,
+                           Stream& d2h, LayerRunner& layers, const ExpertStore& store,
+                           const ExpertArena& arena, const sim::ExpertMap& map, sim::CostModel& costs,
+                           std::int64_t recorded_steps, const PlantedFault& fault)
     : device_(device),
       compute_(compute),
       h2d_(h2d),
@@ -37,22 +38,22 @@ LiveExecutor::LiveExecutor(Device& device, Stream& compute, Stream& h2d, Stream&
       arena_(arena),
       map_(map),
       prices_(costs),
-      ledger_(costs.platform(), recorded_steps, costs.compute_traffic(), sim::Attribution::measured),
+      ledger_(topology, recorded_steps, costs.compute_traffic(), sim::Attribution::measured),
       fault_(fault),
       step_began_(device.make_event()),
-      staged_(static_cast<std::size_t>(arena.slots())) {}
+      staged_(static_cast<std::size_t>(arena.slots())),
+      streams_(topology.platform.streams.size()) {
+  const sim::Place& gpu = topology[topology.first(sim::PlaceKind::gpu)];
+  const sim::MemoryId host = topology[topology.first(sim::PlaceKind::cpu)].memory;
+  streams_[sim::number_of(gpu.compute)] = &compute_;
+  streams_[sim::number_of(topology.route(host, gpu.memory).front().stream)] = &h2d_;
+  streams_[sim::number_of(topology.route(gpu.memory, host).front().stream)] = &d2h_;
+}
 
 Stream& LiveExecutor::stream(StreamId id) {
-  switch (id) {
-    case StreamId::compute:
-      return compute_;
-    case StreamId::h2d:
-      return h2d_;
-    case StreamId::d2h:
-      return d2h_;
-    default:
-      throw std::logic_error(std::string("the runtime has no stream ") + sim::to_string(id));
-  }
+  Stream* const stream = streams_[sim::number_of(id)];
+  if (stream == nullptr) throw std::logic_error("the runtime lacks a stream that the planner names");
+  return *stream;
 }
 
 LiveExecutor::Marks& LiveExecutor::marks_of(OpId operation) {
@@ -89,7 +90,7 @@ void LiveExecutor::run(const sim::LayerProgram& program) {
 
 /// Streams run in order: of several operations on one stream the last one decides.
 void LiveExecutor::wait_for(StreamId waiting, std::span<const OpId> operations) {
-  std::array<OpId, sim::stream_count> last;
+  std::array<OpId, sim::most_streams> last;
   last.fill(sim::no_op);
   for (const OpId operation : operations) {
     if (operation < first_) continue;     // of an earlier step, which has ended
@@ -221,7 +222,17 @@ void LiveExecutor::experts(std::span<const sim::SlotUse> uses) {
   if (computed_ == layers_.activated()) layers_.end_experts();
 }
 
-void LiveExecutor::wait(OpId ids_known) {
+Picoseconds LiveExecutor::backlog(StreamId id) const {
+  std::int64_t waiting = 0;
+  for (std::size_t i = 0; i < stream_of_.size(); ++i) {
+    if (stream_of_[i] == id && !is_done(first_ + static_cast<OpId>(i))) ++waiting;
+  }
+  const std::int64_t measured = issued_before_[sim::number_of(id)];
+  return measured == 0 ? Picoseconds{}
+                       : Picoseconds{tally().busy[sim::number_of(id)].count / measured * waiting};
+}
+
+Picoseconds LiveExecutor::wait(OpId ids_known) {
   device_.synchronize(*marks_of(ids_known).finish);
   if (!layers_.ids_agree()) {
     d2h_.synchronize();  // a failure of the device explains it better
@@ -229,6 +240,7 @@ void LiveExecutor::wait(OpId ids_known) {
     throw DeviceError("the gate of MoE layer " + std::to_string(ordinal_) +
                       " chose other experts on the device than the trace says");
   }
+  return clock_ + std::max(Picoseconds{}, device_.elapsed(*step_began_, *marks_of(ids_known).finish));
 }
 
 Picoseconds LiveExecutor::end_pass(OpId last) {
@@ -247,6 +259,7 @@ Picoseconds LiveExecutor::end_pass(OpId last) {
                    end = std::max(end, finish);
                    return sim::Ledger::Times{start, finish};
                  });
+  for (const StreamId id : stream_of_) ++issued_before_[sim::number_of(id)];
   static_cast<void>(last);  // it ends last, unless a guessed copy outlives it
   clock_ = end;
   if (after_pass) after_pass();

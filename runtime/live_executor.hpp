@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -36,9 +37,10 @@ class LiveExecutor final : public sim::Executor {
 
   /// All referred to must outlive it. Times and tally cover every step, the schedule the first
   /// `recorded_steps`.
-  LiveExecutor(Device& device, Stream& compute, Stream& h2d, Stream& d2h, LayerRunner& layers,
-               const ExpertStore& store, const ExpertArena& arena, const sim::ExpertMap& map,
-               sim::CostModel& costs, std::int64_t recorded_steps, const PlantedFault& fault = {});
+  LiveExecutor(const sim::Topology& topology, Device& device, Stream& compute, Stream& h2d, Stream& d2h,
+               LayerRunner& layers, const ExpertStore& store, const ExpertArena& arena,
+               const sim::ExpertMap& map, sim::CostModel& costs, std::int64_t recorded_steps,
+               const PlantedFault& fault = {});
 
   [[nodiscard]] bool records() const override { return true; }
   [[nodiscard]] bool stops_at_gates() const override { return true; }
@@ -47,7 +49,11 @@ class LiveExecutor final : public sim::Executor {
   void run(const sim::LayerProgram& program) override;
   /// Waits until the ids of the layer's gate have reached the host. DeviceError when the gate did not choose
   /// what the trace says.
-  void wait(sim::OpId ids_known) override;
+  Picoseconds wait(sim::OpId ids_known) override;
+  /// Operations issued in this pass and not done, each as long as those of its stream took in earlier ones.
+  [[nodiscard]] Picoseconds backlog(sim::StreamId stream) const override;
+  /// A device has what it was given.
+  bool cancel(sim::OpId) override { return false; }
   /// Waits until the pass has run and reads its times; returns the clock, which stands still between passes.
   /// A copy that nobody waits for belongs to its pass: the next one begins when it has ended.
   Picoseconds end_pass(sim::OpId last) override;
@@ -58,7 +64,7 @@ class LiveExecutor final : public sim::Executor {
   /// Host time spent to issue operations, waits excluded.
   [[nodiscard]] Picoseconds issue_time() const { return issue_time_; }
   /// Asked of an operation of the present step: whether the device has done it.
-  [[nodiscard]] bool is_done(sim::OpId operation) const;
+  [[nodiscard]] bool is_done(sim::OpId operation) const override;
 
  private:
   struct Marks {
@@ -96,6 +102,8 @@ class LiveExecutor final : public sim::Executor {
   bool layer_open_ = false;  // begin_experts() was called for it
   std::vector<ExpertWeights> weights_;
   std::vector<DeviceSpan> staged_;  // by slot: the working buffer that holds its expert, or empty
+  std::vector<Stream*> streams_;    // by id; null: the device has none
+  std::array<std::int64_t, sim::most_streams> issued_before_{};  // operations of earlier passes, by stream
   std::int64_t working_buffer_ = 0;
   std::int64_t fetches_ = 0, waits_ = 0;
 

@@ -8,6 +8,7 @@
 #include "sim/engine/event_executor.hpp"
 #include "sim/engine/stream_clock.hpp"
 #include "sim/planner/by_counts.hpp"
+#include "sim/platform/machine_topology.hpp"
 #include "sim/run/counted_run.hpp"
 #include "sim/run/drive.hpp"
 #include "sim/run/layer_run.hpp"
@@ -74,6 +75,8 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
                           const SimulationOptions& options) {
   SimulationResult result;
   CostModel costs(model, machine, policy, options.costs);
+  const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
+  result.topology = topology_of(machine, demand_first ? StreamOrder::priority : StreamOrder::fifo);
   const std::optional<Plan> planned =
       plan_run(model, machine, policy, prepared, source, options.counted, result, options.prompt_chunk);
   if (!planned) return result;
@@ -94,22 +97,22 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   const bool needs_operations = options.engine == Engine::event || options.recorded_steps > 0 ||
                                 machine.gpu.host_memory_traffic.value > 0;
   if (!needs_operations && decides_by_counts(plan, prepared.scan())) {
-    CountedRun runner(prepared.map(), plan, costs);
+    CountedRun runner(result.topology, prepared.map(), plan, costs);
     drive(runner);
     return result;
   }
   const CostEstimates estimates(costs);
   const auto plan_for = [&](Executor& executor) {
-    LayerRun runner(prepared.map(), plan, work_shape(costs), &estimates, executor);
+    LayerRun runner(result.topology, prepared.map(), plan, work_shape(costs), &estimates, executor);
     drive(runner);
   };
   if (options.engine == Engine::event || needs_events) {
-    EventExecutor executor(costs, prepared.map(), options.recorded_steps);
+    EventExecutor executor(result.topology, costs, prepared.map(), options.recorded_steps);
     plan_for(executor);
     result.schedule = executor.schedule();
     result.timeline = executor.timeline();
   } else {
-    StreamClock executor(costs);
+    StreamClock executor(result.topology, costs);
     plan_for(executor);
   }
   return result;

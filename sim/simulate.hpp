@@ -15,6 +15,7 @@
 #include "sim/cost/memory_model.hpp"
 #include "sim/engine/tally.hpp"
 #include "sim/planner/plan.hpp"
+#include "sim/platform/topology.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/what_fits.hpp"
 #include "traces/trace.hpp"
@@ -71,6 +72,7 @@ const char* status_of(const SimulationResult& result);
 /// clock.
 struct SimulationResult {
   PolicySpec policy;
+  Topology topology;  ///< of the machine that it ran on
   Evidence evidence = Evidence::simulated;
   MemoryUse memory;
   std::vector<std::string> notes;

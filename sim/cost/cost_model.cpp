@@ -128,23 +128,6 @@ CopyCost CostModel::cpu_experts(int layer_class, std::int64_t experts, std::uint
   return {{}, bytes, rate, time_at(bytes, rate), memory_rate <= arithmetic_rate};
 }
 
-Platform CostModel::platform() const {
-  Platform platform;
-  const auto fastest = [](const LinkSpec& link) {
-    BytesPerSecond most = link.bandwidth;
-    for (const CopyPoint& point : link.table) most = std::max(most, point.rate);
-    return most;
-  };
-  platform.capacity[static_cast<std::size_t>(ResourceId::link_h2d)] = fastest(machine_.h2d);
-  platform.capacity[static_cast<std::size_t>(ResourceId::link_d2h)] = fastest(machine_.d2h);
-  platform.capacity[static_cast<std::size_t>(ResourceId::host_memory)] = machine_.host.memory_bandwidth;
-  platform.capacity[static_cast<std::size_t>(ResourceId::ssd)] = machine_.ssd.read_bandwidth;
-  if (policy_.transfer.queue == TransferQueue::demand_first) {
-    platform.order[static_cast<std::size_t>(StreamId::h2d)] = StreamOrder::priority;
-  }
-  return platform;
-}
-
 GpuTime CostModel::roofline(double flop, FlopPerSecond rate, double bytes) const {
   const double arithmetic = flop / (rate.value * machine_.gpu.compute_efficiency);
   const double memory = bytes / (machine_.gpu.memory_bandwidth.value * machine_.gpu.memory_efficiency);

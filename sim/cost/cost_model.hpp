@@ -10,7 +10,6 @@
 #include "models/policy.hpp"
 #include "sim/cost/gpu_time.hpp"
 #include "sim/program/step_shape.hpp"
-#include "sim/schedule/schedule.hpp"
 #include "traces/trace.hpp"
 
 namespace pregate::sim {
@@ -84,7 +83,6 @@ class CostModel {
   /// Alone it takes max(fixed + routed x arithmetic of a token, weights / bandwidth); the slower of the two
   /// is its rate.
   [[nodiscard]] CopyCost cpu_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const;
-  [[nodiscard]] Platform platform() const;
   /// What compute operations take of the host's memory bus while they run; 0 = nothing.
   [[nodiscard]] BytesPerSecond compute_traffic() const { return machine_.gpu.host_memory_traffic; }
   CostModel(const CostModel&) = delete;

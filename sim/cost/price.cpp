@@ -34,8 +34,7 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     case OpKind::device_copy:
       return device_copy();
     case OpKind::activations: {
-      const CopyCost& cost =
-          work.stream == StreamId::d2h ? costs_.activations_out() : costs_.activations_back();
+      const CopyCost& cost = work.link == LinkId{1} ? costs_.activations_out() : costs_.activations_back();
       return {cost.duration, &cost, {}};
     }
     case OpKind::cpu_experts:

@@ -8,49 +8,73 @@ namespace pregate::sim {
 
 namespace {
 
-bool goes_before(const CopyQueue::Copy& a, const CopyQueue::Copy& b) {
-  return a.priority != b.priority ? a.priority < b.priority : a.id < b.id;
+bool waits(const CopyQueue::Copy& copy) {
+  return std::any_of(copy.copies.begin(), copy.copies.end(), [](OpId id) { return id != no_op; });
 }
-
-bool waits(const CopyQueue::Copy& copy) { return copy.copies[0] != no_op || copy.copies[1] != no_op; }
 
 }  // namespace
 
+bool CopyQueue::goes_before(const Copy& a, const Copy& b) const {
+  const bool by_priority = order_ == StreamOrder::priority && a.priority != b.priority;
+  return by_priority ? a.priority < b.priority : a.id < b.id;
+}
+
 void CopyQueue::add(const Copy& copy) {
-  copies_.insert(std::upper_bound(copies_.begin(), copies_.end(), copy, goes_before), copy);
+  const auto place = std::upper_bound(copies_.begin(), copies_.end(), copy,
+                                      [this](const Copy& a, const Copy& b) { return goes_before(a, b); });
+  copies_.insert(place, copy);
 }
 
 bool CopyQueue::holds(OpId id) const {
   return std::any_of(copies_.begin(), copies_.end(), [id](const Copy& copy) { return copy.id == id; });
 }
 
-CopyQueue::Next CopyQueue::next(Picoseconds free) const {
-  // Whoever waits for another of the queue comes after it, so there is one that does not.
-  Next earliest{{INT64_MAX}, 0};
+Picoseconds CopyQueue::duration() const {
+  Picoseconds sum;
+  for (const Copy& copy : copies_) sum += copy.spending.duration();
+  return sum;
+}
+
+std::optional<CopyQueue::Next> CopyQueue::next(Picoseconds free) const {
+  std::optional<Next> earliest;
   for (std::size_t at = 0; at < copies_.size(); ++at) {
     const Copy& copy = copies_[at];
-    if (waits(copy)) continue;
-    if (copy.ready <= free) return {free, at};
-    if (copy.ready < earliest.start) earliest = {copy.ready, at};
+    if (!waits(copy)) {
+      if (copy.ready <= free) return Next{free, at};
+      if (!earliest || copy.ready < earliest->start) earliest = Next{copy.ready, at};
+    }
+    if (order_ == StreamOrder::fifo) break;
   }
   return earliest;
 }
 
-CopyQueue::Copy CopyQueue::take(std::size_t at, Picoseconds finish) {
+CopyQueue::Copy CopyQueue::take(std::size_t at) {
   const Copy taken = copies_[at];
   copies_.erase(copies_.begin() + static_cast<std::ptrdiff_t>(at));
+  return taken;
+}
+
+void CopyQueue::decided(OpId id, Picoseconds finish) {
   for (Copy& copy : copies_) {
-    for (OpId& id : copy.copies) {
-      if (id != taken.id) continue;
-      id = no_op;
+    for (OpId& awaited : copy.copies) {
+      if (awaited != id) continue;
+      awaited = no_op;
       // Of what ends at the same time the one that was issued first decides.
-      const bool decides = finish > copy.ready || (finish == copy.ready && taken.id < copy.before);
+      const bool decides = finish > copy.ready || (finish == copy.ready && id < copy.before);
       if (!decides) continue;
       copy.ready = finish;
-      copy.before = taken.id;
+      copy.before = id;
     }
   }
-  return taken;
+}
+
+bool CopyQueue::make_empty(OpId id) {
+  const auto found =
+      std::find_if(copies_.begin(), copies_.end(), [id](const Copy& copy) { return copy.id == id; });
+  if (found == copies_.end()) return false;
+  found->spending = {};
+  found->fetched = {};
+  return true;
 }
 
 }  // namespace pregate::sim

@@ -16,6 +16,15 @@ void add(CountedSums& sums, const CountedSums& more) {
 
 }  // namespace
 
+CountedClock::CountedClock(const Topology& topology, const CopyTrain& expert, bool reads_back)
+    : nothing_(topology), expert_(expert), reads_back_(reads_back) {
+  const Place& gpu = topology[topology.first(PlaceKind::gpu)];
+  const MemoryId host = topology[topology.first(PlaceKind::cpu)].memory;
+  computing_on_ = gpu.compute;
+  copying_on_ = topology.route(host, gpu.memory).front().stream;
+  reading_back_on_ = topology.route(gpu.memory, host).front().stream;
+}
+
 std::uint32_t CountedClock::describe(const LayerTimes& times) {
   kinds_.push_back({times.attention_and_gate.whole(), times.experts.whole(), times});
   return static_cast<std::uint32_t>(kinds_.size() - 1);
@@ -165,10 +174,10 @@ CauseSums CountedClock::spent(const CountedSums& sums) const {
 }
 
 Tally CountedClock::tally() const {
-  Tally tally;
-  tally.busy[static_cast<std::size_t>(StreamId::compute)] = computing_;
-  tally.busy[static_cast<std::size_t>(StreamId::d2h)] = all_.readback;
-  tally.busy[static_cast<std::size_t>(StreamId::h2d)] = expert_.duration * all_.experts;
+  Tally tally = nothing_;
+  tally.busy[number_of(computing_on_)] = computing_;
+  tally.busy[number_of(reading_back_on_)] = all_.readback;
+  tally.busy[number_of(copying_on_)] = expert_.duration * all_.experts;
   tally.spent = spent(all_);
   tally.exposed_transfer = exposed_transfer_;
   tally.exposed_host = all_.readback;

@@ -63,7 +63,7 @@ struct CountedLayer {
 class CountedClock {
  public:
   /// `reads_back`: the host must know each layer's ids, as something can be missing.
-  CountedClock(const CopyTrain& expert, bool reads_back) : expert_(expert), reads_back_(reads_back) {}
+  CountedClock(const Topology& topology, const CopyTrain& expert, bool reads_back);
 
   /// `records_blocks`: layers of the pass count as blocks.
   void begin_pass(bool records_blocks) { records_blocks_ = records_blocks; }
@@ -106,6 +106,8 @@ class CountedClock {
   [[nodiscard]] CountedSums path_to(std::int32_t after_ids_of, std::int64_t experts);
   [[nodiscard]] CauseSums spent(const CountedSums& sums) const;
 
+  Tally nothing_;  ///< of the platform
+  StreamId computing_on_, copying_on_, reading_back_on_;
   CopyTrain expert_;
   bool reads_back_, records_blocks_ = true;
   Picoseconds compute_;

@@ -19,7 +19,9 @@
 namespace pregate::sim {
 namespace {
 
-constexpr std::size_t streams = stream_count;
+using StreamSet = std::uint64_t;  // of 1 << stream
+
+constexpr StreamSet one(std::size_t stream) { return StreamSet{1} << stream; }
 
 enum class State : std::uint8_t { waiting, started, done };
 
@@ -32,12 +34,11 @@ struct Record {
   std::uint32_t dependencies_left;
   StreamId stream;
   std::uint8_t priority;
-  std::uint8_t resources;
   State state;
+  ResourceSet resources;
   Picoseconds start, finish;
   OpId first_waiter, next_waiter;  ///< list of the operations that wait for this one first of all
 };
-static_assert(resource_count <= 8);
 
 struct Ready {
   std::uint8_t priority;
@@ -50,7 +51,15 @@ struct Ready {
 }  // namespace
 
 struct EventEngine::Impl {
-  explicit Impl(const Platform& platform) : order(platform.order), lanes(platform) {}
+  explicit Impl(const Platform& its)
+      : platform(its), lanes(its), fifo(its.streams.size()), ready(its.streams.size()) {
+    for (std::size_t stream = 0; stream < its.streams.size(); ++stream) {
+      idle |= one(stream);
+      if (its.streams[stream].order == StreamOrder::priority) by_priority |= one(stream);
+    }
+  }
+
+  [[nodiscard]] bool is_by_priority(std::size_t stream) const { return (by_priority & one(stream)) != 0; }
 
   [[nodiscard]] Record& record(OpId id) { return records[static_cast<std::uint64_t>(id)]; }
   [[nodiscard]] bool done(OpId id) {
@@ -75,17 +84,18 @@ struct EventEngine::Impl {
   void complete(OpId id);
   void release();
 
-  std::array<StreamOrder, streams> order;
+  Platform platform;
   std::int64_t now = 0;
-  std::uint32_t idle = (1U << streams) - 1;  ///< streams that run nothing, as a set of 1 << stream
-  std::uint32_t queued = 0;                  ///< streams whose next operation, if idle, may be able to start
+  StreamSet by_priority = 0;
+  StreamSet idle = 0;    ///< streams that run nothing
+  StreamSet queued = 0;  ///< streams whose next operation, if idle, may be able to start
   Lanes lanes;
   Ring<Record> records;       ///< by OpId
   Ring<OpId> dependency_ids;  ///< of all records, in issue order
   std::uint64_t forget_limit = 0;
   std::uint64_t all_done_before = 0;  ///< where run() has got to
-  std::array<Ring<OpId>, streams> fifo;
-  std::array<std::priority_queue<Ready, std::vector<Ready>, std::greater<>>, streams> ready;
+  std::vector<Ring<OpId>> fifo;       ///< by stream
+  std::vector<std::priority_queue<Ready, std::vector<Ready>, std::greater<>>> ready;
   RateObserver observer;
 };
 
@@ -93,7 +103,7 @@ OpId EventEngine::Impl::submit(const Operation& operation, std::span<const OpId>
   if (records.full()) release();
   const std::uint64_t index = records.end_index();
   const auto id = static_cast<OpId>(index);
-  const char* defect = defect_of(operation);
+  const char* defect = defect_of(operation, platform);
   for (const OpId dependency : dependencies) {
     if (dependency < no_op || dependency >= id) defect = "depends on an operation that was not submitted";
   }
@@ -107,8 +117,8 @@ OpId EventEngine::Impl::submit(const Operation& operation, std::span<const OpId>
                                 .dependencies_left = 0,
                                 .stream = operation.stream,
                                 .priority = operation.priority,
-                                .resources = static_cast<std::uint8_t>(operation.resources),
                                 .state = State::waiting,
+                                .resources = operation.resources,
                                 .start = {},
                                 .finish = {},
                                 .first_waiter = no_op,
@@ -119,11 +129,11 @@ OpId EventEngine::Impl::submit(const Operation& operation, std::span<const OpId>
     ++added.dependencies_left;
   }
   const auto stream = static_cast<std::size_t>(operation.stream);
-  if (order[stream] == StreamOrder::priority) {
+  if (is_by_priority(stream)) {
     await_or_queue(id);
   } else {
     // Looked at when it is the head; if one is there already, whether that is blocked is known.
-    if (fifo[stream].empty()) queued |= 1U << stream;
+    if (fifo[stream].empty()) queued |= one(stream);
     fifo[stream].push(id);
   }
   return id;
@@ -145,8 +155,8 @@ void EventEngine::Impl::await_or_queue(OpId id) {
   Record& waiting = record(id);
   const auto stream = static_cast<std::size_t>(waiting.stream);
   if (dependencies_done(waiting)) {
-    queued |= 1U << stream;
-    if (order[stream] == StreamOrder::priority) ready[stream].push({waiting.priority, id});
+    queued |= one(stream);
+    if (is_by_priority(stream)) ready[stream].push({waiting.priority, id});
     return;
   }
   Record& awaited = record(dependency_ids[waiting.next_dependency]);
@@ -157,10 +167,10 @@ void EventEngine::Impl::await_or_queue(OpId id) {
 /// Starts what can on every idle stream. Afterwards no idle stream is `queued`: a blocked head is called by
 /// complete().
 void EventEngine::Impl::start_ready() {
-  for (std::uint32_t set = queued & idle; set != 0; set &= set - 1) {
+  for (StreamSet set = queued & idle; set != 0; set &= set - 1) {
     const auto stream = static_cast<std::size_t>(std::countr_zero(set));
-    const std::uint32_t bit = set & (~set + 1);
-    if (order[stream] == StreamOrder::priority) {
+    const StreamSet bit = set & (~set + 1);
+    if (is_by_priority(stream)) {
       auto& queue = ready[stream];
       start(stream, queue.top().id);
       queue.pop();
@@ -184,7 +194,7 @@ void EventEngine::Impl::start(std::size_t stream, OpId id) {
   Record& started = record(id);
   started.state = State::started;
   started.start = {now};
-  idle &= ~(1U << stream);
+  idle &= ~one(stream);
   lanes.begin(stream, id, started.fixed, started.bytes, started.rate, started.resources, now);
 }
 
@@ -195,9 +205,9 @@ void EventEngine::Impl::advance() {
   const std::int64_t next = lanes.next_due();
   if (observer && next > now) observer({now}, {next}, lanes.rates());
   now = next;
-  const std::uint32_t ended = lanes.end_due(now);
+  const StreamSet ended = lanes.end_due(now);
   idle |= ended;
-  for (std::uint32_t set = ended; set != 0; set &= set - 1) {
+  for (StreamSet set = ended; set != 0; set &= set - 1) {
     complete(lanes.operation(static_cast<std::size_t>(std::countr_zero(set))));
   }
 }
@@ -261,6 +271,28 @@ Picoseconds EventEngine::finish(OpId id) const {
   const Record& asked = impl_->known(id, "finish");
   if (asked.state != State::done) throw std::logic_error("EventEngine::finish: it is not done");
   return asked.finish;
+}
+
+Picoseconds EventEngine::backlog(StreamId stream) const {
+  Picoseconds left;
+  for (std::uint64_t id = impl_->records.begin_index(); id < impl_->records.end_index(); ++id) {
+    const Record& record = impl_->records[id];
+    if (record.stream != stream || record.state == State::done) continue;
+    const Picoseconds alone =
+        record.fixed + (record.bytes.count > 0 ? time_at(record.bytes, record.rate) : Picoseconds{});
+    const bool runs = record.state == State::started;
+    left += runs ? std::max(Picoseconds{}, record.start + alone - now()) : alone;
+  }
+  return left;
+}
+
+bool EventEngine::make_empty(OpId id) {
+  static_cast<void>(impl_->known(id, "make_empty"));
+  Record& record = impl_->record(id);
+  if (record.state != State::waiting) return false;
+  record.fixed = {};
+  record.bytes = {};
+  return true;
 }
 
 void EventEngine::forget_before(OpId id) {

@@ -38,14 +38,20 @@ class EventEngine {
   [[nodiscard]] bool is_done(OpId id) const;
   [[nodiscard]] Picoseconds start(OpId id) const;   ///< of a started operation that was not forgotten
   [[nodiscard]] Picoseconds finish(OpId id) const;  ///< of a done operation that was not forgotten
+  /// What the stream has still to do: the rest of the operation that runs and those behind it, each as long
+  /// as it takes alone.
+  [[nodiscard]] Picoseconds backlog(StreamId stream) const;
+  /// Takes an operation back that has not started: when its turn comes it takes no time and moves nothing.
+  /// False when it has started.
+  bool make_empty(OpId id);
   /// Releases the memory of done operations before `id`; they must not be asked for again, and count as done
   /// when named as dependencies.
   void forget_before(OpId id);
 
   /// Called before time moves, for each interval [from, to) of constant rates, with the rate of each stream's
   /// flow (0: it has none). For tests and bandwidth counters; an empty function ends it.
-  using RateObserver = std::function<void(Picoseconds from, Picoseconds to,
-                                          std::span<const BytesPerSecond, stream_count> rates)>;
+  using RateObserver =
+      std::function<void(Picoseconds from, Picoseconds to, std::span<const BytesPerSecond> rates)>;
   void observe_rates(RateObserver observer);
 
  private:

@@ -21,6 +21,17 @@ void EventExecutor::run(const LayerProgram& program) {
   for (const LayerProgram::Block& block : program.blocks()) ledger_.record_block(block.first, block.last);
 }
 
+Picoseconds EventExecutor::wait(OpId operation) {
+  engine_.run_until(operation);
+  return engine_.now();
+}
+
+bool EventExecutor::cancel(OpId copy) {
+  if (engine_.is_done(copy) || !engine_.make_empty(copy)) return false;
+  ledger_.make_empty(copy);
+  return true;
+}
+
 Picoseconds EventExecutor::end_pass(OpId last) {
   engine_.run_until(last);
   const Picoseconds end = engine_.finish(last);

@@ -16,7 +16,11 @@ namespace pregate::sim {
 template <class Enter>
 void for_each_operation(const Work& work, const LayerProgram& program, Pricer& prices, const ExpertMap& map,
                         Enter&& enter) {
-  Entry entry{.kind = work.kind, .stream = work.stream, .priority = work.priority, .layer = work.layer};
+  Entry entry{.kind = work.kind,
+              .stream = work.stream,
+              .crosses = work.crosses,
+              .priority = work.priority,
+              .layer = work.layer};
   entry.ordinal = work.ordinal;
   const std::span<const OpId> others = program.others(work), copies = program.copies(work);
   switch (work.kind) {
@@ -62,15 +66,19 @@ void for_each_operation(const Work& work, const LayerProgram& program, Pricer& p
 class EventExecutor final : public Executor {
  public:
   /// As Ledger. All referred to must outlive it.
-  EventExecutor(CostModel& costs, const ExpertMap& map, std::int64_t recorded_steps)
+  EventExecutor(const Topology& topology, CostModel& costs, const ExpertMap& map, std::int64_t recorded_steps)
       : prices_(costs),
         map_(map),
-        engine_(costs.platform()),
-        ledger_(costs.platform(), recorded_steps, costs.compute_traffic()) {}
+        engine_(topology.platform),
+        ledger_(topology, recorded_steps, costs.compute_traffic()) {}
 
   [[nodiscard]] bool records() const override { return true; }
   void begin_pass(const PassInfo& pass) override;
   void run(const LayerProgram& program) override;
+  Picoseconds wait(OpId operation) override;
+  [[nodiscard]] bool is_done(OpId operation) const override { return engine_.is_done(operation); }
+  [[nodiscard]] Picoseconds backlog(StreamId stream) const override { return engine_.backlog(stream); }
+  bool cancel(OpId copy) override;
   Picoseconds end_pass(OpId last) override;
   void finish() override;
   [[nodiscard]] const Tally& tally() const override { return ledger_.tally(); }

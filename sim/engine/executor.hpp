@@ -33,8 +33,18 @@ class Executor {
 
   virtual void begin_pass(const PassInfo& pass) = 0;
   virtual void run(const LayerProgram& program) = 0;
-  /// A decision point: `ids_known`, the read-back of a layer's expert ids, is done.
-  virtual void wait([[maybe_unused]] OpId ids_known) {}
+  /// A decision point: `operation`, mostly the read-back of a layer's expert ids, is done. The time then,
+  /// from which on is_done(), backlog() and cancel() answer. An operation that could start at that very time
+  /// has not started.
+  virtual Picoseconds wait(OpId operation) = 0;
+  /// Whether `operation` had ended when the last wait() returned. Its pass may be over.
+  [[nodiscard]] virtual bool is_done(OpId operation) const = 0;
+  /// What the stream has still to do: the rest of the operation that runs and those behind it, each as long
+  /// as it takes alone.
+  [[nodiscard]] virtual Picoseconds backlog(StreamId stream) const = 0;
+  /// Takes back a copy that has not started: it moves nothing when its turn comes. False when it has started,
+  /// or cannot be taken back.
+  virtual bool cancel(OpId copy) = 0;
   /// The pass is done with `last`; the time then.
   virtual Picoseconds end_pass(OpId last) = 0;
   /// Nothing more will come: what still runs ends.

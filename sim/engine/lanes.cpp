@@ -32,20 +32,22 @@ std::int64_t time_left(double bytes, double rate) {
 
 }  // namespace
 
-Lanes::Lanes(const Platform& platform) {
-  for (std::size_t r = 0; r < capacity_.size(); ++r) {
-    capacity_[r] = platform.capacity[r].value;
-    if (!std::isfinite(capacity_[r]) || capacity_[r] < 0) {
-      throw std::invalid_argument(std::string("EventEngine: capacity of ") +
-                                  to_string(static_cast<ResourceId>(r)) + " is not a rate");
-    }
-    if (capacity_[r] > 0) limited_ |= 1U << r;
+Lanes::Lanes(const Platform& platform)
+    : due_(platform.streams.size(), never),
+      lanes_(platform.streams.size()),
+      flows_(platform.streams.size()),
+      flow_stream_(platform.streams.size()) {
+  for (const Platform::Resource& resource : platform.resources) {
+    const double capacity = resource.capacity.value;
+    if (!std::isfinite(capacity) || capacity < 0)
+      throw std::invalid_argument("EventEngine: capacity of " + resource.name + " is not a rate");
+    if (capacity > 0) limited_ |= bit(static_cast<ResourceId>(capacity_.size()));
+    capacity_.push_back(capacity);
   }
-  due_.fill(never);
 }
 
 void Lanes::begin(std::size_t stream, OpId id, Picoseconds fixed, Bytes bytes, BytesPerSecond rate,
-                  std::uint32_t resources, std::int64_t now) {
+                  ResourceSet resources, std::int64_t now) {
   Lane& lane = lanes_[stream];
   lane.id = id;
   lane.bytes = bytes;
@@ -110,8 +112,8 @@ void Lanes::share_anew(std::int64_t now) {
   }
 }
 
-std::uint32_t Lanes::end_due(std::int64_t now) {
-  std::uint32_t done = 0;
+std::uint64_t Lanes::end_due(std::int64_t now) {
+  std::uint64_t done = 0;
   for (std::size_t stream = 0; stream < lanes_.size(); ++stream) {
     if (due_[stream] != now) continue;
     Lane& lane = lanes_[stream];
@@ -122,13 +124,13 @@ std::uint32_t Lanes::end_due(std::int64_t now) {
     if (lane.phase == Phase::flowing && lane.shared) end_flow(stream);
     lane.phase = Phase::idle;
     due_[stream] = never;
-    done |= 1U << stream;
+    done |= std::uint64_t{1} << stream;
   }
   return done;
 }
 
-std::array<BytesPerSecond, stream_count> Lanes::rates() const {
-  std::array<BytesPerSecond, stream_count> rates{};
+std::vector<BytesPerSecond> Lanes::rates() const {
+  std::vector<BytesPerSecond> rates(lanes_.size());
   for (std::size_t stream = 0; stream < lanes_.size(); ++stream) {
     if (lanes_[stream].phase == Phase::flowing) rates[stream].value = lanes_[stream].rate;
   }

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
+#include <vector>
 
 #include "sim/engine/fair_share.hpp"
 #include "sim/schedule/schedule.hpp"
@@ -26,7 +26,7 @@ class Lanes {
   /// Precondition: the stream is idle and `resources` is a set of known ones.
   /// begin, share and end_due throw InputError when time would pass 106 days.
   void begin(std::size_t stream, OpId id, Picoseconds fixed, Bytes bytes, BytesPerSecond rate,
-             std::uint32_t resources, std::int64_t now);
+             ResourceSet resources, std::int64_t now);
   /// Gives new rates to the flows if any came or went. To be called before next_due().
   void share(std::int64_t now) {
     if (flows_changed_) share_anew(now);
@@ -34,10 +34,10 @@ class Lanes {
   /// When the next phase ends; `never` when all streams are idle.
   [[nodiscard]] std::int64_t next_due() const { return *std::min_element(due_.begin(), due_.end()); }
   /// Ends the phases due at `now`; the streams (set of 1 << stream) whose operations are done, now idle.
-  std::uint32_t end_due(std::int64_t now);
+  std::uint64_t end_due(std::int64_t now);
 
   /// Rate of each stream's flow since the last share(); 0 without one.
-  [[nodiscard]] std::array<BytesPerSecond, stream_count> rates() const;
+  [[nodiscard]] std::vector<BytesPerSecond> rates() const;
 
  private:
   enum class Phase : std::uint8_t { idle, fixed, flowing };
@@ -47,7 +47,7 @@ class Lanes {
     Phase phase = Phase::idle;
     bool shared = false;     ///< the flow crosses a limited resource
     bool throttled = false;  ///< the flow's rate has been below its cap
-    std::uint32_t resources = 0;
+    ResourceSet resources = 0;
     Bytes bytes;
     BytesPerSecond cap;
     double rate = 0;
@@ -59,14 +59,14 @@ class Lanes {
   void end_flow(std::size_t stream);
   void share_anew(std::int64_t now);
 
-  std::array<double, resource_count> capacity_{};
-  std::uint32_t limited_ = 0;  ///< resources with a capacity
-  std::array<std::int64_t, stream_count> due_{};
-  std::array<Lane, stream_count> lanes_;
+  std::vector<double> capacity_;
+  ResourceSet limited_ = 0;        ///< resources with a capacity
+  std::vector<std::int64_t> due_;  ///< by stream, as the others
+  std::vector<Lane> lanes_;
   bool flows_changed_ = false;
   std::size_t flow_count_ = 0;
-  std::array<Flow, stream_count> flows_;  ///< the shared ones, in the order in which they began
-  std::array<std::size_t, stream_count> flow_stream_{};
+  std::vector<Flow> flows_;  ///< the shared ones, in the order in which they began
+  std::vector<std::size_t> flow_stream_;
 };
 
 }  // namespace pregate::sim

@@ -4,25 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 #include <tuple>
 
 namespace pregate::sim {
 
 namespace {
-
-std::uint32_t resources_of(OpKind kind, StreamId stream) {
-  if (kind == OpKind::write_back) return bit(ResourceId::link_d2h) | bit(ResourceId::host_memory);
-  if (kind == OpKind::cpu_experts) return bit(ResourceId::host_memory);
-  switch (stream) {
-    case StreamId::cpu:  // what the CPU sends to the GPU
-    case StreamId::h2d:
-      return bit(ResourceId::link_h2d) | bit(ResourceId::host_memory);
-    case StreamId::d2h:
-      return bit(ResourceId::link_d2h) | bit(ResourceId::host_memory);
-    default:
-      return 0;
-  }
-}
 
 Cause measured_cause(OpKind kind) {
   switch (kind) {
@@ -46,18 +33,26 @@ Cause measured_cause(OpKind kind) {
 /// What an operation shares with others while it runs: the bus of the host's memory, save results that the
 /// CPU sends to the GPU, which meet copies of experts on the link (the CPU computes nothing meanwhile). Time
 /// that kernels lose on a bus that is theirs as well is time of their memory.
-Cause shared_cause(OpKind kind, StreamId stream) {
+Cause shared_cause(OpKind kind, bool on_gpu, bool on_cpu) {
   if (kind == OpKind::cpu_experts) return Cause::cpu_memory;
-  if (stream == StreamId::compute) return Cause::gpu_memory;
-  return kind == OpKind::activations && stream == StreamId::cpu ? Cause::link : Cause::copied_host_memory;
+  if (on_gpu) return Cause::gpu_memory;
+  return kind == OpKind::activations && on_cpu ? Cause::link : Cause::copied_host_memory;
 }
 
 }  // namespace
 
-Ledger::Ledger(const Platform& platform, std::int64_t recorded_steps, BytesPerSecond compute_traffic,
+Ledger::Ledger(const Topology& topology, std::int64_t recorded_steps, BytesPerSecond compute_traffic,
                Attribution attribution)
-    : recorded_steps_(recorded_steps), compute_traffic_(compute_traffic), attribution_(attribution) {
-  schedule_.platform = platform;
+    : recorded_steps_(recorded_steps),
+      compute_traffic_(compute_traffic),
+      attribution_(attribution),
+      cpu_streams_(topology.streams_of(PlaceKind::cpu)),
+      tally_(topology),
+      streams_(topology.platform.streams.size()) {
+  schedule_.platform = topology.platform;
+  for (const Place& place : topology.places) {
+    if (place.kind == PlaceKind::gpu) gpu_reads_over_ |= place.reads_over;
+  }
 }
 
 void Ledger::begin_step(std::int64_t step, int stack, int tokens) {
@@ -83,12 +78,12 @@ const Operation& Ledger::add(const Entry& entry, const Price& price, std::span<c
     operation_.fixed = price.copy->fixed;
     operation_.bytes = price.copy->bytes;
     operation_.rate = price.copy->rate;
-    operation_.resources = resources_of(entry.kind, entry.stream);
-  } else if (entry.stream == StreamId::compute && compute_traffic_.value > 0 &&
+    operation_.resources = entry.crosses;
+  } else if (tally_.is_of_gpu(entry.stream) && compute_traffic_.value > 0 &&
              entry.kind != OpKind::step_overhead) {
     operation_.rate = compute_traffic_;
     operation_.bytes = {std::llround(price.duration.seconds() * operation_.rate.value)};
-    operation_.resources = bit(ResourceId::host_memory);
+    operation_.resources = gpu_reads_over_;
   } else {
     operation_.fixed = price.duration;
   }
@@ -100,6 +95,16 @@ const Operation& Ledger::add(const Entry& entry, const Price& price, std::span<c
   dependencies_.insert(dependencies_.end(), submitted_.begin(), submitted_.end());
   kept_.push_unwritten();
   return operation_;
+}
+
+void Ledger::make_empty(OpId id) {
+  const auto pending =
+      std::find_if(pending_.begin(), pending_.end(), [id](const Pending& p) { return p.id == id; });
+  if (pending == pending_.end())
+    throw std::logic_error("ledger: an operation that is settled was taken back");
+  pending->bytes = {};
+  pending->spending = {};
+  if (id < static_cast<OpId>(schedule_.size())) schedule_.make_empty(id);
 }
 
 const PathPoint* Ledger::point(OpId id) const {
@@ -162,15 +167,16 @@ CauseSums Ledger::spent_on(const Pending& operation, Picoseconds took) const {
     spent[cause] = std::min(alone[cause], left);
     left -= spent[cause];
   }
-  const bool on_gpu = operation.stream == StreamId::compute;
+  const bool on_gpu = tally_.is_of_gpu(operation.stream);
+  const bool on_cpu = (cpu_streams_ >> number_of(operation.stream) & 1U) != 0;
   if (on_gpu) left -= std::min(left, operation.spending.duration() - alone.total());  // its arithmetic
-  spent[shared_cause(operation.kind, operation.stream)] += left;
+  spent[shared_cause(operation.kind, on_gpu, on_cpu)] += left;
   return spent;
 }
 
 void Ledger::account(const Pending& operation, Times times) {
   const auto [start, finish] = times;
-  PathPoint& stream = streams_[static_cast<std::size_t>(operation.stream)];
+  PathPoint& stream = streams_[number_of(operation.stream)];
   PathPoint last = stream;
   Picoseconds others{-1};
   for (std::size_t i = 0; i < operation.dependency_count; ++i) {
@@ -179,12 +185,12 @@ void Ledger::account(const Pending& operation, Times times) {
     if (dependency->decides_over(last)) last = *dependency;
     if (i < operation.other_count) others = std::max(others, dependency->finish);
   }
-  if (operation.stream == StreamId::compute) tally_.add_idle(operation.kind, stream.finish, others, start);
+  if (tally_.is_of_gpu(operation.stream)) tally_.add_idle(operation.kind, stream.finish, others, start);
   if (operation.kind == OpKind::fetch) {
-    ++tally_.fetches;
+    tally_.fetches += operation.bytes.count > 0 ? 1 : 0;
     tally_.fetched += operation.bytes;
   }
-  tally_.busy[static_cast<std::size_t>(operation.stream)] += finish - start;
+  tally_.busy[number_of(operation.stream)] += finish - start;
   ++tally_.operations;
   const CauseSums spent = spent_on(operation, finish - start);
   tally_.spent += spent;

@@ -20,6 +20,7 @@ enum class Attribution : std::uint8_t { priced, measured };
 struct Entry {
   OpKind kind;
   StreamId stream;
+  ResourceSet crosses = 0;  ///< what its flow shares with others
   std::uint8_t priority = 0;
   std::int32_t layer = -1, expert = -1, slot = -1, count = 0;
 
@@ -41,7 +42,7 @@ class Ledger {
 
   /// Records the operations of the first `recorded_steps` steps (0 = none). With `compute_traffic`, compute
   /// operations are flows of that rate on the host's memory bus, and share it with copies.
-  Ledger(const Platform& platform, std::int64_t recorded_steps, BytesPerSecond compute_traffic = {},
+  Ledger(const Topology& topology, std::int64_t recorded_steps, BytesPerSecond compute_traffic = {},
          Attribution attribution = Attribution::priced);
 
   void begin_step(std::int64_t step, int stack, int tokens);
@@ -52,6 +53,8 @@ class Ledger {
   [[nodiscard]] std::span<const OpId> dependencies() const { return submitted_; }
   /// Identifier of the next operation.
   [[nodiscard]] OpId next_id() const { return static_cast<OpId>(kept_.end_index()); }
+  /// An entered operation, not settled yet, was taken back: it moves nothing.
+  void make_empty(OpId id);
   void record_block(OpId first, OpId last) { blocks_.push_back({first, last}); }
 
   /// Accounts for every entered operation that is done, in the order in which they started; what still runs
@@ -104,6 +107,8 @@ class Ledger {
   std::int64_t recorded_steps_;
   BytesPerSecond compute_traffic_;
   Attribution attribution_;
+  std::uint64_t cpu_streams_;  ///< on which CPUs compute, as a set of 1 << stream
+  ResourceSet gpu_reads_over_ = 0;
   std::int64_t step_ = 0;
   int stack_ = 0, tokens_ = 0;
   Operation operation_;
@@ -114,7 +119,7 @@ class Ledger {
   std::vector<OpId> submitted_;     // of the operation entered last
   std::vector<Block> blocks_;
   Ring<Kept> kept_;  // by OpId
-  std::array<PathPoint, stream_count> streams_{};
+  std::vector<PathPoint> streams_;
   PathPoint end_ = PathPoint::before_all();
   Schedule schedule_;
   Timeline timeline_;

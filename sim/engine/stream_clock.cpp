@@ -9,13 +9,47 @@ namespace pregate::sim {
 
 namespace {
 
-constexpr std::size_t number_of(StreamId stream) { return static_cast<std::size_t>(stream); }
-constexpr std::size_t copies = number_of(StreamId::h2d);
+/// Streams that bring experts to where they are computed, or on their way there.
+std::uint64_t fetching_streams(const Topology& topology) {
+  std::uint64_t set = 0;
+  const auto memories = static_cast<std::uint8_t>(topology.memories.size());
+  for (const Place& place : topology.places) {
+    if (place.kind == PlaceKind::cpu) continue;
+    for (std::uint8_t from = 0; from < memories; ++from) {
+      for (const Hop& hop : topology.route(MemoryId{from}, place.memory))
+        set |= std::uint64_t{1} << number_of(hop.stream);
+    }
+  }
+  return set;
+}
 
 }  // namespace
 
-StreamClock::StreamClock(CostModel& costs)
-    : prices_(costs), overtakes_(costs.platform().order[copies] == StreamOrder::priority) {}
+StreamClock::StreamClock(const Topology& topology, CostModel& costs, Loop loop)
+    : prices_(costs),
+      tally_(topology),
+      streams_(topology.platform.streams.size()),
+      before_pass_(topology.platform.streams.size()) {
+  const std::uint64_t fetching = fetching_streams(topology);
+  for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
+    const StreamOrder order = topology.platform.streams[stream].order;
+    const bool looked_at = loop == Loop::closed && (fetching >> stream & 1U) != 0;
+    if (order == StreamOrder::priority || looked_at) queued_.push_back({stream, CopyQueue(order)});
+  }
+}
+
+bool StreamClock::waits_in_queue(OpId id) const {
+  if (id >= first_id_) return point(id).finish == not_decided;
+  return std::any_of(queued_.begin(), queued_.end(),
+                     [id](const Queued& each) { return each.queue.holds(id); });
+}
+
+StreamClock::Queued* StreamClock::queued(std::size_t stream) {
+  for (Queued& each : queued_) {
+    if (each.stream == stream) return &each;
+  }
+  return nullptr;
+}
 
 /// Operations of earlier passes that are not kept ended before this one began, and decide nothing.
 const PathPoint* StreamClock::before_pass(OpId id) const {
@@ -29,19 +63,53 @@ const PathPoint* StreamClock::before_pass(OpId id) const {
 /// Whatever is issued later could not have started before the copy that is asked for ends: it waits for ids
 /// that its layer's experts, or those of a later layer, come before.
 StreamClock::Last StreamClock::done(OpId id) {
-  while (waits_in_queue(id)) start_next(queue_.next(streams_[copies].finish));
+  while (waits_in_queue(id)) {
+    if (!start_next(std::nullopt)) throw std::logic_error("stream clock: a copy waits for itself");
+  }
   if (id >= first_id_) return {point(id).finish, id};
   const PathPoint* const before = before_pass(id);
   return before == nullptr ? Last{Picoseconds{-1}, no_op} : Last{before->finish, id};
 }
 
+Picoseconds StreamClock::wait(OpId operation) {
+  now_ = std::max(now_, done(operation).finish);
+  while (start_next(now_)) {
+  }
+  return now_;
+}
+
+bool StreamClock::is_done(OpId operation) const {
+  if (waits_in_queue(operation)) return false;
+  if (operation >= first_id_) return point(operation).finish <= now_;
+  const PathPoint* const before = before_pass(operation);
+  return before == nullptr || before->finish <= now_;
+}
+
+Picoseconds StreamClock::backlog(StreamId stream) const {
+  Picoseconds left = std::max(Picoseconds{}, streams_[number_of(stream)].finish - now_);
+  for (const Queued& each : queued_) {
+    if (each.stream == number_of(stream)) left += each.queue.duration();
+  }
+  return left;
+}
+
+bool StreamClock::cancel(OpId copy) {
+  for (Queued& each : queued_) {
+    if (!each.queue.make_empty(copy)) continue;
+    if (copy >= first_id_) point(copy).spending = {};
+    return true;
+  }
+  return false;
+}
+
 void StreamClock::run(const LayerProgram& program) {
   for (const Work& work : program.work()) {
     const std::size_t stream = number_of(work.stream);
-    if (overtakes_ && stream == copies) {
-      queue(work, program);
+    if (Queued* const waiting = queued(stream)) {
+      queue(work, program, waiting->queue);
       continue;
     }
+    if (work.kind == OpKind::gate_readback) readbacks_ |= std::uint64_t{1} << stream;
     const Last free = streams_[stream];
     Last others{Picoseconds{-1}, no_op}, decisive = free;
     for (const OpId id : program.others(work)) {
@@ -57,7 +125,7 @@ void StreamClock::run(const LayerProgram& program) {
       run_train(work, decisive);
       continue;
     }
-    if (work.stream == StreamId::compute) {
+    if (tally_.is_of_gpu(work.stream)) {
       tally_.add_idle(work.kind, free.finish, others.id == no_op ? free.finish : others.finish,
                       decisive.finish);
     }
@@ -101,8 +169,8 @@ void StreamClock::issue(OpKind kind, const Price& price, std::size_t stream, con
   streams_[stream] = {finish, next_id_++};
 }
 
-void StreamClock::queue(const Work& work, const LayerProgram& program) {
-  CopyQueue::Copy copy{.priority = work.priority};
+void StreamClock::queue(const Work& work, const LayerProgram& program, CopyQueue& to) {
+  CopyQueue::Copy copy{.priority = work.priority, .kind = work.kind};
   Last known{Picoseconds{-1}, no_op};
   std::size_t waiting = 0;
   const auto wait_for = [&](OpId id) {
@@ -120,45 +188,57 @@ void StreamClock::queue(const Work& work, const LayerProgram& program) {
   copy.ready = known.finish;
   copy.before = known.id;
   if (work.kind != OpKind::fetch) {
-    queue(work.kind, prices_.price(work, program), copy);
+    queue(prices_.price(work, program), copy, to);
     return;
   }
   const int chunks = program.shape().chunks;
   for (std::uint32_t expert = 0; expert < work.uses.size; ++expert) {
     for (int chunk = 0; chunk < chunks; ++chunk) {
       const Price price = prices_.fetch(chunk);
-      ++tally_.fetches;
-      tally_.fetched += price.copy->bytes;
-      queue(OpKind::fetch, price, copy);
+      copy.fetched = price.copy->bytes;
+      queue(price, copy, to);
     }
     if (!program.shape().stages) continue;
-    queue(OpKind::device_copy, prices_.device_copy(),
-          {.priority = work.priority, .ready = {-1}, .copies = {next_id_ - 1, no_op}});
+    CopyQueue::Copy staged{.priority = work.priority, .kind = OpKind::device_copy, .ready = {-1}};
+    staged.copies.front() = next_id_ - 1;
+    queue(prices_.device_copy(), staged, to);
   }
 }
 
-void StreamClock::queue(OpKind kind, const Price& price, CopyQueue::Copy copy) {
-  copy.spending = Spending(kind, price);
+void StreamClock::queue(const Price& price, CopyQueue::Copy copy, CopyQueue& to) {
+  copy.spending = Spending(copy.kind, price);
   points_.push_back({not_decided, no_op, copy.spending});
-  tally_.busy[copies] += price.duration;
-  copy.spending.add_to(tally_.spent);
-  ++tally_.operations;
   copy.id = next_id_++;
-  queue_.add(copy);
+  to.add(copy);
 }
 
-void StreamClock::start_next(CopyQueue::Next next) {
-  Last& stream = streams_[copies];
-  const CopyQueue::Copy& copy = queue_.at(next.at);
-  const Last ready{copy.ready, copy.before};
-  const Last decisive = copy.before != no_op && ready.decides_over(stream) ? ready : stream;
-  const Picoseconds finish = next.start + copy.spending.duration();
-  const CopyQueue::Copy taken = queue_.take(next.at, finish);
+/// Decides the copy that starts first of all, if it starts before `before`. False when there is none.
+bool StreamClock::start_next(std::optional<Picoseconds> before) {
+  Queued* first = nullptr;
+  CopyQueue::Next next{};
+  for (Queued& each : queued_) {
+    const auto candidate = each.queue.next(streams_[each.stream].finish);
+    if (!candidate || (first != nullptr && candidate->start >= next.start)) continue;
+    first = &each;
+    next = *candidate;
+  }
+  if (first == nullptr || (before && next.start >= *before)) return false;
+  Last& stream = streams_[first->stream];
+  const CopyQueue::Copy taken = first->queue.take(next.at);
+  const Last ready{taken.ready, taken.before};
+  const Last decisive = taken.before != no_op && ready.decides_over(stream) ? ready : stream;
+  const Picoseconds finish = next.start + taken.spending.duration();
+  for (Queued& each : queued_) each.queue.decided(taken.id, finish);
+  tally_.busy[first->stream] += taken.spending.duration();
+  taken.spending.add_to(tally_.spent);
+  ++tally_.operations;
+  tally_.fetches += taken.fetched.count > 0 ? 1 : 0;
+  tally_.fetched += taken.fetched;
   stream = {finish, taken.id};
   if (taken.id >= first_id_) {
     point(taken.id).before = decisive.id;
     point(taken.id).finish = finish;
-    return;
+    return true;
   }
   // Of an earlier pass: what decided its start is known with its whole path.
   PathPoint path = path_to(decisive);
@@ -166,6 +246,7 @@ void StreamClock::start_next(CopyQueue::Next next) {
   path.finish = finish;
   path.id = taken.id;
   outlived_.push_back(path);
+  return true;
 }
 
 PathPoint StreamClock::path_to(const Last& last) const {
@@ -181,27 +262,31 @@ PathPoint StreamClock::path_to(const Last& last) const {
 
 Picoseconds StreamClock::end_pass(OpId last) {
   const Picoseconds end = done(last).finish;
-  while (!queue_.empty()) {
-    const CopyQueue::Next next = queue_.next(streams_[copies].finish);
-    if (next.start >= end) break;
-    start_next(next);
+  while (start_next(end)) {
   }
+  now_ = std::max(now_, end);
   keep_paths(end);
   return end;
 }
 
 void StreamClock::finish() {
-  while (!queue_.empty()) start_next(queue_.next(streams_[copies].finish));
-  keep_paths(streams_[number_of(StreamId::compute)].finish);
+  while (start_next(std::nullopt)) {
+  }
+  Picoseconds computed;
+  for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
+    if (tally_.is_of_gpu(static_cast<StreamId>(stream)))
+      computed = std::max(computed, streams_[stream].finish);
+  }
+  keep_paths(computed);
 }
 
 /// The pass ended at `end`: of its operations are kept those that others may still wait for.
 void StreamClock::keep_paths(Picoseconds end) {
-  std::array<PathPoint, stream_count> paths = before_pass_;
-  for (std::size_t stream = 0; stream < stream_count; ++stream) {
+  std::vector<PathPoint> paths = before_pass_;
+  for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
     // What the host was told before the pass ended decides nothing of the next one, which waits for its own
     // ids.
-    if (stream == number_of(StreamId::d2h) && streams_[stream].finish < end) continue;
+    if ((readbacks_ >> stream & 1U) != 0 && streams_[stream].finish < end) continue;
     if (streams_[stream].id != paths[stream].id) paths[stream] = path_to(streams_[stream]);
   }
   std::erase_if(outlived_, [end](const PathPoint& path) { return path.finish <= end; });

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
+#include <optional>
 #include <vector>
 
 #include "sim/cost/price.hpp"
@@ -11,19 +11,30 @@
 
 namespace pregate::sim {
 
+/// Whether what was issued to a stream in order may be looked at and taken back before it starts.
+enum class Loop : std::uint8_t {
+  open,    ///< nobody asks: its times are computed when it is issued
+  closed,  ///< copies wait in a queue until somebody must know when one of them ends
+};
+
 /// Executor in virtual time for streams without shared resources. An operation of an in-order stream is
-/// decided when it is issued, so its times are computed there and then; copies that may overtake each other
-/// wait in a queue until somebody must know when one of them ends. The event engine gives the same answer.
+/// decided when it is issued, so its times are computed there and then; copies that may overtake each other,
+/// or be taken back, wait in a queue until somebody must know when one of them ends. The event engine gives
+/// the same answer.
 ///
 /// Of an operation is kept, until its pass ends, when it ends, what it is spent on, and the operation that
 /// decided when it could start: the critical path is followed back from the end of the pass.
 class StreamClock final : public Executor {
  public:
-  explicit StreamClock(CostModel& costs);
+  StreamClock(const Topology& topology, CostModel& costs, Loop loop = Loop::open);
 
   [[nodiscard]] bool records() const override { return false; }
   void begin_pass(const PassInfo& pass) override { prices_.begin_pass(pass.shape); }
   void run(const LayerProgram& program) override;
+  Picoseconds wait(OpId operation) override;
+  [[nodiscard]] bool is_done(OpId operation) const override;
+  [[nodiscard]] Picoseconds backlog(StreamId stream) const override;
+  bool cancel(OpId copy) override;
   Picoseconds end_pass(OpId last) override;
   void finish() override;
   [[nodiscard]] const Tally& tally() const override { return tally_; }
@@ -43,34 +54,39 @@ class StreamClock final : public Executor {
       return finish > other.finish || (finish == other.finish && id < other.id);
     }
   };
+  /// A stream whose copies wait to be decided.
+  struct Queued {
+    std::size_t stream;
+    CopyQueue queue;
+  };
   static constexpr Picoseconds not_decided{INT64_MIN};
 
   [[nodiscard]] Point& point(OpId id) { return points_[static_cast<std::size_t>(id - first_id_)]; }
   [[nodiscard]] const Point& point(OpId id) const {
     return points_[static_cast<std::size_t>(id - first_id_)];
   }
-  [[nodiscard]] bool waits_in_queue(OpId id) const {
-    return id >= first_id_ ? point(id).finish == not_decided : queue_.holds(id);
-  }
+  [[nodiscard]] bool waits_in_queue(OpId id) const;
+  [[nodiscard]] Queued* queued(std::size_t stream);
   [[nodiscard]] Last done(OpId id);
   [[nodiscard]] const PathPoint* before_pass(OpId id) const;
   void issue(OpKind kind, const Price& price, std::size_t stream, const Last& decisive);
   void run_train(const Work& work, const Last& decisive);
-  void queue(const Work& work, const LayerProgram& program);
-  void queue(OpKind kind, const Price& price, CopyQueue::Copy copy);
-  void start_next(CopyQueue::Next next);
+  void queue(const Work& work, const LayerProgram& program, CopyQueue& to);
+  void queue(const Price& price, CopyQueue::Copy copy, CopyQueue& to);
+  bool start_next(std::optional<Picoseconds> before);
   void keep_paths(Picoseconds end);
   [[nodiscard]] PathPoint path_to(const Last& last) const;
 
   Pricer prices_;
-  bool overtakes_;  ///< urgent copies go before others
-  CopyQueue queue_;
+  std::vector<Queued> queued_;
+  std::uint64_t readbacks_ = 0;  ///< streams on which hosts are told ids, as a set of 1 << stream
   Tally tally_;
-  std::array<Last, stream_count> streams_{};
+  Picoseconds now_;  ///< of the last decision point
+  std::vector<Last> streams_;
   std::vector<Point> points_;  ///< of the pass, by id - first_id_
   OpId first_id_ = 0, next_id_ = 0;
-  std::array<PathPoint, stream_count> before_pass_{};  ///< paths to the streams' last operations before it
-  std::vector<PathPoint> outlived_;                    ///< and to others that end after it began
+  std::vector<PathPoint> before_pass_;  ///< paths to the streams' last operations before it
+  std::vector<PathPoint> outlived_;     ///< and to others that end after it began
 };
 
 }  // namespace pregate::sim

@@ -2,11 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <vector>
 
 #include "sim/engine/cause.hpp"
 #include "sim/engine/histogram.hpp"
+#include "sim/platform/topology.hpp"
 #include "sim/schedule/operation.hpp"
 
 namespace pregate::sim {
@@ -36,10 +37,15 @@ struct PathPoint {
 
 /// What both executors count while operations run; all sums are exact integers.
 struct Tally {
-  std::array<Picoseconds, stream_count> busy{};
-  CauseSums spent;               ///< of all operations, on the critical path or not
-  Picoseconds exposed_transfer;  ///< compute stream idle because a copy was not there
-  Picoseconds exposed_cpu;       ///< compute stream idle until what the CPU computes is there
+  Tally() = default;
+  explicit Tally(const Topology& topology)
+      : busy(topology.platform.streams.size()), gpu_streams(topology.streams_of(PlaceKind::gpu)) {}
+
+  std::vector<Picoseconds> busy;  ///< by stream
+  std::uint64_t gpu_streams = 0;  ///< on which GPUs compute, as a set of 1 << stream
+  CauseSums spent;                ///< of all operations, on the critical path or not
+  Picoseconds exposed_transfer;   ///< compute stream idle because a copy was not there
+  Picoseconds exposed_cpu;        ///< compute stream idle until what the CPU computes is there
   Picoseconds
       exposed_host;  ///< compute stream idle for another reason: gate results on their way to the host
   std::int64_t operations = 0;
@@ -48,8 +54,13 @@ struct Tally {
   Histogram block_latency;
 
   [[nodiscard]] Picoseconds gpu_arithmetic() const {
-    return busy[static_cast<std::size_t>(StreamId::compute)] - spent.gpu();
+    Picoseconds computing;
+    for (std::size_t stream = 0; stream < busy.size(); ++stream)
+      computing += (gpu_streams >> stream & 1U) != 0 ? busy[stream] : Picoseconds{};
+    return computing - spent.gpu();
   }
+
+  [[nodiscard]] bool is_of_gpu(StreamId stream) const { return (gpu_streams >> number_of(stream) & 1U) != 0; }
 
   /// A compute operation of this kind started at `start`; its stream was free from `free`, its dependencies
   /// other than copies done at `others`.

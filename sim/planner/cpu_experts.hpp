@@ -12,8 +12,8 @@ namespace pregate::sim {
 /// much CPU work as it takes, so that such copies do not pile up on the link.
 class CpuExperts {
  public:
-  /// `estimates` may be null where the CPU computes nothing. Both outlive this.
-  CpuExperts(const Estimates* estimates, LayerProgram& program) : estimates_(estimates), program_(program) {}
+  /// `estimates` may be null where the CPU computes nothing. All outlive this.
+  CpuExperts(const Topology& topology, PlaceId gpu, const Estimates* estimates, LayerProgram& program);
 
   /// Issues the computation of `experts`, not empty, with the activations on their way there and back. The
   /// result is on the GPU when the returned operation is done.
@@ -23,6 +23,8 @@ class CpuExperts {
   bool take_credit();
 
  private:
+  const Place& cpu_;
+  Hop out_, back_;
   const Estimates* estimates_;
   LayerProgram& program_;
   Picoseconds credit_;

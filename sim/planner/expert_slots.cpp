@@ -18,7 +18,7 @@ void ExpertSlots::fetch(ExpertKey key, int layer, std::uint8_t priority, OpId id
   if (!waits && train == train_ && program_.ends_with(train_.first)) {
     slot.ready = program_.lengthen_train({key, slot_index});
   } else {
-    Work& work = program_.open(OpKind::fetch, StreamId::h2d, layer);
+    Work& work = program_.open(OpKind::fetch, in_, layer);
     work.priority = priority;
     const OpId first = work.first;
     program_.use({key, slot_index});
@@ -83,7 +83,7 @@ void ExpertSlots::write_back(ExpertKey key) {
   if (write_back_ == WriteBack::none || !holds(key)) return;
   auto& slot = arena_[slot_of_[key]];
   if (slot.was_written_back) return;
-  program_.open(OpKind::write_back, StreamId::h2d, layer_);
+  program_.open(OpKind::write_back, {in_.stream, out_.crosses, out_.link}, layer_);
   program_.use({key, slot_of_[key]});
   program_.after_copy(slot.ready);
   program_.close();
@@ -92,7 +92,7 @@ void ExpertSlots::write_back(ExpertKey key) {
 }
 
 OpId ExpertSlots::issue_staging(ExpertKey key, int layer, OpId ids_known) {
-  program_.open(OpKind::device_copy, StreamId::h2d, layer);
+  program_.open(OpKind::device_copy, in_.stream, layer);
   program_.use({key, slot_of_[key]});
   program_.after(ids_known);
   return program_.close();

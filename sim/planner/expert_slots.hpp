@@ -17,10 +17,11 @@ namespace pregate::sim {
 /// last operation that reads it.
 class ExpertSlots {
  public:
-  /// Copies go into `program`, which must outlive this. `write_back`: an expert that is released is copied to
-  /// the host first.
-  ExpertSlots(std::uint32_t keys, std::size_t slots, WriteBack write_back, LayerProgram& program)
-      : program_(program), write_back_(write_back), arena_(slots), slot_of_(keys, -1) {}
+  /// Copies go into `program`, which must outlive this: over `in`, and over `out` where an expert that is
+  /// released is copied to the host first (`write_back`).
+  ExpertSlots(std::uint32_t keys, std::size_t slots, const Hop& in, const Hop& out, WriteBack write_back,
+              LayerProgram& program)
+      : program_(program), in_(in), out_(out), write_back_(write_back), arena_(slots), slot_of_(keys, -1) {}
 
   [[nodiscard]] bool holds(ExpertKey key) const { return slot_of_[key] >= 0; }
   /// -1: not in a slot (elsewhere, or resident for the run).
@@ -92,6 +93,7 @@ class ExpertSlots {
   [[nodiscard]] std::vector<Ahead>::iterator find_ahead(ExpertKey key);
 
   LayerProgram& program_;
+  Hop in_, out_;
   WriteBack write_back_;
   int layer_ = 0;
   std::int64_t written_back_ = 0;

@@ -10,24 +10,29 @@ namespace pregate::sim {
 namespace {
 
 constexpr std::uint8_t demand_priority = 0, background_priority = 1;
+const Place& gpu_of(const Topology& topology) { return topology[topology.first(PlaceKind::gpu)]; }
+const Place& host_of(const Topology& topology) { return topology[topology.first(PlaceKind::cpu)]; }
 constexpr std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
 
 }  // namespace
 
-LayerPlanner::LayerPlanner(const ExpertMap& map, const Plan& plan, const WorkShape& shape,
-                           const Estimates* estimates, Executor& executor)
+LayerPlanner::LayerPlanner(const Topology& topology, const ExpertMap& map, const Plan& plan,
+                           const WorkShape& shape, const Estimates* estimates, Executor& executor)
     : map_(map),
       plan_(plan),
       executor_(executor),
+      computes_(gpu_of(topology).compute),
+      in_(topology.route(host_of(topology).memory, gpu_of(topology).memory).front()),
+      out_(topology.route(gpu_of(topology).memory, host_of(topology).memory).front()),
       program_(shape),
       names_experts_(executor.records()),
       stops_at_gates_(executor.stops_at_gates()),
       offloaded_(map.layers().size()),
       cache_(plan.cache_slots > 0 ? plan.make_cache() : nullptr),
       slots_(map.keys(), static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
-             plan.policy.transfer.write_back, program_),
+             in_, out_, plan.policy.transfer.write_back, program_),
       lookahead_(map, plan, offloaded_, cache_.get(), slots_),
-      cpu_(estimates, program_),
+      cpu_(topology, topology.first(PlaceKind::gpu), estimates, program_),
       hits_are_decreed_(plan.hits_are_decreed) {
   for (std::size_t i = 0; i < offloaded_.size(); ++i) {
     const MoeLayer& layer = map.layers()[i];
@@ -44,7 +49,7 @@ void LayerPlanner::run() {
 }
 
 OpId LayerPlanner::compute(OpKind kind, int layer, int layer_class) {
-  program_.open(kind, StreamId::compute, layer).layer_class = layer_class;
+  program_.open(kind, computes_, layer).layer_class = layer_class;
   return program_.close();
 }
 
@@ -65,13 +70,13 @@ void LayerPlanner::begin_moe_layer(int ordinal, int layer_class) {
   layer_class_ = layer_class;
   slots_.begin_layer(layer_);
   block_first_ = compute(OpKind::attention, layer_, layer_class);
-  Work& gate = program_.open(OpKind::gate, StreamId::compute, layer_);
+  Work& gate = program_.open(OpKind::gate, computes_, layer_);
   gate.layer_class = layer_class;
   gate.ordinal = ordinal;
   last_ = program_.close();
   reads_back_ = offloaded_[index(ordinal)] != 0 || lookahead_.announces(ordinal);
   if (reads_back_) {
-    program_.open(OpKind::gate_readback, StreamId::d2h, layer_).layer_class = layer_class;
+    program_.open(OpKind::gate_readback, out_.stream, layer_).layer_class = layer_class;
     program_.after(last_);
     ids_known_ = program_.close();
   }
@@ -188,7 +193,7 @@ void LayerPlanner::serve_on_cpu(int ordinal, const StepRouting& routing, const S
   announce(ordinal, routing, predictions);
   compute_experts(ordinal, on_gpu_.keys(), on_gpu_.keys(), on_gpu_.tokens(), on_gpu_.routed(), true);
   if (!some) return;
-  program_.open(OpKind::combine, StreamId::compute, layer_);
+  program_.open(OpKind::combine, computes_, layer_);
   program_.after(result);
   last_ = program_.close();
 }
@@ -278,7 +283,7 @@ void LayerPlanner::compute_set(int ordinal, std::span<const ExpertKey> keys,
 
 void LayerPlanner::issue_experts(std::span<const ExpertKey> keys, std::span<const std::uint32_t> tokens,
                                  std::uint32_t routed, bool with_shared) {
-  Work& work = program_.open(OpKind::experts, StreamId::compute, layer_);
+  Work& work = program_.open(OpKind::experts, computes_, layer_);
   work.layer_class = layer_class_;
   work.ordinal = ordinal_;
   work.routed = routed;

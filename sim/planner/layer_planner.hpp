@@ -35,8 +35,8 @@ namespace pregate::sim {
 class LayerPlanner {
  public:
   /// `estimates` may be null where no part of the plan asks (Plan::weighs_times). All outlive this.
-  LayerPlanner(const ExpertMap& map, const Plan& plan, const WorkShape& shape, const Estimates* estimates,
-               Executor& executor);
+  LayerPlanner(const Topology& topology, const ExpertMap& map, const Plan& plan, const WorkShape& shape,
+               const Estimates* estimates, Executor& executor);
 
   void begin_pass(const trace::Step& step);
   void dense_layer(int layer, int layer_class);
@@ -84,6 +84,8 @@ class LayerPlanner {
   const ExpertMap& map_;
   const Plan& plan_;
   Executor& executor_;
+  StreamId computes_;
+  Hop in_, out_;
   LayerProgram program_;
   bool names_experts_, stops_at_gates_;
   std::vector<std::uint8_t> offloaded_;  // by ordinal: some expert is not resident for the run

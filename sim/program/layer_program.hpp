@@ -56,6 +56,13 @@ class LayerProgram {
     blocks_.clear();
   }
 
+  /// A copy.
+  Work& open(OpKind kind, const Hop& over, int layer) {
+    Work& added = open(kind, over.stream, layer);
+    added.crosses = over.crosses;
+    added.link = over.link;
+    return added;
+  }
   Work& open(OpKind kind, StreamId stream, int layer) {
     Work& added = work_.emplace_back();
     added.kind = kind;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "sim/cache/expert_cache.hpp"
+#include "sim/platform/topology.hpp"
 #include "sim/schedule/operation.hpp"
 
 namespace pregate::sim {
@@ -24,13 +25,15 @@ struct Range {
 /// except a train: fetches of several experts that wait for the same operations.
 struct Work {
   OpKind kind = OpKind::attention;
-  StreamId stream = StreamId::compute;
+  StreamId stream{};
+  LinkId link{};                  ///< of what is copied over one
   std::uint8_t priority = 0;      ///< 0 goes first, where the stream is ordered by priority
   bool with_shared = false;       ///< experts: the router's and the shared experts' arithmetic belongs to it
   std::int32_t layer = -1;        ///< in its stack
   std::int32_t ordinal = -1;      ///< of a MoE layer, over all stacks
   std::int32_t layer_class = -1;  ///< layers that cost the same
   std::uint32_t routed = 0;       ///< experts, cpu_experts: tokens times experts
+  ResourceSet crosses = 0;        ///< what its flow shares with others
   OpId first = no_op;             ///< identifier of its first operation
   /// fetch: the experts of a train and the slots they fill; write_back, device_copy: the one expert and the
   /// slot that is read (device_copy that follows a fetch inside a train has no entry of its own). experts:

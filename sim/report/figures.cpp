@@ -12,6 +12,19 @@ double share(Picoseconds part, Picoseconds whole) {
   return whole.count > 0 ? static_cast<double>(part.count) / static_cast<double>(whole.count) : 0;
 }
 
+/// Of the first such place.
+Picoseconds busy(const SimulationResult& result, PlaceKind kind) {
+  const Topology& topology = result.topology;
+  return result.tally.busy[number_of(topology[topology.first(kind)].compute)];
+}
+
+Picoseconds busy_copying(const SimulationResult& result) {
+  const Topology& topology = result.topology;
+  const MemoryId gpu = topology[topology.first(PlaceKind::gpu)].memory,
+                 host = topology[topology.first(PlaceKind::cpu)].memory;
+  return result.tally.busy[number_of(topology.route(host, gpu).front().stream)];
+}
+
 }  // namespace
 
 Figures figures(const SimulationResult& result) {
@@ -34,9 +47,9 @@ Figures figures(const SimulationResult& result) {
   f.h2d_bytes_per_token = result.output_tokens > 0 ? static_cast<double>(tally.fetched.count) /
                                                          static_cast<double>(result.output_tokens)
                                                    : 0;
-  const Picoseconds copying = tally.busy[static_cast<std::size_t>(StreamId::h2d)];
-  f.compute_utilisation = share(tally.busy[static_cast<std::size_t>(StreamId::compute)], result.total);
-  f.cpu_utilisation = share(tally.busy[static_cast<std::size_t>(StreamId::cpu)], result.total);
+  const Picoseconds copying = busy_copying(result);
+  f.compute_utilisation = share(busy(result, PlaceKind::gpu), result.total);
+  f.cpu_utilisation = share(busy(result, PlaceKind::cpu), result.total);
   f.h2d_utilisation = share(copying, result.total);
   f.hidden_transfer_share = copying.count > 0 ? 1 - share(tally.exposed_transfer, copying) : 0;
   const PathPoint& path = result.path;

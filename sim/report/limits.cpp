@@ -61,9 +61,17 @@ constexpr std::array gpu_limits{Limit::gpu_arithmetic, Limit::gpu_memory, Limit:
 constexpr std::array copy_limits{Limit::link, Limit::device_copies, Limit::host_memory};
 constexpr std::array cpu_limits{Limit::host_memory, Limit::cpu_arithmetic, Limit::link};
 constexpr std::array back_limits{Limit::gate, Limit::link, Limit::host_memory};
-constexpr std::array streams{
-    StreamLimits{StreamId::compute, gpu_limits}, StreamLimits{StreamId::h2d, copy_limits},
-    StreamLimits{StreamId::d2h, back_limits}, StreamLimits{StreamId::cpu, cpu_limits}};
+
+/// Of the first GPU and of the CPU.
+std::array<StreamLimits, 4> limits_by_stream(const Topology& topology) {
+  const Place &gpu = topology[topology.first(PlaceKind::gpu)],
+              &cpu = topology[topology.first(PlaceKind::cpu)];
+  return {StreamLimits{gpu.compute, gpu_limits},
+          StreamLimits{topology.route(cpu.memory, gpu.memory).front().stream, copy_limits},
+          StreamLimits{topology.route(gpu.memory, cpu.memory).front().stream, back_limits},
+          StreamLimits{cpu.compute, cpu_limits}};
+}
+
 constexpr std::array all_limits{
     Limit::gpu_arithmetic, Limit::gpu_memory,  Limit::kernels,        Limit::launches, Limit::link,
     Limit::device_copies,  Limit::host_memory, Limit::cpu_arithmetic, Limit::gate,     Limit::waiting};
@@ -87,11 +95,11 @@ Limits limits_of(const SimulationResult& result) {
   limits.least = total - limits.path[static_cast<std::size_t>(limits.binding)];
   limits.next = largest(limits.path, all_limits, limits.binding);
   const Parts work = by_limit(result.tally.spent, result.tally.gpu_arithmetic(), {});
-  for (const StreamLimits& stream : streams) {
+  for (const StreamLimits& stream : limits_by_stream(result.topology)) {
     const bool has =
         std::find(stream.limits.begin(), stream.limits.end(), limits.binding) != stream.limits.end();
     const Picoseconds gone = has ? work[static_cast<std::size_t>(limits.binding)] : Picoseconds{};
-    const Picoseconds left = result.tally.busy[static_cast<std::size_t>(stream.stream)] - gone;
+    const Picoseconds left = result.tally.busy[number_of(stream.stream)] - gone;
     if (left <= limits.least) continue;
     limits.least = left;
     limits.next = largest(work, stream.limits, limits.binding);

@@ -16,10 +16,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int process = 1;
-/// Tracks: one a stream (its number + 1), then one a link.
-constexpr int link_track = stream_count + 1;
 
 double microseconds(Picoseconds time) { return static_cast<double>(time.count) * 1e-6; }
+/// Tracks: one a stream, then one a link.
 int track(StreamId stream) { return static_cast<int>(stream) + 1; }
 
 Json track_name(int thread, const std::string& name) {
@@ -127,23 +126,27 @@ std::string perfetto_json(const SimulationResult& result, const RunConfiguration
                     {"args",
                      {{"name", "pregate " + result.policy.name + ": " + run.model.name + " on " +
                                    run.machine.name + " (" + to_string(result.evidence) + ")"}}}});
-  std::array<bool, stream_count> stream_used{};
-  std::array<bool, resource_count> link_used{};
+  const Platform& platform = schedule.platform;
+  const int streams = static_cast<int>(platform.streams.size()),
+            links = static_cast<int>(platform.resources.size());
+  const int link_track = streams + 1;
+  const std::optional<ResourceId> bus = platform.resource_named("host_memory");
+  std::vector<bool> stream_used(platform.streams.size()), link_used(platform.resources.size());
   Occupancy occupancy;
   const auto operations = static_cast<OpId>(std::min(schedule.size(), timeline.finish.size()));
   for (OpId id = 0; id < operations; ++id) {
     const Operation& operation = schedule.operation(id);
     const Picoseconds start = timeline.start[static_cast<std::size_t>(id)];
     const Picoseconds finish = timeline.finish[static_cast<std::size_t>(id)];
-    stream_used[static_cast<std::size_t>(operation.stream)] = true;
+    stream_used[number_of(operation.stream)] = true;
     events.push_back(slice(operation, id, track(operation.stream), start, finish));
     add_flows(events, schedule, timeline, id);
     if (operation.bytes.count == 0) continue;
     if (operation.slot >= 0) occupancy.add(operation, start, finish);
-    for (int link = 0; link < resource_count; ++link) {
+    for (int link = 0; link < links; ++link) {
       // Flows on the host-memory bus overlap, so only the links themselves get a track.
       const auto resource = static_cast<ResourceId>(link);
-      if ((operation.resources & bit(resource)) == 0 || resource == ResourceId::host_memory) continue;
+      if ((operation.resources & bit(resource)) == 0 || resource == bus) continue;
       link_used[static_cast<std::size_t>(link)] = true;
       // The fixed part is the machine description's: of a measured copy it is not known, and a small one can
       // be over sooner than a datasheet starts it.
@@ -153,14 +156,14 @@ std::string perfetto_json(const SimulationResult& result, const RunConfiguration
     }
   }
   occupancy.write(events);
-  for (int i = 0; i < stream_count; ++i) {
+  for (int i = 0; i < streams; ++i) {
     if (!stream_used[static_cast<std::size_t>(i)]) continue;
-    events.push_back(track_name(i + 1, std::string("stream ") + to_string(static_cast<StreamId>(i))));
+    events.push_back(track_name(i + 1, "stream " + platform.streams[static_cast<std::size_t>(i)].name));
   }
-  for (int i = 0; i < resource_count; ++i) {
+  for (int i = 0; i < links; ++i) {
     if (!link_used[static_cast<std::size_t>(i)]) continue;
     events.push_back(
-        track_name(link_track + i, std::string("link ") + to_string(static_cast<ResourceId>(i))));
+        track_name(link_track + i, "link " + platform.resources[static_cast<std::size_t>(i)].name));
   }
   Json document;
   document["displayTimeUnit"] = "ms";

@@ -24,7 +24,7 @@ CopyTrain copies_of_expert(const CostModel& costs) {
 
 }  // namespace
 
-CountedRun::CountedRun(const ExpertMap& map, const Plan& plan, CostModel& costs)
+CountedRun::CountedRun(const Topology& topology, const ExpertMap& map, const Plan& plan, CostModel& costs)
     : map_(map),
       costs_(costs),
       cache_(plan.cache_slots > 0 ? plan.make_counter() : nullptr),
@@ -32,7 +32,7 @@ CountedRun::CountedRun(const ExpertMap& map, const Plan& plan, CostModel& costs)
       distance_(plan.policy.lookahead.distance),
       offloads_(plan.offloads()),
       measures_all_phases_(plan.measures_all_phases),
-      clock_(copies_of_expert(costs), plan.offloads()),
+      clock_(topology, copies_of_expert(costs), plan.offloads()),
       hits_(map.layers().size()),
       alike_(static_cast<std::size_t>(costs.layer_classes())),
       announced_(map.layers().size()) {}

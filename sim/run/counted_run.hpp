@@ -23,7 +23,7 @@ namespace pregate::sim {
 class CountedRun final : public PassRunner {
  public:
   /// Precondition: decides_by_counts(). All outlive this.
-  CountedRun(const ExpertMap& map, const Plan& plan, CostModel& costs);
+  CountedRun(const Topology& topology, const ExpertMap& map, const Plan& plan, CostModel& costs);
 
   Picoseconds run(const Pass& pass) override;
 

@@ -11,9 +11,9 @@ namespace pregate::sim {
 class LayerRun final : public PassRunner {
  public:
   /// As LayerPlanner.
-  LayerRun(const ExpertMap& map, const Plan& plan, const WorkShape& shape, const Estimates* estimates,
-           Executor& executor)
-      : executor_(executor), planner_(map, plan, shape, estimates, executor) {}
+  LayerRun(const Topology& topology, const ExpertMap& map, const Plan& plan, const WorkShape& shape,
+           const Estimates* estimates, Executor& executor)
+      : executor_(executor), planner_(topology, map, plan, shape, estimates, executor) {}
 
   Picoseconds run(const Pass& pass) override {
     executor_.begin_pass(pass.info);

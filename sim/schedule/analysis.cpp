@@ -18,7 +18,7 @@ void require_times(const Schedule& schedule, const Timeline& timeline) {
   }
 }
 
-Picoseconds& share_of(CriticalPath& path, const Operation& operation) {
+Picoseconds& share_of(CriticalPath& path, const Operation& operation, std::optional<StreamId> host) {
   switch (operation.kind) {
     case OpKind::fetch:
     case OpKind::write_back:
@@ -30,7 +30,7 @@ Picoseconds& share_of(CriticalPath& path, const Operation& operation) {
     case OpKind::gate_readback:
       return path.host;
     default:
-      return operation.stream == StreamId::host ? path.host : path.compute;
+      return operation.stream == host ? path.host : path.compute;
   }
 }
 
@@ -71,13 +71,14 @@ CriticalPath critical_path(const Schedule& schedule, const Timeline& timeline) {
   std::reverse(path.operations.begin(), path.operations.end());
 
   Picoseconds reached;
+  const std::optional<StreamId> host = schedule.platform.stream_named("host");
   for (const OpId id : path.operations) {
     const auto index = static_cast<std::size_t>(id);
     // A measured operation may start a little before its predecessor is seen to finish: time is counted once.
     const Picoseconds begin = std::max(timeline.start[index], reached);
     const Picoseconds end = std::max(timeline.finish[index], begin);
     path.waiting += begin - reached;
-    share_of(path, schedule.operation(id)) += end - begin;
+    share_of(path, schedule.operation(id), host) += end - begin;
     reached = end;
   }
   return path;

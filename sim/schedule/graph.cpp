@@ -3,7 +3,6 @@
 #include "sim/schedule/graph.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/graph/compressed_sparse_row_graph.hpp>
 #include <boost/graph/depth_first_search.hpp>
 #include <boost/graph/topological_sort.hpp>
@@ -52,7 +51,7 @@ struct CycleVisitor : boost::default_dfs_visitor {
 
 Edges precedence_edges(const Schedule& schedule, const Timeline* timeline) {
   Edges edges;
-  std::array<std::vector<OpId>, stream_count> streams;
+  std::vector<std::vector<OpId>> streams(schedule.platform.streams.size());
   const auto count = static_cast<OpId>(schedule.size());
   for (OpId id = 0; id < count; ++id) {
     for (const OpId dependency : schedule.dependencies(id)) edges.emplace_back(dependency, id);
@@ -60,7 +59,7 @@ Edges precedence_edges(const Schedule& schedule, const Timeline* timeline) {
   }
   for (std::size_t stream = 0; stream < streams.size(); ++stream) {
     auto& ids = streams.at(stream);
-    if (schedule.platform.order.at(stream) == StreamOrder::priority) {
+    if (schedule.platform.streams[stream].order == StreamOrder::priority) {
       if (timeline == nullptr) continue;
       std::sort(ids.begin(), ids.end(), [timeline](OpId a, OpId b) {
         const auto i = static_cast<std::size_t>(a);

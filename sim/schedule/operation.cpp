@@ -12,9 +12,6 @@ namespace {
 constexpr std::array<const char*, op_kind_count> kind_names{
     "step_overhead", "dense_layer", "attention",   "gate",        "gate_readback", "experts", "head",
     "fetch",         "write_back",  "device_copy", "activations", "cpu_experts",   "combine"};
-constexpr std::array<const char*, stream_count> stream_names{"compute", "h2d", "d2h", "host", "ssd", "cpu"};
-constexpr std::array<const char*, resource_count> resource_names{"link_h2d", "link_d2h", "host_memory",
-                                                                 "ssd"};
 
 template <std::size_t n>
 const char* name_at(const std::array<const char*, n>& names, std::size_t index) {
@@ -32,26 +29,21 @@ std::optional<Enum> named(const std::array<const char*, n>& names, std::string_v
 }  // namespace
 
 const char* to_string(OpKind kind) { return name_at(kind_names, static_cast<std::size_t>(kind)); }
-const char* to_string(StreamId stream) { return name_at(stream_names, static_cast<std::size_t>(stream)); }
-const char* to_string(ResourceId resource) {
-  return name_at(resource_names, static_cast<std::size_t>(resource));
-}
 
 std::optional<OpKind> op_kind_named(std::string_view name) { return named<OpKind>(kind_names, name); }
-std::optional<StreamId> stream_named(std::string_view name) { return named<StreamId>(stream_names, name); }
-std::optional<ResourceId> resource_named(std::string_view name) {
-  return named<ResourceId>(resource_names, name);
-}
 
 Picoseconds unloaded_duration(const Operation& operation) {
   if (operation.bytes.count == 0) return operation.fixed;
   return operation.fixed + time_at(operation.bytes, operation.rate);
 }
 
-const char* defect_of(const Operation& operation) {
+const char* defect_of(const Operation& operation, const Platform& platform) {
   if (static_cast<int>(operation.kind) >= op_kind_count) return "unknown kind";
-  if (static_cast<int>(operation.stream) >= stream_count) return "unknown stream";
-  if ((operation.resources >> static_cast<unsigned>(resource_count)) != 0) return "unknown resource";
+  if (number_of(operation.stream) >= platform.streams.size()) return "unknown stream";
+  const ResourceSet known = platform.resources.size() == most_resources
+                                ? ~ResourceSet{0}
+                                : (ResourceSet{1} << platform.resources.size()) - 1;
+  if ((operation.resources & ~known) != 0) return "unknown resource";
   if (operation.fixed.count < 0) return "negative fixed time";
   if (operation.bytes.count < 0) return "negative bytes";
   if (operation.bytes.count > 0 && !(std::isfinite(operation.rate.value) && operation.rate.value > 0)) {

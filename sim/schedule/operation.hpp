@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "models/units.hpp"
+#include "sim/platform/platform.hpp"
 
 namespace pregate::sim {
 
@@ -30,19 +31,6 @@ inline constexpr int op_kind_count = 13;
 const char* to_string(OpKind kind);
 std::optional<OpKind> op_kind_named(std::string_view name);
 
-/// Streams run their operations in order, one at a time.
-enum class StreamId : std::uint8_t { compute, h2d, d2h, host, ssd, cpu };
-inline constexpr int stream_count = 6;
-const char* to_string(StreamId stream);
-std::optional<StreamId> stream_named(std::string_view name);
-
-/// Shared resources: flows that use one share its bandwidth max-min fairly.
-enum class ResourceId : std::uint8_t { link_h2d, link_d2h, host_memory, ssd };
-inline constexpr int resource_count = 4;
-const char* to_string(ResourceId resource);
-std::optional<ResourceId> resource_named(std::string_view name);
-constexpr std::uint32_t bit(ResourceId resource) { return 1U << static_cast<unsigned>(resource); }
-
 using OpId = std::int64_t;  ///< issue order, from 0
 inline constexpr OpId no_op = -1;
 
@@ -52,7 +40,7 @@ inline constexpr OpId no_op = -1;
 /// `fixed`. Durations of compute include its own overheads.
 struct Operation {
   OpKind kind = OpKind::attention;
-  StreamId stream = StreamId::compute;
+  StreamId stream{};
   std::uint8_t priority = 0;  ///< 0 goes first, where the stream is ordered by priority
   std::uint16_t stack = 0;
   std::int32_t layer = -1;
@@ -63,8 +51,8 @@ struct Operation {
   std::int32_t tokens = 0;
   Picoseconds fixed;
   Bytes bytes;
-  BytesPerSecond rate;          ///< > 0 when bytes > 0
-  std::uint32_t resources = 0;  ///< set of bit(ResourceId) that the flow occupies
+  BytesPerSecond rate;        ///< > 0 when bytes > 0
+  ResourceSet resources = 0;  ///< that the flow occupies
 
   bool operator==(const Operation&) const = default;
 };
@@ -73,8 +61,8 @@ struct Operation {
 /// a resource carries less than `rate`, the operation is throttled by it even alone.
 Picoseconds unloaded_duration(const Operation& operation);
 
-/// What is wrong with the operation by itself, or nullptr: kind, stream or resources out of range, negative
-/// `fixed` or `bytes`, or bytes without a finite positive rate.
-const char* defect_of(const Operation& operation);
+/// What is wrong with the operation by itself, or nullptr: kind out of range, stream or resources that the
+/// platform lacks, negative `fixed` or `bytes`, or bytes without a finite positive rate.
+const char* defect_of(const Operation& operation, const Platform& platform);
 
 }  // namespace pregate::sim

@@ -6,11 +6,9 @@
 
 namespace pregate::sim {
 
-const char* to_string(StreamOrder order) { return order == StreamOrder::fifo ? "fifo" : "priority"; }
-
 OpId Schedule::add(const Operation& operation, std::span<const OpId> dependencies) {
   const auto id = static_cast<OpId>(operations_.size());
-  if (const char* defect = defect_of(operation)) {
+  if (const char* defect = defect_of(operation, platform)) {
     throw std::invalid_argument("Schedule::add: operation " + std::to_string(id) + ": " + defect);
   }
   for (const OpId dependency : dependencies) {
@@ -25,6 +23,14 @@ OpId Schedule::add(const Operation& operation, std::span<const OpId> dependencie
   operations_.push_back(operation);
   first_dependency_.push_back(dependencies_.size());
   return id;
+}
+
+void Schedule::make_empty(OpId id) {
+  Operation& operation = operations_.at(static_cast<std::size_t>(id));
+  operation.fixed = {};
+  operation.bytes = {};
+  operation.rate = {};
+  operation.resources = 0;
 }
 
 std::span<const OpId> Schedule::dependencies(OpId id) const {

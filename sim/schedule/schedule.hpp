@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,21 +10,6 @@
 
 namespace pregate::sim {
 
-/// How a stream picks its next operation.
-enum class StreamOrder : std::uint8_t {
-  fifo,      ///< strictly in issue order: a stream waits for the head's dependencies
-  priority,  ///< among operations whose dependencies are done: lowest priority value, then issue order
-};
-const char* to_string(StreamOrder order);
-
-/// What a schedule runs on: capacities of the shared resources and the order of each stream.
-struct Platform {
-  std::array<BytesPerSecond, resource_count> capacity{};  ///< 0 = the resource is absent: it limits no flow
-  std::array<StreamOrder, stream_count> order{};          ///< fifo by default
-
-  bool operator==(const Platform&) const = default;
-};
-
 /// The issued operations with their dependencies: an operation may depend only on operations issued before
 /// it, so a schedule is acyclic by construction; a schedule read from a file is checked.
 class Schedule {
@@ -33,8 +17,10 @@ class Schedule {
   Platform platform;
 
   /// Appends; no_op among the dependencies is ignored. Throws std::invalid_argument when defect_of(operation)
-  /// says so or a dependency was not issued before.
+  /// says so on this platform or a dependency was not issued before.
   OpId add(const Operation& operation, std::span<const OpId> dependencies);
+  /// The operation was taken back before it started: it takes no time and moves nothing.
+  void make_empty(OpId id);
   [[nodiscard]] std::size_t size() const { return operations_.size(); }
   [[nodiscard]] const Operation& operation(OpId id) const {
     return operations_[static_cast<std::size_t>(id)];

@@ -17,18 +17,16 @@ constexpr int format_version = 1;
 OrderedJson platform_json(const Platform& platform) {
   OrderedJson capacity = OrderedJson::object();
   OrderedJson order = OrderedJson::object();
-  for (std::size_t i = 0; i < resource_count; ++i) {
-    capacity[to_string(static_cast<ResourceId>(i))] = platform.capacity.at(i).value;
-  }
-  for (std::size_t i = 0; i < stream_count; ++i) {
-    order[to_string(static_cast<StreamId>(i))] = to_string(platform.order.at(i));
-  }
+  for (const Platform::Resource& resource : platform.resources)
+    capacity[resource.name] = resource.capacity.value;
+  for (const Platform::Stream& stream : platform.streams) order[stream.name] = to_string(stream.order);
   return {{"capacity_bytes_per_s", std::move(capacity)}, {"order", std::move(order)}};
 }
 
 OrderedJson operation_json(const Schedule& schedule, OpId id, const Timeline* timeline) {
   const Operation& operation = schedule.operation(id);
-  OrderedJson json{{"id", id}, {"kind", to_string(operation.kind)}, {"stream", to_string(operation.stream)}};
+  OrderedJson json{
+      {"id", id}, {"kind", to_string(operation.kind)}, {"stream", schedule.platform[operation.stream].name}};
   const auto unless = [&json](const char* key, std::int64_t value, std::int64_t absent) {
     if (value != absent) json[key] = value;
   };
@@ -43,9 +41,10 @@ OrderedJson operation_json(const Schedule& schedule, OpId id, const Timeline* ti
   unless("fixed_ps", operation.fixed.count, 0);
   unless("bytes", operation.bytes.count, 0);
   if (operation.rate.value != 0) json["rate_bytes_per_s"] = operation.rate.value;
-  for (std::size_t i = 0; i < resource_count; ++i) {
-    const auto resource = static_cast<ResourceId>(i);
-    if ((operation.resources & bit(resource)) != 0) json["resources"].push_back(to_string(resource));
+  const std::vector<Platform::Resource>& resources = schedule.platform.resources;
+  for (std::size_t i = 0; i < resources.size(); ++i) {
+    if ((operation.resources & bit(static_cast<ResourceId>(i))) != 0)
+      json["resources"].push_back(resources[i].name);
   }
   if (!schedule.dependencies(id).empty()) json["after"] = schedule.dependencies(id);
   if (timeline != nullptr) {

@@ -16,7 +16,7 @@
 namespace pregate::sim {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;  // names get their ids in the order of the file
 
 constexpr const char* format_name = "pregate-schedule";
 constexpr int format_version = 1;
@@ -68,9 +68,9 @@ class ObjectReader {
     if (rate == 0 || (rate >= min_rate.value && rate <= max_rate.value)) return {rate};
     throw InputError(path(key), "must be 0 or from 1 to 1e18 bytes/s, not " + excerpt(value));
   }
-  template <typename Lookup>
-  [[nodiscard]] auto name(const char* key, const Lookup& lookup, int count) const {
-    return name_of(required(key), path(key), lookup, count);
+  /// The place of the name among `names`.
+  [[nodiscard]] std::size_t name(const char* key, const std::vector<std::string>& names) const {
+    return name_of(required(key), path(key), names);
   }
 
   static std::int64_t integer_of(const Json& value, const std::string& path, std::int64_t low,
@@ -84,17 +84,12 @@ class ObjectReader {
     throw InputError(path, "must be a whole number from " + std::to_string(low) + " to " +
                                std::to_string(high) + ", not " + excerpt(value));
   }
-  template <typename Lookup>
-  static auto name_of(const Json& value, const std::string& path, const Lookup& lookup, int count) {
-    using Enum = typename decltype(lookup(std::string_view{}))::value_type;
-    const auto found =
-        value.is_string() ? lookup(value.get_ref<const std::string&>()) : std::optional<Enum>{};
-    if (found) return *found;
-    std::vector<std::string> valid;
-    valid.reserve(static_cast<std::size_t>(count));
-    for (int i = 0; i < count; ++i) valid.emplace_back(to_string(static_cast<Enum>(i)));
-    throw InputError(path, excerpt(value) + " is not a known name",
-                     suggest(value.is_string() ? value.get<std::string>().substr(0, 60) : "", valid));
+  static std::size_t name_of(const Json& value, const std::string& path,
+                             const std::vector<std::string>& names) {
+    const std::string text = value.is_string() ? value.get<std::string>() : std::string();
+    const auto found = std::find(names.begin(), names.end(), text);
+    if (value.is_string() && found != names.end()) return static_cast<std::size_t>(found - names.begin());
+    throw InputError(path, excerpt(value) + " is not a known name", suggest(text.substr(0, 60), names));
   }
 
  private:
@@ -102,41 +97,72 @@ class ObjectReader {
   std::string path_;
 };
 
+/// The names of a machine of one GPU, which files need not list.
+const std::vector<std::string>& usual_resources() {
+  static const std::vector<std::string> names{"link_h2d", "link_d2h", "host_memory", "ssd"};
+  return names;
+}
+const std::vector<std::string>& usual_streams() {
+  static const std::vector<std::string> names{"compute", "h2d", "d2h", "host", "ssd", "cpu"};
+  return names;
+}
+
+/// The names in the order of `json`; the usual ones if it has no others.
+std::vector<std::string> names_in(const Json& json, const std::vector<std::string>& usual, std::size_t most,
+                                  const std::string& path) {
+  std::vector<std::string> names;
+  bool only_usual = true;
+  for (const auto& [name, value] : json.items()) {
+    only_usual = only_usual && std::find(usual.begin(), usual.end(), name) != usual.end();
+    if (names.size() == most) throw InputError(path, "has more than " + std::to_string(most) + " names");
+    if (name.empty() || name.size() > 60 || name != printable(name))
+      throw InputError(path, excerpt(name) + " is no name", "up to 60 characters, all of them printable");
+    names.push_back(name);
+  }
+  return only_usual ? usual : names;
+}
+
 Platform read_platform(const Json& json, const std::string& where) {
   static const std::vector<std::string> keys{"capacity_bytes_per_s", "order"};
+  static const std::vector<std::string> orders{to_string(StreamOrder::fifo),
+                                               to_string(StreamOrder::priority)};
   Platform platform;
   const ObjectReader object(json, where + ": platform");
   object.allow_only(keys);
 
-  const ObjectReader capacity(object.required("capacity_bytes_per_s"), object.path("capacity_bytes_per_s"));
-  std::vector<std::string> resources;
-  for (std::size_t i = 0; i < resource_count; ++i) {
-    resources.emplace_back(to_string(static_cast<ResourceId>(i)));
-    platform.capacity.at(i) = capacity.rate_or_zero(resources.back().c_str());
-  }
-  capacity.allow_only(resources);
+  const Json& capacities = object.required("capacity_bytes_per_s");
+  const ObjectReader capacity(capacities, object.path("capacity_bytes_per_s"));
+  for (const std::string& name :
+       names_in(capacities, usual_resources(), most_resources, object.path("capacity_bytes_per_s")))
+    platform.add_resource(name, capacity.rate_or_zero(name.c_str()));
 
-  const ObjectReader order(object.required("order"), object.path("order"));
-  std::vector<std::string> streams;
-  const auto lookup = [](std::string_view name) -> std::optional<StreamOrder> {
-    for (const StreamOrder value : {StreamOrder::fifo, StreamOrder::priority}) {
-      if (name == to_string(value)) return value;
-    }
-    return std::nullopt;
-  };
-  for (std::size_t i = 0; i < stream_count; ++i) {
-    streams.emplace_back(to_string(static_cast<StreamId>(i)));
-    const char* key = streams.back().c_str();
-    if (order.has(key)) platform.order.at(i) = order.name(key, lookup, 2);
+  const Json& streams = object.required("order");
+  const ObjectReader order(streams, object.path("order"));
+  for (const std::string& name : names_in(streams, usual_streams(), most_streams, object.path("order"))) {
+    const bool said = order.has(name.c_str());
+    platform.add_stream(
+        name, said ? static_cast<StreamOrder>(order.name(name.c_str(), orders)) : StreamOrder::fifo);
   }
-  order.allow_only(streams);
   return platform;
+}
+
+std::vector<std::string> op_kind_names() {
+  std::vector<std::string> names;
+  for (int i = 0; i < op_kind_count; ++i) names.emplace_back(to_string(static_cast<OpKind>(i)));
+  return names;
 }
 
 /// Collects the operations while the file is parsed, so that its tree is never whole in memory.
 class OperationReader {
  public:
-  explicit OperationReader(std::string where) : where_(std::move(where)) {}
+  explicit OperationReader(std::string where) : where_(std::move(where)), kinds_(op_kind_names()) {}
+
+  void set_platform(const Json& json) {
+    platform_ = read_platform(json, where_);
+    for (const Platform::Stream& stream : platform_->streams) streams_.push_back(stream.name);
+    for (const Platform::Resource& resource : platform_->resources) resources_.push_back(resource.name);
+  }
+  [[nodiscard]] bool has_platform() const { return platform_.has_value(); }
 
   void read(const Json& json) {
     static const std::vector<std::string> keys{
@@ -151,8 +177,8 @@ class OperationReader {
                        "operations are listed in issue order and numbered from 0");
     }
     Operation operation;
-    operation.kind = object.name("kind", op_kind_named, op_kind_count);
-    operation.stream = object.name("stream", stream_named, stream_count);
+    operation.kind = static_cast<OpKind>(object.name("kind", kinds_));
+    operation.stream = static_cast<StreamId>(object.name("stream", streams_));
     operation.priority = static_cast<std::uint8_t>(object.integer_or("priority", 0, 0, UINT8_MAX));
     operation.stack = static_cast<std::uint16_t>(object.integer_or("stack", 0, 0, UINT16_MAX));
     operation.layer = static_cast<std::int32_t>(object.integer_or("layer", -1, -1, max_index));
@@ -165,16 +191,17 @@ class OperationReader {
     operation.bytes = {object.integer_or("bytes", 0, 0, max_operation_bytes.count)};
     operation.rate = object.rate_or_zero("rate_bytes_per_s");
     if (object.has("resources")) operation.resources = read_resources(object);
-    if (const char* defect = defect_of(operation)) throw InputError(path_of(id), defect);
+    if (const char* defect = defect_of(operation, *platform_)) throw InputError(path_of(id), defect);
     if (object.has("after")) read_dependencies(object, id);
     read_times(object, id);
     operations_.push_back(operation);
   }
 
-  Schedule finish(const Platform& platform, Timeline* timeline) {
+  /// Precondition: has_platform().
+  Schedule finish(Timeline* timeline) {
     check_dependencies();
     Schedule schedule;
-    schedule.platform = platform;
+    schedule.platform = *platform_;
     std::vector<OpId> dependencies;
     std::size_t next = 0;
     for (std::size_t i = 0; i < operations_.size(); ++i) {
@@ -193,13 +220,13 @@ class OperationReader {
     return where_ + ": operations[" + std::to_string(id) + "]";
   }
 
-  static std::uint32_t read_resources(const ObjectReader& object) {
-    std::uint32_t set = 0;
+  [[nodiscard]] ResourceSet read_resources(const ObjectReader& object) const {
+    ResourceSet set = 0;
     const Json& list = object.required("resources");
     if (!list.is_array()) throw InputError(object.path("resources"), "must be a list of names");
     for (const Json& item : list) {
       const auto resource =
-          ObjectReader::name_of(item, object.path("resources"), resource_named, resource_count);
+          static_cast<ResourceId>(ObjectReader::name_of(item, object.path("resources"), resources_));
       if ((set & bit(resource)) != 0) {
         throw InputError(object.path("resources"), excerpt(item) + " is named twice");
       }
@@ -259,6 +286,8 @@ class OperationReader {
   }
 
   std::string where_;
+  std::optional<Platform> platform_;
+  std::vector<std::string> kinds_, streams_, resources_;
   std::vector<Operation> operations_;
   std::vector<std::pair<OpId, OpId>> edges_;  ///< (dependency, operation), by operation
   Timeline timeline_;
@@ -279,12 +308,11 @@ class Events {
         if (event == Json::parse_event_t::object_start) keys_.at(static_cast<std::size_t>(depth)).clear();
         return true;
       case Json::parse_event_t::key:
-        if (depth == 1) section_ = parsed.get<std::string>();
-        if (!keys_.at(static_cast<std::size_t>(depth) - 1).insert(parsed.get<std::string>()).second) {
-          throw InputError(where_, "key " + excerpt(parsed) + " appears twice in one object");
-        }
+        if (depth == 1) begin_section(parsed.get<std::string>());
+        check_key(parsed, keys_.at(static_cast<std::size_t>(depth) - 1));
         return true;
       case Json::parse_event_t::object_end:
+        if (depth == 1 && section_ == "platform") operations_.set_platform(parsed);
         if (depth != 2 || section_ != "operations") return true;
         operations_.read(parsed);
         return false;
@@ -294,6 +322,19 @@ class Events {
   }
 
  private:
+  void begin_section(std::string name) {
+    section_ = std::move(name);
+    if (section_ == "operations" && !operations_.has_platform())
+      throw InputError(where_, "'operations' come before 'platform', which names their streams",
+                       "put 'platform' first, as `pregate simulate --schedule FILE` does");
+  }
+  void check_key(const Json& key, std::set<std::string>& keys) const {
+    constexpr std::size_t most_keys = 256;  // of any object that means something
+    if (!keys.insert(key.get<std::string>()).second)
+      throw InputError(where_, "key " + excerpt(key) + " appears twice in one object");
+    if (keys.size() > most_keys) throw InputError(where_, "an object has more than 256 keys");
+  }
+
   const std::string& where_;
   OperationReader& operations_;
   std::string section_;                        ///< top-level key being read
@@ -318,7 +359,8 @@ Schedule read_schedule(const std::string& text, const std::string& where, Timeli
   if (!rest.is_array() || !rest.empty()) {
     throw InputError(object.path("operations"), "must be a list of operations");
   }
-  return operations.finish(read_platform(object.required("platform"), where), timeline);
+  if (!operations.has_platform()) operations.set_platform(object.required("platform"));  // and refuses it
+  return operations.finish(timeline);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "sim/schedule/graph.hpp"
 #include "tests/schedule/build.hpp"
 #include "tests/schedule/random_schedule.hpp"
+#include "tests/support/one_gpu.hpp"
 
 namespace pregate::sim {
 namespace {
@@ -20,11 +21,12 @@ using testing::ElementsAre;
 /// waits for.
 Schedule on_demand_layer() {
   Schedule schedule;
-  const OpId attention = schedule.add(work(StreamId::compute, us(40)), {});
-  const OpId readback = schedule.add(work(StreamId::host, us(10), OpKind::gate_readback), {{attention}});
-  const OpId fetch = schedule.add(copy(StreamId::h2d, us(20), 2'000'000, gb_per_s(25), 0), {{readback}});
-  schedule.add(work(StreamId::compute, us(20), OpKind::dense_layer), {});
-  schedule.add(work(StreamId::compute, us(30), OpKind::experts), {{fetch}});
+  schedule.platform = one_gpu::platform();
+  const OpId attention = schedule.add(work(one_gpu::compute, us(40)), {});
+  const OpId readback = schedule.add(work(one_gpu::host, us(10), OpKind::gate_readback), {{attention}});
+  const OpId fetch = schedule.add(copy(one_gpu::h2d, us(20), 2'000'000, gb_per_s(25), 0), {{readback}});
+  schedule.add(work(one_gpu::compute, us(20), OpKind::dense_layer), {});
+  schedule.add(work(one_gpu::compute, us(30), OpKind::experts), {{fetch}});
   return schedule;
 }
 
@@ -42,10 +44,11 @@ TEST(CriticalPath, GoesThroughTheCopyAndAddsUpToTheMakespan) {
 // What the CPU computes is not the GPU's computation.
 TEST(CriticalPath, ExpertsOnTheCpuAreApart) {
   Schedule schedule;
-  const OpId attention = schedule.add(work(StreamId::compute, us(40)), {});
-  const OpId experts = schedule.add(work(StreamId::cpu, us(90), OpKind::cpu_experts), {{attention}});
-  schedule.add(work(StreamId::compute, us(30), OpKind::experts), {});
-  schedule.add(work(StreamId::compute, us(0), OpKind::combine), {{experts}});
+  schedule.platform = one_gpu::platform();
+  const OpId attention = schedule.add(work(one_gpu::compute, us(40)), {});
+  const OpId experts = schedule.add(work(one_gpu::cpu, us(90), OpKind::cpu_experts), {{attention}});
+  schedule.add(work(one_gpu::compute, us(30), OpKind::experts), {});
+  schedule.add(work(one_gpu::compute, us(0), OpKind::combine), {{experts}});
   const CriticalPath path = critical_path(schedule, run(schedule));
   EXPECT_EQ(path.compute, us(40));
   EXPECT_EQ(path.cpu, us(90));
@@ -62,8 +65,9 @@ TEST(Slack, IsTheDelayThatTheEndForgives) {
 // between.
 TEST(CriticalPath, GapsAreWaiting) {
   Schedule schedule;
-  schedule.add(work(StreamId::compute, us(10)), {});
-  schedule.add(work(StreamId::compute, us(10)), {});
+  schedule.platform = one_gpu::platform();
+  schedule.add(work(one_gpu::compute, us(10)), {});
+  schedule.add(work(one_gpu::compute, us(10)), {});
   const Timeline timeline{.start = {us(5), us(22)}, .finish = {us(15), us(32)}};
   const CriticalPath path = critical_path(schedule, timeline);
   EXPECT_THAT(path.operations, ElementsAre(0, 1));
@@ -74,17 +78,19 @@ TEST(CriticalPath, GapsAreWaiting) {
 // Of two predecessors that finish together, the one issued first is on the path.
 TEST(CriticalPath, TieGoesToTheEarliestIssued) {
   Schedule schedule;
-  const OpId a = schedule.add(work(StreamId::host, us(10)), {});
-  const OpId b = schedule.add(work(StreamId::h2d, us(10), OpKind::fetch), {});
-  schedule.add(work(StreamId::compute, us(1)), {{b, a}});
+  schedule.platform = one_gpu::platform();
+  const OpId a = schedule.add(work(one_gpu::host, us(10)), {});
+  const OpId b = schedule.add(work(one_gpu::h2d, us(10), OpKind::fetch), {});
+  schedule.add(work(one_gpu::compute, us(1)), {{b, a}});
   EXPECT_THAT(critical_path(schedule, run(schedule)).operations, ElementsAre(a, 2));
 }
 
 // In a priority stream the neighbour is the one that ran before, not the one issued before.
 TEST(CriticalPath, FollowsTheOrderInWhichAPriorityStreamRan) {
   Schedule schedule;
-  schedule.platform.order[static_cast<std::size_t>(StreamId::h2d)] = StreamOrder::priority;
-  Operation fetch = work(StreamId::h2d, us(10), OpKind::fetch);
+  schedule.platform = one_gpu::platform();
+  schedule.platform[one_gpu::h2d].order = StreamOrder::priority;
+  Operation fetch = work(one_gpu::h2d, us(10), OpKind::fetch);
   fetch.priority = 1;
   schedule.add(fetch, {});
   schedule.add(fetch, {});

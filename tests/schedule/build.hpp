@@ -3,6 +3,7 @@
 #pragma once
 
 #include "sim/schedule/schedule.hpp"
+#include "tests/support/one_gpu.hpp"
 
 namespace pregate::sim::test {
 
@@ -20,7 +21,7 @@ inline Operation work(StreamId stream, Picoseconds fixed, OpKind kind = OpKind::
 
 /// A copy: `latency`, then `bytes` at no more than `rate` through `resources`.
 inline Operation copy(StreamId stream, Picoseconds latency, std::int64_t bytes, BytesPerSecond rate,
-                      std::uint32_t resources) {
+                      ResourceSet resources) {
   Operation operation = work(stream, latency, OpKind::fetch);
   operation.bytes = {bytes};
   operation.rate = rate;
@@ -29,8 +30,8 @@ inline Operation copy(StreamId stream, Picoseconds latency, std::int64_t bytes, 
 }
 
 inline Platform platform_with(ResourceId resource, BytesPerSecond capacity) {
-  Platform platform;
-  platform.capacity.at(static_cast<std::size_t>(resource)) = capacity;
+  Platform platform = one_gpu::platform();
+  platform[resource].capacity = capacity;
   return platform;
 }
 

@@ -9,6 +9,7 @@
 #include "sim/engine/event_engine.hpp"
 #include "tests/schedule/fluid_reference.hpp"
 #include "tests/schedule/random_schedule.hpp"
+#include "tests/support/one_gpu.hpp"
 
 namespace pregate::sim {
 namespace {
@@ -31,7 +32,7 @@ TEST(EngineProperty, StreamsAndDependenciesAreKept) {
   for (const RandomSchedule& wanted : cases(0)) {
     const Schedule schedule = random_schedule(wanted);
     const Timeline timeline = run(schedule);
-    std::array<std::vector<OpId>, stream_count> ran;
+    std::array<std::vector<OpId>, one_gpu::streams> ran;
     for (OpId id = 0; id < static_cast<OpId>(schedule.size()); ++id) {
       const auto i = static_cast<std::size_t>(id);
       const Operation& operation = schedule.operation(id);
@@ -46,7 +47,7 @@ TEST(EngineProperty, StreamsAndDependenciesAreKept) {
     }
     for (std::size_t stream = 0; stream < ran.size(); ++stream) {
       auto& ids = ran.at(stream);
-      const bool fifo = schedule.platform.order.at(stream) == StreamOrder::fifo;
+      const bool fifo = schedule.platform.streams[stream].order == StreamOrder::fifo;
       const auto span_of = [&](OpId id) {
         const auto i = static_cast<std::size_t>(id);
         return std::tuple(timeline.start[i], timeline.finish[i], id);
@@ -77,7 +78,7 @@ TEST(EngineProperty, CapacitiesHoldAndBytesAreConserved) {
     const Schedule schedule = random_schedule(wanted);
     struct Interval {
       Picoseconds from, to;
-      std::array<double, stream_count> rate;
+      std::array<double, one_gpu::streams> rate;
     };
     std::vector<Interval> intervals;
     EventEngine engine(schedule.platform);
@@ -96,7 +97,7 @@ TEST(EngineProperty, CapacitiesHoldAndBytesAreConserved) {
     }
     std::vector<double> moved(schedule.size());
     for (const Interval& interval : intervals) {
-      std::array<double, resource_count> load{};
+      std::array<double, one_gpu::resources> load{};
       for (OpId id = 0; id < count; ++id) {
         const Operation& operation = schedule.operation(id);
         const double rate = interval.rate.at(static_cast<std::size_t>(operation.stream));
@@ -111,7 +112,7 @@ TEST(EngineProperty, CapacitiesHoldAndBytesAreConserved) {
         }
       }
       for (std::size_t r = 0; r < load.size(); ++r) {
-        const double capacity = schedule.platform.capacity.at(r).value;
+        const double capacity = schedule.platform.resources[r].capacity.value;
         if (capacity == 0) continue;
         ASSERT_LE(load[r], capacity * (1 + 1e-11));
         worst_load = std::max(worst_load, load[r] / capacity);

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/engine/fair_share.hpp"
+#include "tests/support/one_gpu.hpp"
 
 #include <gtest/gtest.h>
 
@@ -19,18 +20,18 @@ TEST(FairShare, EveryFlowIsAtItsCapOrHasABottleneck) {
   int throttled = 0;
   int mixed = 0;
   for (int round = 0; round < 20'000; ++round) {
-    std::array<double, resource_count> capacity{};
+    std::array<double, one_gpu::resources> capacity{};
     for (double& c : capacity) c = static_cast<double>(random() % 8) * 5e9;  // 0 = no limit
     std::vector<Flow> flows(1 + random() % 6);
     for (Flow& flow : flows) {
       flow.cap = static_cast<double>(1 + random() % 30) * 1e9 / 3;
-      flow.resources = static_cast<std::uint32_t>(random() % (1U << resource_count));
+      flow.resources = static_cast<std::uint32_t>(random() % (1U << one_gpu::resources));
     }
     share_fairly(capacity, flows);
 
     const auto crosses = [](const Flow& flow, std::size_t r) { return ((flow.resources >> r) & 1U) != 0; };
-    std::array<double, resource_count> load{};
-    for (std::size_t r = 0; r < resource_count; ++r) {
+    std::array<double, one_gpu::resources> load{};
+    for (std::size_t r = 0; r < one_gpu::resources; ++r) {
       for (const Flow& flow : flows) load[r] += crosses(flow, r) ? flow.rate : 0;
       if (capacity[r] > 0) {
         ASSERT_LE(load[r], capacity[r] * (1 + 1e-11));
@@ -47,7 +48,7 @@ TEST(FairShare, EveryFlowIsAtItsCapOrHasABottleneck) {
       }
       any_throttled = true;
       bool has_bottleneck = false;
-      for (std::size_t r = 0; r < resource_count; ++r) {
+      for (std::size_t r = 0; r < one_gpu::resources; ++r) {
         if (!crosses(flow, r) || capacity[r] == 0 || load[r] < capacity[r] * (1 - 1e-11)) continue;
         has_bottleneck |= std::none_of(flows.begin(), flows.end(), [&](const Flow& other) {
           return crosses(other, r) && other.rate > flow.rate * (1 + 1e-11);
@@ -64,7 +65,7 @@ TEST(FairShare, EveryFlowIsAtItsCapOrHasABottleneck) {
 
 // Caps that add up to the capacity in arithmetic but not in floating point (0.1 + 0.2 > 0.3) throttle nobody.
 TEST(FairShare, RoundingOfSumsThrottlesNobody) {
-  std::array<double, resource_count> capacity{};
+  std::array<double, one_gpu::resources> capacity{};
   capacity[0] = 0.3;
   std::vector<Flow> flows{{.cap = 0.1, .resources = 1}, {.cap = 0.2, .resources = 1}};
   share_fairly(capacity, flows);

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/schedule/fluid_reference.hpp"
+#include "tests/support/one_gpu.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -22,7 +23,8 @@ Rates water_level_rates(const Schedule& schedule, const std::map<OpId, Real>& re
     open[id] = true;
   }
   const auto uses = [&schedule](OpId id, std::size_t r) {
-    return schedule.platform.capacity.at(r).value > 0 && ((schedule.operation(id).resources >> r) & 1U) != 0;
+    return schedule.platform.resources[r].capacity.value > 0 &&
+           ((schedule.operation(id).resources >> r) & 1U) != 0;
   };
   const auto any_open = [&open] {
     return std::any_of(open.begin(), open.end(), [](const auto& entry) { return entry.second; });
@@ -32,9 +34,9 @@ Rates water_level_rates(const Schedule& schedule, const std::map<OpId, Real>& re
     for (const auto& [id, is_open] : open) {
       if (is_open) rise = std::min(rise, Real(schedule.operation(id).rate.value) - rates[id]);
     }
-    std::array<Real, resource_count> room{};
-    for (std::size_t r = 0; r < resource_count; ++r) {
-      room[r] = schedule.platform.capacity.at(r).value;
+    std::array<Real, one_gpu::resources> room{};
+    for (std::size_t r = 0; r < one_gpu::resources; ++r) {
+      room[r] = schedule.platform.resources[r].capacity.value;
       int users = 0;
       for (const auto& [id, is_open] : open) {
         if (!uses(id, r)) continue;
@@ -50,11 +52,11 @@ Rates water_level_rates(const Schedule& schedule, const std::map<OpId, Real>& re
     for (auto& [id, is_open] : open) {
       const Real cap = schedule.operation(id).rate.value;
       if (rates[id] >= cap * (1 - 1e-15L)) is_open = false;
-      for (std::size_t r = 0; r < resource_count; ++r) {
+      for (std::size_t r = 0; r < one_gpu::resources; ++r) {
         if (!uses(id, r)) continue;
         Real load = 0;
         for (const auto& [other, rate] : rates) load += uses(other, r) ? rate : 0;
-        if (load >= Real(schedule.platform.capacity.at(r).value) * (1 - 1e-15L)) is_open = false;
+        if (load >= Real(schedule.platform.resources[r].capacity.value) * (1 - 1e-15L)) is_open = false;
       }
     }
   }
@@ -76,7 +78,7 @@ Timeline run_reference(const Schedule& schedule) {
     for (const OpId dependency : schedule.dependencies(id)) {
       if (!finish[at(dependency)]) return false;
     }
-    const bool fifo = schedule.platform.order.at(at(OpId(operation.stream))) == StreamOrder::fifo;
+    const bool fifo = schedule.platform[operation.stream].order == StreamOrder::fifo;
     for (OpId other = 0; other < count; ++other) {
       if (other == id || schedule.operation(other).stream != operation.stream) continue;
       if (start[at(other)] && !finish[at(other)]) return false;

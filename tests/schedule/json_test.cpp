@@ -10,6 +10,7 @@
 #include "sim/engine/event_engine.hpp"
 #include "tests/schedule/build.hpp"
 #include "tests/schedule/random_schedule.hpp"
+#include "tests/support/one_gpu.hpp"
 
 namespace pregate::sim {
 namespace {
@@ -56,11 +57,13 @@ TEST(ScheduleJson, RoundTripKeepsEverything) {
 // Every field, at values that are not its default, and the text itself: it is an interface.
 TEST(ScheduleJson, TextIsPinned) {
   Schedule schedule;
-  schedule.platform.capacity = {{{25e9}, {0}, {1.5e11}, {0}}};
-  schedule.platform.order[1] = StreamOrder::priority;
-  schedule.add(work(StreamId::host, {}, OpKind::step_overhead), {});
+  schedule.platform = one_gpu::platform();
+  schedule.platform[one_gpu::link_h2d].capacity = {25e9};
+  schedule.platform[one_gpu::host_memory].capacity = {1.5e11};
+  schedule.platform[one_gpu::h2d].order = StreamOrder::priority;
+  schedule.add(work(one_gpu::host, {}, OpKind::step_overhead), {});
   schedule.add({.kind = OpKind::fetch,
-                .stream = StreamId::h2d,
+                .stream = one_gpu::h2d,
                 .priority = 2,
                 .stack = 1,
                 .layer = 3,
@@ -72,7 +75,7 @@ TEST(ScheduleJson, TextIsPinned) {
                 .fixed = {8'000'000},
                 .bytes = {18'874'368},
                 .rate = {24.6e9},
-                .resources = bit(ResourceId::link_h2d) | bit(ResourceId::host_memory)},
+                .resources = bit(one_gpu::link_h2d) | bit(one_gpu::host_memory)},
                {{0}});
   const Timeline timeline = run(schedule);
   const std::string expected =
@@ -97,8 +100,26 @@ TEST(ScheduleJson, MinimalFileIsAccepted) {
   EXPECT_EQ(schedule.size(), 1U);
   EXPECT_EQ(schedule.operation(0).bytes.count, 5);
   EXPECT_EQ(schedule.operation(0).layer, -1);
-  EXPECT_EQ(schedule.platform.capacity[0].value, 25e9);
-  EXPECT_EQ(schedule.platform.order[1], StreamOrder::priority);
+  EXPECT_EQ(schedule.platform[one_gpu::link_h2d].capacity.value, 25e9);
+  EXPECT_EQ(schedule.platform[one_gpu::h2d].order, StreamOrder::priority);
+}
+
+// A machine with other streams than one GPU's: ids follow the file, names come back.
+TEST(ScheduleJson, AnyPlatformIsRead) {
+  Schedule schedule;
+  const StreamId second = [&] {
+    schedule.platform.add_stream("gpu0");
+    return schedule.platform.add_stream("gpu1", StreamOrder::priority);
+  }();
+  const ResourceId link = schedule.platform.add_resource("nvlink", gb_per_s(450));
+  schedule.add(copy(second, us(1), 1000, gb_per_s(450), bit(link)), {});
+  EXPECT_EQ(parse_schedule_json(to_json(schedule, nullptr), "s.json"), schedule);
+}
+
+TEST(ScheduleJson, NamesComeBeforeWhoUsesThem) {
+  EXPECT_THAT(refusal(R"({"format":"pregate-schedule","version":1,"operations":[],)"
+                      R"("platform":{"capacity_bytes_per_s":{},"order":{}}})"),
+              testing::HasSubstr("put 'platform' first"));
 }
 
 TEST(ScheduleJson, DependencyFaultsAreNamed) {
@@ -210,11 +231,12 @@ TEST(ScheduleJson, DamagedFilesAreRefusedOrValid) {
 
 TEST(Schedule, AddRefusesWhatIsNotIssued) {
   Schedule schedule;
-  const OpId first = schedule.add(work(StreamId::compute, us(1)), {{no_op}});
+  schedule.platform = one_gpu::platform();
+  const OpId first = schedule.add(work(one_gpu::compute, us(1)), {{no_op}});
   EXPECT_TRUE(schedule.dependencies(first).empty());
-  EXPECT_THROW(schedule.add(work(StreamId::compute, us(1)), {{first, 1}}), std::invalid_argument);
-  EXPECT_THROW(schedule.add(work(StreamId::compute, us(1)), {{-2}}), std::invalid_argument);
-  EXPECT_THROW(schedule.add(work(StreamId::compute, us(-1)), {}), std::invalid_argument);
+  EXPECT_THROW(schedule.add(work(one_gpu::compute, us(1)), {{first, 1}}), std::invalid_argument);
+  EXPECT_THROW(schedule.add(work(one_gpu::compute, us(1)), {{-2}}), std::invalid_argument);
+  EXPECT_THROW(schedule.add(work(one_gpu::compute, us(-1)), {}), std::invalid_argument);
   EXPECT_EQ(schedule.size(), 1U);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/schedule/random_schedule.hpp"
+#include "tests/support/one_gpu.hpp"
 
 #include <array>
 #include <random>
@@ -13,20 +14,24 @@ Schedule random_schedule(const RandomSchedule& wanted) {
   const auto below = [&random](std::uint64_t n) { return static_cast<std::int64_t>(random() % n); };
 
   Schedule schedule;
-  schedule.platform.capacity = {{{25e9}, {13.2e9}, {30e9}, {7e9}}};
-  if (below(4) == 0) schedule.platform.capacity[2] = {};
-  schedule.platform.order[static_cast<std::size_t>(StreamId::h2d)] = wanted.copy_order;
-  schedule.platform.order[static_cast<std::size_t>(StreamId::d2h)] = wanted.copy_order;
+  schedule.platform = one_gpu::platform();
+  schedule.platform[one_gpu::link_h2d].capacity = {25e9};
+  schedule.platform[one_gpu::link_d2h].capacity = {13.2e9};
+  schedule.platform[one_gpu::host_memory].capacity = {below(4) == 0 ? 0 : 30e9};
+  schedule.platform[one_gpu::ssd_reads].capacity = {7e9};
+  schedule.platform[one_gpu::h2d].order = wanted.copy_order;
+  schedule.platform[one_gpu::d2h].order = wanted.copy_order;
 
-  constexpr std::uint32_t memory = bit(ResourceId::host_memory);
-  constexpr std::array<std::uint32_t, stream_count> resources{
-      0, bit(ResourceId::link_h2d) | memory, bit(ResourceId::link_d2h) | memory,
-      0, bit(ResourceId::ssd) | memory,      memory};
-  constexpr std::array<OpKind, stream_count> kinds{OpKind::attention,     OpKind::fetch, OpKind::write_back,
-                                                   OpKind::gate_readback, OpKind::fetch, OpKind::experts};
+  constexpr ResourceSet memory = bit(one_gpu::host_memory);
+  constexpr std::array<ResourceSet, one_gpu::streams> resources{
+      0, bit(one_gpu::link_h2d) | memory,  bit(one_gpu::link_d2h) | memory,
+      0, bit(one_gpu::ssd_reads) | memory, memory};
+  constexpr std::array<OpKind, one_gpu::streams> kinds{OpKind::attention,  OpKind::fetch,
+                                                       OpKind::write_back, OpKind::gate_readback,
+                                                       OpKind::fetch,      OpKind::experts};
   for (OpId id = 0; id < wanted.operations; ++id) {
     Operation operation;
-    const auto stream = static_cast<std::size_t>(below(stream_count));
+    const auto stream = static_cast<std::size_t>(below(one_gpu::streams));
     operation.stream = static_cast<StreamId>(stream);
     operation.kind = kinds.at(stream);
     operation.priority = static_cast<std::uint8_t>(below(3));

@@ -38,13 +38,13 @@ struct Times {
 };
 
 /// Every stream as the list of its operations in the order in which they run.
-std::array<std::vector<OpId>, stream_count> streams_of(const Schedule& schedule, const Timeline& timeline) {
-  std::array<std::vector<OpId>, stream_count> streams;
+std::vector<std::vector<OpId>> streams_of(const Schedule& schedule, const Timeline& timeline) {
+  std::vector<std::vector<OpId>> streams(schedule.platform.streams.size());
   for (OpId id = 0; id < static_cast<OpId>(schedule.size()); ++id) {
     streams.at(static_cast<std::size_t>(schedule.operation(id).stream)).push_back(id);
   }
   for (std::size_t s = 0; s < streams.size(); ++s) {
-    if (schedule.platform.order.at(s) == StreamOrder::fifo) continue;
+    if (schedule.platform.streams[s].order == StreamOrder::fifo) continue;
     std::sort(streams.at(s).begin(), streams.at(s).end(), [&timeline](OpId a, OpId b) {
       const auto i = static_cast<std::size_t>(a);
       const auto j = static_cast<std::size_t>(b);
@@ -60,6 +60,7 @@ class Replay {
   Replay(s4u::Engine& engine, const Schedule& schedule, const Timeline& timeline)
       : engine_(engine),
         schedule_(schedule),
+        semaphores_(schedule.platform.streams.size()),
         done_(schedule.size()),
         waiters_(schedule.size()),
         times_{std::vector<double>(schedule.size()), std::vector<double>(schedule.size())} {
@@ -68,7 +69,7 @@ class Replay {
     const auto streams = streams_of(schedule, timeline);
     for (std::size_t s = 0; s < streams.size(); ++s) {
       semaphores_.at(s) = s4u::Semaphore::create(0);
-      s4u::Actor::create(to_string(static_cast<StreamId>(s)), home_,
+      s4u::Actor::create(schedule.platform.streams[s].name, home_,
                          [this, s, ids = streams.at(s)] { run_stream(s, ids); });
     }
   }
@@ -80,11 +81,11 @@ class Replay {
 
  private:
   /// The resources of an operation that have a capacity; others are no links.
-  [[nodiscard]] std::uint32_t links_of(const Operation& operation) const {
-    std::uint32_t set = 0;
-    for (std::size_t r = 0; r < resource_count; ++r) {
-      const bool limited = schedule_.platform.capacity.at(r).value > 0;
-      if (limited) set |= operation.resources & (1U << r);
+  [[nodiscard]] ResourceSet links_of(const Operation& operation) const {
+    ResourceSet set = 0;
+    for (std::size_t r = 0; r < schedule_.platform.resources.size(); ++r) {
+      const bool limited = schedule_.platform.resources[r].capacity.value > 0;
+      if (limited) set |= operation.resources & bit(static_cast<ResourceId>(r));
     }
     return set;
   }
@@ -92,24 +93,23 @@ class Replay {
   void build_platform() {
     s4u::NetZone* zone = s4u::create_full_zone("machine");
     home_ = zone->create_host("home", 1e9);
-    std::array<s4u::Link*, resource_count> links{};
-    for (std::size_t r = 0; r < resource_count; ++r) {
-      const double capacity = schedule_.platform.capacity.at(r).value;
+    std::vector<s4u::Link*> links(schedule_.platform.resources.size());
+    for (std::size_t r = 0; r < schedule_.platform.resources.size(); ++r) {
+      const double capacity = schedule_.platform.resources[r].capacity.value;
       if (capacity > 0) {
-        links.at(r) =
-            zone->create_link(std::string("link_") + to_string(static_cast<ResourceId>(r)), capacity)
-                ->set_latency(0)
-                ->seal();
+        links.at(r) = zone->create_link(std::string("link_") + schedule_.platform.resources[r].name, capacity)
+                          ->set_latency(0)
+                          ->seal();
       }
     }
     for (OpId id = 0; id < static_cast<OpId>(schedule_.size()); ++id) {
-      const std::uint32_t set = links_of(schedule_.operation(id));
+      const ResourceSet set = links_of(schedule_.operation(id));
       if (set == 0 || routes_.contains(set)) continue;
       const std::string name = std::to_string(set);
       auto* from = zone->create_host("from_" + name, 1e9);
       auto* to = zone->create_host("to_" + name, 1e9);
       std::vector<s4u::LinkInRoute> route;
-      for (std::size_t r = 0; r < resource_count; ++r) {
+      for (std::size_t r = 0; r < schedule_.platform.resources.size(); ++r) {
         if (((set >> r) & 1U) != 0) route.emplace_back(links.at(r));
       }
       zone->add_route(from->get_netpoint(), to->get_netpoint(), nullptr, nullptr, route, false);
@@ -118,14 +118,14 @@ class Replay {
     zone->seal();
   }
 
-  static std::string mailbox_of(std::size_t stream, std::uint32_t set) {
+  static std::string mailbox_of(std::size_t stream, ResourceSet set) {
     return std::to_string(stream) + "/" + std::to_string(set);
   }
 
   /// One actor a stream and route that takes whatever is sent, for ever.
   void build_receivers() {
     for (const auto& [set, hosts] : routes_) {
-      for (std::size_t stream = 0; stream < stream_count; ++stream) {
+      for (std::size_t stream = 0; stream < schedule_.platform.streams.size(); ++stream) {
         s4u::Mailbox* mailbox = s4u::Mailbox::by_name(mailbox_of(stream, set));
         s4u::Actor::create("receiver", hosts.second, [mailbox] {
           while (true) mailbox->get<int>();
@@ -154,7 +154,7 @@ class Replay {
   void carry_out(std::size_t stream, const Operation& operation) const {
     if (operation.fixed.count > 0) s4u::this_actor::sleep_for(operation.fixed.seconds());
     if (operation.bytes.count == 0) return;
-    const std::uint32_t set = links_of(operation);
+    const ResourceSet set = links_of(operation);
     if (set == 0) {
       s4u::this_actor::sleep_for(static_cast<double>(operation.bytes.count) / operation.rate.value);
       return;
@@ -172,8 +172,8 @@ class Replay {
   s4u::Engine& engine_;
   const Schedule& schedule_;
   s4u::Host* home_ = nullptr;
-  std::map<std::uint32_t, std::pair<s4u::Host*, s4u::Host*>> routes_;  ///< by set of resources
-  std::array<s4u::SemaphorePtr, stream_count> semaphores_;
+  std::map<ResourceSet, std::pair<s4u::Host*, s4u::Host*>> routes_;  ///< by set of resources
+  std::vector<s4u::SemaphorePtr> semaphores_;
   std::vector<bool> done_;
   std::vector<std::vector<std::size_t>> waiters_;  ///< streams that wait for an operation
   Times times_;

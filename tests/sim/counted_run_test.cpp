@@ -6,6 +6,7 @@
 
 #include "sim/engine/stream_clock.hpp"
 #include "sim/planner/by_counts.hpp"
+#include "sim/platform/machine_topology.hpp"
 #include "sim/report/report.hpp"
 #include "sim/run/counted_run.hpp"
 #include "sim/run/drive.hpp"
@@ -36,15 +37,19 @@ struct Prepared {
   }
 
   [[nodiscard]] SimulationResult run_counted() {
-    return run([](const PreparedTrace& trace, const Plan& plan, CostModel& costs, const auto& drive) {
-      CountedRun runner(trace.map(), plan, costs);
+    return run([this](const PreparedTrace& trace, const Plan& plan, CostModel& costs, const auto& drive) {
+      const Topology topology = topology_of(machine);
+      CountedRun runner(topology, trace.map(), plan, costs);
       drive(runner);
     });
   }
   [[nodiscard]] SimulationResult run_layers() {
-    return run([](const PreparedTrace& trace, const Plan& plan, CostModel& costs, const auto& drive) {
-      StreamClock clock(costs);
-      LayerRun runner(trace.map(), plan, work_shape(costs), nullptr, clock);
+    return run([this](const PreparedTrace& trace, const Plan& plan, CostModel& costs, const auto& drive) {
+      const Topology topology =
+          topology_of(machine, policy.transfer.queue == TransferQueue::demand_first ? StreamOrder::priority
+                                                                                    : StreamOrder::fifo);
+      StreamClock clock(topology, costs);
+      LayerRun runner(topology, trace.map(), plan, work_shape(costs), nullptr, clock);
       drive(runner);
     });
   }
@@ -55,6 +60,7 @@ struct Prepared {
     const PreparedTrace trace(source, model, "test");
     CostModel costs(model, machine, policy);
     SimulationResult result;
+    result.topology = topology_of(machine);
     const auto plan = plan_run(model, machine, policy, trace, source, CountedExperts::all, result);
     with_runner(trace, *plan, costs, [&](PassRunner& runner) {
       drive_trace(model, trace, *plan, costs, source, {}, runner, result);

@@ -7,6 +7,7 @@
 #include "sim/cache/eviction.hpp"
 #include "sim/run/replay.hpp"
 #include "tests/sim/tiny.hpp"
+#include "tests/support/one_gpu.hpp"
 
 namespace pregate::sim {
 namespace {
@@ -71,7 +72,7 @@ TEST(GivenRate, EndsAreNoCacheAndNoCopies) {
       EXPECT_EQ(c.tally.fetches, 0);
       EXPECT_EQ(hit_rate(c), 1);
       // A hit skips only the host copy: every look-up still has its staging copies.
-      const Picoseconds copies = c.tally.busy[static_cast<std::size_t>(StreamId::h2d)];
+      const Picoseconds copies = c.tally.busy[static_cast<std::size_t>(one_gpu::h2d)];
       const std::int64_t lookups = c.decode_cache.hits + c.other_cache.hits;
       const CostModel costs(model, test::tiny_machine(), always);
       EXPECT_EQ(copies, costs.device_copy() * lookups) << staging;

@@ -9,6 +9,7 @@
 
 #include "sim/report/report.hpp"
 #include "tests/sim/tiny.hpp"
+#include "tests/support/one_gpu.hpp"
 
 namespace pregate::sim {
 namespace {
@@ -43,7 +44,7 @@ void expect_whole(const SimulationResult& result, const Limits& limits) {
   EXPECT_EQ(sum, result.total);
   EXPECT_NEAR(shares, 1, 1e-12);
   EXPECT_GE(result.tally.gpu_arithmetic().count, 0);
-  const Picoseconds busy = result.tally.busy[static_cast<std::size_t>(StreamId::compute)];
+  const Picoseconds busy = result.tally.busy[static_cast<std::size_t>(one_gpu::compute)];
   EXPECT_EQ(busy + result.tally.exposed_transfer + result.tally.exposed_cpu + result.tally.exposed_host,
             result.total);
 }

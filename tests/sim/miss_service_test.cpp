@@ -10,6 +10,7 @@
 #include "sim/engine/event_engine.hpp"
 #include "sim/report/report.hpp"
 #include "tests/sim/recorded_run.hpp"
+#include "tests/support/one_gpu.hpp"
 
 namespace pregate::sim {
 namespace {
@@ -62,7 +63,7 @@ TEST(ComputeOnCpu, LayerIsTheSumOfItsParts) {
   EXPECT_EQ(result.decode_cache.computed_on_cpu, 6);
   EXPECT_EQ(result.buffer_slots + result.prefill_slots + result.cache_slots, 0);
   EXPECT_EQ(result.memory.host, model.all_expert_bytes());
-  EXPECT_EQ(result.tally.busy[static_cast<std::size_t>(StreamId::cpu)],
+  EXPECT_EQ(result.tally.busy[static_cast<std::size_t>(one_gpu::cpu)],
             (cpu_time(2) + activations_time()) * 3);
 }
 
@@ -71,7 +72,7 @@ TEST(ComputeOnCpu, TheSlowerOfArithmeticAndMemoryDecides) {
   const ModelSpec model = tiny_model(1, 8, 2);
   ListSource source = one_step(1, 8, 2, {0, 1});
   const auto cpu = [&](const MachineSpec& machine) {
-    return run(model, machine, cpu_policy(), source).tally.busy[static_cast<std::size_t>(StreamId::cpu)] -
+    return run(model, machine, cpu_policy(), source).tally.busy[static_cast<std::size_t>(one_gpu::cpu)] -
            activations_time();
   };
   MachineSpec machine = cpu_machine();

@@ -7,6 +7,7 @@
 
 #include "sim/cost/price.hpp"
 #include "sim/planner/layer_planner.hpp"
+#include "sim/platform/machine_topology.hpp"
 #include "tests/sim/tiny.hpp"
 
 namespace pregate::sim {
@@ -20,6 +21,10 @@ class SlotKeeper final : public Executor {
   void run(const LayerProgram& program) override {
     for (const Work& work : program.work()) perform(work, program.uses(work));
   }
+  Picoseconds wait(OpId) override { return {}; }
+  [[nodiscard]] bool is_done(OpId) const override { return true; }
+  [[nodiscard]] Picoseconds backlog(StreamId) const override { return {}; }
+  bool cancel(OpId) override { return false; }
   Picoseconds end_pass(OpId) override { return {}; }
   [[nodiscard]] const Tally& tally() const override { return tally_; }
   [[nodiscard]] PathPoint end() const override { return {}; }
@@ -78,7 +83,8 @@ TEST(RecordingExecutor, IsToldWhichExpertsAreInWhichSlots) {
       const auto plan = plan_run(model, machine, policy, prepared, source, CountedExperts::all, result);
       ASSERT_TRUE(plan.has_value());
       SlotKeeper executor;
-      LayerPlanner planner(prepared.map(), *plan, work_shape(costs), nullptr, executor);
+      const Topology topology = topology_of(machine);
+      LayerPlanner planner(topology, prepared.map(), *plan, work_shape(costs), nullptr, executor);
       StepRouting routing(prepared.map());
       trace::Step step;
       while (source.next(step)) {

@@ -15,6 +15,7 @@
 #include "sim/report/report.hpp"
 #include "sim/report/text_table.hpp"
 #include "tests/sim/tiny.hpp"
+#include "tests/support/one_gpu.hpp"
 
 namespace pregate::sim {
 namespace {
@@ -67,7 +68,7 @@ TEST(Json, HasTheDocumentedKeys) {
 TEST(Figures, AddUp) {
   for (const SimulationResult& result : small_case().results) {
     EXPECT_EQ(result.decode + result.before_decode, result.total);
-    const Picoseconds busy = result.tally.busy[static_cast<std::size_t>(StreamId::compute)];
+    const Picoseconds busy = result.tally.busy[static_cast<std::size_t>(one_gpu::compute)];
     EXPECT_EQ(busy + result.tally.exposed_transfer + result.tally.exposed_cpu + result.tally.exposed_host,
               result.total)
         << result.policy.name;

@@ -3,14 +3,13 @@
 #include "validation/measured/effective_times.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 namespace pregate::validation {
 
 std::vector<Picoseconds> effective_times(const sim::Schedule& schedule, const sim::Timeline& timeline) {
   std::vector<Picoseconds> times;
-  std::array<Picoseconds, sim::stream_count> free{};
+  std::vector<Picoseconds> free(schedule.platform.streams.size());
   Picoseconds step_began, latest;
   std::int64_t step = -1;
   for (sim::OpId id = 0; id < static_cast<sim::OpId>(schedule.size()); ++id) {

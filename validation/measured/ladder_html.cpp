@@ -158,9 +158,8 @@ std::string timelines(const TimelinePair& pair) {
   for (const auto& [name, timeline] :
        {std::pair{"simulated", &pair.simulated}, std::pair{"measured", &pair.measured}}) {
     const double begin = begin_of(*timeline);
-    for (const auto& [stream, label] :
-         {std::pair{sim::StreamId::compute, "compute"}, std::pair{sim::StreamId::h2d, "h2d"},
-          std::pair{sim::StreamId::d2h, "d2h"}}) {
+    for (const char* label : {"compute", "h2d", "d2h"}) {
+      const std::optional<sim::StreamId> stream = pair.schedule.platform.stream_named(label);
       svg += "<text x=\"4\" y=\"" + fixed(top + 12) + "\">" + name + " " + label + "</text>";
       for (sim::OpId id = 0; id < count; ++id) {
         const sim::Operation& operation = pair.schedule.operation(id);

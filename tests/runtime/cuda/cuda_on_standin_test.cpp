@@ -16,6 +16,7 @@
 #include "tests/runtime/cuda/child.hpp"
 #include "tests/runtime/cuda/small_run.hpp"
 #include "tests/runtime/execute_checks.hpp"
+#include "tests/support/one_gpu.hpp"
 
 namespace pregate::runtime::test {
 namespace {
@@ -116,7 +117,7 @@ std::vector<Wait> waits_of(const sim::Schedule& schedule) {
   std::vector<Wait> waits;
   for (sim::OpId id = 0; id < static_cast<sim::OpId>(schedule.size()); ++id) {
     const sim::Operation& operation = schedule.operation(id);
-    std::array<sim::OpId, sim::stream_count> latest;
+    std::array<sim::OpId, sim::one_gpu::streams> latest;
     latest.fill(sim::no_op);
     for (const sim::OpId before : schedule.dependencies(id)) {
       const sim::Operation& awaited = schedule.operation(before);

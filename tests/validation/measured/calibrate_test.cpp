@@ -11,6 +11,7 @@
 #include "sim/engine/event_engine.hpp"
 #include "sim/engine/ledger.hpp"
 #include "tests/sim/tiny.hpp"
+#include "tests/support/one_gpu.hpp"
 #include "validation/measured/ladder.hpp"
 #include "validation/measured/machine_toml.hpp"
 
@@ -114,18 +115,23 @@ TEST(KernelTimes, ReplaceTheRoofline) {
 
 // A kernel of 8 GB/s for 10 us and a copy of 8 GB/s on a bus of 10 GB/s: each gets 5 until one is done.
 TEST(Interference, KernelsAndCopiesShareTheBus) {
-  sim::Platform platform;
-  platform.capacity[static_cast<std::size_t>(sim::ResourceId::host_memory)] = {10e9};
-  sim::Ledger ledger(platform, 0, {8e9});
+  MachineSpec machine = load_machine("rtx4090-pcie4");
+  machine.host.memory_bandwidth = {10e9};
+  machine.gpu.host_memory_traffic = {8e9};
+  const sim::Topology topology = sim::topology_of(machine);
+  sim::Ledger ledger(topology, 0, {8e9});
   ledger.begin_step(0, 0, 1);
-  sim::EventEngine engine(platform);
+  sim::EventEngine engine(topology.platform);
   const sim::OpId kernel = engine.submit(
-      ledger.add({.kind = sim::OpKind::experts, .stream = sim::StreamId::compute}, {{10'000'000}}, {}, {}),
+      ledger.add({.kind = sim::OpKind::experts, .stream = sim::one_gpu::compute}, {{10'000'000}}, {}, {}),
       {});
   const sim::CopyCost copy{{}, {40'000}, {8e9}, {5'000'000}};
-  const sim::OpId fetch = engine.submit(
-      ledger.add({.kind = sim::OpKind::fetch, .stream = sim::StreamId::h2d}, {copy.duration, &copy}, {}, {}),
-      {});
+  const sim::OpId fetch =
+      engine.submit(ledger.add({.kind = sim::OpKind::fetch,
+                                .stream = sim::one_gpu::h2d,
+                                .crosses = bit(sim::one_gpu::link_h2d) | bit(sim::one_gpu::host_memory)},
+                               {copy.duration, &copy}, {}, {}),
+                    {});
   engine.run();
   // The copy: 40,000 B at 5 GB/s. The kernel: 80,000 B, of which 40,000 in those 8 us, the rest at 8 GB/s.
   EXPECT_EQ(engine.finish(fetch).count, 8'000'000);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 
+#include "tests/support/one_gpu.hpp"
 #include "validation/measured/effective_times.hpp"
 #include "validation/measured/ladder_report.hpp"
 #include "validation/measured/primitives.hpp"
@@ -159,16 +160,17 @@ TEST(Ladder, TellsWhichOperationsMakeARunWrong) {
 // compute 0..10 and 12..20, a copy 0..15 that the second operation waits for.
 TEST(EffectiveTimes, FromWhenItCouldStartToItsEnd) {
   sim::Schedule schedule;
+  schedule.platform = sim::one_gpu::platform();
   const auto add = [&](sim::StreamId stream, std::vector<sim::OpId> after, std::int64_t step) {
     sim::Operation operation;
     operation.stream = stream;
     operation.step = step;
     schedule.add(operation, after);
   };
-  add(sim::StreamId::compute, {}, 0);
-  add(sim::StreamId::h2d, {}, 0);
-  add(sim::StreamId::compute, {1}, 0);
-  add(sim::StreamId::compute, {}, 1);
+  add(sim::one_gpu::compute, {}, 0);
+  add(sim::one_gpu::h2d, {}, 0);
+  add(sim::one_gpu::compute, {1}, 0);
+  add(sim::one_gpu::compute, {}, 1);
   const auto at = [](std::vector<std::int64_t> times) {
     std::vector<Picoseconds> all;
     for (const std::int64_t time : times) all.push_back({time});
@@ -181,9 +183,10 @@ TEST(EffectiveTimes, FromWhenItCouldStartToItsEnd) {
 // The copies take 12 and 30 - 12 = 18 (the second could have started when the stream was free), the gate 4.
 TEST(EffectiveTimes, MeansByKind) {
   sim::Schedule schedule;
+  schedule.platform = sim::one_gpu::platform();
   sim::Operation copy;
   copy.kind = sim::OpKind::fetch;
-  copy.stream = sim::StreamId::h2d;
+  copy.stream = sim::one_gpu::h2d;
   sim::Operation gate;
   gate.kind = sim::OpKind::gate;
   schedule.add(copy, {});

@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/platform/machine_topology.hpp"
+
+#include <algorithm>
+
+namespace pregate::sim {
+
+namespace {
+
+BytesPerSecond fastest(const LinkSpec& link) {
+  BytesPerSecond most = link.bandwidth;
+  for (const CopyPoint& point : link.table) most = std::max(most, point.rate);
+  return most;
+}
+
+}  // namespace
+
+Topology topology_of(const MachineSpec& machine, StreamOrder copy_order) {
+  Topology topology;
+  Platform& platform = topology.platform;
+  const MemoryId hbm = topology.add_memory("gpu"), dram = topology.add_memory("host"),
+                 drive = topology.add_memory("ssd");
+  const LinkId in = topology.add_link("h2d"), out = topology.add_link("d2h"), read = topology.add_link("ssd");
+  const StreamId compute = platform.add_stream("compute"), h2d = platform.add_stream("h2d", copy_order),
+                 d2h = platform.add_stream("d2h");
+  platform.add_stream("host");
+  const StreamId ssd = platform.add_stream("ssd"), cpu = platform.add_stream("cpu");
+  const ResourceId link_h2d = platform.add_resource("link_h2d", fastest(machine.h2d)),
+                   link_d2h = platform.add_resource("link_d2h", fastest(machine.d2h)),
+                   bus = platform.add_resource("host_memory", machine.host.memory_bandwidth),
+                   reads = platform.add_resource("ssd", machine.ssd.read_bandwidth);
+  const bool shares_bus = machine.gpu.host_memory_traffic.value > 0;
+  topology.add_place({.name = "gpu",
+                      .kind = PlaceKind::gpu,
+                      .memory = hbm,
+                      .compute = compute,
+                      .reads_over = shares_bus ? bit(bus) : 0});
+  topology.add_place(
+      {.name = "cpu", .kind = PlaceKind::cpu, .memory = dram, .compute = cpu, .reads_over = bit(bus)});
+  topology.add_route(dram, hbm, {{.stream = h2d, .crosses = bit(link_h2d) | bit(bus), .link = in}});
+  topology.add_route(hbm, dram, {{.stream = d2h, .crosses = bit(link_d2h) | bit(bus), .link = out}});
+  topology.add_route(drive, dram, {{.stream = ssd, .crosses = bit(reads) | bit(bus), .link = read}});
+  return topology;
+}
+
+}  // namespace pregate::sim

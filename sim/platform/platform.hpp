@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/units.hpp"
+
+namespace pregate::sim {
+
+/// Streams run their operations in order, one at a time. An id is a place in Platform::streams.
+enum class StreamId : std::uint8_t {};
+/// Shared resources: flows that use one share its bandwidth max-min fairly. A place in Platform::resources.
+enum class ResourceId : std::uint8_t {};
+/// A set of resources: bit(ResourceId) of each.
+using ResourceSet = std::uint64_t;
+
+inline constexpr std::size_t most_streams = 64, most_resources = 64;
+
+constexpr std::size_t number_of(StreamId stream) { return static_cast<std::size_t>(stream); }
+constexpr std::size_t number_of(ResourceId resource) { return static_cast<std::size_t>(resource); }
+constexpr ResourceSet bit(ResourceId resource) { return ResourceSet{1} << number_of(resource); }
+
+/// How a stream picks its next operation.
+enum class StreamOrder : std::uint8_t {
+  fifo,      ///< strictly in issue order: a stream waits for the head's dependencies
+  priority,  ///< among operations whose dependencies are done: lowest priority value, then issue order
+};
+const char* to_string(StreamOrder order);
+
+/// What schedules run on: streams and shared resources, by name. Which places and memories they belong to
+/// says the Topology that they were made for.
+struct Platform {
+  struct Stream {
+    std::string name;
+    StreamOrder order = StreamOrder::fifo;
+    bool operator==(const Stream&) const = default;
+  };
+  struct Resource {
+    std::string name;
+    BytesPerSecond capacity;  ///< 0 = it limits no flow
+    bool operator==(const Resource&) const = default;
+  };
+  std::vector<Stream> streams;      ///< at most most_streams
+  std::vector<Resource> resources;  ///< at most most_resources
+
+  /// std::length_error when there are too many.
+  StreamId add_stream(std::string name, StreamOrder order = StreamOrder::fifo);
+  ResourceId add_resource(std::string name, BytesPerSecond capacity);
+
+  [[nodiscard]] const Stream& operator[](StreamId stream) const { return streams[number_of(stream)]; }
+  [[nodiscard]] Stream& operator[](StreamId stream) { return streams[number_of(stream)]; }
+  [[nodiscard]] const Resource& operator[](ResourceId resource) const {
+    return resources[number_of(resource)];
+  }
+  [[nodiscard]] Resource& operator[](ResourceId resource) { return resources[number_of(resource)]; }
+  [[nodiscard]] std::optional<StreamId> stream_named(std::string_view name) const;
+  [[nodiscard]] std::optional<ResourceId> resource_named(std::string_view name) const;
+
+  bool operator==(const Platform&) const = default;
+};
+
+}  // namespace pregate::sim

@@ -1,0 +1,78 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/platform/platform.hpp"
+
+namespace pregate::sim {
+
+/// What computes, and what holds: places in Topology::places and Topology::memories.
+enum class PlaceId : std::uint8_t {};
+enum class MemoryId : std::uint8_t {};
+/// One direction of a link, as copies over it are priced: a place in Topology::links.
+enum class LinkId : std::uint8_t {};
+
+enum class PlaceKind : std::uint8_t { gpu, cpu, near_data };
+
+/// Something that computes: a GPU, the CPU, a device beside a memory.
+struct Place {
+  std::string name;
+  PlaceKind kind = PlaceKind::gpu;
+  MemoryId memory{};           ///< that it computes from
+  StreamId compute{};          ///< what it runs its kernels on
+  ResourceSet reads_over = 0;  ///< what its reading of that memory shares with copies: the bus
+};
+
+struct Memory {
+  std::string name;
+};
+
+/// One hop of a copy: the stream that carries it out, what it shares with others, and the link it is priced
+/// by.
+struct Hop {
+  StreamId stream{};
+  ResourceSet crosses = 0;
+  LinkId link{};
+};
+
+/// The machine as the planner and the executors see it: dense ids; names end here. One GPU with one link is
+/// its smallest instance.
+struct Topology {
+  Platform platform;
+  std::vector<Place> places;
+  std::vector<Memory> memories;
+  std::vector<std::string> links;
+
+  [[nodiscard]] const Place& operator[](PlaceId place) const {
+    return places[static_cast<std::size_t>(place)];
+  }
+  PlaceId add_place(Place place);
+  MemoryId add_memory(std::string name);
+  LinkId add_link(std::string name);
+  /// Copies from one memory to another take these hops, one after the other.
+  void add_route(MemoryId from, MemoryId to, std::vector<Hop> hops);
+
+  /// Empty when there is no way.
+  [[nodiscard]] std::span<const Hop> route(MemoryId from, MemoryId to) const;
+  /// What `place` sends from its memory itself, as the CPU sends what it computed: on its own stream, over
+  /// the link of the route. std::out_of_range when there is no route of one hop.
+  [[nodiscard]] Hop sent_by(PlaceId place, MemoryId to) const;
+  /// The first place of this kind; std::out_of_range when there is none.
+  [[nodiscard]] PlaceId first(PlaceKind kind) const;
+  /// Compute streams of all such places, as a set of 1 << stream.
+  [[nodiscard]] std::uint64_t streams_of(PlaceKind kind) const;
+
+ private:
+  struct Route {
+    MemoryId from, to;
+    std::vector<Hop> hops;
+  };
+  std::vector<Route> routes_;
+};
+
+}  // namespace pregate::sim
