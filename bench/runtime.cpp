@@ -9,6 +9,7 @@
 
 #include "models/catalog.hpp"
 #include "runtime/execute.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "tests/support/one_gpu.hpp"
 #include "validation/measured/calibrate.hpp"
 #include "validation/measured/effective_times.hpp"

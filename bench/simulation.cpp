@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "models/catalog.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "sim/run/replay.hpp"
 #include "sim/simulate.hpp"
 #include "tests/support/shared_data.hpp"
@@ -95,15 +96,15 @@ void timed_simulation(benchmark::State& state, const char* policy_name) {
 
 void given_recall_demand_first(benchmark::State& state) {
   PolicySpec policy = load_policy("on-demand-cache");
-  policy.lookahead.kind = LookaheadKind::given_recall;
-  policy.lookahead.recall = 0.9;
+  choose(policy.lookahead.predictor, built_in_parts().predictors, "given-recall");
+  policy.lookahead.predictor.set("recall", "0.9");
   policy.transfer.queue = TransferQueue::demand_first;
   simulate(state, policy);
 }
 
 void cpu_experts_beside_copies(benchmark::State& state) {
   PolicySpec policy = load_policy("on-demand-cache");
-  policy.miss.service = MissService::compute_on_cpu;
+  choose(policy.miss.service, built_in_parts().miss_services, "compute-on-cpu");
   policy.miss.admission = MissAdmission::background;
   simulate(state, policy);
 }

@@ -8,6 +8,8 @@
 #include "models/fields/describe.hpp"
 #include "models/formats/weight_format.hpp"
 #include "sim/cache/eviction.hpp"
+#include "sim/policy/load_policy.hpp"
+#include "sim/policy/policy_fields.hpp"
 #include "sim/report/model_report.hpp"
 #include "sim/report/text_table.hpp"
 #include "traces/import.hpp"

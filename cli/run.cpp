@@ -15,6 +15,7 @@
 #include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "models/fields/member_value.hpp"
+#include "sim/policy/load_policy.hpp"
 
 namespace pregate::cli {
 

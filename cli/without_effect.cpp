@@ -8,6 +8,7 @@
 #include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "sim/cost/cost_model.hpp"
+#include "sim/policy/load_policy.hpp"
 
 namespace pregate::cli {
 
@@ -108,12 +109,12 @@ void note_policy(const Run& run, sim::SimulationResult& result) {
   for (const trace::TraceLayer& layer : run.configuration.trace.layers) ++layers[layer.stack];
   int most = 0;
   for (const auto& [stack, count] : layers) most = std::max(most, count);
-  if (policy.lookahead.kind != LookaheadKind::none && policy.lookahead.distance >= most) {
+  if (policy.lookahead.predictor->predicts() && policy.lookahead.distance >= most) {
     result.notes.push_back("lookahead.distance " + std::to_string(policy.lookahead.distance) +
                            " changes nothing: with " + std::to_string(most) +
                            " MoE layers no layer is that far ahead, so nothing is known early");
   }
-  if (policy.miss.service == MissService::fetch && policy.miss.admission == MissAdmission::background) {
+  if (!policy.miss.service->uses_cpu && policy.miss.admission == MissAdmission::background) {
     result.notes.emplace_back(
         "miss.admission changes nothing where misses are fetched (miss.service = compute-on-cpu makes the "
         "CPU "

@@ -12,7 +12,6 @@
 
 #include "models/embedded.hpp"
 #include "models/error.hpp"
-#include "models/fields/choices.hpp"
 #include "models/files/checkpoint_folder.hpp"
 #include "models/files/gguf_model.hpp"
 #include "models/formats/apply_formats.hpp"
@@ -127,13 +126,6 @@ Source open_source(const std::string& name_or_path, const Kind& kind) {
   throw InputError(source.where, "a " + std::string(kind.root) + " is described in TOML, not JSON");
 }
 
-bool keeps_all_on_gpu(const Node& policy) {
-  const Node* placement = policy.find("placement");
-  if (placement == nullptr || placement->kind != Node::Kind::table) return false;
-  const Node* kind = placement->find("kind");
-  return kind != nullptr && kind->kind == Node::Kind::text && kind->text == name_of(PlacementKind::all);
-}
-
 /// The tree of a host description and its name.
 std::pair<Node, std::string> host_tree(const std::string& name_or_path) {
   const Source source = open_source(name_or_path, hosts);
@@ -244,8 +236,7 @@ HostDescription load_host(const std::string& name_or_path) {
   return read_host_description(root, name);
 }
 
-PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides,
-                       std::span<const Override> of_offloading) {
+PolicyDocument policy_document(const std::string& name_or_path, std::span<const Override> overrides) {
   const Source source = open_source(name_or_path, policies);
   if (source.json) refuse_json(source, policies);
   // Every key of a policy has a default, so an empty file would pass for on-demand.
@@ -253,10 +244,15 @@ PolicySpec load_policy(const std::string& name_or_path, std::span<const Override
     throw InputError(source.where, "the policy is empty",
                      "pregate list parts shows what a policy is made of");
   }
-  Node root = toml_tree(source.text, source.where, policies, overrides);
-  if (!keeps_all_on_gpu(root)) apply(root, policies, of_offloading);
-  return read_policy(root, source.name);
+  return {toml_tree(source.text, source.where, policies, overrides), source.name};
 }
+
+PolicyDocument policy_document_of(std::string_view text, const std::string& where,
+                                  std::span<const Override> overrides) {
+  return {toml_tree(text, where, policies, overrides), stem(where)};
+}
+
+void apply_to_policy(Node& root, std::span<const Override> overrides) { apply(root, policies, overrides); }
 
 ModelSpec parse_model_toml(std::string_view text, const std::string& where,
                            std::span<const Override> overrides) {
@@ -271,11 +267,6 @@ ModelSpec parse_model_config_json(std::string_view text, const std::string& wher
 MachineSpec parse_machine_toml(std::string_view text, const std::string& where,
                                std::span<const Override> overrides) {
   return read_machine(toml_tree(text, where, machines, overrides), stem(where));
-}
-
-PolicySpec parse_policy_toml(std::string_view text, const std::string& where,
-                             std::span<const Override> overrides) {
-  return read_policy(toml_tree(text, where, policies, overrides), stem(where));
 }
 
 std::string read_text_file(const std::string& path, Bytes limit) {

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "models/document.hpp"
 #include "models/machine.hpp"
 #include "models/model.hpp"
-#include "models/policy.hpp"
 
 namespace pregate {
 
@@ -47,10 +47,18 @@ ModelSpec load_model(const std::string& name_or_path, const ModelOptions& option
 MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides = {},
                          const std::string& host = {});
 HostDescription load_host(const std::string& name_or_path);
-/// `of_offloading` are overrides for policies that offload: those that keep all experts on the GPU ignore
-/// them.
-PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides = {},
-                       std::span<const Override> of_offloading = {});
+
+/// A policy's document before it is read: of which parts a policy is made is the simulator's to say
+/// (sim/policy/load_policy.hpp).
+struct PolicyDocument {
+  Node root;
+  std::string name;
+};
+/// From the catalogue or a file, overrides applied. InputError as load_model(), and for an empty file.
+PolicyDocument policy_document(const std::string& name_or_path, std::span<const Override> overrides);
+PolicyDocument policy_document_of(std::string_view text, const std::string& where,
+                                  std::span<const Override> overrides);
+void apply_to_policy(Node& root, std::span<const Override> overrides);
 
 /// From text, as load_* do; `where` names the text in errors. For tests and for other sources than files.
 ModelSpec parse_model_toml(std::string_view text, const std::string& where,
@@ -59,8 +67,6 @@ ModelSpec parse_model_config_json(std::string_view text, const std::string& wher
                                   const ModelOptions& options = {});
 MachineSpec parse_machine_toml(std::string_view text, const std::string& where,
                                std::span<const Override> overrides = {});
-PolicySpec parse_policy_toml(std::string_view text, const std::string& where,
-                             std::span<const Override> overrides = {});
 
 /// Reads a whole file a user handed in: at most `limit` bytes, regular file only. InputError otherwise.
 std::string read_text_file(const std::string& path, Bytes limit);

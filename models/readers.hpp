@@ -22,7 +22,6 @@ ModelSpec read_model_config(const Node& root, const std::string& name, const Mod
                             const Node* beside = nullptr);
 MachineSpec read_machine(const Node& root, const std::string& name);
 HostDescription read_host_description(const Node& root, const std::string& name);
-PolicySpec read_policy(const Node& root, const std::string& name);
 
 /// `[sources]` maps a key path of this document, or the path of a table and so all below it, to where its
 /// numbers come from. A path that names nothing is a fault: the number it spoke of has moved. So is

@@ -62,7 +62,7 @@ class QuietStreams {
 std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, const sim::ExpertMap& map) {
   if (plan.policy.transfer.staging_copies == 0) return 0;
   int most = std::max({scan.most_activated, scan.most_activated_prefill, scan.most_activated_encoder, 1});
-  if (plan.policy.lookahead.kind == LookaheadKind::all_next) {
+  if (plan.policy.lookahead.predictor->is_whole_layer) {
     for (const sim::MoeLayer& layer : map.layers()) most = std::max(most, layer.experts);
   }
   // Those that the layer reads, those that it announces, and those that an earlier layer may still read.
@@ -125,7 +125,7 @@ Execution execute(Device& device, const ModelSpec& model, const MachineSpec& mac
     throw InputError("policy " + policy.name, "a device runs copies in the order of issue, not demand first",
                      "--set policy.transfer.queue=fifo");
   }
-  if (policy.miss.service == MissService::compute_on_cpu || policy.transfer.write_back == WriteBack::swap) {
+  if (policy.miss.service->uses_cpu || policy.transfer.write_back == WriteBack::swap) {
     throw InputError(
         "policy " + policy.name, "a device can neither compute experts on the CPU nor write them back",
         "simulate it, or --set policy.miss.service=fetch and --set policy.transfer.write_back=none");

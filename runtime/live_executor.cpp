@@ -163,6 +163,7 @@ void LiveExecutor::perform(const sim::Entry& entry, const sim::Price& price,
     case OpKind::activations:
     case OpKind::cpu_experts:
     case OpKind::combine:
+    case OpKind::drive_read:
       throw std::logic_error("the runtime neither writes experts back nor computes them on the CPU");
   }
 }

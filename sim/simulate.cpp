@@ -84,7 +84,8 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
 
   // Without a cache or a lookahead nothing is copied while the CPU reads the experts.
   const bool shares_memory =
-      plan.computes_on_cpu() && (plan.cache_slots > 0 || policy.lookahead.kind != LookaheadKind::none);
+      plan.computes_on_cpu() &&
+      (plan.cache_slots > 0 || policy.lookahead.predictor->predicts() || policy.miss.service->fetches);
   const bool needs_events =
       shares_memory || options.recorded_steps > 0 || machine.gpu.host_memory_traffic.value > 0;
   if (options.engine == Engine::timed && needs_events) {
@@ -112,7 +113,7 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
     result.schedule = executor.schedule();
     result.timeline = executor.timeline();
   } else {
-    StreamClock executor(result.topology, costs);
+    StreamClock executor(result.topology, costs, plan.needs_clock() ? Loop::closed : Loop::open);
     plan_for(executor);
   }
   return result;

@@ -10,12 +10,12 @@
 
 #include "models/machine.hpp"
 #include "models/model.hpp"
-#include "models/policy.hpp"
 #include "sim/cost/cost_model.hpp"
 #include "sim/cost/memory_model.hpp"
 #include "sim/engine/tally.hpp"
 #include "sim/planner/plan.hpp"
 #include "sim/platform/topology.hpp"
+#include "sim/policy/policy.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/what_fits.hpp"
 #include "traces/trace.hpp"

@@ -64,7 +64,7 @@ void find_cache(const Trial& trial, const ModelSpec& model, const PolicySpec& po
     const std::int64_t middle = fit + (too_many - fit) / 2;
     (trial.fits(model, with_slots(policy, middle)) ? fit : too_many) = middle;
   }
-  const bool needs_cache = policy.miss.service == MissService::compute_on_cpu;
+  const bool needs_cache = !policy.miss.service->fetches;
   if (fit == 0 && needs_cache) return;
   found.cache = with_slots(policy, fit).cache.capacity;
   found.cache_bytes = cache_of(trial.use(model, with_slots(policy, fit)));
@@ -126,8 +126,7 @@ FitsWith what_fits(const ModelSpec& model, const MachineSpec& machine, const Pol
   const PolicySpec policy = without_eviction(given);
   found.as_on_demand = policy.placement.kind == PlacementKind::all;
   // Misses that the CPU computes, without a cache to bring them into, leave nothing to size.
-  const bool has_cache =
-      policy.miss.service == MissService::fetch || policy.miss.admission == MissAdmission::background;
+  const bool has_cache = policy.miss.service->fetches || policy.miss.admission == MissAdmission::background;
   if (has_cache) find_cache(trial, model, found.as_on_demand ? PolicySpec{} : policy, prepared.map(), found);
   found.weights = formats(trial, model, policy, model.expert_format.bits_per_parameter,
                           [](ModelSpec& m, const WeightFormat& format) { m.expert_format = format; });

@@ -8,8 +8,8 @@
 
 #include "models/machine.hpp"
 #include "models/model.hpp"
-#include "models/policy.hpp"
 #include "sim/planner/plan.hpp"
+#include "sim/policy/policy.hpp"
 
 namespace pregate::sim {
 

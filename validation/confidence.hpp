@@ -7,7 +7,7 @@
 
 #include "models/machine.hpp"
 #include "models/model.hpp"
-#include "models/policy.hpp"
+#include "sim/policy/policy.hpp"
 #include "sim/report/confidence.hpp"
 #include "validation/residuals.hpp"
 

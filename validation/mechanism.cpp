@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "models/fields/choices.hpp"
+#include "sim/policy/policy_choices.hpp"
 
 namespace pregate::validation {
 
@@ -18,9 +18,9 @@ bool has_cache(const PolicySpec& policy) {
 
 /// How it is known early which experts are fetched; without it, what is done about a miss.
 std::string_view design(const PolicySpec& policy) {
-  const bool on_cpu = policy.miss.service == MissService::compute_on_cpu;
-  if (policy.lookahead.kind == LookaheadKind::none && on_cpu) return choice_of(policy.miss.service).mechanism;
-  return choice_of(policy.lookahead.kind).mechanism;
+  const bool on_cpu = policy.miss.service->uses_cpu;
+  if (!policy.lookahead.predictor->predicts() && on_cpu) return policy.miss.service->mechanism;
+  return policy.lookahead.predictor->mechanism;
 }
 
 }  // namespace
@@ -33,10 +33,10 @@ std::string mechanism_of(const PolicySpec& policy) {
     if (present && !part.empty()) text += ", " + std::string(part);
   };
   const auto add_part = [&](bool counts, auto value) { add(counts, choice_of(value).mechanism); };
-  const bool looks_ahead = policy.lookahead.kind != LookaheadKind::none;
+  const bool looks_ahead = policy.lookahead.predictor->predicts();
   add(looks_ahead && policy.lookahead.distance > 1,
       std::to_string(policy.lookahead.distance) + " layers ahead");
-  const bool on_cpu = policy.miss.service == MissService::compute_on_cpu;
+  const bool on_cpu = policy.miss.service->uses_cpu;
   add(looks_ahead && on_cpu, "misses on the CPU");
   add(has_cache(policy), "cached");
   add_part(has_cache(policy), policy.cache.admission);

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "models/policy.hpp"
+#include "sim/policy/policy.hpp"
 
 namespace pregate::validation {
 

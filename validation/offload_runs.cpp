@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "models/error.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "sim/report/report.hpp"
 #include "traces/synthetic.hpp"
 #include "validation/forced_routing.hpp"

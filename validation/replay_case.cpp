@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "models/error.hpp"
-#include "models/policy.hpp"
 #include "sim/cache/eviction.hpp"
+#include "sim/policy/policy.hpp"
 #include "sim/run/replay.hpp"
 #include "validation/case.hpp"
 #include "validation/routing_files.hpp"

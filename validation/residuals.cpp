@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "models/catalog.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "validation/embedded.hpp"
 #include "validation/mechanism.hpp"
 #include "validation/offload_setup.hpp"

@@ -7,6 +7,7 @@
 
 #include "models/catalog.hpp"
 #include "models/error.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "sim/simulate.hpp"
 #include "traces/synthetic.hpp"
 #include "validation/forced_routing.hpp"

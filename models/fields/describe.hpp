@@ -5,13 +5,11 @@
 #include "models/fields/fields.hpp"
 #include "models/machine.hpp"
 #include "models/model.hpp"
-#include "models/policy.hpp"
 
 // What is described, field by field. A field that is added there is read, checked, set by --set, listed and
 // in the resolved configuration of results.
 namespace pregate {
 
-const Fields<PolicySpec>& policy_fields();
 /// Host and drive included, as tables.
 const Fields<MachineSpec>& machine_fields();
 const Fields<HostSpec>& host_fields();

@@ -8,9 +8,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "models/fields/choices.hpp"
+#include "models/capacity.hpp"
+#include "models/fields/choice.hpp"
 #include "models/fields/field.hpp"
-#include "models/policy.hpp"
 #include "models/table_reader.hpp"
 #include "models/units.hpp"
 

@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
-#include "models/policy.hpp"
 #include "models/units.hpp"
+#include "sim/cache/admission.hpp"
 
 namespace pregate::cache {
 

@@ -96,6 +96,13 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     fetch_ = last_chunk_ = copy_cost(machine.h2d, expert, policy.transfer.pinned);
   }
   write_back_ = copy_cost(machine.d2h, expert, policy.transfer.pinned);
+  if (machine.ssd.read_bandwidth.value > 0)
+    drive_read_ = copy_cost({.bandwidth = machine.ssd.read_bandwidth,
+                             .latency = machine.ssd.latency,
+                             .per_copy = {},
+                             .pageable_bandwidth = {},
+                             .table = {}},
+                            expert, true);
   const int staging = policy.transfer.staging_copies;
   if (staging > 0) {
     device_copy_ =
@@ -217,7 +224,7 @@ void CostModel::begin_step(const StepShape& shape) {
               {}};
     }
   }
-  if (policy_.miss.service == MissService::compute_on_cpu) {
+  if (policy_.miss.service->uses_cpu) {
     // As the GPU computes them: in the dense format, at least 16 bits.
     const double element = std::max(2.0, model_.dense_format.bits_per_parameter / 8);
     const Bytes bytes{static_cast<std::int64_t>(std::ceil(element * model_.d_model * shape.tokens))};

@@ -7,8 +7,8 @@
 
 #include "models/machine.hpp"
 #include "models/model.hpp"
-#include "models/policy.hpp"
 #include "sim/cost/gpu_time.hpp"
+#include "sim/policy/policy.hpp"
 #include "sim/program/step_shape.hpp"
 #include "traces/trace.hpp"
 
@@ -76,6 +76,7 @@ class CostModel {
     return fetch_.duration * (chunks_ - 1) + last_chunk_.duration;
   }
   [[nodiscard]] const CopyCost& write_back() const { return write_back_; }  ///< one expert, to the host
+  [[nodiscard]] const CopyCost& drive_read() const { return drive_read_; }  ///< one expert, to the host
   /// The step's activations before an expert layer, to the host; the same bytes back.
   [[nodiscard]] const CopyCost& activations_out() const { return activations_out_; }
   [[nodiscard]] const CopyCost& activations_back() const { return activations_back_; }
@@ -123,7 +124,7 @@ class CostModel {
   std::vector<LayerCost> costs_;
   GpuTime step_overhead_, head_;
   Picoseconds device_copy_;
-  CopyCost fetch_, last_chunk_, write_back_, activations_out_, activations_back_;
+  CopyCost fetch_, last_chunk_, write_back_, drive_read_, activations_out_, activations_back_;
   int chunks_ = 1;
 };
 

@@ -42,6 +42,8 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
       return {cpu_experts_.duration, &cpu_experts_, {}};
     case OpKind::combine:
       return {};
+    case OpKind::drive_read:
+      return {costs_.drive_read().duration, &costs_.drive_read(), {}};
   }
   return {};
 }

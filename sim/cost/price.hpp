@@ -81,6 +81,7 @@ class Spending {
       case OpKind::fetch:
       case OpKind::write_back:
       case OpKind::activations:
+      case OpKind::drive_read:  // no policy has one yet: until then it is a link like the others
         sums[Cause::link] += first_;
         sums[Cause::copied_host_memory] += duration_ - first_;
         return;

@@ -45,6 +45,7 @@ void for_each_operation(const Work& work, const LayerProgram& program, Pricer& p
     case OpKind::device_copy:
       entry.source = program.uses(work).front().slot;
       break;
+    case OpKind::drive_read:
     case OpKind::write_back: {
       const SlotUse& use = program.uses(work).front();
       entry.expert = map.index_of(use.key);

@@ -16,6 +16,7 @@ Cause measured_cause(OpKind kind) {
     case OpKind::fetch:
     case OpKind::write_back:
     case OpKind::activations:
+    case OpKind::drive_read:
       return Cause::link;
     case OpKind::device_copy:
       return Cause::device_copies;
@@ -185,7 +186,7 @@ void Ledger::account(const Pending& operation, Times times) {
     if (dependency->decides_over(last)) last = *dependency;
     if (i < operation.other_count) others = std::max(others, dependency->finish);
   }
-  if (tally_.is_of_gpu(operation.stream)) tally_.add_idle(operation.kind, stream.finish, others, start);
+  if (operation.stream == tally_.leading) tally_.add_idle(operation.kind, stream.finish, others, start);
   if (operation.kind == OpKind::fetch) {
     tally_.fetches += operation.bytes.count > 0 ? 1 : 0;
     tally_.fetched += operation.bytes;

@@ -125,7 +125,7 @@ void StreamClock::run(const LayerProgram& program) {
       run_train(work, decisive);
       continue;
     }
-    if (tally_.is_of_gpu(work.stream)) {
+    if (work.stream == tally_.leading) {
       tally_.add_idle(work.kind, free.finish, others.id == no_op ? free.finish : others.finish,
                       decisive.finish);
     }

@@ -39,10 +39,13 @@ struct PathPoint {
 struct Tally {
   Tally() = default;
   explicit Tally(const Topology& topology)
-      : busy(topology.platform.streams.size()), gpu_streams(topology.streams_of(PlaceKind::gpu)) {}
+      : busy(topology.platform.streams.size()),
+        gpu_streams(topology.streams_of(PlaceKind::gpu)),
+        leading(topology[topology.first(PlaceKind::gpu)].compute) {}
 
   std::vector<Picoseconds> busy;  ///< by stream
   std::uint64_t gpu_streams = 0;  ///< on which GPUs compute, as a set of 1 << stream
+  StreamId leading{};             ///< of the GPU that runs the layers, whose idle times are counted
   CauseSums spent;                ///< of all operations, on the critical path or not
   Picoseconds exposed_transfer;   ///< compute stream idle because a copy was not there
   Picoseconds exposed_cpu;        ///< compute stream idle until what the CPU computes is there

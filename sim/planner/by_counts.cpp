@@ -13,20 +13,15 @@ bool by_counts(const decltype(PolicySpec::placement)& placement) {
   return placement.kind == PlacementKind::none || placement.kind == PlacementKind::all;
 }
 
-/// What a layer fetches early is what it misses, or all it has. `cached`: there is an expert cache. In a
-/// cache of its own a layer finds the same residents when it is announced and when it comes; in one for all
-/// layers, others bring some of them in and evict them meanwhile.
-bool by_counts(const decltype(PolicySpec::lookahead)& lookahead, bool cached, CacheScope scope) {
-  switch (lookahead.kind) {
-    case LookaheadKind::none:
-      return true;
-    case LookaheadKind::pre_gate:
-      return !cached || scope == CacheScope::layer;
-    case LookaheadKind::all_next:
-      return !cached;  // else it fetches whom the cache lacks, activated or not
-    case LookaheadKind::recorded:
-    case LookaheadKind::given_recall:
+/// What a layer fetches early is what it misses, or all it has. `cached`: there is an expert cache.
+bool by_counts(const PredictorEntry& predictor, bool cached, CacheScope scope) {
+  switch (predictor.by_counts) {
+    case PredictorEntry::ByCounts::no:
       return false;
+    case PredictorEntry::ByCounts::without_cache:
+      return !cached;
+    case PredictorEntry::ByCounts::with_a_cache_of_each_layer:
+      return !cached || !predictor.predicts() || scope == CacheScope::layer;
   }
   return false;
 }
@@ -44,11 +39,13 @@ bool decides_by_counts(const Plan& plan, const TraceScan& scan) {
   const int most_activated =
       std::max({scan.most_activated, scan.most_activated_prefill, scan.most_activated_encoder});
   const bool runs_in_waves = plan.offloads() && most_activated > plan.buffer_slots + plan.prefill_slots;
-  const bool announces = policy.lookahead.kind != LookaheadKind::none;
-  return by_counts(policy.placement) &&
-         by_counts(policy.lookahead, plan.cache_slots > 0, policy.cache.scope) &&
-         by_counts(policy.transfer, announces) && policy.miss.service == MissService::fetch &&
-         policy.compute.experts == ExpertCompute::grouped && !runs_in_waves;
+  const bool announces = policy.lookahead.predictor->predicts();
+  const bool one_place = plan.home.empty() && !plan.make_host_tier;
+  return one_place && by_counts(policy.placement) &&
+         by_counts(*policy.lookahead.predictor, plan.cache_slots > 0, policy.cache.scope) &&
+         (!announces || policy.prefetch.prefetcher->by_counts) && by_counts(policy.transfer, announces) &&
+         policy.miss.service->fetches_all() && policy.compute.experts == ExpertCompute::grouped &&
+         !runs_in_waves;
 }
 
 }  // namespace pregate::sim

@@ -13,7 +13,8 @@ void ExpertSlots::fetch(ExpertKey key, int layer, std::uint8_t priority, OpId id
   const std::uint64_t first_reader = readers_ - readers_of_layer_.size() + 1;
   const bool is_read = slot.reader >= first_reader;
   const bool filled_in_vain = slot.reader == 0 && slot.was_filled;  // that copy must end first
-  const bool waits = is_read || filled_in_vain;
+  const OpId read = tier_ && !tier_->access(key) ? issue_read(key, layer, ids_known) : no_op;
+  const bool waits = is_read || filled_in_vain || read != no_op;
   const Train train{train_.first, ids_known, layer, priority};
   if (!waits && train == train_ && program_.ends_with(train_.first)) {
     slot.ready = program_.lengthen_train({key, slot_index});
@@ -25,6 +26,7 @@ void ExpertSlots::fetch(ExpertKey key, int layer, std::uint8_t priority, OpId id
     program_.after(ids_known);
     if (is_read) program_.after(readers_of_layer_[static_cast<std::size_t>(slot.reader - first_reader)]);
     if (!is_read && filled_in_vain) program_.after_copy(slot.ready);
+    program_.after_copy(read);
     slot.ready = program_.close();
     train_ = waits ? Train{} : Train{first, ids_known, layer, priority};
   }
@@ -79,6 +81,20 @@ void ExpertSlots::forget_staging(ExpertKey key) {
   }
 }
 
+bool ExpertSlots::take_back(ExpertKey key, Executor& executor) {
+  const OpId last = arena_[slot_of_[key]].ready;
+  bool some = false;
+  // From the last one on: what has started is before what has not.
+  for (OpId copy = last; copy > last - static_cast<OpId>(program_.copies_an_expert()); --copy) {
+    if (!executor.cancel(copy)) break;
+    some = true;
+  }
+  if (!some) return false;
+  arena_.give_back(slot_of_[key]);
+  slot_of_[key] = -1;
+  return true;
+}
+
 void ExpertSlots::write_back(ExpertKey key) {
   if (write_back_ == WriteBack::none || !holds(key)) return;
   auto& slot = arena_[slot_of_[key]];
@@ -89,6 +105,13 @@ void ExpertSlots::write_back(ExpertKey key) {
   program_.close();
   slot.was_written_back = true;
   ++written_back_;
+}
+
+OpId ExpertSlots::issue_read(ExpertKey key, int layer, OpId ids_known) {
+  program_.open(OpKind::drive_read, from_drive_, layer);
+  program_.use({key, -1});
+  program_.after(ids_known);
+  return program_.close();
 }
 
 OpId ExpertSlots::issue_staging(ExpertKey key, int layer, OpId ids_known) {

@@ -2,12 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
-#include "models/policy.hpp"
+#include "sim/engine/executor.hpp"
 #include "sim/planner/slot_arena.hpp"
+#include "sim/policy/policy.hpp"
 #include "sim/program/layer_program.hpp"
+#include "sim/residency/host_tier.hpp"
 #include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
@@ -22,6 +26,12 @@ class ExpertSlots {
   ExpertSlots(std::uint32_t keys, std::size_t slots, const Hop& in, const Hop& out, WriteBack write_back,
               LayerProgram& program)
       : program_(program), in_(in), out_(out), write_back_(write_back), arena_(slots), slot_of_(keys, -1) {}
+
+  /// Experts that `tier` lacks are read over `from_drive` before they are copied.
+  void set_host_tier(std::unique_ptr<HostTier> tier, const Hop& from_drive) {
+    tier_ = std::move(tier);
+    from_drive_ = from_drive;
+  }
 
   [[nodiscard]] bool holds(ExpertKey key) const { return slot_of_[key] >= 0; }
   /// -1: not in a slot (elsewhere, or resident for the run).
@@ -64,6 +74,10 @@ class ExpertSlots {
     }
   }
 
+  /// Takes its copy back, as much of it as has not started; the expert is then not there. False when all of
+  /// it has started. Precondition: nothing reads it.
+  bool take_back(ExpertKey key, Executor& executor);
+
   /// Swapping: copies `key`, which is about to be released, to the host. On the stream of the fetches, so
   /// that none overwrites the slot before; it may still be read meanwhile. Otherwise nothing.
   void write_back(ExpertKey key);
@@ -89,11 +103,13 @@ class ExpertSlots {
     std::uint8_t priority = 0;
     bool operator==(const Train&) const = default;
   };
+  OpId issue_read(ExpertKey key, int layer, OpId ids_known);
   OpId issue_staging(ExpertKey key, int layer, OpId ids_known);
   [[nodiscard]] std::vector<Ahead>::iterator find_ahead(ExpertKey key);
 
   LayerProgram& program_;
-  Hop in_, out_;
+  Hop in_, out_, from_drive_;
+  std::unique_ptr<HostTier> tier_;  // null: the host's memory holds them all
   WriteBack write_back_;
   int layer_ = 0;
   std::int64_t written_back_ = 0;

@@ -12,6 +12,10 @@ namespace {
 constexpr std::uint8_t demand_priority = 0, background_priority = 1;
 const Place& gpu_of(const Topology& topology) { return topology[topology.first(PlaceKind::gpu)]; }
 const Place& host_of(const Topology& topology) { return topology[topology.first(PlaceKind::cpu)]; }
+Hop read_from_drive(const Topology& topology) {
+  const MemoryId host = host_of(topology).memory;
+  return topology.route(topology.behind(host), host).front();
+}
 constexpr std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
 
 }  // namespace
@@ -25,15 +29,21 @@ LayerPlanner::LayerPlanner(const Topology& topology, const ExpertMap& map, const
       in_(topology.route(host_of(topology).memory, gpu_of(topology).memory).front()),
       out_(topology.route(gpu_of(topology).memory, host_of(topology).memory).front()),
       program_(shape),
+      topology_(topology),
+      estimates_(estimates),
+      gpu_(topology.first(PlaceKind::gpu)),
+      cpu_(topology.first(PlaceKind::cpu)),
       names_experts_(executor.records()),
-      stops_at_gates_(executor.stops_at_gates()),
+      stops_at_gates_(executor.stops_at_gates() || plan.needs_clock()),
       offloaded_(map.layers().size()),
       cache_(plan.cache_slots > 0 ? plan.make_cache() : nullptr),
       slots_(map.keys(), static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
              in_, out_, plan.policy.transfer.write_back, program_),
-      lookahead_(map, plan, offloaded_, cache_.get(), slots_),
-      cpu_(topology, topology.first(PlaceKind::gpu), estimates, program_),
+      lookahead_(map, plan, offloaded_, cache_.get(), slots_, executor),
+      remote_(topology, gpu_, estimates, names_experts_, program_),
+      service_(plan.make_miss_service()),
       hits_are_decreed_(plan.hits_are_decreed) {
+  if (plan.make_host_tier) slots_.set_host_tier(plan.make_host_tier(), read_from_drive(topology));
   for (std::size_t i = 0; i < offloaded_.size(); ++i) {
     const MoeLayer& layer = map.layers()[i];
     const auto first = plan.pinned.begin() + layer.first_key;
@@ -56,7 +66,7 @@ OpId LayerPlanner::compute(OpKind kind, int layer, int layer_class) {
 void LayerPlanner::begin_pass(const trace::Step& step) {
   decode_ = step.phase == trace::Phase::decode;
   counts_now_ = decode_ ? &decode_counts_ : &other_counts_;
-  lookahead_.begin_step(decode_, map_.ordinals(step.stack));
+  lookahead_.begin_step(step, map_.ordinals(step.stack));
   if (program_.shape().step_overhead) last_ = compute(OpKind::step_overhead, -1, -1);
 }
 
@@ -82,21 +92,21 @@ void LayerPlanner::begin_moe_layer(int ordinal, int layer_class) {
   }
   if (!stops_at_gates_) return;
   run();
-  if (reads_back_) executor_.wait(ids_known_);
+  if (reads_back_) now_ = executor_.wait(ids_known_);
 }
 
 void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
   const std::span<const ExpertKey> activated = routing.activated(ordinal);
   if (offloaded_[index(ordinal)] == 0) {
     counts_now_->hits += static_cast<std::int64_t>(activated.size());
-    announce(ordinal, routing, predictions);
+    announce(routing, predictions);
     copies_.clear();
     issue_experts(activated, routing.tokens(ordinal), routing.routed(ordinal), true);
   } else {
-    if (lookahead_.is_active()) lookahead_.arrive(ordinal, ids_known_);
-    if (plan_.computes_on_cpu()) {
+    if (lookahead_.is_active()) lookahead_.arrive(moment(), routing, ids_known_);
+    if (service_ || !plan_.home.empty()) {
       split(ordinal, activated, routing.tokens(ordinal));
-      serve_on_cpu(ordinal, routing, predictions);
+      serve_split(ordinal, routing, predictions);
     } else {
       classify(ordinal, activated);
       serve_misses(ordinal, routing, predictions);
@@ -115,8 +125,19 @@ OpId LayerPlanner::end_pass(bool has_head) {
   return last_;
 }
 
-void LayerPlanner::announce(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
-  if (lookahead_.announces(ordinal)) lookahead_.announce_target(ordinal, routing, predictions, ids_known_);
+void LayerPlanner::announce(const StepRouting& routing, const StepPredictions* predictions) {
+  if (lookahead_.announces(ordinal_)) lookahead_.announce(moment(), routing, predictions, ids_known_);
+}
+
+Moment LayerPlanner::moment() const {
+  return {.now = now_,
+          .executor = &executor_,
+          .estimates = estimates_,
+          .topology = &topology_,
+          .fetches = in_.stream,
+          .cpu = cpu_,
+          .ordinal = ordinal_,
+          .layer_class = layer_class_};
 }
 
 /// Classifies the activated set as one batch against the cache as it stands.
@@ -144,19 +165,24 @@ void LayerPlanner::classify(int ordinal, std::span<const ExpertKey> activated) {
   counts_now_->prefetched += static_cast<std::int64_t>(misses_.size() - to_fetch_);
 }
 
-/// Parts the activated set into what is on the GPU and what the CPU computes, and picks of the latter those
-/// that the cache takes in. The others leave no trace in the cache.
+/// Parts the activated set into what is on the GPU or will be, and what the CPU computes, as the miss service
+/// says, and picks of the latter those that the cache takes in. The others leave no trace in the cache.
 void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
                          std::span<const std::uint32_t> tokens) {
   on_gpu_.clear();
-  on_cpu_.clear();
+  missing_.clear();
+  remote_.clear();
   unpinned_.clear();
   std::size_t prefetched = 0;
   for (std::size_t i = 0; i < activated.size(); ++i) {
     const ExpertKey key = activated[i];
+    if (!plan_.home.empty() && plan_.home[key] != gpu_) {
+      remote_.add(plan_.home[key], key, tokens[i]);
+      continue;
+    }
     const bool pinned = plan_.pinned[key] != 0;
     if (!pinned && !slots_.holds(key)) {
-      on_cpu_.add(key, tokens[i]);
+      missing_.add(key, tokens[i]);
       continue;
     }
     on_gpu_.add(key, tokens[i]);
@@ -164,37 +190,68 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
     unpinned_.push_back(key);
     if (!cache_ || !cache_->is_resident(key)) ++prefetched;
   }
+  decide_misses();
   misses_ = {};
   if (cache_) {
-    std::size_t free = slots_.free_count();
-    for (const ExpertKey key : on_cpu_.keys()) {
-      if (free == 0 || !cpu_.take_credit()) break;
+    unpinned_.insert(unpinned_.end(), demanded_.begin(), demanded_.end());
+    std::size_t free = slots_.free_count() - std::min(slots_.free_count(), demanded_.size());
+    for (const ExpertKey key : remote_.of(cpu_).keys()) {
+      if (plan_.policy.miss.admission == MissAdmission::none || free == 0 || !remote_.take_credit()) break;
       unpinned_.push_back(key);
       --free;
     }
     cache_->access(cache_domain(ordinal), unpinned_);
     misses_ = cache_->misses();
+  } else {
+    misses_ = demanded_;
   }
-  const std::size_t missed = on_cpu_.keys().size() + prefetched;
+  const std::size_t missed = missing_.keys().size() + prefetched;
   counts_now_->misses += static_cast<std::int64_t>(missed);
   counts_now_->hits += static_cast<std::int64_t>(activated.size() - missed);
   counts_now_->prefetched += static_cast<std::int64_t>(prefetched);
-  counts_now_->computed_on_cpu += static_cast<std::int64_t>(on_cpu_.keys().size());
+  counts_now_->computed_on_cpu += static_cast<std::int64_t>(remote_.of(cpu_).keys().size());
 }
 
-void LayerPlanner::serve_on_cpu(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
-  const bool some = !on_cpu_.keys().empty();
-  const OpId result = some ? cpu_.compute(on_cpu_, layer_, layer_class_, ids_known_) : no_op;
+void LayerPlanner::decide_misses() {
+  demanded_.clear();
+  if (missing_.keys().empty()) return;
+  served_.assign(missing_.keys().size(), Serving{});
+  if (service_)
+    service_->decide(moment(), {missing_.keys(), missing_.tokens(), on_gpu_.keys().size()}, served_);
+  for (std::size_t i = 0; i < served_.size(); ++i) {
+    const ExpertKey key = missing_.keys()[i];
+    const std::uint32_t tokens = missing_.tokens()[i];
+    if (served_[i].is_fetched) {
+      on_gpu_.add(key, tokens);
+      demanded_.push_back(key);
+    } else {
+      remote_.add(served_[i].place, key, tokens);
+    }
+  }
+}
+
+void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
+  remote_.compute(layer_, ordinal, layer_class_, ids_known_);
+  const bool in_waves = demanded_.size() > slots_.free_count();
+  if (!in_waves) {
+    for (const ExpertKey key : demanded_) slots_.fetch(key, layer_, demand_priority, ids_known_);
+    if (!demanded_.empty()) write_back_evicted();
+  }
   if (cache_) {
-    for (const ExpertKey key : on_cpu_.keys()) {
+    for (const ExpertKey key : remote_.of(cpu_).keys()) {
       if (cache_->is_resident(key)) slots_.fetch(key, layer_, background_priority, ids_known_);
     }
   }
-  announce(ordinal, routing, predictions);
-  compute_experts(ordinal, on_gpu_.keys(), on_gpu_.keys(), on_gpu_.tokens(), on_gpu_.routed(), true);
-  if (!some) return;
+  if (in_waves) {
+    run_waves(ordinal, on_gpu_.keys(), on_gpu_.tokens());
+    announce(routing, predictions);
+  } else {
+    announce(routing, predictions);
+    compute_experts(ordinal, on_gpu_.keys(), on_gpu_.keys(), on_gpu_.tokens(), on_gpu_.routed(), true);
+  }
+  if (remote_.results().empty()) return;
   program_.open(OpKind::combine, computes_, layer_);
-  program_.after(result);
+  for (const OpId result : remote_.results()) program_.after(result);
   last_ = program_.close();
 }
 
@@ -204,7 +261,7 @@ void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const S
   const std::span<const std::uint32_t> tokens = routing.tokens(ordinal);
   if (to_fetch_ > slots_.free_count()) {
     run_waves(ordinal, activated, tokens);
-    announce(ordinal, routing, predictions);
+    announce(routing, predictions);
     return;
   }
   for (const ExpertKey key : misses_) {
@@ -213,7 +270,7 @@ void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const S
   write_back_evicted();
   const bool stages = program_.shape().stages;
   if (stages) stage_hits(activated);
-  announce(ordinal, routing, predictions);
+  announce(routing, predictions);
   // Staging copies follow every expert, hits as well.
   compute_experts(ordinal, activated, stages ? activated : misses_, tokens, routing.routed(ordinal), true);
   if (!stages || !hits_are_decreed_) return;

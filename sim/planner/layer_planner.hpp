@@ -7,11 +7,12 @@
 #include <vector>
 
 #include "sim/engine/executor.hpp"
+#include "sim/parts/miss/miss_service.hpp"
 #include "sim/planner/access_counts.hpp"
-#include "sim/planner/cpu_experts.hpp"
 #include "sim/planner/expert_slots.hpp"
 #include "sim/planner/lookahead.hpp"
 #include "sim/planner/plan.hpp"
+#include "sim/planner/remote_experts.hpp"
 #include "sim/planner/split_set.hpp"
 #include "sim/planner/waves.hpp"
 #include "sim/program/estimates.hpp"
@@ -30,8 +31,9 @@ namespace pregate::sim {
 /// on the GPU; then both are combined. When the missing experts outnumber the free slots, the layer runs in
 /// waves.
 ///
-/// Its parts: Lookahead (who is known early), ExpertSlots (slots, copies, their hazards), Waves, CpuExperts.
-/// What becomes of an expert that misses is decided in serve_misses(); what leaves the GPU, in release().
+/// Its parts: Lookahead (who is known early), ExpertSlots (slots, copies, their hazards), Waves,
+/// RemoteExperts, and what the policy chose of sim/parts. Where one of those needs the clock the planner
+/// stops at each gate. What leaves the GPU is decided in release().
 class LayerPlanner {
  public:
   /// `estimates` may be null where no part of the plan asks (Plan::weighs_times). All outlive this.
@@ -54,10 +56,12 @@ class LayerPlanner {
   OpId compute(OpKind kind, int layer, int layer_class);
   /// Hands over what was put together.
   void run();
-  void announce(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
+  void announce(const StepRouting& routing, const StepPredictions* predictions);
+  [[nodiscard]] Moment moment() const;
   void classify(int ordinal, std::span<const ExpertKey> activated);
   void split(int ordinal, std::span<const ExpertKey> activated, std::span<const std::uint32_t> tokens);
-  void serve_on_cpu(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
+  void decide_misses();
+  void serve_split(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
   /// Said to be on the GPU, in no slot that anything could wait for.
   [[nodiscard]] bool is_decreed_hit(ExpertKey key) const {
     return hits_are_decreed_ && plan_.pinned[key] == 0 && cache_->is_resident(key);
@@ -87,12 +91,16 @@ class LayerPlanner {
   StreamId computes_;
   Hop in_, out_;
   LayerProgram program_;
+  const Topology& topology_;
+  const Estimates* estimates_;
+  PlaceId gpu_, cpu_;
   bool names_experts_, stops_at_gates_;
   std::vector<std::uint8_t> offloaded_;  // by ordinal: some expert is not resident for the run
   std::unique_ptr<cache::ExpertCache> cache_;
   ExpertSlots slots_;
   Lookahead lookahead_;
-  CpuExperts cpu_;
+  RemoteExperts remote_;
+  std::unique_ptr<MissService> service_;  // null: every miss is fetched
   bool hits_are_decreed_;
   Waves waves_;
   std::int64_t written_back_before_ = 0;
@@ -104,12 +112,15 @@ class LayerPlanner {
   // of the layer
   int layer_ = 0, ordinal_ = 0, layer_class_ = 0;
   bool reads_back_ = false;
+  Picoseconds now_;
   OpId block_first_ = no_op, ids_known_ = no_op, last_ = no_op;
   std::span<const ExpertKey> misses_;
   std::size_t to_fetch_ = 0;
   std::vector<ExpertKey> unpinned_;
   std::vector<OpId> copies_;  // that the operation being put together waits for
-  SplitSet on_gpu_, on_cpu_;
+  SplitSet on_gpu_, missing_;
+  std::vector<Serving> served_;      // of missing_
+  std::vector<ExpertKey> demanded_;  // of those, to be fetched
 
   AccessCounts decode_counts_, other_counts_;
 };

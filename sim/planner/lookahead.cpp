@@ -2,52 +2,58 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/planner/lookahead.hpp"
 
+#include <algorithm>
+
 namespace pregate::sim {
 
 Lookahead::Lookahead(const ExpertMap& map, const Plan& plan, const std::vector<std::uint8_t>& offloaded,
-                     cache::ExpertCache* cache, ExpertSlots& slots)
+                     cache::ExpertCache* cache, ExpertSlots& slots, Executor& executor)
     : map_(map),
       plan_(plan),
       offloaded_(offloaded),
       cache_(cache),
       slots_(slots),
-      kind_(plan.policy.lookahead.kind),
-      distance_(plan.policy.lookahead.distance),
-      given_recall_(plan.policy.lookahead.recall, plan.policy.lookahead.seed),
+      executor_(executor),
+      whole_layers_(plan.policy.lookahead.predictor->is_whole_layer),
       priority_(plan.policy.transfer.queue == TransferQueue::demand_first ? 1 : 0),
       fetched_(map.layers().size()),
       kept_(map.layers().size()),
-      staged_(map.layers().size()) {}
-
-void Lookahead::announce_target(int ordinal, const StepRouting& routing, const StepPredictions* predictions,
-                                OpId ids_known) {
-  const int target = ordinal + distance_;
-  switch (kind_) {
-    case LookaheadKind::none:
-      return;
-    case LookaheadKind::all_next:
-      announce_whole_layer(target, priority_, ids_known);
-      break;
-    case LookaheadKind::pre_gate:
-      announce(target, routing.activated(target), ids_known);
-      break;
-    case LookaheadKind::recorded:
-      announce(target, predictions->predicted(target), ids_known);
-      break;
-    case LookaheadKind::given_recall:
-      announce(target, given_recall_.guess(map_.layers()[index(target)], routing.activated(target)),
-               ids_known);
-      break;
-  }
-  announced_until_ = target;
+      staged_(map.layers().size()),
+      announced_(map.layers().size()) {
+  const auto& [predictor, distance] = plan.policy.lookahead;
+  if (!predictor->predicts()) return;
+  predictor_ = predictor->make(predictor.parameters(), map);
+  if (predictor->is_oracle) oracle_ = &dynamic_cast<Oracle&>(*predictor_);
+  const auto& prefetcher = plan.policy.prefetch.prefetcher;
+  prefetcher_ = prefetcher->make(prefetcher.parameters(), distance);
 }
 
-void Lookahead::arrive(int ordinal, OpId ids_known) {
+void Lookahead::begin_step(const trace::Step& step, std::pair<int, int> ordinals) {
+  decode_ = step.phase == trace::Phase::decode;
+  ordinals_ = ordinals;
+  if (!is_active()) return;
+  std::fill(announced_.begin(), announced_.end(), 0);  // nothing crosses from one step to the next
+  predictor_->begin_pass(step.phase, step.first_of_request);
+  prefetcher_->begin_pass();
+}
+
+void Lookahead::arrive(const Moment& moment, const StepRouting& routing, OpId ids_known) {
+  const int ordinal = moment.ordinal;
   for (const ExpertKey key : kept_[index(ordinal)]) cache_->unpin(key);
   kept_[index(ordinal)].clear();
+  predictor_->observe(ordinal, routing.activated(ordinal), routing.tokens(ordinal));
+  prefetcher_->gate_known(moment, routing.activated(ordinal), *this);
+  if (!whole_layers_ || announced_[index(ordinal)] != 0) return;
   constexpr std::uint8_t demand_priority = 0;
-  if (fetches_whole_layers() && !is_announced(ordinal))
-    announce_whole_layer(ordinal, demand_priority, ids_known);
+  ids_known_ = ids_known;
+  for (const ExpertKey key : predictor_->predict(ordinal, ordinal)) want(ordinal, key, demand_priority);
+}
+
+void Lookahead::announce(const Moment& moment, const StepRouting& routing, const StepPredictions* predictions,
+                         OpId ids_known) {
+  ids_known_ = ids_known;
+  if (oracle_ != nullptr) oracle_->show(routing, predictions);
+  prefetcher_->look_ahead(moment, {moment.ordinal, ordinals_.second, offloaded_}, *predictor_, *this);
 }
 
 void Lookahead::leave(int ordinal) {
@@ -56,29 +62,33 @@ void Lookahead::leave(int ordinal) {
   staged_[index(ordinal)].clear();
 }
 
-void Lookahead::announce_whole_layer(int target, std::uint8_t priority, OpId ids_known) {
-  const MoeLayer& layer = map_.layers()[index(target)];
-  const ExpertKey end = layer.first_key + static_cast<ExpertKey>(layer.experts);
-  for (ExpertKey key = layer.first_key; key < end; ++key) announce(target, key, priority, ids_known);
-}
-
-void Lookahead::announce(int target, std::span<const ExpertKey> keys, OpId ids_known) {
-  for (const ExpertKey key : keys) announce(target, key, priority_, ids_known);
+void Lookahead::want(int target, std::span<const ExpertKey> keys) {
+  announced_[index(target)] = 1;
+  for (const ExpertKey key : keys) want(target, key, priority_);
 }
 
 /// Brings `key` in for a later layer, or keeps it there. Without a free slot the gate of that layer will
 /// fetch it.
-void Lookahead::announce(int target, ExpertKey key, std::uint8_t priority, OpId ids_known) {
+void Lookahead::want(int target, ExpertKey key, std::uint8_t priority) {
   if (plan_.pinned[key] != 0) return;
   const int layer = map_.layers()[index(target)].layer;
   if (cache_ != nullptr && cache_->is_resident(key)) {
     cache_->pin(key);
     kept_[index(target)].push_back(key);
-    if (slots_.stage_ahead(key, layer, ids_known)) staged_[index(target)].push_back(key);
+    if (slots_.stage_ahead(key, layer, ids_known_)) staged_[index(target)].push_back(key);
   } else if (!slots_.holds(key) && slots_.free_count() > 0) {
-    slots_.fetch(key, layer, priority, ids_known);
+    slots_.fetch(key, layer, priority, ids_known_);
     fetched_[index(target)].push_back(key);
   }
+}
+
+bool Lookahead::drop(int target, ExpertKey key) {
+  std::vector<ExpertKey>& fetched = fetched_[index(target)];
+  const auto place = std::find(fetched.begin(), fetched.end(), key);
+  if (place == fetched.end() || !slots_.take_back(key, executor_)) return false;
+  fetched.erase(place);
+  ++dropped_;
+  return true;
 }
 
 }  // namespace pregate::sim

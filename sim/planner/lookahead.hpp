@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "sim/parts/prefetch/prefetcher.hpp"
 #include "sim/planner/expert_slots.hpp"
-#include "sim/planner/given_recall.hpp"
 #include "sim/planner/plan.hpp"
 #include "sim/workload/routing.hpp"
 
@@ -15,68 +16,67 @@ namespace pregate::sim {
 
 /// Who is announced before their own gate has run, and what becomes of them: a resident is kept in the cache
 /// until its layer comes (and goes on to its working buffer at once, where there are staging copies), another
-/// is fetched into a free slot.
-class Lookahead {
+/// is fetched into a free slot. Whom, says the predictor; which of them and when, the prefetcher.
+class Lookahead final : public Announcements {
  public:
-  /// `offloaded` by ordinal: the layer has experts that are not pinned. `cache` may be null. All outlive
-  /// this.
+  /// `offloaded` by ordinal: the layer has experts that are not resident for the run. `cache` may be null.
+  /// All outlive this.
   Lookahead(const ExpertMap& map, const Plan& plan, const std::vector<std::uint8_t>& offloaded,
-            cache::ExpertCache* cache, ExpertSlots& slots);
+            cache::ExpertCache* cache, ExpertSlots& slots, Executor& executor);
 
-  [[nodiscard]] bool is_active() const { return kind_ != LookaheadKind::none; }
+  [[nodiscard]] bool is_active() const { return predictor_ != nullptr; }
   /// A whole-layer transfer is one transfer: the kernel waits for its last copy.
-  [[nodiscard]] bool fetches_whole_layers() const { return kind_ == LookaheadKind::all_next; }
-  /// Copied early for this layer, in the order of issue.
-  [[nodiscard]] std::span<const ExpertKey> fetched(int ordinal) const { return fetched_[index(ordinal)]; }
+  [[nodiscard]] bool fetches_whole_layers() const { return whole_layers_; }
 
   /// Only decode steps look ahead. `ordinals` of the step's stack.
-  void begin_step(bool decode, std::pair<int, int> ordinals) {
-    decode_ = decode;
-    ordinals_ = ordinals;
-    announced_until_ = -1;  // nothing crosses from one step to the next
-  }
+  void begin_step(const trace::Step& step, std::pair<int, int> ordinals);
 
-  /// Whether the gate of this layer announces experts of a later one.
+  /// Whether something of a later layer may be announced when the ids of this one are known.
   [[nodiscard]] bool announces(int ordinal) const {
-    return is_active() && decode_ && ordinal + distance_ < ordinals_.second &&
-           offloaded_[index(ordinal + distance_)] != 0;
+    return is_active() && decode_ && prefetcher_->reaches({ordinal, ordinals_.second, offloaded_});
   }
 
-  /// Precondition: announces(ordinal). `predictions` is asked only by the lookahead `recorded`.
-  void announce_target(int ordinal, const StepRouting& routing, const StepPredictions* predictions,
-                       OpId ids_known);
+  /// The ids of the layer moment.ordinal are known: the residents kept for it may leave again, and the
+  /// prefetcher may drop what turned out wrong. A layer that is always fetched whole and was not announced
+  /// (the first of a step, every one of a prefill) is fetched now.
+  void arrive(const Moment& moment, const StepRouting& routing, OpId ids_known);
 
-  /// The layer has come: the residents kept for it may leave again. A layer that is always fetched whole and
-  /// was not announced (the first of a step, every one of a prefill) is fetched now.
-  void arrive(int ordinal, OpId ids_known);
+  /// The layer's own misses are issued. Precondition: announces(moment.ordinal). `predictions` is asked only
+  /// by predictors that need them.
+  void announce(const Moment& moment, const StepRouting& routing, const StepPredictions* predictions,
+                OpId ids_known);
 
   /// The layer is done: forgets what was fetched and staged for it.
   void leave(int ordinal);
 
+  void want(int target, std::span<const ExpertKey> keys) override;
+  [[nodiscard]] std::span<const ExpertKey> fetched(int target) const override {
+    return fetched_[index(target)];
+  }
+  bool drop(int target, ExpertKey key) override;
+  [[nodiscard]] std::int64_t dropped() const { return dropped_; }
+
  private:
   static std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
-
-  /// The first layers of a step have nobody before them who could announce them.
-  [[nodiscard]] bool is_announced(int ordinal) const {
-    return ordinal <= announced_until_ && ordinal >= ordinals_.first + distance_;
-  }
-  void announce_whole_layer(int target, std::uint8_t priority, OpId ids_known);
-  void announce(int target, std::span<const ExpertKey> keys, OpId ids_known);
-  void announce(int target, ExpertKey key, std::uint8_t priority, OpId ids_known);
+  void want(int target, ExpertKey key, std::uint8_t priority);
 
   const ExpertMap& map_;
   const Plan& plan_;
   const std::vector<std::uint8_t>& offloaded_;
   cache::ExpertCache* cache_;
   ExpertSlots& slots_;
-  LookaheadKind kind_;
-  int distance_;
-  GivenRecall given_recall_;
+  Executor& executor_;
+  std::unique_ptr<Predictor> predictor_;
+  Oracle* oracle_ = nullptr;  ///< the predictor, where it is one
+  std::unique_ptr<Prefetcher> prefetcher_;
+  bool whole_layers_;
   std::uint8_t priority_;
   std::vector<std::vector<ExpertKey>> fetched_, kept_, staged_;  // by ordinal
+  std::vector<std::uint8_t> announced_;                          // by ordinal, in this step
+  std::int64_t dropped_ = 0;
   bool decode_ = true;
   std::pair<int, int> ordinals_;
-  int announced_until_ = -1;
+  OpId ids_known_ = no_op;  ///< of the layer that announces
 };
 
 }  // namespace pregate::sim

@@ -42,36 +42,16 @@ std::vector<std::uint8_t> pinned_experts(const PolicySpec& policy, const ExpertM
   return pinned;
 }
 
-/// Experts that one announced layer may need: what the lookahead fetches.
-int announced_experts(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan) {
-  int most = scan.most_activated;
-  if (policy.lookahead.kind == LookaheadKind::all_next) {
-    for (const MoeLayer& layer : map.layers()) most = std::max(most, layer.experts);
-  } else if (policy.lookahead.kind == LookaheadKind::recorded) {
-    most = scan.most_predicted;
-  }
-  return most;
-}
-
 std::int64_t working_buffers(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan) {
-  const std::int64_t announced = announced_experts(policy, map, scan);
-  const std::int64_t ahead = policy.lookahead.distance;
-  const bool fetches_nothing = policy.miss.service == MissService::compute_on_cpu &&
-                               policy.miss.admission == MissAdmission::none &&
-                               policy.lookahead.kind == LookaheadKind::none;
+  const PredictorEntry& predictor = *policy.lookahead.predictor;
+  const bool fetches_nothing =
+      !policy.miss.service->fetches && policy.miss.admission == MissAdmission::none && !predictor.predicts();
   if (fetches_nothing) return 0;
-  switch (policy.lookahead.kind) {
-    case LookaheadKind::none:
-      return std::max(1, scan.most_activated);
-    case LookaheadKind::pre_gate:
-    case LookaheadKind::all_next:
-      return std::max<std::int64_t>(1, (ahead + 1) * announced);
-    case LookaheadKind::given_recall:
-    case LookaheadKind::recorded:  // the guesses in flight and in use, and the misses of the layer that
-                                   // computes
-      return std::max<std::int64_t>(1, (ahead + 1) * announced + scan.most_activated);
-  }
-  return 1;
+  if (!predictor.predicts()) return std::max(1, scan.most_activated);
+  const std::int64_t announced = predictor.most_guesses(map, scan);
+  // The guesses in flight and in use; where they may be wrong, the misses of the layer that computes.
+  const std::int64_t guesses = (std::int64_t{policy.lookahead.distance} + 1) * announced;
+  return std::max<std::int64_t>(1, guesses + (predictor.misses_none ? 0 : scan.most_activated));
 }
 
 /// Warnings that design asks for: a cache that cannot work is said, not silently simulated.
@@ -206,7 +186,7 @@ void check_hit_rate(const PolicySpec& policy, const cache::EvictionEntry& evicti
     throw InputError(where, "a cache that hits needs memory",
                      "give its capacity (--cache): it counts as GPU memory");
   }
-  if (policy.miss.service == MissService::compute_on_cpu || policy.transfer.write_back == WriteBack::swap) {
+  if (policy.miss.service->uses_cpu || policy.transfer.write_back == WriteBack::swap) {
     throw InputError(where, "a given hit rate goes with misses that are fetched and experts that just leave",
                      "remove miss.service and transfer.write_back");
   }
@@ -218,12 +198,13 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
                trace::StepSource& source, CountedExperts counted) {
   const cache::EvictionEntry& eviction =
       cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction");
-  if (policy.lookahead.kind == LookaheadKind::recorded) {
+  if (policy.lookahead.predictor->needs_recorded) {
     const trace::TraceInfo& info = source.info();
     if (!info.has_predictions) {
-      throw InputError("policy " + policy.name,
-                       "the lookahead 'recorded' needs a trace with predicted experts",
-                       "this trace has none (pregate trace info shows what it holds)");
+      throw InputError(
+          "policy " + policy.name,
+          "the lookahead '" + policy.lookahead.predictor->name + "' needs a trace with predicted experts",
+          "this trace has none (pregate trace info shows what it holds)");
     }
     if (info.prediction_distance != policy.lookahead.distance) {
       throw InputError("policy " + policy.name,
@@ -255,7 +236,7 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   } else {
     plan.some_on_host = true;
     plan.buffer_slots = working_buffers(policy, map, scan);
-    if (scan.has_decode && !plan.computes_on_cpu()) {
+    if (scan.has_decode && policy.miss.service->fetches) {
       plan.prefill_slots = std::max(scan.most_activated_prefill, scan.most_activated_encoder);
       plan.counted_prefill_slots =
           counted == CountedExperts::all ? plan.prefill_slots : scan.most_activated_prefill;

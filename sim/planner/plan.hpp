@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "models/machine.hpp"
-#include "models/policy.hpp"
 #include "sim/cache/eviction.hpp"
+#include "sim/platform/topology.hpp"
+#include "sim/policy/policy.hpp"
+#include "sim/residency/host_tier.hpp"
 #include "sim/workload/routing.hpp"
 #include "sim/workload/trace_scan.hpp"
 
@@ -23,6 +25,8 @@ enum class CountedExperts { all, decoder };
 struct Plan {
   PolicySpec policy;
   std::vector<std::uint8_t> pinned;  ///< by key: resident for the whole run
+  std::vector<PlaceId> home;         ///< by key: where it lives and is computed; empty: all on the first GPU
+  MakeHostTier make_host_tier;       ///< empty: the host's memory holds every expert
   std::int64_t pinned_experts = 0;   ///< that count as GPU memory
   cache::CacheGeometry geometry;     ///< of the expert cache; capacities in slots
   std::int64_t cache_slots = 0;
@@ -37,7 +41,17 @@ struct Plan {
   bool some_on_host = false;         ///< not every expert is pinned
   bool hits_are_decreed = false;     ///< the cache keeps nothing: it hits at a given rate
   [[nodiscard]] bool offloads() const { return some_on_host; }
-  [[nodiscard]] bool computes_on_cpu() const { return policy.miss.service == MissService::compute_on_cpu; }
+  [[nodiscard]] bool computes_on_cpu() const { return policy.miss.service->uses_cpu; }
+  /// Some part asks what the time is, or takes copies back.
+  [[nodiscard]] bool needs_clock() const {
+    const bool prefetches = policy.lookahead.predictor->predicts() && policy.prefetch.prefetcher->needs_clock;
+    return prefetches || policy.miss.service->needs_clock;
+  }
+  /// Null: every miss is fetched.
+  [[nodiscard]] std::unique_ptr<MissService> make_miss_service() const {
+    const auto& service = policy.miss.service;
+    return service->fetches_all() ? nullptr : service->make(service.parameters());
+  }
   [[nodiscard]] std::unique_ptr<cache::ExpertCache> make_cache() const;
   [[nodiscard]] std::unique_ptr<cache::HitCounter> make_counter() const;
 };

@@ -64,6 +64,9 @@ struct Topology {
   [[nodiscard]] Hop sent_by(PlaceId place, MemoryId to) const;
   /// The first place of this kind; std::out_of_range when there is none.
   [[nodiscard]] PlaceId first(PlaceKind kind) const;
+  /// The memory from which no place computes and that fills this one: a drive behind the host's.
+  /// std::out_of_range when there is none.
+  [[nodiscard]] MemoryId behind(MemoryId memory) const;
   /// Compute streams of all such places, as a set of 1 << stream.
   [[nodiscard]] std::uint64_t streams_of(PlaceKind kind) const;
 

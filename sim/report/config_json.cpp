@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "models/fields/describe.hpp"
+#include "sim/policy/policy_fields.hpp"
 #include "sim/report/fields_json.hpp"
 
 namespace pregate::sim {
@@ -47,9 +48,9 @@ Json trace_json(const RunConfiguration& run) {
 
 }  // namespace
 
-nlohmann::ordered_json policy_json(const PolicySpec& policy) {
+nlohmann::ordered_json policy_json(const PolicySpec& policy, const Fields<PolicySpec>& fields) {
   Json json{{"name", policy.name}};
-  add_fields(json, policy_fields(), policy);
+  add_fields(json, fields, policy);
   return json;
 }
 

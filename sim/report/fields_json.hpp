@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "models/fields/fields.hpp"
+#include "models/model.hpp"
 
 namespace pregate::sim {
 

@@ -11,7 +11,7 @@ namespace pregate::sim {
 
 namespace {
 
-using Parts = std::array<Picoseconds, limit_count>;
+using LimitParts = std::array<Picoseconds, limit_count>;
 
 constexpr std::array<const char*, limit_count> keys{
     "gpu_arithmetic", "gpu_memory",  "kernels",        "launches", "link",
@@ -24,8 +24,8 @@ constexpr std::array<const char*, limit_count> names{
 
 const char* name_of(Limit limit) { return names.at(static_cast<std::size_t>(limit)); }
 
-Parts by_limit(const CauseSums& spent, Picoseconds gpu_arithmetic, Picoseconds waiting) {
-  Parts parts;
+LimitParts by_limit(const CauseSums& spent, Picoseconds gpu_arithmetic, Picoseconds waiting) {
+  LimitParts parts;
   const auto set = [&](Limit limit, Picoseconds time) { parts[static_cast<std::size_t>(limit)] = time; };
   set(Limit::gpu_arithmetic, gpu_arithmetic);
   set(Limit::gpu_memory, spent[Cause::gpu_memory]);
@@ -41,7 +41,7 @@ Parts by_limit(const CauseSums& spent, Picoseconds gpu_arithmetic, Picoseconds w
 }
 
 /// The largest of `candidates` but `without`, if any takes time; the first one on a tie.
-std::optional<Limit> largest(const Parts& parts, std::span<const Limit> candidates,
+std::optional<Limit> largest(const LimitParts& parts, std::span<const Limit> candidates,
                              std::optional<Limit> without) {
   std::optional<Limit> best;
   for (const Limit limit : candidates) {
@@ -94,7 +94,7 @@ Limits limits_of(const SimulationResult& result) {
   // shorter than what is left of it.
   limits.least = total - limits.path[static_cast<std::size_t>(limits.binding)];
   limits.next = largest(limits.path, all_limits, limits.binding);
-  const Parts work = by_limit(result.tally.spent, result.tally.gpu_arithmetic(), {});
+  const LimitParts work = by_limit(result.tally.spent, result.tally.gpu_arithmetic(), {});
   for (const StreamLimits& stream : limits_by_stream(result.topology)) {
     const bool has =
         std::find(stream.limits.begin(), stream.limits.end(), limits.binding) != stream.limits.end();

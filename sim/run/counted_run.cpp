@@ -28,7 +28,8 @@ CountedRun::CountedRun(const Topology& topology, const ExpertMap& map, const Pla
     : map_(map),
       costs_(costs),
       cache_(plan.cache_slots > 0 ? plan.make_counter() : nullptr),
-      lookahead_(plan.policy.lookahead.kind),
+      announces_(plan.policy.lookahead.predictor->predicts()),
+      whole_layers_(plan.policy.lookahead.predictor->is_whole_layer),
       distance_(plan.policy.lookahead.distance),
       offloads_(plan.offloads()),
       measures_all_phases_(plan.measures_all_phases),
@@ -62,7 +63,7 @@ Picoseconds CountedRun::run(const Pass& pass) {
   for (const PassLayer& layer : pass.layers) {
     if (!layer.moe) {
       clock_.compute(costs_.layer(layer.layer_class).attention);
-    } else if (lookahead_ == LookaheadKind::none) {
+    } else if (!announces_) {
       moe_layer(ordinal++, place_of(layer.layer_class), pass.routing);
     } else {
       moe_layer_ahead(ordinal++, place_of(layer.layer_class), pass, counts);
@@ -121,7 +122,7 @@ void CountedRun::run_alike(Alike& alike) {
 void CountedRun::moe_layer_ahead(int ordinal, std::size_t layer_class, const Pass& pass,
                                  AccessCounts& counts) {
   const StepRouting& routing = pass.routing;
-  const bool whole = lookahead_ == LookaheadKind::all_next;
+  const bool whole = whole_layers_;
   const auto experts_of = [&](int layer) {
     return whole ? static_cast<std::uint32_t>(map_.layers()[place_of(layer)].experts)
                  : misses(layer, routing);

@@ -58,7 +58,7 @@ class CountedRun final : public PassRunner {
   const ExpertMap& map_;
   CostModel& costs_;
   std::unique_ptr<cache::HitCounter> cache_;
-  LookaheadKind lookahead_;
+  bool announces_, whole_layers_;
   int distance_;
   bool offloads_, measures_all_phases_;
   CountedClock clock_;

@@ -56,7 +56,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   const ExpertMap& map = prepared.map();
   StepRouting routing(map);
   StepPredictions predictions(map);
-  const bool predicts = plan.policy.lookahead.kind == LookaheadKind::recorded;
+  const bool predicts = plan.policy.lookahead.predictor->needs_recorded;
   const std::vector<StackLayers> stacks = stack_layers(model, source.info(), classes);
   RequestClock clock;
   Picoseconds now;

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "models/policy.hpp"
 #include "models/units.hpp"
+#include "sim/policy/policy.hpp"
 #include "traces/trace.hpp"
 
 namespace pregate::sim {

@@ -24,6 +24,7 @@ Picoseconds& share_of(CriticalPath& path, const Operation& operation, std::optio
     case OpKind::write_back:
     case OpKind::device_copy:
     case OpKind::activations:
+    case OpKind::drive_read:
       return path.transfer;
     case OpKind::cpu_experts:
       return path.cpu;

@@ -25,9 +25,10 @@ enum class OpKind : std::uint8_t {
   device_copy,    ///< copy inside the device, slot to working buffer
   activations,    ///< copy of a layer's activations to the host, or of what the CPU computed of them back
   cpu_experts,    ///< experts computed by the CPU
-  combine,        ///< adds what the CPU computed to what the GPU did
+  combine,        ///< adds what was computed elsewhere to what the GPU did
+  drive_read,     ///< an expert's weights, drive to host
 };
-inline constexpr int op_kind_count = 13;
+inline constexpr int op_kind_count = 14;
 const char* to_string(OpKind kind);
 std::optional<OpKind> op_kind_named(std::string_view name);
 

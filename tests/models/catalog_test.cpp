@@ -12,6 +12,7 @@
 
 #include "models/document.hpp"
 #include "models/embedded.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "tests/models/error_of.hpp"
 
 namespace pregate {

@@ -8,6 +8,7 @@
 
 #include "models/catalog.hpp"
 #include "models/embedded.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "tests/models/error_of.hpp"
 
 namespace pregate {

@@ -6,6 +6,7 @@
 
 #include "runtime/device_error.hpp"
 #include "runtime/reference_model.hpp"
+#include "sim/policy/load_policy.hpp"
 
 namespace pregate::runtime::test {
 

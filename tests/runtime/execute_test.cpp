@@ -42,7 +42,7 @@ TEST(Execute, WhatItCannotDoIsSaidAtOnce) {
   policy.transfer.queue = TransferQueue::demand_first;
   EXPECT_THROW(run_live(device, model, policy, source), InputError);
   policy = policy_of("on-demand", "0");
-  policy.miss.service = MissService::compute_on_cpu;
+  choose(policy.miss.service, sim::built_in_parts().miss_services, "compute-on-cpu");
   EXPECT_THROW(run_live(device, model, policy, source), InputError);
   policy = policy_of("on-demand-cache", "25%");
   policy.transfer.write_back = WriteBack::swap;

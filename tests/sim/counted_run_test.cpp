@@ -7,6 +7,7 @@
 #include "sim/engine/stream_clock.hpp"
 #include "sim/planner/by_counts.hpp"
 #include "sim/platform/machine_topology.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "sim/report/report.hpp"
 #include "sim/run/counted_run.hpp"
 #include "sim/run/drive.hpp"
@@ -139,15 +140,15 @@ TEST(CountedRun, EqualsItWhereTokensLackExperts) {
 
 // Slow links let copies run into the layers after; fast ones hide them.
 TEST(CountedRun, EqualsItWhereLayersAnnounce) {
-  for (const LookaheadKind kind : {LookaheadKind::pre_gate, LookaheadKind::all_next}) {
+  for (const std::string kind : {"pre-gate", "all-next"}) {
     for (const int distance : {1, 2, 3, 7}) {
       for (const char* capacity : {"0", "25%", "2 slots"}) {
-        if (kind == LookaheadKind::all_next && std::string(capacity) != "0") continue;
+        if (kind == "all-next" && std::string(capacity) != "0") continue;
         for (const bool dropped : {false, true}) {
           for (const double rate : {1e8, 1e9, 1e10, 1e12}) {
             Prepared p;
             if (dropped) p.source = source_with_dropped_experts();
-            p.policy.lookahead.kind = kind;
+            choose(p.policy.lookahead.predictor, built_in_parts().predictors, kind);
             p.policy.lookahead.distance = distance;
             p.policy.cache.capacity = parse_capacity(capacity, "test");
             p.policy.transfer.chunk = Bytes{distance == 2 ? 40'000 : 0};
@@ -168,8 +169,8 @@ TEST(CountedRun, EqualsItWhereHitsAreGiven) {
   p.policy.cache.capacity = parse_capacity("50%", "test");
   p.policy.cache.eviction = "given-rate";
   p.policy.cache.hit_rate = 0.6;
-  for (const LookaheadKind kind : {LookaheadKind::none, LookaheadKind::pre_gate}) {
-    p.policy.lookahead.kind = kind;
+  for (const std::string kind : {"none", "pre-gate"}) {
+    choose(p.policy.lookahead.predictor, built_in_parts().predictors, kind);
     ASSERT_TRUE(p.is_served());
     expect_equal(p.run_counted(), p.run_layers(), "given rate");
   }
@@ -180,17 +181,17 @@ TEST(CountedRun, LeavesToThePlannerWhatNeedsSlots) {
   Prepared staging, whole, shared, overtaking, each, pinned, waves;
   staging.policy.transfer.staging_copies = 1;
   EXPECT_FALSE(staging.is_served());
-  whole.policy.lookahead.kind = LookaheadKind::all_next;
+  choose(whole.policy.lookahead.predictor, built_in_parts().predictors, "all-next");
   whole.policy.cache.capacity = parse_capacity("25%", "test");
   EXPECT_FALSE(whole.is_served());
-  shared.policy.lookahead.kind = LookaheadKind::pre_gate;
+  choose(shared.policy.lookahead.predictor, built_in_parts().predictors, "pre-gate");
   shared.policy.cache.capacity = parse_capacity("25%", "test");
   EXPECT_TRUE(shared.is_served());
   shared.policy.cache.scope = CacheScope::global;
   EXPECT_FALSE(shared.is_served());
   overtaking.policy.transfer.queue = TransferQueue::demand_first;
   EXPECT_TRUE(overtaking.is_served());  // nothing to overtake
-  overtaking.policy.lookahead.kind = LookaheadKind::pre_gate;
+  choose(overtaking.policy.lookahead.predictor, built_in_parts().predictors, "pre-gate");
   EXPECT_FALSE(overtaking.is_served());
   each.policy.compute.experts = ExpertCompute::per_expert;
   EXPECT_FALSE(each.is_served());

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sim/policy/load_policy.hpp"
 #include "tests/sim/tiny.hpp"
 
 namespace pregate::test {

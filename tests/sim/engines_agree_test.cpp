@@ -4,6 +4,7 @@
 
 #include "models/error.hpp"
 #include "sim/engine/event_engine.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "sim/report/report.hpp"
 #include "sim/schedule/analysis.hpp"
 #include "tests/sim/tiny.hpp"
@@ -68,8 +69,8 @@ TEST(EnginesAgree, UrgentCopiesGoFirst) {
     for (const int distance : {1, 2, 4}) {
       for (const double rate : {2e8, 1e9, 4e9, 1e11}) {
         PolicySpec policy = load_policy("on-demand");
-        policy.lookahead.kind = LookaheadKind::given_recall;
-        policy.lookahead.recall = recall;
+        choose(policy.lookahead.predictor, built_in_parts().predictors, "given-recall");
+        policy.lookahead.predictor.set("recall", std::to_string(recall));
         policy.lookahead.distance = distance;
         policy.transfer.queue = TransferQueue::demand_first;
         policy.transfer.staging_copies = distance == 2 ? 1 : 0;
@@ -118,7 +119,7 @@ TEST(Engines, TheTimedOneRefusesWhatSharesResources) {
   ListSource source = test::random_source(1, 2, 4, 1, 1, 0, 2);
   PolicySpec policy = load_policy("on-demand-cache");
   policy.cache.capacity = parse_capacity("50%", "test");
-  policy.miss.service = MissService::compute_on_cpu;
+  choose(policy.miss.service, built_in_parts().miss_services, "compute-on-cpu");
   policy.miss.admission = MissAdmission::background;
   EXPECT_THROW(
       run(test::tiny_model(2, 4, 1), test::tiny_machine(), policy, source, {.engine = Engine::timed}),

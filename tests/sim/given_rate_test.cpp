@@ -5,6 +5,7 @@
 
 #include "models/error.hpp"
 #include "sim/cache/eviction.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "sim/run/replay.hpp"
 #include "tests/sim/tiny.hpp"
 #include "tests/support/one_gpu.hpp"
@@ -132,7 +133,7 @@ TEST(GivenRate, RefusesWhatItCannotMean) {
   refused(no_rate, "needs the rate");
   no_memory.cache.capacity = {};
   refused(no_memory, "needs memory");
-  on_cpu.miss.service = MissService::compute_on_cpu;
+  choose(on_cpu.miss.service, built_in_parts().miss_services, "compute-on-cpu");
   refused(on_cpu, "misses that are fetched");
   EXPECT_THROW(replay(source, at_rate("on-demand", 0.5)), InputError);  // nothing to replay
   for (const char* bad : {"-0.1", "1.5", "nan"}) {

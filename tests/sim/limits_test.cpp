@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sim/policy/load_policy.hpp"
 #include "sim/report/report.hpp"
 #include "tests/sim/tiny.hpp"
 #include "tests/support/one_gpu.hpp"
@@ -136,7 +137,7 @@ TEST(Limits, BoundByTheGpu) {
 TEST(Limits, BoundByTheCpu) {
   ListSource source = one_step();
   PolicySpec policy = load_policy("on-demand");
-  policy.miss.service = MissService::compute_on_cpu;
+  choose(policy.miss.service, built_in_parts().miss_services, "compute-on-cpu");
   MachineSpec machine = tiny_machine();
   machine.overhead = {};
   machine.d2h = machine.h2d;
@@ -200,7 +201,8 @@ TEST(Limits, TimeThatSharingAddsIsCounted) {
   const ModelSpec model = tiny_model(3, 8, 2);
   ListSource source = test::random_source(5, 3, 8, 2, 1, 0, 30);
   PolicySpec policy = load_policy("on-demand");
-  policy.miss = {.service = MissService::compute_on_cpu, .admission = MissAdmission::background};
+  choose(policy.miss.service, built_in_parts().miss_services, "compute-on-cpu");
+  policy.miss.admission = MissAdmission::background;
   policy.cache.capacity = parse_capacity("3 slots", "test");
   MachineSpec machine = tiny_machine();
   machine.d2h = machine.h2d;

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "models/error.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "tests/sim/recorded_run.hpp"
 
 namespace pregate::sim {
@@ -113,7 +114,7 @@ TEST(Recorded, WrongGuessesAreWastedAndMissesFetchedOnDemand) {
   source.add(Phase::decode, 1, {0, 1, 2, 3}, true, {0, 1, 2, 7});
   const ModelSpec model = tiny_model(2, 8, 2);
   PolicySpec policy = load_policy("pre-gated");
-  policy.lookahead.kind = LookaheadKind::recorded;
+  choose(policy.lookahead.predictor, built_in_parts().predictors, "recorded");
   const SimulationResult result = recorded(model, policy, source);
   EXPECT_THAT(names(result.schedule),
               ElementsAre("attention L0", "gate_readback L0", "fetch L0 E0", "fetch L0 E1", "fetch L1 E2",
@@ -127,7 +128,7 @@ TEST(Recorded, NeedsATraceWithPredictions) {
   ListSource source(test::decoder_info(2, 8, 2));
   source.add(Phase::decode, 1, {0, 1, 2, 3}, true);
   PolicySpec policy = load_policy("pre-gated");
-  policy.lookahead.kind = LookaheadKind::recorded;
+  choose(policy.lookahead.predictor, built_in_parts().predictors, "recorded");
   EXPECT_THROW(run(tiny_model(2, 8, 2), tiny_machine(), policy, source), InputError);
 }
 
@@ -141,7 +142,7 @@ TEST(DemandFirst, MissesOvertakeGuessesThatHaveNotStarted) {
              {0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7});
   const ModelSpec model = tiny_model(3, 8, 4);
   PolicySpec policy = load_policy("pre-gated");
-  policy.lookahead.kind = LookaheadKind::recorded;
+  choose(policy.lookahead.predictor, built_in_parts().predictors, "recorded");
   policy.lookahead.distance = 2;
   const SimulationResult fifo = run(model, tiny_machine(), policy, source);
   policy.transfer.queue = TransferQueue::demand_first;
@@ -155,11 +156,11 @@ TEST(PredictorLookahead, OfRecallOneIsPreGated) {
   ListSource source = test::random_source(3, 4, 16, 3, 2, 7, 20);
   PolicySpec policy = load_policy("pre-gated");
   const SimulationResult exact = run(model, tiny_machine(), policy, source);
-  policy.lookahead.kind = LookaheadKind::given_recall;
+  choose(policy.lookahead.predictor, built_in_parts().predictors, "given-recall");
   const SimulationResult predicted = run(model, tiny_machine(), policy, source);
   EXPECT_EQ(predicted.total, exact.total);
   EXPECT_EQ(predicted.decode_cache.prefetched, exact.decode_cache.prefetched);
-  policy.lookahead.recall = 0;
+  policy.lookahead.predictor.set("recall", "0");
   const SimulationResult wrong = run(model, tiny_machine(), policy, source);
   EXPECT_EQ(wrong.decode_cache.prefetched, 0);
   EXPECT_EQ(wrong.decode_cache.wasted, exact.decode_cache.prefetched);
@@ -171,9 +172,9 @@ TEST(PredictorLookahead, HasTheRecallThatWasAsked) {
   const ModelSpec model = tiny_model(2, 32, 2);
   ListSource source = test::random_source(5, 2, 32, 2, 1, 0, 4000);
   PolicySpec policy = load_policy("pre-gated");
-  policy.lookahead.kind = LookaheadKind::given_recall;
+  choose(policy.lookahead.predictor, built_in_parts().predictors, "given-recall");
   for (const double recall : {0.2, 0.5, 0.9}) {
-    policy.lookahead.recall = recall;
+    policy.lookahead.predictor.set("recall", std::to_string(recall));
     const CacheResult result = run(model, tiny_machine(), policy, source).decode_cache;
     const auto announced = static_cast<double>(result.prefetched + result.wasted);
     EXPECT_EQ(announced, static_cast<double>(result.hits + result.misses) / 2);  // the second of two layers

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "models/error.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "tests/sim/tiny.hpp"
 #include "traces/synthetic.hpp"
 

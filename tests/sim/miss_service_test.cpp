@@ -8,6 +8,7 @@
 
 #include "models/error.hpp"
 #include "sim/engine/event_engine.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "sim/report/report.hpp"
 #include "tests/sim/recorded_run.hpp"
 #include "tests/support/one_gpu.hpp"
@@ -35,7 +36,7 @@ MachineSpec cpu_machine() {
 
 PolicySpec cpu_policy() {
   PolicySpec policy = load_policy("on-demand");
-  policy.miss.service = MissService::compute_on_cpu;
+  choose(policy.miss.service, built_in_parts().miss_services, "compute-on-cpu");
   return policy;
 }
 
@@ -209,8 +210,8 @@ class NewParts : public testing::TestWithParam<int> {};
 PolicySpec combination(int number) {
   PolicySpec policy = load_policy("on-demand");
   const auto lookahead = [&](double recall, int distance) {
-    policy.lookahead.kind = LookaheadKind::given_recall;
-    policy.lookahead.recall = recall;
+    choose(policy.lookahead.predictor, built_in_parts().predictors, "given-recall");
+    policy.lookahead.predictor.set("recall", std::to_string(recall));
     policy.lookahead.distance = distance;
   };
   switch (number) {
@@ -280,7 +281,7 @@ TEST_P(NewParts, EnginesAgreeAndCountsAddUp) {
                                std::pair{event.other_cache, plain.other_cache}}) {
       EXPECT_EQ(a.hits + a.misses, b.hits + b.misses);
       EXPECT_LE(a.prefetched + a.computed_on_cpu, a.misses);
-      if (policy.miss.service == MissService::compute_on_cpu) {
+      if (policy.miss.service->uses_cpu) {
         EXPECT_EQ(a.prefetched + a.computed_on_cpu, a.misses);
       }
     }
@@ -295,30 +296,30 @@ TEST(NewParts, ContradictionsAreRefused) {
     EXPECT_THROW(validate(policy, "test"), InputError);
   };
   refused([](PolicySpec& p) {
-    p.miss.service = MissService::compute_on_cpu;
+    choose(p.miss.service, built_in_parts().miss_services, "compute-on-cpu");
     p.cache.capacity = parse_capacity("25%", "test");
   });
   refused([](PolicySpec& p) {
-    p.miss.service = MissService::compute_on_cpu;
+    choose(p.miss.service, built_in_parts().miss_services, "compute-on-cpu");
     p.miss.admission = MissAdmission::background;
   });
   refused([](PolicySpec& p) {
-    p.miss.service = MissService::compute_on_cpu;
-    p.lookahead.kind = LookaheadKind::all_next;
+    choose(p.miss.service, built_in_parts().miss_services, "compute-on-cpu");
+    choose(p.lookahead.predictor, built_in_parts().predictors, "all-next");
   });
   refused([](PolicySpec& p) {
-    p.miss.service = MissService::compute_on_cpu;
+    choose(p.miss.service, built_in_parts().miss_services, "compute-on-cpu");
     p.placement.kind = PlacementKind::all;
   });
   refused([](PolicySpec& p) {
     p.transfer.write_back = WriteBack::swap;
     p.transfer.queue = TransferQueue::demand_first;
   });
-  refused([](PolicySpec& p) { p.lookahead.recall = 0.5; });
-  refused([](PolicySpec& p) {
-    p.lookahead.kind = LookaheadKind::given_recall;
-    p.lookahead.recall = 1.5;
-  });
+  const auto refuses = [](std::vector<Override> set) {
+    EXPECT_THROW(load_policy("on-demand", set), InputError) << set.back().value;
+  };
+  refuses({{"policy.lookahead.recall", "0.5"}});
+  refuses({{"policy.lookahead.kind", "given-recall"}, {"policy.lookahead.recall", "1.5"}});
 }
 
 // Another host changes the CPU's reading of the experts and nothing else: three layers of two experts at 0.8
@@ -346,11 +347,12 @@ TEST(NewParts, AreReadFromFiles) {
                                                      {"policy.transfer.write_back", "swap"},
                                                      {"policy.lookahead.kind", "given-recall"},
                                                      {"policy.lookahead.recall", "0.8"}});
-  EXPECT_EQ(policy.miss.service, MissService::compute_on_cpu);
+  EXPECT_EQ(policy.miss.service->name, "compute-on-cpu");
   EXPECT_EQ(policy.miss.admission, MissAdmission::background);
   EXPECT_EQ(policy.transfer.write_back, WriteBack::swap);
-  EXPECT_EQ(policy.lookahead.kind, LookaheadKind::given_recall);
-  EXPECT_EQ(policy.lookahead.recall, 0.8);
+  EXPECT_EQ(policy.lookahead.predictor->name, "given-recall");
+  const auto* recall = policy.lookahead.predictor->parameters.find("recall");
+  EXPECT_EQ(recall->value(policy.lookahead.predictor.parameters()).real, 0.8);
   const MachineSpec machine =
       load_machine("rtx4090-pcie4",
                    std::vector<Override>{{"machine.host.compute.fixed", "5 us"},

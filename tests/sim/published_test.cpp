@@ -13,6 +13,7 @@
 
 #include "models/catalog.hpp"
 #include "sim/cache/eviction.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "sim/report/report.hpp"
 #include "sim/run/replay.hpp"
 #include "sim/simulate.hpp"

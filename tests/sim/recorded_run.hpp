@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/policy/load_policy.hpp"
 #include "tests/sim/tiny.hpp"
 
 namespace pregate::sim {

@@ -8,6 +8,7 @@
 #include "sim/cost/price.hpp"
 #include "sim/planner/layer_planner.hpp"
 #include "sim/platform/machine_topology.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "tests/sim/tiny.hpp"
 
 namespace pregate::sim {

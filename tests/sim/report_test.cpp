@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "models/error.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "sim/report/report.hpp"
 #include "sim/report/text_table.hpp"
 #include "tests/sim/tiny.hpp"

@@ -14,6 +14,8 @@
 #include "models/error.hpp"
 #include "models/fields/describe.hpp"
 #include "sim/cache/eviction.hpp"
+#include "sim/policy/load_policy.hpp"
+#include "sim/policy/policy_fields.hpp"
 #include "sim/report/config_json.hpp"
 #include "sim/report/report.hpp"
 
@@ -155,7 +157,9 @@ struct Keys {
     const std::string plain = resolve({});
     for (const auto& [field, value, read] : fields.entries()) {
       if (field.is_settable) {
-        check(field, value(spec), plain);
+        // A parameter of a part that is not chosen has no value yet.
+        const Node present = value(spec);
+        check(field, present.kind == Node::Kind::null ? field.fallback : present, plain);
       } else {
         EXPECT_FALSE(resolved({{field.key, "1"}})) << field.key;
         EXPECT_FALSE(resolved({{field.key + ".gpu", "1"}})) << field.key;

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "sim/policy/load_policy.hpp"
 #include "tests/sim/recorded_run.hpp"
 
 namespace pregate::sim {
@@ -166,7 +167,7 @@ TEST(Staging, AnAnnouncedHitIsStagedAhead) {
   EXPECT_EQ(exposed(5) - exposed(1), staging * 4);
 
   // Predicted: 1 for layer 1, where first 0, then 1 is needed; both are cached by then.
-  policy.lookahead.kind = LookaheadKind::recorded;
+  choose(policy.lookahead.predictor, built_in_parts().predictors, "recorded");
   trace::TraceInfo info = test::decoder_info(3, 8, 1);
   info.has_predictions = true;
   info.prediction_distance = 1;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "sim/policy/load_policy.hpp"
 #include "tests/sim/recorded_run.hpp"
 
 namespace pregate::sim {

@@ -11,6 +11,7 @@
 
 #include "models/catalog.hpp"
 #include "models/error.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "validation/mechanism.hpp"
 
 namespace pregate::validation {

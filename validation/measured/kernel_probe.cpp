@@ -10,6 +10,7 @@
 #include "models/error.hpp"
 #include "runtime/execute.hpp"
 #include "runtime/shapes.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "validation/measured/expert_fit.hpp"
 #include "validation/measured/pass_list.hpp"
 #include "validation/measured/round_means.hpp"

@@ -8,6 +8,7 @@
 #include "models/catalog.hpp"
 #include "runtime/execute.hpp"
 #include "sim/cost/cost_model.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "validation/measured/effective_times.hpp"
 #include "validation/measured/link_probe.hpp"
 #include "validation/measured/pass_list.hpp"

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <models/catalog.hpp>
+#include <sim/policy/load_policy.hpp>
 #include <sim/report/report.hpp>
 #include <sim/schedule/analysis.hpp>
 #include <sim/simulate.hpp>

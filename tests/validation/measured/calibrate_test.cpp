@@ -10,6 +10,7 @@
 #include "models/error.hpp"
 #include "sim/engine/event_engine.hpp"
 #include "sim/engine/ledger.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "tests/sim/tiny.hpp"
 #include "tests/support/one_gpu.hpp"
 #include "validation/measured/ladder.hpp"

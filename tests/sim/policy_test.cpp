@@ -1,11 +1,12 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "models/policy.hpp"
+#include "sim/policy/policy.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "models/catalog.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "tests/models/error_of.hpp"
 
 namespace pregate {
@@ -57,10 +58,10 @@ TEST(Capacity, ErrorsTellTheForms) {
 
 TEST(Policy, TheNamedOnesAreTheirCompositions) {
   EXPECT_EQ(load_policy("gpu-only").placement.kind, PlacementKind::all);
-  EXPECT_EQ(load_policy("on-demand").lookahead.kind, LookaheadKind::none);
-  EXPECT_EQ(load_policy("prefetch-all").lookahead.kind, LookaheadKind::all_next);
+  EXPECT_EQ(load_policy("on-demand").lookahead.predictor->name, "none");
+  EXPECT_EQ(load_policy("prefetch-all").lookahead.predictor->name, "all-next");
   const PolicySpec pre_gated = load_policy("pre-gated");
-  EXPECT_EQ(pre_gated.lookahead.kind, LookaheadKind::pre_gate);
+  EXPECT_EQ(pre_gated.lookahead.predictor->name, "pre-gate");
   EXPECT_EQ(pre_gated.lookahead.distance, 1);
   EXPECT_EQ(pre_gated.placement.kind, PlacementKind::none);
   EXPECT_EQ(pre_gated.cache.capacity.kind, CapacityKind::none);
@@ -92,7 +93,7 @@ compute = { experts = "per-expert" }
   EXPECT_EQ(policy.cache.eviction, "arc");
   EXPECT_EQ(policy.cache.admission, Admission::bypass);
   EXPECT_EQ(policy.cache.seed, 7U);
-  EXPECT_EQ(policy.lookahead.kind, LookaheadKind::recorded);
+  EXPECT_EQ(policy.lookahead.predictor->name, "recorded");
   EXPECT_EQ(policy.lookahead.distance, 2);
   EXPECT_EQ(policy.transfer.chunk.count, 1 << 20);
   EXPECT_EQ(policy.transfer.queue, TransferQueue::demand_first);
@@ -136,7 +137,7 @@ TEST(Policy, FlagsOfTheCacheComeBeforeTheJudgement) {
   EXPECT_EQ(load_policy("on-demand", set, cache).cache.capacity.bytes.count, 4LL << 30);
   EXPECT_EQ(load_policy("gpu-only", {}, cache).cache.capacity.kind, CapacityKind::none);
   // A fetched miss is admitted by its fetch.
-  EXPECT_EQ(load_policy("on-demand", std::span(set).last(1), cache).miss.service, MissService::fetch);
+  EXPECT_EQ(load_policy("on-demand", std::span(set).last(1), cache).miss.service->name, "fetch");
   const std::vector<Override> wrong = {{"policy.cache.capacity", "4", "--cache"}};
   EXPECT_THAT(error_of([&] { load_policy("on-demand", {}, wrong); }), testing::StartsWith("--cache: "));
 }

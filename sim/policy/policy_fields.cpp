@@ -1,6 +1,11 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "models/fields/describe.hpp"
+#include "sim/policy/policy_fields.hpp"
+
+#include <algorithm>
+
+#include "sim/policy/part_fields.hpp"
+#include "sim/policy/policy_choices.hpp"
 
 namespace pregate {
 namespace {
@@ -8,6 +13,7 @@ namespace {
 using Placement = decltype(PolicySpec::placement);
 using Cache = decltype(PolicySpec::cache);
 using Lookahead = decltype(PolicySpec::lookahead);
+using Prefetch = decltype(PolicySpec::prefetch);
 using Transfer = decltype(PolicySpec::transfer);
 using Compute = decltype(PolicySpec::compute);
 using Miss = decltype(PolicySpec::miss);
@@ -24,7 +30,7 @@ Fields<Placement> placement() {
   return fields;
 }
 
-Fields<Cache> cache() {
+Fields<Cache> cache_fields() {
   Fields<Cache> fields;
   fields.add("scope", &Cache::scope, "whose experts share the capacity");
   fields.add("capacity", &Cache::capacity,
@@ -39,22 +45,25 @@ Fields<Cache> cache() {
   return fields;
 }
 
-Fields<Lookahead> lookahead() {
+Fields<Lookahead> lookahead(const sim::Parts& parts) {
   Fields<Lookahead> fields;
-  fields.add("kind", &Lookahead::kind, "what is known early of a later MoE layer");
+  add_part(fields, "kind", &Lookahead::predictor, parts.predictors, "what is known early of a later MoE layer");
   std::vector<std::string> ahead;
-  for (const Choice<LookaheadKind>& each : choices<LookaheadKind>().subspan(1)) ahead.emplace_back(each.name);
+  for (const sim::PredictorEntry& each : parts.predictors.entries()) {
+    if (each.predicts()) ahead.push_back(each.name);
+  }
   fields
       .add("distance", &Lookahead::distance, "how many MoE layers later", Range{1, 10'000, "from 1 to 10000"})
       .only_with({"kind", ahead, "a lookahead"});
-  const Condition given{"kind", {name_of(LookaheadKind::given_recall)}, ""};
-  fields
-      .add(
-          "recall", &Lookahead::recall,
-          "probability that an expert which will be activated is announced, rather than another in its place",
-          unit_interval)
-      .only_with(given);
-  fields.add("seed", &Lookahead::seed, "of its draws").only_with(given);
+  add_part_parameters(fields, "kind", &Lookahead::predictor, parts.predictors);
+  return fields;
+}
+
+Fields<Prefetch> prefetch(const sim::Parts& parts) {
+  Fields<Prefetch> fields;
+  add_part(fields, "kind", &Prefetch::prefetcher, parts.prefetchers,
+           "what of that is fetched early, and when");
+  add_part_parameters(fields, "kind", &Prefetch::prefetcher, parts.prefetchers);
   return fields;
 }
 
@@ -78,31 +87,39 @@ Fields<Compute> compute() {
   return fields;
 }
 
-Fields<Miss> miss() {
+Fields<Miss> miss(const sim::Parts& parts) {
   Fields<Miss> fields;
-  fields.add("service", &Miss::service, "what is done about an activated expert that is not on the GPU");
+  add_part(fields, "service", &Miss::service, parts.miss_services,
+           "what is done about an activated expert that is not on the GPU");
+  std::vector<std::string> on_cpu;
+  for (const sim::MissServiceEntry& each : parts.miss_services.entries()) {
+    if (each.uses_cpu) on_cpu.push_back(each.name);
+  }
   fields.add("admission", &Miss::admission, "whether what the CPU computes is copied too, for next time")
-      .only_with({"service", {name_of(MissService::compute_on_cpu)}, ""});
-  return fields;
-}
-
-Fields<PolicySpec> policy() {
-  Fields<PolicySpec> fields;
-  fields.add("description", &PolicySpec::description, "a line, for pregate list policies");
-  fields.add("source", &PolicySpec::source, "where it was published");
-  fields.add_table("placement", &PolicySpec::placement, placement());
-  fields.add_table("cache", &PolicySpec::cache, cache());
-  fields.add_table("lookahead", &PolicySpec::lookahead, lookahead());
-  fields.add_table("transfer", &PolicySpec::transfer, transfer());
-  fields.add_table("compute", &PolicySpec::compute, compute());
-  fields.add_table("miss", &PolicySpec::miss, miss());
+      .only_with({"service", on_cpu, ""});
+  add_part_parameters(fields, "service", &Miss::service, parts.miss_services);
   return fields;
 }
 
 }  // namespace
 
+Fields<PolicySpec> policy_fields(const sim::Parts& parts) {
+  Fields<PolicySpec> fields;
+  fields.add("description", &PolicySpec::description, "a line, for pregate list policies");
+  fields.add("source", &PolicySpec::source, "where it was published");
+  fields.add_table("placement", &PolicySpec::placement, placement());
+  fields.add_table("cache", &PolicySpec::cache, cache_fields());
+  fields.add_table("lookahead", &PolicySpec::lookahead, lookahead(parts));
+  fields.add_table("prefetch", &PolicySpec::prefetch, prefetch(parts));
+  fields.add_table("transfer", &PolicySpec::transfer, transfer());
+  fields.add_table("compute", &PolicySpec::compute, compute());
+  fields.add_table("miss", &PolicySpec::miss, miss(parts));
+  return fields;
+}
+
+
 const Fields<PolicySpec>& policy_fields() {
-  static const Fields<PolicySpec> fields = policy();
+  static const Fields<PolicySpec> fields = policy_fields(sim::built_in_parts());
   return fields;
 }
 

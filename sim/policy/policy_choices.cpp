@@ -3,7 +3,7 @@
 // What the parts of a policy are called: here and nowhere else.
 #include <array>
 
-#include "models/fields/choices.hpp"
+#include "sim/policy/policy_choices.hpp"
 
 namespace pregate {
 namespace {
@@ -32,18 +32,6 @@ constexpr std::array<Choice<Admission>, 2> admissions{{
     {Admission::bypass, "bypass", "not one that the eviction rule would evict first", "bypass", ""},
 }};
 
-constexpr std::array<Choice<LookaheadKind>, 5> lookaheads{{
-    {LookaheadKind::none, "none", "nothing", "on-demand", ""},
-    {LookaheadKind::all_next, "all-next", "nothing is known, so all experts of that layer are fetched",
-     "prefetch-all", ""},
-    {LookaheadKind::pre_gate, "pre-gate", "the experts of that layer, as its gate is evaluated ahead",
-     "pre-gated", ""},
-    {LookaheadKind::recorded, "recorded", "the ids that the trace recorded as predicted", "recorded prefetch",
-     ""},
-    {LookaheadKind::given_recall, "given-recall", "a guess that is right with the probability 'recall'",
-     "given-recall", "predictor"},
-}};
-
 constexpr std::array<Choice<TransferQueue>, 2> queues{{
     {TransferQueue::fifo, "fifo", "in the order of issue", "", ""},
     {TransferQueue::demand_first, "demand-first", "what a layer waits for overtakes what is fetched ahead",
@@ -59,11 +47,6 @@ constexpr std::array<Choice<ExpertCompute>, 2> computations{{
     {ExpertCompute::grouped, "grouped", "in one kernel a layer", "", ""},
     {ExpertCompute::per_expert, "per-expert", "one by one, each as soon as it is there", "expert by expert",
      ""},
-}};
-
-constexpr std::array<Choice<MissService>, 2> services{{
-    {MissService::fetch, "fetch", "it is copied to the GPU", "", ""},
-    {MissService::compute_on_cpu, "compute-on-cpu", "the CPU computes it where it is", "cpu-computed", ""},
 }};
 
 constexpr std::array<Choice<MissAdmission>, 2> miss_admissions{{
@@ -91,10 +74,6 @@ std::span<const Choice<Admission>> choices() {
   return admissions;
 }
 template <>
-std::span<const Choice<LookaheadKind>> choices() {
-  return lookaheads;
-}
-template <>
 std::span<const Choice<TransferQueue>> choices() {
   return queues;
 }
@@ -105,10 +84,6 @@ std::span<const Choice<WriteBack>> choices() {
 template <>
 std::span<const Choice<ExpertCompute>> choices() {
   return computations;
-}
-template <>
-std::span<const Choice<MissService>> choices() {
-  return services;
 }
 template <>
 std::span<const Choice<MissAdmission>> choices() {

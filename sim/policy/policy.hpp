@@ -6,35 +6,20 @@
 #include <optional>
 #include <string>
 
+#include "models/capacity.hpp"
 #include "models/units.hpp"
+#include "sim/cache/admission.hpp"
+#include "sim/parts/parts.hpp"
 
 namespace pregate {
 
 enum class PlacementKind { none, all, popular, first_layers };
 enum class CacheScope { layer, global };
 enum class CacheSplit { even, spread };
-enum class CapacityKind { none, slots, bytes, share };
-enum class Admission { always, bypass };
-enum class LookaheadKind { none, all_next, pre_gate, recorded, given_recall };
 enum class TransferQueue { fifo, demand_first };
 enum class WriteBack { none, swap };
 enum class ExpertCompute { grouped, per_expert };
-enum class MissService { fetch, compute_on_cpu };
 enum class MissAdmission { none, background };
-
-/// Cache capacity as the user wrote it: `0`, `64 slots`, `4GiB`, `25%`.
-/// Per-layer scope: slots are per layer; bytes and shares are of the whole and split evenly over the MoE
-/// layers.
-struct Capacity {
-  CapacityKind kind = CapacityKind::none;
-  std::int64_t slots = 0;
-  Bytes bytes;
-  double share = 0;  ///< of all routed experts, (0, 1]
-};
-
-/// `0`/`none`, `<n> slots`, `<size with unit>`, `<percent>%`. InputError at `where` otherwise.
-Capacity parse_capacity(const std::string& text, const std::string& where);
-std::string to_string(const Capacity& capacity);
 
 /// A policy is a composition of parts; a published system is a TOML file that chooses them.
 struct PolicySpec {
@@ -58,13 +43,13 @@ struct PolicySpec {
   } cache;
 
   struct {
-    LookaheadKind kind = LookaheadKind::none;
+    sim::Chosen<sim::PredictorEntry> predictor = sim::built_in_parts().predictors.standard();  ///< key kind
     int distance = 1;  ///< MoE layers ahead, >= 1
-    /// given_recall: probability that an expert which the layer will activate is announced; otherwise one
-    /// that it will not activate is announced in its place.
-    double recall = 1;
-    std::uint64_t seed = 1;  ///< of the predictor's draws
   } lookahead;
+
+  struct {
+    sim::Chosen<sim::PrefetcherEntry> prefetcher = sim::built_in_parts().prefetchers.standard();  ///< key kind
+  } prefetch;
 
   struct {
     Bytes chunk;  ///< 0 = whole experts
@@ -80,11 +65,18 @@ struct PolicySpec {
   } compute;
 
   struct {
-    MissService service = MissService::fetch;
-    /// compute_on_cpu: whether a miss is also copied into the cache, for next time, while the CPU computes.
+    sim::Chosen<sim::MissServiceEntry> service = sim::built_in_parts().miss_services.standard();
+    /// Whether what the CPU computes is also copied into the cache, for next time, meanwhile.
     MissAdmission admission = MissAdmission::none;
   } miss;
 };
+
+/// Puts the part of that name in place of what was chosen, its parameters at their defaults. InputError when
+/// there is none.
+template <class Entry>
+void choose(sim::Chosen<Entry>& part, const sim::PartRegistry<Entry>& from, const std::string& name) {
+  part = from.find(name, "policy");
+}
 
 /// Throws InputError on contradictions, e.g. distance < 1 or placement count missing.
 void validate(const PolicySpec& policy, const std::string& where);

@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+
+#include "sim/engine/executor.hpp"
+#include "sim/program/estimates.hpp"
+#include "sim/workload/routing.hpp"
+
+namespace pregate::sim {
+
+/// A decision point as a part sees it: what is known then, and nothing of the future. The clock can be asked
+/// only by parts that say that they need it.
+struct Moment {
+  Picoseconds now;                       ///< 0 where nobody needs the clock
+  const Executor* executor = nullptr;    ///< null likewise
+  const Estimates* estimates = nullptr;  ///< what work will take; null on a device
+  const Topology* topology = nullptr;
+  StreamId fetches{};  ///< the stream that brings experts to the GPU
+  PlaceId cpu{};
+  int ordinal = 0;      ///< the MoE layer whose ids are known
+  int layer_class = 0;  ///< of that layer, for the estimates
+
+  [[nodiscard]] Picoseconds backlog(StreamId stream) const { return executor->backlog(stream); }
+  /// Of what the place computes.
+  [[nodiscard]] Picoseconds backlog(PlaceId place) const {
+    return executor->backlog((*topology)[place].compute);
+  }
+};
+
+}  // namespace pregate::sim

@@ -1,0 +1,21 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "sim/parts/miss/miss_service.hpp"
+#include "sim/parts/predictor/predictor.hpp"
+#include "sim/parts/prefetch/prefetcher.hpp"
+
+namespace pregate::sim {
+
+/// What a policy may be made of, beside the evictions (sim/cache/eviction.hpp).
+struct Parts {
+  PartRegistry<PredictorEntry> predictors;
+  PartRegistry<PrefetcherEntry> prefetchers;
+  PartRegistry<MissServiceEntry> miss_services;
+};
+
+/// All that the product has. A new part is a file in an impl/ and its line in parts.cpp.
+const Parts& built_in_parts();
+
+}  // namespace pregate::sim

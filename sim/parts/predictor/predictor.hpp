@@ -1,0 +1,75 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <any>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "sim/parts/part.hpp"
+#include "sim/workload/routing.hpp"
+#include "sim/workload/trace_scan.hpp"
+
+namespace pregate::sim {
+
+/// Who is thought to be activated in a MoE layer to come. Sees what has happened, never what will.
+class Predictor {
+ public:
+  Predictor() = default;
+  virtual ~Predictor() = default;
+  Predictor(const Predictor&) = delete;
+  Predictor& operator=(const Predictor&) = delete;
+
+  virtual void begin_pass([[maybe_unused]] trace::Phase phase, [[maybe_unused]] bool first_of_request) {}
+  /// The ids of layer `ordinal` are known: its activated experts, with the tokens of each.
+  virtual void observe([[maybe_unused]] int ordinal, [[maybe_unused]] std::span<const ExpertKey> activated,
+                       [[maybe_unused]] std::span<const std::uint32_t> tokens) {}
+  /// Experts of layer `target` > `ordinal`, the likeliest first, when the ids of `ordinal` are known. Valid
+  /// until the next call.
+  virtual std::span<const ExpertKey> predict(int ordinal, int target) = 0;
+};
+
+/// A predictor that is shown the truth: a gate that is evaluated early, a recording, a bound.
+class Oracle : public Predictor {
+ public:
+  /// Before each prediction. `recorded` is null where the trace holds no predictions. Both are valid during
+  /// the pass.
+  void show(const StepRouting& truth, const StepPredictions* recorded) {
+    truth_ = &truth;
+    recorded_ = recorded;
+  }
+
+ protected:
+  [[nodiscard]] const StepRouting& truth() const { return *truth_; }
+  [[nodiscard]] const StepPredictions& recorded() const { return *recorded_; }
+
+ private:
+  const StepRouting* truth_ = nullptr;
+  const StepPredictions* recorded_ = nullptr;
+};
+
+/// Most experts that it predicts for one layer.
+using MostGuesses = int (*)(const ExpertMap& map, const TraceScan& scan);
+int as_many_as_activated(const ExpertMap& map, const TraceScan& scan);
+
+/// A predictor as policies choose it (`lookahead.kind`). What is not said of it is not assumed.
+struct PredictorEntry : PartDescription {
+  using Make = std::function<std::unique_ptr<Predictor>(const std::any& parameters, const ExpertMap& map)>;
+
+  /// Whether all that follows from its predictions follows from counts: as many as are activated, and
+  /// exactly those.
+  enum class ByCounts : std::uint8_t { no, without_cache, with_a_cache_of_each_layer };
+
+  Make make;                    ///< empty: nothing is predicted
+  bool is_oracle = false;       ///< makes an Oracle
+  bool needs_recorded = false;  ///< the trace must hold predicted ids
+  bool is_whole_layer = false;  ///< names every expert of a layer, whose copies are then one transfer
+  bool misses_none = false;     ///< whoever is activated was among its guesses
+  ByCounts by_counts = ByCounts::no;
+  MostGuesses most_guesses = as_many_as_activated;
+
+  [[nodiscard]] bool predicts() const { return static_cast<bool>(make); }
+};
+
+}  // namespace pregate::sim

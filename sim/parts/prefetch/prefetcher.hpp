@@ -1,0 +1,75 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <any>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "sim/parts/moment.hpp"
+#include "sim/parts/part.hpp"
+#include "sim/parts/predictor/predictor.hpp"
+
+namespace pregate::sim {
+
+/// What has been announced for layers to come, and how to announce more.
+class Announcements {
+ public:
+  Announcements() = default;
+  virtual ~Announcements() = default;
+  Announcements(const Announcements&) = delete;
+  Announcements& operator=(const Announcements&) = delete;
+
+  /// Brings these experts in for layer `target`, in this order, or keeps those that are there; without a free
+  /// slot an expert is left to its layer's gate.
+  virtual void want(int target, std::span<const ExpertKey> keys) = 0;
+  /// Copied early for this layer and not dropped since, in the order of issue; the copies may not have ended.
+  [[nodiscard]] virtual std::span<const ExpertKey> fetched(int target) const = 0;
+  /// Takes the copy of one of fetched(target) back, as much of it as has not started; the expert is then not
+  /// there. False when all of it has started: it stays. For prefetchers that need the clock.
+  virtual bool drop(int target, ExpertKey key) = 0;
+};
+
+/// MoE layers of the pass behind the one whose ids are known.
+struct LayersAhead {
+  int ordinal, end;  ///< ordinals ordinal + 1 .. end - 1
+  std::span<const std::uint8_t>
+      offloaded;  ///< by ordinal, of all layers: some expert is not resident for the run
+  [[nodiscard]] bool has(int target) const {
+    return target < end && offloaded[static_cast<std::size_t>(target)] != 0;
+  }
+};
+
+/// Which of what is predicted is fetched early, and when.
+class Prefetcher {
+ public:
+  Prefetcher() = default;
+  virtual ~Prefetcher() = default;
+  Prefetcher(const Prefetcher&) = delete;
+  Prefetcher& operator=(const Prefetcher&) = delete;
+
+  virtual void begin_pass() {}
+  /// Whether something may be announced when the ids of ahead.ordinal are known. The host must be told them
+  /// then.
+  [[nodiscard]] virtual bool reaches(const LayersAhead& ahead) const = 0;
+  /// The ids of a layer are known and its own misses not issued yet (D4).
+  virtual void gate_known([[maybe_unused]] const Moment& moment,
+                          [[maybe_unused]] std::span<const ExpertKey> activated,
+                          [[maybe_unused]] Announcements& announced) {}
+  /// Its own misses are issued (D5); reaches(ahead).
+  virtual void look_ahead(const Moment& moment, const LayersAhead& ahead, Predictor& predictor,
+                          Announcements& announced) = 0;
+};
+
+/// A prefetcher as policies choose it (`prefetch.kind`). What is not said of it is not assumed.
+struct PrefetcherEntry : PartDescription {
+  /// `distance`: the policy's lookahead.distance.
+  using Make = std::function<std::unique_ptr<Prefetcher>(const std::any& parameters, int distance)>;
+
+  Make make;
+  bool needs_clock = false;  ///< asks what the time is, what is left to do, or drops copies
+  bool by_counts = false;    ///< all that is predicted of the layer at the distance is announced, once
+};
+
+}  // namespace pregate::sim

@@ -1,0 +1,52 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "sim/planner/split_set.hpp"
+#include "sim/platform/topology.hpp"
+#include "sim/program/estimates.hpp"
+#include "sim/program/layer_program.hpp"
+
+namespace pregate::sim {
+
+/// Experts of a layer that are computed elsewhere than on the GPU that runs it: by the CPU, or by another
+/// place that has them. Their activations go there and the results come back.
+///
+/// What the CPU computes earns credit: a copy in the background is paid with as much CPU work as it takes, so
+/// that such copies do not pile up on the link.
+class RemoteExperts {
+ public:
+  /// `estimates` may be null where the CPU computes nothing. All outlive this. `names_experts`: programs must
+  /// name the experts that are read.
+  RemoteExperts(const Topology& topology, PlaceId gpu, const Estimates* estimates, bool names_experts,
+                LayerProgram& program);
+
+  void clear();
+  void add(PlaceId place, ExpertKey key, std::uint32_t tokens);
+  [[nodiscard]] const SplitSet& of(PlaceId place) const { return sets_[static_cast<std::size_t>(place)]; }
+  [[nodiscard]] bool any() const { return any_; }
+
+  /// Issues what was added. The results are on the GPU when all of results() are done.
+  void compute(int layer, int ordinal, int layer_class, OpId ids_known);
+  [[nodiscard]] const std::vector<OpId>& results() const { return results_; }
+
+  /// Pays for the copy of one expert; false when the credit does not reach.
+  bool take_credit();
+
+ private:
+  OpId compute_at(PlaceId place, int layer, int ordinal, int layer_class, OpId ids_known);
+
+  const Topology& topology_;
+  MemoryId here_;
+  const Estimates* estimates_;
+  bool names_experts_;
+  LayerProgram& program_;
+  std::vector<SplitSet> sets_;  // by place
+  bool any_ = false;
+  std::vector<OpId> results_;
+  Picoseconds credit_;
+};
+
+}  // namespace pregate::sim

@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/policy/load_policy.hpp"
+
+#include "models/fields/read_fields.hpp"
+#include "sim/policy/policy_choices.hpp"
+#include "sim/policy/policy_fields.hpp"
+
+namespace pregate {
+
+namespace {
+
+PolicySpec read_policy(const PolicyDocument& document, const sim::Parts& parts) {
+  PolicySpec policy;
+  policy.name = document.name;
+  TableReader top(document.root, "");
+  read_fields(policy_fields(parts), policy, top);
+  top.finish();
+  validate(policy, document.root.where);
+  return policy;
+}
+
+bool keeps_all_on_gpu(const Node& policy) {
+  const Node* placement = policy.find("placement");
+  if (placement == nullptr || placement->kind != Node::Kind::table) return false;
+  const Node* kind = placement->find("kind");
+  return kind != nullptr && kind->kind == Node::Kind::text && kind->text == name_of(PlacementKind::all);
+}
+
+}  // namespace
+
+PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides,
+                       std::span<const Override> of_offloading, const sim::Parts& parts) {
+  PolicyDocument document = policy_document(name_or_path, overrides);
+  if (!keeps_all_on_gpu(document.root)) apply_to_policy(document.root, of_offloading);
+  return read_policy(document, parts);
+}
+
+PolicySpec parse_policy_toml(std::string_view text, const std::string& where,
+                             std::span<const Override> overrides, const sim::Parts& parts) {
+  return read_policy(policy_document_of(text, where, overrides), parts);
+}
+
+}  // namespace pregate

@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/policy/policy.hpp"
+
+#include "models/error.hpp"
+#include "models/fields/read_fields.hpp"
+#include "sim/policy/policy_choices.hpp"
+#include "sim/policy/policy_fields.hpp"
+
+namespace pregate {
+namespace {
+
+std::string kinds_that_predict() {
+  std::string kinds;
+  for (const sim::PredictorEntry& each : sim::built_in_parts().predictors.entries()) {
+    if (each.predicts()) kinds += (kinds.empty() ? "" : ", ") + each.name;
+  }
+  return kinds;
+}
+
+bool is_counted(const PolicySpec& policy) {
+  return policy.placement.kind == PlacementKind::popular ||
+         policy.placement.kind == PlacementKind::first_layers;
+}
+
+void validate_lookahead(const PolicySpec& policy, const std::string& where) {
+  const auto& lookahead = policy.lookahead;
+  const bool looks_ahead = lookahead.predictor->predicts();
+  if (!looks_ahead && lookahead.distance != 1) {
+    throw InputError(where, "lookahead.distance means nothing without a lookahead",
+                     "set lookahead.kind to one of: " + kinds_that_predict());
+  }
+  if (policy.placement.kind == PlacementKind::all && looks_ahead) {
+    throw InputError(where, "placement.kind = 'all' leaves nothing to look ahead for",
+                     "remove lookahead.kind or choose another placement");
+  }
+}
+
+/// What becomes of a miss, and of what leaves the GPU.
+void validate_misses(const PolicySpec& policy, const std::string& where) {
+  if (policy.transfer.write_back == WriteBack::swap && policy.transfer.queue == TransferQueue::demand_first) {
+    throw InputError(where, "transfer.write_back = 'swap' needs copies in the order of issue",
+                     "an expert must be gone before another overwrites its slot: set transfer.queue to fifo");
+  }
+  const bool on_cpu = policy.miss.service->uses_cpu, fetches = policy.miss.service->fetches;
+  const bool admits = policy.miss.admission == MissAdmission::background;
+  if (!on_cpu) return;  // a fetched miss is admitted by its fetch, whatever miss.admission says
+  if (policy.placement.kind == PlacementKind::all) {
+    throw InputError(where, "placement.kind = 'all' leaves no miss to compute on the CPU",
+                     "remove miss.service or choose another placement");
+  }
+  const bool cached = policy.cache.capacity.kind != CapacityKind::none;
+  if (cached && !admits && !fetches) {
+    throw InputError(where, "nothing would ever enter the cache: its misses are computed on the CPU",
+                     "set miss.admission to background, or cache.capacity to 0 (--cache 0)");
+  }
+  if (!cached && admits) {
+    throw InputError(where, "miss.admission = 'background' needs a cache",
+                     "set cache.capacity (--cache), or miss.admission to none");
+  }
+  if (policy.lookahead.predictor->is_whole_layer) {
+    throw InputError(
+        where,
+        "the lookahead '" + policy.lookahead.predictor->name + "' leaves no miss to compute on the CPU",
+        "remove miss.service or choose another lookahead");
+  }
+}
+
+}  // namespace
+
+void validate(const PolicySpec& policy, const std::string& where) {
+  check_ranges(policy_fields(), policy, where);
+  if (!is_counted(policy) && policy.placement.count != 0) {
+    throw InputError(where, "placement.count means nothing with this placement.kind",
+                     "remove it, or choose " + name_of(PlacementKind::popular) + " or " +
+                         name_of(PlacementKind::first_layers));
+  }
+  validate_lookahead(policy, where);
+  validate_misses(policy, where);
+  if (!is_sound(policy.cache.capacity))
+    throw InputError(where, "cache.capacity is out of range", capacity_hint);
+  if (policy.cache.eviction.empty())
+    throw InputError(where, "cache.eviction is empty", "e.g. eviction = \"lru\"");
+}
+
+}  // namespace pregate

@@ -1,0 +1,28 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "models/fields/choice.hpp"
+#include "sim/policy/policy.hpp"
+
+// The enumerations of a policy that have names.
+namespace pregate {
+
+template <>
+std::span<const Choice<PlacementKind>> choices();
+template <>
+std::span<const Choice<CacheScope>> choices();
+template <>
+std::span<const Choice<CacheSplit>> choices();
+template <>
+std::span<const Choice<Admission>> choices();
+template <>
+std::span<const Choice<TransferQueue>> choices();
+template <>
+std::span<const Choice<WriteBack>> choices();
+template <>
+std::span<const Choice<ExpertCompute>> choices();
+template <>
+std::span<const Choice<MissAdmission>> choices();
+
+}  // namespace pregate
