@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "models/error.hpp"
-#include "sim/report/report.hpp"
+#include "sim/report/shares.hpp"
 #include "traces/synthetic.hpp"
 #include "validation/forced_routing.hpp"
 #include "validation/routing_files.hpp"
@@ -79,10 +79,9 @@ Outcome OffloadRuns::run(const OffloadRow& row, const std::vector<double>& value
   outcome.out_of_memory = result.out_of_memory;
   outcome.peak_bytes = result.memory.total().count;
   if (!result.out_of_memory) {
-    const sim::Figures figures = sim::figures(result);
-    outcome.block_ms = figures.block_mean_ms;
-    outcome.tokens_per_s = figures.tokens_per_s;
-    outcome.hit_rate = figures.hit_rate;
+    outcome.block_ms = result.tally.block_latency.mean_ms();
+    outcome.tokens_per_s = result.tokens_per_second();
+    outcome.hit_rate = sim::hit_rate(result);
   }
   done_.emplace(key, outcome);
   return outcome;

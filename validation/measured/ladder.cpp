@@ -143,17 +143,16 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
           result.timelines.push_back(first_steps(point.name, simulated, execution.result));
         shown[point.workload + point.policy.name] = true;
       }
-      const sim::Figures f = sim::figures(execution.result);
       points[i].operations.push_back(mean_times(execution.result.schedule, execution.result.timeline));
-      points[i].block_ms.push_back(f.block_mean_ms);
-      points[i].tokens_per_s.push_back(f.tokens_per_s);
+      points[i].block_ms.push_back(execution.result.tally.block_latency.mean_ms());
+      points[i].tokens_per_s.push_back(execution.result.tokens_per_second());
     }
   }
   probe();
   result.rows = merge_probes(probes);
   for (std::size_t i = 0; i < grid.size(); ++i) {
     if (points[i].block_ms.empty()) continue;
-    const sim::Figures f = sim::figures(points[i].simulated);
+    const sim::SimulationResult& simulated = points[i].simulated;
     bool is_off = false;
     const auto add = [&](int tier, const char* metric, double predicted, const std::vector<double>& values,
                          double gate) {
@@ -161,8 +160,8 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
       result.rows.push_back({tier, grid[i].name, metric, predicted, median(values), spread, spread <= gate});
       is_off = is_off || std::fabs(result.rows.back().error()) > gate;
     };
-    add(2, "block latency ms", f.block_mean_ms, points[i].block_ms, gates.block_mape);
-    add(3, "tokens/s", f.tokens_per_s, points[i].tokens_per_s, gates.tokens_mape);
+    add(2, "block latency ms", simulated.tally.block_latency.mean_ms(), points[i].block_ms, gates.block_mape);
+    add(3, "tokens/s", simulated.tokens_per_second(), points[i].tokens_per_s, gates.tokens_mape);
     add_operations(grid[i].name, points[i], is_off, result.operations);
   }
   result.tiers = judge(result.exact, result.rows, grid, gates);
