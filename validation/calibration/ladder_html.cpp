@@ -15,8 +15,6 @@ using html::Align;
 using html::cell;
 using html::escaped;
 
-std::string number(double value, int decimals = 1) { return svg::number(value, decimals); }
-
 /// Predicted against measured, both axes logarithmic, of the rows of one tier.
 std::string scatter(const LadderResult& result, int tier, const std::string& metric) {
   std::vector<const LadderRow*> rows;
@@ -50,11 +48,11 @@ std::string scatter(const LadderResult& result, int tier, const std::string& met
   diagonal(1, svg::axis_grey);
   for (const LadderRow* row : rows) {
     picture += svg::dot(x.at(row->measured), y.at(row->predicted), svg::blue, !row->decidable, 4,
-                        row->what + ": " + number(row->error()) + " %");
+                        row->what + ": " + svg::number(row->error()) + " %");
   }
   picture += svg::text(left + size / 2, bottom + 38, "measured " + metric, "middle") +
              svg::text(0, 0, "predicted " + metric, "middle",
-                       "transform=\"translate(14 " + number(top + size / 2) + ") rotate(-90)\"");
+                       "transform=\"translate(14 " + svg::number(top + size / 2) + ") rotate(-90)\"");
   return picture + svg::end;
 }
 
@@ -139,10 +137,11 @@ std::string rows(const LadderResult& result) {
   std::string text = html::table({"tier", "what", "metric", "predicted", "measured", "error %", "spread %"});
   for (const LadderRow& row : result.rows) {
     text += "<tr>" + cell(std::to_string(row.tier)) + cell(row.what) + cell(row.metric) +
-            cell(number(row.predicted, 3), Align::number) + cell(number(row.measured, 3), Align::number) +
-            cell(number(row.error()), Align::number) +
-            (row.decidable ? cell(number(row.spread), Align::number)
-                           : html::cell_of_class("n undecidable", number(row.spread))) +
+            cell(svg::number(row.predicted, 3), Align::number) +
+            cell(svg::number(row.measured, 3), Align::number) +
+            cell(svg::number(row.error()), Align::number) +
+            (row.decidable ? cell(svg::number(row.spread), Align::number)
+                           : html::cell_of_class("n undecidable", svg::number(row.spread))) +
             "</tr>\n";
   }
   return text + html::table_end;
@@ -152,8 +151,8 @@ std::string operations(const LadderResult& result) {
   std::string text = html::table({"a run", "what", "operation", "predicted us", "measured us"});
   for (const OperationRow& row : result.operations) {
     text += "<tr>" + cell(std::to_string(row.count), Align::number) + cell(row.what) + cell(row.kind) +
-            cell(number(row.predicted_us), Align::number) + cell(number(row.measured_us), Align::number) +
-            "</tr>\n";
+            cell(svg::number(row.predicted_us), Align::number) +
+            cell(svg::number(row.measured_us), Align::number) + "</tr>\n";
   }
   return text + html::table_end;
 }
