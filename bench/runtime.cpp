@@ -11,9 +11,9 @@
 #include "runtime/execute.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "tests/support/one_gpu.hpp"
-#include "validation/measured/calibrate.hpp"
-#include "validation/measured/effective_times.hpp"
-#include "validation/measured/pass_list.hpp"
+#include "validation/calibration/calibrate.hpp"
+#include "validation/calibration/effective_times.hpp"
+#include "validation/calibration/pass_list.hpp"
 
 namespace {
 

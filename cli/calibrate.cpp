@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "validation/measured/calibrate.hpp"
+#include "validation/calibration/calibrate.hpp"
 
 #include <ctime>
 
@@ -11,7 +11,7 @@
 #include "runtime/shapes.hpp"
 #include "sim/report/text_table.hpp"
 #include "traces/output_file.hpp"
-#include "validation/measured/machine_toml.hpp"
+#include "validation/calibration/machine_toml.hpp"
 
 namespace pregate::cli {
 

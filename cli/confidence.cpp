@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "validation/confidence.hpp"
+#include "validation/published/confidence.hpp"
 
 #include "cli/run.hpp"
 

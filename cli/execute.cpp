@@ -14,7 +14,7 @@
 #include "cli/run.hpp"
 #include "models/error.hpp"
 #include "sim/report/text_table.hpp"
-#include "validation/measured/calibrate.hpp"
+#include "validation/calibration/calibrate.hpp"
 
 namespace pregate::cli {
 

@@ -3,7 +3,6 @@
 #include "cli/field_list.hpp"
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "models/fields/read_fields.hpp"
@@ -11,8 +10,6 @@
 namespace pregate::cli {
 
 namespace {
-
-using Row = std::array<std::string, 4>;
 
 std::string value_words(const Field& field) {
   switch (field.quantity) {
@@ -73,21 +70,26 @@ std::string meaning(const Field& field) {
 }  // namespace
 
 std::string field_list(const std::vector<const Field*>& fields) {
-  std::vector<Row> rows = {{"key", "value", "default", "meaning"}};
+  std::vector<std::vector<std::string>> rows = {{"key", "value", "default", "meaning"}};
   std::set<std::string> seen;
   for (const Field* field : fields) {
     if (!seen.insert(field->shown).second) continue;
     rows.push_back({field->shown, value_words(*field), default_words(*field), meaning(*field)});
     for (const NamedValue& each : field->names) rows.push_back({"  " + each.name, "", "", each.help});
   }
-  std::array<std::size_t, 3> widths{};
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  return left_aligned(rows);
+}
+
+std::string left_aligned(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const std::vector<std::string>& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }
   std::string text;
-  for (const Row& row : rows) {
+  for (const std::vector<std::string>& row : rows) {
     text += "  ";
-    for (std::size_t i = 0; i < widths.size(); ++i)
+    for (std::size_t i = 0; i + 1 < row.size(); ++i)
       text += row[i] + std::string(widths[i] + 2 - row[i].size(), ' ');
     text += row.back() + "\n";
   }

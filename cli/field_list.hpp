@@ -12,6 +12,9 @@ namespace pregate::cli {
 /// Fields for people: key, value, default, meaning; the values of a choice a line each below it.
 std::string field_list(const std::vector<const Field*>& fields);
 
+/// Rows of as many cells each, at least one: left-aligned columns, a line each with an indent of two.
+std::string left_aligned(const std::vector<std::vector<std::string>>& rows);
+
 template <typename Spec>
 std::string field_list(const Fields<Spec>& fields) {
   std::vector<const Field*> all;

@@ -10,6 +10,7 @@
 #include "sim/cache/eviction.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "sim/policy/policy_fields.hpp"
+#include "sim/report/metrics.hpp"
 #include "sim/report/model_report.hpp"
 #include "sim/report/text_table.hpp"
 #include "traces/import.hpp"
@@ -142,6 +143,17 @@ std::string localities() {
   return lines(entries);
 }
 
+std::string metrics() {
+  std::vector<std::vector<std::string>> rows = {{"metric", "unit", "CSV", "table", "meaning"}};
+  for (const sim::Metric& metric : sim::metrics()) {
+    const auto or_dash = [](const std::string& text) { return text.empty() ? "-" : text; };
+    rows.push_back({metric.name, or_dash(metric.unit), or_dash(metric.csv),
+                    metric.table ? metric.table->head : "-",
+                    metric.help + (metric.in_json ? "" : "; not in the JSON")});
+  }
+  return left_aligned(rows);
+}
+
 std::string parts() { return field_list(policy_fields()); }
 std::string machine_keys() { return field_list(machine_fields()); }
 
@@ -157,11 +169,11 @@ ExitCode list(const Arguments& arguments) {
   options.add_options()(
       "what", po::value<std::string>(),
       "models, families, machines, machine-keys, hosts, policies, parts, evictions, formats, weight-formats, "
-      "localities, profiles");
+      "localities, profiles, metrics");
   const Parsed parsed = parse(
       "pregate list "
       "[models|families|machines|machine-keys|hosts|policies|parts|evictions|formats|weight-formats|"
-      "localities|profiles]",
+      "localities|profiles|metrics]",
       options, arguments, "what", 1);
   if (parsed.help) return 0;
   const std::vector<Section> sections = {
@@ -177,7 +189,8 @@ ExitCode list(const Arguments& arguments) {
       {"formats", "Recordings (--format of pregate trace import; docs/recording.md)", recording_formats},
       {"weight-formats", "Weight formats (--weights)", weight_formats},
       {"localities", "Localities of generated routing (--locality)", localities},
-      {"profiles", "Generator profiles (--profile)", profiles}};
+      {"profiles", "Generator profiles (--profile)", profiles},
+      {"metrics", "Metrics of a result (keys of --json; columns of --csv and of the table)", metrics}};
   const std::string what = parsed.text("what");
   std::string text;
   std::vector<std::string> names;

@@ -5,6 +5,7 @@
 #include "cli/run.hpp"
 #include "cli/without_effect.hpp"
 #include "models/error.hpp"
+#include "sim/report/shares.hpp"
 #include "sim/report/text_table.hpp"
 #include "sim/schedule/schedule.hpp"
 
@@ -23,14 +24,14 @@ std::string details(const sim::SimulationResult& result) {
   }
   std::string text = "\n" + memory.text();
   if (result.out_of_memory) return text;
-  const sim::Figures f = sim::figures(result);
+  const sim::PathShares shares = sim::path_shares(result);
   const auto percent = [](double share) { return sim::three_digits(100 * share); };
   sim::TextTable path({"critical path", "% of time"});
-  path.add({"compute", percent(f.path_compute)});
-  if (f.path_cpu > 0) path.add({"CPU experts", percent(f.path_cpu)});
-  path.add({"transfer", percent(f.path_transfer)});
-  path.add({"host", percent(f.path_host)});
-  path.add({"waiting", percent(f.path_waiting)});
+  path.add({"compute", percent(shares.compute)});
+  if (shares.cpu > 0) path.add({"CPU experts", percent(shares.cpu)});
+  path.add({"transfer", percent(shares.transfer)});
+  path.add({"host", percent(shares.host)});
+  path.add({"waiting", percent(shares.waiting)});
   const sim::Limits limits = sim::limits_of(result);
   sim::TextTable bounds({"bound by", "% of time"});
   for (int i = 0; i < sim::limit_count; ++i) {

@@ -5,7 +5,7 @@
 
 #include "cli/run.hpp"
 #include "models/error.hpp"
-#include "validation/report.hpp"
+#include "validation/published/report.hpp"
 
 namespace pregate::cli {
 

@@ -7,7 +7,7 @@
 #include "cli/run.hpp"
 #include "models/error.hpp"
 #include "traces/reader.hpp"
-#include "validation/measured/ladder_report.hpp"
+#include "validation/calibration/ladder_report.hpp"
 
 namespace pregate::cli {
 

@@ -13,9 +13,9 @@ endif()
 # Headers of one part's inside are left out: they need libraries that a user of pregate need not have.
 foreach(folder models traces sim)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/pregate
-          FILES_MATCHING PATTERN "*.hpp"
+          COMPONENT headers FILES_MATCHING PATTERN "*.hpp"
           PATTERN "catalog" EXCLUDE PATTERN "impl" EXCLUDE PATTERN "import" EXCLUDE PATTERN "profiles" EXCLUDE
-          PATTERN "config_json.hpp" EXCLUDE)
+          PATTERN "config_json.hpp" EXCLUDE PATTERN "fields_json.hpp" EXCLUDE PATTERN "metric_lists.hpp" EXCLUDE)
 endforeach()
 install(EXPORT pregate_targets NAMESPACE pregate:: FILE pregate-targets.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pregate)

@@ -17,4 +17,4 @@ compile_alone(pregate_models models document_toml.cpp model_toml.cpp model_valid
 compile_alone(pregate_schedule sim/schedule schedule_json_reader.cpp)
 compile_alone(pregate_sim sim report/perfetto.cpp)
 compile_alone(pregate_runtime runtime expert_store.cpp)
-compile_alone(pregate_validation validation kernel_case.cpp replay_case.cpp)
+compile_alone(pregate_validation validation/published kernel_case.cpp replay_case.cpp)

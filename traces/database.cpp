@@ -18,7 +18,8 @@ namespace pregate::trace {
 
 namespace {
 
-const char* const make_hint = "a trace database is made by 'pregate trace import'";
+constexpr const char* make_hint = "a trace database is made by 'pregate trace import'";
+constexpr DatabaseKind of_traces{"a trace database", make_hint, "copy or import it again"};
 
 unsigned big_endian(const unsigned char* bytes, int count) {
   unsigned value = 0;
@@ -105,7 +106,7 @@ Database Database::create(const std::string& file, const std::string& where) {
   sqlite3* handle = nullptr;
   const int code =
       sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
-  Database database(handle, where);
+  Database database(handle, where, of_traces);
   if (code != SQLITE_OK) database.fail(code);
   // The file is a temporary that is removed unless it is finished, so a journal would only cost time.
   database.execute(
@@ -124,7 +125,7 @@ Database Database::open_untrusted(const std::string& file) {
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(immutable_uri(file).c_str(), &handle,
                                    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, nullptr);
-  Database database(handle, file);
+  Database database(handle, file, of_traces);
   if (code != SQLITE_OK) database.fail(code);
   // Nothing stored in a file is longer than the file; a damaged length cannot make SQLite allocate more.
   sqlite3_limit(handle, SQLITE_LIMIT_LENGTH,
@@ -143,11 +144,24 @@ Database Database::open_untrusted(const std::string& file) {
   return database;
 }
 
+Database Database::open_to_append(const std::string& file, const DatabaseKind& kind) {
+  sqlite3* handle = nullptr;
+  const int code = sqlite3_open_v2(file.c_str(), &handle,
+                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  Database database(handle, file, kind);
+  if (code != SQLITE_OK) database.fail(code);
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  sqlite3_busy_timeout(handle, 5000);
+  return database;
+}
+
 Database::~Database() {
   if (handle_ != nullptr) sqlite3_close_v2(handle_);
 }
 
-Database::Database(Database&& other) noexcept : handle_(other.handle_), where_(std::move(other.where_)) {
+Database::Database(Database&& other) noexcept
+    : handle_(other.handle_), where_(std::move(other.where_)), kind_(other.kind_) {
   other.handle_ = nullptr;
 }
 
@@ -162,11 +176,19 @@ void Database::fail(int code) const {
       printable(handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code), 200);
   switch (code & 0xFF) {
     case SQLITE_CORRUPT:
-      throw InputError(where_, "is damaged: " + message, "copy or import it again");
+      throw InputError(where_, "is damaged: " + message, kind_.damaged_hint);
     case SQLITE_NOTADB:
-      throw InputError(where_, "is not a trace database", make_hint);
+      throw InputError(where_, std::string("is not ") + kind_.what, kind_.hint);
+    case SQLITE_CANTOPEN:
+      throw InputError(where_, std::string("cannot be opened as ") + kind_.what + ": " + message, kind_.hint);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      throw InputError(where_, message, "another program writes to it: try again");
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+      throw InputError(where_, "cannot be written: " + message, "check its permissions");
     case SQLITE_TOOBIG:
-      throw InputError(where_, "is damaged: a value is longer than the file", "import it again");
+      throw InputError(where_, "is damaged: a value is longer than the file", kind_.damaged_hint);
     case SQLITE_FULL:
       throw InputError(where_, "the disk is full", "free space, or write elsewhere");
     case SQLITE_IOERR:
@@ -188,6 +210,11 @@ Statement::~Statement() { sqlite3_finalize(statement_); }
 
 void Statement::bind(int parameter, std::int64_t value) {
   const int code = sqlite3_bind_int64(statement_, parameter, value);
+  if (code != SQLITE_OK) database_.fail(code);
+}
+
+void Statement::bind(int parameter, double value) {
+  const int code = sqlite3_bind_double(statement_, parameter, value);
   if (code != SQLITE_OK) database_.fail(code);
 }
 

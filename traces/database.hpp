@@ -20,6 +20,13 @@ inline constexpr int schema_version = 1;
 /// The CREATE statements, in order; a trace database holds exactly these objects.
 std::span<const std::string_view> schema_statements();
 
+/// What a database is of, for messages about one that is not.
+struct DatabaseKind {
+  const char* what;          ///< "a trace database"
+  const char* hint;          ///< where one comes from
+  const char* damaged_hint;  ///< what to do about a damaged one
+};
+
 /// One SQLite connection; every failure is an InputError at the file's name.
 class Database {
  public:
@@ -28,6 +35,9 @@ class Database {
   /// An existing trace, which may be hostile: never written to, no triggers, views or functions of its own,
   /// the schema compared with ours, the longest value limited by the size of the file.
   static Database open_untrusted(const std::string& file);
+  /// Another kind of database, to read and append to; made where there is none. What it stores is not run,
+  /// and another program that writes to it is waited for, for five seconds.
+  static Database open_to_append(const std::string& file, const DatabaseKind& kind);
 
   ~Database();
   Database(Database&&) noexcept;
@@ -39,9 +49,11 @@ class Database {
   [[noreturn]] void fail(int code) const;
 
  private:
-  Database(sqlite3* handle, std::string where) : handle_(handle), where_(std::move(where)) {}
+  Database(sqlite3* handle, std::string where, DatabaseKind kind)
+      : handle_(handle), where_(std::move(where)), kind_(kind) {}
   sqlite3* handle_;
   std::string where_;
+  DatabaseKind kind_;
 };
 
 /// A prepared statement. Columns and parameters are counted from 0 and from 1, as in SQLite.
@@ -53,6 +65,7 @@ class Statement {
   Statement& operator=(const Statement&) = delete;
 
   void bind(int parameter, std::int64_t value);
+  void bind(int parameter, double value);
   void bind(int parameter, std::string_view text);
   /// Not copied: must live until the statement ran. nullptr binds NULL.
   void bind_blob(int parameter, const void* bytes, std::size_t size);

@@ -41,16 +41,15 @@ std::string errors(const Confidence& confidence) {
 }
 
 /// The rate with prefill, then decode's where it is another one.
-std::array<std::string, 2> ranges_of(const Confidence& confidence, const Figures& figures) {
-  const auto text = [&](double rate, const char* unit) {
-    const RateRange range = confidence.range_of(rate);
+std::array<std::string, 2> ranges_of(const Confidence& confidence, const SimulationResult& result) {
+  const auto text = [&](double of, const char* unit) {
+    const RateRange range = confidence.range_of(of);
     return three_digits(range.least) + " - " + three_digits(range.most) + unit;
   };
-  if (!confidence.range_of(figures.tokens_per_s).exists()) return {"no tokens", ""};
-  const bool has_prefill = confidence.range_of(figures.decode_tokens_per_s).exists() &&
-                           figures.decode_tokens_per_s != figures.tokens_per_s;
-  return {text(figures.tokens_per_s, " tokens/s"),
-          has_prefill ? text(figures.decode_tokens_per_s, " decode tok/s") : std::string()};
+  const double rate = result.tokens_per_second(), decode_rate = result.decode_tokens_per_second();
+  if (!confidence.range_of(rate).exists()) return {"no tokens", ""};
+  const bool has_prefill = confidence.range_of(decode_rate).exists() && decode_rate != rate;
+  return {text(rate, " tokens/s"), has_prefill ? text(decode_rate, " decode tok/s") : std::string()};
 }
 
 }  // namespace
@@ -79,7 +78,7 @@ std::string confidence_text(const std::vector<SimulationResult>& results, const 
   std::array<std::size_t, 2> widths{};
   for (std::size_t i = 0; i < confidences.size(); ++i) {
     if (!confidences[i]) continue;
-    ranges[i] = ranges_of(*confidences[i], figures(results[i]));
+    ranges[i] = ranges_of(*confidences[i], results[i]);
     policy_width = std::max(policy_width, display_width(one_line(results[i].policy.name)));
     for (std::size_t c = 0; c < widths.size(); ++c)
       widths[c] = std::max(widths[c], display_width(ranges[i][c]));

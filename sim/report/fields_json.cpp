@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/report/fields_json.hpp"
 
+#include <utility>
+
 namespace pregate::sim {
 
 using Json = nlohmann::ordered_json;
@@ -31,11 +33,11 @@ Json json_of(const Node& value) {
   }
 }
 
-void put(Json& json, std::string_view path, const Node& value) {
+void put(Json& json, std::string_view path, Json value) {
   Json* table = &json;
   for (std::size_t dot = 0; (dot = path.find('.')) != std::string_view::npos; path.remove_prefix(dot + 1))
     table = &(*table)[std::string(path.substr(0, dot))];
-  (*table)[std::string(path)] = json_of(value);
+  (*table)[std::string(path)] = std::move(value);
 }
 
 }  // namespace pregate::sim

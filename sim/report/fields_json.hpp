@@ -14,14 +14,14 @@ namespace pregate::sim {
 nlohmann::ordered_json json_of(const Node& value);
 
 /// Puts `value` at the dotted `path`, creating objects on the way.
-void put(nlohmann::ordered_json& json, std::string_view path, const Node& value);
+void put(nlohmann::ordered_json& json, std::string_view path, nlohmann::ordered_json value);
 
 /// Every field that has a value, as the tables of the file, units in the names.
 template <typename Spec>
 void add_fields(nlohmann::ordered_json& json, const Fields<Spec>& fields, const Spec& spec) {
   for (const auto& entry : fields.entries()) {
     const Node value = entry.value(spec);
-    if (value.kind != Node::Kind::null) put(json, entry.field.json, value);
+    if (value.kind != Node::Kind::null) put(json, entry.field.json, json_of(value));
   }
 }
 
@@ -31,7 +31,7 @@ void add_set_fields(nlohmann::ordered_json& json, const Fields<Spec>& fields, co
   for (const auto& entry : fields.entries()) {
     const Node value = entry.value(spec);
     if (written(entry.field, value) != written(entry.field, entry.field.fallback))
-      put(json, entry.field.json, value);
+      put(json, entry.field.json, json_of(value));
   }
 }
 

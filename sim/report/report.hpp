@@ -37,23 +37,6 @@ struct RunConfiguration {
   std::vector<std::string> notes;           ///< about the run as a whole
 };
 
-/// Derived figures of one result, in the units of reports; one place, so that table, CSV and JSON agree.
-struct Figures {
-  double tokens_per_s = 0, decode_tokens_per_s = 0;
-  double ttft_ms = 0;  ///< NaN where no request begins with its prompt
-  double tpot_ms = 0;
-  double block_mean_ms = 0, block_p50_ms = 0, block_p95_ms = 0, block_p99_ms = 0;
-  double hit_rate = 0;  ///< of decode steps, or of all when there are none
-  double exposed_transfer_ms = 0, exposed_cpu_ms = 0, exposed_host_ms = 0;
-  double exposed_transfer_share = 0;  ///< of the run's time
-  double h2d_bytes_per_token = 0;
-  double compute_utilisation = 0, h2d_utilisation = 0, cpu_utilisation = 0;
-  double hidden_transfer_share = 0;  ///< of the time that copies take
-  double path_compute = 0, path_cpu = 0, path_transfer = 0, path_host = 0,
-         path_waiting = 0;  ///< shares of the critical path
-};
-Figures figures(const SimulationResult& result);
-
 /// Version of what results_json() and results_csv() write: a key or column that changes its meaning or goes
 /// away raises it, a new one does not.
 inline constexpr int results_format_version = 1;

@@ -1,8 +1,10 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
+#include <functional>
 #include <nlohmann/json.hpp>
 
+#include "sim/report/metrics.hpp"
 #include "sim/report/report.hpp"
 
 namespace pregate::sim {
@@ -22,69 +24,60 @@ std::string number(double value) {
   return std::isfinite(value) ? nlohmann::json(value).dump() : std::string{};
 }
 
+/// Without a value where a result has none.
+std::string csv_cell(const MetricValue& value) {
+  if (const auto* count = std::get_if<std::int64_t>(&value)) return std::to_string(*count);
+  if (const auto* measure = std::get_if<double>(&value)) return number(*measure);
+  const auto* text = std::get_if<std::string>(&value);
+  return text == nullptr ? std::string() : *text;
+}
+
 struct CsvRow {
   const RunConfiguration& run;
   const SimulationResult& result;
-  const Figures& figures;
   const Confidence* confidence;  ///< null where there is none
 };
 
-/// A column of results that have figures (`always`: of all).
 struct CsvColumn {
-  const char* head;
-  std::string (*text)(const CsvRow&);
-  bool always = false;
+  std::string head;
+  std::function<std::string(const CsvRow&)> text;
 };
 
-std::string bound(const CsvRow& row, double rate, double RateRange::*which) {
-  if (row.confidence == nullptr) return {};
-  const RateRange range = row.confidence->range_of(rate);
-  return range.exists() ? number(range.*which) : std::string();
+void add_range(std::vector<CsvColumn>& columns, const std::string& rate_name,
+               double (SimulationResult::*rate)() const) {
+  const auto add = [&](const char* end, double RateRange::*bound) {
+    columns.push_back({rate_name + end, [=](const CsvRow& row) {
+                         if (row.confidence == nullptr) return std::string();
+                         const RateRange range = row.confidence->range_of((row.result.*rate)());
+                         return range.exists() ? number(range.*bound) : std::string();
+                       }});
+  };
+  add("_low", &RateRange::least);
+  add("_high", &RateRange::most);
 }
 
-const std::vector<CsvColumn>& csv_columns() {
-  static const std::vector<CsvColumn> all = {
-      {"format_version", [](const CsvRow&) { return std::to_string(results_format_version); }, true},
-      {"model", [](const CsvRow& r) { return r.run.model.name; }, true},
-      {"machine", [](const CsvRow& r) { return r.run.machine.name; }, true},
-      {"trace", [](const CsvRow& r) { return r.run.trace_path; }, true},
-      {"batch", [](const CsvRow& r) { return std::to_string(r.run.batch); }, true},
-      {"policy", [](const CsvRow& r) { return r.result.policy.name; }, true},
-      {"status", [](const CsvRow& r) { return std::string(status_of(r.result)); }, true},
-      {"evidence", [](const CsvRow& r) { return std::string(to_string(r.result.evidence)); }, true},
-      {"tokens_per_s", [](const CsvRow& r) { return number(r.figures.tokens_per_s); }},
-      {"decode_tokens_per_s", [](const CsvRow& r) { return number(r.figures.decode_tokens_per_s); }},
-      {"ttft_ms", [](const CsvRow& r) { return number(r.figures.ttft_ms); }},
-      {"tpot_ms", [](const CsvRow& r) { return number(r.figures.tpot_ms); }},
-      {"block_mean_ms", [](const CsvRow& r) { return number(r.figures.block_mean_ms); }},
-      {"block_p50_ms", [](const CsvRow& r) { return number(r.figures.block_p50_ms); }},
-      {"block_p95_ms", [](const CsvRow& r) { return number(r.figures.block_p95_ms); }},
-      {"block_p99_ms", [](const CsvRow& r) { return number(r.figures.block_p99_ms); }},
-      {"hit_rate", [](const CsvRow& r) { return number(r.figures.hit_rate); }},
-      {"h2d_bytes", [](const CsvRow& r) { return std::to_string(r.result.tally.fetched.count); }},
-      {"exposed_transfer_ms", [](const CsvRow& r) { return number(r.figures.exposed_transfer_ms); }},
-      {"exposed_cpu_ms", [](const CsvRow& r) { return number(r.figures.exposed_cpu_ms); }},
-      {"exposed_host_ms", [](const CsvRow& r) { return number(r.figures.exposed_host_ms); }},
-      {"peak_gpu_bytes", [](const CsvRow& r) { return std::to_string(r.result.memory.total().count); }, true},
-      {"compute_share", [](const CsvRow& r) { return number(r.figures.path_compute); }},
-      {"cpu_share", [](const CsvRow& r) { return number(r.figures.path_cpu); }},
-      {"transfer_share", [](const CsvRow& r) { return number(r.figures.path_transfer); }},
-      {"host_share", [](const CsvRow& r) { return number(r.figures.path_host); }},
-      {"waiting_share", [](const CsvRow& r) { return number(r.figures.path_waiting); }},
-      {"bound_by", [](const CsvRow& r) { return std::string(to_string(limits_of(r.result).binding)); }},
-      {"confidence",
-       [](const CsvRow& r) {
-         return std::string(r.confidence == nullptr ? "" : to_string(r.confidence->label));
-       }},
-      {"tokens_per_s_low",
-       [](const CsvRow& r) { return bound(r, r.figures.tokens_per_s, &RateRange::least); }},
-      {"tokens_per_s_high",
-       [](const CsvRow& r) { return bound(r, r.figures.tokens_per_s, &RateRange::most); }},
-      {"decode_tokens_per_s_low",
-       [](const CsvRow& r) { return bound(r, r.figures.decode_tokens_per_s, &RateRange::least); }},
-      {"decode_tokens_per_s_high",
-       [](const CsvRow& r) { return bound(r, r.figures.decode_tokens_per_s, &RateRange::most); }},
+std::vector<CsvColumn> csv_columns() {
+  std::vector<CsvColumn> all = {
+      {"format_version", [](const CsvRow&) { return std::to_string(results_format_version); }},
+      {"model", [](const CsvRow& row) { return row.run.model.name; }},
+      {"machine", [](const CsvRow& row) { return row.run.machine.name; }},
+      {"trace", [](const CsvRow& row) { return row.run.trace_path; }},
+      {"batch", [](const CsvRow& row) { return std::to_string(row.run.batch); }},
+      {"policy", [](const CsvRow& row) { return row.result.policy.name; }},
+      {"status", [](const CsvRow& row) { return status_of(row.result); }},
+      {"evidence", [](const CsvRow& row) { return to_string(row.result.evidence); }},
   };
+  for (const Metric& metric : metrics()) {
+    if (metric.csv.empty()) continue;
+    all.push_back({metric.csv, [&metric](const CsvRow& row) {
+                     return has(row.result, metric) ? csv_cell(metric.value(row.result)) : std::string();
+                   }});
+  }
+  all.push_back({"confidence", [](const CsvRow& row) {
+                   return row.confidence == nullptr ? "" : to_string(row.confidence->label);
+                 }});
+  add_range(all, "tokens_per_s", &SimulationResult::tokens_per_second);
+  add_range(all, "decode_tokens_per_s", &SimulationResult::decode_tokens_per_second);
   return all;
 }
 
@@ -92,17 +85,15 @@ const std::vector<CsvColumn>& csv_columns() {
 
 std::string results_csv(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                         const Confidences& confidences) {
+  const std::vector<CsvColumn> all = csv_columns();
   std::string text;
-  for (const CsvColumn& column : csv_columns()) text += (text.empty() ? "" : ",") + std::string(column.head);
+  for (const CsvColumn& column : all) text += (text.empty() ? "" : ",") + column.head;
   text += "\n";
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const Figures f = figures(results[i]);
-    const bool is_known = i < confidences.size() && confidences[i];
-    const CsvRow row{configuration, results[i], f, is_known ? &*confidences[i] : nullptr};
-    for (const CsvColumn& column : csv_columns()) {
-      if (&column != &csv_columns().front()) text += ",";
-      if (column.always || results[i].has_figures()) text += field(column.text(row));
-    }
+    const bool is_known = i < confidences.size() && confidences[i] && results[i].has_figures();
+    const CsvRow row{configuration, results[i], is_known ? &*confidences[i] : nullptr};
+    for (const CsvColumn& column : all)
+      text += (&column == &all.front() ? "" : ",") + field(column.text(row));
     text += "\n";
   }
   return text;

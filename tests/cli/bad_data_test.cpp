@@ -245,7 +245,7 @@ TEST_F(BadData, ResultDatabases) {
     expect_refused({"compare", "--requests", "1", "--json", "o.json", "--csv", "o.csv", "--store", file},
                    mentions);
   };
-  expect({"foreign.db", "not a database", "hint:"}, "foreign.db");
+  expect({"foreign.db", "not a pregate result database", "hint:"}, "foreign.db");
   expect({"trace.db", "not a pregate result database", "hint:"}, "trace.db");
   succeed({"compare", "--requests", "1", "--store", "results.db"});
   const std::string whole = read("results.db");

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-// What the pages show below "$ pregate list …" is what the program lists: the tables of fields follow from
-// their descriptions. With PREGATE_UPDATE_GOLDEN=1 the pages are written instead of compared.
+// What the pages show below "$ pregate list …" is what the program lists: the tables of fields and of
+// metrics follow from their descriptions. With PREGATE_UPDATE_GOLDEN=1 the pages are written instead of
+// compared.
 #include <cstdlib>
 #include <fstream>
 
@@ -37,6 +38,7 @@ class ListedDocs : public ProgramTest {
 
 TEST_F(ListedDocs, Policies) { EXPECT_EQ(check("policies.md"), 2); }
 TEST_F(ListedDocs, Models) { EXPECT_EQ(check("models.md"), 1); }
+TEST_F(ListedDocs, Metrics) { EXPECT_EQ(check("cli.md"), 1); }
 
 }  // namespace
 }  // namespace pregate::test

@@ -170,7 +170,7 @@ TEST(PregatedPaper, BlockLatenciesOfFourDesigns) {
         continue;
       }
       ASSERT_FALSE(result.out_of_memory) << result.out_of_memory_reason;
-      const double simulated = figures(result).block_mean_ms;
+      const double simulated = result.tally.block_latency.mean_ms();
       std::printf("%-17s %-12s measured %8.3f ms  simulated %8.3f ms  %+5.1f %%\n", name.c_str(),
                   policy.c_str(), measured, simulated, 100 * (simulated / measured - 1));
       EXPECT_NEAR(simulated, measured, 0.10 * measured) << name << " " << policy;

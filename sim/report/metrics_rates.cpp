@@ -1,0 +1,190 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <limits>
+
+#include "sim/report/metric_lists.hpp"
+#include "sim/report/shares.hpp"
+#include "sim/report/text_table.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+using Result = SimulationResult;
+using Value = MetricValue;
+
+CacheResult cache_of_all_phases(const Result& result) {
+  CacheResult all = result.decode_cache;
+  const CacheResult& other = result.other_cache;
+  all.hits += other.hits;
+  all.misses += other.misses;
+  all.prefetched += other.prefetched;
+  all.wasted += other.wasted;
+  all.computed_on_cpu += other.computed_on_cpu;
+  all.written_back += other.written_back;
+  return all;
+}
+
+Value where_any(std::int64_t count) { return count > 0 ? Value(count) : Value(); }
+
+double copied_bytes_per_token(const Result& result) {
+  return result.output_tokens > 0
+             ? static_cast<double>(result.tally.fetched.count) / static_cast<double>(result.output_tokens)
+             : 0;
+}
+
+std::vector<Metric> time_metrics() {
+  return {
+      {.name = "tokens_per_s",
+       .unit = "1/s",
+       .help = "output tokens over the time of the run",
+       .value = [](const Result& r) -> Value { return r.tokens_per_second(); },
+       .csv = "tokens_per_s",
+       .table = TableColumn{.head = "tokens/s", .best = Best::most, .print = three_digits}},
+      {.name = "decode_tokens_per_s",
+       .unit = "1/s",
+       .help = "output tokens over the time of the decode steps",
+       .value = [](const Result& r) -> Value { return r.decode_tokens_per_second(); },
+       .csv = "decode_tokens_per_s",
+       .table = TableColumn{.head = "decode/s", .best = Best::most, .print = three_digits}},
+      {.name = "ttft_ms",
+       .unit = "ms",
+       .help =
+           "mean over the requests that begin with a prefill or an encoder pass; null when there are none",
+       .value = [](const Result& r) -> Value {
+         return r.requests_with_prompt > 0 ? r.ttft_ms : std::numeric_limits<double>::quiet_NaN();
+       },
+       .csv = "ttft_ms",
+       .table = TableColumn{.head = "TTFT ms", .best = Best::least, .rank = 3, .print = three_digits}},
+      {.name = "tpot_ms",
+       .unit = "ms",
+       .help = "mean over the requests with more than one token",
+       .value = [](const Result& r) -> Value { return r.tpot_ms; },
+       .csv = "tpot_ms",
+       .table = TableColumn{.head = "TPOT ms", .best = Best::least, .rank = 7, .print = three_digits}},
+      {.name = "block_latency_ms.mean",
+       .unit = "ms",
+       .help =
+           "block latency, mean: of a MoE layer, from the start of attention to the end of its last experts",
+       .value = [](const Result& r) -> Value { return r.tally.block_latency.mean_ms(); },
+       .csv = "block_mean_ms",
+       .table = TableColumn{.head = "block ms", .best = Best::least, .rank = 5, .print = three_digits}},
+      {.name = "block_latency_ms.p50",
+       .unit = "ms",
+       .help = "block latency, median",
+       .value = [](const Result& r) -> Value { return r.tally.block_latency.percentile_ms(0.50); },
+       .csv = "block_p50_ms"},
+      {.name = "block_latency_ms.p95",
+       .unit = "ms",
+       .help = "block latency, 95th percentile",
+       .value = [](const Result& r) -> Value { return r.tally.block_latency.percentile_ms(0.95); },
+       .csv = "block_p95_ms"},
+      {.name = "block_latency_ms.p99",
+       .unit = "ms",
+       .help = "block latency, 99th percentile",
+       .value = [](const Result& r) -> Value { return r.tally.block_latency.percentile_ms(0.99); },
+       .csv = "block_p99_ms",
+       .table = TableColumn{.head = "p99", .best = Best::least, .rank = 8, .print = three_digits}},
+      {.name = "block_latency_ms.blocks",
+       .unit = "",
+       .help = "MoE layers whose latency is taken",
+       .value = [](const Result& r) -> Value { return r.tally.block_latency.count(); }},
+  };
+}
+
+/// What became of the activated experts, under `key`.
+std::vector<Metric> cache_metrics(const std::string& key, const std::string& of,
+                                  CacheResult (*counts)(const Result&)) {
+  return {
+      {.name = key + ".hits",
+       .unit = "",
+       .help = "activated experts that were there, " + of,
+       .value = [counts](const Result& r) -> Value { return counts(r).hits; }},
+      {.name = key + ".misses",
+       .unit = "",
+       .help = "activated experts that were not, " + of,
+       .value = [counts](const Result& r) -> Value { return counts(r).misses; }},
+      {.name = key + ".hit_rate",
+       .unit = "0 to 1",
+       .help = "hits among the activated",
+       .value = [counts](const Result& r) -> Value { return counts(r).hit_rate(); }},
+      {.name = key + ".prefetched",
+       .unit = "",
+       .help = "misses whose copy was issued before their own gate was known",
+       .value = [counts](const Result& r) -> Value { return counts(r).prefetched; }},
+      {.name = key + ".wasted_fetches",
+       .unit = "",
+       .help = "copied for a layer that did not use them",
+       .value = [counts](const Result& r) -> Value { return counts(r).wasted; }},
+      {.name = key + ".computed_on_cpu",
+       .unit = "",
+       .help = "misses that the CPU computed; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).computed_on_cpu); }},
+      {.name = key + ".written_back",
+       .unit = "",
+       .help = "experts copied back to host memory; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).written_back); }},
+  };
+}
+
+std::vector<Metric> traffic_metrics() {
+  return {
+      {.name = "hit_rate",
+       .unit = "0 to 1",
+       .help = "of decode steps (of all, in a trace without)",
+       .value = [](const Result& r) -> Value { return hit_rate(r); },
+       .csv = "hit_rate",
+       .table = TableColumn{.head = "hits", .rank = 4, .print = percent},
+       .in_json = false},
+      {.name = "h2d_bytes",
+       .unit = "bytes",
+       .help = "copied to the GPU in the run",
+       .value = [](const Result& r) -> Value { return r.tally.fetched.count; },
+       .csv = "h2d_bytes"},
+      {.name = "h2d_bytes_per_token",
+       .unit = "bytes",
+       .help = "copied to the GPU, by output token",
+       .value = [](const Result& r) -> Value { return copied_bytes_per_token(r); },
+       .table =
+           TableColumn{
+               .head = "MiB/tok", .best = Best::least, .rank = 6, .divisor = 1 << 20, .print = three_digits}},
+      {.name = "fetches",
+       .unit = "",
+       .help = "experts copied (chunks, if chunked)",
+       .value = [](const Result& r) -> Value { return r.tally.fetches; }},
+      {.name = "exposed_transfer_ms",
+       .unit = "ms",
+       .help = "exposed transfer: the GPU is idle because a copy is not there",
+       .value = [](const Result& r) -> Value { return r.tally.exposed_transfer.milliseconds(); },
+       .csv = "exposed_transfer_ms"},
+      {.name = "exposed_transfer_share",
+       .unit = "0 to 1",
+       .help = "exposed transfer, of the run's time",
+       .value = [](const Result& r) -> Value { return exposed_transfer_share(r); },
+       .table = TableColumn{.head = "waits", .best = Best::least, .rank = 2, .print = percent},
+       .in_json = false},
+      {.name = "exposed_cpu_ms",
+       .unit = "ms",
+       .help = "exposed CPU: the GPU is idle until what the CPU computes is back",
+       .value = [](const Result& r) -> Value { return r.tally.exposed_cpu.milliseconds(); },
+       .csv = "exposed_cpu_ms"},
+      {.name = "exposed_host_ms",
+       .unit = "ms",
+       .help = "exposed host: the GPU is idle for another reason, gate results on their way to the host",
+       .value = [](const Result& r) -> Value { return r.tally.exposed_host.milliseconds(); },
+       .csv = "exposed_host_ms"},
+  };
+}
+
+}  // namespace
+
+std::vector<Metric> rate_metrics() {
+  std::vector<Metric> all = time_metrics();
+  append(all, cache_metrics("cache", "in all phases", cache_of_all_phases));
+  append(all,
+         cache_metrics("cache_decode", "in decode steps", [](const Result& r) { return r.decode_cache; }));
+  append(all, traffic_metrics());
+  return all;
+}
+
+}  // namespace pregate::sim

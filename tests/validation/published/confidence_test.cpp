@@ -1,0 +1,286 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// How well a run is supported: the label's conditions one by one, and the range's formula on made-up rows.
+#include "validation/published/confidence.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "models/catalog.hpp"
+#include "models/error.hpp"
+#include "sim/policy/load_policy.hpp"
+#include "validation/published/mechanism.hpp"
+
+namespace pregate::validation {
+namespace {
+
+using sim::Confidence;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Label = Confidence::Label;
+
+Residual row(const std::string& name, double percent, const std::string& mechanism = "pre-gated",
+             Basis basis = Basis::datasheet) {
+  Residual residual;
+  residual.published_case = name;
+  residual.basis = basis;
+  residual.gpu = "G";
+  residual.model = "m";
+  residual.mechanism = mechanism;
+  residual.percent = percent;
+  return residual;
+}
+
+Confidence nearest(const std::vector<Residual>& residuals, const Nearness& wanted, double spread = 0) {
+  Confidence confidence;
+  hold_against_nearest(wanted, residuals, spread, confidence);
+  return confidence;
+}
+
+const Nearness this_one{Basis::datasheet, "G", "m", "pre-gated"};
+
+// 5 rows from -20 % to +25 %, i.e. from a factor 1 / 1.25 to 1.25: widened by 6 / 4 to 1.25^1.5 either way.
+TEST(Confidence, RangeIsThatOfTheErrorsWidenedForFewRows) {
+  std::vector<Residual> residuals = {row("a", -20), row("a", 3), row("a", 25), row("a", 0), row("a", 1)};
+  const Confidence five = nearest(residuals, this_one);
+  EXPECT_EQ(five.rows, 5);
+  EXPECT_EQ(five.least_percent, -20);
+  EXPECT_EQ(five.most_percent, 25);
+  EXPECT_NEAR(five.range_of(100).least, 100 / std::pow(1.25, 1.5), 1e-9);
+  EXPECT_NEAR(five.range_of(100).most, 100 * std::pow(1.25, 1.5), 1e-9);
+  // A spread of 10 % between repeats is a factor 1.1 more, either way.
+  const Confidence noisy = nearest(residuals, this_one, 0.1);
+  EXPECT_NEAR(noisy.range_of(100).least, five.range_of(100).least / 1.1, 1e-9);
+  EXPECT_NEAR(noisy.range_of(100).most, five.range_of(100).most * 1.1, 1e-9);
+}
+
+TEST(Confidence, SimulatedRateIsInsideEvenWhereAllErrorsHaveOneSign) {
+  std::vector<Residual> high, low;
+  for (const double percent : {50.0, 51.0, 52.0, 53.0, 54.0}) {
+    high.push_back(row("a", percent));
+    low.push_back(row("a", -percent));
+  }
+  EXPECT_EQ(nearest(high, this_one).range_of(100).most, 100);
+  EXPECT_LT(nearest(high, this_one).range_of(100).least, 100 / 1.54);
+  EXPECT_EQ(nearest(low, this_one).range_of(100).least, 100);
+  EXPECT_GT(nearest(low, this_one).range_of(100).most, 100 / 0.46);
+}
+
+TEST(Confidence, NearestGroupThatIsLargeEnoughIsTaken) {
+  const std::vector<Residual> four = {row("a", 1), row("a", 2), row("a", 3), row("a", 4)};
+  const auto with = [&](const std::vector<Residual>& more) {
+    std::vector<Residual> all = four;
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  const Residual elsewhere = [] {
+    Residual other = row("b", 9);
+    other.gpu = "H";
+    other.model = "n";
+    return other;
+  }();
+  EXPECT_EQ(nearest(with({row("a", 5)}), this_one).nearest, "this GPU and mechanism");
+  EXPECT_EQ(nearest(with({elsewhere}), this_one).nearest, "this mechanism") << "four rows are too few";
+  EXPECT_EQ(nearest(with({row("b", 9, "pre-gated, cached")}), this_one).nearest, "this design");
+  EXPECT_EQ(nearest(with({row("b", 9, "gpu-only")}), this_one).nearest, "any mechanism");
+  // Rows of one case share its software: for another model or GPU they are not enough, however many.
+  const std::vector<Residual> one_case = with({row("a", 5), row("a", 6), row("b", -7, "gpu-only")});
+  EXPECT_EQ(nearest(one_case, this_one).rows, 6);
+  for (const Nearness& other : {Nearness{Basis::datasheet, "H", "m", "pre-gated"},
+                                Nearness{Basis::datasheet, "G", "n", "pre-gated"}}) {
+    const Confidence all = nearest(one_case, other);
+    EXPECT_EQ(all.nearest, "any mechanism");
+    EXPECT_EQ(all.rows, 7);
+    EXPECT_EQ(all.least_percent, -7);
+    EXPECT_EQ(all.cases, "a, b");
+  }
+  // What was calibrated says nothing about a datasheet.
+  EXPECT_THROW(nearest({row("a", 1, "pre-gated", Basis::calibrated)}, this_one), InputError);
+}
+
+// A rate with prefill and decode's differ; the same errors hold for both, about each its own.
+TEST(Confidence, EveryRateHasItsOwnRange) {
+  const Confidence five =
+      nearest({row("a", -20), row("a", 3), row("a", 25), row("a", 0), row("a", 1)}, this_one);
+  for (const double rate : {12.0, 13.4}) {
+    EXPECT_NEAR(five.range_of(rate).least, rate / std::pow(1.25, 1.5), 1e-9);
+    EXPECT_NEAR(five.range_of(rate).most, rate * std::pow(1.25, 1.5), 1e-9);
+  }
+}
+
+TEST(Confidence, WithoutOutputTokensThereIsNoRange) {
+  const std::vector<Residual> five = {row("a", 1), row("a", 2), row("a", 3), row("a", 4), row("a", 5)};
+  for (const double rate : {0.0, std::numeric_limits<double>::quiet_NaN()}) {
+    EXPECT_FALSE(nearest(five, this_one).range_of(rate).exists());
+    EXPECT_EQ(nearest(five, this_one).rows, 5);
+  }
+}
+
+TEST(Confidence, MechanismIsWhatPricesARun) {
+  const auto of = [](const std::string& name, std::vector<Override> set = {}) {
+    return mechanism_of(load_policy(name, set));
+  };
+  EXPECT_EQ(of("gpu-only"), "gpu-only");
+  EXPECT_EQ(of("on-demand"), "on-demand");
+  EXPECT_EQ(of("prefetch-all-cache"), "prefetch-all, cached");
+  EXPECT_EQ(of("pre-gated-cache", {{"policy.cache.capacity", "0"}}), "pre-gated");
+  EXPECT_EQ(of("pre-gated", {{"policy.lookahead.distance", "2"}}), "pre-gated, 2 layers ahead");
+  EXPECT_EQ(of("on-demand-cache", {{"policy.transfer.write_back", "swap"}}), "on-demand, cached, swap");
+  EXPECT_EQ(of("on-demand", {{"policy.miss.service", "compute-on-cpu"}}), "cpu-computed");
+  EXPECT_EQ(of("pre-gated", {{"policy.transfer.chunk", "4 MiB"}, {"policy.transfer.staging_copies", "2"}}),
+            "pre-gated, chunked, staged");
+  // How often an expert is there is not what its copy costs.
+  EXPECT_EQ(of("on-demand-cache", {{"policy.cache.eviction", "lfu"}, {"policy.cache.capacity", "7 slots"}}),
+            "on-demand, cached");
+}
+
+/// A run on the machine that the catalogue has for the Pre-gated MoE case, changed in one way a test.
+class PublishedCase : public ::testing::Test {
+ protected:
+  [[nodiscard]] Confidence assess() const {
+    return confidence_in({model, machine, is_catalogue_machine, machine_changed, model_changed, batch,
+                          generated_routing, largest_pass},
+                         policy, known_residuals());
+  }
+  ModelSpec model = load_model("switch-base-128");
+  MachineSpec machine = load_machine("a100-80g-fastertransformer");
+  PolicySpec policy = load_policy("pre-gated");
+  bool is_catalogue_machine = true, machine_changed = false, model_changed = false;
+  int batch = 1;
+  bool generated_routing = false;
+  int largest_pass = 1;
+};
+
+TEST_F(PublishedCase, HitsOfGeneratedRoutingAreNotSupported) {
+  generated_routing = true;
+  EXPECT_THAT(assess().reason, Not(HasSubstr("hits"))) << "without a cache, routing hardly matters";
+  policy = load_policy("pre-gated-cache");
+  EXPECT_THAT(assess().reason, HasSubstr("the hits are the generated routing's"));
+  generated_routing = false;
+  EXPECT_EQ(assess().label, Label::published_case);
+  EXPECT_THAT(assess().reason, Not(HasSubstr("hits")));
+}
+
+TEST_F(PublishedCase, HoldsForItsMachineModelsAndMechanisms) {
+  const Confidence confidence = assess();
+  EXPECT_EQ(confidence.label, Label::published_case);
+  EXPECT_EQ(confidence.cases, "pregated-a100");
+  // By hand from validation/published/residuals.toml: nine pre-gated rows, four of Figure 11 and five of Figure 14.
+  double least = 1e9, most = -1e9;
+  int rows = 0;
+  for (const Residual& residual : known_residuals()) {
+    if (residual.basis != Basis::fitted_machine || residual.mechanism != "pre-gated") continue;
+    ++rows;
+    least = std::min(least, residual.percent);
+    most = std::max(most, residual.percent);
+  }
+  EXPECT_EQ(rows, 9);
+  EXPECT_EQ(confidence.rows, rows);
+  EXPECT_EQ(confidence.least_percent, least);
+  EXPECT_EQ(confidence.most_percent, most);
+}
+
+TEST_F(PublishedCase, AnyDepartureIsAnUncalibratedEstimateWithAWiderRange) {
+  const double published = assess().most_factor / assess().least_factor;
+  const auto expect_estimate = [&](const char* reason) {
+    const Confidence confidence = assess();
+    EXPECT_EQ(confidence.label, Label::uncalibrated) << reason;
+    EXPECT_THAT(confidence.reason, HasSubstr(reason));
+    EXPECT_GT(confidence.most_factor / confidence.least_factor, published) << reason;
+  };
+  machine_changed = true;
+  expect_estimate("--set machine");
+  machine_changed = false;
+  model_changed = true;
+  expect_estimate("--set or --weights");
+  model_changed = false;
+  is_catalogue_machine = false;  // a user's file of that name
+  expect_estimate("no published case was predicted with");
+  is_catalogue_machine = true;
+  batch = 65;
+  expect_estimate("batch 1 to 64");
+  batch = 1;
+  policy = load_policy("pre-gated", std::vector<Override>{{"policy.transfer.chunk", "4 MiB"}});
+  expect_estimate("pre-gated, chunked");
+  policy = load_policy("pre-gated");
+  model = load_model("mixtral-8x7b");
+  expect_estimate("other software and models than mixtral-8x7b");
+  model = load_model("switch-base-128");
+  machine = load_machine("a100-80g-pcie4");
+  expect_estimate("nothing measured");
+}
+
+/// A machine file as `pregate calibrate` writes it: a table for each operation of the model.
+MachineSpec measured_for(const ModelSpec& model) {
+  MachineSpec machine = load_machine("a100-80g-pcie4");
+  machine.calibration = "measured";
+  machine.measured_spread = 0.05;
+  for (const Stack& stack : model.stacks) {
+    for (const LayerProfile& layer : model.profile(stack)) {
+      for (const std::string& operation : kernel_operations()) {
+        if (operation == "head") continue;
+        machine.kernel_times.push_back({kernel_key(operation, model, layer), {{1, Picoseconds{1}}}, {}});
+      }
+    }
+  }
+  return machine;
+}
+
+TEST_F(PublishedCase, CalibratedNeedsAQuietMachineAndThisModel) {
+  machine = measured_for(model);
+  is_catalogue_machine = false;
+  const Confidence quiet = assess();
+  EXPECT_EQ(quiet.label, Label::calibrated);
+  EXPECT_THAT(quiet.reason, HasSubstr("5 %"));
+  EXPECT_EQ(quiet.reason.find("extrapolated"), std::string::npos);
+  largest_pass = 1;
+  EXPECT_EQ(assess().reason, quiet.reason);
+  largest_pass = 300;
+  EXPECT_THAT(assess().reason, HasSubstr("up to 300 tokens go beyond the 1 that were measured"));
+  machine.measured_spread = 0;
+  EXPECT_GT(assess().least_factor, quiet.least_factor) << "the spread widens the range";
+
+  machine.measured_spread = 0.4;
+  EXPECT_EQ(assess().label, Label::uncalibrated);
+  EXPECT_THAT(assess().reason, HasSubstr("NOISY"));
+  machine.measured_spread = 0.05;
+  policy = load_policy("on-demand", std::vector<Override>{{"policy.miss.service", "compute-on-cpu"}});
+  EXPECT_THAT(assess().reason, HasSubstr("CPU"));
+  policy = load_policy("pre-gated");
+  machine_changed = true;
+  EXPECT_EQ(assess().label, Label::uncalibrated);
+  machine_changed = false;
+  model = load_model("switch-large-128");
+  EXPECT_THAT(assess().reason, HasSubstr("not calibrated for switch-large-128"));
+  machine.kernel_times.clear();
+  EXPECT_EQ(assess().label, Label::uncalibrated);
+}
+
+TEST(Residuals, FileIsReadStrictly) {
+  const auto refused = [](const std::string& text) {
+    EXPECT_THROW(parse_residuals(text, "r.toml"), InputError) << text;
+  };
+  const std::string group = "[[predicted]]\ncase = \"c\"\nbasis = \"datasheet\"\n";
+  const std::string good =
+      R"({ row = "r", gpu = "g", model = "m", mechanism = "x", batch = 1, percent = 2.5 })";
+  EXPECT_EQ(parse_residuals(group + "rows = [" + good + "]", "r.toml").at(0).percent, 2.5);
+  refused("[[predicted]]\ncase = \"c\"\nbasis = \"guess\"\nrows = []");
+  refused(group + "rows = [{ row = \"r\" }]");
+  refused(group + "surprise = 1\nrows = []");
+  refused(group +
+          R"(rows = [{ row = "r", gpu = "g", model = "m", mechanism = "x", batch = 1, percent = -100 }])");
+  refused(group +
+          R"(rows = [{ row = "r", gpu = "g", model = "m", mechanism = "x", batch = 0, percent = 1 }])");
+}
+
+TEST(Residuals, WrittenAndReadAgain) {
+  const std::vector<Residual> known = known_residuals();
+  ASSERT_FALSE(known.empty());
+  EXPECT_EQ(residuals_toml(parse_residuals(residuals_toml(known), "again.toml")), residuals_toml(known));
+}
+
+}  // namespace
+}  // namespace pregate::validation

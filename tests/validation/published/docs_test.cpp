@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// Every number of docs/validation is what the program computes.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "tests/support/shared_data.hpp"
+#include "validation/published/report.hpp"
+
+namespace pregate::validation {
+namespace {
+
+constexpr const char* begin_mark = "<!-- computed: begin -->\n";
+constexpr const char* end_mark = "<!-- computed: end -->";
+
+/// Compares the marked part of docs/validation/<name>.md; writes it with PREGATE_UPDATE_GOLDEN.
+void check(const std::string& name) {
+  const std::filesystem::path path =
+      std::filesystem::path(PREGATE_SOURCE_DIR) / "docs" / "validation" / (name + ".md");
+  std::ifstream file(path);
+  std::stringstream whole;
+  whole << file.rdbuf();
+  const std::string text = whole.str();
+  const std::size_t begin = text.find(begin_mark), end = text.find(end_mark);
+  ASSERT_TRUE(begin != std::string::npos && end != std::string::npos) << path << " lacks its marks";
+  const std::size_t from = begin + std::string(begin_mark).size();
+  const Case published = load_case(name);
+  const CaseResult result = evaluate(published, {test::shared_data()});
+  const std::string computed = results_markdown({published, result});
+  if (std::getenv("PREGATE_UPDATE_GOLDEN") != nullptr) {
+    std::ofstream(path, std::ios::binary) << text.substr(0, from) << computed << text.substr(end);
+    GTEST_SKIP() << "SKIPPED: wrote " << path;
+  }
+  EXPECT_EQ(text.substr(from, end - from), computed) << "if this is meant: PREGATE_UPDATE_GOLDEN=1";
+}
+
+TEST(Docs, KernelsRtx3090) { check("kernels-rtx3090"); }
+TEST(Docs, KernelsRtxPro6000) { check("kernels-rtxpro6000"); }
+TEST(Docs, CopiesPcie3) { check("copies-pcie3"); }
+TEST(Docs, CopiesA100) { check("copies-a100"); }
+TEST(Docs, CpuExpertsRtx4090) { check("cpu-experts-rtx4090"); }
+TEST(Docs, KtransformersDeepseekV3) { check("ktransformers-deepseek-v3"); }
+TEST(Docs, LlamacppGptOss120b) { check("llamacpp-gpt-oss-120b"); }
+TEST(Docs, MixtralOffloading) { check("mixtral-offloading"); }
+TEST(Docs, CacheReplay) {
+  PREGATE_NEEDS_SHARED_DATA();
+  check("cache-replay-qwen3");
+}
+TEST(Docs, PregatedA100) {
+  PREGATE_NEEDS_SHARED_DATA();
+  check("pregated-a100");
+}
+
+TEST(Docs, EveryCaseHasItsPage) {
+  for (const std::string& name : case_names()) {
+    EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(PREGATE_SOURCE_DIR) / "docs" / "validation" /
+                                        (name + ".md")))
+        << name;
+  }
+}
+
+}  // namespace
+}  // namespace pregate::validation

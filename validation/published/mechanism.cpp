@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "validation/published/mechanism.hpp"
+
+#include <string_view>
+
+#include "sim/policy/policy_choices.hpp"
+
+namespace pregate::validation {
+
+namespace {
+
+bool has_cache(const PolicySpec& policy) {
+  const Capacity& capacity = policy.cache.capacity;
+  return capacity.kind != CapacityKind::none &&
+         (capacity.slots > 0 || capacity.bytes.count > 0 || capacity.share > 0);
+}
+
+/// How it is known early which experts are fetched; without it, what is done about a miss.
+std::string_view design(const PolicySpec& policy) {
+  const bool on_cpu = policy.miss.service->uses_cpu;
+  if (!policy.lookahead.predictor->predicts() && on_cpu) return policy.miss.service->mechanism;
+  return policy.lookahead.predictor->mechanism;
+}
+
+}  // namespace
+
+std::string mechanism_of(const PolicySpec& policy) {
+  if (policy.placement.kind == PlacementKind::all)
+    return std::string(choice_of(policy.placement.kind).mechanism);
+  std::string text(design(policy));  // what follows the first comma is added to it
+  const auto add = [&text](bool present, std::string_view part) {
+    if (present && !part.empty()) text += ", " + std::string(part);
+  };
+  const auto add_part = [&](bool counts, auto value) { add(counts, choice_of(value).mechanism); };
+  const bool looks_ahead = policy.lookahead.predictor->predicts();
+  add(looks_ahead && policy.lookahead.distance > 1,
+      std::to_string(policy.lookahead.distance) + " layers ahead");
+  const bool on_cpu = policy.miss.service->uses_cpu;
+  add(looks_ahead && on_cpu, "misses on the CPU");
+  add(has_cache(policy), "cached");
+  add_part(has_cache(policy), policy.cache.admission);
+  add_part(on_cpu, policy.miss.admission);
+  add_part(true, policy.transfer.write_back);
+  add_part(policy.placement.count > 0, policy.placement.kind);
+  add(policy.transfer.chunk.count > 0, "chunked");
+  add_part(true, policy.transfer.queue);
+  add(policy.transfer.staging_copies > 0, "staged");
+  add(!policy.transfer.pinned, "pageable");
+  add_part(true, policy.compute.experts);
+  return text;
+}
+
+}  // namespace pregate::validation

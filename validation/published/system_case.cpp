@@ -1,0 +1,177 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+
+#include "models/catalog.hpp"
+#include "models/error.hpp"
+#include "sim/policy/load_policy.hpp"
+#include "sim/simulate.hpp"
+#include "traces/synthetic.hpp"
+#include "validation/published/forced_routing.hpp"
+#include "validation/published/system_setup.hpp"
+
+namespace pregate::validation {
+
+namespace {
+
+void append(std::vector<Override>& to, const std::vector<Override>& more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
+
+/// Decode tokens/s of the rows; each is simulated once for the values of the constants that concern it.
+class SystemRuns {
+ public:
+  explicit SystemRuns(const SystemSetup& setup) : setup_(setup) {}
+
+  double tokens_per_s(std::size_t index, const std::vector<double>& values) {
+    const SystemRow& row = setup_.rows[index];
+    const System& system = setup_.systems[row.system];
+    const ModelRun& model_run = setup_.runs[row.run];
+    std::vector<Override> set = system.set;
+    append(set, model_run.set);
+    append(set, row.set);
+    std::string key = std::to_string(index);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const Constant& constant = setup_.constants[i];
+      const auto& on = constant.systems;
+      if (!on.empty() && std::find(on.begin(), on.end(), system.name) == on.end()) continue;
+      for (const Constant::Target& target : constant.targets) {
+        char text[64];
+        std::snprintf(text, sizeof text, constant.unit.empty() ? "%.12g" : "%.12g %s",
+                      values[i] * target.factor, constant.unit.c_str());
+        set.push_back({target.path, text});
+        key += "|" + target.path + "=" + text;
+      }
+    }
+    if (const auto known = done_.find(key); known != done_.end()) return known->second;
+    const ModelSpec model = load_model(model_run.model, {}, set);
+    Routed& routed = routing(row.run, model);
+    const sim::SimulationResult result =
+        sim::simulate(model, load_machine(system.machine, set), load_policy(row.policy, set),
+                      *routed.prepared, *routed.source);
+    if (result.out_of_memory) throw InputError(row.row.subject, result.out_of_memory_reason);
+    return done_[key] = result.decode_tokens_per_second();
+  }
+
+ private:
+  struct Routed {
+    std::unique_ptr<trace::StepSource> source;
+    std::unique_ptr<sim::PreparedTrace> prepared;
+  };
+  Routed& routing(std::size_t run, const ModelSpec& model) {
+    Routed& routed = routed_[run];
+    if (routed.source) return routed;
+    const ModelRun& wanted = setup_.runs[run];
+    constexpr std::uint64_t seed = 1;
+    if (wanted.profile.empty()) {
+      routed.source = forced_routing(
+          model,
+          {.batch = 1, .active = wanted.active, .encoder_tokens = 0, .decode_steps = wanted.decode_steps});
+    } else {
+      routed.source = trace::generate(trace::load_profile(wanted.profile), wanted.requests, seed);
+    }
+    routed.prepared = std::make_unique<sim::PreparedTrace>(*routed.source, model, wanted.name);
+    return routed;
+  }
+
+  const SystemSetup& setup_;
+  std::map<std::size_t, Routed> routed_;
+  std::map<std::string, double> done_;
+};
+
+class SystemExperiment final : public Experiment {
+ public:
+  explicit SystemExperiment(SystemSetup setup) : setup_(std::move(setup)) {}
+
+  void evaluate(const DataFolder&, CaseResult& result) const override {
+    SystemRuns runs(setup_);
+    const std::vector<double> values = calibrate(runs);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const Constant& constant = setup_.constants[i];
+      FittedConstant fitted{constant.unknown.name, constant.unit, constant.meaning, "", values[i]};
+      for (const SystemRow& row : setup_.rows) {
+        if (row.fixes == fitted.name)
+          fitted.fixed_by = row.row.series + ", " + row.row.subject + ", " + row.row.variant;
+      }
+      result.constants.push_back(fitted);
+    }
+    for (std::size_t i = 0; i < setup_.rows.size(); ++i) {
+      Row row = setup_.rows[i].row;
+      row.predicted = runs.tokens_per_s(i, values);
+      constexpr double met = 0.1;  // per cent
+      if (row.role == Role::calibrate && std::abs(row.error()) > met) row.note += ", which no value does";
+      result.rows.push_back(row);
+    }
+  }
+
+  /// The sources give these figures in print only.
+  [[nodiscard]] std::vector<EnteredFigure> entered() const override { return {}; }
+
+ private:
+  /// Constants that share a system are fitted together, others apart: a step that improves one machine must
+  /// not pay for what it spoils on another.
+  [[nodiscard]] std::vector<double> calibrate(SystemRuns& runs) const {
+    std::vector<double> values;
+    for (const Constant& constant : setup_.constants) values.push_back(constant.unknown.start);
+    std::vector<bool> done(values.size());
+    for (std::size_t first = 0; first < values.size(); ++first) {
+      if (done[first]) continue;
+      std::vector<std::size_t> group{first};
+      for (std::size_t member = 0; member < group.size(); ++member) {
+        done[group[member]] = true;
+        for (std::size_t other = 0; other < values.size(); ++other) {
+          if (done[other] || !share_system(setup_.constants[group[member]], setup_.constants[other]))
+            continue;
+          done[other] = true;
+          group.push_back(other);
+        }
+      }
+      fit(group, runs, values);
+    }
+    return values;
+  }
+
+  static bool share_system(const Constant& a, const Constant& b) {
+    return a.systems.empty() || b.systems.empty() ||
+           std::find_first_of(a.systems.begin(), a.systems.end(), b.systems.begin(), b.systems.end()) !=
+               a.systems.end();
+  }
+
+  void fit(const std::vector<std::size_t>& group, SystemRuns& runs, std::vector<double>& values) const {
+    std::vector<Unknown> unknowns;
+    std::vector<std::size_t> rows;
+    for (const std::size_t member : group) {
+      unknowns.push_back(setup_.constants[member].unknown);
+      for (std::size_t i = 0; i < setup_.rows.size(); ++i) {
+        if (setup_.rows[i].fixes == unknowns.back().name) rows.push_back(i);
+      }
+    }
+    const auto with = [&](const std::vector<double>& fitted) {
+      std::vector<double> all = values;
+      for (std::size_t i = 0; i < group.size(); ++i) all[group[i]] = fitted[i];
+      return all;
+    };
+    values = with(least_squares(unknowns, [&](const std::vector<double>& fitted) {
+                    std::vector<double> residuals;
+                    residuals.reserve(rows.size());
+                    for (const std::size_t row : rows) {
+                      residuals.push_back(
+                          runs.tokens_per_s(row, with(fitted)) / setup_.rows[row].row.published - 1);
+                    }
+                    return residuals;
+                  }).values);
+  }
+
+  SystemSetup setup_;
+};
+
+}  // namespace
+
+std::unique_ptr<Experiment> read_system_case(TableReader& top) {
+  return std::make_unique<SystemExperiment>(read_system_setup(top));
+}
+
+}  // namespace pregate::validation
