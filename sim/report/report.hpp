@@ -33,6 +33,7 @@ struct RunConfiguration {
   std::optional<Routing> routing;  ///< without a value: recorded
   CountedExperts counted = CountedExperts::all;
   int prompt_chunk = default_prompt_chunk;  ///< 0 = whole passes
+  bool prompt_in_chunks = false;            ///< also in time, not as memory alone
   std::string device = "simulator";         ///< or what executed it
   std::vector<std::string> notes;           ///< about the run as a whole
 };

@@ -36,6 +36,13 @@ std::vector<StackLayers> stack_layers(const ModelSpec& model, const trace::Trace
   return stacks;
 }
 
+/// Of a part of a prompt as many as have its end; -1 (as the phase says) of any other pass.
+int logit_rows(const trace::Step& step) {
+  if (!step.chunk) return -1;
+  return static_cast<int>(std::count_if(step.parts.begin(), step.parts.end(),
+                                        [](const trace::SequencePart& part) { return part.ends; }));
+}
+
 /// Decode steps of more tokens than sequences.
 struct Drafts {
   std::int64_t steps = 0;
@@ -81,7 +88,8 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
                                                            .tokens = step.tokens,
                                                            .sequences = step.sequences,
                                                            .position = step.position,
-                                                           .encoder_tokens = encoder_tokens}},
+                                                           .encoder_tokens = encoder_tokens,
+                                                           .logit_rows = logit_rows(step)}},
                                         .layers = stack.layers,
                                         .first_ordinal = map.ordinals(step.stack).first,
                                         .routing = routing,
@@ -95,7 +103,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
       result.before_decode += end - now;
     }
     now = end;
-    clock.end_step(step.phase, now);
+    clock.end_step(step, now);
     result.requests += step.first_of_request ? 1 : 0;
     if (++result.steps % steps_between_reports == 0 && options.progress) {
       options.progress(result.steps, prepared.scan().steps);

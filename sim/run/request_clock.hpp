@@ -22,9 +22,10 @@ class RequestClock {
     steps_ = 0;
     first_token_ = {-1};
   }
-  void end_step(trace::Phase phase, Picoseconds now) {
+  /// A part of a prompt that is not its last gives no token.
+  void end_step(const trace::Step& step, Picoseconds now) {
     end_ = now;
-    if (phase == trace::Phase::encoder) return;
+    if (step.phase == trace::Phase::encoder || (step.chunk && !step.chunk->last)) return;
     if (first_token_.count < 0) {
       first_token_ = now;
     } else {
