@@ -174,6 +174,7 @@ std::vector<sim::SimulationResult> run_policies(const Run& run) {
   if (!run.low || !run.high) return results;
   sim::SimulationOptions rates_only = run.options;
   rates_only.recorded_steps = 0;
+  rates_only.keeps_requests = false;
   const auto again = [&](const char* locality, const Opener& open) {
     return run.configuration.routing->locality == locality ? results
                                                            : run_policies_on(run, open, open, rates_only);

@@ -42,6 +42,14 @@ Json memory_json(const MemoryUse& memory) {
   return parts;
 }
 
+/// null where no request has one
+void add_percentiles(Json& json, const std::string& name, const Percentiles& ms) {
+  json[name + "_p50_ms"] = ms.p50;
+  json[name + "_p90_ms"] = ms.p90;
+  json[name + "_p95_ms"] = ms.p95;
+  json[name + "_p99_ms"] = ms.p99;
+}
+
 Json timing_json(const SimulationResult& result) {
   const Figures f = figures(result);
   Json json;
@@ -69,6 +77,8 @@ Json timing_json(const SimulationResult& result) {
   json["exposed_transfer_ms"] = f.exposed_transfer_ms;
   json["exposed_cpu_ms"] = f.exposed_cpu_ms;
   json["exposed_host_ms"] = f.exposed_host_ms;
+  add_percentiles(json, "ttft", result.ttft);
+  add_percentiles(json, "tpot", result.tpot);
   return json;
 }
 

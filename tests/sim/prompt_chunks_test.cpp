@@ -146,18 +146,10 @@ TEST(PromptChunks, HoldAtLeastOneTokenOfEachSequence) {
   EXPECT_THAT(complaint([&] { cut_prompts(source, 0); }), testing::HasSubstr("at least 1"));
 }
 
-/// 1 GB/s of GPU memory, which decides every roofline here.
-MachineSpec slow_memory() {
-  MachineSpec machine = test::tiny_machine();
-  machine.gpu.memory_bandwidth = {1e9};
-  machine.gpu.memory_efficiency = 1;
-  return machine;
-}
-
-// Of each pass: 100 us step, 40 us attention and 4 x 64 x 64 weights of 4 B (65.536 us), 10 us gate, 60 us
-// experts, 64 x 8 weights of the router (2.048 us), two experts of 98,304 B (196.608 us): 474.192 us. Keys
-// and values of 2 x 64 x 4 B a token (0.512 us) are read of the context: 4, 8 and 10 tokens. The head, 100 x
-// 64 x 4 B (25.6 us), is computed once.
+// Of each pass: 100 us step, 40 us attention and its 4 x 64 x 64 weights and two norms of 64, of 4 B (66.048
+// us), 10 us gate, 60 us experts, 64 x 8 weights of the router (2.048 us), two experts of 98,304 B (196.608
+// us): 474.704 us. Keys and values of 2 x 64 x 4 B a token (0.512 us) are read of the context: 4, 8 and 10
+// tokens. The head, 100 x 64 x 4 B (25.6 us), is computed once.
 TEST(PromptChunks, TimeToFirstTokenIsTheSumOfTheirPasses) {
   const ModelSpec model = test::tiny_model(1, 8, 2);
   ListSource source(test::decoder_info(1, 8, 2));
@@ -166,12 +158,12 @@ TEST(PromptChunks, TimeToFirstTokenIsTheSumOfTheirPasses) {
   source.add(Phase::prefill, 10, ids, true);
   source.add(Phase::decode, 1, {0, 1});
   const auto run = [&](trace::StepSource& steps) {
-    return test::run(model, slow_memory(), load_policy("gpu-only"), steps, {.prompt_chunk = 4});
+    return test::run(model, test::slow_memory(), load_policy("gpu-only"), steps, {.prompt_chunk = 4});
   };
   const auto chunks = cut_prompts(source, 4);
   const SimulationResult whole = run(source), chunked = run(*chunks);
-  EXPECT_EQ(whole.before_decode.count, 474'192'000 + 10 * 512'000 + 25'600'000);
-  EXPECT_EQ(chunked.before_decode.count, 3 * 474'192'000 + (4 + 8 + 10) * 512'000 + 25'600'000);
+  EXPECT_EQ(whole.before_decode.count, 474'704'000 + 10 * 512'000 + 25'600'000);
+  EXPECT_EQ(chunked.before_decode.count, 3 * 474'704'000 + (4 + 8 + 10) * 512'000 + 25'600'000);
   EXPECT_DOUBLE_EQ(chunked.ttft_ms, chunked.before_decode.milliseconds());
   EXPECT_EQ(chunked.decode, whole.decode);
   EXPECT_DOUBLE_EQ(chunked.tpot_ms, whole.tpot_ms);

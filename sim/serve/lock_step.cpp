@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/serve/lock_step.hpp"
+
+#include <algorithm>
+
+namespace pregate::sim {
+
+StepShape shape_of(std::span<const Row> rows, int model_stack) {
+  StepShape shape{.model_stack = model_stack,
+                  .phase = rows.front().phase,
+                  .sequences = 0,
+                  .encoder_tokens = rows.front().encoder_tokens,
+                  .logit_rows = 0};
+  std::int64_t positions = 0;
+  for (const Row& row : rows) {
+    shape.tokens += row.tokens;
+    shape.sequences += row.sequences;
+    shape.logit_rows += row.logits;
+    positions += std::int64_t{row.position} * row.sequences;
+  }
+  shape.position = static_cast<int>((positions + shape.sequences - 1) / std::max(1, shape.sequences));
+  return shape;
+}
+
+bool LockStep::next(Picoseconds /*now*/, ServedPass& pass) {
+  trace::Step& step = pass.step;
+  if (!source_.next(step)) return false;
+  if (step.first_of_request || request_ < 0) {
+    ++request_;
+    encoder_tokens_ = 0;
+  }
+  if (step.phase == trace::Phase::encoder) encoder_tokens_ = step.tokens / std::max(1, step.sequences);
+  rows_.clear();
+  const auto add = [&](int sequences, const trace::SequencePart& part) {
+    Row row{.request = request_,
+            .sequence = static_cast<int>(rows_.size()),
+            .sequences = sequences,
+            .phase = step.phase,
+            .tokens = part.tokens,
+            .position = part.position,
+            .encoder_tokens = encoder_tokens_};
+    if (step.phase == trace::Phase::decode) {
+      row.drafted = std::max(0, part.tokens - sequences);
+      row.accepted = sequences;
+      row.logits = part.tokens;
+    } else if (step.phase == trace::Phase::prefill && part.ends) {
+      row.logits = sequences;  // only a sequence's last token needs them
+    }
+    rows_.push_back(row);
+  };
+  for (const trace::SequencePart& part : step.parts) add(1, part);
+  if (rows_.empty()) add(step.sequences, {step.tokens, step.position});
+  pass.rows = rows_;
+  return true;
+}
+
+}  // namespace pregate::sim
