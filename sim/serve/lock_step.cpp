@@ -6,23 +6,6 @@
 
 namespace pregate::sim {
 
-StepShape shape_of(std::span<const Row> rows, int model_stack) {
-  StepShape shape{.model_stack = model_stack,
-                  .phase = rows.front().phase,
-                  .sequences = 0,
-                  .encoder_tokens = rows.front().encoder_tokens,
-                  .logit_rows = 0};
-  std::int64_t positions = 0;
-  for (const Row& row : rows) {
-    shape.tokens += row.tokens;
-    shape.sequences += row.sequences;
-    shape.logit_rows += row.logits;
-    positions += std::int64_t{row.position} * row.sequences;
-  }
-  shape.position = static_cast<int>((positions + shape.sequences - 1) / std::max(1, shape.sequences));
-  return shape;
-}
-
 bool LockStep::next(Picoseconds /*now*/, ServedPass& pass) {
   trace::Step& step = pass.step;
   if (!source_.next(step)) return false;
