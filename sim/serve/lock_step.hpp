@@ -19,10 +19,14 @@ class LockStep final : public Batcher {
   bool next(Picoseconds now, ServedPass& pass) override;
 
  private:
+  [[nodiscard]] Row row_of(const trace::Step& step, int sequence, int sequences,
+                           const trace::SequencePart& part) const;
+
   trace::StepSource& source_;
   std::int64_t request_ = -1;
   int encoder_tokens_ = 0;  ///< a sequence, of the request
   std::vector<Row> rows_;
+  Row one_;  ///< of a pass of one row, which most are
 };
 
 }  // namespace pregate::sim

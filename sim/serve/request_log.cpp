@@ -19,6 +19,7 @@ Percentiles Percentiles::of(std::vector<double> values_ms) {
 }
 
 void RequestLog::add(std::span<const Row> rows, Picoseconds begin, Picoseconds end) {
+  if (rows.size() == 1) return add_request(rows, begin, end);
   while (!rows.empty()) {
     const auto other = std::find_if(rows.begin(), rows.end(),
                                     [&](const Row& row) { return row.request != rows.front().request; });
