@@ -35,6 +35,7 @@ void RequestLog::add_request(std::span<const Row> rows, Picoseconds begin, Picos
     records_.push_back({.begin = begin, .has_prompt = rows.front().phase != trace::Phase::decode});
   RequestRecord& request = records_[number];
   request.end = end;
+  const bool had_output = request.output_tokens > 0;
   int sequences = 0;
   bool gives_token = true;
   for (const Row& row : rows) {
@@ -45,7 +46,9 @@ void RequestLog::add_request(std::span<const Row> rows, Picoseconds begin, Picos
   }
   request.sequences = std::max(request.sequences, sequences);
   if (!gives_token) return;
-  if (request.first_token.count < 0) {
+  // A recording may itself have its prompt in several passes: the last one's token is the first.
+  const bool goes_on = !had_output && rows.front().phase == trace::Phase::prefill;
+  if (request.first_token.count < 0 || goes_on) {
     request.first_token = end;
   } else {
     ++request.later_passes;

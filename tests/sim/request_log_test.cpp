@@ -59,5 +59,19 @@ TEST(RequestLog, KeepsWhatBecameOfEachRequest) {
             "1,1,0,2,7.0,8.0,9.0,,1.0\n");
 }
 
+// A prompt that was recorded in passes at 0, 4 and 8 ms, as engines take them; a later turn's is no prompt of
+// the request.
+TEST(RequestLog, TheFirstTokenIsThatOfTheLastRecordedPassOfThePrompt) {
+  using trace::Phase;
+  RequestLog log;
+  std::int64_t now = 0;
+  for (const Phase phase : {Phase::prefill, Phase::prefill, Phase::prefill, Phase::decode, Phase::prefill}) {
+    log.add(std::vector{row(0, phase, 1, 1)}, ms(now), ms(now + 4));
+    now += 4;
+  }
+  EXPECT_EQ(log.records().front().first_token, ms(12));
+  EXPECT_EQ(log.records().front().later_passes, 2);
+}
+
 }  // namespace
 }  // namespace pregate::sim
