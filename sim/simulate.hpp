@@ -88,6 +88,7 @@ struct SimulationResult {
 
   Picoseconds total, decode, before_decode;  ///< before_decode: encoder and prefill passes
   std::int64_t requests = 0, steps = 0;
+  std::int64_t prompt_chunks = 0;  ///< of the steps, parts of a prompt that was cut
   std::int64_t output_tokens = 0;  ///< one a sequence and decode step
   std::int64_t decode_steps = 0;
   std::int64_t requests_with_prompt = 0;       ///< that begin with an encoder pass or a prefill

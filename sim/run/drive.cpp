@@ -84,6 +84,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
       result.before_decode += end - now;
     }
     requests.add(pass.rows, now, end);
+    result.prompt_chunks += step.chunk ? 1 : 0;
     now = end;
     if (++result.steps % steps_between_reports == 0 && options.progress) {
       options.progress(result.steps, prepared.scan().steps);

@@ -151,6 +151,9 @@ TEST_F(Workflow, APromptRunsInChunks) {
   EXPECT_EQ(chunked["config"]["prompt_chunk"], 8);
   EXPECT_EQ(all["results"][0]["ttft_p99_ms"], ttft(all));
   EXPECT_EQ(all["results"][0]["tpot_p50_ms"], all["results"][0]["tpot_ms"]);
+  const auto notes = [](const Json& run) { return run["config"]["notes"].dump(); };
+  EXPECT_THAT(notes(all), HasSubstr("--prompt-chunk 20 cuts nothing"));
+  EXPECT_EQ(notes(chunked), notes(whole));
   const Json number = ttft(all);
   EXPECT_THAT(read("q.csv"), HasSubstr("\n0,1,20,3,0.0," + number.dump() + ","));
   expect_refused(

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sim/engine/stream_clock.hpp"
+#include "sim/platform/machine_topology.hpp"
 #include "sim/run/drive.hpp"
 #include "sim/run/layer_run.hpp"
 #include "sim/serve/lock_step.hpp"
@@ -124,8 +125,9 @@ TEST(Batcher, AnotherOneDecidesWhoRunsAndEachRequestHasItsOwnTimes) {
   const auto plan = plan_run(model, machine, policy, prepared, source, CountedExperts::all, result);
   ASSERT_TRUE(plan);
   CostModel costs(model, machine, policy);
-  StreamClock executor(costs);
-  LayerRun runner(prepared.map(), *plan, work_shape(costs), nullptr, executor);
+  const Topology topology = topology_of(machine);
+  StreamClock executor(topology, costs);
+  LayerRun runner(topology, prepared.map(), *plan, work_shape(costs), nullptr, executor);
   TakingTurns batcher(source);
   drive_trace(model, prepared, *plan, costs, source.info(), batcher, {.keeps_requests = true}, runner,
               result);
