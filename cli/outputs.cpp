@@ -45,7 +45,7 @@ Channel people(const Parsed& parsed) {
 
 void check_outputs(const Parsed& parsed) {
   std::map<std::filesystem::path, std::string> options;
-  for (const char* option : {"json", "csv", "store", "timeline", "schedule", "report"}) {
+  for (const char* option : {"json", "csv", "store", "timeline", "schedule", "request-log", "report"}) {
     if (!parsed.has(option)) continue;
     const std::string path = parsed.text(option), name = "--" + std::string(option);
     if (path.empty()) throw InputError(name, "the file name is empty", "name the file to write");

@@ -9,6 +9,7 @@
 #include "cli/recorded_format.hpp"
 #include "cli/run.hpp"
 #include "models/error.hpp"
+#include "sim/serve/prompt_chunks.hpp"
 #include "traces/content_hash.hpp"
 #include "traces/locality.hpp"
 #include "traces/reader.hpp"
@@ -21,10 +22,13 @@ constexpr const char* default_profile = "switch-base-128";
 /// Routing of up to this many entries is generated once and kept; longer ones are generated for each reader.
 constexpr std::int64_t most_entries_kept = std::int64_t{1} << 26;
 
-Opener batched(std::function<std::shared_ptr<trace::StepSource>()> open, int batch) {
-  return [open = std::move(open), batch] {
-    OpenTrace trace{open(), nullptr};
+Opener passes(std::function<std::shared_ptr<trace::StepSource>()> open,
+              const sim::RunConfiguration& configuration) {
+  return [open = std::move(open), batch = configuration.batch,
+          chunk = configuration.prompt_in_chunks ? configuration.prompt_chunk : 0] {
+    OpenTrace trace{open(), nullptr, nullptr};
     if (batch > 1) trace.batched = trace::compose_batches(*trace.reader, batch);
+    if (chunk > 0) trace.chunked = sim::cut_prompts(trace.source(), chunk);
     return trace;
   };
 }
@@ -116,9 +120,9 @@ void use_recording(const Parsed& parsed, const std::vector<Override>& set, Run& 
   run.trace_name = path;
   configuration.trace_path = path;
   const auto reading = [&](trace::Verify verify) {
-    return batched(
+    return passes(
         [path, verify] { return std::shared_ptr<trace::StepSource>(trace::open_trace(path, verify)); },
-        configuration.batch);
+        configuration);
   };
   run.open = reading(trace::Verify::first_pass);
   run.reopen = reading(trace::Verify::no);
@@ -154,7 +158,7 @@ void use_profile(const Parsed& parsed, const std::vector<Override>& set, Run& ru
   configuration.seed = how.seed;
   configuration.routing = sim::Routing{.profile = name};
   const auto readers = generated(profile, how.requests, how.seed);
-  run.open = run.reopen = batched(readers, configuration.batch);
+  run.open = run.reopen = passes(readers, configuration);
   configuration.trace = readers()->info();
   if (parsed.has("model")) {
     configuration.model = load(parsed, parsed.text("model"), set);
@@ -186,9 +190,9 @@ void use_own_shape(const Parsed& parsed, const std::vector<Override>& set, Run& 
     return generated(profile_of(locality), how.requests, how.seed);
   };
   const auto readers = readers_of(name);
-  run.open = run.reopen = batched(readers, configuration.batch);
-  run.low = name == "low" ? run.open : batched(readers_of("low"), configuration.batch);
-  run.high = name == "high" ? run.open : batched(readers_of("high"), configuration.batch);
+  run.open = run.reopen = passes(readers, configuration);
+  run.low = name == "low" ? run.open : passes(readers_of("low"), configuration);
+  run.high = name == "high" ? run.open : passes(readers_of("high"), configuration);
   configuration.trace = readers()->info();
   configuration.trace.content_hash = trace::content_hash_of(*readers());
   configuration.seed = how.seed;
@@ -261,6 +265,11 @@ po::options_description routing_options() {
 
 void resolve_routing(const Parsed& parsed, const std::vector<Override>& set, Run& run) {
   run.configuration.batch = static_cast<int>(parsed.integer("batch", 1, 1, 4096));
+  // Given, it cuts prompts; the default counts as memory only, and results without it stay what they were.
+  run.options.prompt_chunk =
+      static_cast<int>(parsed.integer("prompt-chunk", sim::default_prompt_chunk, 0, 1'000'000'000));
+  run.configuration.prompt_chunk = run.options.prompt_chunk;
+  run.configuration.prompt_in_chunks = parsed.has("prompt-chunk") && run.options.prompt_chunk > 0;
   if (parsed.has("trace")) {
     use_recording(parsed, set, run);
   } else if (parsed.has("profile") || !parsed.has("model")) {

@@ -13,11 +13,16 @@ namespace pregate::cli {
 
 struct Run;
 
-/// A trace as a run reads it: from a database or a generator, batched on request.
+/// A trace as a run reads it: from a database or a generator, batched and its prompts cut on
+/// request.
 struct OpenTrace {
   std::shared_ptr<trace::StepSource> reader;   ///< of the file or generator
   std::unique_ptr<trace::StepSource> batched;  ///< over `reader`; null for batch 1
-  [[nodiscard]] trace::StepSource& source() const { return batched ? *batched : *reader; }
+  std::unique_ptr<trace::StepSource> chunked;  ///< over those; null for whole prompts
+  [[nodiscard]] trace::StepSource& source() const {
+    if (chunked) return *chunked;
+    return batched ? *batched : *reader;
+  }
 };
 
 /// A fresh reader, for each thread its own.

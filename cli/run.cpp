@@ -71,8 +71,9 @@ po::options_description run_options() {
       ("set", po::value<std::vector<std::string>>()->composing(),
        "override: machine.link.h2d.bandwidth=50GB/s, model.…, policy.…; repeatable")  //
       ("count-experts", text()->default_value("all"),
-       "whose resident experts count as GPU memory: all, decoder")                                //
-      ("prompt-chunk", text(), "prompt tokens whose activations count (default 8192); 0: all")    //
+       "whose resident experts count as GPU memory: all, decoder")  //
+      ("prompt-chunk", text(),
+       "most prompt tokens a pass; 0: whole prompts (default: whole, activations of 8192)")       //
       ("engine", text()->default_value("auto"), "auto, timed or event; all give the same times")  //
       ("threads", text(), "policies run at once (default: the machine's cores)")                  //
       ("json", text(), "write the results as JSON to this file; - is standard output")            //
@@ -112,9 +113,6 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
   }
   run.options.counted = counted == "all" ? sim::CountedExperts::all : sim::CountedExperts::decoder;
   run.configuration.counted = run.options.counted;
-  run.options.prompt_chunk =
-      static_cast<int>(parsed.integer("prompt-chunk", sim::default_prompt_chunk, 0, 1'000'000'000));
-  run.configuration.prompt_chunk = run.options.prompt_chunk;
   const std::string engine = parsed.text("engine");
   if (engine != "auto" && engine != "timed" && engine != "event") {
     throw InputError("--engine", "'" + engine + "' is not an engine", "valid: auto, timed, event");
@@ -177,6 +175,7 @@ std::vector<sim::SimulationResult> run_policies(const Run& run) {
   if (!run.low || !run.high) return results;
   sim::SimulationOptions rates_only = run.options;
   rates_only.recorded_steps = 0;
+  rates_only.keeps_requests = false;
   const auto again = [&](const char* locality, const Opener& open) {
     return run.configuration.routing->locality == locality ? results
                                                            : run_policies_on(run, open, open, rates_only);

@@ -58,7 +58,8 @@ ExitCode simulate(const Arguments& arguments) {
       ("timeline", po::value<std::string>(),
        "write a Chrome/Perfetto trace of the first steps to this file")  //
       ("schedule", po::value<std::string>(),
-       "write the schedule of the first steps, with its times, as JSON")  //
+       "write the schedule of the first steps, with its times, as JSON")                           //
+      ("request-log", po::value<std::string>(), "write each request's times as CSV to this file")  //
       ("record-steps", po::value<std::string>(), "steps in --timeline and --schedule (default 16)");
   const Parsed parsed = parse(
       "pregate simulate [--trace FILE] [--model NAME] [--machine NAME] [--policy NAME] [--timeline FILE]",
@@ -74,6 +75,7 @@ ExitCode simulate(const Arguments& arguments) {
                      "give --timeline or --schedule as well");
   }
   if (records) run.options.recorded_steps = parsed.integer("record-steps", 16, 1, 1'000'000);
+  run.options.keeps_requests = parsed.has("request-log");
   std::vector<sim::SimulationResult> results = run_policies(run);
   note_without_effect(parsed, run, results);
   const sim::SimulationResult& result = results.front();
@@ -93,6 +95,8 @@ ExitCode simulate(const Arguments& arguments) {
     if (parsed.has("timeline"))
       recorded += "timeline: open " + parsed.text("timeline") + " in https://ui.perfetto.dev\n";
   }
+  if (parsed.has("request-log"))
+    files.push_back({parsed.text("request-log"), sim::requests_csv(result.request_records)});
   const sim::Confidences confidences = confidences_in(run, results);
   write_outputs(parsed, run, results, confidences, files);
   const Channel channel = people(parsed);

@@ -87,6 +87,18 @@ void note_flags(Run& run) {
     run.configuration.notes.push_back(flag.option + " changes nothing: no policy of this run offloads");
 }
 
+void note_prompt_chunk(Run& run, const std::vector<sim::SimulationResult>& results) {
+  if (!run.configuration.prompt_in_chunks) return;
+  bool ran = false;
+  for (const sim::SimulationResult& result : results) {
+    if (result.prompt_chunks > 0) return;
+    ran = ran || result.has_figures();
+  }
+  if (!ran) return;  // then nobody knows
+  run.configuration.notes.push_back("--prompt-chunk " + std::to_string(run.configuration.prompt_chunk) +
+                                    " cuts nothing: no pass over prompts has more tokens");
+}
+
 void note_link(Run& run, const std::vector<sim::SimulationResult>& results) {
   const bool copies = std::any_of(results.begin(), results.end(), [](const sim::SimulationResult& result) {
     return result.has_figures() && result.tally.fetches > 0;
@@ -127,6 +139,7 @@ void note_policy(const Run& run, sim::SimulationResult& result) {
 void note_without_effect(const Parsed& parsed, Run& run, std::vector<sim::SimulationResult>& results) {
   note_keys(parsed, run, results);
   note_flags(run);
+  note_prompt_chunk(run, results);
   note_link(run, results);
   for (sim::SimulationResult& result : results) {
     if (!result.out_of_memory) note_policy(run, result);

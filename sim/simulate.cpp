@@ -66,7 +66,7 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MachineSpec& machine,
   if (result.memory.fits()) return plan;
   result.out_of_memory = true;
   result.out_of_memory_reason = result.memory.explain(policy.name, machine.name);
-  result.fits_with = what_fits(model, machine, policy, prepared, source, counted);
+  result.fits_with = what_fits(model, machine, policy, prepared, source, counted, prompt_chunk);
   return std::nullopt;
 }
 

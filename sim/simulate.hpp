@@ -17,6 +17,7 @@
 #include "sim/platform/topology.hpp"
 #include "sim/policy/policy.hpp"
 #include "sim/schedule/schedule.hpp"
+#include "sim/serve/request_log.hpp"
 #include "sim/what_fits.hpp"
 #include "traces/trace.hpp"
 
@@ -34,6 +35,7 @@ struct SimulationOptions {
   CountedExperts counted = CountedExperts::all;
   int prompt_chunk = default_prompt_chunk;  ///< tokens of a prompt whose activations count; 0 = all of a pass
   CostOptions costs = {};
+  bool keeps_requests = false;      ///< SimulationResult::request_records
   std::int64_t recorded_steps = 0;  ///< steps whose schedule and timeline are kept (uses the event engine)
   /// Called now and then with the steps done so far; for progress on a terminal.
   std::function<void(std::int64_t steps_done, std::int64_t steps)> progress = nullptr;
@@ -86,11 +88,14 @@ struct SimulationResult {
 
   Picoseconds total, decode, before_decode;  ///< before_decode: encoder and prefill passes
   std::int64_t requests = 0, steps = 0;
+  std::int64_t prompt_chunks = 0;  ///< of the steps, parts of a prompt that was cut
   std::int64_t output_tokens = 0;  ///< one a sequence and decode step
   std::int64_t decode_steps = 0;
-  std::int64_t requests_with_prompt = 0;  ///< that begin with an encoder pass or a prefill
-  double ttft_ms = 0;                     ///< mean over those; unknown without any
-  double tpot_ms = 0;                     ///< mean over requests with more than one token
+  std::int64_t requests_with_prompt = 0;       ///< that begin with an encoder pass or a prefill
+  double ttft_ms = 0;                          ///< mean over those; unknown without any
+  double tpot_ms = 0;                          ///< mean over requests with more than one token
+  Percentiles ttft, tpot;                      ///< over the same requests
+  std::vector<RequestRecord> request_records;  ///< in the order of the trace; where they are kept
   CacheResult decode_cache, other_cache;
   Tally tally;
   PathPoint path;  ///< critical path to the end of the run

@@ -17,13 +17,17 @@ namespace {
 class Trial {
  public:
   Trial(const MachineSpec& machine, const PreparedTrace& prepared, trace::StepSource& source,
-        CountedExperts counted)
-      : machine_(machine), prepared_(prepared), source_(source), counted_(counted) {}
+        CountedExperts counted, int prompt_chunk)
+      : machine_(machine),
+        prepared_(prepared),
+        source_(source),
+        counted_(counted),
+        prompt_chunk_(prompt_chunk) {}
 
   [[nodiscard]] MemoryUse use(const ModelSpec& model, const PolicySpec& policy) const {
     const ExpertMap map(source_.info(), model, "trace");
     Plan plan = make_plan(policy, map, prepared_.scan(), source_, counted_);
-    return fit_memory(model, machine_, plan, prepared_.scan(), counted_);
+    return fit_memory(model, machine_, plan, prepared_.scan(), counted_, prompt_chunk_);
   }
   [[nodiscard]] bool fits(const ModelSpec& model, const PolicySpec& policy) const {
     return use(model, policy).fits();
@@ -34,6 +38,7 @@ class Trial {
   const PreparedTrace& prepared_;
   trace::StepSource& source_;
   CountedExperts counted_;
+  int prompt_chunk_;
 };
 
 /// The same memory, without the eviction's needs: no future is read, no hit rate given.
@@ -120,9 +125,10 @@ std::string FitsWith::text() const {
 }
 
 FitsWith what_fits(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& given,
-                   const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted) {
+                   const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
+                   int prompt_chunk) {
   FitsWith found;
-  const Trial trial(machine, prepared, source, counted);
+  const Trial trial(machine, prepared, source, counted, prompt_chunk);
   const PolicySpec policy = without_eviction(given);
   found.as_on_demand = policy.placement.kind == PlacementKind::all;
   // Misses that the CPU computes, without a cache to bring them into, leave nothing to size.

@@ -33,6 +33,7 @@ struct FitsWith {
 
 /// What of cache and formats makes the run fit that is out of memory.
 FitsWith what_fits(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
-                   const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted);
+                   const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
+                   int prompt_chunk);
 
 }  // namespace pregate::sim

@@ -21,7 +21,9 @@ struct OwnedStep {
       : step(given),
         experts(given.experts.begin(), given.experts.end()),
         predicted(given.predicted.begin(), given.predicted.end()),
-        weights(given.weights.begin(), given.weights.end()) {}
+        weights(given.weights.begin(), given.weights.end()) {
+    step.parts = {};
+  }
 };
 
 struct Member {
@@ -107,6 +109,7 @@ class Batches final : public StepSource {
     for (const Member& member : members_)
       if (member.runs()) first = std::min(first, key_of(member));
     joined_.clear();
+    parts_.clear();
     std::int64_t tokens = 0, sequences = 0, positions = 0;
     for (Member& member : members_) {
       if (!member.runs() || key_of(member) != first) continue;
@@ -114,6 +117,7 @@ class Batches final : public StepSource {
       tokens += part.tokens;
       sequences += part.sequences;
       positions += static_cast<std::int64_t>(part.position) * part.sequences;
+      parts_.push_back({part.tokens, part.position});
       joined_.push_back(&member.current());
       ++member.next;
     }
@@ -128,6 +132,7 @@ class Batches final : public StepSource {
     step.sequences = static_cast<int>(sequences);
     // The mean, rounded up: it keeps the sum of cached tokens, which is what attention reads.
     step.position = static_cast<int>((positions + sequences - 1) / sequences);
+    if (parts_.size() == static_cast<std::size_t>(sequences)) step.parts = parts_;
     gather(layout, experts_,
            [](const OwnedStep& s) -> const std::vector<std::uint16_t>& { return s.experts; });
     step.experts = experts_;
@@ -166,6 +171,7 @@ class Batches final : public StepSource {
   std::vector<Member> members_;
   std::vector<OwnedStep> ahead_;  ///< the first step of the next batch, read already
   std::vector<const OwnedStep*> joined_;
+  std::vector<SequencePart> parts_;  ///< of them
   bool ended_ = false;
   std::int64_t batch_ = -1, index_ = 0;
   std::vector<std::uint16_t> experts_, predicted_;

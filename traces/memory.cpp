@@ -72,6 +72,7 @@ class MemorySource final : public StepSource {
           has_weights(weighted) {
       step.experts = step.predicted = {};
       step.weights = {};
+      step.parts = {};  // not kept: then not known
     }
     Step step;
     std::size_t first_id, first_weight, entries;

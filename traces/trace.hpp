@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -56,6 +57,20 @@ struct Request {
   int sequences = 1;
 };
 
+/// What one sequence has in a pass.
+struct SequencePart {
+  int tokens = 0;
+  int position = 0;  ///< its cached tokens before the pass
+  bool ends = true;  ///< the recorded pass of the sequence ends with this one, so its logits may be wanted
+  bool operator==(const SequencePart&) const = default;
+};
+
+/// Of a pass that takes a part of a recorded prompt pass, what it is in the whole.
+struct PromptChunk {
+  bool last = false;  ///< the prompt pass ends with it
+  int context = 0;    ///< cached tokens a sequence after the whole pass
+};
+
 /// One forward pass through one stack. Views are valid until the next call of the source that filled it.
 struct Step {
   std::int64_t request = 0;
@@ -71,6 +86,10 @@ struct Step {
   std::span<const std::uint16_t> experts;
   std::span<const std::uint16_t> predicted;  ///< same shape, or empty
   std::span<const float> weights;            ///< same shape, or empty
+  /// By sequence, where each one's tokens are together and in this order; `position` is then their mean.
+  /// Empty: one sequence, or not known.
+  std::span<const SequencePart> parts = {};
+  std::optional<PromptChunk> chunk = {};
 };
 
 /// Where steps come from: a file, memory, a generator, a composition of requests. Streams; never holds it all

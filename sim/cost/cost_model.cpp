@@ -233,9 +233,10 @@ void CostModel::begin_step(const StepShape& shape) {
   }
   step_overhead_ = launch_time(overhead.step);
   head_ = {};
-  if (shape.phase != trace::Phase::encoder) {
-    // Of a prefill only each sequence's last token needs logits.
-    const int rows = shape.phase == trace::Phase::prefill ? shape.sequences : shape.tokens;
+  // Of a prefill only each sequence's last token needs logits, of a part of one only that of those that end.
+  int rows = shape.phase == trace::Phase::prefill ? shape.sequences : shape.tokens;
+  if (shape.logit_rows >= 0) rows = shape.logit_rows;
+  if (shape.phase != trace::Phase::encoder && rows > 0) {
     head_ = head_times_ != nullptr
                 ? kernel_time_of(head_times_->fixed + kernel_time(head_times_->points, rows))
                 : roofline(rows * head_flop_per_token_, dense_rate_, static_cast<double>(head_bytes_.count));

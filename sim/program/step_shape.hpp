@@ -14,6 +14,7 @@ struct StepShape {
   int sequences = 1;
   int position = 0;        ///< cached tokens before, a sequence
   int encoder_tokens = 0;  ///< a sequence; context of cross-attention
+  int logit_rows = -1;     ///< tokens whose logits are wanted; -1: as many as the phase says
 };
 
 }  // namespace pregate::sim

@@ -63,6 +63,7 @@ nlohmann::ordered_json configuration_json(const RunConfiguration& run) {
   json["trace"] = trace_json(run);
   json["counted_experts"] = run.counted == CountedExperts::all ? "all" : "decoder";
   json["prompt_chunk"] = run.prompt_chunk;
+  if (run.prompt_in_chunks) json["prompt_in_chunks"] = true;
   json["notes"] = run.notes;
   return json;
 }

@@ -13,6 +13,7 @@ namespace pregate::sim {
 
 /// The entries of each group, in order; metrics() joins them and sets the group.
 std::vector<Metric> rate_metrics();
+std::vector<Metric> request_metrics();
 std::vector<Metric> memory_metrics();
 std::vector<Metric> run_metrics();
 

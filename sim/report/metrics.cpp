@@ -21,6 +21,7 @@ std::vector<Metric> in(MetricGroup group, std::vector<Metric> some) {
 const std::vector<Metric>& metrics() {
   static const std::vector<Metric> all = [] {
     std::vector<Metric> joined = in(MetricGroup::rates, rate_metrics());
+    append(joined, in(MetricGroup::rates, request_metrics()));
     append(joined, in(MetricGroup::memory, memory_metrics()));
     append(joined, in(MetricGroup::run, run_metrics()));
     return joined;

@@ -33,6 +33,7 @@ struct RunConfiguration {
   std::optional<Routing> routing;  ///< without a value: recorded
   CountedExperts counted = CountedExperts::all;
   int prompt_chunk = default_prompt_chunk;  ///< 0 = whole passes
+  bool prompt_in_chunks = false;            ///< also in time, not as memory alone
   std::string device = "simulator";         ///< or what executed it
   std::vector<std::string> notes;           ///< about the run as a whole
 };
@@ -47,6 +48,8 @@ std::string results_json(const RunConfiguration& configuration, const std::vecto
 /// One row a result, with a header; names carry units.
 std::string results_csv(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                         const Confidences& confidences = {});
+/// One row a request of one result that keeps them, with a header; unknown times are empty.
+std::string requests_csv(const std::vector<RequestRecord>& records);
 /// A table for people, the notes, a line that says why, and how sure the rates are.
 std::string results_table(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                           const TextLayout& layout = {}, const Confidences& confidences = {});

@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "sim/run/request_clock.hpp"
+#include "sim/serve/lock_step.hpp"
+#include "sim/serve/request_log.hpp"
 
 namespace pregate::sim {
 
@@ -50,73 +51,71 @@ struct Drafts {
 }  // namespace
 
 void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Plan& plan,
-                 const CostModel& classes, trace::StepSource& source, const SimulationOptions& options,
-                 PassRunner& runner, SimulationResult& result) {
+                 const CostModel& classes, const trace::TraceInfo& info, Batcher& batcher,
+                 const SimulationOptions& options, PassRunner& runner, SimulationResult& result) {
   constexpr std::int64_t steps_between_reports = 4096;
   const ExpertMap& map = prepared.map();
   StepRouting routing(map);
   StepPredictions predictions(map);
   const bool predicts = plan.policy.lookahead.predictor->needs_recorded;
-  const std::vector<StackLayers> stacks = stack_layers(model, source.info(), classes);
-  RequestClock clock;
+  const std::vector<StackLayers> stacks = stack_layers(model, info, classes);
+  RequestLog requests;
   Picoseconds now;
-  int encoder_tokens = 0;
   Drafts drafts;
 
-  trace::Step step;
-  source.rewind();
-  while (source.next(step)) {
+  ServedPass pass;
+  while (batcher.next(now, pass)) {
+    const trace::Step& step = pass.step;
     const StackLayers& stack = stacks[static_cast<std::size_t>(step.stack)];
-    if (step.first_of_request) {
-      clock.begin(now, step.phase != trace::Phase::decode);
-      encoder_tokens = 0;
-    }
-    if (step.phase == trace::Phase::encoder) encoder_tokens = step.tokens / std::max(1, step.sequences);
     routing.load(step);
     if (predicts) predictions.load(step);
-    const Picoseconds end = runner.run({.info = {.step = step,
-                                                 .number = result.steps,
-                                                 .shape = {.model_stack = stack.model_stack,
-                                                           .phase = step.phase,
-                                                           .tokens = step.tokens,
-                                                           .sequences = step.sequences,
-                                                           .position = step.position,
-                                                           .encoder_tokens = encoder_tokens}},
-                                        .layers = stack.layers,
-                                        .first_ordinal = map.ordinals(step.stack).first,
-                                        .routing = routing,
-                                        .predictions = predicts ? &predictions : nullptr});
+    const Picoseconds end = runner.run(
+        {.info = {.step = step, .number = result.steps, .shape = shape_of(pass.rows, stack.model_stack)},
+         .layers = stack.layers,
+         .first_ordinal = map.ordinals(step.stack).first,
+         .routing = routing,
+         .predictions = predicts ? &predictions : nullptr});
     if (step.phase == trace::Phase::decode) {
       result.decode += end - now;
-      result.output_tokens += step.sequences;
+      for (const Row& row : pass.rows) result.output_tokens += row.accepted;
       drafts.add(step);
       ++result.decode_steps;
     } else {
       result.before_decode += end - now;
     }
+    requests.add(pass.rows, now, end);
+    result.prompt_chunks += step.chunk ? 1 : 0;
     now = end;
-    clock.end_step(step.phase, now);
-    result.requests += step.first_of_request ? 1 : 0;
     if (++result.steps % steps_between_reports == 0 && options.progress) {
       options.progress(result.steps, prepared.scan().steps);
     }
   }
   runner.finish();
-  clock.close();
-  source.rewind();
 
   if (drafts.steps > 0)
     result.notes.push_back(std::to_string(drafts.steps) + " decode steps verify drafts (up to " +
                            std::to_string(drafts.most) +
                            " tokens a sequence): one accepted token each is counted");
   result.total = now;
-  result.requests_with_prompt = clock.requests_with_prompt();
-  result.ttft_ms = clock.ttft_ms();
-  result.tpot_ms = clock.tpot_ms();
+  result.requests = static_cast<std::int64_t>(requests.records().size());
+  result.requests_with_prompt = requests.requests_with_prompt();
+  result.ttft_ms = requests.mean_ttft_ms();
+  result.tpot_ms = requests.mean_tpot_ms();
+  result.ttft = requests.ttft_percentiles();
+  result.tpot = requests.tpot_percentiles();
+  if (options.keeps_requests) result.request_records = requests.take_records();
   result.decode_cache = to_result(runner.decode_counts());
   result.other_cache = to_result(runner.other_counts());
   result.tally = runner.tally();
   result.path = runner.end();
+}
+
+void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Plan& plan,
+                 const CostModel& classes, trace::StepSource& source, const SimulationOptions& options,
+                 PassRunner& runner, SimulationResult& result) {
+  LockStep batcher(source);
+  drive_trace(model, prepared, plan, classes, source.info(), batcher, options, runner, result);
+  source.rewind();
 }
 
 }  // namespace pregate::sim

@@ -59,7 +59,8 @@ TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map) {
       scan.most_encoder_tokens = std::max(scan.most_encoder_tokens, each);
     } else {
       (decode ? scan.has_decode : scan.has_prefill) = true;
-      scan.most_context = std::max(scan.most_context, step.position + each);
+      scan.most_context =
+          std::max(scan.most_context, step.chunk ? step.chunk->context : step.position + each);
     }
     scan.requests += step.first_of_request ? 1 : 0;
     ++scan.steps;

@@ -129,6 +129,39 @@ TEST_F(Workflow, AnotherHostAndWhatItBinds) {
   EXPECT_THAT(succeed({"list", "hosts"}), HasSubstr("epyc-12ch-ddr5-4800"));
 }
 
+// Given, a chunk of the prompt is a pass of its own, and the configuration says so; a log has what the means
+// and percentiles are of.
+TEST_F(Workflow, APromptRunsInChunks) {
+  const auto simulate = [&](Words more) {
+    Words words{"simulate",  "--model", "olmoe-1b-7b", "--prompt",      "20",   "--output", "3", "--policy",
+                "pre-gated", "--json",  "r.json",      "--request-log", "q.csv"};
+    words.insert(words.end(), more.begin(), more.end());
+    succeed(words);
+    return Json::parse(read("r.json"));
+  };
+  const Json whole = simulate({}), chunked = simulate({"--prompt-chunk", "8"});
+  const Json zero = simulate({"--prompt-chunk", "0"}), all = simulate({"--prompt-chunk", "20"});
+  const auto ttft = [](const Json& run) { return run["results"][0]["ttft_ms"].get<double>(); };
+  EXPECT_GT(ttft(chunked), ttft(whole));
+  EXPECT_EQ(ttft(zero), ttft(whole));
+  EXPECT_EQ(ttft(all), ttft(whole));
+  EXPECT_FALSE(whole["config"].contains("prompt_in_chunks"));
+  EXPECT_FALSE(zero["config"].contains("prompt_in_chunks"));
+  EXPECT_EQ(chunked["config"]["prompt_in_chunks"], true);
+  EXPECT_EQ(chunked["config"]["prompt_chunk"], 8);
+  EXPECT_EQ(all["results"][0]["ttft_p99_ms"], ttft(all));
+  EXPECT_EQ(all["results"][0]["tpot_p50_ms"], all["results"][0]["tpot_ms"]);
+  const auto notes = [](const Json& run) { return run["config"]["notes"].dump(); };
+  EXPECT_THAT(notes(all), HasSubstr("--prompt-chunk 20 cuts nothing"));
+  EXPECT_EQ(notes(chunked), notes(whole));
+  const Json number = ttft(all);
+  EXPECT_THAT(read("q.csv"), HasSubstr("\n0,1,20,3,0.0," + number.dump() + ","));
+  expect_refused(
+      {"compare", "--model", "olmoe-1b-7b", "--prompt", "20", "--batch", "3", "--prompt-chunk", "2"},
+      {"--prompt-chunk", "3 sequences", "hint:"});
+  expect_refused({"simulate", "--request-log", "-"}, {"--request-log", "standard output"});
+}
+
 // A viewer needs: complete events that do not overlap within a track, flows that begin and end, counters.
 TEST_F(Workflow, TheTimelineIsWhatAViewerReads) {
   succeed({"simulate", "--policy", "pre-gated-cache", "--requests", "1", "--record-steps", "6", "--timeline",

@@ -45,6 +45,14 @@ inline MachineSpec tiny_machine() {
   return machine;
 }
 
+/// 1 GB/s of GPU memory, which decides every roofline here.
+inline MachineSpec slow_memory() {
+  MachineSpec machine = tiny_machine();
+  machine.gpu.memory_bandwidth = {1e9};
+  machine.gpu.memory_efficiency = 1;
+  return machine;
+}
+
 inline sim::SimulationResult run(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
                                  trace::StepSource& source, const sim::SimulationOptions& options = {}) {
   const sim::PreparedTrace prepared(source, model, "test");

@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include "sim/report/metric_lists.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+/// Percentiles by request of a time whose mean is the metric `name`_ms.
+std::vector<Metric> percentiles(const std::string& name, const std::string& of,
+                                Percentiles SimulationResult::*times) {
+  std::vector<Metric> all;
+  for (const auto& [rank, which] :
+       {std::pair{"p50", &Percentiles::p50}, std::pair{"p90", &Percentiles::p90},
+        std::pair{"p95", &Percentiles::p95}, std::pair{"p99", &Percentiles::p99}}) {
+    all.push_back(
+        {.name = name + "_" + rank + "_ms",
+         .unit = "ms",
+         .help = of + ", " + std::string(rank).substr(1) +
+                 "th percentile over the requests that have one, by nearest rank; null without any",
+         .value = [times, which](const SimulationResult& r) -> MetricValue { return (r.*times).*which; }});
+  }
+  return all;
+}
+
+}  // namespace
+
+std::vector<Metric> request_metrics() {
+  std::vector<Metric> all = percentiles("ttft", "time to first token", &SimulationResult::ttft);
+  append(all, percentiles("tpot", "time per output token after it", &SimulationResult::tpot));
+  return all;
+}
+
+}  // namespace pregate::sim

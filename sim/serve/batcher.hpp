@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "models/units.hpp"
+#include "sim/program/step_shape.hpp"
+#include "traces/trace.hpp"
+
+namespace pregate::sim {
+
+/// What a sequence of a request does in a pass.
+struct Row {
+  std::int64_t request = 0;  ///< numbered from 0 as they begin
+  int sequence = 0;          ///< of its request
+  /// More than one where a recording has merged sequences and does not say which tokens are whose: then
+  /// `tokens`, `drafted`, `accepted` and `logits` are over all of them, and `position` is their mean.
+  int sequences = 1;
+  trace::Phase phase = trace::Phase::decode;
+  int tokens = 0;
+  int position = 0;        ///< cached tokens before
+  int encoder_tokens = 0;  ///< context of cross-attention
+  int drafted = 0;         ///< of the tokens, guesses that the pass verifies
+  int accepted = 0;        ///< output tokens of the request that the pass brings, in decode
+  int logits = 0;          ///< tokens whose logits are wanted; 0: the row gives no token
+  bool operator==(const Row&) const = default;
+};
+
+/// A pass as a batcher composes it. Views are valid until its next one.
+struct ServedPass {
+  trace::Step step;           ///< all rows together, with their routing: token by token in the order of rows
+  std::span<const Row> rows;  ///< at least one; all of one phase, those of one request beside each other
+};
+
+/// Decides which sequences run together, pass by pass.
+class Batcher {
+ public:
+  Batcher() = default;
+  virtual ~Batcher() = default;
+  Batcher(const Batcher&) = delete;
+  Batcher& operator=(const Batcher&) = delete;
+
+  /// Composes the pass that begins `now`, when the one before it has ended; false when no request is left.
+  virtual bool next(Picoseconds now, ServedPass& pass) = 0;
+};
+
+/// How costs depend on the rows. Their position is the mean over sequences, rounded up, which keeps the
+/// number of cached tokens that attention reads; exact where all rows are at one position.
+StepShape shape_of(std::span<const Row> rows, int model_stack);
+
+}  // namespace pregate::sim

@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/serve/lock_step.hpp"
+
+#include <algorithm>
+
+namespace pregate::sim {
+
+Row LockStep::row_of(const trace::Step& step, int sequence, int sequences,
+                     const trace::SequencePart& part) const {
+  Row row{.request = request_,
+          .sequence = sequence,
+          .sequences = sequences,
+          .phase = step.phase,
+          .tokens = part.tokens,
+          .position = part.position,
+          .encoder_tokens = encoder_tokens_};
+  if (step.phase == trace::Phase::decode) {
+    row.drafted = std::max(0, part.tokens - sequences);
+    row.accepted = sequences;
+    row.logits = part.tokens;
+  } else if (step.phase == trace::Phase::prefill && part.ends) {
+    row.logits = sequences;  // only a sequence's last token needs them
+  }
+  return row;
+}
+
+bool LockStep::next(Picoseconds /*now*/, ServedPass& pass) {
+  trace::Step& step = pass.step;
+  if (!source_.next(step)) return false;
+  if (step.first_of_request || request_ < 0) {
+    ++request_;
+    encoder_tokens_ = 0;
+  }
+  if (step.phase == trace::Phase::encoder) encoder_tokens_ = step.tokens / std::max(1, step.sequences);
+  if (step.parts.empty()) {
+    pass.rows = {&(one_ = row_of(step, 0, step.sequences, {step.tokens, step.position})), 1};
+    return true;
+  }
+  rows_.clear();
+  for (const trace::SequencePart& part : step.parts)
+    rows_.push_back(row_of(step, static_cast<int>(rows_.size()), 1, part));
+  pass.rows = rows_;
+  return true;
+}
+
+}  // namespace pregate::sim

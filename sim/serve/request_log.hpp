@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "models/units.hpp"
+#include "sim/serve/batcher.hpp"
+
+namespace pregate::sim {
+
+/// What became of one request (of a batch in lock step, which is one). Times are of the run's clock.
+struct RequestRecord {
+  Picoseconds begin{};                                ///< of its first pass
+  Picoseconds first_token{-1};                        ///< end of the pass that gives it; -1: none came
+  Picoseconds end{};                                  ///< of its last pass
+  std::int64_t prompt_tokens = 0, output_tokens = 0;  ///< over its sequences
+  std::int64_t later_passes = 0;                      ///< after the first token
+  int sequences = 0;                                  ///< most in a pass
+  /// It begins with an encoder pass or a prefill. Without one its first recorded step is some token's, and
+  /// tells nothing of the time to the first.
+  bool has_prompt = false;
+
+  [[nodiscard]] bool has_ttft() const { return has_prompt && first_token.count >= 0; }
+  [[nodiscard]] bool has_tpot() const { return later_passes > 0; }
+  [[nodiscard]] Picoseconds ttft() const { return first_token - begin; }
+  /// Time of a pass after the first token, their mean.
+  [[nodiscard]] double tpot_ms() const {
+    return (end - first_token).milliseconds() / static_cast<double>(later_passes);
+  }
+};
+
+/// Exact nearest-rank percentiles in ms: the smallest value that at least that share does not exceed. NaN
+/// without any value.
+struct Percentiles {
+  static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+  double p50 = unknown, p90 = unknown, p95 = unknown, p99 = unknown;
+  static Percentiles of(std::vector<double> values_ms);
+};
+
+/// Keeps a record of every request, 56 bytes each, and what they come to.
+class RequestLog {
+ public:
+  /// A pass of these rows ran. A request begins with the first pass that has rows of it, and a pass gives it
+  /// a token when all of these do. Requests begin in the order of their numbers.
+  void add(std::span<const Row> rows, Picoseconds begin, Picoseconds end);
+
+  [[nodiscard]] const std::vector<RequestRecord>& records() const { return records_; }
+  /// Gives them away.
+  [[nodiscard]] std::vector<RequestRecord> take_records() { return std::move(records_); }
+  /// Requests that have a time to first token.
+  [[nodiscard]] std::int64_t requests_with_prompt() const;
+  /// Means over the requests that have one; 0 without any.
+  [[nodiscard]] double mean_ttft_ms() const;
+  [[nodiscard]] double mean_tpot_ms() const;
+  [[nodiscard]] Percentiles ttft_percentiles() const;
+  [[nodiscard]] Percentiles tpot_percentiles() const;
+
+ private:
+  void add_request(std::span<const Row> rows, Picoseconds begin, Picoseconds end);
+
+  std::vector<RequestRecord> records_;
+};
+
+}  // namespace pregate::sim
