@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "runtime/device.hpp"
-#include "runtime/expert_store.hpp"
+#include "runtime/weights/expert_store.hpp"
 #include "sim/simulate.hpp"
 
 namespace pregate::validation {
