@@ -24,13 +24,14 @@ struct StackLayers {
 };
 
 std::vector<StackLayers> stack_layers(const ModelSpec& model, const trace::TraceInfo& info,
-                                      const CostModel& classes) {
+                                      const LayerClassOf& layer_class) {
   std::vector<StackLayers> stacks;
   for (const std::string& name : info.stacks) {
     StackLayers stack{.model_stack = model.stack_index(name), .layers = {}};
     const Stack& described = model.stacks[static_cast<std::size_t>(stack.model_stack)];
     for (int layer = 0; layer < static_cast<int>(described.layers.size()); ++layer)
-      stack.layers.push_back({classes.layer_class(stack.model_stack, layer), described.is_moe(layer)});
+      stack.layers.push_back(
+          {layer_class ? layer_class(stack.model_stack, layer) : 0, described.is_moe(layer)});
     stacks.push_back(std::move(stack));
   }
   return stacks;
@@ -50,14 +51,14 @@ struct Drafts {
 }  // namespace
 
 void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Plan& plan,
-                 const CostModel& classes, trace::StepSource& source, const SimulationOptions& options,
+                 const LayerClassOf& layer_class, trace::StepSource& source, const SimulationOptions& options,
                  PassRunner& runner, SimulationResult& result) {
   constexpr std::int64_t steps_between_reports = 4096;
   const ExpertMap& map = prepared.map();
   StepRouting routing(map);
   StepPredictions predictions(map);
   const bool predicts = plan.policy.lookahead.kind == LookaheadKind::recorded;
-  const std::vector<StackLayers> stacks = stack_layers(model, source.info(), classes);
+  const std::vector<StackLayers> stacks = stack_layers(model, source.info(), layer_class);
   RequestClock clock;
   Picoseconds now;
   int encoder_tokens = 0;

@@ -115,6 +115,10 @@ struct LadderOptions {
 LadderResult climb(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
                    const std::vector<GridPoint>& grid, const LadderOptions& options);
 
+/// What a run on the device that `machine` describes may fill: its memory. The host's is for the store of
+/// experts to refuse, as they may share buffers.
+sim::MemoryLimits device_memory(const MachineSpec& machine);
+
 /// Verdicts from rows; climb() calls it.
 std::vector<TierResult> judge(const std::vector<ExactRow>& exact, const std::vector<LadderRow>& rows,
                               const std::vector<GridPoint>& grid, const LadderGates& gates);
