@@ -40,8 +40,8 @@ sim::SimulationResult run(runtime::Device& device, const ModelSpec& model, int t
   const sim::PreparedTrace prepared(source, model, "benchmark");
   runtime::ExecuteOptions options;
   options.experts.distinct_experts = 32;
-  const runtime::Execution execution = runtime::execute(device, model, validation::unmeasured_machine(device),
-                                                        load_policy("pre-gated"), prepared, source, options);
+  const runtime::Execution execution =
+      runtime::execute(device, model, load_policy("pre-gated"), prepared, source, options);
   if (issue_us != nullptr)
     *issue_us = execution.issue_time.seconds() * 1e6 / static_cast<double>(execution.result.tally.operations);
   return execution.result;

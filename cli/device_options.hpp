@@ -7,7 +7,7 @@
 
 #include "cli/command.hpp"
 #include "runtime/device.hpp"
-#include "runtime/expert_store.hpp"
+#include "runtime/weights/expert_store.hpp"
 
 namespace pregate::cli {
 

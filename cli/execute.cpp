@@ -160,6 +160,7 @@ ExitCode execute(const Arguments& arguments) {
   runtime::ExecuteOptions execute_options;
   if (records) execute_options.recorded_steps = parsed.integer("record-steps", 16, 1, 1'000'000);
   execute_options.experts = store_options(parsed);
+  execute_options.marks_step_overhead = run.configuration.machine.overhead.step.count > 0;
   std::optional<runtime::WeightFiles> weights;
   if (parsed.has("weights-file")) {
     if (parsed.has("distinct-experts")) {
@@ -188,9 +189,8 @@ ExitCode execute(const Arguments& arguments) {
         continue;
       }
       report.begin(policy.name);
-      runtime::Execution execution =
-          runtime::execute(*device, run.configuration.model, run.configuration.machine, policy, prepared,
-                           open.source(), execute_options);
+      runtime::Execution execution = runtime::execute(*device, run.configuration.model, policy, prepared,
+                                                      open.source(), execute_options);
       const std::int64_t operations = execution.result.tally.operations;
       if (operations > 0) {
         device_lines += policy.name + ": " + std::to_string(operations) + " operations, the host spent " +

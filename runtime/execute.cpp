@@ -11,6 +11,7 @@
 #include "models/error.hpp"
 #include "runtime/live_executor.hpp"
 #include "sim/platform/machine_topology.hpp"
+#include "sim/program/copy_plan.hpp"
 #include "sim/run/drive.hpp"
 #include "sim/run/layer_run.hpp"
 
@@ -71,7 +72,7 @@ std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, 
 
 void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepared,
          trace::StepSource& source, const ExecuteOptions& options, const sim::Plan& plan,
-         sim::CostModel& costs, Execution& execution) {
+         Execution& execution) {
   const ModelShape shape = model_shape(model, device);
   std::optional<ExpertStore> made;
   if (options.store == nullptr)
@@ -90,8 +91,9 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
                           working_buffers(plan, prepared.scan(), prepared.map()));
   execution.device_memory = layers.resident() + arena.size();
 
+  const sim::CopyPlan copies = sim::copy_plan(model, plan.policy);
   LiveExecutor executor(execution.result.topology, device, *compute, *h2d, *d2h, layers, store, arena,
-                        prepared.map(), costs, options.recorded_steps, options.fault);
+                        prepared.map(), copies, options.recorded_steps, options.fault);
   PinnedMemory read;
   std::int64_t number = 0;
   if (options.outputs) {
@@ -106,9 +108,11 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   }
   const QuietStreams quiet({compute.get(), h2d.get(), d2h.get()});
   Interruptible until_interrupted(source, options.interrupted);
-  sim::LayerRun runner(execution.result.topology, prepared.map(), plan, sim::work_shape(costs), nullptr,
-                       executor);
-  sim::drive_trace(model, prepared, plan, costs, until_interrupted, {.progress = options.progress}, runner,
+  const sim::WorkShape work{.chunks = copies.chunks,
+                            .stages = plan.policy.transfer.staging_copies > 0,
+                            .step_overhead = options.marks_step_overhead};
+  sim::LayerRun runner(execution.result.topology, prepared.map(), plan, work, nullptr, executor);
+  sim::drive_trace(model, prepared, plan, nullptr, until_interrupted, {.progress = options.progress}, runner,
                    execution.result);
   execution.was_interrupted = execution.result.interrupted = until_interrupted.ended_early();
   execution.issue_time = executor.issue_time();
@@ -118,8 +122,8 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
 
 }  // namespace
 
-Execution execute(Device& device, const ModelSpec& model, const MachineSpec& machine,
-                  const PolicySpec& policy, const sim::PreparedTrace& prepared, trace::StepSource& source,
+Execution execute(Device& device, const ModelSpec& model, const PolicySpec& policy,
+                  const sim::PreparedTrace& prepared, trace::StepSource& source,
                   const ExecuteOptions& options) {
   if (policy.transfer.queue == TransferQueue::demand_first) {
     throw InputError("policy " + policy.name, "a device runs copies in the order of issue, not demand first",
@@ -140,24 +144,24 @@ Execution execute(Device& device, const ModelSpec& model, const MachineSpec& mac
                      "leave out --distinct-experts");
   }
   Execution execution;
-  execution.result.topology = sim::topology_of(machine);
+  execution.result.topology = sim::one_device_topology();
   execution.result.evidence = sim::Evidence::measured;
-  // How much the weights really take of the host is ExpertStore's to say: experts may share buffers.
-  MachineSpec roomy = machine;
-  roomy.host.memory = {std::int64_t{1} << 50};
-  sim::CostModel costs(model, machine, policy, {.attention_scores = false});
+  const DeviceInfo& info = device.info();
+  const sim::MemoryLimits limits{.name = info.kind + " device",
+                                 .gpu = options.memory.count > 0 ? options.memory : info.memory,
+                                 .host = std::nullopt};
   const std::optional<sim::Plan> plan =
-      sim::plan_run(model, roomy, policy, prepared, source, sim::CountedExperts::all, execution.result,
+      sim::plan_run(model, limits, policy, prepared, source, sim::CountedExperts::all, execution.result,
                     0);  // passes run whole
   if (!plan) return execution;
   try {
-    run(device, model, prepared, source, options, *plan, costs, execution);
+    run(device, model, prepared, source, options, *plan, execution);
     if (options.files != nullptr) {
       for (std::string& note : options.files->notes()) execution.result.notes.push_back(std::move(note));
     }
   } catch (const OutOfMemory& error) {
     execution.result = {};
-    execution.result.topology = sim::topology_of(machine);
+    execution.result.topology = sim::one_device_topology();
     execution.result.policy = policy;
     execution.result.evidence = sim::Evidence::measured;
     execution.result.out_of_memory = true;

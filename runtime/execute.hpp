@@ -14,6 +14,10 @@ namespace pregate::runtime {
 struct ExecuteOptions {
   std::int64_t recorded_steps = 0;  ///< steps whose schedule and timeline are kept
   StoreOptions experts = {};
+  /// Device memory that the plan is made for; 0 = what the device has. Of more than that the run may run out.
+  Bytes memory = {};
+  /// Passes begin with an operation of their own, which stands for the host's work beside the layers'.
+  bool marks_step_overhead = false;
   /// Weights to use instead of making them for this run; made for the same device, shape and map, and with
   /// the same seed.
   const ExpertStore* store = nullptr;
@@ -37,12 +41,13 @@ struct Execution {
   bool was_interrupted = false;
 };
 
-/// Runs one policy on a device: the same plan, planner and memory rules as sim::simulate, on a machine whose
-/// prices only name the durations that the schedule carries. Out of memory (by the rules, or because the
-/// device says so) is a result. InputError as simulate(), and where the runtime cannot execute the model or
-/// the policy (demand-first queues).
-Execution execute(Device& device, const ModelSpec& model, const MachineSpec& machine,
-                  const PolicySpec& policy, const sim::PreparedTrace& prepared, trace::StepSource& source,
+/// Runs one policy on a device: the same plan, planner and memory rules as sim::simulate, but no price: the
+/// schedule says what is done and what is moved, the timeline how long it took. How much the weights take of
+/// host memory is for the store to refuse, as experts may share buffers. Out of memory of the device (by the
+/// rules, or because it says so) is a result. InputError as simulate(), and where the runtime cannot execute
+/// the model or the policy (demand-first queues).
+Execution execute(Device& device, const ModelSpec& model, const PolicySpec& policy,
+                  const sim::PreparedTrace& prepared, trace::StepSource& source,
                   const ExecuteOptions& options = {});
 
 }  // namespace pregate::runtime

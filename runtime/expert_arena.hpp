@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "runtime/expert_store.hpp"
+#include "runtime/weights/expert_store.hpp"
 #include "sim/planner/plan.hpp"
 
 namespace pregate::runtime {

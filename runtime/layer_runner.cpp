@@ -6,7 +6,7 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "runtime/synthetic_weights.hpp"
+#include "runtime/weights/synthetic_weights.hpp"
 #include "runtime/with_element.hpp"
 
 namespace pregate::runtime {

@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "runtime/dense_weights.hpp"
 #include "runtime/scratch.hpp"
+#include "runtime/weights/dense_weights.hpp"
 #include "traces/trace.hpp"
 
 namespace pregate::runtime {

@@ -23,11 +23,19 @@ Picoseconds since(Clock::time_point begin) {
   return {std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count() * 1000};
 }
 
+/// What each operation moves over a link.
+struct BytesMoved {
+  const sim::CopyPlan& copies;
+  [[nodiscard]] Bytes fetch(int chunk) const { return copies.of(chunk); }
+  [[nodiscard]] static Bytes device_copy() { return {}; }
+  [[nodiscard]] static Bytes price(const sim::Work&, const sim::LayerProgram&) { return {}; }
+};
+
 }  // namespace
 
 LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, Stream& compute, Stream& h2d,
                            Stream& d2h, LayerRunner& layers, const ExpertStore& store,
-                           const ExpertArena& arena, const sim::ExpertMap& map, sim::CostModel& costs,
+                           const ExpertArena& arena, const sim::ExpertMap& map, const sim::CopyPlan& copies,
                            std::int64_t recorded_steps, const PlantedFault& fault)
     : device_(device),
       compute_(compute),
@@ -37,8 +45,8 @@ LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, Stream
       store_(store),
       arena_(arena),
       map_(map),
-      prices_(costs),
-      ledger_(topology, recorded_steps, costs.compute_traffic(), sim::Attribution::measured),
+      copies_(copies),
+      ledger_(topology, recorded_steps, {}, sim::Attribution::measured),
       fault_(fault),
       step_began_(device.make_event()),
       staged_(static_cast<std::size_t>(arena.slots())),
@@ -67,7 +75,6 @@ bool LiveExecutor::is_done(OpId operation) const {
 }
 
 void LiveExecutor::begin_pass(const sim::PassInfo& pass) {
-  prices_.begin_pass(pass.shape);
   ledger_.begin_step(pass.number, pass.shape.model_stack, pass.step.tokens);
   layers_.prepare(pass.step, pass.number, pass.shape.model_stack);
   first_ = ledger_.next_id();
@@ -77,12 +84,12 @@ void LiveExecutor::begin_pass(const sim::PassInfo& pass) {
 }
 
 void LiveExecutor::run(const sim::LayerProgram& program) {
+  BytesMoved bytes_of{copies_};
   for (const sim::Work& work : program.work()) {
     const std::span<const sim::SlotUse> uses = program.uses(work);
-    sim::for_each_operation(
-        work, program, prices_, map_,
-        [&](const sim::Entry& entry, const sim::Price& price, std::span<const OpId> others,
-            std::span<const OpId> copies) { issue(entry, price, uses, others, copies); });
+    sim::for_each_operation(work, program, bytes_of, map_,
+                            [&](const sim::Entry& entry, Bytes bytes, std::span<const OpId> others,
+                                std::span<const OpId> copies) { issue(entry, bytes, uses, others, copies); });
   }
   for (const sim::LayerProgram::Block& block : program.blocks())
     ledger_.record_block(block.first, block.last);
@@ -107,18 +114,18 @@ void LiveExecutor::wait_for(StreamId waiting, std::span<const OpId> operations) 
   }
 }
 
-void LiveExecutor::issue(const sim::Entry& entry, const sim::Price& price, std::span<const sim::SlotUse> uses,
+void LiveExecutor::issue(const sim::Entry& entry, Bytes bytes, std::span<const sim::SlotUse> uses,
                          std::span<const OpId> others, std::span<const OpId> copies) {
   const Clock::time_point begin = Clock::now();
   const OpId id = ledger_.next_id();
-  ledger_.add(entry, price, others, copies);
+  ledger_.add(entry, bytes, others, copies);
   stream_of_.push_back(entry.stream);
   if (marks_.size() < stream_of_.size()) marks_.push_back({device_.make_event(), device_.make_event()});
 
   Stream& target = stream(entry.stream);
   wait_for(entry.stream, ledger_.dependencies());
   target.record(*marks_of(id).start);
-  perform(entry, price, uses, target);
+  perform(entry, bytes, uses, target);
   if (id != held_.id) target.record(*marks_of(id).finish);
   if (entry.kind == OpKind::experts) {
     for (const sim::SlotUse& use : uses) copy_late(use.slot);
@@ -127,8 +134,8 @@ void LiveExecutor::issue(const sim::Entry& entry, const sim::Price& price, std::
   issue_time_ += since(begin);
 }
 
-void LiveExecutor::perform(const sim::Entry& entry, const sim::Price& price,
-                           std::span<const sim::SlotUse> uses, Stream& stream) {
+void LiveExecutor::perform(const sim::Entry& entry, Bytes bytes, std::span<const sim::SlotUse> uses,
+                           Stream& stream) {
   switch (entry.kind) {
     case OpKind::step_overhead:
       break;  // what it stands for is the host's own work
@@ -154,7 +161,7 @@ void LiveExecutor::perform(const sim::Entry& entry, const sim::Price& price,
       layers_.head();
       break;
     case OpKind::fetch:
-      fetch(entry, price.copy->bytes, stream);
+      fetch(entry, bytes, stream);
       break;
     case OpKind::device_copy:
       device_copy(entry, stream);
@@ -175,7 +182,7 @@ void LiveExecutor::fetch(const sim::Entry& entry, Bytes bytes, Stream& stream) {
   if (fault_.kind == PlantedFault::Kind::corrupt_copy && fetches_ == fault_.at) key = (key + 1) % map_.keys();
   ++fetches_;
   // Equal chunks; the last one takes what is left.
-  const bool last = entry.chunk + 1 == prices_.costs().chunks();
+  const bool last = entry.chunk + 1 == copies_.chunks;
   const Bytes at = last ? to.size() - bytes : bytes * entry.chunk;
   const bool late = fault_.kind == PlantedFault::Kind::late_copy && fetches_ - 1 == fault_.at;
   if (late) {

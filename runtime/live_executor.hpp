@@ -11,6 +11,7 @@
 #include "runtime/layer_runner.hpp"
 #include "sim/engine/executor.hpp"
 #include "sim/engine/ledger.hpp"
+#include "sim/program/copy_plan.hpp"
 
 namespace pregate::runtime {
 
@@ -39,7 +40,7 @@ class LiveExecutor final : public sim::Executor {
   /// `recorded_steps`.
   LiveExecutor(const sim::Topology& topology, Device& device, Stream& compute, Stream& h2d, Stream& d2h,
                LayerRunner& layers, const ExpertStore& store, const ExpertArena& arena,
-               const sim::ExpertMap& map, sim::CostModel& costs, std::int64_t recorded_steps,
+               const sim::ExpertMap& map, const sim::CopyPlan& copies, std::int64_t recorded_steps,
                const PlantedFault& fault = {});
 
   [[nodiscard]] bool records() const override { return true; }
@@ -72,10 +73,9 @@ class LiveExecutor final : public sim::Executor {
   };
   Stream& stream(sim::StreamId id);
   void wait_for(sim::StreamId waiting, std::span<const sim::OpId> operations);
-  void issue(const sim::Entry& entry, const sim::Price& price, std::span<const sim::SlotUse> uses,
+  void issue(const sim::Entry& entry, Bytes bytes, std::span<const sim::SlotUse> uses,
              std::span<const sim::OpId> others, std::span<const sim::OpId> copies);
-  void perform(const sim::Entry& entry, const sim::Price& price, std::span<const sim::SlotUse> uses,
-               Stream& stream);
+  void perform(const sim::Entry& entry, Bytes bytes, std::span<const sim::SlotUse> uses, Stream& stream);
   void fetch(const sim::Entry& entry, Bytes bytes, Stream& stream);
   void copy_late(std::int32_t slot);
   void device_copy(const sim::Entry& entry, Stream& stream);
@@ -88,7 +88,7 @@ class LiveExecutor final : public sim::Executor {
   const ExpertStore& store_;
   const ExpertArena& arena_;
   const sim::ExpertMap& map_;
-  sim::Pricer prices_;
+  sim::CopyPlan copies_;
   sim::Ledger ledger_;
   PlantedFault fault_;
   std::unique_ptr<Event> step_began_;

@@ -8,10 +8,10 @@
 #include <limits>
 #include <utility>
 
-#include "runtime/dense_weights.hpp"
-#include "runtime/expert_store.hpp"
 #include "runtime/layer_runner.hpp"
-#include "runtime/synthetic_weights.hpp"
+#include "runtime/weights/dense_weights.hpp"
+#include "runtime/weights/expert_store.hpp"
+#include "runtime/weights/synthetic_weights.hpp"
 
 namespace pregate::runtime {
 

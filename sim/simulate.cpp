@@ -17,13 +17,12 @@ namespace pregate::sim {
 
 namespace {
 
-void check_expert_fits(const ModelSpec& model, const MachineSpec& machine) {
-  const Bytes usable = machine.gpu.memory - machine.gpu.reserved;
+void check_expert_fits(const ModelSpec& model, const MemoryLimits& limits) {
   for (const Stack& stack : model.stacks) {
-    if (model.expert_bytes(stack) <= usable) continue;
-    throw InputError("machine " + machine.name,
+    if (model.expert_bytes(stack) <= limits.gpu) continue;
+    throw InputError("machine " + limits.name,
                      "one expert of " + model.name + " takes " + to_string(model.expert_bytes(stack)) +
-                         ", but the GPU has " + to_string(usable) + " usable",
+                         ", but the GPU has " + to_string(limits.gpu) + " usable",
                      "choose a larger GPU or a smaller weight format (--weights)");
   }
 }
@@ -51,22 +50,22 @@ PreparedTrace::PreparedTrace(trace::StepSource& source, const ModelSpec& model, 
     throw InputError(where, "the trace holds no step", "record at least one forward pass");
 }
 
-std::optional<Plan> plan_run(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
                              const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
                              SimulationResult& result, int prompt_chunk) {
-  check_expert_fits(model, machine);
+  check_expert_fits(model, limits);
   result.policy = policy;
   result.largest_pass = prepared.scan().most_step_tokens;
   Plan plan = make_plan(policy, prepared.map(), prepared.scan(), source, counted);
-  result.memory = fit_memory(model, machine, plan, prepared.scan(), counted, prompt_chunk);
+  result.memory = fit_memory(model, limits, plan, prepared.scan(), counted, prompt_chunk);
   result.notes = plan.notes;
   result.prefill_slots = plan.prefill_slots;
   result.cache_slots = plan.cache_slots;
   result.buffer_slots = plan.buffer_slots;
   if (result.memory.fits()) return plan;
   result.out_of_memory = true;
-  result.out_of_memory_reason = result.memory.explain(policy.name, machine.name);
-  result.fits_with = what_fits(model, machine, policy, prepared, source, counted, prompt_chunk);
+  result.out_of_memory_reason = result.memory.explain(policy.name, limits.name);
+  result.fits_with = what_fits(model, limits, policy, prepared, source, counted, prompt_chunk);
   return std::nullopt;
 }
 
@@ -78,7 +77,8 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
   result.topology = topology_of(machine, demand_first ? StreamOrder::priority : StreamOrder::fifo);
   const std::optional<Plan> planned =
-      plan_run(model, machine, policy, prepared, source, options.counted, result, options.prompt_chunk);
+      plan_run(model, options.memory.value_or(memory_limits(machine)), policy, prepared, source,
+               options.counted, result, options.prompt_chunk);
   if (!planned) return result;
   const Plan& plan = *planned;
 
@@ -93,7 +93,7 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
                      "--engine auto or --engine event");
   }
   const auto drive = [&](PassRunner& runner) {
-    drive_trace(model, prepared, plan, costs, source, options, runner, result);
+    drive_trace(model, prepared, plan, layer_class_of(costs), source, options, runner, result);
   };
   const bool needs_operations = options.engine == Engine::event || options.recorded_steps > 0 ||
                                 machine.gpu.host_memory_traffic.value > 0;

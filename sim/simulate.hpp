@@ -35,7 +35,8 @@ struct SimulationOptions {
   CountedExperts counted = CountedExperts::all;
   int prompt_chunk = default_prompt_chunk;  ///< tokens of a prompt whose activations count; 0 = all of a pass
   CostOptions costs = {};
-  bool keeps_requests = false;      ///< SimulationResult::request_records
+  bool keeps_requests = false;                        ///< SimulationResult::request_records
+  std::optional<MemoryLimits> memory = std::nullopt;  ///< instead of the machine's
   std::int64_t recorded_steps = 0;  ///< steps whose schedule and timeline are kept (uses the event engine)
   /// Called now and then with the steps done so far; for progress on a terminal.
   std::function<void(std::int64_t steps_done, std::int64_t steps)> progress = nullptr;
@@ -125,7 +126,7 @@ class PreparedTrace {
 /// What precedes a run, simulated or real: resolves the policy against model, trace and memory, and notes
 /// what it found in `result`. Without a plan, `result` says out of memory and why. InputError: an expert
 /// larger than the GPU's usable memory, parts that do not combine.
-std::optional<Plan> plan_run(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
                              const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
                              SimulationResult& result, int prompt_chunk = default_prompt_chunk);
 

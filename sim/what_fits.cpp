@@ -16,9 +16,9 @@ namespace {
 /// One run, of which capacity and model are varied.
 class Trial {
  public:
-  Trial(const MachineSpec& machine, const PreparedTrace& prepared, trace::StepSource& source,
+  Trial(const MemoryLimits& limits, const PreparedTrace& prepared, trace::StepSource& source,
         CountedExperts counted, int prompt_chunk)
-      : machine_(machine),
+      : limits_(limits),
         prepared_(prepared),
         source_(source),
         counted_(counted),
@@ -27,14 +27,14 @@ class Trial {
   [[nodiscard]] MemoryUse use(const ModelSpec& model, const PolicySpec& policy) const {
     const ExpertMap map(source_.info(), model, "trace");
     Plan plan = make_plan(policy, map, prepared_.scan(), source_, counted_);
-    return fit_memory(model, machine_, plan, prepared_.scan(), counted_, prompt_chunk_);
+    return fit_memory(model, limits_, plan, prepared_.scan(), counted_, prompt_chunk_);
   }
   [[nodiscard]] bool fits(const ModelSpec& model, const PolicySpec& policy) const {
     return use(model, policy).fits();
   }
 
  private:
-  const MachineSpec& machine_;
+  const MemoryLimits& limits_;
   const PreparedTrace& prepared_;
   trace::StepSource& source_;
   CountedExperts counted_;
@@ -124,11 +124,11 @@ std::string FitsWith::text() const {
   return text;
 }
 
-FitsWith what_fits(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& given,
+FitsWith what_fits(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& given,
                    const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
                    int prompt_chunk) {
   FitsWith found;
-  const Trial trial(machine, prepared, source, counted, prompt_chunk);
+  const Trial trial(limits, prepared, source, counted, prompt_chunk);
   const PolicySpec policy = without_eviction(given);
   found.as_on_demand = policy.placement.kind == PlacementKind::all;
   // Misses that the CPU computes, without a cache to bring them into, leave nothing to size.

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "models/machine.hpp"
 #include "models/model.hpp"
 #include "sim/planner/plan.hpp"
 #include "sim/policy/policy.hpp"
@@ -14,6 +13,7 @@
 namespace pregate::sim {
 
 class PreparedTrace;
+struct MemoryLimits;
 
 /// The next step after an out-of-memory, each part tried against the memory model.
 struct FitsWith {
@@ -32,7 +32,7 @@ struct FitsWith {
 };
 
 /// What of cache and formats makes the run fit that is out of memory.
-FitsWith what_fits(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+FitsWith what_fits(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
                    const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
                    int prompt_chunk);
 

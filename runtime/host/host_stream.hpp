@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "runtime/device.hpp"
-#include "runtime/direct_file.hpp"
 #include "runtime/host/blas.hpp"
 #include "runtime/host/worker.hpp"
+#include "runtime/weights/direct_file.hpp"
 
 namespace pregate::runtime {
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/program/copy_plan.hpp"
+
 namespace pregate::sim {
 
 namespace {
@@ -28,15 +30,6 @@ double attended(double cached, double tokens, double window) {
   if (window <= 0 || cached + tokens <= window) return unlimited(tokens);
   const double within = std::max(0.0, window - cached);  // tokens that still see fewer than `window`
   return unlimited(within) + (tokens - within) * window;
-}
-
-/// Of all routed experts: what a copy moves on average. Slots hold the largest.
-Bytes mean_expert(const ModelSpec& model) {
-  double experts = 0;
-  for (const Stack& stack : model.stacks) {
-    for (const int layer : moe_layers(stack)) experts += stack.feed_forward_of(layer).moe.experts;
-  }
-  return {std::llround(static_cast<double>(model.all_expert_bytes().count) / experts)};
 }
 
 double ceil_div(double a, double b) { return std::ceil(a / b); }
@@ -85,16 +78,11 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   }
   costs_.resize(classes_.size());
 
-  const Bytes expert = mean_expert(model);
-  const Bytes chunk = policy.transfer.chunk;
-  if (chunk.count > 0 && chunk < expert) {
-    chunks_ = static_cast<int>((expert.count + chunk.count - 1) / chunk.count);
-    fetch_ = copy_cost(machine.h2d, chunk, policy.transfer.pinned);
-    last_chunk_ =
-        copy_cost(machine.h2d, Bytes{expert.count - chunk.count * (chunks_ - 1)}, policy.transfer.pinned);
-  } else {
-    fetch_ = last_chunk_ = copy_cost(machine.h2d, expert, policy.transfer.pinned);
-  }
+  const CopyPlan copies = copy_plan(model, policy);
+  const Bytes expert = copies.expert();
+  chunks_ = copies.chunks;
+  fetch_ = copy_cost(machine.h2d, copies.chunk, policy.transfer.pinned);
+  last_chunk_ = copy_cost(machine.h2d, copies.last, policy.transfer.pinned);
   write_back_ = copy_cost(machine.d2h, expert, policy.transfer.pinned);
   if (machine.ssd.read_bandwidth.value > 0)
     drive_read_ = copy_cost({.bandwidth = machine.ssd.read_bandwidth,

@@ -70,6 +70,13 @@ const char* to_string(MemoryPurpose purpose) {
   return "";
 }
 
+MemoryLimits memory_limits(const MachineSpec& machine) {
+  return {.name = machine.name,
+          .gpu = machine.gpu.memory - machine.gpu.reserved,
+          .host = machine.host.memory,
+          .is_one_memory = machine.gpu.host_memory_traffic.value > 0};
+}
+
 Bytes MemoryUse::total() const {
   Bytes sum;
   for (const Bytes part : peak) sum += part;
@@ -77,9 +84,9 @@ Bytes MemoryUse::total() const {
 }
 
 std::string MemoryUse::explain(const std::string& policy, const std::string& machine) const {
-  if (total() <= usable && host > host_usable) {
+  if (total() <= usable && host_usable && host > *host_usable) {
     return policy + " needs " + gib(host) + " GiB of host memory for the experts; " + machine + " has " +
-           gib(host_usable) + " GiB";
+           gib(*host_usable) + " GiB";
   }
   std::string text = policy + " needs " + gib(total()) + " GiB (";
   bool first = true;
@@ -94,7 +101,7 @@ std::string MemoryUse::explain(const std::string& policy, const std::string& mac
   return text + "); " + machine + " has " + gib(usable) + " GiB usable";
 }
 
-MemoryUse memory_use(const ModelSpec& model, const MachineSpec& machine, const Plan& plan,
+MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const Plan& plan,
                      const TraceScan& scan, CountedExperts counted, int prompt_chunk) {
   MemoryUse use;
   const auto set = [&](MemoryPurpose purpose, Bytes bytes) {
@@ -121,31 +128,29 @@ MemoryUse memory_use(const ModelSpec& model, const MachineSpec& machine, const P
   set(MemoryPurpose::kv_cache, kv * scan.most_sequences);
   set(MemoryPurpose::activations, activations(model, scan, prompt_chunk));
   set(MemoryPurpose::workspace, gemm_workspace);
-  use.usable = machine.gpu.memory - machine.gpu.reserved;
+  use.usable = limits.gpu;
   use.host = plan.offloads() ? model.all_expert_bytes() : Bytes{};
-  use.host_usable = machine.host.memory;
-  if (machine.gpu.host_memory_traffic.value > 0) {
-    // One memory: what the GPU holds is not there for the experts that wait in it.
-    use.host_usable = {std::max<std::int64_t>(0, use.host_usable.count - use.total().count)};
-  }
+  use.host_usable = limits.host;
+  if (limits.is_one_memory && limits.host)
+    use.host_usable = Bytes{std::max<std::int64_t>(0, limits.host->count - use.total().count)};
   return use;
 }
 
-MemoryUse fit_memory(const ModelSpec& model, const MachineSpec& machine, Plan& plan, const TraceScan& scan,
+MemoryUse fit_memory(const ModelSpec& model, const MemoryLimits& limits, Plan& plan, const TraceScan& scan,
                      CountedExperts counted, int prompt_chunk) {
   if (prompt_chunk > 0 && scan.most_prefill_tokens > prompt_chunk) {
     plan.notes.push_back("activations are counted for prompt chunks of " + std::to_string(prompt_chunk) +
                          " tokens (--prompt-chunk), the prompt's time for one pass over " +
                          std::to_string(scan.most_prefill_tokens));
   }
-  const MemoryUse use = memory_use(model, machine, plan, scan, counted, prompt_chunk);
+  const MemoryUse use = memory_use(model, limits, plan, scan, counted, prompt_chunk);
   const std::int64_t excess = use.total().count - use.usable.count;
   const std::int64_t slot = slot_size(model).count;
   if (excess <= 0 || plan.counted_prefill_slots == 0 || slot == 0) return use;
   const std::int64_t given_up = std::min(plan.counted_prefill_slots, (excess + slot - 1) / slot);
   plan.prefill_slots -= given_up;
   plan.counted_prefill_slots -= given_up;
-  const MemoryUse fitted = memory_use(model, machine, plan, scan, counted, prompt_chunk);
+  const MemoryUse fitted = memory_use(model, limits, plan, scan, counted, prompt_chunk);
   if (fitted.fits()) {
     plan.notes.push_back("GPU memory leaves " + std::to_string(plan.prefill_slots) + " of " +
                          std::to_string(plan.prefill_slots + given_up) +

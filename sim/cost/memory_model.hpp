@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 
 #include "models/machine.hpp"
@@ -25,13 +26,23 @@ enum class MemoryPurpose : std::uint8_t {
 inline constexpr int memory_purpose_count = 8;
 const char* to_string(MemoryPurpose purpose);
 
-/// Peak of GPU memory over a run, by purpose, against what the machine has.
+/// What a run may fill.
+struct MemoryLimits {
+  std::string name;            ///< of whose memory it is, for texts
+  Bytes gpu;                   ///< usable
+  std::optional<Bytes> host;   ///< for experts; absent: whoever stores them knows whether they fit
+  bool is_one_memory = false;  ///< what the GPU holds is not there for experts of the host
+};
+MemoryLimits memory_limits(const MachineSpec& machine);
+
+/// Peak of GPU memory over a run, by purpose, against what there is.
 struct MemoryUse {
   std::array<Bytes, memory_purpose_count> peak{};
   Bytes usable;
-  Bytes host, host_usable;  ///< experts in host memory, when some are offloaded
+  Bytes host;  ///< experts in host memory, when some are offloaded
+  std::optional<Bytes> host_usable;
   [[nodiscard]] Bytes total() const;
-  [[nodiscard]] bool fits() const { return total() <= usable && host <= host_usable; }
+  [[nodiscard]] bool fits() const { return total() <= usable && (!host_usable || host <= *host_usable); }
   /// "gpu-only needs 105.2 GiB (resident experts 96.0 GiB, ...); a100-80g has 79.1 GiB usable"
   [[nodiscard]] std::string explain(const std::string& policy, const std::string& machine) const;
 };
@@ -43,13 +54,13 @@ inline constexpr int default_prompt_chunk = 8192;
 
 /// Gives up prefill buffers that do not fit, says so in the plan's notes, and returns what the plan then
 /// uses.
-MemoryUse fit_memory(const ModelSpec& model, const MachineSpec& machine, Plan& plan, const TraceScan& scan,
+MemoryUse fit_memory(const ModelSpec& model, const MemoryLimits& limits, Plan& plan, const TraceScan& scan,
                      CountedExperts counted, int prompt_chunk = default_prompt_chunk);
 
 /// Weights, slots and buffers are resident throughout; the KV cache peaks at the longest context of the
 /// largest batch, activations at the largest pass, of a prefill at `prompt_chunk` tokens of it (0: whole).
 /// Formulas: docs/model.md. Host memory holds every routed expert whenever some are offloaded.
-MemoryUse memory_use(const ModelSpec& model, const MachineSpec& machine, const Plan& plan,
+MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const Plan& plan,
                      const TraceScan& scan, CountedExperts counted, int prompt_chunk = default_prompt_chunk);
 
 }  // namespace pregate::sim

@@ -44,6 +44,11 @@ class Pricer {
 /// How the costs of a machine and a policy make up copies and passes.
 WorkShape work_shape(const CostModel& costs);
 
+/// Of each layer, for what drives passes: layers that cost the same share one. `costs` must outlive it.
+inline auto layer_class_of(const CostModel& costs) {
+  return [&costs](int model_stack, int layer) { return costs.layer_class(model_stack, layer); };
+}
+
 /// What a planner may know of prices.
 class CostEstimates final : public Estimates {
  public:

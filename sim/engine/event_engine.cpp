@@ -104,6 +104,7 @@ OpId EventEngine::Impl::submit(const Operation& operation, std::span<const OpId>
   const std::uint64_t index = records.end_index();
   const auto id = static_cast<OpId>(index);
   const char* defect = defect_of(operation, platform);
+  if (!is_priced(operation)) defect = "bytes without a rate";
   for (const OpId dependency : dependencies) {
     if (dependency < no_op || dependency >= id) defect = "depends on an operation that was not submitted";
   }

@@ -12,9 +12,10 @@
 namespace pregate::sim {
 
 /// Calls `enter(entry, price, others, copies)` for each operation of `work`, in order: one, or the copies of
-/// a train, of which each waits as the train does and each expert's staging copy for its last one.
-template <class Enter>
-void for_each_operation(const Work& work, const LayerProgram& program, Pricer& prices, const ExpertMap& map,
+/// a train, of which each waits as the train does and each expert's staging copy for its last one. `prices`
+/// is a Pricer, or what says another thing of each operation in its place.
+template <class Prices, class Enter>
+void for_each_operation(const Work& work, const LayerProgram& program, Prices& prices, const ExpertMap& map,
                         Enter&& enter) {
   Entry entry{.kind = work.kind,
               .stream = work.stream,

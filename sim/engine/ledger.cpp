@@ -62,8 +62,7 @@ void Ledger::begin_step(std::int64_t step, int stack, int tokens) {
   tokens_ = tokens;
 }
 
-const Operation& Ledger::add(const Entry& entry, const Price& price, std::span<const OpId> others,
-                             std::span<const OpId> copies) {
+void Ledger::begin_operation(const Entry& entry) {
   operation_ = {};
   operation_.kind = entry.kind;
   operation_.stream = entry.stream;
@@ -75,6 +74,19 @@ const Operation& Ledger::add(const Entry& entry, const Price& price, std::span<c
   operation_.count = entry.count;
   operation_.step = step_;
   operation_.tokens = tokens_;
+}
+
+const Operation& Ledger::add(const Entry& entry, Bytes bytes, std::span<const OpId> others,
+                             std::span<const OpId> copies) {
+  begin_operation(entry);
+  operation_.bytes = bytes;
+  if (bytes.count > 0) operation_.resources = entry.crosses;
+  return enter({}, others, copies);
+}
+
+const Operation& Ledger::add(const Entry& entry, const Price& price, std::span<const OpId> others,
+                             std::span<const OpId> copies) {
+  begin_operation(entry);
   if (price.copy != nullptr) {
     operation_.fixed = price.copy->fixed;
     operation_.bytes = price.copy->bytes;
@@ -88,11 +100,16 @@ const Operation& Ledger::add(const Entry& entry, const Price& price, std::span<c
   } else {
     operation_.fixed = price.duration;
   }
+  return enter(Spending(entry.kind, price), others, copies);
+}
+
+const Operation& Ledger::enter(const Spending& spending, std::span<const OpId> others,
+                               std::span<const OpId> copies) {
   submitted_.assign(others.begin(), others.end());
   submitted_.insert(submitted_.end(), copies.begin(), copies.end());
   if (step_ < recorded_steps_) schedule_.add(operation_, submitted_);
-  pending_.push_back({next_id(), entry.kind, entry.stream, dependencies_.size(), others.size(),
-                      submitted_.size(), operation_.bytes, Spending(entry.kind, price)});
+  pending_.push_back({next_id(), operation_.kind, operation_.stream, dependencies_.size(), others.size(),
+                      submitted_.size(), operation_.bytes, spending});
   dependencies_.insert(dependencies_.end(), submitted_.begin(), submitted_.end());
   kept_.push_unwritten();
   return operation_;

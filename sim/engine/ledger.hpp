@@ -50,6 +50,10 @@ class Ledger {
   /// valid until the next call; its dependencies are dependencies(), copies last.
   const Operation& add(const Entry& entry, const Price& price, std::span<const OpId> others,
                        std::span<const OpId> copies);
+  /// Of an operation that is measured: it says what it moves, 0 when it is no copy, and not how long it
+  /// takes.
+  const Operation& add(const Entry& entry, Bytes bytes, std::span<const OpId> others,
+                       std::span<const OpId> copies);
   [[nodiscard]] std::span<const OpId> dependencies() const { return submitted_; }
   /// Identifier of the next operation.
   [[nodiscard]] OpId next_id() const { return static_cast<OpId>(kept_.end_index()); }
@@ -98,6 +102,9 @@ class Ledger {
     PathPoint path;
     Picoseconds start;
   };
+  void begin_operation(const Entry& entry);
+  const Operation& enter(const Spending& spending, std::span<const OpId> others,
+                         std::span<const OpId> copies);
   void account_all();
   void account(const Pending& operation, Times times);
   void forget_settled();

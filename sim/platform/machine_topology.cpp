@@ -14,9 +14,11 @@ BytesPerSecond fastest(const LinkSpec& link) {
   return most;
 }
 
-}  // namespace
+struct Capacities {
+  BytesPerSecond h2d, d2h, host_memory, ssd;
+};
 
-Topology topology_of(const MachineSpec& machine, StreamOrder copy_order) {
+Topology one_gpu_topology(const Capacities& capacity, bool shares_bus, StreamOrder copy_order) {
   Topology topology;
   Platform& platform = topology.platform;
   const MemoryId hbm = topology.add_memory("gpu"), dram = topology.add_memory("host"),
@@ -26,11 +28,10 @@ Topology topology_of(const MachineSpec& machine, StreamOrder copy_order) {
                  d2h = platform.add_stream("d2h");
   platform.add_stream("host");
   const StreamId ssd = platform.add_stream("ssd"), cpu = platform.add_stream("cpu");
-  const ResourceId link_h2d = platform.add_resource("link_h2d", fastest(machine.h2d)),
-                   link_d2h = platform.add_resource("link_d2h", fastest(machine.d2h)),
-                   bus = platform.add_resource("host_memory", machine.host.memory_bandwidth),
-                   reads = platform.add_resource("ssd", machine.ssd.read_bandwidth);
-  const bool shares_bus = machine.gpu.host_memory_traffic.value > 0;
+  const ResourceId link_h2d = platform.add_resource("link_h2d", capacity.h2d),
+                   link_d2h = platform.add_resource("link_d2h", capacity.d2h),
+                   bus = platform.add_resource("host_memory", capacity.host_memory),
+                   reads = platform.add_resource("ssd", capacity.ssd);
   topology.add_place({.name = "gpu",
                       .kind = PlaceKind::gpu,
                       .memory = hbm,
@@ -42,6 +43,18 @@ Topology topology_of(const MachineSpec& machine, StreamOrder copy_order) {
   topology.add_route(hbm, dram, {{.stream = d2h, .crosses = bit(link_d2h) | bit(bus), .link = out}});
   topology.add_route(drive, dram, {{.stream = ssd, .crosses = bit(reads) | bit(bus), .link = read}});
   return topology;
+}
+
+}  // namespace
+
+Topology one_device_topology() { return one_gpu_topology({}, false, StreamOrder::fifo); }
+
+Topology topology_of(const MachineSpec& machine, StreamOrder copy_order) {
+  return one_gpu_topology({.h2d = fastest(machine.h2d),
+                           .d2h = fastest(machine.d2h),
+                           .host_memory = machine.host.memory_bandwidth,
+                           .ssd = machine.ssd.read_bandwidth},
+                          machine.gpu.host_memory_traffic.value > 0, copy_order);
 }
 
 }  // namespace pregate::sim

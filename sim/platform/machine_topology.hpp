@@ -7,6 +7,10 @@
 
 namespace pregate::sim {
 
+/// One GPU on one link, as every device is: `topology_of` without what a machine file says. Its resources
+/// limit no flow.
+Topology one_device_topology();
+
 /// The machine as ids. Streams of the first GPU are called compute, h2d and d2h, those of others gpu1.compute
 /// and so on; beside them host (control), ssd and cpu. Each direction of a GPU's link is a resource, the bus
 /// of the host's memory another, which all copies from and to it share.

@@ -25,13 +25,14 @@ struct StackLayers {
 };
 
 std::vector<StackLayers> stack_layers(const ModelSpec& model, const trace::TraceInfo& info,
-                                      const CostModel& classes) {
+                                      const LayerClassOf& layer_class) {
   std::vector<StackLayers> stacks;
   for (const std::string& name : info.stacks) {
     StackLayers stack{.model_stack = model.stack_index(name), .layers = {}};
     const Stack& described = model.stacks[static_cast<std::size_t>(stack.model_stack)];
     for (int layer = 0; layer < static_cast<int>(described.layers.size()); ++layer)
-      stack.layers.push_back({classes.layer_class(stack.model_stack, layer), described.is_moe(layer)});
+      stack.layers.push_back(
+          {layer_class ? layer_class(stack.model_stack, layer) : 0, described.is_moe(layer)});
     stacks.push_back(std::move(stack));
   }
   return stacks;
@@ -51,14 +52,14 @@ struct Drafts {
 }  // namespace
 
 void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Plan& plan,
-                 const CostModel& classes, const trace::TraceInfo& info, Batcher& batcher,
+                 const LayerClassOf& layer_class, const trace::TraceInfo& info, Batcher& batcher,
                  const SimulationOptions& options, PassRunner& runner, SimulationResult& result) {
   constexpr std::int64_t steps_between_reports = 4096;
   const ExpertMap& map = prepared.map();
   StepRouting routing(map);
   StepPredictions predictions(map);
   const bool predicts = plan.policy.lookahead.predictor->needs_recorded;
-  const std::vector<StackLayers> stacks = stack_layers(model, info, classes);
+  const std::vector<StackLayers> stacks = stack_layers(model, info, layer_class);
   RequestLog requests;
   Picoseconds now;
   Drafts drafts;
@@ -111,10 +112,10 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
 }
 
 void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Plan& plan,
-                 const CostModel& classes, trace::StepSource& source, const SimulationOptions& options,
+                 const LayerClassOf& layer_class, trace::StepSource& source, const SimulationOptions& options,
                  PassRunner& runner, SimulationResult& result) {
   LockStep batcher(source);
-  drive_trace(model, prepared, plan, classes, source.info(), batcher, options, runner, result);
+  drive_trace(model, prepared, plan, layer_class, source.info(), batcher, options, runner, result);
   source.rewind();
 }
 

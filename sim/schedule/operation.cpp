@@ -46,7 +46,7 @@ const char* defect_of(const Operation& operation, const Platform& platform) {
   if ((operation.resources & ~known) != 0) return "unknown resource";
   if (operation.fixed.count < 0) return "negative fixed time";
   if (operation.bytes.count < 0) return "negative bytes";
-  if (operation.bytes.count > 0 && !(std::isfinite(operation.rate.value) && operation.rate.value > 0)) {
+  if (operation.bytes.count > 0 && !(std::isfinite(operation.rate.value) && operation.rate.value >= 0)) {
     return "bytes need a finite rate above zero";
   }
   return nullptr;

@@ -52,18 +52,25 @@ struct Operation {
   std::int32_t tokens = 0;
   Picoseconds fixed;
   Bytes bytes;
-  BytesPerSecond rate;        ///< > 0 when bytes > 0
+  BytesPerSecond rate;        ///< > 0 when bytes > 0; 0 then: not known, as of what a device measured
   ResourceSet resources = 0;  ///< that the flow occupies
 
   bool operator==(const Operation&) const = default;
 };
 
-/// Time of the operation on idle resources: fixed + time_at(bytes, rate). Does not look at capacities: where
-/// a resource carries less than `rate`, the operation is throttled by it even alone.
+/// Whether the operation says how long it takes; what a device measured does not, save by its timeline.
+[[nodiscard]] inline bool is_priced(const Operation& operation) {
+  return operation.bytes.count == 0 || operation.rate.value > 0;
+}
+
+/// Of a priced operation. Time of the operation on idle resources: fixed + time_at(bytes, rate). Does not
+/// look at capacities: where a resource carries less than `rate`, the operation is throttled by it even
+/// alone.
 Picoseconds unloaded_duration(const Operation& operation);
 
 /// What is wrong with the operation by itself, or nullptr: kind out of range, stream or resources that the
-/// platform lacks, negative `fixed` or `bytes`, or bytes without a finite positive rate.
+/// platform lacks, negative `fixed` or `bytes`, or a rate of its bytes that is negative or
+/// not finite.
 const char* defect_of(const Operation& operation, const Platform& platform);
 
 }  // namespace pregate::sim

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/schedule/schedule.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace pregate::sim {
@@ -37,6 +38,40 @@ std::span<const OpId> Schedule::dependencies(OpId id) const {
   const auto index = static_cast<std::size_t>(id);
   return std::span(dependencies_)
       .subspan(first_dependency_[index], first_dependency_[index + 1] - first_dependency_[index]);
+}
+
+namespace {
+
+bool is_copy(OpKind kind) {
+  return kind == OpKind::fetch || kind == OpKind::write_back || kind == OpKind::activations;
+}
+
+Operation without_times(Operation operation) {
+  operation.fixed = {};
+  operation.rate = {};
+  if (is_copy(operation.kind)) return operation;
+  operation.bytes = {};
+  operation.resources = 0;
+  return operation;
+}
+
+}  // namespace
+
+bool is_same_work(const Schedule& a, const Schedule& b) {
+  const auto same_name = [](const Platform::Resource& x, const Platform::Resource& y) {
+    return x.name == y.name;
+  };
+  if (a.size() != b.size() || a.platform.streams != b.platform.streams ||
+      !std::equal(a.platform.resources.begin(), a.platform.resources.end(), b.platform.resources.begin(),
+                  b.platform.resources.end(), same_name))
+    return false;
+  for (OpId id = 0; id < static_cast<OpId>(a.size()); ++id) {
+    const std::span<const OpId> before_a = a.dependencies(id), before_b = b.dependencies(id);
+    if (!(without_times(a.operation(id)) == without_times(b.operation(id))) ||
+        !std::equal(before_a.begin(), before_a.end(), before_b.begin(), before_b.end()))
+      return false;
+  }
+  return true;
 }
 
 }  // namespace pregate::sim

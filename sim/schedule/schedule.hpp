@@ -34,6 +34,11 @@ class Schedule {
   std::vector<std::size_t> first_dependency_{0};
 };
 
+/// Whether both are the same operations in the same order with the same dependencies on streams of the same
+/// names, copies with the same bytes over the same resources; whatever each says of times. Only prices make
+/// computing a flow, so its bytes do not count.
+bool is_same_work(const Schedule& a, const Schedule& b);
+
 /// Start and finish of every operation of a schedule.
 struct Timeline {
   std::vector<Picoseconds> start, finish;

@@ -192,6 +192,8 @@ class OperationReader {
     operation.rate = object.rate_or_zero("rate_bytes_per_s");
     if (object.has("resources")) operation.resources = read_resources(object);
     if (const char* defect = defect_of(operation, *platform_)) throw InputError(path_of(id), defect);
+    if (!is_priced(operation) && !object.has("finish_ps"))
+      throw InputError(path_of(id), "bytes need a finite rate above zero, or times that were measured");
     if (object.has("after")) read_dependencies(object, id);
     read_times(object, id);
     operations_.push_back(operation);

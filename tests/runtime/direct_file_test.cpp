@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/direct_file.hpp"
+#include "runtime/weights/direct_file.hpp"
 
 #include <gtest/gtest.h>
 

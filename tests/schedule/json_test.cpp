@@ -104,6 +104,22 @@ TEST(ScheduleJson, MinimalFileIsAccepted) {
   EXPECT_EQ(schedule.platform[one_gpu::h2d].order, StreamOrder::priority);
 }
 
+// What was measured says how long it took by its times alone, and is not replayed.
+TEST(ScheduleJson, MeasuredCopiesNeedNoRate) {
+  const std::string text = with_fields(R"("bytes":5,"start_ps":1,"finish_ps":4)");
+  Timeline timeline;
+  const Schedule schedule = parse_schedule_json(text, "s.json", &timeline);
+  EXPECT_EQ(schedule.operation(0).bytes.count, 5);
+  EXPECT_FALSE(is_priced(schedule.operation(0)));
+  EXPECT_EQ(parse_schedule_json(to_json(schedule, &timeline), "s.json"), schedule);
+  EXPECT_THROW(run(schedule), std::invalid_argument);
+
+  Schedule priced = parse_schedule_json(with_fields(R"("bytes":5,"rate_bytes_per_s":2)"), "s.json");
+  EXPECT_TRUE(is_same_work(schedule, priced));
+  priced = parse_schedule_json(with_fields(R"("bytes":6,"rate_bytes_per_s":2)"), "s.json");
+  EXPECT_FALSE(is_same_work(schedule, priced));
+}
+
 // A machine with other streams than one GPU's: ids follow the file, names come back.
 TEST(ScheduleJson, AnyPlatformIsRead) {
   Schedule schedule;

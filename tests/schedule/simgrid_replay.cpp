@@ -209,6 +209,11 @@ bool compare(const std::string& path, char* program) {
     throw InputError(path, "has no times to compare", "export the schedule of a simulation that was run");
   }
 
+  for (OpId id = 0; id < static_cast<OpId>(schedule.size()); ++id) {
+    if (!is_priced(schedule.operation(id)))
+      throw InputError(path, "was measured: it has no rates to replay",
+                       "export the schedule of a simulation");
+  }
   xbt_log_control_set("root.threshold:warning");
   // Actors as threads: sanitizers do not follow SimGrid's own stack switching.
   std::string contexts = "--cfg=contexts/factory:thread";

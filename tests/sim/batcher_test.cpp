@@ -123,15 +123,16 @@ TEST(Batcher, AnotherOneDecidesWhoRunsAndEachRequestHasItsOwnTimes) {
   ListSource source = requests_of({4, 2}, 2);
   const PreparedTrace prepared(source, model, "test");
   SimulationResult result;
-  const auto plan = plan_run(model, machine, policy, prepared, source, CountedExperts::all, result);
+  const auto plan =
+      plan_run(model, memory_limits(machine), policy, prepared, source, CountedExperts::all, result);
   ASSERT_TRUE(plan);
   CostModel costs(model, machine, policy);
   const Topology topology = topology_of(machine);
   StreamClock executor(topology, costs);
   LayerRun runner(topology, prepared.map(), *plan, work_shape(costs), nullptr, executor);
   TakingTurns batcher(source);
-  drive_trace(model, prepared, *plan, costs, source.info(), batcher, {.keeps_requests = true}, runner,
-              result);
+  drive_trace(model, prepared, *plan, layer_class_of(costs), source.info(), batcher, {.keeps_requests = true},
+              runner, result);
 
   const auto us = [](double count) { return Picoseconds{std::llround(count * 1e6)}; };
   ASSERT_EQ(result.request_records.size(), 2U);

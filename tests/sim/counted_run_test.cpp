@@ -33,7 +33,8 @@ struct Prepared {
   [[nodiscard]] bool is_served() {
     const PreparedTrace trace(source, model, "test");
     SimulationResult result;
-    const auto plan = plan_run(model, machine, policy, trace, source, CountedExperts::all, result);
+    const auto plan =
+        plan_run(model, memory_limits(machine), policy, trace, source, CountedExperts::all, result);
     return plan && decides_by_counts(*plan, trace.scan());
   }
 
@@ -62,9 +63,10 @@ struct Prepared {
     CostModel costs(model, machine, policy);
     SimulationResult result;
     result.topology = topology_of(machine);
-    const auto plan = plan_run(model, machine, policy, trace, source, CountedExperts::all, result);
+    const auto plan =
+        plan_run(model, memory_limits(machine), policy, trace, source, CountedExperts::all, result);
     with_runner(trace, *plan, costs, [&](PassRunner& runner) {
-      drive_trace(model, trace, *plan, costs, source, {}, runner, result);
+      drive_trace(model, trace, *plan, layer_class_of(costs), source, {}, runner, result);
     });
     return result;
   }

@@ -81,7 +81,8 @@ TEST(RecordingExecutor, IsToldWhichExpertsAreInWhichSlots) {
       const PreparedTrace prepared(source, model, "test");
       CostModel costs(model, machine, policy);
       SimulationResult result;
-      const auto plan = plan_run(model, machine, policy, prepared, source, CountedExperts::all, result);
+      const auto plan =
+          plan_run(model, memory_limits(machine), policy, prepared, source, CountedExperts::all, result);
       ASSERT_TRUE(plan.has_value());
       SlotKeeper executor;
       const Topology topology = topology_of(machine);

@@ -140,7 +140,7 @@ Calibration calibrate(runtime::Device& device, const ModelSpec& model, const Cal
 
   stage("operations");
   const OperationProbe operations =
-      probe_operations(device, model, machine, options.most_tokens, options.experts, options.seconds * 0.65);
+      probe_operations(device, model, options.most_tokens, options.experts, options.seconds * 0.65);
   machine.kernel_times = operations.times;
   machine.overhead = operations.overhead;
   insert(machine.h2d.table, {operations.expert_bytes, operations.fetch_rate});

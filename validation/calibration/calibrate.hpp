@@ -12,7 +12,7 @@
 #include "models/machine.hpp"
 #include "models/model.hpp"
 #include "runtime/device.hpp"
-#include "runtime/expert_store.hpp"
+#include "runtime/weights/expert_store.hpp"
 
 namespace pregate::validation {
 

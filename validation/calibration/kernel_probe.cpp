@@ -141,11 +141,9 @@ void summarise(const Samples& samples, OperationProbe& result) {
 
 }  // namespace
 
-OperationProbe probe_operations(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
-                                int most_tokens, const runtime::StoreOptions& experts, double seconds) {
+OperationProbe probe_operations(runtime::Device& device, const ModelSpec& model, int most_tokens,
+                                const runtime::StoreOptions& experts, double seconds) {
   PolicySpec policy = load_policy("on-demand");
-  MachineSpec priced = machine;
-  if (priced.overhead.step.count == 0) priced.overhead.step = {1'000'000};  // or no such operation is issued
   const std::vector<Pass> grid = passes_to_measure(model, most_tokens);
   constexpr int least_rounds = 3, most_rounds = 200;
   const auto run = [&](int rounds) {
@@ -156,7 +154,8 @@ OperationProbe probe_operations(runtime::Device& device, const ModelSpec& model,
     runtime::ExecuteOptions options;
     options.recorded_steps = static_cast<std::int64_t>(passes.size());
     options.experts = experts;
-    runtime::Execution execution = runtime::execute(device, model, priced, policy, prepared, source, options);
+    options.marks_step_overhead = true;
+    runtime::Execution execution = runtime::execute(device, model, policy, prepared, source, options);
     if (execution.result.out_of_memory) {
       throw InputError("calibration", execution.result.out_of_memory_reason,
                        "give fewer tokens (--max-tokens) or a smaller model");

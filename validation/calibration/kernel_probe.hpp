@@ -32,7 +32,7 @@ struct OperationProbe {
 };
 
 /// On-demand runs of made-up passes through the runtime. `machine` only prices the schedule.
-OperationProbe probe_operations(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
-                                int most_tokens, const runtime::StoreOptions& experts, double seconds);
+OperationProbe probe_operations(runtime::Device& device, const ModelSpec& model, int most_tokens,
+                                const runtime::StoreOptions& experts, double seconds);
 
 }  // namespace pregate::validation

@@ -59,7 +59,8 @@ TimelinePair first_steps(const std::string& what, const sim::SimulationResult& s
 
 ExactRow compare_exactly(const std::string& what, const sim::SimulationResult& simulated,
                          const sim::SimulationResult& measured) {
-  return {what, static_cast<std::int64_t>(measured.schedule.size()), simulated.schedule == measured.schedule,
+  return {what, static_cast<std::int64_t>(measured.schedule.size()),
+          sim::is_same_work(simulated.schedule, measured.schedule),
           simulated.tally.fetched == measured.tally.fetched,
           simulated.decode_cache.hits == measured.decode_cache.hits &&
               simulated.decode_cache.misses == measured.decode_cache.misses &&
@@ -91,10 +92,15 @@ bool LadderResult::undecided() const {
                      [](const TierResult& tier) { return tier.is_mostly_undecidable(); });
 }
 
-LadderResult climb(runtime::Device& device, const ModelSpec& model, const MachineSpec& given,
+sim::MemoryLimits device_memory(const MachineSpec& machine) {
+  sim::MemoryLimits limits = sim::memory_limits(machine);
+  limits.host.reset();
+  return limits;
+}
+
+LadderResult climb(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
                    const std::vector<GridPoint>& grid, const LadderOptions& options) {
-  MachineSpec machine = given;
-  machine.host.memory = {std::int64_t{1} << 50};  // as runtime::execute(): experts may share buffers
+  const sim::MemoryLimits memory = device_memory(machine);
   const auto stage = [&](const std::string& text) {
     if (options.progress) options.progress(text);
   };
@@ -121,16 +127,18 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
       stage("repeat " + std::to_string(repeat + 1) + ": " + point.name);
       const sim::PreparedTrace prepared(*point.source, model, "trace");
       if (repeat == 0) {
-        points[i].simulated =
-            sim::simulate(model, machine, point.policy, prepared, *point.source,
-                          {.costs = {.attention_scores = false}, .recorded_steps = all_steps});
+        points[i].simulated = sim::simulate(
+            model, machine, point.policy, prepared, *point.source,
+            {.costs = {.attention_scores = false}, .memory = memory, .recorded_steps = all_steps});
       }
       const sim::SimulationResult& simulated = points[i].simulated;
       runtime::ExecuteOptions execute_options;
       execute_options.recorded_steps = all_steps;
       execute_options.store = &store;
+      execute_options.memory = memory.gpu;
+      execute_options.marks_step_overhead = machine.overhead.step.count > 0;
       const runtime::Execution execution =
-          runtime::execute(device, model, machine, point.policy, prepared, *point.source, execute_options);
+          runtime::execute(device, model, point.policy, prepared, *point.source, execute_options);
       if (simulated.out_of_memory || execution.result.out_of_memory) {
         if (repeat == 0 && simulated.out_of_memory != execution.result.out_of_memory)
           result.exact.push_back({point.name + ": out of memory", 0, false, false, false});

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "runtime/device.hpp"
-#include "runtime/expert_store.hpp"
+#include "runtime/weights/expert_store.hpp"
 #include "sim/simulate.hpp"
 
 namespace pregate::validation {
@@ -114,6 +114,10 @@ struct LadderOptions {
 /// as well.
 LadderResult climb(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
                    const std::vector<GridPoint>& grid, const LadderOptions& options);
+
+/// What a run on the device that `machine` describes may fill: its memory. The host's is for the store of
+/// experts to refuse, as they may share buffers.
+sim::MemoryLimits device_memory(const MachineSpec& machine);
 
 /// Verdicts from rows; climb() calls it.
 std::vector<TierResult> judge(const std::vector<ExactRow>& exact, const std::vector<LadderRow>& rows,

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <memory>
 
-#include "runtime/direct_file.hpp"
+#include "runtime/weights/direct_file.hpp"
 #include "validation/calibration/effective_times.hpp"
 
 namespace pregate::validation {

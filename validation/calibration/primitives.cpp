@@ -64,14 +64,15 @@ void add_operations(runtime::Device& device, const ModelSpec& model, const Machi
   PassList source(model, passes);
   const sim::PreparedTrace prepared(source, model, "primitives");
   const PolicySpec policy = load_policy("on-demand");
-  const sim::SimulationResult simulated =
-      sim::simulate(model, machine, policy, prepared, source,
-                    {.costs = {.attention_scores = false}, .recorded_steps = 1'000'000});
+  const sim::SimulationResult simulated = sim::simulate(
+      model, machine, policy, prepared, source,
+      {.costs = {.attention_scores = false}, .memory = device_memory(machine), .recorded_steps = 1'000'000});
   runtime::ExecuteOptions options;
   options.recorded_steps = 1'000'000;
   options.store = &store;
-  const runtime::Execution execution =
-      runtime::execute(device, model, machine, policy, prepared, source, options);
+  options.memory = device_memory(machine).gpu;
+  options.marks_step_overhead = machine.overhead.step.count > 0;
+  const runtime::Execution execution = runtime::execute(device, model, policy, prepared, source, options);
   if (execution.result.out_of_memory || simulated.out_of_memory) return;
 
   using Key = std::tuple<sim::OpKind, int, int, int>;

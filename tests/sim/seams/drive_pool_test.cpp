@@ -63,11 +63,11 @@ struct DrivePool : testing::Test {
     SimulationResult result;
     result.topology = topology_of(machine);
     std::optional<Plan> plan =
-        plan_run(model, machine, policy, prepared, source, CountedExperts::all, result);
+        plan_run(model, memory_limits(machine), policy, prepared, source, CountedExperts::all, result);
     if (most > 0) plan->make_host_tier = [most] { return std::make_unique<LruTier>(most); };
     const auto drive = [&](Executor& executor) {
       LayerRun runner(result.topology, prepared.map(), *plan, work_shape(costs), nullptr, executor);
-      drive_trace(model, prepared, *plan, costs, source, {}, runner, result);
+      drive_trace(model, prepared, *plan, layer_class_of(costs), source, {}, runner, result);
     };
     if (engine == Engine::timed) {
       StreamClock clock(result.topology, costs);

@@ -45,7 +45,7 @@ struct TwoGpus : testing::Test {
     SimulationResult result;
     result.topology = with_second_gpu(machine);
     std::optional<Plan> plan =
-        plan_run(model, machine, policy, prepared, source, CountedExperts::all, result);
+        plan_run(model, memory_limits(machine), policy, prepared, source, CountedExperts::all, result);
     const auto other = static_cast<PlaceId>(result.topology.places.size() - 1);
     for (const MoeLayer& layer : prepared.map().layers()) {
       for (int expert = 0; expert < layer.experts; ++expert)
@@ -54,7 +54,7 @@ struct TwoGpus : testing::Test {
     const CostEstimates estimates(costs);
     run_on(result, costs, prepared, [&](Executor& executor) {
       LayerRun runner(result.topology, prepared.map(), *plan, work_shape(costs), &estimates, executor);
-      drive_trace(model, prepared, *plan, costs, source, {}, runner, result);
+      drive_trace(model, prepared, *plan, layer_class_of(costs), source, {}, runner, result);
     });
     return result;
   }

@@ -12,7 +12,7 @@
 #include "models/files/safetensors.hpp"
 #include "models/model.hpp"
 #include "runtime/device.hpp"
-#include "runtime/tensor_names.hpp"
+#include "runtime/weights/tensor_names.hpp"
 #include "sim/workload/routing.hpp"
 
 namespace pregate::runtime {

@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/dense_weights.hpp"
+#include "runtime/weights/dense_weights.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-#include "runtime/synthetic_weights.hpp"
+#include "runtime/weights/synthetic_weights.hpp"
 
 namespace pregate::runtime {
 

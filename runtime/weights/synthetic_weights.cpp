@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/synthetic_weights.hpp"
+#include "runtime/weights/synthetic_weights.hpp"
 
 #include <cstring>
 #include <stdexcept>

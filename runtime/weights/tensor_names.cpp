@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/tensor_names.hpp"
+#include "runtime/weights/tensor_names.hpp"
 
 #include <charconv>
 #include <span>

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/weight_files.hpp"
+#include "runtime/weights/weight_files.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -6,9 +6,9 @@
 #include <optional>
 #include <string>
 
-#include "runtime/direct_file.hpp"
 #include "runtime/shapes.hpp"
-#include "runtime/weight_files.hpp"
+#include "runtime/weights/direct_file.hpp"
+#include "runtime/weights/weight_files.hpp"
 #include "sim/workload/routing.hpp"
 
 namespace pregate::runtime {

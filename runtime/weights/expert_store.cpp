@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/expert_store.hpp"
+#include "runtime/weights/expert_store.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -8,7 +8,7 @@
 
 #include "models/error.hpp"
 #include "runtime/host/system_memory.hpp"
-#include "runtime/synthetic_weights.hpp"
+#include "runtime/weights/synthetic_weights.hpp"
 
 namespace pregate::runtime {
 

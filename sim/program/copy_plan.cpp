@@ -1,0 +1,29 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/program/copy_plan.hpp"
+
+#include <cmath>
+
+namespace pregate::sim {
+
+namespace {
+
+Bytes mean_expert(const ModelSpec& model) {
+  double experts = 0;
+  for (const Stack& stack : model.stacks) {
+    for (const int layer : moe_layers(stack)) experts += stack.feed_forward_of(layer).moe.experts;
+  }
+  return {std::llround(static_cast<double>(model.all_expert_bytes().count) / experts)};
+}
+
+}  // namespace
+
+CopyPlan copy_plan(const ModelSpec& model, const PolicySpec& policy) {
+  const Bytes expert = mean_expert(model);
+  const Bytes chunk = policy.transfer.chunk;
+  if (chunk.count <= 0 || chunk >= expert) return {1, expert, expert};
+  const auto chunks = static_cast<int>((expert.count + chunk.count - 1) / chunk.count);
+  return {chunks, chunk, expert - chunk * (chunks - 1)};
+}
+
+}  // namespace pregate::sim
