@@ -134,6 +134,12 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
         "policy " + policy.name, "a device can neither compute experts on the CPU nor write them back",
         "simulate it, or --set policy.miss.service=fetch and --set policy.transfer.write_back=none");
   }
+  const bool looks_ahead = policy.lookahead.predictor->predicts();
+  if (policy.miss.service->needs_clock || (looks_ahead && policy.prefetch.prefetcher->needs_clock)) {
+    throw InputError("policy " + policy.name,
+                     "decides by the time, and a device cannot take a copy back that it was given",
+                     "simulate it, or choose another prefetch.kind or miss.service");
+  }
   if (policy.cache.hit_rate) {
     throw InputError("policy " + policy.name,
                      "a device cannot hit at a given rate: the experts would not be there",

@@ -13,42 +13,17 @@
 #include <utility>
 #include <vector>
 
+#include "sim/engine/event_records.hpp"
 #include "sim/engine/lanes.hpp"
 #include "sim/engine/ring.hpp"
 
 namespace pregate::sim {
-namespace {
 
-using StreamSet = std::uint64_t;  // of 1 << stream
-
-constexpr StreamSet one(std::size_t stream) { return StreamSet{1} << stream; }
-
-enum class State : std::uint8_t { waiting, started, done };
-
-/// What is kept of an operation until it is forgotten.
-struct Record {
-  Picoseconds fixed;
-  Bytes bytes;
-  BytesPerSecond rate;
-  std::uint64_t next_dependency;  ///< index of the first dependency not yet seen done
-  std::uint32_t dependencies_left;
-  StreamId stream;
-  std::uint8_t priority;
-  State state;
-  ResourceSet resources;
-  Picoseconds start, finish;
-  OpId first_waiter, next_waiter;  ///< list of the operations that wait for this one first of all
-};
-
-struct Ready {
-  std::uint8_t priority;
-  OpId id;
-  bool operator>(const Ready& other) const {
-    return priority != other.priority ? priority > other.priority : id > other.id;
-  }
-};
-
-}  // namespace
+using events::one;
+using events::Ready;
+using events::Record;
+using events::State;
+using events::StreamSet;
 
 struct EventEngine::Impl {
   explicit Impl(const Platform& its)

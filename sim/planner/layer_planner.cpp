@@ -3,13 +3,11 @@
 #include "sim/planner/layer_planner.hpp"
 
 #include <algorithm>
-#include <stdexcept>
 
 namespace pregate::sim {
 
 namespace {
 
-constexpr std::uint8_t demand_priority = 0, background_priority = 1;
 const Place& gpu_of(const Topology& topology) { return topology[topology.first(PlaceKind::gpu)]; }
 const Place& host_of(const Topology& topology) { return topology[topology.first(PlaceKind::cpu)]; }
 Hop read_from_drive(const Topology& topology) {
@@ -138,168 +136,6 @@ Moment LayerPlanner::moment() const {
           .cpu = cpu_,
           .ordinal = ordinal_,
           .layer_class = layer_class_};
-}
-
-/// Classifies the activated set as one batch against the cache as it stands.
-void LayerPlanner::classify(int ordinal, std::span<const ExpertKey> activated) {
-  std::span<const ExpertKey> looked_up = activated;
-  if (some_pinned_) {
-    unpinned_.clear();
-    for (const ExpertKey key : activated) {
-      if (plan_.pinned[key] == 0) unpinned_.push_back(key);
-    }
-    looked_up = unpinned_;
-  }
-  if (cache_) {
-    cache_->access(cache_domain(ordinal), looked_up);
-    misses_ = cache_->misses();
-  } else {
-    misses_ = looked_up;
-  }
-  counts_now_->misses += static_cast<std::int64_t>(misses_.size());
-  counts_now_->hits += static_cast<std::int64_t>(activated.size() - misses_.size());
-  to_fetch_ = misses_.size();
-  if (lookahead_.is_active()) {
-    for (const ExpertKey key : misses_) to_fetch_ -= slots_.holds(key) ? 1U : 0U;
-  }
-  counts_now_->prefetched += static_cast<std::int64_t>(misses_.size() - to_fetch_);
-}
-
-/// Parts the activated set into what is on the GPU or will be, and what the CPU computes, as the miss service
-/// says, and picks of the latter those that the cache takes in. The others leave no trace in the cache.
-void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
-                         std::span<const std::uint32_t> tokens) {
-  on_gpu_.clear();
-  missing_.clear();
-  remote_.clear();
-  unpinned_.clear();
-  std::size_t prefetched = 0;
-  for (std::size_t i = 0; i < activated.size(); ++i) {
-    const ExpertKey key = activated[i];
-    if (!plan_.home.empty() && plan_.home[key] != gpu_) {
-      remote_.add(plan_.home[key], key, tokens[i]);
-      continue;
-    }
-    const bool pinned = plan_.pinned[key] != 0;
-    if (!pinned && !slots_.holds(key)) {
-      missing_.add(key, tokens[i]);
-      continue;
-    }
-    on_gpu_.add(key, tokens[i]);
-    if (pinned) continue;
-    unpinned_.push_back(key);
-    if (!cache_ || !cache_->is_resident(key)) ++prefetched;
-  }
-  decide_misses();
-  misses_ = {};
-  if (cache_) {
-    unpinned_.insert(unpinned_.end(), demanded_.begin(), demanded_.end());
-    std::size_t free = slots_.free_count() - std::min(slots_.free_count(), demanded_.size());
-    for (const ExpertKey key : remote_.of(cpu_).keys()) {
-      if (plan_.policy.miss.admission == MissAdmission::none || free == 0 || !remote_.take_credit()) break;
-      unpinned_.push_back(key);
-      --free;
-    }
-    cache_->access(cache_domain(ordinal), unpinned_);
-    misses_ = cache_->misses();
-  } else {
-    misses_ = demanded_;
-  }
-  const std::size_t missed = missing_.keys().size() + prefetched;
-  counts_now_->misses += static_cast<std::int64_t>(missed);
-  counts_now_->hits += static_cast<std::int64_t>(activated.size() - missed);
-  counts_now_->prefetched += static_cast<std::int64_t>(prefetched);
-  counts_now_->computed_on_cpu += static_cast<std::int64_t>(remote_.of(cpu_).keys().size());
-}
-
-void LayerPlanner::decide_misses() {
-  demanded_.clear();
-  if (missing_.keys().empty()) return;
-  served_.assign(missing_.keys().size(), Serving{});
-  if (service_)
-    service_->decide(moment(), {missing_.keys(), missing_.tokens(), on_gpu_.keys().size()}, served_);
-  for (std::size_t i = 0; i < served_.size(); ++i) {
-    const ExpertKey key = missing_.keys()[i];
-    const std::uint32_t tokens = missing_.tokens()[i];
-    if (served_[i].is_fetched) {
-      on_gpu_.add(key, tokens);
-      demanded_.push_back(key);
-    } else {
-      remote_.add(served_[i].place, key, tokens);
-    }
-  }
-}
-
-void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
-  remote_.compute(layer_, ordinal, layer_class_, ids_known_);
-  const bool in_waves = demanded_.size() > slots_.free_count();
-  if (!in_waves) {
-    for (const ExpertKey key : demanded_) slots_.fetch(key, layer_, demand_priority, ids_known_);
-    if (!demanded_.empty()) write_back_evicted();
-  }
-  if (cache_) {
-    for (const ExpertKey key : remote_.of(cpu_).keys()) {
-      if (cache_->is_resident(key)) slots_.fetch(key, layer_, background_priority, ids_known_);
-    }
-  }
-  if (in_waves) {
-    run_waves(ordinal, on_gpu_.keys(), on_gpu_.tokens());
-    announce(routing, predictions);
-  } else {
-    announce(routing, predictions);
-    compute_experts(ordinal, on_gpu_.keys(), on_gpu_.keys(), on_gpu_.tokens(), on_gpu_.routed(), true);
-  }
-  if (remote_.results().empty()) return;
-  program_.open(OpKind::combine, computes_, layer_);
-  for (const OpId result : remote_.results()) program_.after(result);
-  last_ = program_.close();
-}
-
-/// Fetches what is missing and computes the layer.
-void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
-  const std::span<const ExpertKey> activated = routing.activated(ordinal);
-  const std::span<const std::uint32_t> tokens = routing.tokens(ordinal);
-  if (to_fetch_ > slots_.free_count()) {
-    run_waves(ordinal, activated, tokens);
-    announce(routing, predictions);
-    return;
-  }
-  for (const ExpertKey key : misses_) {
-    if (!slots_.holds(key)) slots_.fetch(key, layer_, demand_priority, ids_known_);
-  }
-  write_back_evicted();
-  const bool stages = program_.shape().stages;
-  if (stages) stage_hits(activated);
-  announce(routing, predictions);
-  // Staging copies follow every expert, hits as well.
-  compute_experts(ordinal, activated, stages ? activated : misses_, tokens, routing.routed(ordinal), true);
-  if (!stages || !hits_are_decreed_) return;
-  for (const ExpertKey key : activated) slots_.forget_staging(key);
-}
-
-/// Before what is announced for a later layer, which would delay them.
-void LayerPlanner::stage_hits(std::span<const ExpertKey> activated) {
-  for (const ExpertKey key : activated) {
-    if (slots_.holds(key) || is_decreed_hit(key)) slots_.stage_ahead(key, layer_, ids_known_);
-  }
-}
-
-void LayerPlanner::run_waves(int ordinal, std::span<const ExpertKey> activated,
-                             std::span<const std::uint32_t> tokens) {
-  waves_.begin(activated, tokens, [&](ExpertKey key) {
-    return plan_.pinned[key] == 0 && !slots_.holds(key) && !is_decreed_hit(key);
-  });
-  for (bool first_wave = true; !waves_.all_taken(); first_wave = false) {
-    if (slots_.free_count() == 0 && !first_wave)
-      throw std::logic_error("planner: no expert slot was released by a wave");
-    for (const ExpertKey key : waves_.take(slots_.free_count())) {
-      slots_.fetch(key, layer_, demand_priority, ids_known_);
-    }
-    compute_experts(ordinal, waves_.keys(), waves_.keys(), waves_.tokens(), waves_.routed(), first_wave);
-    if (first_wave) release_evicted();
-    for (const ExpertKey key : waves_.keys()) release_transient(key);
-    waves_.clear();
-  }
 }
 
 /// One operation for the whole set, or one an expert, each waiting only for its own copy.
