@@ -9,7 +9,7 @@ namespace pregate::sim {
 namespace {
 
 /// Shortest digits that read back the same, as in the JSON.
-std::string number(double value) { return nlohmann::json(value).dump(); }
+std::string digits_of(double value) { return nlohmann::json(value).dump(); }
 
 }  // namespace
 
@@ -20,12 +20,12 @@ std::string requests_csv(const std::vector<RequestRecord>& records) {
     const RequestRecord& request = records[i];
     text += std::to_string(i) + "," + std::to_string(request.sequences) + "," +
             std::to_string(request.prompt_tokens) + "," + std::to_string(request.output_tokens) + "," +
-            number(request.begin.milliseconds()) + ",";
-    if (request.first_token.count >= 0) text += number(request.first_token.milliseconds());
-    text += "," + number(request.end.milliseconds()) + ",";
-    if (request.has_ttft()) text += number(request.ttft().milliseconds());
+            digits_of(request.begin.milliseconds()) + ",";
+    if (request.first_token.count >= 0) text += digits_of(request.first_token.milliseconds());
+    text += "," + digits_of(request.end.milliseconds()) + ",";
+    if (request.has_ttft()) text += digits_of(request.ttft().milliseconds());
     text += ",";
-    if (request.has_tpot()) text += number(request.tpot_ms());
+    if (request.has_tpot()) text += digits_of(request.tpot_ms());
     text += "\n";
   }
   return text;

@@ -68,7 +68,7 @@ TEST(Policy, TheNamedOnesAreTheirCompositions) {
   for (const std::string name : {"on-demand", "prefetch-all", "pre-gated"}) {
     const PolicySpec plain = load_policy(name);
     const PolicySpec cached = load_policy(name + "-cache");
-    EXPECT_EQ(cached.lookahead.kind, plain.lookahead.kind) << name;
+    EXPECT_EQ(cached.lookahead.predictor->name, plain.lookahead.predictor->name) << name;
     EXPECT_EQ(cached.cache.capacity.kind, CapacityKind::share) << name;
     EXPECT_DOUBLE_EQ(cached.cache.capacity.share, 0.25) << name;
     EXPECT_EQ(cached.cache.eviction, "lru") << name;
