@@ -36,9 +36,9 @@ Operation copy(StreamId stream, std::int64_t bytes, double gb_per_s, ResourceSet
 
 Platform shared_platform() {
   Platform platform = one_gpu::platform();
-  platform.capacity.at(0) = {25e9};  // link_h2d
-  platform.capacity.at(1) = {25e9};  // link_d2h
-  platform.capacity.at(2) = {40e9};  // host_memory: less than the links together
+  platform[one_gpu::link_h2d].capacity = {25e9};
+  platform[one_gpu::link_d2h].capacity = {25e9};
+  platform[one_gpu::host_memory].capacity = {40e9};  // less than the links together
   return platform;
 }
 

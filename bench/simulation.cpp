@@ -96,7 +96,7 @@ void timed_simulation(benchmark::State& state, const char* policy_name) {
 
 void given_recall_demand_first(benchmark::State& state) {
   PolicySpec policy = load_policy("on-demand-cache");
-  choose(policy.lookahead.predictor, built_in_parts().predictors, "given-recall");
+  choose(policy.lookahead.predictor, sim::built_in_parts().predictors, "given-recall");
   policy.lookahead.predictor.set("recall", "0.9");
   policy.transfer.queue = TransferQueue::demand_first;
   simulate(state, policy);
@@ -104,7 +104,7 @@ void given_recall_demand_first(benchmark::State& state) {
 
 void cpu_experts_beside_copies(benchmark::State& state) {
   PolicySpec policy = load_policy("on-demand-cache");
-  choose(policy.miss.service, built_in_parts().miss_services, "compute-on-cpu");
+  choose(policy.miss.service, sim::built_in_parts().miss_services, "compute-on-cpu");
   policy.miss.admission = MissAdmission::background;
   simulate(state, policy);
 }

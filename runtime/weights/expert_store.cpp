@@ -14,14 +14,14 @@ namespace pregate::runtime {
 
 namespace {
 constexpr std::uint64_t expert_seed = 1;
-constexpr std::int64_t slot_alignment = DirectFile::block;  ///< of every expert
+constexpr std::int64_t expert_alignment = DirectFile::block;  ///< of every expert
 }  // namespace
 
 ExpertStore::ExpertStore(Device& device, const ModelShape& shape, const sim::ExpertMap& map,
                          const StoreOptions& options, std::uint64_t seed, const WeightFiles* files)
     : bytes_(shape.expert_bytes) {
   const std::int64_t distinct = options.distinct_experts;
-  stride_ = {(bytes_.count + slot_alignment - 1) / slot_alignment * slot_alignment};
+  stride_ = {(bytes_.count + expert_alignment - 1) / expert_alignment * expert_alignment};
   buffers_ = distinct > 0 ? std::min<std::int64_t>(distinct, map.keys()) : map.keys();
   if (files != nullptr && buffers_ != map.keys())
     throw std::invalid_argument("experts of files that share buffers");

@@ -123,15 +123,16 @@ TEST(Interference, KernelsAndCopiesShareTheBus) {
   sim::Ledger ledger(topology, 0, {8e9});
   ledger.begin_step(0, 0, 1);
   sim::EventEngine engine(topology.platform);
-  const sim::OpId kernel = engine.submit(
-      ledger.add({.kind = sim::OpKind::experts, .stream = sim::one_gpu::compute}, {{10'000'000}}, {}, {}),
-      {});
+  const sim::OpId kernel =
+      engine.submit(ledger.add({.kind = sim::OpKind::experts, .stream = sim::one_gpu::compute},
+                               sim::Price{{10'000'000}}, {}, {}),
+                    {});
   const sim::CopyCost copy{{}, {40'000}, {8e9}, {5'000'000}};
   const sim::OpId fetch =
       engine.submit(ledger.add({.kind = sim::OpKind::fetch,
                                 .stream = sim::one_gpu::h2d,
                                 .crosses = bit(sim::one_gpu::link_h2d) | bit(sim::one_gpu::host_memory)},
-                               {copy.duration, &copy}, {}, {}),
+                               sim::Price{copy.duration, &copy}, {}, {}),
                     {});
   engine.run();
   // The copy: 40,000 B at 5 GB/s. The kernel: 80,000 B, of which 40,000 in those 8 us, the rest at 8 GB/s.
