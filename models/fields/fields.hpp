@@ -60,7 +60,9 @@ class Fields {
 
   /// A field that needs its own reading.
   Field& add_entry(Entry entry) {
-    entry.field.fallback = entry.value(Spec{});
+    // A field without a value in a new struct keeps the fallback that it says itself.
+    if (Node value = entry.value(Spec{}); value.kind != Node::Kind::null)
+      entry.field.fallback = std::move(value);
     return entries_.emplace_back(std::move(entry)).field;
   }
 
