@@ -48,7 +48,8 @@ struct PolicySpec {
   } lookahead;
 
   struct {
-    sim::Chosen<sim::PrefetcherEntry> prefetcher = sim::built_in_parts().prefetchers.standard();  ///< key kind
+    sim::Chosen<sim::PrefetcherEntry> prefetcher =
+        sim::built_in_parts().prefetchers.standard();  ///< key kind
   } prefetch;
 
   struct {

@@ -47,7 +47,8 @@ Fields<Cache> cache_fields() {
 
 Fields<Lookahead> lookahead(const sim::Parts& parts) {
   Fields<Lookahead> fields;
-  add_part(fields, "kind", &Lookahead::predictor, parts.predictors, "what is known early of a later MoE layer");
+  add_part(fields, "kind", &Lookahead::predictor, parts.predictors,
+           "what is known early of a later MoE layer");
   std::vector<std::string> ahead;
   for (const sim::PredictorEntry& each : parts.predictors.entries()) {
     if (each.predicts()) ahead.push_back(each.name);
@@ -116,7 +117,6 @@ Fields<PolicySpec> policy_fields(const sim::Parts& parts) {
   fields.add_table("miss", &PolicySpec::miss, miss(parts));
   return fields;
 }
-
 
 const Fields<PolicySpec>& policy_fields() {
   static const Fields<PolicySpec> fields = policy_fields(sim::built_in_parts());

@@ -133,7 +133,9 @@ TEST(Ladder, MostlyUndecidableIsSaidAndIsNoZero) {
   EXPECT_FALSE(result.tiers[3].is_mostly_undecidable()) << "half is not more than half";
   EXPECT_TRUE(result.undecided());
   EXPECT_THAT(ladder_html(result), testing::Not(testing::HasSubstr(">0.0</td>")));
-  EXPECT_THAT(ladder_html(result), testing::HasSubstr("MAPE &lt;= 10 %</td><td class=\"n\">-</td><td class=\"n\">0</td><td class=\"n\">2</td>"));
+  EXPECT_THAT(ladder_html(result),
+              testing::HasSubstr(
+                  "MAPE &lt;= 10 %</td><td class=\"n\">-</td><td class=\"n\">0</td><td class=\"n\">2</td>"));
   EXPECT_THAT(ladder_json(result), testing::HasSubstr("\"figure\": null"));
   EXPECT_THAT(ladder_table(result), testing::HasSubstr("UNDECIDED: tier 2, block latency"));
   EXPECT_THAT(ladder_table(result), testing::HasSubstr("2 of 2 rows"));

@@ -168,7 +168,8 @@ TEST_F(PublishedCase, HoldsForItsMachineModelsAndMechanisms) {
   const Confidence confidence = assess();
   EXPECT_EQ(confidence.label, Label::published_case);
   EXPECT_EQ(confidence.cases, "pregated-a100");
-  // By hand from validation/published/residuals.toml: nine pre-gated rows, four of Figure 11 and five of Figure 14.
+  // By hand from validation/published/residuals.toml: nine pre-gated rows, four of Figure 11 and five of
+  // Figure 14.
   double least = 1e9, most = -1e9;
   int rows = 0;
   for (const Residual& residual : known_residuals()) {

@@ -23,14 +23,14 @@ struct Recall {
 /// Deterministic in the seed and the order of calls.
 class GivenRecall final : public Oracle {
  public:
-  GivenRecall(const Recall& given, const ExpertMap& map) : map_(map), recall_(given.recall), random_(given.seed) {}
+  GivenRecall(const Recall& given, const ExpertMap& map)
+      : map_(map), recall_(given.recall), random_(given.seed) {}
 
   std::span<const ExpertKey> predict(int, int target) override {
     return guess(map_.layers()[static_cast<std::size_t>(target)], truth().activated(target));
   }
 
  private:
-
   /// Valid until the next call.
   std::span<const ExpertKey> guess(const MoeLayer& layer, std::span<const ExpertKey> activated) {
     guesses_.clear();
@@ -82,9 +82,10 @@ class GivenRecall final : public Oracle {
 
 Fields<Recall> parameters() {
   Fields<Recall> fields;
-  fields.add("recall", &Recall::recall,
-             "probability that an expert which will be activated is announced, rather than another in its place",
-             Range{0, 1, "from 0 to 1"});
+  fields.add(
+      "recall", &Recall::recall,
+      "probability that an expert which will be activated is announced, rather than another in its place",
+      Range{0, 1, "from 0 to 1"});
   fields.add("seed", &Recall::seed, "of its draws");
   return fields;
 }
