@@ -1,7 +1,5 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include <utility>
-
 #include "sim/report/metric_lists.hpp"
 
 namespace pregate::sim {
@@ -12,15 +10,19 @@ namespace {
 std::vector<Metric> percentiles(const std::string& name, const std::string& of,
                                 Percentiles SimulationResult::*times) {
   std::vector<Metric> all;
-  for (const auto& [rank, which] :
-       {std::pair{"p50", &Percentiles::p50}, std::pair{"p90", &Percentiles::p90},
-        std::pair{"p95", &Percentiles::p95}, std::pair{"p99", &Percentiles::p99}}) {
-    all.push_back(
-        {.name = name + "_" + rank + "_ms",
-         .unit = "ms",
-         .help = of + ", " + std::string(rank).substr(1) +
-                 "th percentile over the requests that have one, by nearest rank; null without any",
-         .value = [times, which](const SimulationResult& r) -> MetricValue { return (r.*times).*which; }});
+  struct Rank {
+    const char* number;
+    double Percentiles::*which;
+  };
+  for (const Rank& rank : {Rank{"50", &Percentiles::p50}, Rank{"90", &Percentiles::p90},
+                           Rank{"95", &Percentiles::p95}, Rank{"99", &Percentiles::p99}}) {
+    all.push_back({.name = name + "_p" + rank.number + "_ms",
+                   .unit = "ms",
+                   .help = of + ", " + rank.number +
+                           "th percentile over the requests that have one, by nearest rank; null without any",
+                   .value = [times, which = rank.which](const SimulationResult& r) -> MetricValue {
+                     return (r.*times).*which;
+                   }});
   }
   return all;
 }
