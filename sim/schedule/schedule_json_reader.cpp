@@ -148,6 +148,7 @@ Platform read_platform(const Json& json, const std::string& where) {
 
 std::vector<std::string> op_kind_names() {
   std::vector<std::string> names;
+  names.reserve(op_kind_count);
   for (int i = 0; i < op_kind_count; ++i) names.emplace_back(to_string(static_cast<OpKind>(i)));
   return names;
 }
