@@ -91,7 +91,7 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
                           working_buffers(plan, prepared.scan(), prepared.map()));
   execution.device_memory = layers.resident() + arena.size();
 
-  const sim::CopyPlan copies = sim::copy_plan(model, plan.policy);
+  const sim::CopyPlan copies = sim::copy_plan(model, plan.policy.transfer.chunk);
   LiveExecutor executor(execution.result.topology, device, *compute, *h2d, *d2h, layers, store, arena,
                         prepared.map(), copies, options.recorded_steps, options.fault);
   PinnedMemory read;

@@ -17,10 +17,10 @@ using sim::StreamId;
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using HostClock = std::chrono::steady_clock;
 
-Picoseconds since(Clock::time_point begin) {
-  return {std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count() * 1000};
+Picoseconds since(HostClock::time_point begin) {
+  return {std::chrono::duration_cast<std::chrono::nanoseconds>(HostClock::now() - begin).count() * 1000};
 }
 
 /// What each operation moves over a link.
@@ -116,7 +116,7 @@ void LiveExecutor::wait_for(StreamId waiting, std::span<const OpId> operations) 
 
 void LiveExecutor::issue(const sim::Entry& entry, Bytes bytes, std::span<const sim::SlotUse> uses,
                          std::span<const OpId> others, std::span<const OpId> copies) {
-  const Clock::time_point begin = Clock::now();
+  const HostClock::time_point begin = HostClock::now();
   const OpId id = ledger_.next_id();
   ledger_.add(entry, bytes, others, copies);
   stream_of_.push_back(entry.stream);

@@ -78,7 +78,7 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   }
   costs_.resize(classes_.size());
 
-  const CopyPlan copies = copy_plan(model, policy);
+  const CopyPlan copies = copy_plan(model, policy.transfer.chunk);
   const Bytes expert = copies.expert();
   chunks_ = copies.chunks;
   fetch_ = copy_cost(machine.h2d, copies.chunk, policy.transfer.pinned);

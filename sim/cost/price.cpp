@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/cost/price.hpp"
 
+#include "sim/platform/machine_topology.hpp"
+
 namespace pregate::sim {
 
 WorkShape work_shape(const CostModel& costs) {
@@ -34,7 +36,7 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     case OpKind::device_copy:
       return device_copy();
     case OpKind::activations: {
-      const CopyCost& cost = work.link == LinkId{1} ? costs_.activations_out() : costs_.activations_back();
+      const CopyCost& cost = work.link == gpu_to_host ? costs_.activations_out() : costs_.activations_back();
       return {cost.duration, &cost, {}};
     }
     case OpKind::cpu_experts:

@@ -4,6 +4,7 @@
 
 #include "models/units.hpp"
 #include "sim/engine/tally.hpp"
+#include "sim/program/clock.hpp"
 #include "sim/program/layer_program.hpp"
 #include "sim/program/step_shape.hpp"
 #include "traces/trace.hpp"
@@ -19,13 +20,8 @@ struct PassInfo {
 
 /// Carries work out: in virtual time, or on a device. Programs of a pass come one after the other, their
 /// operations numbered without gaps.
-class Executor {
+class Executor : public Clock {
  public:
-  Executor() = default;
-  virtual ~Executor() = default;
-  Executor(const Executor&) = delete;
-  Executor& operator=(const Executor&) = delete;
-
   /// Whether programs must name the experts and slots that operations read (LayerProgram::uses of `experts`).
   [[nodiscard]] virtual bool records() const = 0;
   /// Whether the planner must stop at gates for it: what comes after may run only when wait() has returned.
@@ -37,11 +33,6 @@ class Executor {
   /// from which on is_done(), backlog() and cancel() answer. An operation that could start at that very time
   /// has not started.
   virtual Picoseconds wait(OpId operation) = 0;
-  /// Whether `operation` had ended when the last wait() returned. Its pass may be over.
-  [[nodiscard]] virtual bool is_done(OpId operation) const = 0;
-  /// What the stream has still to do: the rest of the operation that runs and those behind it, each as long
-  /// as it takes alone.
-  [[nodiscard]] virtual Picoseconds backlog(StreamId stream) const = 0;
   /// Takes back a copy that has not started: it moves nothing when its turn comes. False when it has started,
   /// or cannot be taken back.
   virtual bool cancel(OpId copy) = 0;

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <span>
+#include <stdexcept>
 
-#include "sim/engine/executor.hpp"
+#include "sim/platform/topology.hpp"
+#include "sim/program/clock.hpp"
 #include "sim/program/estimates.hpp"
 #include "sim/workload/routing.hpp"
 
@@ -14,7 +15,7 @@ namespace pregate::sim {
 /// only by parts that say that they need it.
 struct Moment {
   Picoseconds now;                       ///< 0 where nobody needs the clock
-  const Executor* executor = nullptr;    ///< null likewise
+  const Clock* clock = nullptr;          ///< null likewise
   const Estimates* estimates = nullptr;  ///< what work will take; null on a device
   const Topology* topology = nullptr;
   StreamId fetches{};  ///< the stream that brings experts to the GPU
@@ -22,11 +23,13 @@ struct Moment {
   int ordinal = 0;      ///< the MoE layer whose ids are known
   int layer_class = 0;  ///< of that layer, for the estimates
 
-  [[nodiscard]] Picoseconds backlog(StreamId stream) const { return executor->backlog(stream); }
-  /// Of what the place computes.
-  [[nodiscard]] Picoseconds backlog(PlaceId place) const {
-    return executor->backlog((*topology)[place].compute);
+  /// std::logic_error from a part that did not say that it needs the clock.
+  [[nodiscard]] Picoseconds backlog(StreamId stream) const {
+    if (clock == nullptr) throw std::logic_error("a part asks the clock and did not say that it needs it");
+    return clock->backlog(stream);
   }
+  /// Of what the place computes.
+  [[nodiscard]] Picoseconds backlog(PlaceId place) const { return backlog((*topology)[place].compute); }
 };
 
 }  // namespace pregate::sim

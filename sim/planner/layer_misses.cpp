@@ -50,8 +50,8 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
   std::size_t prefetched = 0;
   for (std::size_t i = 0; i < activated.size(); ++i) {
     const ExpertKey key = activated[i];
-    if (!plan_.home.empty() && plan_.home[key] != gpu_) {
-      remote_.add(plan_.home[key], key, tokens[i]);
+    if (plan_.lives_elsewhere(key)) {
+      remote_.add(*plan_.home[key], key, tokens[i]);
       continue;
     }
     const bool pinned = plan_.pinned[key] != 0;

@@ -129,7 +129,7 @@ void LayerPlanner::announce(const StepRouting& routing, const StepPredictions* p
 
 Moment LayerPlanner::moment() const {
   return {.now = now_,
-          .executor = &executor_,
+          .clock = plan_.needs_clock() ? &executor_ : nullptr,
           .estimates = estimates_,
           .topology = &topology_,
           .fetches = in_.stream,

@@ -3,6 +3,7 @@
 #include "sim/planner/lookahead.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace pregate::sim {
 
@@ -24,6 +25,8 @@ Lookahead::Lookahead(const ExpertMap& map, const Plan& plan, const std::vector<s
   if (!predictor->predicts()) return;
   predictor_ = predictor->make(predictor.parameters(), map);
   if (predictor->is_oracle) oracle_ = &dynamic_cast<Oracle&>(*predictor_);
+  if (oracle_ != nullptr && whole_layers_)
+    throw std::logic_error("a predictor of whole layers is asked before it could be shown anything");
   const auto& prefetcher = plan.policy.prefetch.prefetcher;
   prefetcher_ = prefetcher->make(prefetcher.parameters(), distance);
 }
@@ -70,7 +73,7 @@ void Lookahead::want(int target, std::span<const ExpertKey> keys) {
 /// Brings `key` in for a later layer, or keeps it there. Without a free slot the gate of that layer will
 /// fetch it.
 void Lookahead::want(int target, ExpertKey key, std::uint8_t priority) {
-  if (plan_.pinned[key] != 0) return;
+  if (plan_.pinned[key] != 0 || plan_.lives_elsewhere(key)) return;
   const int layer = map_.layers()[index(target)].layer;
   if (cache_ != nullptr && cache_->is_resident(key)) {
     cache_->pin(key);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,10 +26,11 @@ enum class CountedExperts { all, decoder };
 struct Plan {
   PolicySpec policy;
   std::vector<std::uint8_t> pinned;  ///< by key: resident for the whole run
-  std::vector<PlaceId> home;         ///< by key: where it lives and is computed; empty: all on the first GPU
-  MakeHostTier make_host_tier;       ///< empty: the host's memory holds every expert
-  std::int64_t pinned_experts = 0;   ///< that count as GPU memory
-  cache::CacheGeometry geometry;     ///< of the expert cache; capacities in slots
+  /// By key: where it lives and is computed, if not where the layers run; empty: none does.
+  std::vector<std::optional<PlaceId>> home;
+  MakeHostTier make_host_tier;      ///< empty: the host's memory holds every expert
+  std::int64_t pinned_experts = 0;  ///< that count as GPU memory
+  cache::CacheGeometry geometry;    ///< of the expert cache; capacities in slots
   std::int64_t cache_slots = 0;
   std::int64_t buffer_slots = 0;  ///< working buffers of decode steps, beside the cache
   /// Buffers of passes over many tokens, beside those: as many as one such layer activates, so that it
@@ -41,6 +43,7 @@ struct Plan {
   bool some_on_host = false;         ///< not every expert is pinned
   bool hits_are_decreed = false;     ///< the cache keeps nothing: it hits at a given rate
   [[nodiscard]] bool offloads() const { return some_on_host; }
+  [[nodiscard]] bool lives_elsewhere(ExpertKey key) const { return !home.empty() && home[key].has_value(); }
   [[nodiscard]] bool computes_on_cpu() const { return policy.miss.service->uses_cpu; }
   /// Some part asks what the time is, or takes copies back.
   [[nodiscard]] bool needs_clock() const {

@@ -21,9 +21,8 @@ struct Capacities {
 Topology one_gpu_topology(const Capacities& capacity, bool shares_bus, StreamOrder copy_order) {
   Topology topology;
   Platform& platform = topology.platform;
-  const MemoryId hbm = topology.add_memory("gpu"), dram = topology.add_memory("host"),
-                 drive = topology.add_memory("ssd");
-  const LinkId in = topology.add_link("h2d"), out = topology.add_link("d2h"), read = topology.add_link("ssd");
+  const MemoryId hbm = topology.add_memory("gpu"), dram = topology.add_memory("host");
+  for (const char* name : {"h2d", "d2h", "ssd"}) topology.add_link(name);
   const StreamId compute = platform.add_stream("compute"), h2d = platform.add_stream("h2d", copy_order),
                  d2h = platform.add_stream("d2h");
   platform.add_stream("host");
@@ -39,9 +38,12 @@ Topology one_gpu_topology(const Capacities& capacity, bool shares_bus, StreamOrd
                       .reads_over = shares_bus ? bit(bus) : 0});
   topology.add_place(
       {.name = "cpu", .kind = PlaceKind::cpu, .memory = dram, .compute = cpu, .reads_over = bit(bus)});
-  topology.add_route(dram, hbm, {{.stream = h2d, .crosses = bit(link_h2d) | bit(bus), .link = in}});
-  topology.add_route(hbm, dram, {{.stream = d2h, .crosses = bit(link_d2h) | bit(bus), .link = out}});
-  topology.add_route(drive, dram, {{.stream = ssd, .crosses = bit(reads) | bit(bus), .link = read}});
+  topology.add_route(dram, hbm, {{.stream = h2d, .crosses = bit(link_h2d) | bit(bus), .link = host_to_gpu}});
+  topology.add_route(hbm, dram, {{.stream = d2h, .crosses = bit(link_d2h) | bit(bus), .link = gpu_to_host}});
+  if (capacity.ssd.value > 0) {
+    topology.add_route(topology.add_memory("ssd"), dram,
+                       {{.stream = ssd, .crosses = bit(reads) | bit(bus), .link = drive_to_host}});
+  }
   return topology;
 }
 

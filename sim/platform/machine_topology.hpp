@@ -11,9 +11,13 @@ namespace pregate::sim {
 /// limit no flow.
 Topology one_device_topology();
 
-/// The machine as ids. Streams of the first GPU are called compute, h2d and d2h, those of others gpu1.compute
-/// and so on; beside them host (control), ssd and cpu. Each direction of a GPU's link is a resource, the bus
-/// of the host's memory another, which all copies from and to it share.
+/// The links of a machine, as topology_of() adds them and CostModel prices what crosses them.
+inline constexpr LinkId host_to_gpu{0}, gpu_to_host{1}, drive_to_host{2};
+
+/// The machine as ids. Streams of the GPU are called compute, h2d and d2h; beside them host (control), ssd
+/// and cpu. Each direction of a GPU's link is a resource, the bus
+/// of the host's memory another, which all copies from and to it share. Without a drive (ssd.read_bandwidth)
+/// nothing is behind the host's memory.
 ///
 /// `copy_order`: of the streams that copy experts to GPUs.
 Topology topology_of(const MachineSpec& machine, StreamOrder copy_order = StreamOrder::fifo);

@@ -18,9 +18,8 @@ Bytes mean_expert(const ModelSpec& model) {
 
 }  // namespace
 
-CopyPlan copy_plan(const ModelSpec& model, const PolicySpec& policy) {
+CopyPlan copy_plan(const ModelSpec& model, Bytes chunk) {
   const Bytes expert = mean_expert(model);
-  const Bytes chunk = policy.transfer.chunk;
   if (chunk.count <= 0 || chunk >= expert) return {1, expert, expert};
   const auto chunks = static_cast<int>((expert.count + chunk.count - 1) / chunk.count);
   return {chunks, chunk, expert - chunk * (chunks - 1)};

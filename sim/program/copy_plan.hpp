@@ -3,7 +3,6 @@
 #pragma once
 
 #include "models/model.hpp"
-#include "sim/policy/policy.hpp"
 
 namespace pregate::sim {
 
@@ -18,6 +17,7 @@ struct CopyPlan {
 
 /// An expert counts with the mean size of all routed experts of the model: what a copy moves on average.
 /// Slots hold the largest.
-CopyPlan copy_plan(const ModelSpec& model, const PolicySpec& policy);
+/// `chunk` as PolicySpec::transfer.chunk: 0 = whole experts.
+CopyPlan copy_plan(const ModelSpec& model, Bytes chunk);
 
 }  // namespace pregate::sim

@@ -22,7 +22,8 @@ class Predictor {
   Predictor& operator=(const Predictor&) = delete;
 
   virtual void begin_pass([[maybe_unused]] trace::Phase phase, [[maybe_unused]] bool first_of_request) {}
-  /// The ids of layer `ordinal` are known: its activated experts, with the tokens of each.
+  /// The ids of layer `ordinal`, not all of whose experts are resident for the run, are known: its activated
+  /// experts, with the tokens of each.
   virtual void observe([[maybe_unused]] int ordinal, [[maybe_unused]] std::span<const ExpertKey> activated,
                        [[maybe_unused]] std::span<const std::uint32_t> tokens) {}
   /// Experts of layer `target` > `ordinal`, the likeliest first, when the ids of `ordinal` are known. Valid

@@ -99,5 +99,12 @@ TEST_F(DrivePool, ReadsWhatItLacksBesideCopies) {
   EXPECT_EQ(all.tally.fetched, none.tally.fetched) << "the link carries what it carried";
 }
 
+// Reads must take time: a machine that names no drive has nothing behind the host's memory.
+TEST_F(DrivePool, NeedsADrive) {
+  machine.ssd = {};
+  EXPECT_NO_THROW(run(0));
+  EXPECT_THROW(run(2), std::out_of_range);
+}
+
 }  // namespace
 }  // namespace pregate::sim

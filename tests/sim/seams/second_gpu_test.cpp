@@ -25,8 +25,8 @@ Topology with_second_gpu(const MachineSpec& machine) {
   const ResourceId down = platform.add_resource("gpu1.down", machine.h2d.bandwidth),
                    up = platform.add_resource("gpu1.up", machine.d2h.bandwidth);
   topology.add_place({.name = "gpu1", .kind = PlaceKind::gpu, .memory = second, .compute = compute});
-  topology.add_route(first, second, {{.stream = in, .crosses = bit(down), .link = LinkId{0}}});
-  topology.add_route(second, first, {{.stream = out, .crosses = bit(up), .link = LinkId{1}}});
+  topology.add_route(first, second, {{.stream = in, .crosses = bit(down), .link = host_to_gpu}});
+  topology.add_route(second, first, {{.stream = out, .crosses = bit(up), .link = gpu_to_host}});
   return topology;
 }
 
@@ -49,7 +49,7 @@ struct TwoGpus : testing::Test {
     const auto other = static_cast<PlaceId>(result.topology.places.size() - 1);
     for (const MoeLayer& layer : prepared.map().layers()) {
       for (int expert = 0; expert < layer.experts; ++expert)
-        plan->home.push_back(expert % 2 == 0 ? result.topology.first(PlaceKind::gpu) : other);
+        plan->home.push_back(expert % 2 == 0 ? std::nullopt : std::optional(other));
     }
     const CostEstimates estimates(costs);
     run_on(result, costs, prepared, [&](Executor& executor) {
@@ -118,6 +118,16 @@ TEST_F(TwoGpus, ExecutorsAgree) {
   EXPECT_EQ(a.tally.exposed_cpu, b.tally.exposed_cpu);
   EXPECT_EQ(a.tally.fetches, 4);
   EXPECT_EQ(a.decode_cache.hits, 4) << "what lives on the other GPU is there";
+}
+
+// What lives on the other GPU is not fetched ahead either: of the second layer only expert 6 is.
+TEST_F(TwoGpus, NothingIsAnnouncedThatLivesElsewhere) {
+  policy = load_policy("pre-gated");
+  const SimulationResult a = timed(), b = event();
+  EXPECT_EQ(a.total, b.total);
+  EXPECT_EQ(a.tally.fetches, 4);
+  EXPECT_EQ(a.decode_cache.prefetched, 1);
+  EXPECT_EQ(a.decode_cache.wasted, 0);
 }
 
 }  // namespace

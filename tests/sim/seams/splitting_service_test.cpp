@@ -59,12 +59,6 @@ struct SplittingService : testing::Test {
     machine.host.compute.fixed = {};
     machine.host.rate = {1e18};
   }
-  /// A copy of an expert takes this long, at a rate that the bus does not notice.
-  void copies_take(Picoseconds time) {
-    machine.h2d.per_copy = {};
-    machine.h2d.bandwidth = {static_cast<double>(test::tiny_expert.count) / 10e-6 / 1000};
-    machine.h2d.latency = time - time_at(test::tiny_expert, machine.h2d.bandwidth);
-  }
 };
 
 // The CPU is done with its n-th expert at 40 n us, the link with its n-th at n c. Of five experts, with
@@ -140,6 +134,14 @@ TEST_F(SplittingService, HitsStayOnTheGpu) {
   EXPECT_EQ(result.decode_cache.misses, 9);
   EXPECT_EQ(result.decode_cache.computed_on_cpu, 7);
   EXPECT_EQ(result.tally.fetches, 2);
+}
+
+// One that asks the clock without saying so is told, not answered as if no time had passed.
+TEST_F(SplittingService, MustSayThatItNeedsTheClock) {
+  MissServiceEntry silent = by_backlog();
+  silent.needs_clock = false;
+  policy.miss.service = silent;
+  EXPECT_THROW(test::run(model, machine, policy, source), std::logic_error);
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-
 #include "sim/parts/predictor/predictor.hpp"
 
 namespace pregate::sim {
