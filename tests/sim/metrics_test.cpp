@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/report/metrics.hpp"
+#include "sim/policy/load_policy.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
