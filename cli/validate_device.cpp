@@ -78,7 +78,7 @@ ExitCode validate_device(const Arguments& arguments) {
     }
     workload.limited = trace::first_steps(*source, steps);
     for (const PolicySpec& policy : run.policies) {
-      const bool caches = policy.placement.kind != PlacementKind::all;
+      const bool caches = !policy.placement.kind->keeps_all;
       for (const std::string& capacity :
            caches ? split_list(parsed.text("caches"), "--caches") : std::vector<std::string>{"all"}) {
         validation::GridPoint point;

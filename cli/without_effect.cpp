@@ -19,18 +19,19 @@ constexpr std::int64_t most_operations = 3'000'000;
 
 bool is_same(const sim::SimulationResult& a, const sim::SimulationResult& b) {
   const auto counts = [](const sim::CacheResult& c) {
-    return std::vector<std::int64_t>{c.hits,   c.misses,          c.prefetched,
-                                     c.wasted, c.computed_on_cpu, c.written_back};
+    return std::vector<std::int64_t>{c.hits,         c.misses,     c.prefetched, c.wasted, c.computed_on_cpu,
+                                     c.written_back, c.drive_reads};
   };
   return a.out_of_memory == b.out_of_memory && a.memory.peak == b.memory.peak &&
          a.memory.usable == b.memory.usable && a.memory.host == b.memory.host &&
-         a.memory.host_usable == b.memory.host_usable && a.total == b.total && a.decode == b.decode &&
-         a.ttft_ms == b.ttft_ms && a.tpot_ms == b.tpot_ms && a.cache_slots == b.cache_slots &&
-         a.buffer_slots == b.buffer_slots && a.prefill_slots == b.prefill_slots &&
-         counts(a.decode_cache) == counts(b.decode_cache) && counts(a.other_cache) == counts(b.other_cache) &&
-         a.tally.operations == b.tally.operations && a.tally.fetched == b.tally.fetched &&
-         a.tally.busy == b.tally.busy && a.path.transfer() == b.path.transfer() &&
-         a.path.host() == b.path.host() && a.path.waiting == b.path.waiting;
+         a.memory.host_usable == b.memory.host_usable && a.memory.drive == b.memory.drive &&
+         a.total == b.total && a.decode == b.decode && a.ttft_ms == b.ttft_ms && a.tpot_ms == b.tpot_ms &&
+         a.cache_slots == b.cache_slots && a.buffer_slots == b.buffer_slots &&
+         a.prefill_slots == b.prefill_slots && counts(a.decode_cache) == counts(b.decode_cache) &&
+         counts(a.other_cache) == counts(b.other_cache) && a.tally.operations == b.tally.operations &&
+         a.tally.fetched == b.tally.fetched && a.tally.busy == b.tally.busy &&
+         a.path.transfer() == b.path.transfer() && a.path.host() == b.path.host() &&
+         a.path.waiting == b.path.waiting;
 }
 
 /// The run with all of its overrides but that one; false where it then cannot be resolved.
@@ -67,8 +68,12 @@ void note_keys(const Parsed& parsed, Run& run, const std::vector<sim::Simulation
   for (std::size_t i = 0; i < run.set.size(); ++i) {
     const Override& change = run.set[i];
     const std::string said = "--set " + printable(change.path, 100) + "=" + printable(change.value);
-    if (change.path.starts_with("machine.ssd.")) {
-      run.configuration.notes.push_back(said + " changes nothing: no drive is simulated");
+    const bool reads_drive = std::any_of(results.begin(), results.end(), [](const auto& result) {
+      return result.policy.host_cache.capacity.kind != CapacityKind::none;
+    });
+    if (change.path.starts_with("machine.ssd.") && !reads_drive) {
+      run.configuration.notes.push_back(
+          said + " changes nothing: no policy of this run reads from a drive (policy.host_cache.capacity)");
     } else if (change.path == "policy.miss.admission") {
       continue;  // note_policy() says why
     } else if (!change.path.starts_with("model.") && operations <= most_operations &&
@@ -80,7 +85,7 @@ void note_keys(const Parsed& parsed, Run& run, const std::vector<sim::Simulation
 
 void note_flags(Run& run) {
   const bool offloads = std::any_of(run.policies.begin(), run.policies.end(), [](const PolicySpec& policy) {
-    return policy.placement.kind != PlacementKind::all;
+    return !policy.placement.kind->keeps_all;
   });
   if (offloads) return;
   for (const Override& flag : run.cache_flags)

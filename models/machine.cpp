@@ -96,6 +96,8 @@ FlopPerSecond compute_rate(const GpuSpec& gpu, const std::string& precision) {
 
 void validate(const HostSpec& host, const std::string& where) {
   check_ranges(host_fields(), host, where, "host.");
+  if (host.numa.nodes > 1 && host.numa.bandwidth.value <= 0)
+    throw InputError(where, "host.numa.bandwidth is missing, which several nodes need", "e.g. \"40 GB/s\"");
 }
 
 void validate(const SsdSpec& ssd, const std::string& where) {
@@ -104,6 +106,7 @@ void validate(const SsdSpec& ssd, const std::string& where) {
 
 void validate(const MachineSpec& machine, const std::string& where) {
   check_ranges(machine_fields(), machine, where);
+  validate(machine.host, where);
   const GpuSpec& gpu = machine.gpu;
   if (gpu.reserved >= gpu.memory) throw InputError(where, "gpu.reserved leaves nothing of gpu.memory");
   if (!gpu.rates.contains("fp32"))
@@ -117,6 +120,14 @@ void validate(const MachineSpec& machine, const std::string& where) {
   if ((gpu.grouped_gemm_tile_rows > 0) != (gpu.grouped_gemm_tile_columns > 0)) {
     throw InputError(where, "gpu.grouped_gemm_tile_rows and gpu.grouped_gemm_tile_columns go together");
   }
+
+  if (gpu.count * machine.network.hosts > most_gpus) {
+    throw InputError(where, "gpu.count x network.hosts is more than " + std::to_string(most_gpus) + " GPUs",
+                     "simulate fewer of them");
+  }
+
+  if (machine.network.hosts > 1 && machine.network.bandwidth.value <= 0)
+    throw InputError(where, "network.bandwidth is missing, which several hosts need", "e.g. \"12.5 GB/s\"");
 
   const Checker check{where};
   check.copies("link.h2d", machine.h2d);

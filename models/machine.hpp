@@ -28,8 +28,16 @@ struct LinkSpec {
   std::vector<CopyPoint> table;       ///< sizes strictly increasing
 };
 
+/// A way between devices that is no link between a GPU and its host: each direction alike. A copy takes
+/// latency + per_copy + size / bandwidth.
+struct PathSpec {
+  BytesPerSecond bandwidth;  ///< as reached; 0 = there is none
+  Picoseconds latency, per_copy;
+};
+
 struct GpuSpec {
   std::string name;
+  int count = 1;   ///< GPUs alike in each host, each behind links of its own
   Bytes memory;    ///< as sold
   Bytes reserved;  ///< context, driver, framework: usable = memory - reserved
   BytesPerSecond memory_bandwidth;
@@ -72,6 +80,13 @@ struct HostComputeSpec {
   std::map<std::string, Efficiency> formats;
 };
 
+/// The host's memory by NUMA node: equal parts, over which experts lie interleaved, page by page. The GPU is
+/// at one of them.
+struct NumaSpec {
+  int nodes = 1;
+  BytesPerSecond bandwidth;  ///< from one node to another, each direction; of nodes > 1
+};
+
 struct HostSpec {
   std::string source;  ///< where its numbers come from, as its file says
   std::string cpu;
@@ -79,8 +94,29 @@ struct HostSpec {
   Bytes memory;
   BytesPerSecond memory_bandwidth;  ///< shared by copies in flight and CPU work
   FlopPerSecond rate;               ///< fp32, all cores
-  HostComputeSpec compute;          ///< a machine file may leave it out: the estimates above
+  NumaSpec numa;
+  HostComputeSpec compute;  ///< a machine file may leave it out: the estimates above
 };
+
+/// A device beside a memory of its own that computes experts there.
+struct NearDataSpec {
+  std::string name;
+  Bytes memory;                     ///< 0 = there is no such device
+  BytesPerSecond memory_bandwidth;  ///< that its units reach; 0 = as the host's
+  FlopPerSecond rate;               ///< 0 = as the host's
+  Picoseconds fixed;                ///< starting it, a layer
+  PathSpec link;                    ///< to the GPU; bandwidth 0 = as the GPU's link to its host
+};
+
+/// Several such hosts, alike, with their GPUs, and the way between two of them: host memory to host memory.
+struct NetworkSpec {
+  int hosts = 1;
+  BytesPerSecond bandwidth;  ///< of hosts > 1, each direction
+  Picoseconds latency, per_copy;
+};
+
+/// GPUs of all hosts that a machine may have.
+inline constexpr int most_gpus = 8;
 
 struct SsdSpec {
   Bytes capacity;
@@ -103,7 +139,10 @@ struct MachineSpec {
   std::string calibration_source;
   GpuSpec gpu;
   LinkSpec h2d, d2h;  ///< keys link.h2d and link.d2h
+  PathSpec peer;      ///< key link.peer: from GPU to GPU of a host; without it copies go through the host
   HostSpec host;
+  NearDataSpec near_data;
+  NetworkSpec network;
   std::string replaced_host;  ///< name of the host description that took its own one's place; empty: its own
   SsdSpec ssd;
   OverheadSpec overhead;

@@ -135,6 +135,10 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
         "simulate it, or --set policy.miss.service=fetch and --set policy.transfer.write_back=none");
   }
   const bool looks_ahead = policy.lookahead.predictor->predicts();
+  if (policy.host_cache.capacity.kind != CapacityKind::none) {
+    throw InputError("policy " + policy.name, "a device has no drive behind host memory (host_cache)",
+                     "simulate it instead, or keep all experts on a drive with --experts-on-ssd");
+  }
   if (policy.miss.service->needs_clock || (looks_ahead && policy.prefetch.prefetcher->needs_clock)) {
     throw InputError("policy " + policy.name,
                      "decides by the time, and a device cannot take a copy back that it was given",
@@ -155,7 +159,9 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
   const DeviceInfo& info = device.info();
   const sim::MemoryLimits limits{.name = info.kind + " device",
                                  .gpu = options.memory.count > 0 ? options.memory : info.memory,
-                                 .host = std::nullopt};
+                                 .host = std::nullopt,
+                                 .other_gpu = {},
+                                 .drive = {}};
   const std::optional<sim::Plan> plan =
       sim::plan_run(model, limits, policy, prepared, source, sim::CountedExperts::all, execution.result,
                     0);  // passes run whole

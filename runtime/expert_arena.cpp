@@ -11,14 +11,14 @@ ExpertArena::ExpertArena(Device& device, Stream& stream, const ExpertStore& stor
               store.slot_alignment()},
       slots_(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
       working_buffers_(working_buffers),
-      resident_index_(plan.pinned.size(), -1) {
-  for (std::size_t key = 0; key < plan.pinned.size(); ++key) {
-    if (plan.pinned[key] != 0) resident_index_[key] = residents_++;
+      resident_index_(plan.resident.size(), -1) {
+  for (std::size_t key = 0; key < plan.resident.size(); ++key) {
+    if (plan.resident[key] != 0) resident_index_[key] = residents_++;
   }
   memory_ = device.allocate(stride_ * (slots_ + residents_ + working_buffers_), "expert slots");
-  for (std::size_t key = 0; key < plan.pinned.size(); ++key) {
+  for (std::size_t key = 0; key < plan.resident.size(); ++key) {
     const auto expert = static_cast<sim::ExpertKey>(key);
-    if (plan.pinned[key] != 0) store.fetch(stream, resident(expert), expert, {});
+    if (plan.resident[key] != 0) store.fetch(stream, resident(expert), expert, {});
   }
   stream.synchronize();
 }

@@ -56,7 +56,7 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits,
   check_expert_fits(model, limits);
   result.policy = policy;
   result.largest_pass = prepared.scan().most_step_tokens;
-  Plan plan = make_plan(policy, prepared.map(), prepared.scan(), source, counted);
+  Plan plan = make_plan(policy, prepared.map(), prepared.scan(), result.topology, source, counted);
   result.memory = fit_memory(model, limits, plan, prepared.scan(), counted, prompt_chunk);
   result.notes = plan.notes;
   result.prefill_slots = plan.prefill_slots;
@@ -65,7 +65,8 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits,
   if (result.memory.fits()) return plan;
   result.out_of_memory = true;
   result.out_of_memory_reason = result.memory.explain(policy.name, limits.name);
-  result.fits_with = what_fits(model, limits, policy, prepared, source, counted, prompt_chunk);
+  result.fits_with =
+      what_fits(model, limits, policy, prepared, result.topology, source, counted, prompt_chunk);
   return std::nullopt;
 }
 
@@ -86,8 +87,13 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   const bool shares_memory =
       plan.computes_on_cpu() &&
       (plan.cache_slots > 0 || policy.lookahead.predictor->predicts() || policy.miss.service->fetches);
-  const bool needs_events =
-      shares_memory || options.recorded_steps > 0 || machine.gpu.host_memory_traffic.value > 0;
+  // The link's copies and the drive's reads, where the host's memory cannot carry both at once.
+  const bool drive_shares_memory =
+      plan.make_host_tier &&
+      copy_rate(machine.h2d, model.all_expert_bytes()).value + machine.ssd.read_bandwidth.value >
+          machine.host.memory_bandwidth.value;
+  const bool needs_events = shares_memory || drive_shares_memory || options.recorded_steps > 0 ||
+                            machine.gpu.host_memory_traffic.value > 0;
   if (options.engine == Engine::timed && needs_events) {
     throw InputError("--engine", "the timed engine cannot record a schedule or share a memory bus",
                      "--engine auto or --engine event");

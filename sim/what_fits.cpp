@@ -16,17 +16,18 @@ namespace {
 /// One run, of which capacity and model are varied.
 class Trial {
  public:
-  Trial(const MemoryLimits& limits, const PreparedTrace& prepared, trace::StepSource& source,
-        CountedExperts counted, int prompt_chunk)
+  Trial(const MemoryLimits& limits, const PreparedTrace& prepared, const Topology& topology,
+        trace::StepSource& source, CountedExperts counted, int prompt_chunk)
       : limits_(limits),
         prepared_(prepared),
+        topology_(topology),
         source_(source),
         counted_(counted),
         prompt_chunk_(prompt_chunk) {}
 
   [[nodiscard]] MemoryUse use(const ModelSpec& model, const PolicySpec& policy) const {
     const ExpertMap map(source_.info(), model, "trace");
-    Plan plan = make_plan(policy, map, prepared_.scan(), source_, counted_);
+    Plan plan = make_plan(policy, map, prepared_.scan(), topology_, source_, counted_);
     return fit_memory(model, limits_, plan, prepared_.scan(), counted_, prompt_chunk_);
   }
   [[nodiscard]] bool fits(const ModelSpec& model, const PolicySpec& policy) const {
@@ -36,6 +37,7 @@ class Trial {
  private:
   const MemoryLimits& limits_;
   const PreparedTrace& prepared_;
+  const Topology& topology_;
   trace::StepSource& source_;
   CountedExperts counted_;
   int prompt_chunk_;
@@ -125,12 +127,12 @@ std::string FitsWith::text() const {
 }
 
 FitsWith what_fits(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& given,
-                   const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
-                   int prompt_chunk) {
+                   const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,
+                   CountedExperts counted, int prompt_chunk) {
   FitsWith found;
-  const Trial trial(limits, prepared, source, counted, prompt_chunk);
+  const Trial trial(limits, prepared, topology, source, counted, prompt_chunk);
   const PolicySpec policy = without_eviction(given);
-  found.as_on_demand = policy.placement.kind == PlacementKind::all;
+  found.as_on_demand = policy.placement.kind->keeps_all;
   // Misses that the CPU computes, without a cache to bring them into, leave nothing to size.
   const bool has_cache = policy.miss.service->fetches || policy.miss.admission == MissAdmission::background;
   if (has_cache) find_cache(trial, model, found.as_on_demand ? PolicySpec{} : policy, prepared.map(), found);

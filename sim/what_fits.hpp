@@ -33,7 +33,7 @@ struct FitsWith {
 
 /// What of cache and formats makes the run fit that is out of memory.
 FitsWith what_fits(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
-                   const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
-                   int prompt_chunk);
+                   const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,
+                   CountedExperts counted, int prompt_chunk);
 
 }  // namespace pregate::sim

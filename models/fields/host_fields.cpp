@@ -50,6 +50,16 @@ Fields<HostComputeSpec> host_compute() {
   return fields;
 }
 
+Fields<NumaSpec> numa() {
+  Fields<NumaSpec> fields;
+  fields.add("nodes", &NumaSpec::nodes, "that its memory is parts of, over which experts lie interleaved",
+             Range{1, 64, "from 1 to 64"});
+  fields.add("bandwidth", &NumaSpec::bandwidth, "from one node to another, each direction", any_rate())
+      .or_zero("there is one node")
+      .needed_with({"nodes", several(64), "several nodes"});
+  return fields;
+}
+
 Fields<HostSpec> host() {
   Fields<HostSpec> fields;
   fields.add("cpu", &HostSpec::cpu, "its name").needed();
@@ -60,6 +70,7 @@ Fields<HostSpec> host() {
            "what is reached, shared by copies in flight and the CPU's work", any_rate())
       .needed();
   fields.add("rate", &HostSpec::rate, "fp32, all cores", any_flop_rate()).needed();
+  fields.add_table("numa", &HostSpec::numa, numa());
   fields.add_table("compute", &HostSpec::compute, host_compute());
   return fields;
 }

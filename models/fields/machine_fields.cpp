@@ -70,6 +70,43 @@ Fields<GpuSpec> gpu() {
       .add("host_memory_traffic", &GpuSpec::host_memory_traffic,
            "what running kernels take of host.memory_bandwidth", any_rate())
       .or_zero("the GPU has memory of its own");
+  fields.add("count", &GpuSpec::count, "GPUs alike in each host, each behind links of its own",
+             Range{1, most_gpus, "from 1 to 8"});
+  return fields;
+}
+
+/// `without`: what it means that there is none.
+Fields<PathSpec> path(const char* without) {
+  Fields<PathSpec> fields;
+  fields.add("bandwidth", &PathSpec::bandwidth, "as reached, each direction", any_rate()).or_zero(without);
+  fields.add("latency", &PathSpec::latency, "before the first byte moves", any_cost());
+  fields.add("per_copy", &PathSpec::per_copy, "fixed cost of a copy", any_cost());
+  return fields;
+}
+
+Fields<NearDataSpec> near_data() {
+  using Device = NearDataSpec;
+  Fields<Device> fields;
+  fields.add("name", &Device::name, "the vendor's");
+  fields.add("memory", &Device::memory, "of the device", some_memory()).or_zero("there is no such device");
+  fields.add("memory_bandwidth", &Device::memory_bandwidth, "that its units reach", any_rate())
+      .or_zero("as host.memory_bandwidth");
+  fields.add("rate", &Device::rate, "of its units, in the experts' precision", any_flop_rate())
+      .or_zero("as host.rate");
+  fields.add("fixed", &Device::fixed, "starting it, a layer", any_cost());
+  fields.add_table("link", &Device::link, path("as link.h2d"));
+  return fields;
+}
+
+Fields<NetworkSpec> network() {
+  Fields<NetworkSpec> fields;
+  fields.add("hosts", &NetworkSpec::hosts, "like this one, with their GPUs",
+             Range{1, most_gpus, "from 1 to 8"});
+  fields.add("bandwidth", &NetworkSpec::bandwidth, "between two hosts, each direction", any_rate())
+      .or_zero("there is one host")
+      .needed_with({"hosts", several(most_gpus), "several hosts"});
+  fields.add("latency", &NetworkSpec::latency, "before the first byte moves", any_cost());
+  fields.add("per_copy", &NetworkSpec::per_copy, "fixed cost of a copy", any_cost());
   return fields;
 }
 
@@ -118,8 +155,11 @@ Fields<MachineSpec> machine() {
   const Fields<LinkSpec> direction = link();
   fields.add_table("link.h2d", &MachineSpec::h2d, direction);
   fields.add_table("link.d2h", &MachineSpec::d2h, direction);
+  fields.add_table("link.peer", &MachineSpec::peer, path("copies between GPUs go through the host"));
   fields.add_table("host", &MachineSpec::host, host_fields());
   fields.add_table("ssd", &MachineSpec::ssd, ssd_fields());
+  fields.add_table("near_data", &MachineSpec::near_data, near_data());
+  fields.add_table("network", &MachineSpec::network, network());
   fields.add_table("overhead", &MachineSpec::overhead, overhead());
   fields.add("measured_device", &MachineSpec::measured_device, "name of the device that was measured");
   fields.add("measured_spread", &MachineSpec::measured_spread,

@@ -2,10 +2,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "models/fields/field.hpp"
 
 // What is believed of a machine's numbers.
 namespace pregate {
+
+/// The counts from 2 to `most`, as a condition names them.
+inline std::vector<std::string> several(int most) {
+  std::vector<std::string> counts;
+  for (int count = 2; count <= most; ++count) counts.push_back(std::to_string(count));
+  return counts;
+}
 
 inline Range some_memory() { return {1e6, 1e16, "from 1 MB to 10 PB"}; }
 inline Range any_rate() { return {1e6, 1e14, "from 1 MB/s to 100 TB/s"}; }

@@ -5,17 +5,67 @@
 #include <cmath>
 
 #include "sim/cost/cost_model.hpp"
+#include "sim/platform/machine_topology.hpp"
 
 namespace pregate::sim {
 
-CopyCost CostModel::copy_cost(const LinkSpec& link, Bytes bytes, bool pinned) const {
-  BytesPerSecond rate = pinned ? copy_rate(link, bytes) : link.pageable_bandwidth;
+namespace {
+
+/// What of experts interleaved over the nodes can be read by the threads of all nodes: each of n nodes reads
+/// as much of each node, so that a way from one to another carries 1 / n^2 of the bytes.
+BytesPerSecond read_by_all(const HostSpec& host) {
+  if (host.numa.nodes < 2) return host.memory_bandwidth;
+  return std::min(host.memory_bandwidth, {host.numa.bandwidth.value * host.numa.nodes * host.numa.nodes});
+}
+
+/// The same by a device at one of the nodes, to which each other one has a way of its own: (n - 1) / n of the
+/// bytes come over n - 1 of them.
+BytesPerSecond read_at_one(const HostSpec& host) {
+  if (host.numa.nodes < 2) return host.memory_bandwidth;
+  return std::min(host.memory_bandwidth, {host.numa.bandwidth.value * host.numa.nodes});
+}
+
+/// Experts that are computed where they are: a flow on the bus of that memory.
+struct Units {
+  BytesPerSecond reads;
+  FlopPerSecond rate;
+  Picoseconds fixed;
+};
+CopyCost computed_by(const Units& units, const LayerProfile& profile, std::int64_t experts,
+                     std::uint32_t routed) {
+  const Bytes bytes = profile.expert * experts;
+  const double arithmetic = units.fixed.seconds() + routed * profile.expert_flop_per_token / units.rate.value;
+  const double arithmetic_rate = static_cast<double>(bytes.count) / arithmetic;
+  const BytesPerSecond rate{std::min(units.reads.value, arithmetic_rate)};
+  return {{}, bytes, rate, time_at(bytes, rate), units.reads.value <= arithmetic_rate};
+}
+
+}  // namespace
+
+CopyCost CostModel::copy_cost(const LinkSpec& link, Bytes bytes, bool page_locked) const {
+  BytesPerSecond rate = page_locked ? copy_rate(link, bytes) : link.pageable_bandwidth;
   // A copy cannot run faster than the host memory it reads: alone it then still gets its whole rate.
-  const bool host_bound = machine_.host.memory_bandwidth < rate;
-  rate = std::min(rate, machine_.host.memory_bandwidth);
-  const bool fixed_in_table = pinned && !link.table.empty();
+  const BytesPerSecond memory = read_at_one(machine_.host);
+  const bool host_bound = memory < rate;
+  rate = std::min(rate, memory);
+  const bool fixed_in_table = page_locked && !link.table.empty();
   const Picoseconds fixed = fixed_in_table ? Picoseconds{} : link.latency + link.per_copy;
   return {fixed, bytes, rate, fixed + time_at(bytes, rate), host_bound};
+}
+
+CopyCost CostModel::copy_cost(LinkId link, Bytes bytes) const {
+  const LinkSpec spec = link_spec(machine_, link);
+  if (link != between_gpus && link != near_data_link) return copy_cost(spec, bytes, true);
+  // Past the host's memory.
+  const BytesPerSecond rate = copy_rate(spec, bytes);
+  const Picoseconds fixed = spec.table.empty() ? spec.latency + spec.per_copy : Picoseconds{};
+  return {fixed, bytes, rate, fixed + time_at(bytes, rate), false};
+}
+
+CopyCost CostModel::activations(LinkId link, int tokens) const {
+  // As the GPU computes them: in the dense format, at least 16 bits.
+  const double element = std::max(2.0, model_.dense_format.bits_per_parameter / 8);
+  return copy_cost(link, {static_cast<std::int64_t>(std::ceil(element * model_.d_model * tokens))});
 }
 
 CopyCost CostModel::cpu_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const {
@@ -24,13 +74,20 @@ CopyCost CostModel::cpu_experts(int layer_class, std::int64_t experts, std::uint
   HostComputeSpec::Efficiency efficiency{host.compute.bandwidth_efficiency, host.compute.compute_efficiency};
   const auto own = host.compute.formats.find(profile.expert_format);
   if (own != host.compute.formats.end()) efficiency = own->second;
-  const Bytes bytes = profile.expert * experts;
-  const double arithmetic = host.compute.fixed.seconds() +
-                            routed * profile.expert_flop_per_token / (host.rate.value * efficiency.compute);
-  const double memory_rate = host.memory_bandwidth.value * efficiency.bandwidth;
-  const double arithmetic_rate = static_cast<double>(bytes.count) / arithmetic;
-  const BytesPerSecond rate{std::min(memory_rate, arithmetic_rate)};
-  return {{}, bytes, rate, time_at(bytes, rate), memory_rate <= arithmetic_rate};
+  return computed_by({.reads = {read_by_all(host).value * efficiency.bandwidth},
+                      .rate = {host.rate.value * efficiency.compute},
+                      .fixed = host.compute.fixed},
+                     profile, experts, routed);
+}
+
+CopyCost CostModel::near_data_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const {
+  const NearDataSpec& device = machine_.near_data;
+  const HostSpec& host = machine_.host;
+  return computed_by(
+      {.reads = device.memory_bandwidth.value > 0 ? device.memory_bandwidth : host.memory_bandwidth,
+       .rate = device.rate.value > 0 ? device.rate : host.rate,
+       .fixed = device.fixed},
+      classes_[static_cast<std::size_t>(layer_class)].profile, experts, routed);
 }
 
 BytesPerSecond copy_rate(const LinkSpec& link, Bytes bytes) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/platform/machine_topology.hpp"
 #include "sim/program/copy_plan.hpp"
 
 namespace pregate::sim {
@@ -84,13 +85,7 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   fetch_ = copy_cost(machine.h2d, copies.chunk, policy.transfer.pinned);
   last_chunk_ = copy_cost(machine.h2d, copies.last, policy.transfer.pinned);
   write_back_ = copy_cost(machine.d2h, expert, policy.transfer.pinned);
-  if (machine.ssd.read_bandwidth.value > 0)
-    drive_read_ = copy_cost({.bandwidth = machine.ssd.read_bandwidth,
-                             .latency = machine.ssd.latency,
-                             .per_copy = {},
-                             .pageable_bandwidth = {},
-                             .table = {}},
-                            expert, true);
+  if (machine.ssd.read_bandwidth.value > 0) drive_read_ = copy_cost(drive_to_host, expert);
   const int staging = policy.transfer.staging_copies;
   if (staging > 0) {
     device_copy_ =
@@ -186,13 +181,6 @@ void CostModel::begin_step(const StepShape& shape) {
               {},
               {}};
     }
-  }
-  if (policy_.miss.service->uses_cpu) {
-    // As the GPU computes them: in the dense format, at least 16 bits.
-    const double element = std::max(2.0, model_.dense_format.bits_per_parameter / 8);
-    const Bytes bytes{static_cast<std::int64_t>(std::ceil(element * model_.d_model * shape.tokens))};
-    activations_out_ = copy_cost(machine_.d2h, bytes, true);
-    activations_back_ = copy_cost(machine_.h2d, bytes, true);
   }
   step_overhead_ = launch_time(overhead.step);
   head_ = {};

@@ -8,6 +8,7 @@
 #include "models/machine.hpp"
 #include "models/model.hpp"
 #include "sim/cost/gpu_time.hpp"
+#include "sim/platform/topology.hpp"
 #include "sim/policy/policy.hpp"
 #include "sim/program/step_shape.hpp"
 #include "traces/trace.hpp"
@@ -77,13 +78,19 @@ class CostModel {
   }
   [[nodiscard]] const CopyCost& write_back() const { return write_back_; }  ///< one expert, to the host
   [[nodiscard]] const CopyCost& drive_read() const { return drive_read_; }  ///< one expert, to the host
-  /// The step's activations before an expert layer, to the host; the same bytes back.
-  [[nodiscard]] const CopyCost& activations_out() const { return activations_out_; }
-  [[nodiscard]] const CopyCost& activations_back() const { return activations_back_; }
+  /// Activations of so many tokens before an expert layer, or what was computed of them, over a link.
+  [[nodiscard]] CopyCost activations(LinkId link, int tokens) const;
+  /// As cpu_experts(), by what computes from such a memory: the CPU, or a near-data device.
+  [[nodiscard]] CopyCost experts_at(PlaceKind kind, int layer_class, std::int64_t experts,
+                                    std::uint32_t routed) const {
+    return kind == PlaceKind::near_data ? near_data_experts(layer_class, experts, routed)
+                                        : cpu_experts(layer_class, experts, routed);
+  }
   /// `experts` > 0 experts that get `routed` tokens in all, on the CPU: a flow on the host's memory bus.
   /// Alone it takes max(fixed + routed x arithmetic of a token, weights / bandwidth); the slower of the two
   /// is its rate.
   [[nodiscard]] CopyCost cpu_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const;
+  [[nodiscard]] CopyCost near_data_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const;
   /// What compute operations take of the host's memory bus while they run; 0 = nothing.
   [[nodiscard]] BytesPerSecond compute_traffic() const { return machine_.gpu.host_memory_traffic; }
   CostModel(const CostModel&) = delete;
@@ -108,7 +115,8 @@ class CostModel {
   [[nodiscard]] GpuTime routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                        std::uint32_t routed, int step_tokens) const;
   static GpuTime one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens);
-  [[nodiscard]] CopyCost copy_cost(const LinkSpec& link, Bytes bytes, bool pinned) const;
+  [[nodiscard]] CopyCost copy_cost(const LinkSpec& link, Bytes bytes, bool page_locked) const;
+  [[nodiscard]] CopyCost copy_cost(LinkId link, Bytes bytes) const;
 
   ModelSpec model_;
   MachineSpec machine_;
@@ -124,11 +132,11 @@ class CostModel {
   std::vector<LayerCost> costs_;
   GpuTime step_overhead_, head_;
   Picoseconds device_copy_;
-  CopyCost fetch_, last_chunk_, write_back_, drive_read_, activations_out_, activations_back_;
+  CopyCost fetch_, last_chunk_, write_back_, drive_read_;
   int chunks_ = 1;
 };
 
-/// Achieved rate of a copy of this size on the link (its table, or its bandwidth), pinned source.
+/// Achieved rate of a copy of this size on the link (its table, or its bandwidth), page-locked source.
 BytesPerSecond copy_rate(const LinkSpec& link, Bytes bytes);
 
 }  // namespace pregate::sim

@@ -74,7 +74,9 @@ MemoryLimits memory_limits(const MachineSpec& machine) {
   return {.name = machine.name,
           .gpu = machine.gpu.memory - machine.gpu.reserved,
           .host = machine.host.memory,
-          .is_one_memory = machine.gpu.host_memory_traffic.value > 0};
+          .is_one_memory = machine.gpu.host_memory_traffic.value > 0,
+          .other_gpu = machine.gpu.memory - machine.gpu.reserved,
+          .drive = machine.ssd.capacity};
 }
 
 Bytes MemoryUse::total() const {
@@ -83,7 +85,23 @@ Bytes MemoryUse::total() const {
   return sum;
 }
 
+const HeldElsewhere* MemoryUse::fullest_elsewhere() const {
+  const auto fullest =
+      std::max_element(elsewhere.begin(), elsewhere.end(),
+                       [](const HeldElsewhere& a, const HeldElsewhere& b) { return a.experts < b.experts; });
+  return fullest == elsewhere.end() ? nullptr : &*fullest;
+}
+
 std::string MemoryUse::explain(const std::string& policy, const std::string& machine) const {
+  const HeldElsewhere* fullest = fullest_elsewhere();
+  if (fullest != nullptr && fullest->experts > elsewhere_usable) {
+    return policy + " needs " + gib(fullest->experts) + " GiB of " + fullest->place +
+           " for the experts that live there; it has " + gib(elsewhere_usable) + " GiB usable";
+  }
+  if (drive > drive_capacity) {
+    return policy + " needs " + gib(drive) + " GiB of the drive for the experts; " + machine + " has " +
+           gib(drive_capacity) + " GiB";
+  }
   if (total() <= usable && host_usable && host > *host_usable) {
     return policy + " needs " + gib(host) + " GiB of host memory for the experts; " + machine + " has " +
            gib(*host_usable) + " GiB";
@@ -109,11 +127,11 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
   };
   const Bytes slot = slot_size(model);
   set(MemoryPurpose::dense_weights, model.dense_bytes());
-  Bytes pinned = slot * plan.pinned_experts;
-  if (plan.policy.placement.kind == PlacementKind::all && counted == CountedExperts::all) {
-    pinned = model.all_expert_bytes();  // also of stacks that the trace does not record
+  Bytes resident = slot * plan.resident_experts;
+  if (plan.policy.placement.kind->keeps_all && counted == CountedExperts::all) {
+    resident = model.all_expert_bytes();  // also of stacks that the trace does not record
   }
-  set(MemoryPurpose::resident_experts, pinned);
+  set(MemoryPurpose::resident_experts, resident);
   set(MemoryPurpose::expert_cache, slot * plan.cache_slots);
   // Staging copies need somewhere to land before the working buffer, when no cache slot serves.
   const bool landing = plan.policy.transfer.staging_copies > 0 && plan.offloads() && plan.cache_slots == 0;
@@ -129,7 +147,14 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
   set(MemoryPurpose::activations, activations(model, scan, prompt_chunk));
   set(MemoryPurpose::workspace, gemm_workspace);
   use.usable = limits.gpu;
-  use.host = plan.offloads() ? model.all_expert_bytes() : Bytes{};
+  use.elsewhere = plan.elsewhere;
+  use.elsewhere_usable = limits.other_gpu;
+  Bytes elsewhere;
+  for (const HeldElsewhere& held : plan.elsewhere) elsewhere += held.experts;
+  const Bytes offloaded = plan.offloads() ? model.all_expert_bytes() - elsewhere : Bytes{};
+  use.host = plan.make_host_tier ? slot * plan.host_slots : offloaded;
+  use.drive = plan.make_host_tier ? offloaded : Bytes{};
+  use.drive_capacity = limits.drive;
   use.host_usable = limits.host;
   if (limits.is_one_memory && limits.host)
     use.host_usable = Bytes{std::max<std::int64_t>(0, limits.host->count - use.total().count)};

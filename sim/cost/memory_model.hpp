@@ -15,7 +15,7 @@ namespace pregate::sim {
 /// What GPU memory holds; the order of reports.
 enum class MemoryPurpose : std::uint8_t {
   dense_weights,
-  resident_experts,  ///< pinned for the whole run
+  resident_experts,  ///< for the whole run
   expert_cache,
   working_buffers,  ///< expert slots beside the cache, for decode steps
   prefill_buffers,  ///< further expert slots, for passes over many tokens
@@ -32,6 +32,8 @@ struct MemoryLimits {
   Bytes gpu;                   ///< usable
   std::optional<Bytes> host;   ///< for experts; absent: whoever stores them knows whether they fit
   bool is_one_memory = false;  ///< what the GPU holds is not there for experts of the host
+  Bytes other_gpu;             ///< usable of each other GPU
+  Bytes drive;                 ///< for experts, where a drive holds them all
 };
 MemoryLimits memory_limits(const MachineSpec& machine);
 
@@ -41,8 +43,17 @@ struct MemoryUse {
   Bytes usable;
   Bytes host;  ///< experts in host memory, when some are offloaded
   std::optional<Bytes> host_usable;
+  Bytes drive, drive_capacity;  ///< experts on the drive, where the host's memory holds but some
+  std::vector<HeldElsewhere> elsewhere;
+  Bytes elsewhere_usable;  ///< of each of those places
   [[nodiscard]] Bytes total() const;
-  [[nodiscard]] bool fits() const { return total() <= usable && (!host_usable || host <= *host_usable); }
+  /// The place among `elsewhere` that holds the most; null where there is none.
+  [[nodiscard]] const HeldElsewhere* fullest_elsewhere() const;
+  [[nodiscard]] bool fits() const {
+    const HeldElsewhere* fullest = fullest_elsewhere();
+    return total() <= usable && (!host_usable || host <= *host_usable) && drive <= drive_capacity &&
+           (fullest == nullptr || fullest->experts <= elsewhere_usable);
+  }
   /// "gpu-only needs 105.2 GiB (resident experts 96.0 GiB, ...); a100-80g has 79.1 GiB usable"
   [[nodiscard]] std::string explain(const std::string& policy, const std::string& machine) const;
 };
@@ -59,7 +70,8 @@ MemoryUse fit_memory(const ModelSpec& model, const MemoryLimits& limits, Plan& p
 
 /// Weights, slots and buffers are resident throughout; the KV cache peaks at the longest context of the
 /// largest batch, activations at the largest pass, of a prefill at `prompt_chunk` tokens of it (0: whole).
-/// Formulas: docs/model.md. Host memory holds every routed expert whenever some are offloaded.
+/// Formulas: docs/model.md. Host memory holds every routed expert whenever some are offloaded,
+/// but those that live elsewhere, or as many as the policy says where a drive holds them.
 MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const Plan& plan,
                      const TraceScan& scan, CountedExperts counted, int prompt_chunk = default_prompt_chunk);
 

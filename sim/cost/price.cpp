@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/cost/price.hpp"
 
-#include "sim/platform/machine_topology.hpp"
+#include <algorithm>
 
 namespace pregate::sim {
 
@@ -10,6 +10,11 @@ WorkShape work_shape(const CostModel& costs) {
   return {.chunks = costs.chunks(),
           .stages = costs.device_copy().count > 0,
           .step_overhead = costs.has_step_overhead()};
+}
+
+Price Pricer::of_flow(const CopyCost& cost) {
+  flow_ = cost;
+  return {flow_.duration, &flow_, {}};
 }
 
 Price Pricer::price(const Work& work, const LayerProgram& program) {
@@ -36,12 +41,14 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     case OpKind::device_copy:
       return device_copy();
     case OpKind::activations: {
-      const CopyCost& cost = work.link == gpu_to_host ? costs_.activations_out() : costs_.activations_back();
-      return {cost.duration, &cost, {}};
+      const int tokens =
+          work.routed == 0
+              ? tokens_
+              : static_cast<int>(std::min<std::uint32_t>(work.routed, static_cast<std::uint32_t>(tokens_)));
+      return of_flow(costs_.activations(work.link, tokens));
     }
     case OpKind::cpu_experts:
-      cpu_experts_ = costs_.cpu_experts(work.layer_class, work.tokens.size, work.routed);
-      return {cpu_experts_.duration, &cpu_experts_, {}};
+      return of_flow(costs_.experts_at(work.at, work.layer_class, work.tokens.size, work.routed));
     case OpKind::combine:
       return {};
     case OpKind::drive_read:

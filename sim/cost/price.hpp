@@ -36,9 +36,11 @@ class Pricer {
   [[nodiscard]] const CostModel& costs() const { return costs_; }
 
  private:
+  Price of_flow(const CopyCost& cost);
+
   CostModel& costs_;
   int tokens_ = 0;
-  CopyCost cpu_experts_;
+  CopyCost flow_;  // of the last price, where it belongs to one pass
 };
 
 /// How the costs of a machine and a policy make up copies and passes.
@@ -86,9 +88,11 @@ class Spending {
       case OpKind::fetch:
       case OpKind::write_back:
       case OpKind::activations:
-      case OpKind::drive_read:  // no policy has one yet: until then it is a link like the others
         sums[Cause::link] += first_;
         sums[Cause::copied_host_memory] += duration_ - first_;
+        return;
+      case OpKind::drive_read:
+        sums[Cause::drive] += duration_;
         return;
       case OpKind::device_copy:
         sums[Cause::device_copies] += duration_;

@@ -22,8 +22,9 @@ enum class Cause : std::uint8_t {
   cpu_memory,          ///< experts that the CPU computes, at the rate at which it reads them
   cpu_arithmetic,      ///< the same, at the rate of its arithmetic, waking its threads included
   gate,                ///< read-back of the expert ids
+  drive,               ///< reads from a drive
 };
-inline constexpr int cause_count = 9;
+inline constexpr int cause_count = 10;
 
 /// Exact sums by cause.
 class CauseSums {
@@ -40,7 +41,8 @@ class CauseSums {
     return (*this)[Cause::gpu_memory] + (*this)[Cause::kernels] + (*this)[Cause::launches];
   }
   [[nodiscard]] constexpr Picoseconds transfer() const {
-    return (*this)[Cause::link] + (*this)[Cause::copied_host_memory] + (*this)[Cause::device_copies];
+    return (*this)[Cause::link] + (*this)[Cause::copied_host_memory] + (*this)[Cause::device_copies] +
+           (*this)[Cause::drive];
   }
   [[nodiscard]] constexpr Picoseconds cpu() const {
     return (*this)[Cause::cpu_memory] + (*this)[Cause::cpu_arithmetic];

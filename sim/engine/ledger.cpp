@@ -16,8 +16,9 @@ Cause measured_cause(OpKind kind) {
     case OpKind::fetch:
     case OpKind::write_back:
     case OpKind::activations:
-    case OpKind::drive_read:
       return Cause::link;
+    case OpKind::drive_read:
+      return Cause::drive;
     case OpKind::device_copy:
       return Cause::device_copies;
     case OpKind::cpu_experts:

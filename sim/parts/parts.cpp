@@ -4,6 +4,13 @@
 
 namespace pregate::sim {
 
+PlacementEntry no_placement();
+PlacementEntry all_resident();
+PlacementEntry popular_resident();
+PlacementEntry first_layers_resident();
+PlacementEntry on_other_gpus();
+PlacementEntry round_robin();
+
 PredictorEntry no_predictor();
 PredictorEntry all_next();
 PredictorEntry pre_gate();
@@ -18,6 +25,13 @@ MissServiceEntry compute_on_cpu();
 const Parts& built_in_parts() {
   static const Parts all = [] {
     Parts parts;
+    parts.placements.add(no_placement());
+    parts.placements.add(all_resident());
+    parts.placements.add(popular_resident());
+    parts.placements.add(first_layers_resident());
+    parts.placements.add(on_other_gpus());
+    parts.placements.add(round_robin());
+
     parts.predictors.add(no_predictor());
     parts.predictors.add(all_next());
     parts.predictors.add(pre_gate());

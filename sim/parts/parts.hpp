@@ -3,6 +3,7 @@
 #pragma once
 
 #include "sim/parts/miss/miss_service.hpp"
+#include "sim/parts/placement/placement.hpp"
 #include "sim/parts/predictor/predictor.hpp"
 #include "sim/parts/prefetch/prefetcher.hpp"
 
@@ -10,6 +11,7 @@ namespace pregate::sim {
 
 /// What a policy may be made of, beside the evictions (sim/cache/eviction.hpp).
 struct Parts {
+  PartRegistry<PlacementEntry> placements;
   PartRegistry<PredictorEntry> predictors;
   PartRegistry<PrefetcherEntry> prefetchers;
   PartRegistry<MissServiceEntry> miss_services;

@@ -8,11 +8,6 @@ namespace pregate::sim {
 
 namespace {
 
-/// All or nothing: where some experts of a layer are resident for the run, who is activated matters.
-bool by_counts(const decltype(PolicySpec::placement)& placement) {
-  return placement.kind == PlacementKind::none || placement.kind == PlacementKind::all;
-}
-
 /// What a layer fetches early is what it misses, or all it has. `cached`: there is an expert cache.
 bool by_counts(const PredictorEntry& predictor, bool cached, CacheScope scope) {
   switch (predictor.by_counts) {
@@ -41,7 +36,7 @@ bool decides_by_counts(const Plan& plan, const TraceScan& scan) {
   const bool runs_in_waves = plan.offloads() && most_activated > plan.buffer_slots + plan.prefill_slots;
   const bool announces = policy.lookahead.predictor->predicts();
   const bool one_place = plan.home.empty() && !plan.make_host_tier;
-  return one_place && by_counts(policy.placement) &&
+  return one_place && policy.placement.kind->by_counts &&
          by_counts(*policy.lookahead.predictor, plan.cache_slots > 0, policy.cache.scope) &&
          (!announces || policy.prefetch.prefetcher->by_counts) && by_counts(policy.transfer, announces) &&
          policy.miss.service->fetches_all() && policy.compute.experts == ExpertCompute::grouped &&

@@ -13,7 +13,7 @@ void ExpertSlots::fetch(ExpertKey key, int layer, std::uint8_t priority, OpId id
   const std::uint64_t first_reader = readers_ - readers_of_layer_.size() + 1;
   const bool is_read = slot.reader >= first_reader;
   const bool filled_in_vain = slot.reader == 0 && slot.was_filled;  // that copy must end first
-  const OpId read = tier_ && !tier_->access(key) ? issue_read(key, layer, ids_known) : no_op;
+  const OpId read = reads_.read_of(key);
   const bool waits = is_read || filled_in_vain || read != no_op;
   const Train train{train_.first, ids_known, layer, priority};
   if (!waits && train == train_ && program_.ends_with(train_.first)) {
@@ -105,13 +105,6 @@ void ExpertSlots::write_back(ExpertKey key) {
   program_.close();
   slot.was_written_back = true;
   ++written_back_;
-}
-
-OpId ExpertSlots::issue_read(ExpertKey key, int layer, OpId ids_known) {
-  program_.open(OpKind::drive_read, from_drive_, layer);
-  program_.use({key, -1});
-  program_.after(ids_known);
-  return program_.close();
 }
 
 OpId ExpertSlots::issue_staging(ExpertKey key, int layer, OpId ids_known) {

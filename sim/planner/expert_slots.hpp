@@ -2,16 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "sim/engine/executor.hpp"
+#include "sim/planner/host_reads.hpp"
 #include "sim/planner/slot_arena.hpp"
 #include "sim/policy/policy.hpp"
 #include "sim/program/layer_program.hpp"
-#include "sim/residency/host_tier.hpp"
 #include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
@@ -22,16 +20,17 @@ namespace pregate::sim {
 class ExpertSlots {
  public:
   /// Copies go into `program`, which must outlive this: over `in`, and over `out` where an expert that is
-  /// released is copied to the host first (`write_back`).
+  /// released is copied to the host first (`write_back`); a copy waits for the read that `reads` has of its
+  /// expert.
   ExpertSlots(std::uint32_t keys, std::size_t slots, const Hop& in, const Hop& out, WriteBack write_back,
-              LayerProgram& program)
-      : program_(program), in_(in), out_(out), write_back_(write_back), arena_(slots), slot_of_(keys, -1) {}
-
-  /// Experts that `tier` lacks are read over `from_drive` before they are copied.
-  void set_host_tier(std::unique_ptr<HostTier> tier, const Hop& from_drive) {
-    tier_ = std::move(tier);
-    from_drive_ = from_drive;
-  }
+              const HostReads& reads, LayerProgram& program)
+      : program_(program),
+        reads_(reads),
+        in_(in),
+        out_(out),
+        write_back_(write_back),
+        arena_(slots),
+        slot_of_(keys, -1) {}
 
   [[nodiscard]] bool holds(ExpertKey key) const { return slot_of_[key] >= 0; }
   /// -1: not in a slot (elsewhere, or resident for the run).
@@ -103,13 +102,12 @@ class ExpertSlots {
     std::uint8_t priority = 0;
     bool operator==(const Train&) const = default;
   };
-  OpId issue_read(ExpertKey key, int layer, OpId ids_known);
   OpId issue_staging(ExpertKey key, int layer, OpId ids_known);
   [[nodiscard]] std::vector<Ahead>::iterator find_ahead(ExpertKey key);
 
   LayerProgram& program_;
-  Hop in_, out_, from_drive_;
-  std::unique_ptr<HostTier> tier_;  // null: the host's memory holds them all
+  const HostReads& reads_;
+  Hop in_, out_;
   WriteBack write_back_;
   int layer_ = 0;
   std::int64_t written_back_ = 0;

@@ -17,12 +17,12 @@ constexpr std::uint8_t demand_priority = 0, background_priority = 1;
 /// Classifies the activated set as one batch against the cache as it stands.
 void LayerPlanner::classify(int ordinal, std::span<const ExpertKey> activated) {
   std::span<const ExpertKey> looked_up = activated;
-  if (some_pinned_) {
-    unpinned_.clear();
+  if (some_resident_) {
+    cacheable_.clear();
     for (const ExpertKey key : activated) {
-      if (plan_.pinned[key] == 0) unpinned_.push_back(key);
+      if (plan_.resident[key] == 0) cacheable_.push_back(key);
     }
-    looked_up = unpinned_;
+    looked_up = cacheable_;
   }
   if (cache_) {
     cache_->access(cache_domain(ordinal), looked_up);
@@ -46,7 +46,7 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
   on_gpu_.clear();
   missing_.clear();
   remote_.clear();
-  unpinned_.clear();
+  cacheable_.clear();
   std::size_t prefetched = 0;
   for (std::size_t i = 0; i < activated.size(); ++i) {
     const ExpertKey key = activated[i];
@@ -54,27 +54,27 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
       remote_.add(*plan_.home[key], key, tokens[i]);
       continue;
     }
-    const bool pinned = plan_.pinned[key] != 0;
-    if (!pinned && !slots_.holds(key)) {
+    const bool resident = plan_.resident[key] != 0;
+    if (!resident && !slots_.holds(key)) {
       missing_.add(key, tokens[i]);
       continue;
     }
     on_gpu_.add(key, tokens[i]);
-    if (pinned) continue;
-    unpinned_.push_back(key);
+    if (resident) continue;
+    cacheable_.push_back(key);
     if (!cache_ || !cache_->is_resident(key)) ++prefetched;
   }
   decide_misses();
   misses_ = {};
   if (cache_) {
-    unpinned_.insert(unpinned_.end(), demanded_.begin(), demanded_.end());
+    cacheable_.insert(cacheable_.end(), demanded_.begin(), demanded_.end());
     std::size_t free = slots_.free_count() - std::min(slots_.free_count(), demanded_.size());
     for (const ExpertKey key : remote_.of(cpu_).keys()) {
       if (plan_.policy.miss.admission == MissAdmission::none || free == 0 || !remote_.take_credit()) break;
-      unpinned_.push_back(key);
+      cacheable_.push_back(key);
       --free;
     }
-    cache_->access(cache_domain(ordinal), unpinned_);
+    cache_->access(cache_domain(ordinal), cacheable_);
     misses_ = cache_->misses();
   } else {
     misses_ = demanded_;
@@ -105,8 +105,10 @@ void LayerPlanner::decide_misses() {
 }
 
 void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
+  reads_.bring(ordinal, layer_, remote_.of(cpu_).keys(), ids_known_);
   remote_.compute(layer_, ordinal, layer_class_, ids_known_);
   const bool in_waves = demanded_.size() > slots_.free_count();
+  if (!in_waves) reads_.bring(ordinal, layer_, demanded_, ids_known_);
   if (!in_waves) {
     for (const ExpertKey key : demanded_) slots_.fetch(key, layer_, demand_priority, ids_known_);
     if (!demanded_.empty()) write_back_evicted();
@@ -138,6 +140,7 @@ void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const S
     announce(routing, predictions);
     return;
   }
+  read_absent(misses_);
   for (const ExpertKey key : misses_) {
     if (!slots_.holds(key)) slots_.fetch(key, layer_, demand_priority, ids_known_);
   }
@@ -151,6 +154,15 @@ void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const S
   for (const ExpertKey key : activated) slots_.forget_staging(key);
 }
 
+void LayerPlanner::read_absent(std::span<const ExpertKey> keys) {
+  if (!reads_.any()) return;
+  to_read_.clear();
+  for (const ExpertKey key : keys) {
+    if (!slots_.holds(key)) to_read_.push_back(key);
+  }
+  reads_.bring(ordinal_, layer_, to_read_, ids_known_);
+}
+
 /// Before what is announced for a later layer, which would delay them.
 void LayerPlanner::stage_hits(std::span<const ExpertKey> activated) {
   for (const ExpertKey key : activated) {
@@ -161,12 +173,14 @@ void LayerPlanner::stage_hits(std::span<const ExpertKey> activated) {
 void LayerPlanner::run_waves(int ordinal, std::span<const ExpertKey> activated,
                              std::span<const std::uint32_t> tokens) {
   waves_.begin(activated, tokens, [&](ExpertKey key) {
-    return plan_.pinned[key] == 0 && !slots_.holds(key) && !is_decreed_hit(key);
+    return plan_.resident[key] == 0 && !slots_.holds(key) && !is_decreed_hit(key);
   });
   for (bool first_wave = true; !waves_.all_taken(); first_wave = false) {
     if (slots_.free_count() == 0 && !first_wave)
       throw std::logic_error("planner: no expert slot was released by a wave");
-    for (const ExpertKey key : waves_.take(slots_.free_count())) {
+    const std::span<const ExpertKey> taken = waves_.take(slots_.free_count());
+    reads_.bring(ordinal, layer_, taken, ids_known_);
+    for (const ExpertKey key : taken) {
       slots_.fetch(key, layer_, demand_priority, ids_known_);
     }
     compute_experts(ordinal, waves_.keys(), waves_.keys(), waves_.tokens(), waves_.routed(), first_wave);

@@ -35,19 +35,20 @@ LayerPlanner::LayerPlanner(const Topology& topology, const ExpertMap& map, const
       stops_at_gates_(executor.stops_at_gates() || plan.needs_clock()),
       offloaded_(map.layers().size()),
       cache_(plan.cache_slots > 0 ? plan.make_cache() : nullptr),
+      reads_(map.keys(), program_),
       slots_(map.keys(), static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
-             in_, out_, plan.policy.transfer.write_back, program_),
-      lookahead_(map, plan, offloaded_, cache_.get(), slots_, executor),
-      remote_(topology, gpu_, estimates, names_experts_, program_),
+             in_, out_, plan.policy.transfer.write_back, reads_, program_),
+      lookahead_(map, plan, offloaded_, cache_.get(), slots_, reads_, executor),
+      remote_(topology, gpu_, estimates, names_experts_, reads_, program_),
       service_(plan.make_miss_service()),
       hits_are_decreed_(plan.hits_are_decreed) {
-  if (plan.make_host_tier) slots_.set_host_tier(plan.make_host_tier(), read_from_drive(topology));
+  if (plan.make_host_tier) reads_.set(plan.make_host_tier(), read_from_drive(topology));
   for (std::size_t i = 0; i < offloaded_.size(); ++i) {
     const MoeLayer& layer = map.layers()[i];
-    const auto first = plan.pinned.begin() + layer.first_key;
-    const auto pinned = std::count(first, first + layer.experts, 1);
-    offloaded_[i] = pinned < layer.experts ? 1 : 0;
-    some_pinned_ = some_pinned_ || pinned > 0;
+    const auto first = plan.resident.begin() + layer.first_key;
+    const auto resident = std::count(first, first + layer.experts, 1);
+    offloaded_[i] = resident < layer.experts ? 1 : 0;
+    some_resident_ = some_resident_ || resident > 0;
   }
 }
 
@@ -77,6 +78,7 @@ void LayerPlanner::begin_moe_layer(int ordinal, int layer_class) {
   layer_ = map_.layers()[index(ordinal)].layer;
   layer_class_ = layer_class;
   slots_.begin_layer(layer_);
+  reads_.begin_layer();
   block_first_ = compute(OpKind::attention, layer_, layer_class);
   Work& gate = program_.open(OpKind::gate, computes_, layer_);
   gate.layer_class = layer_class;
@@ -120,6 +122,8 @@ OpId LayerPlanner::end_pass(bool has_head) {
   run();
   counts_now_->written_back += slots_.written_back() - written_back_before_;
   written_back_before_ = slots_.written_back();
+  counts_now_->drive_reads += reads_.count() - reads_before_;
+  reads_before_ = reads_.count();
   return last_;
 }
 

@@ -64,12 +64,14 @@ class LayerPlanner {
   void serve_split(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
   /// Said to be on the GPU, in no slot that anything could wait for.
   [[nodiscard]] bool is_decreed_hit(ExpertKey key) const {
-    return hits_are_decreed_ && plan_.pinned[key] == 0 && cache_->is_resident(key);
+    return hits_are_decreed_ && plan_.resident[key] == 0 && cache_->is_resident(key);
   }
   [[nodiscard]] std::uint32_t cache_domain(int ordinal) const {
     return plan_.policy.cache.scope == CacheScope::global ? 0U : static_cast<std::uint32_t>(ordinal);
   }
   void serve_misses(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
+  /// From the drive, where there is one: those of `keys` that are in no slot.
+  void read_absent(std::span<const ExpertKey> keys);
   void stage_hits(std::span<const ExpertKey> activated);
   void run_waves(int ordinal, std::span<const ExpertKey> activated, std::span<const std::uint32_t> tokens);
   void compute_experts(int ordinal, std::span<const ExpertKey> keys, std::span<const ExpertKey> copied,
@@ -97,14 +99,15 @@ class LayerPlanner {
   bool names_experts_, stops_at_gates_;
   std::vector<std::uint8_t> offloaded_;  // by ordinal: some expert is not resident for the run
   std::unique_ptr<cache::ExpertCache> cache_;
+  HostReads reads_;
   ExpertSlots slots_;
   Lookahead lookahead_;
   RemoteExperts remote_;
   std::unique_ptr<MissService> service_;  // null: every miss is fetched
   bool hits_are_decreed_;
   Waves waves_;
-  std::int64_t written_back_before_ = 0;
-  bool some_pinned_ = false;
+  std::int64_t written_back_before_ = 0, reads_before_ = 0;
+  bool some_resident_ = false;
 
   // of the pass
   bool decode_ = true;
@@ -116,7 +119,8 @@ class LayerPlanner {
   OpId block_first_ = no_op, ids_known_ = no_op, last_ = no_op;
   std::span<const ExpertKey> misses_;
   std::size_t to_fetch_ = 0;
-  std::vector<ExpertKey> unpinned_;
+  std::vector<ExpertKey> cacheable_;
+  std::vector<ExpertKey> to_read_;
   std::vector<OpId> copies_;  // that the operation being put together waits for
   SplitSet on_gpu_, missing_;
   std::vector<Serving> served_;      // of missing_

@@ -8,12 +8,13 @@
 namespace pregate::sim {
 
 Lookahead::Lookahead(const ExpertMap& map, const Plan& plan, const std::vector<std::uint8_t>& offloaded,
-                     cache::ExpertCache* cache, ExpertSlots& slots, Executor& executor)
+                     cache::ExpertCache* cache, ExpertSlots& slots, HostReads& reads, Executor& executor)
     : map_(map),
       plan_(plan),
       offloaded_(offloaded),
       cache_(cache),
       slots_(slots),
+      reads_(reads),
       executor_(executor),
       whole_layers_(plan.policy.lookahead.predictor->is_whole_layer),
       priority_(plan.policy.transfer.queue == TransferQueue::demand_first ? 1 : 0),
@@ -49,7 +50,9 @@ void Lookahead::arrive(const Moment& moment, const StepRouting& routing, OpId id
   if (!whole_layers_ || announced_[index(ordinal)] != 0) return;
   constexpr std::uint8_t demand_priority = 0;
   ids_known_ = ids_known;
-  for (const ExpertKey key : predictor_->predict(ordinal, ordinal)) want(ordinal, key, demand_priority);
+  const std::span<const ExpertKey> all = predictor_->predict(ordinal, ordinal);
+  read_absent(ordinal, all);
+  for (const ExpertKey key : all) want(ordinal, key, demand_priority);
 }
 
 void Lookahead::announce(const Moment& moment, const StepRouting& routing, const StepPredictions* predictions,
@@ -67,13 +70,27 @@ void Lookahead::leave(int ordinal) {
 
 void Lookahead::want(int target, std::span<const ExpertKey> keys) {
   announced_[index(target)] = 1;
+  read_absent(target, keys);
   for (const ExpertKey key : keys) want(target, key, priority_);
+}
+
+void Lookahead::read_absent(int target, std::span<const ExpertKey> keys) {
+  if (!reads_.any()) return;
+  to_read_.clear();
+  for (const ExpertKey key : keys) {
+    if (to_read_.size() == slots_.free_count()) break;
+    const bool stays = plan_.resident[key] != 0 || plan_.lives_elsewhere(key);
+    const bool is_there = slots_.holds(key) || (cache_ != nullptr && cache_->is_resident(key));
+    const bool again = std::find(to_read_.begin(), to_read_.end(), key) != to_read_.end();
+    if (!stays && !is_there && !again) to_read_.push_back(key);
+  }
+  reads_.bring(target, map_.layers()[index(target)].layer, to_read_, ids_known_);
 }
 
 /// Brings `key` in for a later layer, or keeps it there. Without a free slot the gate of that layer will
 /// fetch it.
 void Lookahead::want(int target, ExpertKey key, std::uint8_t priority) {
-  if (plan_.pinned[key] != 0 || plan_.lives_elsewhere(key)) return;
+  if (plan_.resident[key] != 0 || plan_.lives_elsewhere(key)) return;
   const int layer = map_.layers()[index(target)].layer;
   if (cache_ != nullptr && cache_->is_resident(key)) {
     cache_->pin(key);

@@ -9,6 +9,7 @@
 
 #include "sim/parts/prefetch/prefetcher.hpp"
 #include "sim/planner/expert_slots.hpp"
+#include "sim/planner/host_reads.hpp"
 #include "sim/planner/plan.hpp"
 #include "sim/workload/routing.hpp"
 
@@ -22,7 +23,7 @@ class Lookahead final : public Announcements {
   /// `offloaded` by ordinal: the layer has experts that are not resident for the run. `cache` may be null.
   /// All outlive this.
   Lookahead(const ExpertMap& map, const Plan& plan, const std::vector<std::uint8_t>& offloaded,
-            cache::ExpertCache* cache, ExpertSlots& slots, Executor& executor);
+            cache::ExpertCache* cache, ExpertSlots& slots, HostReads& reads, Executor& executor);
 
   [[nodiscard]] bool is_active() const { return predictor_ != nullptr; }
   /// A whole-layer transfer is one transfer: the kernel waits for its last copy.
@@ -58,6 +59,8 @@ class Lookahead final : public Announcements {
 
  private:
   static std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
+  /// From the drive, where there is one, those of `keys` that want() will fetch.
+  void read_absent(int target, std::span<const ExpertKey> keys);
   void want(int target, ExpertKey key, std::uint8_t priority);
 
   const ExpertMap& map_;
@@ -65,6 +68,7 @@ class Lookahead final : public Announcements {
   const std::vector<std::uint8_t>& offloaded_;
   cache::ExpertCache* cache_;
   ExpertSlots& slots_;
+  HostReads& reads_;
   Executor& executor_;
   std::unique_ptr<Predictor> predictor_;
   Oracle* oracle_ = nullptr;  ///< the predictor, where it is one
@@ -72,7 +76,8 @@ class Lookahead final : public Announcements {
   bool whole_layers_;
   std::uint8_t priority_;
   std::vector<std::vector<ExpertKey>> fetched_, kept_, staged_;  // by ordinal
-  std::vector<std::uint8_t> announced_;                          // by ordinal, in this step
+  std::vector<ExpertKey> to_read_;
+  std::vector<std::uint8_t> announced_;  // by ordinal, in this step
   std::int64_t dropped_ = 0;
   bool decode_ = true;
   std::pair<int, int> ordinals_;

@@ -12,34 +12,36 @@ namespace pregate::sim {
 
 namespace {
 
-std::vector<std::uint8_t> pinned_experts(const PolicySpec& policy, const ExpertMap& map,
-                                         const TraceScan& scan) {
-  std::vector<std::uint8_t> pinned(map.keys());
-  int moe_layer = 0;
-  for (const MoeLayer& layer : map.layers()) {
-    const auto first = pinned.begin() + layer.first_key;
-    const std::int64_t count = std::min<std::int64_t>(policy.placement.count, layer.experts);
-    switch (policy.placement.kind) {
-      case PlacementKind::none:
-        break;
-      case PlacementKind::all:
-        std::fill_n(first, layer.experts, 1);
-        break;
-      case PlacementKind::first_layers:
-        if (moe_layer < policy.placement.count) std::fill_n(first, layer.experts, 1);
-        break;
-      case PlacementKind::popular: {
-        std::vector<ExpertKey> keys(static_cast<std::size_t>(layer.experts));
-        std::iota(keys.begin(), keys.end(), layer.first_key);
-        std::stable_sort(keys.begin(), keys.end(),
-                         [&](ExpertKey a, ExpertKey b) { return scan.popularity[a] > scan.popularity[b]; });
-        for (std::int64_t i = 0; i < count; ++i) pinned[keys[static_cast<std::size_t>(i)]] = 1;
-        break;
-      }
-    }
-    ++moe_layer;
+Placed place(const PolicySpec& policy, const Unplaced& experts) {
+  Placed placed;
+  placed.resident.resize(experts.map.keys());
+  const auto& placement = policy.placement.kind;
+  if (placement->place) placement->place(placement.parameters(), experts, placed);
+  return placed;
+}
+
+/// By key: never enters a cache, as it is resident or lives elsewhere.
+std::vector<std::uint8_t> stay_put(const Plan& plan) {
+  std::vector<std::uint8_t> put = plan.resident;
+  for (std::size_t key = 0; key < plan.home.size(); ++key) {
+    if (plan.home[key]) put[key] = 1;
   }
-  return pinned;
+  return put;
+}
+
+std::vector<HeldElsewhere> held_elsewhere(const std::vector<std::optional<PlaceId>>& home,
+                                          const ExpertMap& map, const Topology& topology) {
+  std::vector<HeldElsewhere> held;
+  if (home.empty()) return held;
+  for (const Place& place : topology.places) held.push_back({place.name, place.kind, {}});
+  for (const MoeLayer& layer : map.layers()) {
+    for (int i = 0; i < layer.experts; ++i) {
+      const auto& place = home[layer.first_key + static_cast<ExpertKey>(i)];
+      if (place) held[static_cast<std::size_t>(*place)].experts += layer.expert_bytes;
+    }
+  }
+  std::erase_if(held, [](const HeldElsewhere& each) { return each.experts.count == 0; });
+  return held;
 }
 
 std::int64_t working_buffers(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan) {
@@ -86,67 +88,6 @@ void note_thrashing(Plan& plan, const ExpertMap& map, const TraceScan& scan) {
 
 }  // namespace
 
-cache::CacheGeometry cache_geometry(const PolicySpec& policy, const ExpertMap& map,
-                                    const std::vector<std::uint8_t>& pinned, bool by_bytes) {
-  cache::CacheGeometry geometry;
-  geometry.admission = policy.cache.admission;
-  geometry.seed = policy.cache.seed;
-  const bool global = policy.cache.scope == CacheScope::global;
-  std::vector<std::int64_t> free_experts, free_bytes;  // of each domain, not pinned
-  std::int64_t slot = 1;
-  for (const MoeLayer& layer : map.layers()) {
-    slot = std::max(slot, layer.expert_bytes.count);
-    const std::int64_t size = by_bytes ? layer.expert_bytes.count : 1;
-    geometry.size.insert(geometry.size.end(), static_cast<std::size_t>(layer.experts), size);
-    if (!global || geometry.domains == 0) {
-      geometry.first_key.push_back(layer.first_key);
-      free_experts.push_back(0);
-      free_bytes.push_back(0);
-      ++geometry.domains;
-    }
-    const auto first = pinned.begin() + layer.first_key;
-    const std::int64_t free = layer.experts - std::count(first, first + layer.experts, 1);
-    free_experts.back() += free;
-    free_bytes.back() += free * layer.expert_bytes.count;
-  }
-  geometry.first_key.push_back(map.keys());
-  geometry.hit_rate = policy.cache.hit_rate.value_or(0);
-
-  const Capacity& capacity = policy.cache.capacity;
-  const bool spread = policy.cache.split == CacheSplit::spread && !by_bytes;
-  std::int64_t experts_before = 0;
-  for (std::uint32_t domain = 0; domain < geometry.domains; ++domain) {
-    const std::int64_t experts = free_experts[domain];
-    std::int64_t slots = 0;
-    switch (capacity.kind) {
-      case CapacityKind::none:
-        break;
-      case CapacityKind::slots:
-        slots = capacity.slots;
-        break;
-      case CapacityKind::bytes: {
-        const std::int64_t share = capacity.bytes.count / geometry.domains;
-        const std::int64_t all = capacity.bytes.count / slot;
-        slots = by_bytes ? share : share / slot;
-        if (spread) slots = all * (domain + 1) / geometry.domains - all * domain / geometry.domains;
-        break;
-      }
-      case CapacityKind::share: {
-        const auto share_of = [&](std::int64_t whole) {
-          return static_cast<std::int64_t>(std::floor(capacity.share * static_cast<double>(whole) + 1e-9));
-        };
-        slots = spread ? share_of(experts_before + experts) - share_of(experts_before)
-                       : share_of(by_bytes ? free_bytes[domain] : experts);
-        break;
-      }
-    }
-    experts_before += experts;
-    if (by_bytes && capacity.kind == CapacityKind::slots) slots *= slot;
-    geometry.capacity.push_back(std::min(slots, by_bytes ? free_bytes[domain] : experts));
-  }
-  return geometry;
-}
-
 namespace {
 
 const cache::EvictionEntry& eviction_of(const Plan& plan) {
@@ -172,7 +113,7 @@ namespace {
 
 void check_hit_rate(const PolicySpec& policy, const cache::EvictionEntry& eviction) {
   const std::string where = "policy " + policy.name;
-  if (policy.placement.kind == PlacementKind::all) return;
+  if (policy.placement.kind->keeps_all) return;
   if (!eviction.is_decreed) {
     if (!policy.cache.hit_rate) return;
     throw InputError(where, "cache.hit_rate means nothing with the eviction '" + eviction.name + "'",
@@ -194,8 +135,35 @@ void check_hit_rate(const PolicySpec& policy, const cache::EvictionEntry& evicti
 
 }  // namespace
 
+namespace {
+
+void plan_host_cache(Plan& plan, const ExpertMap& map, const std::vector<std::uint8_t>& never_cached,
+                     const Topology& topology) {
+  const auto& held = plan.policy.host_cache;
+  if (held.capacity.kind == CapacityKind::none) return;
+  if (!topology.has_behind(topology[topology.first(PlaceKind::cpu)].memory)) {
+    throw InputError("policy.host_cache.capacity",
+                     "the machine has no drive from which experts could be read",
+                     "set machine.ssd.read_bandwidth and machine.ssd.capacity");
+  }
+  const bool of_each_layer = held.scope == CacheScope::layer;
+  CacheSpec spec;
+  spec.scope = held.scope;
+  spec.capacity = held.capacity;
+  spec.seed = held.seed;
+  const cache::CacheGeometry geometry = cache_geometry(spec, map, never_cached, false);
+  for (const std::int64_t capacity : geometry.capacity) plan.host_slots += capacity;
+  const cache::EvictionEntry& eviction =
+      cache::eviction_registry().find(held.eviction, "policy.host_cache.eviction");
+  plan.make_host_tier = [geometry, of_each_layer, &eviction] {
+    return std::make_unique<CachedHostTier>(eviction.make(geometry), of_each_layer);
+  };
+}
+
+}  // namespace
+
 Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan,
-               trace::StepSource& source, CountedExperts counted) {
+               const Topology& topology, trace::StepSource& source, CountedExperts counted) {
   const cache::EvictionEntry& eviction =
       cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction");
   if (policy.lookahead.predictor->needs_recorded) {
@@ -219,19 +187,26 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   Plan plan;
   plan.policy = policy;
   plan.measures_all_phases = !scan.has_decode;
-  plan.pinned = pinned_experts(policy, map, scan);
+  Placed placed = place(policy, {map, scan, topology});
+  plan.resident = std::move(placed.resident);
+  plan.home = std::move(placed.home);
+  plan.elsewhere = held_elsewhere(plan.home, map, topology);
   const std::vector<std::string>& stacks = source.info().stacks;
-  bool everything_pinned = true;
+  bool nothing_on_host = true;
   for (const MoeLayer& layer : map.layers()) {
-    const auto first = plan.pinned.begin() + layer.first_key;
+    const auto first = plan.resident.begin() + layer.first_key;
     const std::int64_t here = std::count(first, first + layer.experts, 1);
-    everything_pinned = everything_pinned && here == layer.experts;
+    std::int64_t elsewhere = 0;
+    for (int i = 0; i < layer.experts; ++i)
+      elsewhere += plan.lives_elsewhere(layer.first_key + static_cast<ExpertKey>(i)) ? 1 : 0;
+    nothing_on_host = nothing_on_host && here + elsewhere == layer.experts;
     if (counted == CountedExperts::all || stacks[static_cast<std::size_t>(layer.stack)] == "decoder") {
-      plan.pinned_experts += here;
+      plan.resident_experts += here;
     }
   }
-  plan.geometry = cache_geometry(policy, map, plan.pinned, false);
-  if (everything_pinned) {
+  const std::vector<std::uint8_t> never_cached = stay_put(plan);
+  plan.geometry = cache_geometry(policy.cache, map, never_cached, false);
+  if (nothing_on_host) {
     std::fill(plan.geometry.capacity.begin(), plan.geometry.capacity.end(), 0);
   } else {
     plan.some_on_host = true;
@@ -243,16 +218,17 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
     }
   }
   for (const std::int64_t capacity : plan.geometry.capacity) plan.cache_slots += capacity;
-  if (plan.cache_slots == 0 && policy.cache.capacity.kind != CapacityKind::none && !everything_pinned) {
+  if (plan.cache_slots == 0 && policy.cache.capacity.kind != CapacityKind::none && !nothing_on_host) {
     plan.notes.push_back("the cache capacity " + to_string(policy.cache.capacity) +
                          " holds no expert in its domain: nothing is cached");
   }
-  if (eviction.needs_future && plan.cache_slots > 0) plan.next_use = next_uses(source, map, plan.pinned);
+  if (eviction.needs_future && plan.cache_slots > 0) plan.next_use = next_uses(source, map, never_cached);
   if (eviction.is_decreed && plan.cache_slots > 0) {
     plan.hits_are_decreed = true;
     plan.notes.push_back("the cache's hit rate is given (cache.hit_rate), not simulated");
   }
   note_thrashing(plan, map, scan);
+  plan_host_cache(plan, map, never_cached, topology);
   return plan;
 }
 

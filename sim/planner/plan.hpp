@@ -22,15 +22,24 @@ namespace pregate::sim {
 /// the decoder's only).
 enum class CountedExperts { all, decoder };
 
+/// Experts that live on another place than where the layers run.
+struct HeldElsewhere {
+  std::string place;
+  PlaceKind kind = PlaceKind::gpu;
+  Bytes experts;
+};
+
 /// A policy resolved against a model and a trace: numbers instead of words.
 struct Plan {
   PolicySpec policy;
-  std::vector<std::uint8_t> pinned;  ///< by key: resident for the whole run
+  std::vector<std::uint8_t> resident;  ///< by key: for the whole run, where the layers run
   /// By key: where it lives and is computed, if not where the layers run; empty: none does.
   std::vector<std::optional<PlaceId>> home;
-  MakeHostTier make_host_tier;      ///< empty: the host's memory holds every expert
-  std::int64_t pinned_experts = 0;  ///< that count as GPU memory
-  cache::CacheGeometry geometry;    ///< of the expert cache; capacities in slots
+  std::vector<HeldElsewhere> elsewhere;  ///< of each place that `home` names
+  MakeHostTier make_host_tier;           ///< empty: the host's memory holds every expert
+  std::int64_t host_slots = 0;           ///< otherwise: experts that it holds
+  std::int64_t resident_experts = 0;     ///< that count as GPU memory
+  cache::CacheGeometry geometry;         ///< of the expert cache; capacities in slots
   std::int64_t cache_slots = 0;
   std::int64_t buffer_slots = 0;  ///< working buffers of decode steps, beside the cache
   /// Buffers of passes over many tokens, beside those: as many as one such layer activates, so that it
@@ -40,7 +49,7 @@ struct Plan {
   std::vector<cache::BatchIndex> next_use;  ///< only for eviction policies that know the future
   bool measures_all_phases = false;  ///< block latencies of every phase, as the trace has no decode steps
   std::vector<std::string> notes;    ///< what the user should know: thrashing, recordings with fewer experts
-  bool some_on_host = false;         ///< not every expert is pinned
+  bool some_on_host = false;         ///< some are fetched, or computed by the CPU
   bool hits_are_decreed = false;     ///< the cache keeps nothing: it hits at a given rate
   [[nodiscard]] bool offloads() const { return some_on_host; }
   [[nodiscard]] bool lives_elsewhere(ExpertKey key) const { return !home.empty() && home[key].has_value(); }
@@ -60,12 +69,13 @@ struct Plan {
 };
 
 /// Geometry of a cache over `map`: capacities in slots, or in bytes when `by_bytes` (then keys have their own
-/// sizes). Pinned keys do not count towards a share. InputError when the eviction policy is unknown.
-cache::CacheGeometry cache_geometry(const PolicySpec& policy, const ExpertMap& map,
-                                    const std::vector<std::uint8_t>& pinned, bool by_bytes);
+/// sizes). `excluded` keys do not count towards a share. InputError when the eviction policy is unknown.
+cache::CacheGeometry cache_geometry(const CacheSpec& spec, const ExpertMap& map,
+                                    const std::vector<std::uint8_t>& excluded, bool by_bytes);
 
 /// InputError when the policy needs what the trace lacks (recorded predictions) or its parts contradict.
+/// `topology`: that it will run on.
 Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan,
-               trace::StepSource& source, CountedExperts counted);
+               const Topology& topology, trace::StepSource& source, CountedExperts counted);
 
 }  // namespace pregate::sim

@@ -7,11 +7,12 @@
 namespace pregate::sim {
 
 RemoteExperts::RemoteExperts(const Topology& topology, PlaceId gpu, const Estimates* estimates,
-                             bool names_experts, LayerProgram& program)
+                             bool names_experts, const HostReads& reads, LayerProgram& program)
     : topology_(topology),
       here_(topology[gpu].memory),
       estimates_(estimates),
       names_experts_(names_experts),
+      reads_(reads),
       program_(program),
       sets_(topology.places.size()) {}
 
@@ -34,14 +35,24 @@ void RemoteExperts::compute(int layer, int ordinal, int layer_class, OpId ids_kn
   }
 }
 
+OpId RemoteExperts::send(std::span<const Hop> hops, OpId ready, int layer, std::uint32_t most_tokens) {
+  for (const Hop& hop : hops) {
+    program_.open(OpKind::activations, hop, layer).routed = most_tokens;
+    program_.after(ready);
+    ready = program_.close();
+  }
+  return ready;
+}
+
 OpId RemoteExperts::compute_at(PlaceId id, int layer, int ordinal, int layer_class, OpId ids_known) {
   const Place& place = topology_[id];
   const SplitSet& experts = of(id);
-  program_.open(OpKind::activations, topology_.route(here_, place.memory).front(), layer);
-  program_.after(ids_known);
-  const OpId sent = program_.close();
+  // The CPU is sent the whole pass; another place no more tokens than it has experts to compute.
+  const std::uint32_t most_tokens = place.kind == PlaceKind::cpu ? 0 : experts.routed();
+  const OpId sent = send(topology_.route(here_, place.memory), ids_known, layer, most_tokens);
   const bool on_gpu = place.kind == PlaceKind::gpu;
   Work& work = program_.open(on_gpu ? OpKind::experts : OpKind::cpu_experts, place.compute, layer);
+  work.at = place.kind;
   work.crosses = place.reads_over;
   work.layer_class = layer_class;
   work.ordinal = ordinal;
@@ -51,6 +62,9 @@ OpId RemoteExperts::compute_at(PlaceId id, int layer, int ordinal, int layer_cla
     for (const ExpertKey key : experts.keys()) program_.use({key, -1});
   }
   program_.after_copy(sent);
+  if (place.kind == PlaceKind::cpu && reads_.any()) {
+    for (const ExpertKey key : experts.keys()) program_.after_copy(reads_.read_of(key));
+  }
   const OpId done = program_.close();
   if (place.kind == PlaceKind::cpu) {
     const auto count = static_cast<std::int64_t>(experts.keys().size());
@@ -59,11 +73,10 @@ OpId RemoteExperts::compute_at(PlaceId id, int layer, int ordinal, int layer_cla
                        estimates_->fetch() * count);
   }
   // A CPU sends its results itself; from the memory of a device they are copied.
-  const Hop back = place.kind == PlaceKind::cpu ? topology_.sent_by(id, here_)
-                                                : topology_.route(place.memory, here_).front();
-  program_.open(OpKind::activations, back, layer);
-  program_.after(done);
-  return program_.close();
+  if (place.kind != PlaceKind::cpu)
+    return send(topology_.route(place.memory, here_), done, layer, most_tokens);
+  const Hop back = topology_.sent_by(id, here_);
+  return send({&back, 1}, done, layer, most_tokens);
 }
 
 bool RemoteExperts::take_credit() {

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "sim/planner/host_reads.hpp"
 #include "sim/planner/split_set.hpp"
 #include "sim/platform/topology.hpp"
 #include "sim/program/estimates.hpp"
@@ -19,9 +20,9 @@ namespace pregate::sim {
 class RemoteExperts {
  public:
   /// `estimates` may be null where the CPU computes nothing. All outlive this. `names_experts`: programs must
-  /// name the experts that are read.
+  /// name the experts that are read. What the CPU computes waits for what `reads` has of its experts.
   RemoteExperts(const Topology& topology, PlaceId gpu, const Estimates* estimates, bool names_experts,
-                LayerProgram& program);
+                const HostReads& reads, LayerProgram& program);
 
   void clear();
   void add(PlaceId place, ExpertKey key, std::uint32_t tokens);
@@ -36,12 +37,15 @@ class RemoteExperts {
   bool take_credit();
 
  private:
+  /// Activations, hop by hop; returns the last copy.
+  OpId send(std::span<const Hop> hops, OpId ready, int layer, std::uint32_t most_tokens);
   OpId compute_at(PlaceId place, int layer, int ordinal, int layer_class, OpId ids_known);
 
   const Topology& topology_;
   MemoryId here_;
   const Estimates* estimates_;
   bool names_experts_;
+  const HostReads& reads_;
   LayerProgram& program_;
   std::vector<SplitSet> sets_;  // by place
   bool any_ = false;

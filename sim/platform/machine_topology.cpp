@@ -22,7 +22,7 @@ Topology one_gpu_topology(const Capacities& capacity, bool shares_bus, StreamOrd
   Topology topology;
   Platform& platform = topology.platform;
   const MemoryId hbm = topology.add_memory("gpu"), dram = topology.add_memory("host");
-  for (const char* name : {"h2d", "d2h", "ssd"}) topology.add_link(name);
+  for (const char* name : {"h2d", "d2h", "ssd", "peer", "network", "near_data"}) topology.add_link(name);
   const StreamId compute = platform.add_stream("compute"), h2d = platform.add_stream("h2d", copy_order),
                  d2h = platform.add_stream("d2h");
   platform.add_stream("host");
@@ -47,16 +47,123 @@ Topology one_gpu_topology(const Capacities& capacity, bool shares_bus, StreamOrd
   return topology;
 }
 
+/// Puts what a machine has beside its first GPU into the topology of that one.
+class MoreDevices {
+ public:
+  MoreDevices(Topology& topology, const MachineSpec& machine)
+      : topology_(topology),
+        machine_(machine),
+        first_(topology[topology.first(PlaceKind::gpu)].memory),
+        host_(topology[topology.first(PlaceKind::cpu)].memory),
+        bus_(topology[topology.first(PlaceKind::cpu)].reads_over) {}
+
+  void add_gpus_of_this_host() {
+    for (int i = 1; i < machine_.gpu.count; ++i) add_gpu("gpu" + std::to_string(i), bus_, {}, {});
+  }
+
+  void add_other_hosts() {
+    Platform& platform = topology_.platform;
+    for (int host = 1; host < machine_.network.hosts; ++host) {
+      const std::string name = "host" + std::to_string(host);
+      const ResourceSet bus = bit(platform.add_resource(name + ".memory", machine_.host.memory_bandwidth));
+      const Hop there = path(name + ".in", machine_.network.bandwidth, between_hosts, bus_ | bus),
+                back = path(name + ".out", machine_.network.bandwidth, between_hosts, bus_ | bus);
+      for (int i = 0; i < machine_.gpu.count; ++i)
+        add_gpu(name + ".gpu" + std::to_string(i), bus, {there}, {back});
+    }
+  }
+
+  void add_near_data() {
+    const LinkSpec link = link_spec(machine_, near_data_link);
+    const NearDataSpec& device = machine_.near_data;
+    Platform& platform = topology_.platform;
+    const BytesPerSecond reads =
+        device.memory_bandwidth.value > 0 ? device.memory_bandwidth : machine_.host.memory_bandwidth;
+    const MemoryId memory = topology_.add_memory("near_data");
+    const ResourceSet bus = bit(platform.add_resource("near_data.memory", reads));
+    topology_.add_place({.name = "near_data",
+                         .kind = PlaceKind::near_data,
+                         .memory = memory,
+                         .compute = platform.add_stream("near_data.compute"),
+                         .reads_over = bus});
+    topology_.add_route(memory, first_, {path("near_data.out", link.bandwidth, near_data_link, bus)});
+    topology_.add_route(first_, memory, {path("near_data.in", link.bandwidth, near_data_link, bus)});
+  }
+
+ private:
+  /// A direction of a link: a stream and a resource of that name.
+  Hop path(const std::string& name, BytesPerSecond bandwidth, LinkId link, ResourceSet shared) {
+    const ResourceId own = topology_.platform.add_resource(name, bandwidth);
+    return {.stream = topology_.platform.add_stream(name), .crosses = bit(own) | shared, .link = link};
+  }
+
+  /// `bus`: of the memory of its host; `there`, `back`: from the memory of the first host to that one.
+  void add_gpu(const std::string& name, ResourceSet bus, std::vector<Hop> there, std::vector<Hop> back) {
+    const MemoryId memory = topology_.add_memory(name);
+    topology_.add_place({.name = name,
+                         .kind = PlaceKind::gpu,
+                         .memory = memory,
+                         .compute = topology_.platform.add_stream(name + ".compute"),
+                         .reads_over = 0});
+    const bool is_here = there.empty();
+    const Hop in = path(name + ".h2d", fastest(machine_.h2d), host_to_gpu, bus),
+              out = path(name + ".d2h", fastest(machine_.d2h), gpu_to_host, bus);
+    there.push_back(in);
+    back.insert(back.begin(), out);
+    topology_.add_route(host_, memory, there);
+    topology_.add_route(memory, host_, back);
+    if (is_here && machine_.peer.bandwidth.value > 0) {
+      topology_.add_route(first_, memory,
+                          {path(name + ".peer_in", machine_.peer.bandwidth, between_gpus, 0)});
+      topology_.add_route(memory, first_,
+                          {path(name + ".peer_out", machine_.peer.bandwidth, between_gpus, 0)});
+      return;
+    }
+    there.insert(there.begin(), topology_.route(first_, host_).front());
+    back.push_back(topology_.route(host_, first_).front());
+    topology_.add_route(first_, memory, std::move(there));
+    topology_.add_route(memory, first_, std::move(back));
+  }
+
+  Topology& topology_;
+  const MachineSpec& machine_;
+  MemoryId first_, host_;
+  ResourceSet bus_;
+};
+
+LinkSpec link_like(const PathSpec& path) {
+  return {.bandwidth = path.bandwidth,
+          .latency = path.latency,
+          .per_copy = path.per_copy,
+          .pageable_bandwidth = path.bandwidth,
+          .table = {}};
+}
+
 }  // namespace
+
+LinkSpec link_spec(const MachineSpec& machine, LinkId link) {
+  if (link == host_to_gpu) return machine.h2d;
+  if (link == gpu_to_host) return machine.d2h;
+  if (link == drive_to_host) return link_like({machine.ssd.read_bandwidth, machine.ssd.latency, {}});
+  if (link == between_gpus) return link_like(machine.peer);
+  if (link == between_hosts)
+    return link_like({machine.network.bandwidth, machine.network.latency, machine.network.per_copy});
+  return machine.near_data.link.bandwidth.value > 0 ? link_like(machine.near_data.link) : machine.h2d;
+}
 
 Topology one_device_topology() { return one_gpu_topology({}, false, StreamOrder::fifo); }
 
 Topology topology_of(const MachineSpec& machine, StreamOrder copy_order) {
-  return one_gpu_topology({.h2d = fastest(machine.h2d),
-                           .d2h = fastest(machine.d2h),
-                           .host_memory = machine.host.memory_bandwidth,
-                           .ssd = machine.ssd.read_bandwidth},
-                          machine.gpu.host_memory_traffic.value > 0, copy_order);
+  Topology topology = one_gpu_topology({.h2d = fastest(machine.h2d),
+                                        .d2h = fastest(machine.d2h),
+                                        .host_memory = machine.host.memory_bandwidth,
+                                        .ssd = machine.ssd.read_bandwidth},
+                                       machine.gpu.host_memory_traffic.value > 0, copy_order);
+  MoreDevices more(topology, machine);
+  more.add_gpus_of_this_host();
+  more.add_other_hosts();
+  if (machine.near_data.memory.count > 0) more.add_near_data();
+  return topology;
 }
 
 }  // namespace pregate::sim

@@ -12,12 +12,23 @@ namespace pregate::sim {
 Topology one_device_topology();
 
 /// The links of a machine, as topology_of() adds them and CostModel prices what crosses them.
-inline constexpr LinkId host_to_gpu{0}, gpu_to_host{1}, drive_to_host{2};
+inline constexpr LinkId host_to_gpu{0}, gpu_to_host{1}, drive_to_host{2}, between_gpus{3}, between_hosts{4},
+    near_data_link{5};
 
-/// The machine as ids. Streams of the GPU are called compute, h2d and d2h; beside them host (control), ssd
-/// and cpu. Each direction of a GPU's link is a resource, the bus
-/// of the host's memory another, which all copies from and to it share. Without a drive (ssd.read_bandwidth)
-/// nothing is behind the host's memory.
+/// How a copy over such a link is priced, alone. A link that the machine lacks has no bandwidth.
+LinkSpec link_spec(const MachineSpec& machine, LinkId link);
+
+/// The machine as ids.
+///
+/// The layers run on its first GPU, whose streams are called compute, h2d and d2h; beside them host
+/// (control), ssd and cpu. Each direction of a GPU's link is a resource, the bus of the host's memory
+/// another, which all copies from and to it share. Without a drive (ssd.read_bandwidth) nothing is behind the
+/// host's memory.
+///
+/// Another GPU of the host is called gpu1, gpu2, ...: gpu1.compute, and a link of its own, gpu1.h2d and
+/// gpu1.d2h. Between the first GPU and it copies take link.peer, if there is one, else two hops through the
+/// host. Those of other hosts (host1.gpu0, ...) have the network between, host memory to host memory: three
+/// hops, and a bus of their own. A near-data device has a link to the first GPU.
 ///
 /// `copy_order`: of the streams that copy experts to GPUs.
 Topology topology_of(const MachineSpec& machine, StreamOrder copy_order = StreamOrder::fifo);

@@ -50,14 +50,20 @@ PlaceId Topology::first(PlaceKind kind) const {
   return static_cast<PlaceId>(found - places.begin());
 }
 
-MemoryId Topology::behind(MemoryId memory) const {
+std::optional<MemoryId> Topology::find_behind(MemoryId memory) const {
   for (std::size_t i = 0; i < memories.size(); ++i) {
     const auto candidate = static_cast<MemoryId>(i);
     const bool computed_from = std::any_of(places.begin(), places.end(),
                                            [&](const Place& place) { return place.memory == candidate; });
     if (!computed_from && !route(candidate, memory).empty()) return candidate;
   }
-  throw std::out_of_range("topology: no memory is behind that one");
+  return std::nullopt;
+}
+
+MemoryId Topology::behind(MemoryId memory) const {
+  const std::optional<MemoryId> found = find_behind(memory);
+  if (!found) throw std::out_of_range("topology: no memory is behind that one");
+  return *found;
 }
 
 std::uint64_t Topology::streams_of(PlaceKind kind) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -64,6 +65,7 @@ struct Topology {
   [[nodiscard]] Hop sent_by(PlaceId place, MemoryId to) const;
   /// The first place of this kind; std::out_of_range when there is none.
   [[nodiscard]] PlaceId first(PlaceKind kind) const;
+  [[nodiscard]] bool has_behind(MemoryId memory) const { return find_behind(memory).has_value(); }
   /// The memory from which no place computes and that fills this one: a drive behind the host's.
   /// std::out_of_range when there is none.
   [[nodiscard]] MemoryId behind(MemoryId memory) const;
@@ -71,6 +73,8 @@ struct Topology {
   [[nodiscard]] std::uint64_t streams_of(PlaceKind kind) const;
 
  private:
+  [[nodiscard]] std::optional<MemoryId> find_behind(MemoryId memory) const;
+
   struct Route {
     MemoryId from, to;
     std::vector<Hop> hops;

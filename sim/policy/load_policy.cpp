@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/policy/load_policy.hpp"
 
+#include <algorithm>
+
 #include "models/fields/read_fields.hpp"
 #include "sim/policy/policy_choices.hpp"
 #include "sim/policy/policy_fields.hpp"
@@ -20,11 +22,15 @@ PolicySpec read_policy(const PolicyDocument& document, const sim::Parts& parts) 
   return policy;
 }
 
-bool keeps_all_on_gpu(const Node& policy) {
+bool keeps_all_on_gpu(const Node& policy, const sim::Parts& parts) {
   const Node* placement = policy.find("placement");
   if (placement == nullptr || placement->kind != Node::Kind::table) return false;
   const Node* kind = placement->find("kind");
-  return kind != nullptr && kind->kind == Node::Kind::text && kind->text == name_of(PlacementKind::all);
+  if (kind == nullptr || kind->kind != Node::Kind::text) return false;
+  const auto& all = parts.placements.entries();
+  return std::any_of(all.begin(), all.end(), [kind](const sim::PlacementEntry& each) {
+    return each.keeps_all && each.name == kind->text;
+  });
 }
 
 }  // namespace
@@ -32,7 +38,7 @@ bool keeps_all_on_gpu(const Node& policy) {
 PolicySpec load_policy(const std::string& name_or_path, std::span<const Override> overrides,
                        std::span<const Override> of_offloading, const sim::Parts& parts) {
   PolicyDocument document = policy_document(name_or_path, overrides);
-  if (!keeps_all_on_gpu(document.root)) apply_to_policy(document.root, of_offloading);
+  if (!keeps_all_on_gpu(document.root, parts)) apply_to_policy(document.root, of_offloading);
   return read_policy(document, parts);
 }
 

@@ -58,6 +58,7 @@ void add_part_parameters(Fields<Spec>& fields, const std::string& kind, sim::Cho
              own->read((spec.*part).parameters(), table, own->field);
            }});
       field.fallback = parameter.value(entry.parameters.defaults());
+      if (field.need == Need::always) field.need = Need::with_condition;
       field.only_with({kind, with, ""});
     }
   }

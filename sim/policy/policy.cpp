@@ -4,6 +4,7 @@
 
 #include "models/error.hpp"
 #include "models/fields/read_fields.hpp"
+#include "sim/cache/eviction.hpp"
 #include "sim/policy/policy_choices.hpp"
 #include "sim/policy/policy_fields.hpp"
 
@@ -18,11 +19,6 @@ std::string kinds_that_predict() {
   return kinds;
 }
 
-bool is_counted(const PolicySpec& policy) {
-  return policy.placement.kind == PlacementKind::popular ||
-         policy.placement.kind == PlacementKind::first_layers;
-}
-
 void validate_lookahead(const PolicySpec& policy, const std::string& where) {
   const auto& lookahead = policy.lookahead;
   const bool looks_ahead = lookahead.predictor->predicts();
@@ -30,9 +26,10 @@ void validate_lookahead(const PolicySpec& policy, const std::string& where) {
     throw InputError(where, "lookahead.distance means nothing without a lookahead",
                      "set lookahead.kind to one of: " + kinds_that_predict());
   }
-  if (policy.placement.kind == PlacementKind::all && looks_ahead) {
-    throw InputError(where, "placement.kind = 'all' leaves nothing to look ahead for",
-                     "remove lookahead.kind or choose another placement");
+  if (policy.placement.kind->keeps_all && looks_ahead) {
+    throw InputError(
+        where, "placement.kind = '" + policy.placement.kind->name + "' leaves nothing to look ahead for",
+        "remove lookahead.kind or choose another placement");
   }
 }
 
@@ -45,9 +42,10 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
   const bool on_cpu = policy.miss.service->uses_cpu, fetches = policy.miss.service->fetches;
   const bool admits = policy.miss.admission == MissAdmission::background;
   if (!on_cpu) return;  // a fetched miss is admitted by its fetch, whatever miss.admission says
-  if (policy.placement.kind == PlacementKind::all) {
-    throw InputError(where, "placement.kind = 'all' leaves no miss to compute on the CPU",
-                     "remove miss.service or choose another placement");
+  if (policy.placement.kind->keeps_all) {
+    throw InputError(
+        where, "placement.kind = '" + policy.placement.kind->name + "' leaves no miss to compute on the CPU",
+        "remove miss.service or choose another placement");
   }
   const bool cached = policy.cache.capacity.kind != CapacityKind::none;
   if (cached && !admits && !fetches) {
@@ -66,17 +64,35 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
   }
 }
 
+void validate_host_cache(const PolicySpec& policy, const std::string& where) {
+  const auto& held = policy.host_cache;
+  if (!is_sound(held.capacity)) throw InputError(where, "host_cache.capacity is out of range", capacity_hint);
+  if (held.capacity.kind == CapacityKind::none) return;
+  const cache::EvictionEntry& eviction =
+      cache::eviction_registry().find(held.eviction, "policy.host_cache.eviction");
+  if (eviction.needs_future || eviction.is_decreed) {
+    throw InputError(
+        where, "host_cache.eviction = '" + eviction.name + "' would need to know what the GPU will lack",
+        "set it to one that decides by what was, e.g. lru");
+  }
+  if (policy.placement.kind->keeps_all) {
+    throw InputError(
+        where, "placement.kind = '" + policy.placement.kind->name + "' leaves nothing to read from a drive",
+        "remove host_cache.capacity or choose another placement");
+  }
+  if (policy.transfer.write_back == WriteBack::swap) {
+    throw InputError(where, "transfer.write_back = 'swap' keeps each expert in one place, host_cache a copy",
+                     "remove one of the two");
+  }
+}
+
 }  // namespace
 
 void validate(const PolicySpec& policy, const std::string& where) {
   check_ranges(policy_fields(), policy, where);
-  if (!is_counted(policy) && policy.placement.count != 0) {
-    throw InputError(where, "placement.count means nothing with this placement.kind",
-                     "remove it, or choose " + name_of(PlacementKind::popular) + " or " +
-                         name_of(PlacementKind::first_layers));
-  }
   validate_lookahead(policy, where);
   validate_misses(policy, where);
+  validate_host_cache(policy, where);
   if (!is_sound(policy.cache.capacity))
     throw InputError(where, "cache.capacity is out of range", capacity_hint);
   if (policy.cache.eviction.empty())

@@ -13,7 +13,6 @@
 
 namespace pregate {
 
-enum class PlacementKind { none, all, popular, first_layers };
 enum class CacheScope { layer, global };
 enum class CacheSplit { even, spread };
 enum class TransferQueue { fifo, demand_first };
@@ -21,26 +20,36 @@ enum class WriteBack { none, swap };
 enum class ExpertCompute { grouped, per_expert };
 enum class MissAdmission { none, background };
 
+/// An expert cache: whose experts share how much, and which of them leaves.
+struct CacheSpec {
+  CacheScope scope = CacheScope::layer;
+  Capacity capacity;
+  /// How a capacity in bytes or per cent is split over the layers: the same number of slots for each,
+  /// rounded down, or all of them, so that layers differ by one.
+  CacheSplit split = CacheSplit::even;
+  std::string eviction = "lru";  ///< a name of the eviction registry (sim/cache)
+  Admission admission = Admission::always;
+  std::uint64_t seed = 1;          ///< of eviction policies that draw at random
+  std::optional<double> hit_rate;  ///< [0, 1]; of the eviction `given-rate`, and only there
+};
+
 /// A policy is a composition of parts; a published system is a TOML file that chooses them.
 struct PolicySpec {
   std::string name, description, source;
 
   struct {
-    PlacementKind kind = PlacementKind::none;
-    std::int64_t count = 0;  ///< popular: experts pinned a layer; first_layers: MoE layers pinned
+    sim::Chosen<sim::PlacementEntry> kind = sim::built_in_parts().placements.standard();
   } placement;
 
-  struct {
-    CacheScope scope = CacheScope::layer;
-    Capacity capacity;
-    /// How a capacity in bytes or per cent is split over the layers: the same number of slots for each,
-    /// rounded down, or all of them, so that layers differ by one.
-    CacheSplit split = CacheSplit::even;
-    std::string eviction = "lru";  ///< a name of the eviction registry (sim/cache)
-    Admission admission = Admission::always;
-    std::uint64_t seed = 1;          ///< of eviction policies that draw at random
-    std::optional<double> hit_rate;  ///< [0, 1]; of the eviction `given-rate`, and only there
-  } cache;
+  CacheSpec cache;
+
+  /// The experts that the host's memory holds of those that a drive holds all of.
+  struct HostCache {
+    Capacity capacity;  ///< none: the host's memory holds every expert
+    CacheScope scope = CacheScope::global;
+    std::string eviction = "lru";
+    std::uint64_t seed = 1;
+  } host_cache;
 
   struct {
     sim::Chosen<sim::PredictorEntry> predictor = sim::built_in_parts().predictors.standard();  ///< key kind

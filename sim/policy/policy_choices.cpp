@@ -8,15 +8,6 @@
 namespace pregate {
 namespace {
 
-constexpr std::array<Choice<PlacementKind>, 4> placements{{
-    {PlacementKind::none, "none", "no expert is there before the run", "", ""},
-    {PlacementKind::all, "all", "every expert is resident for the run", "gpu-only", ""},
-    {PlacementKind::popular, "popular", "the 'count' experts of a layer that this trace activates most",
-     "popular pinned", ""},
-    {PlacementKind::first_layers, "first-layers", "all experts of the first 'count' MoE layers",
-     "first layers pinned", ""},
-}};
-
 constexpr std::array<Choice<CacheScope>, 2> scopes{{
     {CacheScope::layer, "layer", "each layer has its own slots", "", ""},
     {CacheScope::global, "global", "all layers share the slots", "", ""},
@@ -57,10 +48,6 @@ constexpr std::array<Choice<MissAdmission>, 2> miss_admissions{{
 
 }  // namespace
 
-template <>
-std::span<const Choice<PlacementKind>> choices() {
-  return placements;
-}
 template <>
 std::span<const Choice<CacheScope>> choices() {
   return scopes;

@@ -9,8 +9,6 @@
 namespace pregate {
 
 template <>
-std::span<const Choice<PlacementKind>> choices();
-template <>
 std::span<const Choice<CacheScope>> choices();
 template <>
 std::span<const Choice<CacheSplit>> choices();

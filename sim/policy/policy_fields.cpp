@@ -11,7 +11,8 @@ namespace pregate {
 namespace {
 
 using Placement = decltype(PolicySpec::placement);
-using Cache = decltype(PolicySpec::cache);
+using Cache = CacheSpec;
+using HostCache = PolicySpec::HostCache;
 using Lookahead = decltype(PolicySpec::lookahead);
 using Prefetch = decltype(PolicySpec::prefetch);
 using Transfer = decltype(PolicySpec::transfer);
@@ -20,13 +21,10 @@ using Miss = decltype(PolicySpec::miss);
 
 const Range unit_interval{0, 1, "from 0 to 1"};
 
-Fields<Placement> placement() {
+Fields<Placement> placement(const sim::Parts& parts) {
   Fields<Placement> fields;
-  fields.add("kind", &Placement::kind, "experts that are resident for the run");
-  fields
-      .add("count", &Placement::count, "popular: experts a layer; first-layers: MoE layers; 0 for none",
-           Range{0, 1e8, "from 0 to 100000000"})
-      .needed_with({"kind", {name_of(PlacementKind::popular), name_of(PlacementKind::first_layers)}, ""});
+  add_part(fields, "kind", &Placement::kind, parts.placements, "where experts live for the whole run");
+  add_part_parameters(fields, "kind", &Placement::kind, parts.placements);
   return fields;
 }
 
@@ -42,6 +40,19 @@ Fields<Cache> cache_fields() {
   fields.add("seed", &Cache::seed, "of what the eviction draws").only_with({"eviction", {"random"}, ""});
   fields.add("hit_rate", &Cache::hit_rate, "share of the look-ups that hit", unit_interval)
       .only_with({"eviction", {"given-rate"}, ""});
+  return fields;
+}
+
+Fields<HostCache> host_cache() {
+  Fields<HostCache> fields;
+  fields.add("capacity", &HostCache::capacity,
+             "experts in the host's memory, a drive holding all; none: all are in the host's memory");
+  const auto behind_a_drive = Condition{"capacity", {"25%"}, "a host_cache.capacity"};
+  fields.add("scope", &HostCache::scope, "whose experts share the capacity").only_with(behind_a_drive);
+  fields.add("eviction", &HostCache::eviction, "which expert leaves the host's memory")
+      .listed_by("pregate list evictions")
+      .only_with(behind_a_drive);
+  fields.add("seed", &HostCache::seed, "of what the eviction draws").only_with({"eviction", {"random"}, ""});
   return fields;
 }
 
@@ -108,8 +119,9 @@ Fields<PolicySpec> policy_fields(const sim::Parts& parts) {
   Fields<PolicySpec> fields;
   fields.add("description", &PolicySpec::description, "a line, for pregate list policies");
   fields.add("source", &PolicySpec::source, "where it was published");
-  fields.add_table("placement", &PolicySpec::placement, placement());
+  fields.add_table("placement", &PolicySpec::placement, placement(parts));
   fields.add_table("cache", &PolicySpec::cache, cache_fields());
+  fields.add_table("host_cache", &PolicySpec::host_cache, host_cache());
   fields.add_table("lookahead", &PolicySpec::lookahead, lookahead(parts));
   fields.add_table("prefetch", &PolicySpec::prefetch, prefetch(parts));
   fields.add_table("transfer", &PolicySpec::transfer, transfer());

@@ -29,12 +29,14 @@ struct Work {
   LinkId link{};                  ///< of what is copied over one
   std::uint8_t priority = 0;      ///< 0 goes first, where the stream is ordered by priority
   bool with_shared = false;       ///< experts: the router's and the shared experts' arithmetic belongs to it
+  PlaceKind at = PlaceKind::gpu;  ///< cpu_experts: what computes them
   std::int32_t layer = -1;        ///< in its stack
   std::int32_t ordinal = -1;      ///< of a MoE layer, over all stacks
   std::int32_t layer_class = -1;  ///< layers that cost the same
-  std::uint32_t routed = 0;       ///< experts, cpu_experts: tokens times experts
-  ResourceSet crosses = 0;        ///< what its flow shares with others
-  OpId first = no_op;             ///< identifier of its first operation
+  /// experts, cpu_experts: tokens times experts; activations: no more tokens than these, 0: all of the pass.
+  std::uint32_t routed = 0;
+  ResourceSet crosses = 0;  ///< what its flow shares with others
+  OpId first = no_op;       ///< identifier of its first operation
   /// fetch: the experts of a train and the slots they fill; write_back, device_copy: the one expert and the
   /// slot that is read (device_copy that follows a fetch inside a train has no entry of its own). experts:
   /// what it reads, for executors that record.

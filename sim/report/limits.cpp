@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <span>
+#include <vector>
 
 #include "sim/report/text_table.hpp"
 
@@ -14,13 +15,13 @@ namespace {
 using LimitParts = std::array<Picoseconds, limit_count>;
 
 constexpr std::array<const char*, limit_count> keys{
-    "gpu_arithmetic", "gpu_memory",  "kernels",        "launches", "link",
-    "device_copies",  "host_memory", "cpu_arithmetic", "gate",     "waiting"};
+    "gpu_arithmetic", "gpu_memory",     "kernels", "launches", "link", "device_copies",
+    "host_memory",    "cpu_arithmetic", "gate",    "waiting",  "drive"};
 constexpr std::array<const char*, limit_count> names{
     "GPU arithmetic", "GPU memory",     "the kernels",
     "launches",       "the link",       "copies inside the GPU",
     "host memory",    "CPU arithmetic", "waiting for the gate",
-    "waiting"};
+    "waiting",        "the drive"};
 
 const char* name_of(Limit limit) { return names.at(static_cast<std::size_t>(limit)); }
 
@@ -37,6 +38,7 @@ LimitParts by_limit(const CauseSums& spent, Picoseconds gpu_arithmetic, Picoseco
   set(Limit::cpu_arithmetic, spent[Cause::cpu_arithmetic]);
   set(Limit::gate, spent[Cause::gate]);
   set(Limit::waiting, waiting);
+  set(Limit::drive, spent[Cause::drive]);
   return parts;
 }
 
@@ -60,21 +62,28 @@ struct StreamLimits {
 constexpr std::array gpu_limits{Limit::gpu_arithmetic, Limit::gpu_memory, Limit::kernels, Limit::launches};
 constexpr std::array copy_limits{Limit::link, Limit::device_copies, Limit::host_memory};
 constexpr std::array cpu_limits{Limit::host_memory, Limit::cpu_arithmetic, Limit::link};
+constexpr std::array drive_limits{Limit::drive, Limit::host_memory};
 constexpr std::array back_limits{Limit::gate, Limit::link, Limit::host_memory};
 
-/// Of the first GPU and of the CPU.
-std::array<StreamLimits, 4> limits_by_stream(const Topology& topology) {
+/// Of the first GPU, of the CPU and of the drive.
+std::vector<StreamLimits> limits_by_stream(const Topology& topology) {
   const Place &gpu = topology[topology.first(PlaceKind::gpu)],
               &cpu = topology[topology.first(PlaceKind::cpu)];
-  return {StreamLimits{gpu.compute, gpu_limits},
-          StreamLimits{topology.route(cpu.memory, gpu.memory).front().stream, copy_limits},
-          StreamLimits{topology.route(gpu.memory, cpu.memory).front().stream, back_limits},
-          StreamLimits{cpu.compute, cpu_limits}};
+  std::vector<StreamLimits> all{{gpu.compute, gpu_limits},
+                                {topology.route(cpu.memory, gpu.memory).front().stream, copy_limits},
+                                {topology.route(gpu.memory, cpu.memory).front().stream, back_limits},
+                                {cpu.compute, cpu_limits}};
+  if (topology.has_behind(cpu.memory)) {
+    const MemoryId drive = topology.behind(cpu.memory);
+    all.push_back({topology.route(drive, cpu.memory).front().stream, drive_limits});
+  }
+  return all;
 }
 
-constexpr std::array all_limits{
-    Limit::gpu_arithmetic, Limit::gpu_memory,  Limit::kernels,        Limit::launches, Limit::link,
-    Limit::device_copies,  Limit::host_memory, Limit::cpu_arithmetic, Limit::gate,     Limit::waiting};
+constexpr std::array all_limits{Limit::gpu_arithmetic, Limit::gpu_memory,     Limit::kernels,
+                                Limit::launches,       Limit::link,           Limit::device_copies,
+                                Limit::host_memory,    Limit::cpu_arithmetic, Limit::gate,
+                                Limit::waiting,        Limit::drive};
 
 }  // namespace
 

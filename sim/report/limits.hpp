@@ -23,8 +23,9 @@ enum class Limit : std::uint8_t {
   cpu_arithmetic,
   gate,
   waiting,
+  drive,
 };
-inline constexpr int limit_count = 10;
+inline constexpr int limit_count = 11;
 /// Key of the JSON: "gpu_memory".
 const char* to_string(Limit limit);
 

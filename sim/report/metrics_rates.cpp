@@ -22,6 +22,7 @@ CacheResult cache_of_all_phases(const Result& result) {
   all.wasted += other.wasted;
   all.computed_on_cpu += other.computed_on_cpu;
   all.written_back += other.written_back;
+  all.drive_reads += other.drive_reads;
   return all;
 }
 
@@ -124,6 +125,10 @@ std::vector<Metric> cache_metrics(const std::string& key, const std::string& of,
        .unit = "",
        .help = "experts copied back to host memory; absent without any",
        .value = [counts](const Result& r) { return where_any(counts(r).written_back); }},
+      {.name = key + ".drive_reads",
+       .unit = "",
+       .help = "experts read from a drive, as the host's memory lacked them; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).drive_reads); }},
   };
 }
 

@@ -47,11 +47,16 @@ std::vector<Metric> cause_metrics() {
                  .value = [](const Result& r) -> Value { return to_string(limits_of(r).binding); },
                  .csv = "bound_by"});
   for (int i = 0; i < limit_count; ++i) {
-    all.push_back(
-        {.name = std::string("limits.share.") + to_string(static_cast<Limit>(i)),
-         .unit = "0 to 1",
-         .help = "of the critical path by cause: " + words_of(to_string(static_cast<Limit>(i))),
-         .value = [i](const Result& r) -> Value { return limits_of(r).share[static_cast<std::size_t>(i)]; }});
+    all.push_back({.name = std::string("limits.share.") + to_string(static_cast<Limit>(i)),
+                   .unit = "0 to 1",
+                   .help = "of the critical path by cause: " + words_of(to_string(static_cast<Limit>(i))),
+                   .value = [i](const Result& r) -> Value {
+                     const double share = limits_of(r).share[static_cast<std::size_t>(i)];
+                     if (static_cast<Limit>(i) == Limit::drive &&
+                         r.policy.host_cache.capacity.kind == CapacityKind::none)
+                       return {};  // nothing is read from one
+                     return share;
+                   }});
   }
   all.push_back(
       {.name = "limits.without_it_at_most_times_as_fast",

@@ -4,6 +4,8 @@
 
 #include <functional>
 #include <memory>
+#include <span>
+#include <utility>
 
 #include "sim/cache/expert_cache.hpp"
 
@@ -17,12 +19,29 @@ class HostTier {
   HostTier(const HostTier&) = delete;
   HostTier& operator=(const HostTier&) = delete;
 
-  /// An expert is about to be copied to the GPU. Whether the host's memory has it; if not, it is read from
-  /// the drive first and is there from now on, and another may have left.
-  virtual bool access(cache::ExpertKey key) = 0;
+  /// Distinct experts of a layer that are about to be copied to the GPU or computed by the CPU. Those that
+  /// the host's memory lacks, in that order, are read from the drive first; they are there from now on, and
+  /// others may have left. `ordinal`: of the layer, over all stacks. Valid until the next call.
+  virtual std::span<const cache::ExpertKey> access(int ordinal, std::span<const cache::ExpertKey> keys) = 0;
 };
 
 /// Empty: the host's memory holds every expert.
 using MakeHostTier = std::function<std::unique_ptr<HostTier>()>;
+
+/// A host tier that keeps experts as a cache does.
+class CachedHostTier final : public HostTier {
+ public:
+  /// `of_each_layer`: the cache's domains are layers; otherwise it has one.
+  CachedHostTier(std::unique_ptr<cache::ExpertCache> cache, bool of_each_layer)
+      : cache_(std::move(cache)), of_each_layer_(of_each_layer) {}
+  std::span<const cache::ExpertKey> access(int ordinal, std::span<const cache::ExpertKey> keys) override {
+    cache_->access(of_each_layer_ ? static_cast<std::uint32_t>(ordinal) : 0U, keys);
+    return cache_->misses();
+  }
+
+ private:
+  std::unique_ptr<cache::ExpertCache> cache_;
+  bool of_each_layer_;
+};
 
 }  // namespace pregate::sim

@@ -14,8 +14,8 @@ namespace pregate::sim {
 namespace {
 
 CacheResult to_result(const AccessCounts& counts) {
-  return {counts.hits,   counts.misses,          counts.prefetched,
-          counts.wasted, counts.computed_on_cpu, counts.written_back};
+  return {counts.hits,         counts.misses,     counts.prefetched, counts.wasted, counts.computed_on_cpu,
+          counts.written_back, counts.drive_reads};
 }
 
 /// A stack of the trace as the loop over passes needs it.

@@ -31,8 +31,8 @@ ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes e
   const ExpertMap map(info);
   Plan plan;
   plan.policy = policy;
-  const std::vector<std::uint8_t> nothing_pinned(map.keys());
-  plan.geometry = cache_geometry(policy, map, nothing_pinned, by_bytes);
+  const std::vector<std::uint8_t> none_excluded(map.keys());
+  plan.geometry = cache_geometry(policy.cache, map, none_excluded, by_bytes);
   const cache::EvictionEntry& eviction = cache::eviction_registry().find(policy.cache.eviction, "--eviction");
   if (eviction.is_decreed) {
     throw InputError("--eviction",
@@ -40,7 +40,7 @@ ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes e
                      "choose another (pregate list evictions)");
   }
   if (eviction.needs_future) {
-    plan.next_use = next_uses(source, map, nothing_pinned);
+    plan.next_use = next_uses(source, map, none_excluded);
   }
   const auto counter = plan.make_counter();
   std::vector<std::uint32_t> layer_hits(map.layers().size());

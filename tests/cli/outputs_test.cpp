@@ -158,7 +158,7 @@ TEST_F(Outputs, WhatHasNoEffectIsANote) {
 
 TEST_F(Outputs, CombinationsThatAreSoundAreTaken) {
   for (const Words& more :
-       {Words{"--set", "policy.transfer.chunk=0"}, Words{"--set", "policy.placement.count=0"},
+       {Words{"--set", "policy.transfer.chunk=0"},
         Words{"--set", "policy.placement.kind=first-layers", "--set", "policy.placement.count=0"},
         Words{"--cache", "25%", "--set", "policy.miss.admission=background"},
         Words{"--cache", "25%", "--set", "policy.miss.service=compute-on-cpu", "--set",

@@ -56,7 +56,7 @@ double error_of(const LiveRun& run, const std::vector<std::vector<double>>& expe
 
 PolicySpec policy_of(const std::string& name, const std::string& capacity, int staging) {
   PolicySpec policy = load_policy(name);
-  if (policy.placement.kind != PlacementKind::all) policy.cache.capacity = parse_capacity(capacity, "test");
+  if (!policy.placement.kind->keeps_all) policy.cache.capacity = parse_capacity(capacity, "test");
   policy.transfer.staging_copies = staging;
   return policy;
 }

@@ -197,8 +197,7 @@ TEST(CountedRun, LeavesToThePlannerWhatNeedsSlots) {
   EXPECT_FALSE(overtaking.is_served());
   each.policy.compute.experts = ExpertCompute::per_expert;
   EXPECT_FALSE(each.is_served());
-  pinned.policy.placement.kind = PlacementKind::popular;
-  pinned.policy.placement.count = 1;
+  test::place(pinned.policy, "popular", 1);
   EXPECT_FALSE(pinned.is_served());
   // A prefill has the decode buffers beside its own: so many slots may be lacking, and not one more.
   const SimulationResult roomy = waves.run_counted();

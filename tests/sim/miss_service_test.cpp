@@ -102,8 +102,7 @@ TEST(ComputeOnCpu, LayerEndsWhenGpuAndCpuAreDone) {
   ListSource source(test::decoder_info(2, 8, 2));
   source.add(Phase::decode, 1, {0, 1, 0, 1}, true);
   PolicySpec policy = cpu_policy();
-  policy.placement.kind = PlacementKind::popular;
-  policy.placement.count = 1;
+  test::place(policy, "popular", 1);
   const Picoseconds chain = activations_time() * 2 + cpu_time(1);
   MachineSpec machine = cpu_machine();
   machine.overhead.experts = {};
@@ -127,8 +126,7 @@ TEST(ComputeOnCpu, LayersPlacedOnTheGpuNeedNoCpu) {
   const ModelSpec model = tiny_model(3, 4, 2);
   ListSource source = one_step(3, 4, 2, {0, 1, 2, 3, 0, 1});
   PolicySpec policy = cpu_policy();
-  policy.placement.kind = PlacementKind::first_layers;
-  policy.placement.count = 2;
+  test::place(policy, "first-layers", 2);
   const SimulationResult result = recorded(model, policy, source, cpu_machine());
   EXPECT_THAT(names(result.schedule),
               testing::ElementsAre("attention L0", "experts L0", "attention L1", "experts L1", "attention L2",
@@ -200,7 +198,7 @@ TEST(CacheSplit, SpreadUsesTheWholeShare) {
   EXPECT_EQ(run(model, tiny_machine(), policy, source).cache_slots, 45);
   const PreparedTrace prepared(source, model, "test");
   const cache::CacheGeometry geometry =
-      cache_geometry(policy, prepared.map(), std::vector<std::uint8_t>(prepared.map().keys()), false);
+      cache_geometry(policy.cache, prepared.map(), std::vector<std::uint8_t>(prepared.map().keys()), false);
   EXPECT_EQ(*std::min_element(geometry.capacity.begin(), geometry.capacity.end()), 1);
   EXPECT_EQ(*std::max_element(geometry.capacity.begin(), geometry.capacity.end()), 2);
 }
@@ -219,8 +217,7 @@ PolicySpec combination(int number) {
       return cpu_policy();
     case 1:
       policy = cpu_policy();
-      policy.placement.kind = PlacementKind::first_layers;
-      policy.placement.count = 2;
+      test::place(policy, "first-layers", 2);
       policy.compute.experts = ExpertCompute::per_expert;
       return policy;
     case 2:
@@ -309,7 +306,7 @@ TEST(NewParts, ContradictionsAreRefused) {
   });
   refused([](PolicySpec& p) {
     choose(p.miss.service, built_in_parts().miss_services, "compute-on-cpu");
-    p.placement.kind = PlacementKind::all;
+    test::place(p, "all");
   });
   refused([](PolicySpec& p) {
     p.transfer.write_back = WriteBack::swap;

@@ -48,12 +48,11 @@ TEST(Placement, PopularAndFirstLayersArePinned) {
   for (const std::uint16_t expert : std::vector<std::uint16_t>{3, 3, 3, 1})
     source.add(Phase::decode, 1, {expert, expert});
   PolicySpec policy = load_policy("on-demand");
-  policy.placement.kind = PlacementKind::popular;
-  policy.placement.count = 1;
+  test::place(policy, "popular", 1);
   SimulationResult result = run(model, tiny_machine(), policy, source);
   EXPECT_EQ(result.decode_cache.hits, 6);
   EXPECT_EQ(result.tally.fetches, 2);
-  policy.placement.kind = PlacementKind::first_layers;
+  test::place(policy, "first-layers", 1);
   result = run(model, tiny_machine(), policy, source);
   EXPECT_EQ(result.decode_cache.hits, 4);
   EXPECT_EQ(result.tally.fetches, 4);

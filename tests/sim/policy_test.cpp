@@ -7,6 +7,7 @@
 
 #include "models/catalog.hpp"
 #include "sim/policy/load_policy.hpp"
+#include "sim/report/config_json.hpp"
 #include "tests/models/error_of.hpp"
 
 namespace pregate {
@@ -57,13 +58,13 @@ TEST(Capacity, ErrorsTellTheForms) {
 }
 
 TEST(Policy, TheNamedOnesAreTheirCompositions) {
-  EXPECT_EQ(load_policy("gpu-only").placement.kind, PlacementKind::all);
+  EXPECT_EQ(load_policy("gpu-only").placement.kind->name, "all");
   EXPECT_EQ(load_policy("on-demand").lookahead.predictor->name, "none");
   EXPECT_EQ(load_policy("prefetch-all").lookahead.predictor->name, "all-next");
   const PolicySpec pre_gated = load_policy("pre-gated");
   EXPECT_EQ(pre_gated.lookahead.predictor->name, "pre-gate");
   EXPECT_EQ(pre_gated.lookahead.distance, 1);
-  EXPECT_EQ(pre_gated.placement.kind, PlacementKind::none);
+  EXPECT_EQ(pre_gated.placement.kind->name, "none");
   EXPECT_EQ(pre_gated.cache.capacity.kind, CapacityKind::none);
   for (const std::string name : {"on-demand", "prefetch-all", "pre-gated"}) {
     const PolicySpec plain = load_policy(name);
@@ -86,8 +87,8 @@ compute = { experts = "per-expert" }
 )",
                                               "dir/mine.toml");
   EXPECT_EQ(policy.name, "mine");
-  EXPECT_EQ(policy.placement.kind, PlacementKind::popular);
-  EXPECT_EQ(policy.placement.count, 3);
+  EXPECT_EQ(policy.placement.kind->name, "popular");
+  EXPECT_EQ(sim::policy_json(policy)["placement"]["count"], 3);
   EXPECT_EQ(policy.cache.scope, CacheScope::global);
   EXPECT_EQ(policy.cache.capacity.bytes.count, 2LL << 30);
   EXPECT_EQ(policy.cache.eviction, "arc");
@@ -121,7 +122,6 @@ TEST(Policy, ZeroMeansNone) {
   };
   EXPECT_EQ(with("policy.transfer.chunk=0").transfer.chunk.count, 0);
   EXPECT_EQ(with("policy.transfer.chunk=0 B").transfer.chunk.count, 0);
-  EXPECT_EQ(with("policy.transfer.chunk=0").placement.count, 0);
   EXPECT_EQ(parse_policy_toml("transfer.chunk = 0\nplacement = { kind = \"popular\", count = 0 }", "p.toml")
                 .transfer.chunk.count,
             0);

@@ -73,9 +73,8 @@ TEST(RecordingExecutor, IsToldWhichExpertsAreInWhichSlots) {
       if (variant == 1) policy.transfer.staging_copies = 1;
       if (variant == 2) policy.transfer.chunk = Bytes{40'000};
       if (variant == 3) policy.compute.experts = ExpertCompute::per_expert;
-      if (variant == 3 && policy.placement.kind == PlacementKind::none) {
-        policy.placement.kind = PlacementKind::popular;
-        policy.placement.count = 2;
+      if (variant == 3 && policy.placement.kind->name == "none") {
+        test::place(policy, "popular", 2);
       }
       test::ListSource source = test::random_source(3, 4, 16, 3, 2, 7, 20);
       const PreparedTrace prepared(source, model, "test");
@@ -101,7 +100,7 @@ TEST(RecordingExecutor, IsToldWhichExpertsAreInWhichSlots) {
         }
         planner.end_pass(true);
       }
-      const bool pins = policy.placement.kind != PlacementKind::none;
+      const bool pins = policy.placement.kind->name != "none";
       EXPECT_EQ(executor.pinned_uses > 0, pins) << name << ' ' << variant;
     }
   }

@@ -114,8 +114,13 @@ struct Keys {
       if (!other.condition || other.condition->key != field.key) continue;
       const auto& when = other.condition->values;
       if (std::find(when.begin(), when.end(), value) == when.end()) continue;
+      if (other.need != Need::with_condition) continue;
       const std::vector<std::string> some = values(other, other.fallback);
-      if (!some.empty() && other.need == Need::with_condition) needed.emplace_back(other.key, some.front());
+      if (other.zero) {  // by itself 0 may be, but not where it is needed
+        needed.emplace_back(other.key, written(other, node_of(other.range->least * 2)));
+      } else if (!some.empty()) {
+        needed.emplace_back(other.key, some.front());
+      }
     }
     std::vector<Settings> all = {{}};
     if (!needed.empty()) all.push_back(needed);

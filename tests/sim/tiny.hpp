@@ -25,6 +25,12 @@ inline ModelSpec tiny_model(int layers, int experts, int top_k) {
       "tiny");
 }
 
+/// Chooses a placement; `count` of those that have one.
+inline void place(PolicySpec& policy, const std::string& kind, int count = -1) {
+  choose(policy.placement.kind, sim::built_in_parts().placements, kind);
+  if (count >= 0) policy.placement.kind.set("count", std::to_string(count));
+}
+
 inline constexpr Bytes tiny_expert{3 * 64 * 128 * 4};
 
 /// Round numbers: copies take 10 us + bytes at 1 GB/s (98,304 B: 108.304 us).

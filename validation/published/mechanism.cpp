@@ -26,8 +26,8 @@ std::string_view design(const PolicySpec& policy) {
 }  // namespace
 
 std::string mechanism_of(const PolicySpec& policy) {
-  if (policy.placement.kind == PlacementKind::all)
-    return std::string(choice_of(policy.placement.kind).mechanism);
+  const auto& placement = policy.placement.kind;
+  if (placement->keeps_all) return placement->mechanism;
   std::string text(design(policy));  // what follows the first comma is added to it
   const auto add = [&text](bool present, std::string_view part) {
     if (present && !part.empty()) text += ", " + std::string(part);
@@ -42,7 +42,8 @@ std::string mechanism_of(const PolicySpec& policy) {
   add_part(has_cache(policy), policy.cache.admission);
   add_part(on_cpu, policy.miss.admission);
   add_part(true, policy.transfer.write_back);
-  add_part(policy.placement.count > 0, policy.placement.kind);
+  add(placement->places(placement.parameters()), placement->mechanism);
+  add(policy.host_cache.capacity.kind != CapacityKind::none, "from a drive");
   add(policy.transfer.chunk.count > 0, "chunked");
   add_part(true, policy.transfer.queue);
   add(policy.transfer.staging_copies > 0, "staged");

@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+
+#include "sim/planner/plan.hpp"
+
+namespace pregate::sim {
+
+cache::CacheGeometry cache_geometry(const CacheSpec& spec, const ExpertMap& map,
+                                    const std::vector<std::uint8_t>& excluded, bool by_bytes) {
+  pregate::cache::CacheGeometry geometry;
+  geometry.admission = spec.admission;
+  geometry.seed = spec.seed;
+  const bool global = spec.scope == CacheScope::global;
+  std::vector<std::int64_t> free_experts, free_bytes;  // of each domain, not excluded
+  std::int64_t slot = 1;
+  for (const MoeLayer& layer : map.layers()) {
+    slot = std::max(slot, layer.expert_bytes.count);
+    const std::int64_t size = by_bytes ? layer.expert_bytes.count : 1;
+    geometry.size.insert(geometry.size.end(), static_cast<std::size_t>(layer.experts), size);
+    if (!global || geometry.domains == 0) {
+      geometry.first_key.push_back(layer.first_key);
+      free_experts.push_back(0);
+      free_bytes.push_back(0);
+      ++geometry.domains;
+    }
+    const auto first = excluded.begin() + layer.first_key;
+    const std::int64_t free = layer.experts - std::count(first, first + layer.experts, 1);
+    free_experts.back() += free;
+    free_bytes.back() += free * layer.expert_bytes.count;
+  }
+  geometry.first_key.push_back(map.keys());
+  geometry.hit_rate = spec.hit_rate.value_or(0);
+
+  const Capacity& capacity = spec.capacity;
+  const bool spread = spec.split == CacheSplit::spread && !by_bytes;
+  std::int64_t experts_before = 0;
+  for (std::uint32_t domain = 0; domain < geometry.domains; ++domain) {
+    const std::int64_t experts = free_experts[domain];
+    std::int64_t slots = 0;
+    switch (capacity.kind) {
+      case CapacityKind::none:
+        break;
+      case CapacityKind::slots:
+        slots = capacity.slots;
+        break;
+      case CapacityKind::bytes: {
+        const std::int64_t share = capacity.bytes.count / geometry.domains;
+        const std::int64_t all = capacity.bytes.count / slot;
+        slots = by_bytes ? share : share / slot;
+        if (spread) slots = all * (domain + 1) / geometry.domains - all * domain / geometry.domains;
+        break;
+      }
+      case CapacityKind::share: {
+        const auto share_of = [&](std::int64_t whole) {
+          return static_cast<std::int64_t>(std::floor(capacity.share * static_cast<double>(whole) + 1e-9));
+        };
+        slots = spread ? share_of(experts_before + experts) - share_of(experts_before)
+                       : share_of(by_bytes ? free_bytes[domain] : experts);
+        break;
+      }
+    }
+    experts_before += experts;
+    if (by_bytes && capacity.kind == CapacityKind::slots) slots *= slot;
+    geometry.capacity.push_back(std::min(slots, by_bytes ? free_bytes[domain] : experts));
+  }
+  return geometry;
+}
+
+}  // namespace pregate::sim
