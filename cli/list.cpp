@@ -5,6 +5,7 @@
 #include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "models/families/family.hpp"
+#include "models/fields/choices.hpp"
 #include "models/fields/describe.hpp"
 #include "models/formats/weight_format.hpp"
 #include "sim/cache/eviction.hpp"
@@ -154,6 +155,23 @@ std::string metrics() {
   return left_aligned(rows);
 }
 
+std::string software() {
+  TextTable table(
+      {"software", "us a kernel", "in a graph", "from", "ms a step", "of memory", "prompt chunk"});
+  for (const std::string& name : software_names()) {
+    const SoftwareSpec software = load_software(name);
+    const auto us = [](Picoseconds time) {
+      return time.count > 0 ? three_digits(time.seconds() * 1e6) : "-";
+    };
+    table.add({name, us(software.launch.eager), us(software.launch.graph),
+               software.launch.graph.count > 0 ? name_of(software.launch.graphs_from) : "-",
+               three_digits(software.host.step.seconds() * 1e3), three_digits(software.efficiency.memory),
+               software.prompt_chunk > 0 ? std::to_string(software.prompt_chunk) : "-"});
+  }
+  return table.text();
+}
+
+std::string software_keys() { return field_list(software_fields()); }
 std::string parts() { return field_list(policy_fields()); }
 std::string machine_keys() { return field_list(machine_fields()); }
 
@@ -166,13 +184,14 @@ struct Section {
 
 ExitCode list(const Arguments& arguments) {
   po::options_description options("Options");
-  options.add_options()(
-      "what", po::value<std::string>(),
-      "models, families, machines, machine-keys, hosts, policies, parts, evictions, formats, weight-formats, "
-      "localities, profiles, metrics");
+  options.add_options()("what", po::value<std::string>(),
+                        "models, families, machines, machine-keys, hosts, software, software-keys, policies, "
+                        "parts, evictions, formats, weight-formats, "
+                        "localities, profiles, metrics");
   const Parsed parsed = parse(
       "pregate list "
-      "[models|families|machines|machine-keys|hosts|policies|parts|evictions|formats|weight-formats|"
+      "[models|families|machines|machine-keys|hosts|software|software-keys|policies|parts|evictions|formats|"
+      "weight-formats|"
       "localities|profiles|metrics]",
       options, arguments, "what", 1);
   if (parsed.help) return 0;
@@ -183,6 +202,8 @@ ExitCode list(const Arguments& arguments) {
       {"machine-keys", "Keys of a machine (--set machine.<key>=<value>); [host] and [ssd] also of a host",
        machine_keys},
       {"hosts", "Hosts in place of a machine's own (--host)", hosts},
+      {"software", "Software that drives a machine (--software)", software},
+      {"software-keys", "Keys of a software (--set software.<key>=<value>)", software_keys},
       {"policies", "Policies (--policy)", policies},
       {"parts", "Parts of a policy (--set policy.<key>=<value>)", parts},
       {"evictions", "Eviction policies (--eviction)", evictions},

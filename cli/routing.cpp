@@ -269,7 +269,11 @@ void resolve_routing(const Parsed& parsed, const std::vector<Override>& set, Run
   run.options.prompt_chunk =
       static_cast<int>(parsed.integer("prompt-chunk", sim::default_prompt_chunk, 0, 1'000'000'000));
   run.configuration.prompt_chunk = run.options.prompt_chunk;
-  run.configuration.prompt_in_chunks = parsed.has("prompt-chunk") && run.options.prompt_chunk > 0;
+  const auto& software = run.configuration.software;
+  const bool cut_by_software = !parsed.has("prompt-chunk") && software && software->prompt_chunk > 0;
+  if (cut_by_software) run.options.prompt_chunk = run.configuration.prompt_chunk = software->prompt_chunk;
+  run.configuration.prompt_in_chunks =
+      cut_by_software || (parsed.has("prompt-chunk") && run.options.prompt_chunk > 0);
   if (parsed.has("trace")) {
     use_recording(parsed, set, run);
   } else if (parsed.has("profile") || !parsed.has("model")) {

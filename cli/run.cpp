@@ -64,12 +64,15 @@ po::options_description run_options() {
       ("dense-weights", text(), "weight format of everything else; default: the model's own")            //
       ("machine", text()->default_value("a100-80g-pcie4"), "catalogue name or .toml")                    //
       ("host", text(), "host in place of the machine's own: name (pregate list hosts) or .toml")         //
-      ("cache", text(), "expert cache of offloading policies: 4GiB, 25%, '64 slots' (a layer), 0")       //
-      ("cache-scope", text(), "layer or global: who shares the capacity")                                //
-      ("eviction", text(), "eviction policy (pregate list evictions)")                                   //
-      ("batch", text(), "join this many requests into lock-step batches (default 1)")                    //
+      ("software", text(),
+       "what drives it: name (pregate list software) or .toml; default: generic, or as the machine's file "
+       "says")                                                                                      //
+      ("cache", text(), "expert cache of offloading policies: 4GiB, 25%, '64 slots' (a layer), 0")  //
+      ("cache-scope", text(), "layer or global: who shares the capacity")                           //
+      ("eviction", text(), "eviction policy (pregate list evictions)")                              //
+      ("batch", text(), "join this many requests into lock-step batches (default 1)")               //
       ("set", po::value<std::vector<std::string>>()->composing(),
-       "override: machine.link.h2d.bandwidth=50GB/s, model.…, policy.…; repeatable")  //
+       "override: machine.link.h2d.bandwidth=50GB/s, model.…, policy.…, software.…; repeatable")  //
       ("count-experts", text()->default_value("all"),
        "whose resident experts count as GPU memory: all, decoder")  //
       ("prompt-chunk", text(),
@@ -94,7 +97,11 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
     run.policies.push_back(load_policy(name, set, run.cache_flags));
     std::ignore = cache::eviction_registry().find(run.policies.back().cache.eviction, "policy " + name);
   }
-  run.configuration.machine = load_machine(parsed.text("machine"), set, parsed.text("host"));
+  run.configuration.machine =
+      load_machine(parsed.text("machine"), set, parsed.text("host"), parsed.text("software"));
+  if (!run.configuration.machine.software.empty())
+    run.configuration.software = load_software(parsed.text("software"), set);
+  run.configuration.software_is_default = !parsed.has("software");
   const std::vector<std::string> catalogue = machine_names();
   run.is_catalogue_machine =
       std::find(catalogue.begin(), catalogue.end(), parsed.text("machine")) != catalogue.end();

@@ -34,6 +34,8 @@ constexpr Kind models{"model", "models", embedded_models};
 constexpr Kind machines{"machine", "machines", embedded_machines};
 constexpr Kind hosts{"host", "hosts", embedded_hosts};
 constexpr Kind policies{"policy", "policies", embedded_policies};
+constexpr Kind softwares{"software", "software", embedded_software};
+constexpr const char* default_software = "generic";
 
 /// Names that a user may choose: files whose name starts with '_' are parts that others extend.
 std::vector<std::string> names(const Kind& kind) {
@@ -182,20 +184,21 @@ Override parse_override(const std::string& text) {
                      "e.g. --set machine.link.h2d.bandwidth=50GB/s");
   }
   Override change{text.substr(0, equals), text.substr(equals + 1)};
-  for (const Kind& kind : {models, machines, policies}) {
+  for (const Kind& kind : {models, machines, policies, softwares}) {
     if (change.path.starts_with(std::string(kind.root) + ".") && change.path.size() > kind.root.size() + 1)
       return change;
   }
   const std::string root = change.path.substr(0, change.path.find('.'));
-  throw InputError("--set",
-                   "'" + printable(change.path) + "' does not start with model., machine. or policy.",
-                   suggest(root, std::vector<std::string>{"model", "machine", "policy"}));
+  throw InputError(
+      "--set", "'" + printable(change.path) + "' does not start with model., machine., policy. or software.",
+      suggest(root, std::vector<std::string>{"model", "machine", "policy", "software"}));
 }
 
 std::vector<std::string> model_names() { return names(models); }
 std::vector<std::string> machine_names() { return names(machines); }
 std::vector<std::string> host_names() { return names(hosts); }
 std::vector<std::string> policy_names() { return names(policies); }
+std::vector<std::string> software_names() { return names(softwares); }
 
 ModelSpec load_model(const std::string& name_or_path, const ModelOptions& options,
                      std::span<const Override> overrides) {
@@ -215,20 +218,37 @@ ModelSpec load_model(const std::string& name_or_path, const ModelOptions& option
 }
 
 MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides,
-                         const std::string& host) {
+                         const std::string& host, const std::string& software) {
   const Source source = open_source(name_or_path, machines);
   if (source.json) refuse_json(source, machines);
-  if (host.empty())
-    return read_machine(toml_tree(source.text, source.where, machines, overrides), source.name);
-  const auto [description, name] = host_tree(host);
-  const std::string host_source = read_host_description(description, name).host.source;
   Node root = toml_tree(source.text, source.where, machines, {});
-  replace_host(root, description, name);
+  std::string host_source, host_name;
+  if (!host.empty()) {
+    const auto [description, name] = host_tree(host);
+    host_source = read_host_description(description, name).host.source;
+    replace_host(root, description, name);
+    host_name = name;
+  }
+  const SoftwareSpec driver = load_software(software, overrides);
+  const bool filled = fill_in(root, driver);
   apply(root, machines, overrides);
   MachineSpec machine = read_machine(root, source.name);
-  machine.replaced_host = name;
+  if (filled && machine.calibration == "datasheet") machine.software = driver.name;
+  if (!software.empty() && machine.software.empty()) {
+    throw InputError(
+        "--software", printable(source.name) + " says itself what software costs on it",
+        "leave --software out, or choose a machine that does not (pregate list machines: datasheet)");
+  }
+  if (host.empty()) return machine;
+  machine.replaced_host = host_name;
   machine.host.source = host_source;
   return machine;
+}
+
+SoftwareSpec load_software(const std::string& name_or_path, std::span<const Override> overrides) {
+  const Source source = open_source(name_or_path.empty() ? default_software : name_or_path, softwares);
+  if (source.json) refuse_json(source, softwares);
+  return read_software(toml_tree(source.text, source.where, softwares, overrides), source.name);
 }
 
 HostDescription load_host(const std::string& name_or_path) {
@@ -266,7 +286,10 @@ ModelSpec parse_model_config_json(std::string_view text, const std::string& wher
 
 MachineSpec parse_machine_toml(std::string_view text, const std::string& where,
                                std::span<const Override> overrides) {
-  return read_machine(toml_tree(text, where, machines, overrides), stem(where));
+  Node root = toml_tree(text, where, machines, {});
+  fill_in(root, load_software());
+  apply(root, machines, overrides);
+  return read_machine(root, stem(where));
 }
 
 std::string read_text_file(const std::string& path, Bytes limit) {

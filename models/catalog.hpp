@@ -10,6 +10,7 @@
 #include "models/document.hpp"
 #include "models/machine.hpp"
 #include "models/model.hpp"
+#include "models/software.hpp"
 
 namespace pregate {
 
@@ -29,6 +30,7 @@ std::vector<std::string> model_names();
 std::vector<std::string> machine_names();
 std::vector<std::string> host_names();
 std::vector<std::string> policy_names();
+std::vector<std::string> software_names();
 
 struct ModelOptions {
   std::string weights;        ///< weight format of the routed experts; empty = as described
@@ -43,9 +45,14 @@ struct ModelOptions {
 ModelSpec load_model(const std::string& name_or_path, const ModelOptions& options = {},
                      std::span<const Override> overrides = {});
 /// With `host`, the name or path of a host description, that one takes the place of the machine's own
-/// [host] (and [ssd], where it has one) before the overrides are applied.
+/// [host] (and [ssd], where it has one) before the overrides are applied. What the file leaves out of
+/// [overhead] and of the efficiencies says the software; InputError for one that is named and has nothing to
+/// say, as the machine says all of it.
 MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides = {},
-                         const std::string& host = {});
+                         const std::string& host = {}, const std::string& software = {});
+/// As load_machine(); empty: the one that machines have where none is named. Overrides start with
+/// `software.`.
+SoftwareSpec load_software(const std::string& name_or_path = {}, std::span<const Override> overrides = {});
 HostDescription load_host(const std::string& name_or_path);
 
 /// A policy's document before it is read: of which parts a policy is made is the simulator's to say

@@ -35,8 +35,12 @@ struct PathSpec {
   Picoseconds latency, per_copy;
 };
 
+/// By age. `other`: not said, or another vendor's.
+enum class GpuArchitecture { other, volta, turing, ampere, ada, hopper, blackwell };
+
 struct GpuSpec {
   std::string name;
+  GpuArchitecture architecture = GpuArchitecture::other;
   int count = 1;   ///< GPUs alike in each host, each behind links of its own
   Bytes memory;    ///< as sold
   Bytes reserved;  ///< context, driver, framework: usable = memory - reserved
@@ -66,6 +70,9 @@ struct OverheadSpec {
   Picoseconds gate_readback;  ///< blocking copy of the chosen ids to the host
   Picoseconds experts;        ///< launches of permute, expert GEMMs, combine; each wave pays it
   Picoseconds device_copy;    ///< each device-to-device copy
+  /// Share of dense_layer, attention, gate and experts that is left where a pass is replayed as a whole:
+  /// where every expert is resident, so that the host decides nothing within it.
+  double replayed = 1;
 };
 
 /// How fast the CPU computes experts. An expert in the cache of no core is read from memory once.
@@ -146,6 +153,7 @@ struct MachineSpec {
   std::string replaced_host;  ///< name of the host description that took its own one's place; empty: its own
   SsdSpec ssd;
   OverheadSpec overhead;
+  std::string software;  ///< name of what filled overhead in; empty: the file says all of it
   /// Measured time of the fused expert layer, whatever the model; overrides the roofline.
   std::vector<ExpertKernelPoint> expert_kernel_table;
   /// Times measured for layers of certain dimensions; they come before all else.

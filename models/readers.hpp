@@ -21,6 +21,7 @@ void read_config_table(const Node& table, ModelSpec& model);
 ModelSpec read_model_config(const Node& root, const std::string& name, const ModelOptions& options,
                             const Node* beside = nullptr);
 MachineSpec read_machine(const Node& root, const std::string& name);
+SoftwareSpec read_software(const Node& root, const std::string& name);
 HostDescription read_host_description(const Node& root, const std::string& name);
 
 /// `[sources]` maps a key path of this document, or the path of a table and so all below it, to where its

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "models/fields/choice.hpp"
+#include "models/machine.hpp"
 #include "models/model.hpp"
 
 // The enumerations of a model that have names (model_choices.cpp).
@@ -12,5 +13,8 @@ template <>
 std::span<const Choice<MixerKind>> choices();
 template <>
 std::span<const Choice<FeedForward::Kind>> choices();
+/// In the order of age (machine_choices.cpp).
+template <>
+std::span<const Choice<GpuArchitecture>> choices();
 
 }  // namespace pregate

@@ -5,6 +5,7 @@
 #include "models/fields/fields.hpp"
 #include "models/machine.hpp"
 #include "models/model.hpp"
+#include "models/software.hpp"
 
 // What is described, field by field. A field that is added there is read, checked, set by --set, listed and
 // in the resolved configuration of results.
@@ -14,6 +15,7 @@ namespace pregate {
 const Fields<MachineSpec>& machine_fields();
 const Fields<HostSpec>& host_fields();
 const Fields<SsdSpec>& ssd_fields();
+const Fields<SoftwareSpec>& software_fields();
 
 /// The model as a whole, and its parts as they are understood: results show them, and a model's TOML file is
 /// read by those of the whole and of the experts.

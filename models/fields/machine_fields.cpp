@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "models/fields/choices.hpp"
 #include "models/fields/describe.hpp"
 #include "models/fields/machine_tables.hpp"
 #include "models/fields/ranges.hpp"
@@ -30,6 +31,7 @@ Field& add_rate(Fields<GpuSpec>& fields, const std::string& precision) {
 Fields<GpuSpec> gpu() {
   Fields<GpuSpec> fields;
   fields.add("name", &GpuSpec::name, "the vendor's").needed();
+  fields.add("architecture", &GpuSpec::architecture, "whose efficiencies and software it shares");
   fields.add("memory", &GpuSpec::memory, "as sold", some_memory()).needed();
   fields
       .add("reserved", &GpuSpec::reserved, "context, driver and framework: memory - reserved is usable",
@@ -136,6 +138,10 @@ Fields<OverheadSpec> overhead() {
   cost("gate_readback", &OverheadSpec::gate_readback, "blocking copy of the chosen ids to the host");
   cost("experts", &OverheadSpec::experts, "launches of permute, expert GEMMs and combine; each wave pays it");
   cost("device_copy", &OverheadSpec::device_copy, "each device-to-device copy");
+  fields.add(
+      "replayed", &OverheadSpec::replayed,
+      "share of the launches of layers that is left where every expert is resident and a pass is one graph",
+      part_of_one());
   return fields;
 }
 

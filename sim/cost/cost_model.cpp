@@ -46,6 +46,12 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
       head_flop_per_token_(model.head_flop_per_token()),
       head_bytes_(model.head_bytes()),
       dense_rate_(compute_rate(machine.gpu, model.dense_format.compute)) {
+  if (policy.placement.kind->keeps_all) {
+    OverheadSpec& overhead = machine_.overhead;
+    for (Picoseconds* launches :
+         {&overhead.dense_layer, &overhead.attention, &overhead.gate, &overhead.experts})
+      *launches = from_seconds(launches->seconds() * overhead.replayed);
+  }
   const auto times = [this](const char* operation, const LayerProfile& profile) {
     return find_kernel_times(machine_.kernel_times, kernel_key(operation, model_, profile));
   };

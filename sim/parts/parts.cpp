@@ -8,6 +8,7 @@ PlacementEntry no_placement();
 PlacementEntry all_resident();
 PlacementEntry popular_resident();
 PlacementEntry first_layers_resident();
+PlacementEntry last_layers_resident();
 PlacementEntry on_other_gpus();
 PlacementEntry round_robin();
 
@@ -21,6 +22,7 @@ PrefetcherEntry at_distance();
 
 MissServiceEntry fetch_misses();
 MissServiceEntry compute_on_cpu();
+MissServiceEntry cpu_for_few_tokens();
 
 const Parts& built_in_parts() {
   static const Parts all = [] {
@@ -29,6 +31,7 @@ const Parts& built_in_parts() {
     parts.placements.add(all_resident());
     parts.placements.add(popular_resident());
     parts.placements.add(first_layers_resident());
+    parts.placements.add(last_layers_resident());
     parts.placements.add(on_other_gpus());
     parts.placements.add(round_robin());
 
@@ -42,6 +45,7 @@ const Parts& built_in_parts() {
 
     parts.miss_services.add(fetch_misses());
     parts.miss_services.add(compute_on_cpu());
+    parts.miss_services.add(cpu_for_few_tokens());
     return parts;
   }();
   return all;

@@ -64,6 +64,7 @@ OpId LayerPlanner::compute(OpKind kind, int layer, int layer_class) {
 
 void LayerPlanner::begin_pass(const trace::Step& step) {
   decode_ = step.phase == trace::Phase::decode;
+  tokens_ = step.tokens;
   counts_now_ = decode_ ? &decode_counts_ : &other_counts_;
   lookahead_.begin_step(step, map_.ordinals(step.stack));
   if (program_.shape().step_overhead) last_ = compute(OpKind::step_overhead, -1, -1);
@@ -138,6 +139,7 @@ Moment LayerPlanner::moment() const {
           .topology = &topology_,
           .fetches = in_.stream,
           .cpu = cpu_,
+          .tokens = tokens_,
           .ordinal = ordinal_,
           .layer_class = layer_class_};
 }

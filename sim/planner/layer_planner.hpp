@@ -111,6 +111,7 @@ class LayerPlanner {
 
   // of the pass
   bool decode_ = true;
+  int tokens_ = 0;
   AccessCounts* counts_now_ = nullptr;
   // of the layer
   int layer_ = 0, ordinal_ = 0, layer_class_ = 0;

@@ -24,6 +24,13 @@ Json machine_json(const MachineSpec& machine) {
   return json;
 }
 
+Json software_json(const std::optional<SoftwareSpec>& software) {
+  if (!software) return {{"name", "as the machine says"}};
+  Json json{{"name", software->name}};
+  add_fields(json, software_fields(), *software);
+  return json;
+}
+
 Json trace_json(const RunConfiguration& run) {
   int most = 0;
   for (const trace::TraceLayer& layer : run.trace.layers) most = std::max(most, layer.top_k);
@@ -60,6 +67,7 @@ nlohmann::ordered_json configuration_json(const RunConfiguration& run) {
   json["device"] = run.device;
   json["model"] = model_config_json(run.model);
   json["machine"] = machine_json(run.machine);
+  json["software"] = software_json(run.software);
   json["trace"] = trace_json(run);
   json["counted_experts"] = run.counted == CountedExperts::all ? "all" : "decoder";
   json["prompt_chunk"] = run.prompt_chunk;

@@ -9,6 +9,7 @@
 
 #include "models/machine.hpp"
 #include "models/model.hpp"
+#include "models/software.hpp"
 #include "sim/report/confidence.hpp"
 #include "sim/report/limits.hpp"
 #include "sim/report/text_layout.hpp"
@@ -26,6 +27,9 @@ struct Routing {
 struct RunConfiguration {
   ModelSpec model;
   MachineSpec machine;
+  std::optional<SoftwareSpec>
+      software;  ///< that drives it; without a value: the machine's file says what it costs
+  bool software_is_default = true;  ///< nobody named it
   trace::TraceInfo trace;
   std::string trace_path;  ///< as given, or "profile <name>" for a generated trace
   int batch = 1;

@@ -117,7 +117,8 @@ std::string heading(const RunConfiguration& run) {
   for (const Stack& stack : run.model.stacks) largest = std::max(largest, run.model.expert_bytes(stack));
   text += to_string(largest) + ") on " + one_line(run.machine.name) +
           (run.machine.replaced_host.empty() ? "" : " with host " + one_line(run.machine.replaced_host)) +
-          " [" + run.machine.calibration + "]\n";
+          " [" + run.machine.calibration +
+          (run.software && !run.software_is_default ? "], " + run.software->name + "\n" : "]\n");
   text += "trace " + one_line(run.trace_path) + ": " + std::to_string(run.trace.requests) + " requests, " +
           std::to_string(run.trace.tokens) + " tokens, " + std::to_string(run.trace.routed_entries) +
           " routed entries";

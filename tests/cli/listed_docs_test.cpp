@@ -38,6 +38,7 @@ class ListedDocs : public ProgramTest {
 
 TEST_F(ListedDocs, Policies) { EXPECT_EQ(check("policies.md"), 2); }
 TEST_F(ListedDocs, Models) { EXPECT_EQ(check("models.md"), 1); }
+TEST_F(ListedDocs, Software) { EXPECT_EQ(check("software.md"), 2); }
 TEST_F(ListedDocs, Metrics) { EXPECT_EQ(check("cli.md"), 1); }
 
 }  // namespace

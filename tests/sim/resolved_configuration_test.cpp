@@ -187,6 +187,19 @@ TEST(ResolvedConfiguration, EveryKeyOfAMachineChangesIt) {
       .check_all();
 }
 
+TEST(ResolvedConfiguration, EveryKeyOfASoftwareChangesIt) {
+  Keys<SoftwareSpec>{"software.", software_fields(),
+                     [](const std::vector<Override>& set) { return load_software("generic", set); },
+                     [](const std::vector<Override>& set) {
+                       RunConfiguration run;
+                       run.model = load_model("olmoe-1b-7b");
+                       run.machine = load_machine("rtx4090-pcie4", set);
+                       run.software = load_software("generic", set);
+                       return configuration_json(run)["software"].dump();
+                     }}
+      .check_all();
+}
+
 /// Paths of the values of a tree that --set could give, and the values.
 void collect(const Node& node, const std::string& path, std::vector<std::pair<std::string, Node>>& leaves) {
   if (node.kind == Node::Kind::table) {

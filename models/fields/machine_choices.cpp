@@ -1,0 +1,28 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// What the parts of a machine are called: here and nowhere else.
+#include <array>
+
+#include "models/fields/choices.hpp"
+
+namespace pregate {
+namespace {
+
+constexpr std::array<Choice<GpuArchitecture>, 7> architectures{{
+    {GpuArchitecture::other, "other", "not said, or another vendor's", "", ""},
+    {GpuArchitecture::volta, "volta", "V100", "", ""},
+    {GpuArchitecture::turing, "turing", "T4, GeForce 20", "", ""},
+    {GpuArchitecture::ampere, "ampere", "A100, A6000, GeForce 30", "", ""},
+    {GpuArchitecture::ada, "ada", "L4, L40S, GeForce 40", "", ""},
+    {GpuArchitecture::hopper, "hopper", "H100, H200, GH200", "", ""},
+    {GpuArchitecture::blackwell, "blackwell", "B200, GB10, RTX PRO 6000, GeForce 50", "", ""},
+}};
+
+}  // namespace
+
+template <>
+std::span<const Choice<GpuArchitecture>> choices() {
+  return architectures;
+}
+
+}  // namespace pregate

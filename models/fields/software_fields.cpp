@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "models/fields/choices.hpp"
+#include "models/fields/describe.hpp"
+#include "models/fields/ranges.hpp"
+
+namespace pregate {
+namespace {
+
+using Launch = SoftwareSpec::Launch;
+using Kernels = SoftwareSpec::Kernels;
+using Host = SoftwareSpec::Host;
+using Efficiency = SoftwareSpec::Efficiency;
+
+Fields<Launch> launch() {
+  Fields<Launch> fields;
+  fields.add("eager", &Launch::eager, "a kernel that does nothing, launched one by one", any_cost()).needed();
+  fields.add("graph", &Launch::graph, "the same in a replayed graph", any_cost())
+      .or_zero("it uses no graphs");
+  fields.add("graphs_from", &Launch::graphs_from, "oldest architecture on which it uses graphs");
+  return fields;
+}
+
+Fields<Kernels> kernels() {
+  Fields<Kernels> fields;
+  const auto add = [&](const char* key, int Kernels::*count, const char* help) {
+    fields.add(key, count, help, Range{0, 10'000, "from 0 to 10000"}).needed();
+  };
+  add("attention", &Kernels::attention, "of norms and attention, in a layer with experts");
+  add("dense_layer", &Kernels::dense_layer, "of a whole layer without");
+  add("gate", &Kernels::gate, "of the router");
+  add("experts", &Kernels::experts, "permute, products, combine, residual; each wave has them");
+  add("device_copy", &Kernels::device_copy, "of a copy within the GPU");
+  return fields;
+}
+
+Fields<Host> host() {
+  Fields<Host> fields;
+  fields.add("step", &Host::step, "each pass: sampling, tokeniser, framework", any_cost()).needed();
+  fields.add("gate_readback", &Host::gate_readback, "a blocking copy of the chosen ids", any_cost()).needed();
+  return fields;
+}
+
+Fields<Efficiency> efficiency() {
+  Fields<Efficiency> fields;
+  fields
+      .add("memory", &Efficiency::memory, "share of gpu.memory_bandwidth that kernels reading weights reach",
+           part_of_one())
+      .needed();
+  fields.add("compute", &Efficiency::compute, "share of gpu.rates that GEMMs reach", part_of_one()).needed();
+  return fields;
+}
+
+Fields<SoftwareSpec> software() {
+  Fields<SoftwareSpec> fields;
+  fields.add("description", &SoftwareSpec::description, "a line");
+  fields.add("source", &SoftwareSpec::source, "where its numbers come from, as a whole");
+  fields.add_table("launch", &SoftwareSpec::launch, launch());
+  fields.add_table("kernels", &SoftwareSpec::kernels, kernels());
+  fields.add_table("host", &SoftwareSpec::host, host());
+  fields.add_table("efficiency", &SoftwareSpec::efficiency, efficiency());
+  fields
+      .add("prompt_chunk", &SoftwareSpec::prompt_chunk, "most prompt tokens a pass, where none is given",
+           Range{0, 1e9, "at most 1000000000"})
+      .or_zero("whole prompts");
+  return fields;
+}
+
+}  // namespace
+
+const Fields<SoftwareSpec>& software_fields() {
+  static const Fields<SoftwareSpec> fields = software();
+  return fields;
+}
+
+}  // namespace pregate

@@ -1,0 +1,100 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "models/software.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "models/catalog.hpp"
+#include "tests/models/error_of.hpp"
+
+namespace pregate {
+namespace {
+
+using test::error_of;
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr std::int64_t us = 1'000'000;
+
+SoftwareSpec described() {
+  SoftwareSpec software;
+  software.launch = {.eager = {4 * us}, .graph = {1 * us}, .graphs_from = GpuArchitecture::ampere};
+  software.kernels = {.attention = 10, .dense_layer = 20, .gate = 3, .experts = 5, .device_copy = 2};
+  software.host = {.step = {300 * us}, .gate_readback = {25 * us}};
+  return software;
+}
+
+TEST(Software, LaunchesAreKernelsTimesTheirGap) {
+  const OverheadSpec turing = overhead_of(described(), GpuArchitecture::turing);
+  EXPECT_EQ(turing.attention.count, 40 * us);
+  EXPECT_EQ(turing.dense_layer.count, 80 * us);
+  EXPECT_EQ(turing.gate.count, 12 * us);
+  EXPECT_EQ(turing.experts.count, 20 * us);
+  EXPECT_EQ(turing.device_copy.count, 8 * us);
+  EXPECT_EQ(turing.step.count, 300 * us);
+  EXPECT_EQ(turing.gate_readback.count, 25 * us);
+}
+
+TEST(Software, GraphsAreReplayedFromAnArchitectureOn) {
+  EXPECT_EQ(overhead_of(described(), GpuArchitecture::turing).replayed, 1);
+  EXPECT_EQ(overhead_of(described(), GpuArchitecture::other).replayed, 1) << "nobody said that it could";
+  EXPECT_EQ(overhead_of(described(), GpuArchitecture::ampere).replayed, 0.25);
+  EXPECT_EQ(overhead_of(described(), GpuArchitecture::blackwell).replayed, 0.25);
+  SoftwareSpec eager = described();
+  eager.launch.graph = {};
+  EXPECT_EQ(overhead_of(eager, GpuArchitecture::blackwell).replayed, 1);
+}
+
+// The constants of machines that nobody measured, as they were before software was described apart.
+TEST(Software, WithoutANameItIsTheGenericOne) {
+  const MachineSpec machine = load_machine("rtx4090-pcie4");
+  EXPECT_EQ(machine.software, "generic");
+  EXPECT_EQ(machine.overhead.step.count, 1000 * us);
+  EXPECT_EQ(machine.overhead.dense_layer.count, 50 * us);
+  EXPECT_EQ(machine.overhead.attention.count, 40 * us);
+  EXPECT_EQ(machine.overhead.gate.count, 15 * us);
+  EXPECT_EQ(machine.overhead.gate_readback.count, 25 * us);
+  EXPECT_EQ(machine.overhead.experts.count, 30 * us);
+  EXPECT_EQ(machine.overhead.device_copy.count, 5 * us);
+  EXPECT_EQ(machine.overhead.replayed, 1);
+  EXPECT_EQ(machine.gpu.memory_efficiency, 0.8);
+  EXPECT_EQ(machine.gpu.compute_efficiency, 0.7);
+}
+
+TEST(Software, EveryEntryOfTheCatalogueDrivesEveryDatasheetMachine) {
+  for (const std::string& software : software_names()) {
+    for (const std::string& machine : machine_names()) {
+      if (load_machine(machine).calibration != "datasheet") continue;
+      EXPECT_EQ(load_machine(machine, {}, {}, software).software, software) << machine;
+    }
+  }
+}
+
+TEST(Software, WhatAMachineSaysItselfStays) {
+  const std::string own =
+      "extends = \"rtx4090-pcie4\"\ndescription = \"mine\"\n[overhead]\nstep = \"7 ms\"\n";
+  const MachineSpec machine = parse_machine_toml(own, "mine.toml");
+  EXPECT_EQ(machine.overhead.step.count, 7000 * us);
+  EXPECT_EQ(machine.overhead.gate.count, 15 * us) << "the rest is the software's";
+  EXPECT_TRUE(load_machine("a100-80g-fastertransformer").software.empty());
+  EXPECT_THAT(error_of([] { load_machine("a100-80g-fastertransformer", {}, {}, "llama-cpp"); }),
+              AllOf(HasSubstr("--software"), HasSubstr("says itself"), HasSubstr("hint")));
+}
+
+TEST(Software, ItsKeysAreSetLikeOthers) {
+  const std::vector<Override> changes{parse_override("software.launch.eager=3us"),
+                                      parse_override("software.kernels.gate=4")};
+  EXPECT_EQ(load_machine("rtx4090-pcie4", changes).overhead.gate.count, 12 * us);
+  const auto refused = [](const char* set) {
+    const std::vector<Override> change{parse_override(set)};
+    return error_of([&] { load_software("generic", change); });
+  };
+  EXPECT_THAT(refused("software.launch.eagre=3us"), HasSubstr("eager"));
+  EXPECT_THAT(refused("software.launch.graph=6us"), HasSubstr("slower"));
+  EXPECT_THAT(refused("software.kernels.gate=-1"), HasSubstr("from 0"));
+  EXPECT_THAT(error_of([] { load_software("llama"); }), HasSubstr("pregate list software"));
+}
+
+}  // namespace
+}  // namespace pregate

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The pregate authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fits what a software costs on the decode rates of dense models that are wholly on one GPU.
+
+  fit_dense_decode.py RTX2080.csv      a file of `model,decode_tok_s,...` (measured on one box)
+
+A token takes  read / (bandwidth x efficiency) + layers x layer + step:  three constants for all rows, by least squares of
+the relative error. What a row is, is taken from the model cards: parameters, layers, embeddings that a token does not
+read. Rows left out, by rule: models that do not fit the GPU whole; Gemma, whose layers have twice as many norms and
+capped scores, so other kernels. Those that fit the GPU are predicted instead.
+"""
+import csv
+import sys
+
+BANDWIDTH = 448e9  # RTX 2080 datasheet
+BITS = 4.85        # q4_k_m, a parameter, over whole models (llama.cpp's own figures: 4.83 to 4.92)
+
+# Part of the file's name: parameters (1e9), layers, embeddings not read by a token (1e9; 0 where they are the head too).
+DENSE = {
+    "Qwen3-4B": (4.02, 36, 0), "Qwen3-8B": (8.19, 36, 0.622), "Meta-Llama-3.1-8B": (8.03, 32, 0.525),
+    "Ministral-8B": (8.02, 36, 0.537), "Mistral-7B": (7.25, 32, 0.134), "Qwen2.5-7B": (7.62, 28, 0.545),
+    "Qwen2.5-Coder-7B": (7.62, 28, 0.545), "DeepSeek-R1-Distill-Qwen-7B": (7.62, 28, 0.545),
+    "Llama-3.2-3B": (3.21, 28, 0), "Llama-3.2-1B": (1.24, 16, 0), "Qwen2.5-Coder-3B": (3.09, 36, 0),
+    "Phi-3.5-mini": (3.82, 32, 0.0985), "granite-3.1-8b": (8.17, 40, 0), "DeepSeek-R1-Distill-Llama-8B": (8.03, 32, 0.525),
+    "Falcon3-7B": (7.46, 28, 0.403),
+}
+PREDICTED = {"gemma-2-2b": (2.61, 26, 0)}
+
+
+def terms(parameters, layers, not_read):
+    return [(parameters - not_read) * 1e9 * BITS / 8 / BANDWIDTH, layers, 1]
+
+
+def least_squares(rows, rights):
+    n = len(rows[0])
+    matrix = [[sum(r[i] * r[j] for r in rows) for j in range(n)] + [sum(r[i] * y for r, y in zip(rows, rights))]
+              for i in range(n)]
+    for i in range(n):
+        best = max(range(i, n), key=lambda k: abs(matrix[k][i]))
+        matrix[i], matrix[best] = matrix[best], matrix[i]
+        for k in range(n):
+            if k != i:
+                factor = matrix[k][i] / matrix[i][i]
+                matrix[k] = [a - factor * b for a, b in zip(matrix[k], matrix[i])]
+    return [matrix[i][n] / matrix[i][i] for i in range(n)]
+
+
+def rates(path, models):
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = []
+    for name, shape in models.items():
+        for row in rows:
+            if row["model"].startswith(name):
+                found.append((row["model"], shape, float(row["decode_tok_s"])))
+    return found
+
+
+def fit(measured):
+    return least_squares([[t * rate for t in terms(*shape)] for _, shape, rate in measured], [1] * len(measured))
+
+
+def error(constants, shape, rate):
+    return 1 / sum(c * t for c, t in zip(constants, terms(*shape))) / rate - 1
+
+
+def main():
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    measured = rates(sys.argv[1], DENSE)
+    constants = fit(measured)
+    print(f"efficiency {1 / constants[0]:.3f}, {1e6 * constants[1]:.1f} us a dense layer, {1e6 * constants[2]:.0f} us a step")
+    left_out = []
+    for i, (name, shape, rate) in enumerate(measured):
+        left_out.append(error(fit(measured[:i] + measured[i + 1:]), shape, rate))
+        print(f"  fitted     {name[:40]:42}{rate:7.1f} tokens/s {100 * error(constants, shape, rate):+6.1f} %"
+              f"   left out {100 * left_out[-1]:+6.1f} %")
+    print(f"each left out in turn: mean of absolute errors {100 * sum(map(abs, left_out)) / len(left_out):.1f} %")
+    for name, shape, rate in rates(sys.argv[1], PREDICTED):
+        print(f"  predicted  {name[:40]:42}{rate:7.1f} tokens/s {100 * error(constants, shape, rate):+6.1f} %")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
