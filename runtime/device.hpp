@@ -70,13 +70,13 @@ class Stream {
   /// The host waits until all that was issued has run.
   virtual void synchronize() = 0;
 
-  virtual void copy_to_device(DeviceSpan to, PinnedSpan from) = 0;
+  virtual void copy_to_device(DeviceSpan to, PageLockedSpan from) = 0;
   /// Fills `to` from a file, from a byte on. std::logic_error where DeviceInfo::reads_files is false. The
   /// file must outlive it.
   virtual void read_to_device(DeviceSpan, const DirectFile&, Bytes) {
     throw std::logic_error("a stream of a device that reads no files was given one");
   }
-  virtual void copy_to_host(PinnedSpan to, DeviceSpan from) = 0;
+  virtual void copy_to_host(PageLockedSpan to, DeviceSpan from) = 0;
   virtual void copy_on_device(DeviceSpan to, DeviceSpan from) = 0;
   virtual void fill_zero(DeviceSpan what) = 0;
 
@@ -111,7 +111,7 @@ class Device {
   virtual std::unique_ptr<Event> make_event() = 0;
   /// 256-byte aligned, contents undefined. Throws OutOfMemory; `purpose` is for its text.
   virtual DeviceMemory allocate(Bytes size, const std::string& purpose) = 0;
-  virtual PinnedMemory allocate_pinned(Bytes size, const std::string& purpose) = 0;
+  virtual PageLockedMemory allocate_page_locked(Bytes size, const std::string& purpose) = 0;
 
   /// Whether the latest record has been reached; true of an event never recorded.
   [[nodiscard]] virtual bool is_done(const Event& event) = 0;

@@ -15,7 +15,7 @@ class DeviceError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Device or pinned memory ran out: a result of a run, not a fault.
+/// Device or page-locked memory ran out: a result of a run, not a fault.
 class OutOfMemory : public DeviceError {
  public:
   OutOfMemory(const std::string& purpose, Bytes wanted, Bytes free)

@@ -94,13 +94,13 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   const sim::CopyPlan copies = sim::copy_plan(model, plan.policy.transfer.chunk);
   LiveExecutor executor(execution.result.topology, device, *compute, *h2d, *d2h, layers, store, arena,
                         prepared.map(), copies, options.recorded_steps, options.fault);
-  PinnedMemory read;
+  PageLockedMemory read;
   std::int64_t number = 0;
   if (options.outputs) {
-    read =
-        device.allocate_pinned(shape.element * shape.d_model * prepared.scan().most_step_tokens, "outputs");
+    read = device.allocate_page_locked(shape.element * shape.d_model * prepared.scan().most_step_tokens,
+                                       "outputs");
     executor.after_pass = [&] {
-      const PinnedSpan rows = read.span().part({}, layers.hidden().size());
+      const PageLockedSpan rows = read.span().part({}, layers.hidden().size());
       d2h->copy_to_host(rows, layers.hidden());
       d2h->synchronize();
       options.outputs(number++, {rows.data(), static_cast<std::size_t>(rows.size().count)});

@@ -9,17 +9,17 @@
 
 namespace pregate::runtime {
 
-/// Expert weights in device memory: the planner's slots, the experts that are pinned there for the whole run,
-/// and working buffers where the policy copies experts once more before they are read.
+/// Expert weights in device memory: the planner's slots, the experts that are resident there for the whole
+/// run, and working buffers where the policy copies experts once more before they are read.
 class ExpertArena {
  public:
-  /// Uploads the pinned experts through `stream`. Throws OutOfMemory.
+  /// Uploads the resident experts through `stream`. Throws OutOfMemory.
   ExpertArena(Device& device, Stream& stream, const ExpertStore& store, const ModelShape& shape,
               const sim::Plan& plan, std::int64_t working_buffers);
 
   [[nodiscard]] std::int64_t slots() const { return slots_; }
   [[nodiscard]] DeviceSpan slot(std::int32_t slot) const { return place(slot); }
-  /// Of a pinned expert.
+  /// Of a resident expert.
   [[nodiscard]] DeviceSpan resident(sim::ExpertKey key) const { return place(slots_ + resident_index_[key]); }
   [[nodiscard]] DeviceSpan working_buffer(std::int64_t index) const {
     return place(slots_ + residents_ + index % working_buffers_);

@@ -44,7 +44,7 @@ void LayerRunner::prepare(const trace::Step& step, std::int64_t number, int mode
   sequences_ = std::max(1, step.sequences);
   ordinals_ = map_.ordinals(step.stack);
   chosen_.assign(step.experts.begin(), step.experts.end());
-  const PinnedSpan input = scratch_.input.part({}, row(tokens_, shape_.d_model));
+  const PageLockedSpan input = scratch_.input.part({}, row(tokens_, shape_.d_model));
   fill_synthetic({input.data(), static_cast<std::size_t>(input.size().count)}, shape_.type,
                  input_seed(seed_, number), 1);
 

@@ -35,7 +35,7 @@ class LayerRunner {
   void attention(int layer);
   void dense_layer(int layer);
   void gate(int ordinal);
-  /// The ids chosen by the last gate, to pinned memory, on `stream`.
+  /// The ids chosen by the last gate, to page-locked memory, on `stream`.
   void read_ids(Stream& stream);
   /// Whether the ids read back are the trace's; to be asked when read_ids() has run.
   [[nodiscard]] bool ids_agree() const;

@@ -13,13 +13,13 @@ namespace pregate::runtime {
 
 /// Where a range of memory lives. The two are different types so that no asynchronous copy can be given
 /// pageable memory, nor a kernel a host address.
-enum class Place { device, pinned };
+enum class Place { device, page_locked };
 
 template <Place place>
 class Memory;
 
-/// A range of device or pinned memory; owns nothing. It can only come from a Memory of the same place, which
-/// must outlive it and every operation that uses it.
+/// A range of device or page-locked memory; owns nothing. It can only come from a Memory of the same place,
+/// which must outlive it and every operation that uses it.
 template <Place place>
 class Span {
  public:
@@ -84,8 +84,8 @@ class Memory {
 };
 
 using DeviceSpan = Span<Place::device>;
-using PinnedSpan = Span<Place::pinned>;
+using PageLockedSpan = Span<Place::page_locked>;
 using DeviceMemory = Memory<Place::device>;
-using PinnedMemory = Memory<Place::pinned>;
+using PageLockedMemory = Memory<Place::page_locked>;
 
 }  // namespace pregate::runtime

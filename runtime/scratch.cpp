@@ -77,12 +77,12 @@ Scratch::Scratch(Device& device, const ModelShape& shape, const sim::ExpertMap& 
   device_ = device.allocate(layout.total(), "activations");
   layout.place(device_.span());
 
-  Layout<PinnedSpan> pinned;
-  pinned.add(input, element * (tokens * d));
-  pinned.add(forced_logits, word * all_logits);
-  pinned.add(ids_read, word * pairs);
-  pinned_ = device.allocate_pinned(pinned.total(), "staging of activations");
-  pinned.place(pinned_.span());
+  Layout<PageLockedSpan> staged;
+  staged.add(input, element * (tokens * d));
+  staged.add(forced_logits, word * all_logits);
+  staged.add(ids_read, word * pairs);
+  page_locked_ = device.allocate_page_locked(staged.total(), "staging of activations");
+  staged.place(page_locked_.span());
 }
 
 }  // namespace pregate::runtime

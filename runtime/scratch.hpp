@@ -8,8 +8,8 @@
 
 namespace pregate::runtime {
 
-/// Activations in device memory, large enough for the largest pass of a trace, and their staging in pinned
-/// host memory. Rows: t = tokens of a pass, p = its pairs (token, expert).
+/// Activations in device memory, large enough for the largest pass of a trace, and their staging in
+/// page-locked host memory. Rows: t = tokens of a pass, p = its pairs (token, expert).
 struct Scratch {
   Scratch(Device& device, const ModelShape& shape, const sim::ExpertMap& map, const sim::TraceScan& scan);
 
@@ -22,14 +22,14 @@ struct Scratch {
   DeviceSpan positions, sources;  ///< int32 [p]
   DeviceSpan permuted, expert_mid, expert_activated, expert_out;  ///< [p x ...]
   DeviceSpan head_logits;                                         ///< [sequences x vocabulary]
-  PinnedSpan input;                                               ///< hidden's
-  PinnedSpan forced_logits;                                       ///< logits'
-  PinnedSpan ids_read;                                            ///< ids as read back
+  PageLockedSpan input;                                           ///< hidden's
+  PageLockedSpan forced_logits;                                   ///< logits'
+  PageLockedSpan ids_read;                                        ///< ids as read back
   [[nodiscard]] Bytes size() const { return device_.size(); }
 
  private:
   DeviceMemory device_;
-  PinnedMemory pinned_;
+  PageLockedMemory page_locked_;
 };
 
 }  // namespace pregate::runtime

@@ -39,7 +39,7 @@ DeviceAllocation allocate_device(Bytes size, Bytes allowed, const std::string& p
   return DeviceAllocation(data);
 }
 
-PinnedAllocation allocate_pinned(Bytes size, const std::string& purpose) {
+PageLockedAllocation allocate_page_locked(Bytes size, const std::string& purpose) {
   const Bytes available = system_memory().available;
   const std::string in_host = purpose + " in page-locked host memory";
   if (size > available) throw OutOfMemory(in_host, size, available);
@@ -50,7 +50,7 @@ PinnedAllocation allocate_pinned(Bytes size, const std::string& purpose) {
     throw OutOfMemory(in_host, size, available);
   }
   check(status, [&] { return "cudaHostAlloc of " + to_string(size) + " for " + purpose; });
-  return PinnedAllocation(data);
+  return PageLockedAllocation(data);
 }
 
 }  // namespace pregate::runtime::cuda

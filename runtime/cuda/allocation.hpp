@@ -18,13 +18,13 @@ struct FreePinned {
   void operator()(void* data) const noexcept;
 };
 using DeviceAllocation = std::unique_ptr<void, FreeDevice>;
-using PinnedAllocation = std::unique_ptr<void, FreePinned>;
+using PageLockedAllocation = std::unique_ptr<void, FreePinned>;
 
 /// Plain memory of the device (never unified). Throws OutOfMemory; `allowed` is what a budget leaves, for its
 /// text.
 DeviceAllocation allocate_device(Bytes size, Bytes allowed, const std::string& purpose);
 /// Page-locked memory of the host, which copies run from and to asynchronously. Throws OutOfMemory.
-PinnedAllocation allocate_pinned(Bytes size, const std::string& purpose);
+PageLockedAllocation allocate_page_locked(Bytes size, const std::string& purpose);
 
 struct MemoryOfDevice {
   Bytes free, total;

@@ -97,10 +97,11 @@ class CudaDevice final : public Device {
     return {static_cast<std::byte*>(memory.release()), size, release, this};
   }
 
-  PinnedMemory allocate_pinned(Bytes size, const std::string& purpose) override {
+  PageLockedMemory allocate_page_locked(Bytes size, const std::string& purpose) override {
     if (size.count == 0) return {};
     const auto release = [](void*, std::byte* data, std::size_t) { FreePinned()(data); };
-    return {static_cast<std::byte*>(cuda::allocate_pinned(size, purpose).release()), size, release, nullptr};
+    return {static_cast<std::byte*>(cuda::allocate_page_locked(size, purpose).release()), size, release,
+            nullptr};
   }
 
   [[nodiscard]] bool is_done(const Event& event) override {

@@ -76,10 +76,10 @@ void CudaStream::copy(void* to, const void* from, Bytes to_size, Bytes from_size
   });
 }
 
-void CudaStream::copy_to_device(DeviceSpan to, PinnedSpan from) {
+void CudaStream::copy_to_device(DeviceSpan to, PageLockedSpan from) {
   copy(to.data(), from.data(), to.size(), from.size(), cudaMemcpyHostToDevice);
 }
-void CudaStream::copy_to_host(PinnedSpan to, DeviceSpan from) {
+void CudaStream::copy_to_host(PageLockedSpan to, DeviceSpan from) {
   copy(to.data(), from.data(), to.size(), from.size(), cudaMemcpyDeviceToHost);
 }
 void CudaStream::copy_on_device(DeviceSpan to, DeviceSpan from) {

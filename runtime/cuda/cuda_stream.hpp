@@ -24,8 +24,8 @@ class CudaStream final : public Stream {
   void record(Event& event) override;
   void wait(const Event& event) override;
   void synchronize() override;
-  void copy_to_device(DeviceSpan to, PinnedSpan from) override;
-  void copy_to_host(PinnedSpan to, DeviceSpan from) override;
+  void copy_to_device(DeviceSpan to, PageLockedSpan from) override;
+  void copy_to_host(PageLockedSpan to, DeviceSpan from) override;
   void copy_on_device(DeviceSpan to, DeviceSpan from) override;
   void fill_zero(DeviceSpan what) override;
   void gemm(const Gemm& gemm) override;

@@ -88,7 +88,7 @@ class HostDevice final : public Device {
     return {data, size, release, this};
   }
 
-  PinnedMemory allocate_pinned(Bytes size, const std::string& purpose) override {
+  PageLockedMemory allocate_page_locked(Bytes size, const std::string& purpose) override {
     if (size.count == 0) return {};
     const Bytes available = system_memory().available;
     std::byte* const data = size <= available ? map_pages(static_cast<std::size_t>(size.count)) : nullptr;

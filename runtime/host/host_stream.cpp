@@ -58,7 +58,7 @@ void HostStream::copy(std::byte* to, const std::byte* from, Bytes to_size, Bytes
   worker_.run([=, size = static_cast<std::size_t>(to_size.count)] { std::memcpy(to, from, size); });
 }
 
-void HostStream::copy_to_device(DeviceSpan to, PinnedSpan from) {
+void HostStream::copy_to_device(DeviceSpan to, PageLockedSpan from) {
   copy(to.data(), from.data(), to.size(), from.size());
 }
 void HostStream::read_to_device(DeviceSpan to, const DirectFile& from, Bytes at) {
@@ -67,7 +67,7 @@ void HostStream::read_to_device(DeviceSpan to, const DirectFile& from, Bytes at)
     reader->read(*file, at, {to.data(), static_cast<std::size_t>(to.size().count)});
   });
 }
-void HostStream::copy_to_host(PinnedSpan to, DeviceSpan from) {
+void HostStream::copy_to_host(PageLockedSpan to, DeviceSpan from) {
   copy(to.data(), from.data(), to.size(), from.size());
 }
 void HostStream::copy_on_device(DeviceSpan to, DeviceSpan from) {

@@ -66,13 +66,13 @@ DenseWeights::DenseWeights(Device& device, Stream& stream, const ModelShape& sha
     largest = std::max(largest, shape.element * w.elements);
   }
   memory_ = device.allocate(total, "dense weights");
-  const PinnedMemory staging = device.allocate_pinned(largest, "staging of dense weights");
+  const PageLockedMemory staging = device.allocate_page_locked(largest, "staging of dense weights");
   Bytes at;
   for (const Wanted& w : wanted) {
     const Bytes size = shape.element * w.elements;
     *w.place = memory_.span().part(at, size);
     at += aligned(size);
-    const PinnedSpan source = staging.span().part({}, size);
+    const PageLockedSpan source = staging.span().part({}, size);
     fill_synthetic({source.data(), static_cast<std::size_t>(size.count)}, shape.type, w.seed, w.scale);
     stream.copy_to_device(*w.place, source);
     stream.synchronize();

@@ -29,7 +29,7 @@ ExpertStore::ExpertStore(Device& device, const ModelShape& shape, const sim::Exp
   std::optional<AlignedBuffer> passing;  // on its way to the file
   if (options.directory.empty()) {
     check_host_memory(wanted);
-    memory_ = device.allocate_pinned(wanted, "expert weights");
+    memory_ = device.allocate_page_locked(wanted, "expert weights");
   } else if (!device.info().reads_files) {
     throw InputError("--experts-on-ssd",
                      "a " + device.info().kind + " device cannot read experts from a file", "--device host");

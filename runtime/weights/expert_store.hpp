@@ -16,12 +16,12 @@ namespace pregate::runtime {
 /// Where the routed experts' weights are kept.
 struct StoreOptions {
   std::int64_t distinct_experts = 0;  ///< buffers that experts share; 0 = one each
-  std::string directory = {};         ///< of a file that they are fetched from; empty = pinned host memory
+  std::string directory = {};  ///< of a file that they are fetched from; empty = page-locked host memory
 };
 
-/// The routed experts' weights, in pinned host memory or in a file, from where they are fetched: those of the
-/// user's files where they are given, else synthetic, different for every expert. With fewer buffers than
-/// experts, experts share them in turn (key modulo buffers), which moves the same bytes.
+/// The routed experts' weights, in page-locked host memory or in a file, from where they are fetched: those
+/// of the user's files where they are given, else synthetic, different for every expert. With fewer buffers
+/// than experts, experts share them in turn (key modulo buffers), which moves the same bytes.
 class ExpertStore {
  public:
   /// Says before it allocates when host memory or the drive do not suffice: InputError naming
@@ -47,7 +47,7 @@ class ExpertStore {
   void check_host_memory(Bytes wanted) const;
 
   Bytes bytes_, stride_;
-  PinnedMemory memory_;  // one of the two
+  PageLockedMemory memory_;  // one of the two
   std::optional<DirectFile> file_;
 };
 

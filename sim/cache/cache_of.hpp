@@ -8,16 +8,16 @@
 
 namespace pregate::cache {
 
-/// Which residents may leave: those neither pinned nor members of the kept batch.
+/// Which residents may leave: those neither held nor members of the kept batch.
 class Evictable {
  public:
   Evictable(const std::vector<std::uint8_t>& pins, const std::vector<std::uint64_t>& last_batch,
             std::uint64_t kept_batch)
-      : pins_(pins.data()), last_batch_(last_batch.data()), kept_batch_(kept_batch) {}
-  bool operator()(ExpertKey key) const { return pins_[key] == 0 && last_batch_[key] != kept_batch_; }
+      : holds_(pins.data()), last_batch_(last_batch.data()), kept_batch_(kept_batch) {}
+  bool operator()(ExpertKey key) const { return holds_[key] == 0 && last_batch_[key] != kept_batch_; }
 
  private:
-  const std::uint8_t* pins_;
+  const std::uint8_t* holds_;
   const std::uint64_t* last_batch_;
   std::uint64_t kept_batch_;
 };
@@ -101,7 +101,7 @@ class CacheOf final : public ExpertCache {
     std::int64_t used = used_[domain];
     while (used + size > capacity) {
       const ExpertKey leaving = eviction_.victim(
-          domain, key, Evictable(pins_, last_batch_, evicts_batch_members ? no_batch : batch_));
+          domain, key, Evictable(holds_, last_batch_, evicts_batch_members ? no_batch : batch_));
       if (leaving == no_key || leaving == key) {
         used_[domain] = used;
         ++bypassed_;

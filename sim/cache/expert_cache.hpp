@@ -46,7 +46,7 @@ struct CacheGeometry {
 class ExpertCache {
  public:
   explicit ExpertCache(const CacheGeometry& geometry)
-      : geometry_(geometry), resident_(geometry.keys()), pins_(geometry.keys()), used_(geometry.domains) {}
+      : geometry_(geometry), resident_(geometry.keys()), holds_(geometry.keys()), used_(geometry.domains) {}
   virtual ~ExpertCache() = default;
   ExpertCache(const ExpertCache&) = delete;
   ExpertCache& operator=(const ExpertCache&) = delete;
@@ -62,14 +62,14 @@ class ExpertCache {
   /// Experts resident before the last batch and not after it.
   [[nodiscard]] std::span<const ExpertKey> evicted() const { return {evicted_.data(), evicted_count_}; }
   [[nodiscard]] bool is_resident(ExpertKey key) const { return resident_[key] != 0; }
-  /// A pinned expert is not evicted until unpinned as often; for residents that an announced layer will need.
-  void pin(ExpertKey key) {
-    ++pins_[key];
-    ++pinned_;
+  /// A held expert is not evicted until let go as often; for residents that an announced layer will need.
+  void hold(ExpertKey key) {
+    ++holds_[key];
+    ++held_;
   }
-  void unpin(ExpertKey key) {
-    --pins_[key];
-    --pinned_;
+  void let_go(ExpertKey key) {
+    --holds_[key];
+    --held_;
   }
   /// In the unit of the capacity, over all domains.
   [[nodiscard]] std::int64_t used() const {
@@ -81,9 +81,9 @@ class ExpertCache {
  protected:
   CacheGeometry geometry_;
   std::vector<std::uint8_t> resident_;
-  std::vector<std::uint8_t> pins_;
+  std::vector<std::uint8_t> holds_;
   std::vector<std::int64_t> used_;
-  std::int64_t pinned_ = 0;                  // sum of pins_
+  std::int64_t held_ = 0;                    // sum of holds_
   std::vector<ExpertKey> misses_, evicted_;  // the first miss_count_ and evicted_count_ are valid
   std::size_t miss_count_ = 0, evicted_count_ = 0, bypassed_ = 0;
 };

@@ -43,7 +43,7 @@ void Lookahead::begin_step(const trace::Step& step, std::pair<int, int> ordinals
 
 void Lookahead::arrive(const Moment& moment, const StepRouting& routing, OpId ids_known) {
   const int ordinal = moment.ordinal;
-  for (const ExpertKey key : kept_[index(ordinal)]) cache_->unpin(key);
+  for (const ExpertKey key : kept_[index(ordinal)]) cache_->let_go(key);
   kept_[index(ordinal)].clear();
   predictor_->observe(ordinal, routing.activated(ordinal), routing.tokens(ordinal));
   prefetcher_->gate_known(moment, routing.activated(ordinal), *this);
@@ -93,7 +93,7 @@ void Lookahead::want(int target, ExpertKey key, std::uint8_t priority) {
   if (plan_.resident[key] != 0 || plan_.lives_elsewhere(key)) return;
   const int layer = map_.layers()[index(target)].layer;
   if (cache_ != nullptr && cache_->is_resident(key)) {
-    cache_->pin(key);
+    cache_->hold(key);
     kept_[index(target)].push_back(key);
     if (slots_.stage_ahead(key, layer, ids_known_)) staged_[index(target)].push_back(key);
   } else if (!slots_.holds(key) && slots_.free_count() > 0) {

@@ -137,6 +137,23 @@ void check_hit_rate(const PolicySpec& policy, const cache::EvictionEntry& evicti
 
 namespace {
 
+void check_predictions(const PolicySpec& policy, const trace::TraceInfo& info) {
+  if (!policy.lookahead.predictor->needs_recorded) return;
+  if (!info.has_predictions) {
+    throw InputError(
+        "policy " + policy.name,
+        "the lookahead '" + policy.lookahead.predictor->name + "' needs a trace with predicted experts",
+        "this trace has none (pregate trace info shows what it holds)");
+  }
+  if (info.prediction_distance != policy.lookahead.distance) {
+    throw InputError("policy " + policy.name,
+                     "the trace predicts " + std::to_string(info.prediction_distance) +
+                         " MoE layers ahead, the policy looks " + std::to_string(policy.lookahead.distance) +
+                         " ahead",
+                     "--set policy.lookahead.distance=" + std::to_string(info.prediction_distance));
+  }
+}
+
 void plan_host_cache(Plan& plan, const ExpertMap& map, const std::vector<std::uint8_t>& never_cached,
                      const Topology& topology) {
   const auto& held = plan.policy.host_cache;
@@ -166,23 +183,7 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
                const Topology& topology, trace::StepSource& source, CountedExperts counted) {
   const cache::EvictionEntry& eviction =
       cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction");
-  if (policy.lookahead.predictor->needs_recorded) {
-    const trace::TraceInfo& info = source.info();
-    if (!info.has_predictions) {
-      throw InputError(
-          "policy " + policy.name,
-          "the lookahead '" + policy.lookahead.predictor->name + "' needs a trace with predicted experts",
-          "this trace has none (pregate trace info shows what it holds)");
-    }
-    if (info.prediction_distance != policy.lookahead.distance) {
-      throw InputError("policy " + policy.name,
-                       "the trace predicts " + std::to_string(info.prediction_distance) +
-                           " MoE layers ahead, the policy looks " +
-                           std::to_string(policy.lookahead.distance) + " ahead",
-                       "--set policy.lookahead.distance=" + std::to_string(info.prediction_distance));
-    }
-  }
-
+  check_predictions(policy, source.info());
   check_hit_rate(policy, eviction);
   Plan plan;
   plan.policy = policy;

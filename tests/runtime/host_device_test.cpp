@@ -18,7 +18,8 @@ TEST(HostDevice, CopiesInOrderAndAcrossStreams) {
   const auto device = open_device("host", {.memory = {1 << 26}});
   const auto copy = device->make_stream("h2d"), compute = device->make_stream("compute");
   const Bytes size{1 << 20};
-  const PinnedMemory from = device->allocate_pinned(size, "test"), to = device->allocate_pinned(size, "test");
+  const PageLockedMemory from = device->allocate_page_locked(size, "test"),
+                         to = device->allocate_page_locked(size, "test");
   const DeviceMemory there = device->allocate(size, "test"), again = device->allocate(size, "test");
   const auto event = device->make_event();
   for (int round = 0; round < 50; ++round) {
@@ -113,7 +114,7 @@ TEST(HostDevice, AFailureIsThrownByTheNextWait) {
 TEST(HostDevice, DifferentSizesDoNotCopy) {
   const auto device = open_device("host", {});
   const auto stream = device->make_stream("h2d");
-  const PinnedMemory from = device->allocate_pinned({256}, "test");
+  const PageLockedMemory from = device->allocate_page_locked({256}, "test");
   const DeviceMemory to = device->allocate({128}, "test");
   EXPECT_THROW(stream->copy_to_device(to.span(), from.span()), std::invalid_argument);
 }

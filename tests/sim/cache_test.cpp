@@ -275,15 +275,15 @@ TEST(Property, PinnedExpertsStay) {
     CacheGeometry geometry = one_domain(32, 4);
     geometry.next_use = future;
     const auto cache = eviction_registry().find(name, "test").make(geometry);
-    ExpertKey pinned = no_key;
+    ExpertKey held = no_key;
     for (std::size_t i = 0; i < batches.size(); ++i) {
       cache->access(0, batches[i]);
-      if (pinned == no_key && cache->is_resident(batches[i].front())) cache->pin(pinned = batches[i].front());
-      if (pinned != no_key) {
-        ASSERT_TRUE(cache->is_resident(pinned)) << name;
+      if (held == no_key && cache->is_resident(batches[i].front())) cache->hold(held = batches[i].front());
+      if (held != no_key) {
+        ASSERT_TRUE(cache->is_resident(held)) << name;
       }
     }
-    EXPECT_NE(pinned, no_key) << name;
+    EXPECT_NE(held, no_key) << name;
   }
 }
 

@@ -18,7 +18,7 @@ class PlainLfu {
       : counts_(keys), last_(keys), capacity_(capacity), forgets_(forgets), bypasses_(bypasses) {}
 
   std::set<ExpertKey> residents;
-  std::multiset<ExpertKey> pinned;
+  std::multiset<ExpertKey> held;
 
   std::vector<ExpertKey> access(const std::vector<ExpertKey>& batch) {
     std::vector<ExpertKey> misses;
@@ -40,7 +40,7 @@ class PlainLfu {
     if (residents.size() == capacity_) {
       const ExpertKey* leaves = nullptr;
       for (const ExpertKey& resident : residents) {
-        if (pinned.contains(resident) || std::find(batch.begin(), batch.end(), resident) != batch.end())
+        if (held.contains(resident) || std::find(batch.begin(), batch.end(), resident) != batch.end())
           continue;
         if (leaves == nullptr ||
             std::pair(counts_[resident], last_[resident]) < std::pair(counts_[*leaves], last_[*leaves]))
@@ -59,7 +59,7 @@ class PlainLfu {
   std::int64_t clock_ = 0;
 };
 
-// Batches, skewed so that counts differ; residents that are pinned for a while; both kinds of counts, both
+// Batches, skewed so that counts differ; residents that are held for a while; both kinds of counts, both
 // admissions, small caches and one that nearly holds everybody.
 TEST(Lfu, EvictsWhomItsDefinitionEvicts) {
   constexpr std::uint32_t keys = 60;
@@ -89,11 +89,11 @@ TEST(Lfu, EvictsWhomItsDefinitionEvicts) {
             ASSERT_EQ(cache->is_resident(key), plain.residents.contains(key)) << round << ' ' << key;
           const auto key = static_cast<ExpertKey>(random() % keys);
           if (random() % 3 == 0 && cache->is_resident(key)) {
-            cache->pin(key);
-            plain.pinned.insert(key);
-          } else if (!plain.pinned.empty() && random() % 2 == 0) {
-            cache->unpin(*plain.pinned.begin());
-            plain.pinned.erase(plain.pinned.begin());
+            cache->hold(key);
+            plain.held.insert(key);
+          } else if (!plain.held.empty() && random() % 2 == 0) {
+            cache->let_go(*plain.held.begin());
+            plain.held.erase(plain.held.begin());
           }
         }
       }

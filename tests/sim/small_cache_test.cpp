@@ -59,7 +59,7 @@ CacheGeometry geometry_of(std::int64_t capacity) {
 }
 
 // The variants for small domains make the decisions of the general ones: hits, misses, victims in their
-// order, what bypasses; with sets larger than the cache and with experts pinned and unpinned on the way.
+// order, what bypasses; with sets larger than the cache and with experts held and let go on the way.
 TEST(SmallDomains, AreServedAsLargeOnes) {
   int compared = 0;
   for (const EvictionEntry& entry : eviction_registry().entries()) {
@@ -90,12 +90,12 @@ TEST(SmallDomains, AreServedAsLargeOnes) {
           }
           if (!access.set.empty() && random() % 4 == 0 && general->is_resident(access.set.front())) {
             pins.push_back(access.set.front());
-            small->pin(pins.back());
-            general->pin(pins.back());
+            small->hold(pins.back());
+            general->hold(pins.back());
           }
           if (pins.size() > random() % 9) {
-            small->unpin(pins.front());
-            general->unpin(pins.front());
+            small->let_go(pins.front());
+            general->let_go(pins.front());
             pins.erase(pins.begin());
           }
         }

@@ -17,7 +17,7 @@ namespace {
 using runtime::Device;
 using runtime::DeviceMemory;
 using runtime::Event;
-using runtime::PinnedMemory;
+using runtime::PageLockedMemory;
 using runtime::Stream;
 
 constexpr std::int64_t largest = std::int64_t{256} << 20;
@@ -41,7 +41,7 @@ class Probe {
       : device_(device),
         area_(Bytes{std::min(largest, device.info().memory.count / 4)}),
         there_(device.allocate(area_, "copy measurement")),
-        here_(device.allocate_pinned(area_, "copy measurement")),
+        here_(device.allocate_page_locked(area_, "copy measurement")),
         first_(device.make_event()),
         last_(device.make_event()) {}
 
@@ -49,7 +49,7 @@ class Probe {
   [[nodiscard]] runtime::DeviceSpan there(Bytes size, std::int64_t turn) const {
     return there_.span().part(place(size, turn), size);
   }
-  [[nodiscard]] runtime::PinnedSpan here(Bytes size, std::int64_t turn) const {
+  [[nodiscard]] runtime::PageLockedSpan here(Bytes size, std::int64_t turn) const {
     return here_.span().part(place(size, turn), size);
   }
 
@@ -89,7 +89,7 @@ class Probe {
   Device& device_;
   Bytes area_;
   DeviceMemory there_;
-  PinnedMemory here_;
+  PageLockedMemory here_;
   std::unique_ptr<Event> first_, last_;
   std::int64_t turn_ = 0;
 };

@@ -73,7 +73,7 @@ class SmallLru final : public ExpertCache {
     ExpertKey* const oldest = rows_.with_room(row, std::min<std::size_t>(set, slots));
     const std::size_t kept = LruRows::take_out(oldest, row.size, last_batch, batch);
     const std::size_t dropped = kept + set > slots ? kept + set - slots : 0;
-    if (set > slots || (pinned_ > 0 && any_pinned(oldest, dropped))) {
+    if (set > slots || (held_ > 0 && any_held(oldest, dropped))) {
       row.size = static_cast<std::uint32_t>(kept);
       admit_what_fits(row, oldest, {activated, set});
     } else {
@@ -96,8 +96,8 @@ class SmallLru final : public ExpertCache {
     return static_cast<std::uint32_t>(set - missed);
   }
 
-  [[nodiscard]] bool any_pinned(const ExpertKey* keys, std::size_t count) const {
-    return std::any_of(keys, keys + count, [&](ExpertKey key) { return pins_[key] != 0; });
+  [[nodiscard]] bool any_held(const ExpertKey* keys, std::size_t count) const {
+    return std::any_of(keys, keys + count, [&](ExpertKey key) { return holds_[key] != 0; });
   }
 
   /// The uncommon cases: a set larger than the cache, residents that may not leave. `row` holds the residents
@@ -109,7 +109,7 @@ class SmallLru final : public ExpertCache {
     for (const ExpertKey key : misses()) {
       if (free == 0) {
         ExpertKey* const end = oldest + row.size;
-        ExpertKey* const leaving = std::find_if(oldest, end, [&](ExpertKey k) { return pins_[k] == 0; });
+        ExpertKey* const leaving = std::find_if(oldest, end, [&](ExpertKey k) { return holds_[k] == 0; });
         if (leaving == end) {
           ++bypassed_;
           continue;

@@ -27,7 +27,8 @@ TEST(CudaDevice, CopiesInOrderAndAcrossStreams) {
   const auto device = open_device("cuda", {.memory = {1 << 26}});
   const auto copy = device->make_stream("h2d"), compute = device->make_stream("compute");
   const Bytes size{1 << 16};
-  const PinnedMemory from = device->allocate_pinned(size, "test"), to = device->allocate_pinned(size, "test");
+  const PageLockedMemory from = device->allocate_page_locked(size, "test"),
+                         to = device->allocate_page_locked(size, "test");
   const DeviceMemory there = device->allocate(size, "test"), again = device->allocate(size, "test");
   const auto event = device->make_event();
   for (int round = 0; round < 10; ++round) {
@@ -88,11 +89,11 @@ TEST(CudaDevice, MemoryIsABudget) {
 }
 
 // More than the host has is refused before it is asked for.
-TEST(CudaDevice, PinnedMemoryRunsOut) {
+TEST(CudaDevice, PageLockedMemoryRunsOut) {
   const auto device = open_device("cuda", {});
   try {
-    const PinnedMemory memory = device->allocate_pinned({std::int64_t{1} << 50}, "experts");
-    FAIL() << "a petabyte was pinned";
+    const PageLockedMemory memory = device->allocate_page_locked({std::int64_t{1} << 50}, "experts");
+    FAIL() << "a petabyte was page-locked";
   } catch (const OutOfMemory& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("experts in page-locked host memory needs"));
   }
@@ -101,7 +102,7 @@ TEST(CudaDevice, PinnedMemoryRunsOut) {
 TEST(CudaDevice, ArgumentsThatDoNotFitAreRefused) {
   const auto device = open_device("cuda", {});
   const auto stream = device->make_stream("h2d");
-  const PinnedMemory from = device->allocate_pinned({256}, "test");
+  const PageLockedMemory from = device->allocate_page_locked({256}, "test");
   const DeviceMemory to = device->allocate({128}, "test");
   EXPECT_THROW(stream->copy_to_device(to.span(), from.span()), std::invalid_argument);
   EXPECT_THROW(stream->copy_to_host(from.span(), to.span()), std::invalid_argument);
@@ -113,9 +114,9 @@ TEST(CudaDevice, ArgumentsThatDoNotFitAreRefused) {
 TEST(CudaDevice, MemoryOutlivesItsOperations) {
   const auto device = open_device("cuda", {});
   const auto stream = device->make_stream("h2d");
-  const PinnedMemory to = device->allocate_pinned({1 << 20}, "test");
+  const PageLockedMemory to = device->allocate_page_locked({1 << 20}, "test");
   {
-    const PinnedMemory from = device->allocate_pinned({1 << 20}, "test");
+    const PageLockedMemory from = device->allocate_page_locked({1 << 20}, "test");
     const DeviceMemory there = device->allocate({1 << 20}, "test");
     std::memset(from.span().data(), 7, 1 << 20);
     stream->copy_to_device(there.span(), from.span());

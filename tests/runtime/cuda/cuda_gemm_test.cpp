@@ -34,7 +34,7 @@ class Values {
   template <class Element>
   DeviceMemory upload(const std::vector<Element>& values) {
     const Bytes size{static_cast<std::int64_t>(values.size() * sizeof(Element))};
-    const PinnedMemory from = device_.allocate_pinned(size, "test");
+    const PageLockedMemory from = device_.allocate_page_locked(size, "test");
     DeviceMemory memory = device_.allocate(size, "test");
     std::memcpy(from.span().data(), values.data(), values.size() * sizeof(Element));
     stream_.copy_to_device(memory.span(), from.span());
@@ -43,7 +43,7 @@ class Values {
   }
   template <class Element>
   std::vector<Element> download(const DeviceMemory& memory) {
-    const PinnedMemory to = device_.allocate_pinned(memory.size(), "test");
+    const PageLockedMemory to = device_.allocate_page_locked(memory.size(), "test");
     stream_.copy_to_host(to.span(), memory.span());
     stream_.synchronize();
     std::vector<Element> values(static_cast<std::size_t>(memory.size().count) / sizeof(Element));
