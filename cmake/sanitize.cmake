@@ -34,3 +34,10 @@ function(quick_to_compile)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-O0> ${PREGATE_FEWER_CHECKS})
   endforeach()
 endfunction()
+
+# looks_at_no_raw_memory(targets...): optimised, as tests spend their time there, and with the fewer checks.
+function(looks_at_no_raw_memory)
+  foreach(target IN LISTS ARGN)
+    target_compile_options(${target} PRIVATE ${PREGATE_FEWER_CHECKS})
+  endforeach()
+endfunction()

@@ -30,12 +30,8 @@ foreach(file IN LISTS package)
   endforeach()
 endforeach()
 
-set(flags "")
-if(SANITIZE)
-  set(flags "-fsanitize=${SANITIZE}")
-endif()
 run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${FOLDER}/build -G ${GENERATOR}
-    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_FLAGS=${flags}
+    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${prefix}
     -DCMAKE_BUILD_TYPE=${CONFIGURATION} -DWANTED_VERSION=${VERSION})
 run(${CMAKE_COMMAND} --build ${FOLDER}/build --config "${CONFIGURATION}")
 run(${FOLDER}/build/consumer)
