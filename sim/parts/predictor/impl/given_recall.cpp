@@ -103,6 +103,7 @@ PredictorEntry given_recall() {
     return std::make_unique<GivenRecall>(std::any_cast<const Recall&>(given), map);
   };
   entry.is_oracle = true;
+  entry.keeps_to_most_guesses = true;
   return entry;
 }
 
