@@ -52,15 +52,21 @@ class BusClock {
 
  private:
   static constexpr std::int64_t no_copy = -1;
-  void spend(const GpuTime& time);
-  void issue_copies(const BusLayer& layer, const PathPoint& ids_known);
-  void await_copy(const PathPoint& ids_known);
-  PathPoint run_host(const HostWork& work, const PathPoint& ids_known);
-  void account_host(const HostWork& work, std::size_t step, Picoseconds took, PathPoint& path);
+  /// What a layer's three operations of the host took and were spent on.
+  struct Hosted {
+    Picoseconds finish;
+    Picoseconds link, copied_memory, memory, arithmetic;
+    void add_to(CauseSums& sums) const;
+  };
+  void issue_copies(const BusLayer& layer, Picoseconds now);
+  Hosted run_host(const HostWork& work, Picoseconds now);
+  Picoseconds run_host(const BusFlow& flow, std::int64_t& now);
+  void run_experts(const BusLayer& layer, Picoseconds ids_known, Hosted* hosted);
   void start_copy(std::int64_t now);
   void end_copy(std::int64_t now);
   void advance_copies(std::int64_t until);
 
+  Tally nothing_;  ///< of the platform
   BusLanes lanes_;
   int chunks_;
   BusFlow chunk_, last_chunk_;
@@ -76,7 +82,13 @@ class BusClock {
   std::int64_t arrived_now_ = no_copy;  ///< the expert whose last copy that was
   std::int64_t awaited_ = no_copy;      ///< of the layer at hand
   PathPoint arrived_;                   ///< its copy, once it has ended
-  Tally tally_;
+  // sums
+  CauseSums spent_;
+  Picoseconds computing_, copying_, reading_back_, hosting_;
+  Picoseconds exposed_transfer_, exposed_cpu_, exposed_host_;
+  std::int64_t fetches_ = 0;
+  Bytes fetched_;
+  Histogram block_latency_;
 };
 
 }  // namespace pregate::sim

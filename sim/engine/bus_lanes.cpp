@@ -50,8 +50,7 @@ BusFlow BusLanes::host_flow(const CopyCost& cost, ResourceSet crosses) const {
   return flow;
 }
 
-void BusLanes::set_rate(Lane& lane, double rate, std::int64_t now) {
-  if (rate == lane.rate) return;
+void BusLanes::change_rate(Lane& lane, double rate, std::int64_t now) {
   lane.remaining = bytes_left(lane.remaining, lane.rate, lane.settled, now);
   lane.settled = now;
   lane.rate = rate;
@@ -60,21 +59,6 @@ void BusLanes::set_rate(Lane& lane, double rate, std::int64_t now) {
   } else {
     lane.is_throttled = true;
     lane.due = later(now, time_left(lane.remaining, rate));
-  }
-}
-
-void BusLanes::share(std::int64_t now) {
-  Lane& copy = lanes_[copies];
-  Lane& host_lane = lanes_[host];
-  if (copy.is_flowing && host_lane.is_flowing) {
-    const std::size_t began_later = host_lane.begun > copy.begun ? 1 : 0;
-    const BusFlow::Rates& rates = host_lane.flow->beside[copy.flow->number][began_later];
-    set_rate(copy, rates.other, now);
-    set_rate(host_lane, rates.own, now);
-  } else if (copy.is_flowing) {
-    set_rate(copy, copy.flow->alone_rate, now);
-  } else if (host_lane.is_flowing) {
-    set_rate(host_lane, host_lane.flow->alone_rate, now);
   }
 }
 

@@ -73,7 +73,20 @@ class BusLanes {
     return true;
   }
   /// After all that begins and ends at `now`.
-  void share(std::int64_t now);
+  void share(std::int64_t now) {
+    Lane& copy = lanes_[copies];
+    Lane& other = lanes_[host];
+    if (copy.is_flowing && other.is_flowing) {
+      const std::size_t began_later = other.begun > copy.begun ? 1 : 0;
+      const BusFlow::Rates& rates = other.flow->beside[copy.flow->number][began_later];
+      set_rate(copy, rates.other, now);
+      set_rate(other, rates.own, now);
+    } else if (copy.is_flowing) {
+      set_rate(copy, copy.flow->alone_rate, now);
+    } else if (other.is_flowing) {
+      set_rate(other, other.flow->alone_rate, now);
+    }
+  }
 
  private:
   struct Lane {
@@ -92,7 +105,10 @@ class BusLanes {
     lane.settled = now;
     lane.due = never;  // until share()
   }
-  static void set_rate(Lane& lane, double rate, std::int64_t now);
+  static void set_rate(Lane& lane, double rate, std::int64_t now) {
+    if (rate != lane.rate) change_rate(lane, rate, now);
+  }
+  static void change_rate(Lane& lane, double rate, std::int64_t now);
   [[nodiscard]] BusFlow flow_of(const CopyCost& cost, ResourceSet crosses) const;
   [[nodiscard]] BusFlow::Rates share_of(const BusFlow& first, const BusFlow& second) const;
 

@@ -6,12 +6,9 @@
 
 namespace pregate::sim {
 
-std::int64_t later(std::int64_t now, std::int64_t duration) {
-  if (duration >= never - now) {
-    throw InputError("simulation", "virtual time exceeds 106 days",
-                     "a duration is too long, or a rate or capacity far too small");
-  }
-  return now + duration;
+void refuse_time() {
+  throw InputError("simulation", "virtual time exceeds 106 days",
+                   "a duration is too long, or a rate or capacity far too small");
 }
 
 std::int64_t time_left(double bytes, double rate) {

@@ -9,8 +9,14 @@ namespace pregate::sim {
 /// Later than all times, in picoseconds.
 inline constexpr std::int64_t never = INT64_MAX;
 
+/// InputError: time would pass 106 days.
+[[noreturn]] void refuse_time();
+
 /// InputError when time would pass 106 days.
-std::int64_t later(std::int64_t now, std::int64_t duration);
+inline std::int64_t later(std::int64_t now, std::int64_t duration) {
+  if (duration >= never - now) refuse_time();
+  return now + duration;
+}
 
 /// Whole picoseconds in which `bytes` pass at `rate`, rounded up. A small allowance keeps rounding of the
 /// quotient from adding a picosecond to a result that is whole in arithmetic.

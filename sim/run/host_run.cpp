@@ -14,8 +14,9 @@ HostRun::HostRun(const Topology& topology, const ExpertMap& map, const Plan& pla
       admits_(plan.policy.miss.admission != MissAdmission::none),
       measures_all_phases_(plan.measures_all_phases),
       clock_(topology, costs.fetch(), costs.last_chunk(), costs.chunks()),
-      arena_(static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots)),
-      slot_of_(map.keys(), -1),
+      free_slots_(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
+      is_there_(map.keys()),
+      unread_(map.keys(), -1),
       alike_(static_cast<std::size_t>(costs.layer_classes())) {
   const PlaceId cpu = topology.first(PlaceKind::cpu);
   const MemoryId gpu = topology[topology.first(PlaceKind::gpu)].memory;
@@ -52,25 +53,37 @@ Picoseconds HostRun::run(const Pass& pass) {
   return clock_.end_pass();
 }
 
+void HostRun::Part::clear_for(std::size_t activated) {
+  count = 0;
+  routed = 0;
+  if (keys.size() >= activated) return;
+  keys.resize(activated);
+  tokens.resize(activated);
+}
+
 void HostRun::moe_layer(int ordinal, int layer_class, const StepRouting& routing) {
   split(ordinal, routing);
   const LayerCost& cost = costs_.layer(layer_class);
+  const std::span<const std::uint32_t> tokens{on_gpu_.tokens.data(), on_gpu_.count};
   BusLayer layer{.attention_and_gate = cost.attention + cost.gate,
-                 .experts = costs_.experts(layer_class, on_gpu_.tokens(), on_gpu_.routed(), tokens_, true),
+                 .experts = costs_.experts(layer_class, tokens, on_gpu_.routed, tokens_, true),
                  .readback = cost.gate_readback,
                  .host = {},
                  .copied = 0,
                  .awaited = awaited_};
-  if (!on_cpu_.keys().empty()) {
+  if (on_cpu_.count > 0) {
     const Computed& computed = on_cpu(layer_class);
-    const auto count = static_cast<std::int64_t>(on_cpu_.keys().size());
-    credit_ = std::min(credit_ + computed.flow.duration(), costs_.fetch_train() * count);
+    credit_ = std::min(credit_ + computed.flow.duration(),
+                       costs_.fetch_train() * static_cast<std::int64_t>(on_cpu_.count));
     layer.host = {&out_, &computed.flow, &back_, out_at_memory_, computed.at_memory, back_at_memory_};
     layer.copied = fetch_admitted();
   }
   clock_.run(layer);
-  for (const ExpertKey key : on_gpu_.keys()) arena_[slot_of_[key]].reader = 1;
-  release();
+  for (const ExpertKey key : cache_->evicted()) {
+    free_slots_ += is_there_[key];
+    is_there_[key] = 0;
+    unread_[key] = -1;
+  }
 }
 
 /// Parts the activated set into what is on the GPU, or on its way, and what the CPU computes; of the latter
@@ -78,26 +91,30 @@ void HostRun::moe_layer(int ordinal, int layer_class, const StepRouting& routing
 void HostRun::split(int ordinal, const StepRouting& routing) {
   const std::span<const ExpertKey> activated = routing.activated(ordinal);
   const std::span<const std::uint32_t> tokens = routing.tokens(ordinal);
-  on_gpu_.clear();
-  on_cpu_.clear();
+  on_gpu_.clear_for(activated.size());
+  on_cpu_.clear_for(activated.size());
   awaited_ = -1;
+  // Who is there is close to a coin toss: no branch.
   for (std::size_t i = 0; i < activated.size(); ++i) {
-    const std::int32_t slot = slot_of_[activated[i]];
-    (slot >= 0 ? on_gpu_ : on_cpu_).add(activated[i], tokens[i]);
-    if (slot >= 0 && arena_[slot].reader == 0) awaited_ = std::max(awaited_, arena_[slot].ready);
+    const ExpertKey key = activated[i];
+    const bool is_there = is_there_[key] != 0;
+    on_gpu_.add_if(is_there, key, tokens[i]);
+    on_cpu_.add_if(!is_there, key, tokens[i]);
+    awaited_ = std::max(awaited_, unread_[key]);
+    unread_[key] = -1;
   }
-  looked_up_.assign(on_gpu_.keys().begin(), on_gpu_.keys().end());
-  std::size_t free = arena_.free_count();
-  for (const ExpertKey key : on_cpu_.keys()) {
-    if (!admits_ || free == 0 || !take_credit()) break;
-    looked_up_.push_back(key);
-    --free;
+  // What is looked up are those on the GPU, then who is admitted.
+  std::size_t looked_up = on_gpu_.count;
+  for (std::size_t i = 0; i < on_cpu_.count; ++i) {
+    const bool has_room = static_cast<std::int64_t>(i) < free_slots_;
+    if (!admits_ || !has_room || !take_credit()) break;
+    on_gpu_.keys[looked_up++] = on_cpu_.keys[i];
   }
-  cache_->access(one_domain_ ? 0U : static_cast<std::uint32_t>(ordinal), looked_up_);
-  const auto missed = static_cast<std::int64_t>(on_cpu_.keys().size());
+  cache_->access(one_domain_ ? 0U : static_cast<std::uint32_t>(ordinal), {on_gpu_.keys.data(), looked_up});
+  const auto missed = static_cast<std::int64_t>(on_cpu_.count);
   counts_->misses += missed;
   counts_->computed_on_cpu += missed;
-  counts_->hits += static_cast<std::int64_t>(on_gpu_.keys().size());
+  counts_->hits += static_cast<std::int64_t>(on_gpu_.count);
 }
 
 bool HostRun::take_credit() {
@@ -108,37 +125,28 @@ bool HostRun::take_credit() {
 }
 
 const HostRun::Computed& HostRun::on_cpu(int layer_class) {
-  const std::size_t count = on_cpu_.keys().size();
-  const bool one_each = on_cpu_.routed() == count;
+  const std::size_t count = on_cpu_.count;
+  const bool one_each = on_cpu_.routed == count;
   std::vector<Computed>& of_class = alike_[static_cast<std::size_t>(layer_class)];
   if (one_each && of_class.size() <= count) of_class.resize(count + 1);
   Computed& computed = one_each ? of_class[count] : other_;
   if (one_each && computed.is_known) return computed;
-  const CopyCost cost = costs_.cpu_experts(layer_class, static_cast<std::int64_t>(count), on_cpu_.routed());
+  const CopyCost cost = costs_.cpu_experts(layer_class, static_cast<std::int64_t>(count), on_cpu_.routed);
   computed = {clock_.lanes().host_flow(cost, computes_over_), cost.host_bound, true};
   return computed;
 }
 
 /// Background copies of those that the cache took in.
 std::uint32_t HostRun::fetch_admitted() {
-  std::uint32_t copied = 0;
-  for (const ExpertKey key : on_cpu_.keys()) {
+  const std::int64_t before = copies_;
+  for (std::size_t i = 0; i < on_cpu_.count; ++i) {
+    const ExpertKey key = on_cpu_.keys[i];
     if (!cache_->is_resident(key)) continue;
-    const std::int32_t index = arena_.take();
-    arena_[index].ready = copies_++;
-    arena_[index].reader = 0;
-    slot_of_[key] = index;
-    ++copied;
+    is_there_[key] = 1;
+    unread_[key] = copies_++;
   }
-  return copied;
-}
-
-void HostRun::release() {
-  for (const ExpertKey key : cache_->evicted()) {
-    if (slot_of_[key] < 0) continue;
-    arena_.give_back(slot_of_[key]);
-    slot_of_[key] = -1;
-  }
+  free_slots_ -= copies_ - before;
+  return static_cast<std::uint32_t>(copies_ - before);
 }
 
 }  // namespace pregate::sim

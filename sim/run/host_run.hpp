@@ -8,8 +8,6 @@
 #include "sim/cost/cost_model.hpp"
 #include "sim/engine/bus_clock.hpp"
 #include "sim/planner/plan.hpp"
-#include "sim/planner/slot_arena.hpp"
-#include "sim/planner/split_set.hpp"
 #include "sim/run/pass_runner.hpp"
 
 namespace pregate::sim {
@@ -34,6 +32,20 @@ class HostRun final : public PassRunner {
   [[nodiscard]] PathPoint end() const override { return clock_.end(); }
 
  private:
+  /// A part of a layer's activated experts, in router order, with room for all of them.
+  struct Part {
+    std::vector<ExpertKey> keys;
+    std::vector<std::uint32_t> tokens;
+    std::size_t count = 0;
+    std::uint32_t routed = 0;
+    void add_if(bool is_in, ExpertKey key, std::uint32_t key_tokens) {
+      keys[count] = key;
+      tokens[count] = key_tokens;
+      count += is_in ? 1U : 0U;
+      routed += is_in ? key_tokens : 0U;
+    }
+    void clear_for(std::size_t activated);
+  };
   /// What the CPU computes of a layer of a class.
   struct Computed {
     BusFlow flow;
@@ -53,10 +65,12 @@ class HostRun final : public PassRunner {
   bool one_domain_, admits_, measures_all_phases_;
   ResourceSet sends_over_, computes_over_, returns_over_;
   BusClock clock_;
-  SlotArena arena_;                           // Slot::ready is the number of the copy
-  std::vector<std::int32_t> slot_of_;         // by key; -1 = in no slot
-  std::int64_t copies_ = 0;                   // issued so far
-  Picoseconds credit_;                        // as RemoteExperts keeps it
+  // Copies keep their order, so which slot an expert is in does not matter.
+  std::int64_t free_slots_;
+  std::vector<std::uint8_t> is_there_;  // by key: in a slot, its copy may be on its way
+  std::vector<std::int64_t> unread_;    // by key: the number of its copy, until it is read; otherwise -1
+  std::int64_t copies_ = 0;             // issued so far
+  Picoseconds credit_;                  // as RemoteExperts keeps it
   std::vector<std::vector<Computed>> alike_;  // by class and experts, one token each
   Computed other_;
   AccessCounts decode_counts_, other_counts_;
@@ -66,8 +80,7 @@ class HostRun final : public PassRunner {
   BusFlow out_, back_;
   bool out_at_memory_ = false, back_at_memory_ = false;
   // of the layer
-  SplitSet on_gpu_, on_cpu_;
-  std::vector<ExpertKey> looked_up_;
+  Part on_gpu_, on_cpu_;
   std::int64_t awaited_ = -1;
 };
 
