@@ -92,8 +92,8 @@ std::uint32_t GuessedRun::kind_of(int ordinal, int layer_class, const StepRoutin
   if (one_each && alike.is_known && alike.activated == activated) return alike.kind;
   const LayerCost& cost = costs_.layer(layer_class);
   const std::uint32_t kind = clock_.describe(
-      {cost.attention + cost.gate, costs_.experts(layer_class, routing.tokens(ordinal), routed, tokens_, true),
-       cost.gate_readback});
+      {cost.attention + cost.gate,
+       costs_.experts(layer_class, routing.tokens(ordinal), routed, tokens_, true), cost.gate_readback});
   if (one_each) alike = {activated, kind, true};
   return kind;
 }
@@ -106,6 +106,17 @@ void GuessedRun::classify(int ordinal, std::span<const ExpertKey> activated) {
   }
   counts_->misses += static_cast<std::int64_t>(misses_.size());
   counts_->hits += static_cast<std::int64_t>(activated.size() - misses_.size());
+}
+
+inline void GuessedRun::fetch(ExpertKey key, std::int64_t copy) {
+  const std::int32_t index = arena_.take();
+  SlotArena::Slot& slot = arena_[index];
+  // What was announced in vain may still be on its way into the slot; announced copies keep their order.
+  if (copy == no_copy && slot.was_filled && slot.reader == 0) held_by_ = std::max(held_by_, slot.ready);
+  slot.ready = copy;
+  slot.reader = 0;
+  slot.was_filled = true;
+  slot_of_[key] = index;
 }
 
 /// Of the misses that were not announced.
@@ -125,15 +136,23 @@ void GuessedRun::take_slots() {
   counts_->prefetched += static_cast<std::int64_t>(misses_.size()) - demanded_;
 }
 
-void GuessedRun::fetch(ExpertKey key, std::int64_t copy) {
-  const std::int32_t index = arena_.take();
-  SlotArena::Slot& slot = arena_[index];
-  // What was announced in vain may still be on its way into the slot; announced copies keep their order.
-  if (copy == no_copy && slot.was_filled && slot.reader == 0) held_by_ = std::max(held_by_, slot.ready);
-  slot.ready = copy;
-  slot.reader = 0;
-  slot.was_filled = true;
-  slot_of_[key] = index;
+/// Keeps those that are there until their layer comes; the others. Which they are is close to a coin toss: no
+/// branch.
+std::span<const ExpertKey> GuessedRun::keep_residents(std::span<const ExpertKey> guesses,
+                                                      std::vector<ExpertKey>& kept) {
+  if (missing_.size() < guesses.size()) missing_.resize(guesses.size());
+  kept.resize(guesses.size());
+  std::size_t kept_count = 0, missing_count = 0;
+  for (const ExpertKey key : guesses) {
+    const bool is_kept = cache_->is_resident(key);
+    kept[kept_count] = key;
+    missing_[missing_count] = key;
+    kept_count += is_kept ? 1U : 0U;
+    missing_count += is_kept ? 0U : 1U;
+  }
+  kept.resize(kept_count);
+  for (const ExpertKey key : kept) cache_->pin(key);
+  return {missing_.data(), missing_count};
 }
 
 std::uint32_t GuessedRun::announce(int ordinal, const Pass& pass) {
@@ -141,15 +160,13 @@ std::uint32_t GuessedRun::announce(int ordinal, const Pass& pass) {
   if (!decode_ || target >= end_ordinal_) return 0;
   Announced& announced = announced_[place_of(target)];
   if (oracle_ != nullptr) oracle_->show(pass.routing, pass.predictions);
+  std::span<const ExpertKey> missing = predictor_->predict(ordinal, target);
+  if (cache_) missing = keep_residents(missing, announced.kept);
   const std::int64_t before = copies_;
-  for (const ExpertKey key : predictor_->predict(ordinal, target)) {
-    if (is_resident(key)) {
-      cache_->pin(key);
-      announced.kept.push_back(key);
-    } else if (slot_of_[key] < 0 && arena_.free_count() > 0) {
-      fetch(key, copies_++);
-      announced.fetched.push_back(key);
-    }
+  for (const ExpertKey key : missing) {
+    if (slot_of_[key] >= 0 || arena_.free_count() == 0) continue;
+    fetch(key, copies_++);
+    announced.fetched.push_back(key);
   }
   announced.last = copies_ - 1;
   return static_cast<std::uint32_t>(copies_ - before);

@@ -14,9 +14,9 @@
 
 namespace pregate::sim {
 
-/// Passes of a plan that decides by guesses (sim/planner/by_counts.hpp): which experts are announced, miss and
-/// leave matters, and so does which slot each has, but the times follow from how many copies there are and
-/// from which of them a layer waits for last. So no operation is put together.
+/// Passes of a plan that decides by guesses (sim/planner/by_counts.hpp): which experts are announced, miss
+/// and leave matters, and so does which slot each has, but the times follow from how many copies there are
+/// and from which of them a layer waits for last. So no operation is put together.
 ///
 /// Same decisions as LayerPlanner and the same times to the picosecond; LayerPlanner remains the definition,
 /// and tests compare the two (tests/sim/guessed_run_test.cpp).
@@ -49,6 +49,7 @@ class GuessedRun final : public PassRunner {
   std::uint32_t kind_of(int ordinal, int layer_class, const StepRouting& routing);
   void classify(int ordinal, std::span<const ExpertKey> activated);
   void take_slots();
+  std::span<const ExpertKey> keep_residents(std::span<const ExpertKey> guesses, std::vector<ExpertKey>& kept);
   std::uint32_t announce(int ordinal, const Pass& pass);
   void fetch(ExpertKey key, std::int64_t copy);
   void release(Announced& announced);
@@ -67,7 +68,7 @@ class GuessedRun final : public PassRunner {
   bool one_domain_, overtakes_, measures_all_phases_;
   Picoseconds copy_time_;
   CountedClock clock_;
-  SlotArena arena_;  // Slot::ready is the number of an announced copy, no_copy of any other
+  SlotArena arena_;                    // Slot::ready is the number of an announced copy, no_copy of any other
   std::vector<std::int32_t> slot_of_;  // by key; -1 = in no slot
   std::int64_t copies_ = 0;            // announced so far
   std::vector<Announced> announced_;   // by ordinal
@@ -79,6 +80,7 @@ class GuessedRun final : public PassRunner {
   AccessCounts* counts_ = nullptr;
   // of the layer
   std::span<const ExpertKey> misses_;
+  std::vector<ExpertKey> missing_;  // of its guesses
   std::uint32_t demanded_ = 0;
   std::int64_t awaited_ = no_copy, held_by_ = no_copy;
 };

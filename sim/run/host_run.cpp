@@ -56,8 +56,8 @@ Picoseconds HostRun::run(const Pass& pass) {
 void HostRun::Part::clear_for(std::size_t activated) {
   count = 0;
   routed = 0;
-  if (keys.size() >= activated) return;
-  keys.resize(activated);
+  if (tokens.size() >= activated) return;
+  keys.resize(2 * activated);
   tokens.resize(activated);
 }
 
@@ -103,25 +103,22 @@ void HostRun::split(int ordinal, const StepRouting& routing) {
     awaited_ = std::max(awaited_, unread_[key]);
     unread_[key] = -1;
   }
-  // What is looked up are those on the GPU, then who is admitted.
-  std::size_t looked_up = on_gpu_.count;
-  for (std::size_t i = 0; i < on_cpu_.count; ++i) {
-    const bool has_room = static_cast<std::int64_t>(i) < free_slots_;
-    if (!admits_ || !has_room || !take_credit()) break;
-    on_gpu_.keys[looked_up++] = on_cpu_.keys[i];
+  // What is looked up are those on the GPU, then who is admitted; the keys behind them are in nobody's way.
+  const Picoseconds price = costs_.fetch_train();
+  admitted_ = 0;
+  for (std::size_t i = 0; i < activated.size(); ++i) {
+    const auto number = static_cast<std::int64_t>(i) + 1;
+    const bool has_room = i < on_cpu_.count && number <= free_slots_;
+    admitted_ += has_room && admits_ && price * number <= credit_ ? 1U : 0U;
+    on_gpu_.keys[on_gpu_.count + i] = on_cpu_.keys[i];
   }
-  cache_->access(one_domain_ ? 0U : static_cast<std::uint32_t>(ordinal), {on_gpu_.keys.data(), looked_up});
+  credit_ -= price * static_cast<std::int64_t>(admitted_);
+  cache_->access(one_domain_ ? 0U : static_cast<std::uint32_t>(ordinal),
+                 {on_gpu_.keys.data(), on_gpu_.count + admitted_});
   const auto missed = static_cast<std::int64_t>(on_cpu_.count);
   counts_->misses += missed;
   counts_->computed_on_cpu += missed;
   counts_->hits += static_cast<std::int64_t>(on_gpu_.count);
-}
-
-bool HostRun::take_credit() {
-  const Picoseconds price = costs_.fetch_train();
-  if (credit_ < price) return false;
-  credit_ -= price;
-  return true;
 }
 
 const HostRun::Computed& HostRun::on_cpu(int layer_class) {
@@ -139,11 +136,12 @@ const HostRun::Computed& HostRun::on_cpu(int layer_class) {
 /// Background copies of those that the cache took in.
 std::uint32_t HostRun::fetch_admitted() {
   const std::int64_t before = copies_;
-  for (std::size_t i = 0; i < on_cpu_.count; ++i) {
+  for (std::size_t i = 0; i < admitted_; ++i) {
     const ExpertKey key = on_cpu_.keys[i];
-    if (!cache_->is_resident(key)) continue;
-    is_there_[key] = 1;
-    unread_[key] = copies_++;
+    const bool is_taken_in = cache_->is_resident(key);
+    is_there_[key] = is_taken_in ? 1 : 0;
+    unread_[key] = is_taken_in ? copies_ : -1;
+    copies_ += is_taken_in ? 1 : 0;
   }
   free_slots_ -= copies_ - before;
   return static_cast<std::uint32_t>(copies_ - before);

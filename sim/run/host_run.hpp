@@ -32,7 +32,7 @@ class HostRun final : public PassRunner {
   [[nodiscard]] PathPoint end() const override { return clock_.end(); }
 
  private:
-  /// A part of a layer's activated experts, in router order, with room for all of them.
+  /// A part of a layer's activated experts, in router order, with room for all of them twice.
   struct Part {
     std::vector<ExpertKey> keys;
     std::vector<std::uint32_t> tokens;
@@ -54,7 +54,6 @@ class HostRun final : public PassRunner {
   void begin_pass(const Pass& pass);
   void moe_layer(int ordinal, int layer_class, const StepRouting& routing);
   void split(int ordinal, const StepRouting& routing);
-  bool take_credit();
   [[nodiscard]] const Computed& on_cpu(int layer_class);
   [[nodiscard]] std::uint32_t fetch_admitted();
   void release();
@@ -81,6 +80,7 @@ class HostRun final : public PassRunner {
   bool out_at_memory_ = false, back_at_memory_ = false;
   // of the layer
   Part on_gpu_, on_cpu_;
+  std::size_t admitted_ = 0;  // the first so many of on_cpu_
   std::int64_t awaited_ = -1;
 };
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <random>
 #include <span>
 #include <vector>
 
+#include "sim/parts/predictor/draws.hpp"
 #include "sim/parts/predictor/predictor.hpp"
 
 namespace pregate::sim {
@@ -109,7 +109,7 @@ class GivenRecall final : public Oracle {
   };
   const ExpertMap& map_;
   std::uint64_t right_below_;  ///< of 2^53
-  std::mt19937_64 random_;
+  Draws random_;
   std::vector<ExpertKey> guesses_;
   // Of the layer at hand: those that are not activated, in order, as far as they were not drawn.
   std::size_t others_count_ = 0;
