@@ -60,8 +60,8 @@ void GuessedRun::moe_layer(int ordinal, int layer_class, const Pass& pass) {
   const StepRouting& routing = pass.routing;
   Announced& announced = announced_[place_of(ordinal)];
   const std::span<const ExpertKey> activated = routing.activated(ordinal);
-  for (const ExpertKey key : announced.kept) cache_->unpin(key);
-  announced.kept.clear();
+  for (std::size_t i = 0; i < announced.kept_count; ++i) cache_->unpin(announced.kept[i]);
+  announced.kept_count = 0;
   predictor_->observe(ordinal, activated, routing.tokens(ordinal));
   classify(ordinal, activated);
   take_slots();
@@ -139,20 +139,24 @@ void GuessedRun::take_slots() {
 /// Keeps those that are there until their layer comes; the others. Which they are is close to a coin toss: no
 /// branch.
 std::span<const ExpertKey> GuessedRun::keep_residents(std::span<const ExpertKey> guesses,
-                                                      std::vector<ExpertKey>& kept) {
+                                                      Announced& announced) {
   if (missing_.size() < guesses.size()) missing_.resize(guesses.size());
-  kept.resize(guesses.size());
-  std::size_t kept_count = 0, missing_count = 0;
+  if (announced.kept.size() < guesses.size()) announced.kept.resize(guesses.size());
+  ExpertKey* const kept = announced.kept.data();
+  ExpertKey* const missing = missing_.data();
+  const cache::ExpertCache& cache = *cache_;
+  std::size_t kept_count = 0;
+  std::size_t missing_count = 0;
   for (const ExpertKey key : guesses) {
-    const bool is_kept = cache_->is_resident(key);
+    const bool is_kept = cache.is_resident(key);
     kept[kept_count] = key;
-    missing_[missing_count] = key;
+    missing[missing_count] = key;
     kept_count += is_kept ? 1U : 0U;
     missing_count += is_kept ? 0U : 1U;
   }
-  kept.resize(kept_count);
-  for (const ExpertKey key : kept) cache_->pin(key);
-  return {missing_.data(), missing_count};
+  for (std::size_t i = 0; i < kept_count; ++i) cache_->pin(kept[i]);
+  announced.kept_count = kept_count;
+  return {missing, missing_count};
 }
 
 std::uint32_t GuessedRun::announce(int ordinal, const Pass& pass) {
@@ -161,7 +165,7 @@ std::uint32_t GuessedRun::announce(int ordinal, const Pass& pass) {
   Announced& announced = announced_[place_of(target)];
   if (oracle_ != nullptr) oracle_->show(pass.routing, pass.predictions);
   std::span<const ExpertKey> missing = predictor_->predict(ordinal, target);
-  if (cache_) missing = keep_residents(missing, announced.kept);
+  if (cache_) missing = keep_residents(missing, announced);
   const std::int64_t before = copies_;
   for (const ExpertKey key : missing) {
     if (slot_of_[key] >= 0 || arena_.free_count() == 0) continue;

@@ -37,6 +37,7 @@ class GuessedRun final : public PassRunner {
   /// What was announced for a layer.
   struct Announced {
     std::vector<ExpertKey> fetched, kept;
+    std::size_t kept_count = 0;   // of `kept`
     CountedCopies copies;         // the stream after the last of `fetched`
     std::int64_t last = no_copy;  // of those
   };
@@ -49,7 +50,7 @@ class GuessedRun final : public PassRunner {
   std::uint32_t kind_of(int ordinal, int layer_class, const StepRouting& routing);
   void classify(int ordinal, std::span<const ExpertKey> activated);
   void take_slots();
-  std::span<const ExpertKey> keep_residents(std::span<const ExpertKey> guesses, std::vector<ExpertKey>& kept);
+  std::span<const ExpertKey> keep_residents(std::span<const ExpertKey> guesses, Announced& announced);
   std::uint32_t announce(int ordinal, const Pass& pass);
   void fetch(ExpertKey key, std::int64_t copy);
   void release(Announced& announced);

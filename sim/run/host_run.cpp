@@ -53,9 +53,7 @@ Picoseconds HostRun::run(const Pass& pass) {
   return clock_.end_pass();
 }
 
-void HostRun::Part::clear_for(std::size_t activated) {
-  count = 0;
-  routed = 0;
+void HostRun::Part::make_room(std::size_t activated) {
   if (tokens.size() >= activated) return;
   keys.resize(2 * activated);
   tokens.resize(activated);
@@ -91,27 +89,45 @@ void HostRun::moe_layer(int ordinal, int layer_class, const StepRouting& routing
 void HostRun::split(int ordinal, const StepRouting& routing) {
   const std::span<const ExpertKey> activated = routing.activated(ordinal);
   const std::span<const std::uint32_t> tokens = routing.tokens(ordinal);
-  on_gpu_.clear_for(activated.size());
-  on_cpu_.clear_for(activated.size());
-  awaited_ = -1;
-  // Who is there is close to a coin toss: no branch.
+  on_gpu_.make_room(activated.size());
+  on_cpu_.make_room(activated.size());
+  // Who is there is close to a coin toss: no branch. Pointers and sums in locals: stores may alias members.
+  ExpertKey* const gpu_keys = on_gpu_.keys.data();
+  ExpertKey* const cpu_keys = on_cpu_.keys.data();
+  std::uint32_t* const gpu_tokens = on_gpu_.tokens.data();
+  const std::uint8_t* const is_there = is_there_.data();
+  std::int64_t* const unread = unread_.data();
+  std::size_t on_gpu = 0;
+  std::size_t on_cpu = 0;
+  std::uint32_t routed = 0;
+  std::int64_t awaited = -1;
   for (std::size_t i = 0; i < activated.size(); ++i) {
     const ExpertKey key = activated[i];
-    const bool is_there = is_there_[key] != 0;
-    on_gpu_.add_if(is_there, key, tokens[i]);
-    on_cpu_.add_if(!is_there, key, tokens[i]);
-    awaited_ = std::max(awaited_, unread_[key]);
-    unread_[key] = -1;
+    const std::uint32_t there = is_there[key];
+    gpu_keys[on_gpu] = key;
+    gpu_tokens[on_gpu] = tokens[i];
+    cpu_keys[on_cpu] = key;
+    on_gpu += there;
+    on_cpu += 1 - there;
+    routed += there * tokens[i];
+    awaited = std::max(awaited, unread[key]);
+    unread[key] = -1;
   }
+  on_gpu_.count = on_gpu;
+  on_gpu_.routed = routed;
+  on_cpu_.count = on_cpu;
+  on_cpu_.routed = routing.routed(ordinal) - routed;
+  awaited_ = awaited;
   // What is looked up are those on the GPU, then who is admitted; the keys behind them are in nobody's way.
   const Picoseconds price = costs_.fetch_train();
-  admitted_ = 0;
+  const std::size_t room = admits_ ? std::min(on_cpu, static_cast<std::size_t>(free_slots_)) : 0;
+  std::size_t admitted = 0;
   for (std::size_t i = 0; i < activated.size(); ++i) {
-    const auto number = static_cast<std::int64_t>(i) + 1;
-    const bool has_room = i < on_cpu_.count && number <= free_slots_;
-    admitted_ += has_room && admits_ && price * number <= credit_ ? 1U : 0U;
-    on_gpu_.keys[on_gpu_.count + i] = on_cpu_.keys[i];
+    const Picoseconds paid = price * (static_cast<std::int64_t>(i) + 1);
+    admitted += static_cast<std::size_t>(i < room) & static_cast<std::size_t>(paid <= credit_);
+    gpu_keys[on_gpu + i] = cpu_keys[i];
   }
+  admitted_ = admitted;
   credit_ -= price * static_cast<std::int64_t>(admitted_);
   cache_->access(one_domain_ ? 0U : static_cast<std::uint32_t>(ordinal),
                  {on_gpu_.keys.data(), on_gpu_.count + admitted_});

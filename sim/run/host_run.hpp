@@ -38,13 +38,7 @@ class HostRun final : public PassRunner {
     std::vector<std::uint32_t> tokens;
     std::size_t count = 0;
     std::uint32_t routed = 0;
-    void add_if(bool is_in, ExpertKey key, std::uint32_t key_tokens) {
-      keys[count] = key;
-      tokens[count] = key_tokens;
-      count += is_in ? 1U : 0U;
-      routed += is_in ? key_tokens : 0U;
-    }
-    void clear_for(std::size_t activated);
+    void make_room(std::size_t activated);
   };
   /// What the CPU computes of a layer of a class.
   struct Computed {
