@@ -99,12 +99,11 @@ const CountedCopies& CountedClock::run(const CountedLayer& layer) {
 /// Announced copies that have started before then. They go in the order of issue, and each is ready when the
 /// stream comes to it.
 inline void CountedClock::start_announced(Picoseconds before) {
-  while (!waiting_.empty() && copies_.finish < before) {
+  while (started_ < issued_ && copies_.finish < before) {
     copies_.finish += expert_.duration;
     ++copies_.experts;
-    last_copied_ = waiting_.front();
+    ++started_;
     announced_last_ = true;
-    waiting_.pop_front();
   }
 }
 
@@ -113,33 +112,32 @@ inline void CountedClock::start_announced(Picoseconds before) {
 // one that holds one up or is awaited itself.
 void CountedClock::run(const OvertakingLayer& layer) {
   const Begun begun = begin_layer(layer.kind);
-  const OpId first_copy = operations_ + (reads_back_ ? 3 : 2);
   start_announced(begun.ids_known);
-  const auto started = static_cast<std::int64_t>(waiting_.begin_index());
   // One that runs; those before it have ended.
-  bool copies_last =
-      announced_last_ && layer.awaited == started - 1 && copies_.finish >= begun.ids_known && started > 0;
-  const bool held = layer.misses > 0 && layer.held_by >= started;
-  const std::int64_t last_announced = held ? std::max(layer.held_by, layer.awaited) : layer.awaited;
-  const std::int64_t awaited = std::max<std::int64_t>(0, last_announced - started + 1);
-  const std::int64_t copied = layer.misses + awaited;
-  if (copied > 0) {
-    copy(begun, copied);
+  const bool one_runs = announced_last_ && copies_.finish >= begun.ids_known;
+  bool copies_last = one_runs && layer.awaited != no_copy && layer.awaited == started_ - 1;
+  const bool held = layer.misses > 0 && layer.held_by >= started_;
+  const std::int64_t last = held ? std::max(layer.held_by, layer.awaited) : layer.awaited;
+  const std::int64_t awaited = std::max<std::int64_t>(0, last - started_ + 1);
+  if (layer.misses + awaited > 0) {
+    copy(begun, layer.misses + awaited);
     copies_last = true;
-    announced_last_ = awaited > 0 && (layer.misses == 0 || !held || layer.awaited > layer.held_by);
-    last_copied_ = announced_last_ ? waiting_[static_cast<std::uint64_t>(last_announced)]
-                                   : first_copy + expert_.operations * layer.misses - 1;
-    waiting_.drop_before(static_cast<std::uint64_t>(started + awaited));
+    announced_last_ = awaited > 0 && (!held || layer.awaited > layer.held_by);
+    started_ += awaited;
   }
   begun.record.after_ids_of = copies_last ? copies_.after_ids_of : begun.number;
   begun.record.experts = copies_last ? copies_.experts : 0;
+  const Picoseconds start = copies_last ? copies_.finish : begun.ids_known;
   if (layer.announced > 0 && begun.ids_known > copies_.finish) {
     copies_ = {.finish = begun.ids_known, .after_ids_of = begun.number, .experts = 0};
     announced_last_ = false;
   }
-  for (std::uint32_t i = 0; i < layer.announced; ++i)
-    waiting_.push(first_copy + expert_.operations * (std::int64_t{layer.misses} + i + 1) - 1);
-  end_layer(begun, copies_last ? copies_.finish : begun.ids_known, std::int64_t{layer.misses} + layer.announced);
+  issued_ += layer.announced;
+  const OpId next_id = operations_;
+  end_layer(begun, start, std::int64_t{layer.misses} + layer.announced);
+  last_announced_ = layer.announced > 0 ? operations_ - 2 : last_announced_;
+  const OpId last_miss = next_id + (reads_back_ ? 3 : 2) + expert_.operations * layer.misses - 1;
+  last_copied_ = layer.misses > 0 ? last_miss : last_copied_;
 }
 
 void CountedClock::run_on_demand(std::uint32_t kind, std::span<const std::int64_t> layers) {
@@ -221,8 +219,9 @@ Picoseconds CountedClock::end_pass() {
 }
 
 void CountedClock::finish() {
-  copies_path_.experts += static_cast<std::int64_t>(waiting_.end_index() - waiting_.begin_index());
+  copies_path_.experts += issued_ - started_;
   start_announced(Picoseconds{INT64_MAX});
+  if (announced_last_) last_copied_ = last_announced_;
 }
 
 CauseSums CountedClock::spent(const CountedSums& sums) const {

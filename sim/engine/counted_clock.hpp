@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "sim/cost/gpu_time.hpp"
-#include "sim/engine/ring.hpp"
 #include "sim/engine/tally.hpp"
 
 namespace pregate::sim {
@@ -62,7 +61,7 @@ inline constexpr std::int64_t no_copy = -1;
 /// A MoE layer where its own misses overtake what is announced and has not started.
 struct OvertakingLayer {
   std::uint32_t kind = 0, misses = 0, announced = 0;  ///< as CountedLayer
-  std::int64_t awaited = no_copy;  ///< the last announced copy that its experts wait for
+  std::int64_t awaited = no_copy;                     ///< the last announced copy that its experts wait for
   std::int64_t held_by = no_copy;  ///< the last one that a miss waits for, as both fill the same slot
 };
 
@@ -139,7 +138,8 @@ class CountedClock {
   Picoseconds compute_;
   CountedCopies copies_{.finish = {}};
   OpId last_computed_ = no_op, last_copied_ = no_op;
-  Ring<OpId> waiting_;  ///< announced copies that may be overtaken, by their numbers; the first operation
+  std::int64_t issued_ = 0, started_ = 0;   ///< announced copies that may be overtaken
+  OpId last_announced_ = no_op;             ///< the last operation of the last one issued
   bool announced_last_ = false;             ///< the last copy was one of those
   CountedSums compute_path_, copies_path_;  ///< to the last operations before the pass
   // of the pass

@@ -148,11 +148,11 @@ std::span<const ExpertKey> GuessedRun::keep_residents(std::span<const ExpertKey>
   std::size_t kept_count = 0;
   std::size_t missing_count = 0;
   for (const ExpertKey key : guesses) {
-    const bool is_kept = cache.is_resident(key);
+    const std::size_t is_kept = cache.is_resident(key);
     kept[kept_count] = key;
     missing[missing_count] = key;
-    kept_count += is_kept ? 1U : 0U;
-    missing_count += is_kept ? 0U : 1U;
+    kept_count += is_kept;
+    missing_count += 1 - is_kept;
   }
   for (std::size_t i = 0; i < kept_count; ++i) cache_->pin(kept[i]);
   announced.kept_count = kept_count;
@@ -190,7 +190,7 @@ void GuessedRun::release(Announced& announced) {
   }
   for (const ExpertKey key : announced.fetched) {
     if (slot_of_[key] < 0) continue;
-    if (arena_[slot_of_[key]].reader == 0) ++counts_->wasted;
+    counts_->wasted += static_cast<std::int64_t>(arena_[slot_of_[key]].reader == 0);
     if (!is_resident(key)) give_back(key);
   }
   announced.fetched.clear();

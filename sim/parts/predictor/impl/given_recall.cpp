@@ -62,8 +62,19 @@ class GivenRecall final : public Oracle {
     gathers_ = activated.size() > few;
     if (gathers_) return gather_others(layer, activated);
     moved_.clear();
-    activated_.assign(activated.begin(), activated.end());
-    std::sort(activated_.begin(), activated_.end());
+    activated_.resize(activated.size());
+    for (std::size_t i = 0; i < activated.size(); ++i) insert_sorted(i, activated[i]);
+  }
+
+  /// Into the first `count` of activated_. Their order is anybody's guess: no branch.
+  void insert_sorted(std::size_t count, ExpertKey key) {
+    ExpertKey* const sorted = activated_.data();
+    for (std::size_t i = 0; i < count; ++i) {
+      const ExpertKey larger = std::max(sorted[i], key);
+      sorted[i] = std::min(sorted[i], key);
+      key = larger;
+    }
+    sorted[count] = key;
   }
 
   /// One of those left, which then leaves: Fisher and Yates. `drawn_before` have left.
