@@ -62,9 +62,9 @@ bool computes_misses_beside_copies(const Plan& plan) {
   const PolicySpec& policy = plan.policy;
   const bool one_place = plan.home.empty() && !plan.make_host_tier;
   return one_place && policy.miss.service->all_on_cpu && plan.cache_slots > 0 && plan.offloads() &&
-         !plan.hits_are_decreed && !policy.lookahead.predictor->predicts() &&
-         !policy.placement.kind->place && policy.compute.experts == ExpertCompute::grouped &&
-         policy.transfer.write_back == WriteBack::none && policy.transfer.staging_copies == 0;
+         !plan.hits_are_decreed && !policy.lookahead.predictor->predicts() && !policy.placement.kind->place &&
+         policy.compute.experts == ExpertCompute::grouped && policy.transfer.write_back == WriteBack::none &&
+         policy.transfer.staging_copies == 0;
 }
 
 }  // namespace pregate::sim

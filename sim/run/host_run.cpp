@@ -20,9 +20,9 @@ HostRun::HostRun(const Topology& topology, const ExpertMap& map, const Plan& pla
       alike_(static_cast<std::size_t>(costs.layer_classes())) {
   const PlaceId cpu = topology.first(PlaceKind::cpu);
   const MemoryId gpu = topology[topology.first(PlaceKind::gpu)].memory;
-  sends_over_ = topology.route(gpu, topology[cpu].memory).front().crosses;
+  sends_over_ = topology.route(gpu, topology[cpu].memory).front();
   computes_over_ = topology[cpu].reads_over;
-  returns_over_ = topology.sent_by(cpu, gpu).crosses;
+  returns_over_ = topology.sent_by(cpu, gpu);
 }
 
 void HostRun::begin_pass(const Pass& pass) {
@@ -32,10 +32,12 @@ void HostRun::begin_pass(const Pass& pass) {
   clock_.begin_pass(decode || measures_all_phases_);
   if (pass.info.shape.tokens == tokens_) return;
   tokens_ = pass.info.shape.tokens;
-  out_ = clock_.lanes().host_flow(costs_.activations_out(), sends_over_);
-  back_ = clock_.lanes().host_flow(costs_.activations_back(), returns_over_);
-  out_at_memory_ = costs_.activations_out().host_bound;
-  back_at_memory_ = costs_.activations_back().host_bound;
+  const CopyCost out = costs_.activations(sends_over_.link, tokens_);
+  const CopyCost back = costs_.activations(returns_over_.link, tokens_);
+  out_ = clock_.lanes().host_flow(out, sends_over_.crosses);
+  back_ = clock_.lanes().host_flow(back, returns_over_.crosses);
+  out_at_memory_ = out.host_bound;
+  back_at_memory_ = back.host_bound;
 }
 
 Picoseconds HostRun::run(const Pass& pass) {

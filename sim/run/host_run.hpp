@@ -56,7 +56,8 @@ class HostRun final : public PassRunner {
   CostModel& costs_;
   std::unique_ptr<cache::ExpertCache> cache_;
   bool one_domain_, admits_, measures_all_phases_;
-  ResourceSet sends_over_, computes_over_, returns_over_;
+  Hop sends_over_, returns_over_;
+  ResourceSet computes_over_ = 0;
   BusClock clock_;
   // Copies keep their order, so which slot an expert is in does not matter.
   std::int64_t free_slots_;
