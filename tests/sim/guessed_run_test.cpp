@@ -4,9 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <string>
 
+#include "sim/parts/predictor/draws.hpp"
 #include "sim/planner/by_counts.hpp"
+#include "sim/platform/machine_topology.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "tests/sim/expect_same_run.hpp"
 #include "tests/sim/tiny.hpp"
@@ -26,6 +29,7 @@ PolicySpec guessing(const std::string& kind, double recall, int distance, Transf
 bool is_served(const PolicySpec& policy, const ModelSpec& model, trace::StepSource& source) {
   const PreparedTrace trace(source, model, "test");
   SimulationResult result;
+  result.topology = topology_of(test::tiny_machine());
   const auto plan = plan_run(model, memory_limits(test::tiny_machine()), policy, trace, source,
                              CountedExperts::all, result);
   return plan && decides_by_guesses(*plan, trace.scan()) && !decides_by_counts(*plan, trace.scan());
@@ -113,8 +117,7 @@ TEST(GuessedRun, LeavesToThePlannerWhatNeedsOperations) {
   EXPECT_FALSE(is_served(staging, model, source));
   each.compute.experts = ExpertCompute::per_expert;
   EXPECT_FALSE(is_served(each, model, source));
-  pinned.placement.kind = PlacementKind::popular;
-  pinned.placement.count = 1;
+  test::place(pinned, "popular", 1);
   EXPECT_FALSE(is_served(pinned, model, source));
   choose(cpu.miss.service, built_in_parts().miss_services, "compute-on-cpu");
   EXPECT_FALSE(is_served(cpu, model, source));
@@ -123,6 +126,15 @@ TEST(GuessedRun, LeavesToThePlannerWhatNeedsOperations) {
   PolicySpec none = served;
   choose(none.lookahead.predictor, built_in_parts().predictors, "none");
   EXPECT_FALSE(is_served(none, model, source));
+}
+
+// Blocks of 312: some are crossed.
+TEST(Draws, AreThoseOfTheStandardEngine) {
+  for (const std::uint64_t seed : {std::uint64_t{0}, std::uint64_t{1}, ~std::uint64_t{0}}) {
+    Draws draws(seed);
+    std::mt19937_64 standard(seed);
+    for (int i = 0; i < 1000; ++i) ASSERT_EQ(draws(), standard());
+  }
 }
 
 }  // namespace

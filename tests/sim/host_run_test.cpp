@@ -7,6 +7,7 @@
 #include <string>
 
 #include "sim/planner/by_counts.hpp"
+#include "sim/platform/machine_topology.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "tests/sim/expect_same_run.hpp"
 #include "tests/sim/tiny.hpp"
@@ -37,6 +38,7 @@ MachineSpec machine_with(double bus, double link, bool arithmetic) {
 bool is_served(const PolicySpec& policy, const ModelSpec& model, trace::StepSource& source) {
   const PreparedTrace trace(source, model, "test");
   SimulationResult result;
+  result.topology = topology_of(test::tiny_machine());
   const auto plan = plan_run(model, memory_limits(test::tiny_machine()), policy, trace, source,
                              CountedExperts::all, result);
   return plan && computes_misses_beside_copies(*plan);
@@ -113,8 +115,7 @@ TEST(HostRun, LeavesToThePlannerWhatNeedsOperations) {
   EXPECT_FALSE(is_served(staging, model, source));
   each.compute.experts = ExpertCompute::per_expert;
   EXPECT_FALSE(is_served(each, model, source));
-  pinned.placement.kind = PlacementKind::popular;
-  pinned.placement.count = 1;
+  test::place(pinned, "popular", 1);
   EXPECT_FALSE(is_served(pinned, model, source));
   choose(guesses.lookahead.predictor, built_in_parts().predictors, "given-recall");
   EXPECT_FALSE(is_served(guesses, model, source));
