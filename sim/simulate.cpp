@@ -11,6 +11,8 @@
 #include "sim/platform/machine_topology.hpp"
 #include "sim/run/counted_run.hpp"
 #include "sim/run/drive.hpp"
+#include "sim/run/guessed_run.hpp"
+#include "sim/run/host_run.hpp"
 #include "sim/run/layer_run.hpp"
 
 namespace pregate::sim {
@@ -105,6 +107,16 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
                                 machine.gpu.host_memory_traffic.value > 0;
   if (!needs_operations && decides_by_counts(plan, prepared.scan())) {
     CountedRun runner(result.topology, prepared.map(), plan, costs);
+    drive(runner);
+    return result;
+  }
+  if (!needs_operations && decides_by_guesses(plan, prepared.scan())) {
+    GuessedRun runner(result.topology, prepared.map(), plan, costs);
+    drive(runner);
+    return result;
+  }
+  if (!needs_operations && computes_misses_beside_copies(plan)) {
+    HostRun runner(result.topology, prepared.map(), plan, costs);
     drive(runner);
     return result;
   }

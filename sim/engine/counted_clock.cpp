@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/engine/counted_clock.hpp"
 
+#include <algorithm>
+
 namespace pregate::sim {
 
 namespace {
@@ -38,51 +40,104 @@ void CountedClock::compute(const GpuTime& time) {
   computing_ += time.whole();
 }
 
-// Of operations that end at the same time the one that was issued first decides: a gate before its ids, an
-// announced copy before both, a layer's own copies last. Few branches: which of them decides is close to a
-// coin toss.
-const CountedCopies& CountedClock::run(const CountedLayer& layer) {
-  Kind& kind = kinds_[layer.kind];
+inline CountedClock::Begun CountedClock::begin_layer(std::uint32_t kind_number) {
+  Kind& kind = kinds_[kind_number];
   ++kind.layers;
   const auto number = static_cast<std::int32_t>(records_.size());
-  const Picoseconds begin = compute_;
-  const Picoseconds ids_known = begin + kind.before_experts + kind.times.readback;
-  const auto copy = [&](std::uint32_t experts) {
-    const bool any = experts > 0, after_ids = any && ids_known > copies_.finish;
-    const Picoseconds start = after_ids ? ids_known : copies_.finish;
-    copies_.after_ids_of = after_ids ? number : copies_.after_ids_of;
-    copies_.experts = (after_ids ? 0 : copies_.experts) + experts;
-    copies_.finish = start + expert_.duration * experts;
-    return any;
-  };
   Record& record = records_.emplace_back();
-  record.kind = layer.kind;
+  record.kind = kind_number;
   record.computed = none;
-  const bool is_ready_last = layer.ready.finish >= ids_known;
-  Picoseconds start = is_ready_last ? layer.ready.finish : ids_known;
-  record.after_ids_of = is_ready_last ? layer.ready.after_ids_of : number;
+  return {kind, record, number, compute_, compute_ + kind.before_experts + kind.times.readback};
+}
+
+/// More copies on the stream, ready when the ids are known. Few branches: which of them decides is close to a
+/// coin toss.
+inline void CountedClock::copy(const Begun& after, std::int64_t experts) {
+  const bool after_ids = experts > 0 && after.ids_known > copies_.finish;
+  const Picoseconds start = after_ids ? after.ids_known : copies_.finish;
+  copies_.after_ids_of = after_ids ? after.number : copies_.after_ids_of;
+  copies_.experts = (after_ids ? 0 : copies_.experts) + experts;
+  copies_.finish = start + expert_.duration * experts;
+}
+
+inline void CountedClock::end_layer(const Begun& layer, Picoseconds start, std::int64_t copied) {
+  exposed_transfer_ += start - layer.ids_known;
+  compute_ = start + layer.kind.experts;
+  operations_ += (reads_back_ ? 4 : 3) + expert_.operations * copied;
+  all_.experts += copied;
+  last_computed_ = operations_ - 1;
+  if (records_blocks_) block_latency_.add(compute_ - layer.begin);
+  if (!computes_now_) return;
+  layer.record.computed = static_cast<std::int32_t>(computed_.size());
+  computed_.push_back(computed_now_);
+  computed_now_ = {};
+  computes_now_ = false;
+}
+
+// Of operations that end at the same time the one that was issued first decides: a gate before its ids, an
+// announced copy before both, a layer's own copies last.
+const CountedCopies& CountedClock::run(const CountedLayer& layer) {
+  const Begun begun = begin_layer(layer.kind);
+  Record& record = begun.record;
+  const bool is_ready_last = layer.ready.finish >= begun.ids_known;
+  Picoseconds start = is_ready_last ? layer.ready.finish : begun.ids_known;
+  record.after_ids_of = is_ready_last ? layer.ready.after_ids_of : begun.number;
   record.experts = is_ready_last ? layer.ready.experts : 0;
-  if (copy(layer.misses) && copies_.finish > start) {
+  copy(begun, layer.misses);
+  if (layer.misses > 0 && copies_.finish > start) {
     start = copies_.finish;
     record.after_ids_of = copies_.after_ids_of;
     record.experts = copies_.experts;
   }
-  copy(layer.announced);
-  exposed_transfer_ += start - ids_known;
-  compute_ = start + kind.experts;
+  copy(begun, layer.announced);
   const std::int64_t copied = std::int64_t{layer.misses} + layer.announced;
-  operations_ += (reads_back_ ? 4 : 3) + expert_.operations * copied;
-  all_.experts += copied;
-  last_computed_ = operations_ - 1;
+  end_layer(begun, start, copied);
   last_copied_ = copied > 0 ? operations_ - 2 : last_copied_;
-  if (records_blocks_) block_latency_.add(compute_ - begin);
-  if (computes_now_) {
-    record.computed = static_cast<std::int32_t>(computed_.size());
-    computed_.push_back(computed_now_);
-    computed_now_ = {};
-    computes_now_ = false;
-  }
   return copies_;
+}
+
+/// Announced copies that have started before then. They go in the order of issue, and each is ready when the
+/// stream comes to it.
+inline void CountedClock::start_announced(Picoseconds before) {
+  while (started_ < issued_ && copies_.finish < before) {
+    copies_.finish += expert_.duration;
+    ++copies_.experts;
+    ++started_;
+    announced_last_ = true;
+  }
+}
+
+// The misses go first, save one that an announced copy holds up, and those before that one go before it; the
+// layer waits for them all. So what it waits for last is its misses and the announced copies up to the last
+// one that holds one up or is awaited itself.
+void CountedClock::run(const OvertakingLayer& layer) {
+  const Begun begun = begin_layer(layer.kind);
+  start_announced(begun.ids_known);
+  // One that runs; those before it have ended.
+  const bool one_runs = announced_last_ && copies_.finish >= begun.ids_known;
+  bool copies_last = one_runs && layer.awaited != no_copy && layer.awaited == started_ - 1;
+  const bool held = layer.misses > 0 && layer.held_by >= started_;
+  const std::int64_t last = held ? std::max(layer.held_by, layer.awaited) : layer.awaited;
+  const std::int64_t awaited = std::max<std::int64_t>(0, last - started_ + 1);
+  if (layer.misses + awaited > 0) {
+    copy(begun, layer.misses + awaited);
+    copies_last = true;
+    announced_last_ = awaited > 0 && (!held || layer.awaited > layer.held_by);
+    started_ += awaited;
+  }
+  begun.record.after_ids_of = copies_last ? copies_.after_ids_of : begun.number;
+  begun.record.experts = copies_last ? copies_.experts : 0;
+  const Picoseconds start = copies_last ? copies_.finish : begun.ids_known;
+  if (layer.announced > 0 && begun.ids_known > copies_.finish) {
+    copies_ = {.finish = begun.ids_known, .after_ids_of = begun.number, .experts = 0};
+    announced_last_ = false;
+  }
+  issued_ += layer.announced;
+  const OpId next_id = operations_;
+  end_layer(begun, start, std::int64_t{layer.misses} + layer.announced);
+  last_announced_ = layer.announced > 0 ? operations_ - 2 : last_announced_;
+  const OpId last_miss = next_id + (reads_back_ ? 3 : 2) + expert_.operations * layer.misses - 1;
+  last_copied_ = layer.misses > 0 ? last_miss : last_copied_;
 }
 
 void CountedClock::run_on_demand(std::uint32_t kind, std::span<const std::int64_t> layers) {
@@ -135,6 +190,7 @@ CountedSums CountedClock::path_to(std::int32_t after_ids_of, std::int64_t expert
 }
 
 Picoseconds CountedClock::end_pass() {
+  start_announced(compute_);
   for (const Kind& kind : kinds_) {
     all_.add(kind.times.attention_and_gate, kind.layers);
     all_.add(kind.times.experts, kind.layers);
@@ -160,6 +216,12 @@ Picoseconds CountedClock::end_pass() {
   computed_now_ = {};
   computes_now_ = false;
   return compute_;
+}
+
+void CountedClock::finish() {
+  copies_path_.experts += issued_ - started_;
+  start_announced(Picoseconds{INT64_MAX});
+  if (announced_last_) last_copied_ = last_announced_;
 }
 
 CauseSums CountedClock::spent(const CountedSums& sums) const {

@@ -55,6 +55,16 @@ struct CountedLayer {
   CountedCopies ready;          ///< announced in this pass for this layer; as it is without any
 };
 
+/// Announced copies are numbered from 0 in the order of issue, over all passes.
+inline constexpr std::int64_t no_copy = -1;
+
+/// A MoE layer where its own misses overtake what is announced and has not started.
+struct OvertakingLayer {
+  std::uint32_t kind = 0, misses = 0, announced = 0;  ///< as CountedLayer
+  std::int64_t awaited = no_copy;                     ///< the last announced copy that its experts wait for
+  std::int64_t held_by = no_copy;  ///< the last one that a miss waits for, as both fill the same slot
+};
+
 /// Virtual time of passes whose decisions follow from counts: two in-order streams, computation and copies,
 /// each layer a step of a (max, +) recurrence. Gives what StreamClock gives for the operations that are
 /// counted here: attention, gate, read-back, copies of the layer's own misses, announced copies, experts. A
@@ -73,6 +83,8 @@ class CountedClock {
   void compute(const GpuTime& time);
   /// One layer. Returns the copy stream after what it announced.
   const CountedCopies& run(const CountedLayer& layer);
+  /// One layer of a run whose copies go demand first, as all of its layers then do.
+  void run(const OvertakingLayer& layer);
   /// Layers of this kind that announce nothing, in whose beginnings no copy is under way, `layers[n]` of them
   /// with n misses: as so many calls of run() would, which must not be mixed with these in a pass. As each
   /// only adds its durations, their order among themselves and among operations that wait for nothing does
@@ -80,6 +92,8 @@ class CountedClock {
   void run_on_demand(std::uint32_t kind, std::span<const std::int64_t> layers);
   /// The time when the pass ends: that of the compute stream.
   Picoseconds end_pass();
+  /// No pass follows: what was announced and has not started is copied.
+  void finish();
 
   [[nodiscard]] Tally tally() const;
   [[nodiscard]] PathPoint end() const;
@@ -102,6 +116,17 @@ class CountedClock {
     std::int32_t after_ids_of;  ///< the layer whose ids came first, its own or that of a row of copies
     std::int64_t experts;       ///< of that row
   };
+  /// Of a layer that begins, until its copies are known.
+  struct Begun {
+    Kind& kind;
+    Record& record;
+    std::int32_t number;
+    Picoseconds begin, ids_known;
+  };
+  Begun begin_layer(std::uint32_t kind);
+  void end_layer(const Begun& layer, Picoseconds start, std::int64_t copied);
+  void copy(const Begun& after, std::int64_t experts);
+  void start_announced(Picoseconds before);
   /// What the path is made of that ends `experts` copies after the ids of a layer.
   [[nodiscard]] CountedSums path_to(std::int32_t after_ids_of, std::int64_t experts);
   [[nodiscard]] CauseSums spent(const CountedSums& sums) const;
@@ -113,6 +138,9 @@ class CountedClock {
   Picoseconds compute_;
   CountedCopies copies_{.finish = {}};
   OpId last_computed_ = no_op, last_copied_ = no_op;
+  std::int64_t issued_ = 0, started_ = 0;   ///< announced copies that may be overtaken
+  OpId last_announced_ = no_op;             ///< the last operation of the last one issued
+  bool announced_last_ = false;             ///< the last copy was one of those
   CountedSums compute_path_, copies_path_;  ///< to the last operations before the pass
   // of the pass
   std::vector<Kind> kinds_;

@@ -6,31 +6,9 @@
 #include <stdexcept>
 #include <string>
 
-#include "models/error.hpp"
+#include "sim/engine/flow_time.hpp"
 
 namespace pregate::sim {
-namespace {
-
-std::int64_t later(std::int64_t now, std::int64_t duration) {
-  if (duration >= Lanes::never - now) {
-    throw InputError("simulation", "virtual time exceeds 106 days",
-                     "a duration is too long, or a rate or capacity far too small");
-  }
-  return now + duration;
-}
-
-/// Whole picoseconds in which `bytes` pass at `rate`, rounded up. The small allowance keeps rounding of the
-/// quotient from adding a picosecond to a result that is whole in arithmetic.
-std::int64_t time_left(double bytes, double rate) {
-  constexpr double allowance = 1e-3;
-  const double exact = bytes * 1e12 / rate;
-  if (!(exact < 9.2e18)) return Lanes::never;
-  const double least = exact * (1 - 0x1p-51) - allowance;
-  const auto whole = static_cast<std::int64_t>(least);
-  return whole + (static_cast<double>(whole) < least ? 1 : 0);
-}
-
-}  // namespace
 
 Lanes::Lanes(const Platform& platform)
     : due_(platform.streams.size(), never),
@@ -99,8 +77,7 @@ void Lanes::share_anew(std::int64_t now) {
     Lane& lane = lanes_[stream];
     const double rate = flows_[i].rate;
     if (rate == lane.rate) continue;
-    lane.remaining =
-        std::max(0.0, lane.remaining - lane.rate * (static_cast<double>(now - lane.settled) * 1e-12));
+    lane.remaining = bytes_left(lane.remaining, lane.rate, lane.settled, now);
     lane.settled = now;
     lane.rate = rate;
     if (!lane.throttled && rate == lane.cap.value) {

@@ -16,8 +16,6 @@ namespace pregate::sim {
 /// twice.
 class Lanes {
  public:
-  static constexpr std::int64_t never = INT64_MAX;
-
   /// Throws std::invalid_argument when a capacity is not finite or negative.
   explicit Lanes(const Platform& platform);
 

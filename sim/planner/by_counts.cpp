@@ -27,20 +27,44 @@ bool by_counts(const decltype(PolicySpec::transfer)& transfer, bool announces) {
          transfer.staging_copies == 0;
 }
 
+/// Every miss is fetched, and a layer computed in one operation, where its experts are.
+bool fetches_and_computes_at_once(const Plan& plan, const TraceScan& scan) {
+  const int most_activated =
+      std::max({scan.most_activated, scan.most_activated_prefill, scan.most_activated_encoder});
+  const bool runs_in_waves = plan.offloads() && most_activated > plan.buffer_slots + plan.prefill_slots;
+  const bool one_place = plan.home.empty() && !plan.make_host_tier;
+  return one_place && plan.policy.miss.service->fetches_all() &&
+         plan.policy.compute.experts == ExpertCompute::grouped && !runs_in_waves;
+}
+
 }  // namespace
 
 bool decides_by_counts(const Plan& plan, const TraceScan& scan) {
   const PolicySpec& policy = plan.policy;
-  const int most_activated =
-      std::max({scan.most_activated, scan.most_activated_prefill, scan.most_activated_encoder});
-  const bool runs_in_waves = plan.offloads() && most_activated > plan.buffer_slots + plan.prefill_slots;
   const bool announces = policy.lookahead.predictor->predicts();
-  const bool one_place = plan.home.empty() && !plan.make_host_tier;
-  return one_place && policy.placement.kind->by_counts &&
+  return fetches_and_computes_at_once(plan, scan) && policy.placement.kind->by_counts &&
          by_counts(*policy.lookahead.predictor, plan.cache_slots > 0, policy.cache.scope) &&
-         (!announces || policy.prefetch.prefetcher->by_counts) && by_counts(policy.transfer, announces) &&
-         policy.miss.service->fetches_all() && policy.compute.experts == ExpertCompute::grouped &&
-         !runs_in_waves;
+         (!announces || policy.prefetch.prefetcher->by_counts) && by_counts(policy.transfer, announces);
+}
+
+bool decides_by_guesses(const Plan& plan, const TraceScan& scan) {
+  const PolicySpec& policy = plan.policy;
+  const PredictorEntry& predictor = *policy.lookahead.predictor;
+  const bool guesses = predictor.predicts() && predictor.keeps_to_most_guesses && !predictor.is_whole_layer;
+  // Between the chunks of one expert another might overtake.
+  const bool whole = policy.transfer.queue == TransferQueue::fifo || policy.transfer.chunk.count <= 0;
+  return fetches_and_computes_at_once(plan, scan) && guesses && policy.prefetch.prefetcher->by_counts &&
+         !policy.placement.kind->place && plan.offloads() && !plan.hits_are_decreed && whole &&
+         policy.transfer.write_back == WriteBack::none && policy.transfer.staging_copies == 0;
+}
+
+bool computes_misses_beside_copies(const Plan& plan) {
+  const PolicySpec& policy = plan.policy;
+  const bool one_place = plan.home.empty() && !plan.make_host_tier;
+  return one_place && policy.miss.service->all_on_cpu && plan.cache_slots > 0 && plan.offloads() &&
+         !plan.hits_are_decreed && !policy.lookahead.predictor->predicts() && !policy.placement.kind->place &&
+         policy.compute.experts == ExpertCompute::grouped && policy.transfer.write_back == WriteBack::none &&
+         policy.transfer.staging_copies == 0;
 }
 
 }  // namespace pregate::sim

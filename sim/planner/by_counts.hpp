@@ -14,4 +14,12 @@ namespace pregate::sim {
 /// work.
 bool decides_by_counts(const Plan& plan, const TraceScan& scan);
 
+/// Likewise where guesses may be wrong, so that it matters which experts are announced and which slot each
+/// has: all times still follow from how many copies a layer makes and which of them it waits for last.
+bool decides_by_guesses(const Plan& plan, const TraceScan& scan);
+
+/// The CPU computes every miss, and of some the cache gets a copy in the background: the host's memory is
+/// shared by two in-order streams, and no more.
+bool computes_misses_beside_copies(const Plan& plan);
+
 }  // namespace pregate::sim

@@ -4,23 +4,13 @@
 
 #include <algorithm>
 
+#include "sim/run/copy_train.hpp"
+
 namespace pregate::sim {
 
 namespace {
 
 constexpr std::size_t place_of(int ordinal) { return static_cast<std::size_t>(ordinal); }
-
-Picoseconds at_host_memory(const CopyCost& copy) {
-  return copy.host_bound ? copy.duration - copy.fixed : Picoseconds{};
-}
-
-CopyTrain copies_of_expert(const CostModel& costs) {
-  const std::int64_t whole_chunks = costs.chunks() - 1;
-  return {.operations = costs.chunks(),
-          .duration = costs.fetch_train(),
-          .at_host_memory = at_host_memory(costs.fetch()) * whole_chunks + at_host_memory(costs.last_chunk()),
-          .bytes = costs.fetch().bytes * whole_chunks + costs.last_chunk().bytes};
-}
 
 }  // namespace
 

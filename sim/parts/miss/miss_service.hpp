@@ -46,6 +46,7 @@ struct MissServiceEntry : PartDescription {
   Make make;                 ///< empty: every miss is fetched, and the cache alone knows who misses
   bool fetches = true;       ///< some misses are copied to the GPU because of it
   bool uses_cpu = false;     ///< some are computed by the CPU
+  bool all_on_cpu = false;   ///< each and every one of them
   bool needs_clock = false;  ///< asks what the time is, or what is left to do
 
   [[nodiscard]] bool fetches_all() const { return !make; }

@@ -69,6 +69,7 @@ struct PredictorEntry : PartDescription {
   bool misses_none = false;     ///< whoever is activated was among its guesses
   ByCounts by_counts = ByCounts::no;
   MostGuesses most_guesses = as_many_as_activated;
+  bool keeps_to_most_guesses = false;  ///< never names more experts of a layer, whatever happens
 
   [[nodiscard]] bool predicts() const { return static_cast<bool>(make); }
 };

@@ -24,7 +24,7 @@ MissServiceEntry compute_on_cpu() {
   entry.mechanism = "cpu-computed";
   entry.make = [](const std::any&) { return std::make_unique<ComputeOnCpu>(); };
   entry.fetches = false;
-  entry.uses_cpu = true;
+  entry.uses_cpu = entry.all_on_cpu = true;
   return entry;
 }
 

@@ -20,6 +20,7 @@ PredictorEntry pre_gate() {
   entry.mechanism = "pre-gated";
   entry.make = [](const std::any&, const ExpertMap&) { return std::make_unique<PreGate>(); };
   entry.is_oracle = entry.misses_none = true;
+  entry.keeps_to_most_guesses = true;
   // In a cache of its own a layer finds the same residents when it is announced and when it comes; in one
   // for all layers, others bring some of them in and evict them meanwhile.
   entry.by_counts = PredictorEntry::ByCounts::with_a_cache_of_each_layer;

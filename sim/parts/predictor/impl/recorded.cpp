@@ -22,6 +22,7 @@ PredictorEntry recorded_predictions() {
   entry.mechanism = "recorded prefetch";
   entry.make = [](const std::any&, const ExpertMap&) { return std::make_unique<Recorded>(); };
   entry.is_oracle = entry.needs_recorded = true;
+  entry.keeps_to_most_guesses = true;
   entry.most_guesses = as_many_as_recorded;
   return entry;
 }
