@@ -17,5 +17,6 @@ std::span<const EmbeddedFile> embedded_models();
 std::span<const EmbeddedFile> embedded_machines();
 std::span<const EmbeddedFile> embedded_hosts();
 std::span<const EmbeddedFile> embedded_policies();
+std::span<const EmbeddedFile> embedded_kernels();
 
 }  // namespace pregate
