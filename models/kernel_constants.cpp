@@ -24,11 +24,14 @@ constexpr KernelConstant overlap{"overlap", &Member::overlap, 1, 3, 0.7, 20};
 constexpr KernelConstant wave{"wave_share", &Member::wave_share, 1, 0.5, 0.001, 1};
 constexpr KernelConstant l2_multiple{"l2_multiple", &Member::l2_multiple, 1, 2, 0.5, 50};
 constexpr KernelConstant softmax{"softmax_flop", &Member::softmax_flop, 1, 64, 0.1, 2000};
+constexpr KernelConstant split_us{"split_us", &Member::split_s, 1e-6, 2, 0.01, 200};
+constexpr KernelConstant packed{"packed", &Member::packed, 1, 1, 0, 1, true};
 constexpr KernelConstant step_us{"step_us", &Member::step_s, 1e-6, 1, 0.001, 100};
 
 constexpr std::array products{floor_us, memory, arithmetic, sm_feed, overlap, wave};
-constexpr std::array decode{floor_us, memory, arithmetic, sm_feed, overlap, l2_multiple};
-constexpr std::array prefill{floor_us, memory, arithmetic, softmax, overlap};
+constexpr std::array decode{floor_us, memory, sm_feed, l2_multiple, split_us, step_us, packed};
+constexpr std::array latent_decode{floor_us, memory, arithmetic, sm_feed, step_us, overlap, packed};
+constexpr std::array prefill{floor_us, memory, arithmetic, softmax, step_us};
 constexpr std::array streamed{floor_us, memory, l2_multiple};
 constexpr std::array ordered{floor_us, memory, l2_multiple, step_us, overlap, wave};
 
@@ -43,8 +46,8 @@ constexpr std::array<FamilyEntry, 10> families{{
     {KernelFamily::fused_moe, "fused_moe", products},
     {KernelFamily::attention_decode, "attention_decode", decode},
     {KernelFamily::attention_prefill, "attention_prefill", prefill},
-    {KernelFamily::mla_decode, "mla_decode", decode},
-    {KernelFamily::mla_layer_decode, "mla_layer_decode", decode},
+    {KernelFamily::mla_decode, "mla_decode", latent_decode},
+    {KernelFamily::mla_layer_decode, "mla_layer_decode", latent_decode},
     {KernelFamily::conv_decode, "conv_decode", streamed},
     {KernelFamily::conv_prefill, "conv_prefill", streamed},
     {KernelFamily::delta_decode, "delta_decode", streamed},

@@ -38,11 +38,15 @@ struct KernelConstants {
   double memory_share = 1;      ///< of the memory's peak bandwidth
   double arithmetic_share = 1;  ///< of the peak rate of the data type
   double sm_feed = 0;           ///< bytes a second into one SM, from L2
-  double overlap = 4;           ///< p of (memory^p + arithmetic^p)^(1/p): large = the longer one alone
+  double overlap = 1.5;         ///< p of (memory^p + arithmetic^p)^(1/p): large = the longer one alone
   double wave_share = 1;        ///< of the loss of a part-filled last wave that is paid, 0..1
   double l2_multiple = 1;       ///< rate of what is read from L2, in multiples of the memory's
   double softmax_flop = 0;      ///< what one score costs besides its products, in FLOP
-  double step_s = 0;            ///< one step of a sequence that only runs in order
+  double split_s = 0;  ///< a further small kernel: joins the parts of a split context, regroups heads
+  /// 1: heads of shared keys are computed together and contexts split by need. 0: only where there is no
+  /// window (FlashAttention 2); in latent attention 16 heads together and a context in four (Triton).
+  double packed = 1;
+  double step_s = 0;  ///< a chunk of a sequence that only runs in order; the start of a walk over keys
 };
 
 /// One of the constants: how it is called in files, in which unit, and where it lies.
@@ -51,6 +55,7 @@ struct KernelConstant {
   double KernelConstants::*member;
   double unit;                ///< of the number in the file, in the member's
   double start, least, most;  ///< where a fit starts and what is plausible, as in the file
+  bool choice = false;        ///< one of `least` and `most`, nothing between
 };
 
 /// The constants that the family has, in the order of its file.

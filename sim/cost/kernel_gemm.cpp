@@ -36,8 +36,8 @@ double weight_bytes(const GemmShape& shape, const KernelFormat& format) {
 }
 
 double weight_bytes(const MoeShape& shape, const KernelFormat& format) {
-  return shape.load.active * 3 * static_cast<double>(shape.hidden) * static_cast<double>(shape.inter) *
-         format.weight_bytes;
+  return shape.load.active * (shape.gated ? 3 : 2) * static_cast<double>(shape.hidden) *
+         static_cast<double>(shape.inter) * format.weight_bytes;
 }
 
 double gemm_time(const GemmShape& shape, const KernelPeaks& gpu, const KernelFormat& format,
@@ -59,14 +59,15 @@ double fused_moe_time(const MoeShape& shape, const KernelPeaks& gpu, const Kerne
   if (shape.load.active <= 0) return constants.floor_s;
   const auto hidden = static_cast<double>(shape.hidden), inter = static_cast<double>(shape.inter);
   const double weights = weight_bytes(shape, format);
-  // Written and read between the kernels, a pair: gathered input, both halves of the gate, their product,
+  const std::int64_t ups = shape.gated ? 2 : 1;  // matrices of the first product
+  // Written and read between the kernels, a pair: gathered input, each half of the gate, their product,
   // output.
-  const double passed = shape.load.pairs * (hidden * (1 + 2) * 2 + inter * (2 * 2 + 2) * 2);
-  const double up = best_tiles(shape.load.blocks, 2 * shape.inter, shape.hidden, gpu, format, constants);
+  const double passed = shape.load.pairs * 2 * (hidden * 3 + inter * static_cast<double>(2 * ups + 2));
+  const double up = best_tiles(shape.load.blocks, ups * shape.inter, shape.hidden, gpu, format, constants);
   const double down = best_tiles(shape.load.blocks, shape.hidden, shape.inter, gpu, format, constants);
-  const double read = read_time(weights, weights, gpu, constants, residency);
-  return constants.floor_s + overlapped(read * 2 / 3, up, constants) + overlapped(read / 3, down, constants) +
-         read_time(passed, 0, gpu, constants, residency);
+  const double read = read_time(weights, weights, gpu, constants, residency) / static_cast<double>(ups + 1);
+  return constants.floor_s + overlapped(read * static_cast<double>(ups), up, constants) +
+         overlapped(read, down, constants) + read_time(passed, 0, gpu, constants, residency);
 }
 
 }  // namespace pregate::sim

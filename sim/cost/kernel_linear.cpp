@@ -38,9 +38,10 @@ double conv_prefill_time(const LinearShape& shape, const KernelPeaks& gpu, const
 
 double delta_decode_time(const LinearShape& shape, const KernelPeaks& gpu, const KernelConstants& constants,
                          Residency residency) {
-  const double bytes =
-      2 * state_values(shape) * 4 + static_cast<double>(shape.batch) * channels(shape) * element_bytes * 2;
-  return constants.floor_s + read_time(bytes, bytes, gpu, constants, residency);
+  const double state = state_values(shape) * 4;  // fp32, read and written in place
+  const double passed = static_cast<double>(shape.batch) * channels(shape) * element_bytes * 2;
+  return constants.floor_s +
+         read_time(2 * state + passed, 2 * state + passed, state + passed, gpu, constants, residency);
 }
 
 double delta_prefill_time(const LinearShape& shape, const KernelPeaks& gpu, const KernelConstants& constants,

@@ -28,28 +28,37 @@ class Uniform {
   std::uint64_t state_;
 };
 
-/// Whole tokens of each expert, `target` in all, none above `limit`: what is above goes to the next experts.
-std::vector<int> whole_tokens(const std::vector<double>& shares, std::int64_t target, int limit) {
-  const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
-  std::vector<int> tokens(shares.size());
+/// Whole tokens of each expert, `target` in all and none above `limit`: shares rounded; what is missing or
+/// too much after that is made up one token an expert, where the rounding erred most. Spread evenly over the
+/// experts when no share reaches half a token.
+std::vector<int> whole_tokens(const std::vector<double>& shares, std::int64_t target, int limit,
+                              Leftover leftover) {
+  const double scale = static_cast<double>(target) / std::accumulate(shares.begin(), shares.end(), 0.0);
+  const std::size_t experts = shares.size();
+  std::vector<int> tokens(experts);
   std::int64_t left = target;
-  for (std::size_t i = 0; i < shares.size(); ++i) {
-    const double rounded = std::nearbyint(shares[i] / sum * static_cast<double>(target));
-    tokens[i] = static_cast<int>(std::min<double>(rounded, limit));
+  for (std::size_t i = 0; i < experts; ++i) {
+    tokens[i] = static_cast<int>(std::min<double>(std::nearbyint(shares[i] * scale), limit));
     left -= tokens[i];
   }
-  std::vector<std::size_t> order(shares.size());
+  if (left == target && leftover == Leftover::where_rounding_erred) {
+    for (std::int64_t i = 0; i < target; ++i)
+      ++tokens[static_cast<std::size_t>(i * static_cast<std::int64_t>(experts) / target) % experts];
+    return tokens;
+  }
+  std::vector<std::size_t> order(experts);
   std::iota(order.begin(), order.end(), std::size_t{0});
+  std::vector<double> rank(experts);
+  for (std::size_t i = 0; i < experts; ++i)
+    rank[i] = leftover == Leftover::most_loaded ? tokens[i] : shares[i] * scale - tokens[i];
   std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return tokens[a] > tokens[b]; });
+                   [&](std::size_t a, std::size_t b) { return rank[a] > rank[b]; });
+  const auto whole = static_cast<std::int64_t>(experts);
   while (left > 0) {  // ends: target <= limit x experts
-    const std::int64_t before = left;
-    const auto each =
-        static_cast<int>(std::max<std::int64_t>(1, left / static_cast<std::int64_t>(order.size())));
-    for (std::size_t i = 0; i < order.size() && left > 0; ++i) {
-      const int more =
-          static_cast<int>(std::min<std::int64_t>(std::min(each, limit - tokens[order[i]]), left));
-      tokens[order[i]] += more;
+    const std::int64_t before = left, each = std::max<std::int64_t>(1, left / whole);
+    for (const std::size_t i : order) {
+      const std::int64_t more = std::min({each, std::int64_t{limit} - tokens[i], left});
+      tokens[i] += static_cast<int>(more);
       left -= more;
     }
     if (left == before) break;
@@ -94,7 +103,7 @@ ExpertLoad balanced_load(const RoutingShape& shape) {
   return expert_load(tokens);
 }
 
-ExpertLoad power_law_load(const RoutingShape& shape, double exponent) {
+ExpertLoad power_law_load(const RoutingShape& shape, double exponent, Leftover leftover) {
   const std::int64_t choices = std::int64_t{shape.tokens} * shape.top_k;
   const bool many = choices > shape.experts;
   const double least = many ? 1 : 0.01, most = many ? std::max(1.0, 0.8 * shape.tokens) : 2;
@@ -111,7 +120,7 @@ ExpertLoad power_law_load(const RoutingShape& shape, double exponent) {
                   : std::pow((std::pow(most, power) - std::pow(least, power)) * u + std::pow(least, power),
                              1 / power);
     }
-    const std::vector<int> tokens = whole_tokens(shares, choices, shape.tokens);
+    const std::vector<int> tokens = whole_tokens(shares, choices, shape.tokens, leftover);
     std::size_t busiest = 0;
     std::int64_t busiest_sum = -1;
     for (std::size_t first = 0; first + local <= tokens.size(); first += local) {

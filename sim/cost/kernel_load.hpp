@@ -33,9 +33,13 @@ struct RoutingShape {
 /// All experts alike: token t takes every ceil(experts / top_k)-th one. The load of the first GPU.
 ExpertLoad balanced_load(const RoutingShape& shape);
 
+/// Who gets the tokens that rounding left over.
+enum class Leftover { where_rounding_erred, most_loaded };
+
 /// Popularity by a power law: an expert's share is drawn with density x^-exponent, between 1 and 0.8 tokens'
 /// worth (0.01 and 2 when there are fewer choices than experts), rounded to whole tokens; no expert gets a
 /// token twice. The mean load of the busiest GPU over a few drawings of a fixed generator.
-ExpertLoad power_law_load(const RoutingShape& shape, double exponent);
+ExpertLoad power_law_load(const RoutingShape& shape, double exponent,
+                          Leftover leftover = Leftover::where_rounding_erred);
 
 }  // namespace pregate::sim

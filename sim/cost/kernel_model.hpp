@@ -23,10 +23,11 @@ struct GemmShape {
   std::int64_t m = 1, n = 1, k = 1;
 };
 
-/// Gated feed-forward of the experts of one GPU.
+/// Feed-forward of the experts of one GPU: up (and gate) to `inter`, and down again.
 struct MoeShape {
   ExpertLoad load;
   std::int64_t hidden = 1, inter = 1;
+  bool gated = true;  ///< three matrices an expert; else two
 };
 
 /// Queries at the end of a context of keys, for each sequence of the batch.

@@ -6,19 +6,6 @@
 #include <cmath>
 
 namespace pregate::sim {
-namespace {
-
-/// Share of a working set, `ratio` times as large as a cache that replaces at random, that each pass over it
-/// misses: of its lines that were loaded a pass ago, exp(-misses x ratio) are still there.
-double missed_share(double ratio) {
-  if (ratio <= 1) return 0;
-  double missed = 1;
-  for (int i = 0; i < 40; ++i) missed = 1 - std::exp(-missed * ratio);
-  return missed;
-}
-
-}  // namespace
-
 double kernel_rate(const KernelPeaks& gpu, const KernelFormat& format) {
   for (const std::string_view precision :
        {format.precision, std::string_view("fp8"), std::string_view("bf16")}) {
@@ -29,12 +16,12 @@ double kernel_rate(const KernelPeaks& gpu, const KernelFormat& format) {
   return gpu.rates.empty() ? 1 : gpu.rates.begin()->second.value;
 }
 
-double read_time(double bytes, double reread, const KernelPeaks& gpu, const KernelConstants& constants,
-                 Residency residency) {
+double read_time(double bytes, double again, double working_set, const KernelPeaks& gpu,
+                 const KernelConstants& constants, Residency residency) {
   const double rate = gpu.memory_bandwidth.value * constants.memory_share;
-  if (residency == Residency::cold) return bytes / rate;
-  const double missed = missed_share(reread / static_cast<double>(gpu.l2.count));
-  return (bytes - reread * (1 - missed)) / rate + reread * (1 - missed) / (rate * constants.l2_multiple);
+  // Least recently used, gone over in order: what does not fit as a whole is gone when it is needed again.
+  if (residency == Residency::cold || working_set > static_cast<double>(gpu.l2.count)) return bytes / rate;
+  return (bytes - again) / rate + again / (rate * constants.l2_multiple);
 }
 
 double overlapped(double memory, double arithmetic, const KernelConstants& constants) {

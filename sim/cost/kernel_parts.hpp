@@ -12,10 +12,14 @@ namespace pregate::sim {
 /// Peak of the format's precision; one that the GPU lacks runs in the next wider one that it has.
 double kernel_rate(const KernelPeaks& gpu, const KernelFormat& format);
 
-/// Seconds in which `bytes` of which `reread` are the same at each call pass from memory, or from L2 what
-/// stays there.
-double read_time(double bytes, double reread, const KernelPeaks& gpu, const KernelConstants& constants,
-                 Residency residency);
+/// Seconds in which `bytes` pass, of which `again` belong to a working set that each call goes over, to
+/// memory, or to L2 where calls are repeated and the whole working set fits it.
+double read_time(double bytes, double again, double working_set, const KernelPeaks& gpu,
+                 const KernelConstants& constants, Residency residency);
+inline double read_time(double bytes, double again, const KernelPeaks& gpu, const KernelConstants& constants,
+                        Residency residency) {
+  return read_time(bytes, again, again, gpu, constants, residency);
+}
 
 /// Both at once: the longer one, and something of the shorter one (KernelConstants::overlap).
 double overlapped(double memory, double arithmetic, const KernelConstants& constants);

@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-// Fits the constants of models/catalog/kernels/*.toml: fit_kernels MEASUREMENTS CATALOGUE [FAMILY]
+// Fits the constants of models/catalog/kernels/*.toml and prints the table of docs/kernels.md:
+// fit_kernels MEASUREMENTS CATALOGUE [FAMILY]. Of another family what is in the catalogue stays; FAMILY
+// "none" prints the table alone.
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -110,16 +112,44 @@ void fit_gpu(Gpu& gpu, const std::vector<Gpu>& all, const std::string& only) {
     }
     if (!others.empty())
       fit.kin_median = errors_of(group.judged, gpu.kernels.peaks, fitted_constants(family, others)).median;
-    std::printf("%-18s %-18s %-9s", gpu.name.c_str(), std::string(to_string(family)).c_str(), dtype.c_str());
-    std::printf(" %6zu %6zu  median %5.1f %%  p90 %5.1f %%  kin %5.1f %% ", fit.fitted_rows, fit.judged_rows,
-                100 * fit.median, 100 * fit.percentile_90, 100 * fit.kin_median);
+    std::fprintf(stderr, "%-18s %-18s %-9s", gpu.name.c_str(), std::string(to_string(family)).c_str(),
+                 dtype.c_str());
+    // Of the fitted half: whoever changes a formula looks at these, and at the judged half in the files at
+    // the end.
+    const ErrorSummary seen = errors_of(group.fitted, gpu.kernels.peaks, fit.constants);
+    std::fprintf(stderr, " %6zu fitted: median %5.1f %%  p90 %5.1f %%", seen.rows, 100 * seen.median,
+                 100 * seen.percentile_90);
     for (const KernelConstant& constant : constants_of(family))
-      std::printf(" %s %s", constant.name, number(fit.constants.*constant.member / constant.unit).c_str());
-    std::printf("\n");
-    std::fflush(stdout);
+      std::fprintf(stderr, " %s %s", constant.name,
+                   number(fit.constants.*constant.member / constant.unit).c_str());
+    std::fprintf(stderr, "\n");
+
     fits.push_back(std::move(fit));
   }
   gpu.kernels.fits = std::move(fits);
+}
+
+void print_table(const std::vector<Gpu>& gpus) {
+  std::printf(
+      "| GPU | kernel | type | constants | rows fitted / judged | median | 90th | by kin "
+      "|\n|---|---|---|---|---|---|---|---|\n");
+  for (const Gpu& gpu : gpus) {
+    for (const KernelFit& fit : gpu.kernels.fits) {
+      std::string constants;
+      for (const KernelConstant& constant : constants_of(fit.family)) {
+        constants += (constants.empty() ? "" : ", ") + std::string(constant.name) + ' ' +
+                     number(fit.constants.*constant.member / constant.unit);
+      }
+      std::printf("| %s | %s | %s | %s | %zu / %zu | %.1f %% | %.1f %% |", gpu.name.c_str(),
+                  std::string(to_string(fit.family)).c_str(), fit.dtype.c_str(), constants.c_str(),
+                  fit.fitted_rows, fit.judged_rows, 100 * fit.median, 100 * fit.percentile_90);
+      if (fit.kin_median > 0) {
+        std::printf(" %.1f %% |\n", 100 * fit.kin_median);
+      } else {
+        std::printf(" - |\n");
+      }
+    }
+  }
 }
 
 int run(const std::filesystem::path& measurements, const std::filesystem::path& catalogue,
@@ -133,6 +163,7 @@ int run(const std::filesystem::path& measurements, const std::filesystem::path& 
   }
   for (Gpu& gpu : gpus) fit_gpu(gpu, gpus, only);
   for (const Gpu& gpu : gpus) write(catalogue / (gpu.name + ".toml"), gpu.kernels);
+  print_table(gpus);
   return 0;
 }
 

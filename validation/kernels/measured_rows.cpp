@@ -18,16 +18,17 @@ namespace {
 /// Loads of a routing, computed once for the many rows that share it.
 class Loads {
  public:
-  const sim::ExpertLoad& of(const sim::RoutingShape& shape, double exponent) {
-    const auto [entry, added] =
-        loads_.try_emplace({shape.tokens, shape.top_k, shape.experts, shape.gpus, exponent});
+  const sim::ExpertLoad& of(const sim::RoutingShape& shape, double exponent, sim::Leftover leftover) {
+    const auto [entry, added] = loads_.try_emplace(
+        std::tuple(shape.tokens, shape.top_k, shape.experts, shape.gpus, exponent, leftover));
     if (added)
-      entry->second = exponent > 0 ? sim::power_law_load(shape, exponent) : sim::balanced_load(shape);
+      entry->second =
+          exponent > 0 ? sim::power_law_load(shape, exponent, leftover) : sim::balanced_load(shape);
     return entry->second;
   }
 
  private:
-  std::map<std::tuple<int, int, int, int, double>, sim::ExpertLoad> loads_;
+  std::map<std::tuple<int, int, int, int, double, sim::Leftover>, sim::ExpertLoad> loads_;
 };
 
 struct Reader {
@@ -71,6 +72,18 @@ std::optional<MeasuredKernel> gemm_row(const GzipTable& table, Reader& reader) {
   return row;
 }
 
+/// Rows of the older measuring program, by the name that it gives the kernel: it knew gated experts only and
+/// gave what rounding left over to the experts with the most tokens.
+bool is_of_older_program(const GzipTable& table) { return table.text("kernel_source") == "vllm_fused_moe"; }
+
+/// The files do not say it: experts of Nemotron-H (squared ReLU) have no gate. By the public configurations
+/// of Nemotron 3 Nano (2688 x 1856, 6 of 128) and Super (22 of 512).
+bool is_ungated(const GzipTable& table) {
+  if (is_of_older_program(table)) return false;
+  return table.number("topk") == 22 ||
+         (table.number("hidden_size") == 2688 && table.number("inter_size") == 1856);
+}
+
 std::optional<MeasuredKernel> moe_row(const GzipTable& table, Reader& reader) {
   constexpr std::int64_t most = 1 << 20;
   const auto count = [&](std::string_view column) {
@@ -85,8 +98,10 @@ std::optional<MeasuredKernel> moe_row(const GzipTable& table, Reader& reader) {
   if (distribution.starts_with(power_law))
     std::from_chars(distribution.data() + power_law.size(), distribution.data() + distribution.size(),
                     exponent);
-  const sim::MoeShape shape{reader.loads.of(routing, exponent), whole(table, "hidden_size"),
-                            whole(table, "inter_size") / whole(table, "moe_tp_size")};
+  const sim::Leftover leftover =
+      is_of_older_program(table) ? sim::Leftover::most_loaded : sim::Leftover::where_rounding_erred;
+  const sim::MoeShape shape{reader.loads.of(routing, exponent, leftover), whole(table, "hidden_size"),
+                            whole(table, "inter_size") / whole(table, "moe_tp_size"), !is_ungated(table)};
   MeasuredKernel row = row_of(KernelFamily::fused_moe, dtype_of(table.text("moe_dtype")), shape);
   if (fits_l2(weight_bytes(shape, row.format), reader.gpu)) return std::nullopt;
   return row;
