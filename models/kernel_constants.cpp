@@ -104,6 +104,7 @@ KernelPeaks read_peaks(TableReader table) {
 KernelFit read_fit(TableReader& table) {
   KernelFit fit;
   std::vector<std::string_view> names;
+  names.reserve(families.size());
   for (const FamilyEntry& each : families) names.push_back(each.name);
   const std::string name = one_of(table, "family", names);
   fit.family = std::find_if(families.begin(), families.end(), [&](const FamilyEntry& each) {

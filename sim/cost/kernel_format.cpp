@@ -26,6 +26,7 @@ KernelFormat kernel_format(std::string_view dtype) {
     if (name == dtype) return format;
   }
   std::vector<std::string> names;
+  names.reserve(formats.size());
   for (const auto& [name, format] : formats) names.emplace_back(name);
   throw InputError("kernel data type", "no data type named '" + printable(dtype) + "'",
                    suggest(std::string(dtype), names));

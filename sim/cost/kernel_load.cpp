@@ -81,8 +81,10 @@ ExpertLoad expert_load(std::span<const int> tokens) {
     if (count <= 0) continue;
     load.active += 1;
     load.pairs += count;
-    for (std::size_t i = 0; i < kernel_tile_rows.size(); ++i)
-      load.blocks[i] += (count + kernel_tile_rows[i] - 1) / kernel_tile_rows[i];
+    for (std::size_t i = 0; i < kernel_tile_rows.size(); ++i) {
+      const int blocks = (count + kernel_tile_rows[i] - 1) / kernel_tile_rows[i];
+      load.blocks[i] += blocks;
+    }
   }
   return load;
 }
