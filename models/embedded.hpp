@@ -18,5 +18,6 @@ std::span<const EmbeddedFile> embedded_machines();
 std::span<const EmbeddedFile> embedded_hosts();
 std::span<const EmbeddedFile> embedded_policies();
 std::span<const EmbeddedFile> embedded_software();
+std::span<const EmbeddedFile> embedded_kernels();
 
 }  // namespace pregate

@@ -8,7 +8,7 @@ packages=(
   g++ cmake ninja-build pkg-config ccache
   libboost-dev libboost-graph-dev libboost-program-options-dev
   libsqlite3-dev libtomlplusplus-dev nlohmann-json3-dev libssl-dev zlib1g-dev
-  libopenblas-dev liburing-dev libzstd-dev
+  libopenblas-dev liburing-dev libzstd-dev libnlopt-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   libsimgrid-dev
   clang-format clang-tidy clang libclang-rt-14-dev

@@ -9,10 +9,10 @@ namespace {
 
 using Launch = SoftwareSpec::Launch;
 using Kernels = SoftwareSpec::Kernels;
-using Host = SoftwareSpec::Host;
+using HostWork = SoftwareSpec::Host;
 using Efficiency = SoftwareSpec::Efficiency;
 
-Fields<Launch> launch() {
+Fields<Launch> launch_fields() {
   Fields<Launch> fields;
   fields.add("eager", &Launch::eager, "a kernel that does nothing, launched one by one", any_cost()).needed();
   fields.add("graph", &Launch::graph, "the same in a replayed graph", any_cost())
@@ -21,7 +21,7 @@ Fields<Launch> launch() {
   return fields;
 }
 
-Fields<Kernels> kernels() {
+Fields<Kernels> kernel_fields() {
   Fields<Kernels> fields;
   const auto add = [&](const char* key, int Kernels::*count, const char* help) {
     fields.add(key, count, help, Range{0, 10'000, "from 0 to 10000"}).needed();
@@ -34,14 +34,15 @@ Fields<Kernels> kernels() {
   return fields;
 }
 
-Fields<Host> host() {
-  Fields<Host> fields;
-  fields.add("step", &Host::step, "each pass: sampling, tokeniser, framework", any_cost()).needed();
-  fields.add("gate_readback", &Host::gate_readback, "a blocking copy of the chosen ids", any_cost()).needed();
+Fields<HostWork> host_work_fields() {
+  Fields<HostWork> fields;
+  fields.add("step", &HostWork::step, "each pass: sampling, tokeniser, framework", any_cost()).needed();
+  fields.add("gate_readback", &HostWork::gate_readback, "a blocking copy of the chosen ids", any_cost())
+      .needed();
   return fields;
 }
 
-Fields<Efficiency> efficiency() {
+Fields<Efficiency> efficiency_fields() {
   Fields<Efficiency> fields;
   fields
       .add("memory", &Efficiency::memory, "share of gpu.memory_bandwidth that kernels reading weights reach",
@@ -55,10 +56,10 @@ Fields<SoftwareSpec> software() {
   Fields<SoftwareSpec> fields;
   fields.add("description", &SoftwareSpec::description, "a line");
   fields.add("source", &SoftwareSpec::source, "where its numbers come from, as a whole");
-  fields.add_table("launch", &SoftwareSpec::launch, launch());
-  fields.add_table("kernels", &SoftwareSpec::kernels, kernels());
-  fields.add_table("host", &SoftwareSpec::host, host());
-  fields.add_table("efficiency", &SoftwareSpec::efficiency, efficiency());
+  fields.add_table("launch", &SoftwareSpec::launch, launch_fields());
+  fields.add_table("kernels", &SoftwareSpec::kernels, kernel_fields());
+  fields.add_table("host", &SoftwareSpec::host, host_work_fields());
+  fields.add_table("efficiency", &SoftwareSpec::efficiency, efficiency_fields());
   fields
       .add("prompt_chunk", &SoftwareSpec::prompt_chunk, "most prompt tokens a pass, where none is given",
            Range{0, 1e9, "at most 1000000000"})

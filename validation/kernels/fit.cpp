@@ -1,0 +1,95 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "validation/kernels/fit.hpp"
+
+#include <nlopt.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+namespace pregate::validation {
+namespace {
+
+struct Problem {
+  KernelFamily family;
+  std::span<const GpuRows> gpus;
+  bool upper_choice;  ///< of a constant that is a choice
+};
+
+KernelConstants constants_at(const Problem& problem, const double* logarithms) {
+  KernelConstants constants;
+  std::size_t i = 0;
+  for (const KernelConstant& constant : constants_of(problem.family)) {
+    const double value = !constant.choice       ? std::exp(logarithms[i++])
+                         : problem.upper_choice ? constant.most
+                                                : constant.least;
+    constants.*constant.member = value * constant.unit;
+  }
+  return constants;
+}
+
+double loss(unsigned /*dimensions*/, const double* logarithms, double* /*gradient*/, void* data) {
+  const auto& problem = *static_cast<const Problem*>(data);
+  const KernelConstants constants = constants_at(problem, logarithms);
+  double sum = 0;
+  for (const GpuRows& each : problem.gpus) {
+    double of_gpu = 0;
+    for (const MeasuredKernel& row : each.rows)
+      of_gpu += std::abs(std::log(predicted_seconds(row, *each.gpu, constants) / row.seconds));
+    if (!each.rows.empty()) sum += of_gpu / static_cast<double>(each.rows.size());
+  }
+  return sum;
+}
+
+struct Fitted {
+  KernelConstants constants;
+  double loss = HUGE_VAL;
+};
+
+Fitted fitted(Problem problem) {
+  std::vector<double> start, least, most;
+  for (const KernelConstant& constant : constants_of(problem.family)) {
+    if (constant.choice) continue;
+    start.push_back(std::log(constant.start));
+    least.push_back(std::log(constant.least));
+    most.push_back(std::log(constant.most));
+  }
+  std::vector<double> best = start;
+  double best_loss = HUGE_VAL;
+  const auto dimensions = static_cast<unsigned>(start.size());
+  const auto descend = [&](nlopt_algorithm algorithm, std::vector<double> from) {
+    const std::unique_ptr<nlopt_opt_s, void (*)(nlopt_opt)> optimiser(nlopt_create(algorithm, dimensions),
+                                                                      nlopt_destroy);
+    nlopt_set_min_objective(optimiser.get(), loss, &problem);
+    nlopt_set_lower_bounds(optimiser.get(), least.data());
+    nlopt_set_upper_bounds(optimiser.get(), most.data());
+    nlopt_set_initial_step1(optimiser.get(), 0.4);
+    nlopt_set_ftol_rel(optimiser.get(), 1e-6);
+    nlopt_set_maxeval(optimiser.get(), 1200);
+    double value = HUGE_VAL;
+    if (nlopt_optimize(optimiser.get(), from.data(), &value) > 0 && value < best_loss) {
+      best_loss = value;
+      best = std::move(from);
+    }
+  };
+  descend(NLOPT_LN_SBPLX, start);
+  descend(NLOPT_LN_NELDERMEAD, best);
+  descend(NLOPT_LN_SBPLX, best);
+  return {constants_at(problem, best.data()), best_loss};
+}
+
+}  // namespace
+
+KernelConstants fitted_constants(KernelFamily family, std::span<const GpuRows> gpus) {
+  const auto constants = constants_of(family);
+  const bool chooses =
+      std::any_of(constants.begin(), constants.end(), [](const KernelConstant& each) { return each.choice; });
+  const Fitted upper = fitted({family, gpus, true});
+  if (!chooses) return upper.constants;
+  const Fitted lower = fitted({family, gpus, false});
+  return lower.loss < upper.loss ? lower.constants : upper.constants;
+}
+
+}  // namespace pregate::validation
