@@ -60,7 +60,7 @@ void GuessedRun::moe_layer(int ordinal, int layer_class, const Pass& pass) {
   const StepRouting& routing = pass.routing;
   Announced& announced = announced_[place_of(ordinal)];
   const std::span<const ExpertKey> activated = routing.activated(ordinal);
-  for (std::size_t i = 0; i < announced.kept_count; ++i) cache_->unpin(announced.kept[i]);
+  for (std::size_t i = 0; i < announced.kept_count; ++i) cache_->let_go(announced.kept[i]);
   announced.kept_count = 0;
   predictor_->observe(ordinal, activated, routing.tokens(ordinal));
   classify(ordinal, activated);
@@ -154,7 +154,7 @@ std::span<const ExpertKey> GuessedRun::keep_residents(std::span<const ExpertKey>
     kept_count += is_kept;
     missing_count += 1 - is_kept;
   }
-  for (std::size_t i = 0; i < kept_count; ++i) cache_->pin(kept[i]);
+  for (std::size_t i = 0; i < kept_count; ++i) cache_->hold(kept[i]);
   announced.kept_count = kept_count;
   return {missing, missing_count};
 }

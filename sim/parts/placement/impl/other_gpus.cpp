@@ -65,7 +65,7 @@ PlacementEntry on_other_gpus() {
   Fields<OtherGpus> fields;
   fields
       .add("count", &OtherGpus::count, "experts a layer, on each other GPU; 0 for none",
-           Range{0, 1e8, "from 0 to 100000000"})
+           pregate::Range{0, 1e8, "from 0 to 100000000"})
       .needed();
   entry.parameters = PartParameters(fields);
   entry.is_idle = [](const std::any& there) { return std::any_cast<const OtherGpus&>(there).count == 0; };

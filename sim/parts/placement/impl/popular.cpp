@@ -37,7 +37,9 @@ PlacementEntry popular_resident() {
   entry.help = "the 'count' experts of a layer that this trace activates most";
   entry.mechanism = "popular pinned";
   Fields<Popular> fields;
-  fields.add("count", &Popular::count, "experts a layer; 0 for none", Range{0, 1e8, "from 0 to 100000000"})
+  fields
+      .add("count", &Popular::count, "experts a layer; 0 for none",
+           pregate::Range{0, 1e8, "from 0 to 100000000"})
       .needed();
   entry.parameters = PartParameters(fields);
   entry.is_idle = [](const std::any& popular) { return std::any_cast<const Popular&>(popular).count == 0; };

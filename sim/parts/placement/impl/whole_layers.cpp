@@ -26,7 +26,9 @@ PlacementEntry whole_layers(const char* name, const char* help, const char* mech
   entry.help = help;
   entry.mechanism = mechanism;
   Fields<WholeLayers> fields;
-  fields.add("count", &WholeLayers::count, "MoE layers; 0 for none", Range{0, 1e8, "from 0 to 100000000"})
+  fields
+      .add("count", &WholeLayers::count, "MoE layers; 0 for none",
+           pregate::Range{0, 1e8, "from 0 to 100000000"})
       .needed();
   entry.parameters = PartParameters(fields);
   entry.is_idle = [](const std::any& kept) { return std::any_cast<const WholeLayers&>(kept).count == 0; };
