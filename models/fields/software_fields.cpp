@@ -34,7 +34,7 @@ Fields<Kernels> kernels() {
   return fields;
 }
 
-Fields<Host> host() {
+Fields<Host> host_work() {
   Fields<Host> fields;
   fields.add("step", &Host::step, "each pass: sampling, tokeniser, framework", any_cost()).needed();
   fields.add("gate_readback", &Host::gate_readback, "a blocking copy of the chosen ids", any_cost()).needed();
@@ -57,7 +57,7 @@ Fields<SoftwareSpec> software() {
   fields.add("source", &SoftwareSpec::source, "where its numbers come from, as a whole");
   fields.add_table("launch", &SoftwareSpec::launch, launch());
   fields.add_table("kernels", &SoftwareSpec::kernels, kernels());
-  fields.add_table("host", &SoftwareSpec::host, host());
+  fields.add_table("host", &SoftwareSpec::host, host_work());
   fields.add_table("efficiency", &SoftwareSpec::efficiency, efficiency());
   fields
       .add("prompt_chunk", &SoftwareSpec::prompt_chunk, "most prompt tokens a pass, where none is given",

@@ -31,15 +31,15 @@ BatcherEntry lock_step() {
 Fields<DraftSpec> draft_fields() {
   Fields<DraftSpec> fields;
   fields.add("tokens", &DraftSpec::tokens, "drafts that a decode step verifies, where none are recorded",
-             Range{0, 64, "from 0 to 64"});
+             pregate::Range{0, 64, "from 0 to 64"});
   fields.add("acceptance", &DraftSpec::acceptance, "probability that the first draft of a step is accepted",
-             Range{0, 1, "from 0 to 1"});
+             pregate::Range{0, 1, "from 0 to 1"});
   fields.add("decay", &DraftSpec::decay,
              "of each later one, if the one before it is accepted, as a share of that one's",
-             Range{0, 1, "from 0 to 1"});
+             pregate::Range{0, 1, "from 0 to 1"});
   fields.add("seed", &DraftSpec::seed, "of which are accepted");
   fields.add("time", &DraftSpec::time, "of the GPU for one draft of all sequences",
-             Range{0, 10, "from 0 to 10 s"});
+             pregate::Range{0, 10, "from 0 to 10 s"});
   return fields;
 }
 

@@ -20,7 +20,7 @@ struct DraftSpec {
   double acceptance = 0;  ///< of the first draft of a step: the probability that it is accepted
   double decay = 1;       ///< of each later one, as a share of that of the one before it, which was accepted
   std::uint64_t seed = 1;
-  Picoseconds time;  ///< that a draft takes on the GPU, one after the other, all sequences side by side
+  Picoseconds time = {};  ///< that a draft takes on the GPU, one after the other, all sequences side by side
   bool operator==(const DraftSpec&) const = default;
 };
 

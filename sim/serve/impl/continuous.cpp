@@ -188,12 +188,12 @@ BatcherEntry continuous() {
   entry.help = "requests join when they have arrived and a place is free, and leave when they are done";
   Fields<ContinuousParameters> fields;
   fields.add("max_batch", &ContinuousParameters::max_batch, "places: sequences at a time (--batch)",
-             Range{1, 4096, "from 1 to 4096"});
+             pregate::Range{1, 4096, "from 1 to 4096"});
   fields.add("prompts", &ContinuousParameters::prompts, "where the prompts of requests that join run");
   fields
       .add("arrivals_per_s", &ContinuousParameters::arrivals_per_s,
            "requests that arrive in a second, at random (--arrival-rate)",
-           Range{1e-3, 1e6, "from 0.001 to 1000000"})
+           pregate::Range{1e-3, 1e6, "from 0.001 to 1000000"})
       .or_zero("as the trace has them, or all at once");
   fields.add("arrival_seed", &ContinuousParameters::arrival_seed, "of when they arrive");
   entry.parameters = PartParameters(fields);

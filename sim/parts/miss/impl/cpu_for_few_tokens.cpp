@@ -33,7 +33,7 @@ MissServiceEntry cpu_for_few_tokens() {
   entry.mechanism = "cpu-computed";
   Fields<FewTokens> fields;
   fields.add("below", &FewTokens::below, "tokens of a pass from which its misses are copied",
-             Range{1, 1e9, "from 1 to 1000000000"});
+             pregate::Range{1, 1e9, "from 1 to 1000000000"});
   entry.parameters = PartParameters(fields);
   entry.make = [](const std::any& few) {
     return std::make_unique<CpuForFewTokens>(std::any_cast<const FewTokens&>(few));
