@@ -14,6 +14,7 @@
 #include "sim/report/metrics.hpp"
 #include "sim/report/model_report.hpp"
 #include "sim/report/text_table.hpp"
+#include "sim/serve/serving.hpp"
 #include "traces/import.hpp"
 #include "traces/locality.hpp"
 #include "traces/synthetic.hpp"
@@ -173,6 +174,7 @@ std::string software() {
 
 std::string software_keys() { return field_list(software_fields()); }
 std::string parts() { return field_list(policy_fields()); }
+std::string serving() { return field_list(sim::serving_fields()); }
 std::string machine_keys() { return field_list(machine_fields()); }
 
 struct Section {
@@ -186,11 +188,12 @@ ExitCode list(const Arguments& arguments) {
   po::options_description options("Options");
   options.add_options()("what", po::value<std::string>(),
                         "models, families, machines, machine-keys, hosts, software, software-keys, policies, "
-                        "parts, evictions, formats, weight-formats, "
+                        "parts, serving, evictions, formats, weight-formats, "
                         "localities, profiles, metrics");
   const Parsed parsed = parse(
       "pregate list "
-      "[models|families|machines|machine-keys|hosts|software|software-keys|policies|parts|evictions|formats|"
+      "[models|families|machines|machine-keys|hosts|software|software-keys|policies|parts|serving|evictions|"
+      "formats|"
       "weight-formats|"
       "localities|profiles|metrics]",
       options, arguments, "what", 1);
@@ -206,6 +209,8 @@ ExitCode list(const Arguments& arguments) {
       {"software-keys", "Keys of a software (--set software.<key>=<value>)", software_keys},
       {"policies", "Policies (--policy)", policies},
       {"parts", "Parts of a policy (--set policy.<key>=<value>)", parts},
+      {"serving", "How requests are served (--set serve.<key>=<value>; --batcher, --batch, --arrival-rate)",
+       serving},
       {"evictions", "Eviction policies (--eviction)", evictions},
       {"formats", "Recordings (--format of pregate trace import; docs/recording.md)", recording_formats},
       {"weight-formats", "Weight formats (--weights)", weight_formats},

@@ -9,6 +9,7 @@
 #include "cli/recorded_format.hpp"
 #include "cli/run.hpp"
 #include "models/error.hpp"
+#include "sim/serve/drafts.hpp"
 #include "sim/serve/prompt_chunks.hpp"
 #include "traces/content_hash.hpp"
 #include "traces/locality.hpp"
@@ -22,12 +23,16 @@ constexpr const char* default_profile = "switch-base-128";
 /// Routing of up to this many entries is generated once and kept; longer ones are generated for each reader.
 constexpr std::int64_t most_entries_kept = std::int64_t{1} << 26;
 
+/// In lock step what is batched and cut is so in the trace; other batchers do that themselves.
 Opener passes(std::function<std::shared_ptr<trace::StepSource>()> open,
               const sim::RunConfiguration& configuration) {
-  return [open = std::move(open), batch = configuration.batch,
-          chunk = configuration.prompt_in_chunks ? configuration.prompt_chunk : 0] {
-    OpenTrace trace{open(), nullptr, nullptr};
-    if (batch > 1) trace.batched = trace::compose_batches(*trace.reader, batch);
+  const bool lock_step = configuration.serving.is_lock_step();
+  return [open = std::move(open), batch = lock_step ? configuration.batch : 1,
+          chunk = lock_step && configuration.prompt_in_chunks ? configuration.prompt_chunk : 0,
+          draft = configuration.serving.draft] {
+    OpenTrace trace{open(), nullptr, nullptr, nullptr};
+    if (draft.tokens > 0 || draft.acceptance > 0) trace.drafted = sim::verify_drafts(trace.source(), draft);
+    if (batch > 1) trace.batched = trace::compose_batches(trace.source(), batch);
     if (chunk > 0) trace.chunked = sim::cut_prompts(trace.source(), chunk);
     return trace;
   };
@@ -236,7 +241,7 @@ void note_differences(Run& run) {
     configuration.notes.push_back("experts differ by layer, " + to_string(least) + " to " + to_string(most) +
                                   ": a copy is priced at their mean, a slot holds the largest");
   }
-  if (configuration.batch > configuration.trace.requests) {
+  if (configuration.serving.is_lock_step() && configuration.batch > configuration.trace.requests) {
     const std::int64_t requests = configuration.trace.requests;
     configuration.notes.push_back(
         "--batch " + std::to_string(configuration.batch) + " has no effect: the trace has " +
@@ -274,6 +279,11 @@ void resolve_routing(const Parsed& parsed, const std::vector<Override>& set, Run
   if (cut_by_software) run.options.prompt_chunk = run.configuration.prompt_chunk = software->prompt_chunk;
   run.configuration.prompt_in_chunks =
       cut_by_software || (parsed.has("prompt-chunk") && run.options.prompt_chunk > 0);
+  sim::ServingSpec& serving = run.options.serving;
+  if (run.configuration.prompt_in_chunks) serving.prompt_chunk = run.configuration.prompt_chunk;
+  run.configuration.serving = serving;
+  if (!serving.is_lock_step())
+    run.configuration.batch = serving.batcher->most_requests(serving.batcher.parameters());
   if (parsed.has("trace")) {
     use_recording(parsed, set, run);
   } else if (parsed.has("profile") || !parsed.has("model")) {

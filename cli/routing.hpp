@@ -13,15 +13,17 @@ namespace pregate::cli {
 
 struct Run;
 
-/// A trace as a run reads it: from a database or a generator, batched and its prompts cut on
-/// request.
+/// A trace as a run reads it: from a database or a generator, with drafts, batched and its
+/// prompts cut on request.
 struct OpenTrace {
   std::shared_ptr<trace::StepSource> reader;   ///< of the file or generator
-  std::unique_ptr<trace::StepSource> batched;  ///< over `reader`; null for batch 1
+  std::unique_ptr<trace::StepSource> drafted;  ///< over `reader`; null where drafts are as recorded
+  std::unique_ptr<trace::StepSource> batched;  ///< over those; null for batch 1
   std::unique_ptr<trace::StepSource> chunked;  ///< over those; null for whole prompts
   [[nodiscard]] trace::StepSource& source() const {
     if (chunked) return *chunked;
-    return batched ? *batched : *reader;
+    if (batched) return *batched;
+    return drafted ? *drafted : *reader;
   }
 };
 

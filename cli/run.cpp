@@ -49,6 +49,27 @@ std::vector<Override> overrides(const Parsed& parsed) {
   return all;
 }
 
+/// The flags that are shorthand for --set serve.*.
+std::vector<Override> serve_flags(const Parsed& parsed, const std::vector<Override>& set) {
+  std::vector<Override> flags;
+  const auto add = [&](const char* option, const char* key, const std::string& value) {
+    flags.push_back({std::string("serve.") + key, value, "--" + std::string(option)});
+  };
+  if (parsed.has("batcher")) add("batcher", "batcher", parsed.text("batcher"));
+  if (parsed.has("arrival-rate")) {
+    std::string rate = parsed.text("arrival-rate");
+    if (rate.ends_with("/s")) rate.resize(rate.size() - 2);
+    add("arrival-rate", "arrivals_per_s", rate);
+  }
+  if (!parsed.has("batch")) return flags;
+  std::vector<Override> all = set;
+  all.insert(all.end(), flags.begin(), flags.end());
+  std::erase_if(all, [](const Override& each) { return each.path != "serve.batcher"; });
+  if (sim::load_serving(all).batcher->parameters.find("max_batch") != nullptr)
+    add("batch", "max_batch", parsed.text("batch"));
+  return flags;
+}
+
 bool changes(const std::vector<Override>& set, std::string_view root) {
   return std::any_of(set.begin(), set.end(),
                      [&](const Override& each) { return each.path.starts_with(root); });
@@ -66,13 +87,15 @@ po::options_description run_options() {
       ("host", text(), "host in place of the machine's own: name (pregate list hosts) or .toml")         //
       ("software", text(),
        "what drives it: name (pregate list software) or .toml; default: generic, or as the machine's file "
-       "says")                                                                                      //
-      ("cache", text(), "expert cache of offloading policies: 4GiB, 25%, '64 slots' (a layer), 0")  //
-      ("cache-scope", text(), "layer or global: who shares the capacity")                           //
-      ("eviction", text(), "eviction policy (pregate list evictions)")                              //
-      ("batch", text(), "join this many requests into lock-step batches (default 1)")               //
+       "says")                                                                                          //
+      ("cache", text(), "expert cache of offloading policies: 4GiB, 25%, '64 slots' (a layer), 0")      //
+      ("cache-scope", text(), "layer or global: who shares the capacity")                               //
+      ("eviction", text(), "eviction policy (pregate list evictions)")                                  //
+      ("batch", text(), "requests at a time: joined into lock-step batches (default 1), or places")     //
+      ("batcher", text(), "which requests run together: lock-step, continuous (pregate list serving)")  //
+      ("arrival-rate", text(), "continuous: requests that arrive in a second, at random")               //
       ("set", po::value<std::vector<std::string>>()->composing(),
-       "override: machine.link.h2d.bandwidth=50GB/s, model.…, policy.…, software.…; repeatable")  //
+       "override: machine.link.h2d.bandwidth=50GB/s, model.…, policy.…, software.…, serve.…; repeatable")  //
       ("count-experts", text()->default_value("all"),
        "whose resident experts count as GPU memory: all, decoder")  //
       ("prompt-chunk", text(),
@@ -107,6 +130,10 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
       std::find(catalogue.begin(), catalogue.end(), parsed.text("machine")) != catalogue.end();
   run.machine_changed = changes(set, "machine.");
   run.model_changed = changes(set, "model.") || parsed.has("weights") || parsed.has("dense-weights");
+  run.serve_flags = serve_flags(parsed, set);
+  std::vector<Override> serve = set;
+  serve.insert(serve.end(), run.serve_flags.begin(), run.serve_flags.end());
+  run.options.serving = sim::load_serving(serve);
   resolve_routing(parsed, set, run);
   run.routing_notes = run.configuration.notes;
   if (!run.configuration.machine.expert_kernel_table.empty()) {
@@ -137,7 +164,8 @@ namespace {
 std::vector<sim::SimulationResult> run_policies_on(const Run& run, const Opener& open, const Opener& reopen,
                                                    const sim::SimulationOptions& run_options) {
   const OpenTrace first = open();
-  const sim::PreparedTrace prepared(first.source(), run.configuration.model, run.trace_name);
+  const sim::PreparedTrace prepared(first.source(), run.configuration.model, run.trace_name,
+                                    run_options.serving);
   std::vector<sim::SimulationResult> results(run.policies.size());
   std::vector<std::exception_ptr> faults(run.policies.size());
   std::atomic<std::size_t> next{0};

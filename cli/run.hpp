@@ -25,6 +25,7 @@ struct Run {
   std::vector<std::string> policy_names;  ///< as given
   std::vector<Override> set;              ///< --set
   std::vector<Override> cache_flags;      ///< --cache, --cache-scope, --eviction: of policies that offload
+  std::vector<Override> serve_flags;      ///< --batcher, --arrival-rate, and --batch of a batcher with places
   Opener open;                            ///< a reader that holds the routing against the trace's hash
   Opener reopen;                          ///< a further one, for each thread its own, once that was done
   Opener low,

@@ -69,6 +69,10 @@ ExitCode simulate(const Arguments& arguments) {
   if (run.policies.size() != 1) {
     throw InputError("--policy", "simulate runs one policy", "pregate compare runs several side by side");
   }
+  if (parsed.has("schedule") && run.options.serving.depends_on_time(run.configuration.trace)) {
+    throw InputError("--schedule", "it says what waits for what, and not until when requests arrive",
+                     "--timeline has the times, --request-log those of requests");
+  }
   const bool records = parsed.has("timeline") || parsed.has("schedule");
   if (!records && parsed.has("record-steps")) {
     throw InputError("--record-steps", "there is nothing to record to",

@@ -62,6 +62,9 @@ ExitCode validate_device(const Arguments& arguments) {
   }
   const auto device = open_device(parsed);
   const Run run = resolve(parsed, parsed.text("policy"));
+  if (!run.options.serving.is_standard())
+    throw InputError("--set serve", "a device executes requests in lock step, as the trace has them",
+                     "leave serve.* out; pregate simulate has it");
   const ModelSpec& model = run.configuration.model;
   MachineSpec machine = run.configuration.machine;
   machine.gpu.memory = std::min(machine.gpu.memory, device->info().memory);

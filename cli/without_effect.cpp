@@ -75,8 +75,8 @@ void note_keys(const Parsed& parsed, Run& run, const std::vector<sim::Simulation
     if (change.path.starts_with("machine.ssd.") && !reads_drive) {
       run.configuration.notes.push_back(
           said + " changes nothing: no policy of this run reads from a drive (policy.host_cache.capacity)");
-    } else if (change.path == "policy.miss.admission") {
-      continue;  // note_policy() says why
+    } else if (change.path == "policy.miss.admission" || change.path.starts_with("serve.")) {
+      continue;  // note_policy() says why; what passes there are is resolved with the routing
     } else if (!change.path.starts_with("model.") && operations <= most_operations &&
                changes_nothing(parsed, run, i, results)) {
       run.configuration.notes.push_back(said + " changes nothing here: without it every figure is the same");

@@ -184,14 +184,16 @@ Override parse_override(const std::string& text) {
                      "e.g. --set machine.link.h2d.bandwidth=50GB/s");
   }
   Override change{text.substr(0, equals), text.substr(equals + 1)};
-  for (const Kind& kind : {models, machines, policies, softwares}) {
-    if (change.path.starts_with(std::string(kind.root) + ".") && change.path.size() > kind.root.size() + 1)
+  for (const std::string_view root :
+       {models.root, machines.root, policies.root, softwares.root, std::string_view("serve")}) {
+    if (change.path.starts_with(std::string(root) + ".") && change.path.size() > root.size() + 1)
       return change;
   }
   const std::string root = change.path.substr(0, change.path.find('.'));
   throw InputError(
-      "--set", "'" + printable(change.path) + "' does not start with model., machine., policy. or software.",
-      suggest(root, std::vector<std::string>{"model", "machine", "policy", "software"}));
+      "--set",
+      "'" + printable(change.path) + "' does not start with model., machine., policy., software. or serve.",
+      suggest(root, std::vector<std::string>{"model", "machine", "policy", "software", "serve"}));
 }
 
 std::vector<std::string> model_names() { return names(models); }

@@ -15,7 +15,8 @@
 namespace pregate {
 
 /// One `--set path=value`. `path` starts with `model.`, `machine.` or `policy.` and then names a key of the
-/// TOML file, e.g. `machine.link.h2d.bandwidth`; `value` is written as on the command line, with its unit.
+/// TOML file, e.g. `machine.link.h2d.bandwidth`, or with `serve.` and a key of how requests are served (no
+/// file has those); `value` is written as on the command line, with its unit.
 struct Override {
   std::string path;
   std::string value;

@@ -14,6 +14,7 @@
 #include "sim/run/guessed_run.hpp"
 #include "sim/run/host_run.hpp"
 #include "sim/run/layer_run.hpp"
+#include "sim/serve/served_steps.hpp"
 
 namespace pregate::sim {
 
@@ -27,6 +28,17 @@ void check_expert_fits(const ModelSpec& model, const MemoryLimits& limits) {
                          ", but the GPU has " + to_string(limits.gpu) + " usable",
                      "choose a larger GPU or a smaller weight format (--weights)");
   }
+}
+
+/// Whoever knows the future must be told it before the run.
+void check_serving(const ServingSpec& serving, const PolicySpec& policy, const trace::TraceInfo& trace) {
+  if (!serving.depends_on_time(trace) || policy.cache.capacity.kind == CapacityKind::none) return;
+  const cache::EvictionEntry& eviction = cache::eviction_registry().find(policy.cache.eviction, "--eviction");
+  if (!eviction.needs_future) return;
+  throw InputError("policy " + policy.name,
+                   "the eviction '" + eviction.name +
+                       "' knows the future, and which passes come depends on when requests arrive",
+                   "choose another (pregate list evictions), or --arrival-rate 0");
 }
 
 }  // namespace
@@ -46,8 +58,9 @@ double SimulationResult::decode_tokens_per_second() const {
   return decode.count > 0 ? static_cast<double>(output_tokens) / decode.seconds() : 0;
 }
 
-PreparedTrace::PreparedTrace(trace::StepSource& source, const ModelSpec& model, const std::string& where)
-    : map_(source.info(), model, where), scan_(scan_trace(source, map_)) {
+PreparedTrace::PreparedTrace(trace::StepSource& source, const ModelSpec& model, const std::string& where,
+                             const ServingSpec& serving)
+    : map_(source.info(), model, where), scan_(scan_served(source, map_, serving)) {
   if (scan_.steps == 0)
     throw InputError(where, "the trace holds no step", "record at least one forward pass");
 }
@@ -79,8 +92,11 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   CostModel costs(model, machine, policy, options.costs);
   const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
   result.topology = topology_of(machine, demand_first ? StreamOrder::priority : StreamOrder::fifo);
+  const ServingSpec& serving = options.serving;
+  check_serving(serving, policy, source.info());
+  ServedSteps served(source, serving);
   const std::optional<Plan> planned =
-      plan_run(model, options.memory.value_or(memory_limits(machine)), policy, prepared, source,
+      plan_run(model, options.memory.value_or(memory_limits(machine)), policy, prepared, served,
                options.counted, result, options.prompt_chunk);
   if (!planned) return result;
   const Plan& plan = *planned;
@@ -105,7 +121,10 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
                      "--engine auto or --engine event");
   }
   const auto drive = [&](PassRunner& runner) {
-    drive_trace(model, prepared, plan, layer_class_of(costs), source, options, runner, result);
+    const std::unique_ptr<Batcher> batcher = serving.make(source);
+    drive_trace(model, prepared, plan, layer_class_of(costs), source.info(), *batcher, options, runner,
+                result);
+    source.rewind();
   };
   const bool needs_operations = options.engine == Engine::event || options.recorded_steps > 0 ||
                                 machine.gpu.host_memory_traffic.value > 0;

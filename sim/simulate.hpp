@@ -18,6 +18,7 @@
 #include "sim/policy/policy.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/serve/request_log.hpp"
+#include "sim/serve/serving.hpp"
 #include "sim/what_fits.hpp"
 #include "traces/trace.hpp"
 
@@ -34,6 +35,7 @@ struct SimulationOptions {
   Engine engine = Engine::automatic;
   CountedExperts counted = CountedExperts::all;
   int prompt_chunk = default_prompt_chunk;  ///< tokens of a prompt whose activations count; 0 = all of a pass
+  ServingSpec serving = {};
   CostOptions costs = {};
   bool keeps_requests = false;                        ///< SimulationResult::request_records
   std::optional<MemoryLimits> memory = std::nullopt;  ///< instead of the machine's
@@ -88,6 +90,7 @@ struct SimulationResult {
       false;  ///< by the user: what is below is of the passes before that, of none when steps is 0
 
   Picoseconds total, decode, before_decode;  ///< before_decode: encoder and prefill passes
+  Picoseconds idle;                          ///< of the total: no request was there
   std::int64_t requests = 0, steps = 0;
   std::int64_t prompt_chunks = 0;  ///< of the steps, parts of a prompt that was cut
   std::int64_t output_tokens = 0;  ///< one a sequence and decode step
@@ -96,6 +99,7 @@ struct SimulationResult {
   double ttft_ms = 0;                          ///< mean over those; unknown without any
   double tpot_ms = 0;                          ///< mean over requests with more than one token
   Percentiles ttft, tpot;                      ///< over the same requests
+  std::optional<Percentiles> queue;            ///< from arrival to first pass; where requests arrive in time
   std::vector<RequestRecord> request_records;  ///< in the order of the trace; where they are kept
   CacheResult decode_cache, other_cache;
   Tally tally;
@@ -114,7 +118,9 @@ struct SimulationResult {
 class PreparedTrace {
  public:
   /// `source` must outlive this. InputError at `where` when it does not fit the model, or holds no step.
-  PreparedTrace(trace::StepSource& source, const ModelSpec& model, const std::string& where);
+  /// Where the passes are not known before the run, what is known of them is what they hold at most.
+  PreparedTrace(trace::StepSource& source, const ModelSpec& model, const std::string& where,
+                const ServingSpec& serving = {});
   [[nodiscard]] const ExpertMap& map() const { return map_; }
   [[nodiscard]] const TraceScan& scan() const { return scan_; }
 

@@ -35,7 +35,7 @@ void check_content(const std::string& path, std::size_t limit, std::vector<std::
       faults.push_back(place + std::to_string(step.sequences) + " sequences, but the request has " +
                        std::to_string(request.sequences));
     if (step.first_of_request) {
-      hash.begin_request(request);
+      hash.begin_request({request.id, request.label, request.sequences, step.arrival_ns});
       begun = step.request + 1;
     }
     hash.add(step);

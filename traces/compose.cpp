@@ -5,26 +5,12 @@
 
 #include "models/error.hpp"
 #include "traces/layout.hpp"
+#include "traces/owned_step.hpp"
 #include "traces/reader.hpp"
 
 namespace pregate::trace {
 
 namespace {
-
-/// A step that owns its entries.
-struct OwnedStep {
-  Step step;
-  std::vector<std::uint16_t> experts, predicted;
-  std::vector<float> weights;
-
-  explicit OwnedStep(const Step& given)
-      : step(given),
-        experts(given.experts.begin(), given.experts.end()),
-        predicted(given.predicted.begin(), given.predicted.end()),
-        weights(given.weights.begin(), given.weights.end()) {
-    step.parts = {};
-  }
-};
 
 struct Member {
   std::vector<OwnedStep> steps;
@@ -111,13 +97,15 @@ class Batches final : public StepSource {
     joined_.clear();
     parts_.clear();
     std::int64_t tokens = 0, sequences = 0, positions = 0;
+    int accepted = 0;
     for (Member& member : members_) {
       if (!member.runs() || key_of(member) != first) continue;
       const Step& part = member.current().step;
       tokens += part.tokens;
       sequences += part.sequences;
       positions += static_cast<std::int64_t>(part.position) * part.sequences;
-      parts_.push_back({part.tokens, part.position});
+      parts_.push_back({part.tokens, part.position, true, part.accepted});
+      accepted = accepted < 0 || part.accepted < 0 ? -1 : accepted + part.accepted;
       joined_.push_back(&member.current());
       ++member.next;
     }
@@ -128,6 +116,7 @@ class Batches final : public StepSource {
                        std::to_string(joined_.size()) + " joined requests make a pass of " +
                            std::to_string(tokens) + " tokens",
                        "choose a smaller batch");
+    step.accepted = accepted;
     step.tokens = static_cast<int>(tokens);
     step.sequences = static_cast<int>(sequences);
     // The mean, rounded up: it keeps the sum of cached tokens, which is what attention reads.

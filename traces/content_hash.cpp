@@ -88,7 +88,10 @@ void put_array(std::vector<unsigned char>& out, std::span<const T> values) {
 }  // namespace
 
 ContentHash::ContentHash(const TraceInfo& info)
-    : has_weights_(info.has_weights), has_predictions_(info.has_predictions) {
+    : has_weights_(info.has_weights),
+      has_predictions_(info.has_predictions),
+      has_arrivals_(info.has_arrivals),
+      has_accepted_(info.has_accepted) {
   const std::string magic = "pregate-trace-1\n";
   buffer_.assign(magic.begin(), magic.end());
   put(buffer_, static_cast<std::uint32_t>(info.stacks.size()));
@@ -111,6 +114,10 @@ void ContentHash::begin_request(const Request& request) {
   buffer_.assign(1, 'R');
   put_text(buffer_, request.label);
   put(buffer_, static_cast<std::uint32_t>(request.sequences));
+  if (has_arrivals_) {
+    buffer_.push_back('A');
+    put(buffer_, static_cast<std::uint64_t>(request.arrival_ns));
+  }
   sha_.update(buffer_.data(), buffer_.size());
 }
 
@@ -124,6 +131,10 @@ void ContentHash::add(const Step& step) {
   put_array(buffer_, step.experts);
   if (has_weights_) put_array(buffer_, step.weights);
   if (has_predictions_) put_array(buffer_, step.predicted);
+  if (has_accepted_ && step.phase == Phase::decode) {
+    buffer_.push_back('D');
+    put(buffer_, static_cast<std::uint32_t>(step.accepted));
+  }
   sha_.update(buffer_.data(), buffer_.size());
 }
 
@@ -132,7 +143,7 @@ std::string content_hash_of(StepSource& source) {
   Step step;
   source.rewind();
   while (source.next(step)) {
-    if (step.first_of_request) hash.begin_request({step.request, {}, step.sequences});
+    if (step.first_of_request) hash.begin_request({step.request, {}, step.sequences, step.arrival_ns});
     hash.add(step);
   }
   source.rewind();

@@ -39,7 +39,7 @@ class ContentHash {
 
  private:
   Sha256 sha_;
-  bool has_weights_, has_predictions_;
+  bool has_weights_, has_predictions_, has_arrivals_, has_accepted_;
   std::vector<unsigned char> buffer_;
 };
 

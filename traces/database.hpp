@@ -17,8 +17,11 @@ namespace pregate::trace {
 inline constexpr std::int32_t application_id = 0x70677472;  // "pgtr"
 inline constexpr int schema_version = 1;
 
-/// The CREATE statements, in order; a trace database holds exactly these objects.
+/// The CREATE statements, in order; a trace database holds exactly these objects,
 std::span<const std::string_view> schema_statements();
+/// and of these tables those that its recording can fill: when each request arrived, and how many output
+/// tokens each decode step brought. A program that does not know them refuses the file.
+std::span<const std::string_view> optional_statements();
 
 /// What a database is of, for messages about one that is not.
 struct DatabaseKind {

@@ -35,16 +35,19 @@ Json header(const TraceInfo& info, const std::string& where) {
     require_utf8(value, where);
     provenance[key] = value;
   }
-  return {{"format", "pregate-trace"},
-          {"version", 1},
-          {"model", info.model},
-          {"model_top_k", info.model_top_k},
-          {"stacks", info.stacks},
-          {"layers", layers},
-          {"weights", info.has_weights},
-          {"predictions", info.has_predictions},
-          {"prediction_distance", info.prediction_distance},
-          {"provenance", provenance}};
+  Json header = {{"format", "pregate-trace"},
+                 {"version", 1},
+                 {"model", info.model},
+                 {"model_top_k", info.model_top_k},
+                 {"stacks", info.stacks},
+                 {"layers", layers},
+                 {"weights", info.has_weights},
+                 {"predictions", info.has_predictions},
+                 {"prediction_distance", info.prediction_distance}};
+  if (info.has_arrivals) header["arrivals"] = true;
+  if (info.has_accepted) header["accepted"] = true;
+  header["provenance"] = provenance;
+  return header;
 }
 
 void append_value(std::string& line, std::uint16_t id) {
@@ -83,7 +86,7 @@ void append_lists(std::string& line, const char* key, std::span<const T> values,
   line += ']';
 }
 
-std::string step_line(const Step& step, const StackLayout& layout) {
+std::string step_line(const Step& step, const StackLayout& layout, bool has_accepted) {
   std::string line = std::string(R"({"phase":")") + to_string(step.phase) + "\"";
   const auto field = [&](const char* key, int value) {
     line += std::string(",\"") + key + "\":";
@@ -93,6 +96,7 @@ std::string step_line(const Step& step, const StackLayout& layout) {
   field("sequences", step.sequences);
   field("tokens", step.tokens);
   field("position", step.position);
+  if (has_accepted && step.phase == Phase::decode) field("accepted", step.accepted);
   append_lists(line, "experts", step.experts, step.experts, layout, step.tokens);
   if (!step.predicted.empty())
     append_lists(line, "predicted", step.predicted, step.predicted, layout, step.tokens);
@@ -118,11 +122,11 @@ void export_jsonl(StepSource& source, const std::vector<Request>& requests, cons
     if (step.first_of_request) {
       const Request request = request_of(step, requests);
       require_utf8(request.label, output);
-      out.write(
-          Json{{"request", step.request}, {"label", request.label}, {"sequences", request.sequences}}.dump() +
-          "\n");
+      Json line{{"request", step.request}, {"label", request.label}, {"sequences", request.sequences}};
+      if (info.has_arrivals) line["arrival_ns"] = step.arrival_ns;
+      out.write(line.dump() + "\n");
     }
-    const std::string line = step_line(step, stacks[static_cast<std::size_t>(step.stack)]);
+    const std::string line = step_line(step, stacks[static_cast<std::size_t>(step.stack)], info.has_accepted);
     if (line.size() > max_jsonl_line)
       throw InputError(output, "request " + std::to_string(step.request) + ", step " +
                                    std::to_string(step.index) + " makes a line of over " +

@@ -212,6 +212,8 @@ std::string StepOrder::next(const Step& step) {
   const bool one_by_one = step.phase == Phase::decode || step.sequences > 1;
   place.low = step.position + (one_by_one ? 1 : step.tokens);
   place.high = std::int64_t{step.position} + step.tokens;
+  if (step.accepted > 0 && step.sequences == 1)
+    place.low = place.high = std::int64_t{step.position} + step.accepted;
   if (allowed.sequences != step.sequences) return {};
   if (step.position >= allowed.low && step.position <= allowed.high) return {};
   return "starts at position " + std::to_string(step.position) + ", but the step before it ends at " +
@@ -248,6 +250,11 @@ std::string find_fault(const Step& step, const TraceInfo& info, const std::vecto
   if (step.sequences < 1 || step.sequences > step.tokens)
     return std::to_string(step.sequences) + " sequences with " + std::to_string(step.tokens) + " tokens";
   if (step.position < 0) return "negative position " + std::to_string(step.position);
+  if (info.has_accepted && step.phase == Phase::decode &&
+      (step.accepted < step.sequences || step.accepted > step.tokens))
+    return (step.accepted < 0 ? "no number of" : std::to_string(step.accepted)) +
+           " accepted tokens; a step accepts one of each of its " + std::to_string(step.sequences) +
+           " sequences, and at most its " + std::to_string(step.tokens);
   const std::int64_t entries = layout.entries_a_token * step.tokens;
   if (entries > max_step_entries) return std::to_string(entries) + " routed entries in one step";
   const auto size_fault = [&](const char* what, std::size_t size) {

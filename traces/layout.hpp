@@ -14,6 +14,9 @@ namespace pregate::trace {
 /// Most routed entries of one step: 2^27, which keeps a step's float32 weights below SQLite's largest blob.
 inline constexpr std::int64_t max_step_entries = std::int64_t{1} << 27;
 
+/// The latest arrival of a request: 100 days, less than virtual time reaches.
+inline constexpr std::int64_t max_arrival_ns = std::int64_t{100} * 86'400 * 1'000'000'000;
+
 /// How the entries of one stack's steps are laid out: layer after layer, within a layer token after token.
 struct StackLayout {
   std::vector<int> layers;           ///< indices into TraceInfo::layers

@@ -24,7 +24,8 @@ class Verifier {
       if (!requests_.step()) throw InputError("trace", "more requests in the steps than in their table");
       const std::int64_t sequences = requests_.integer(1);
       hash_.begin_request({step.request, requests_.text(0),
-                           sequences >= 1 && sequences <= max_step_tokens ? static_cast<int>(sequences) : 0});
+                           sequences >= 1 && sequences <= max_step_tokens ? static_cast<int>(sequences) : 0,
+                           step.arrival_ns});
     }
     hash_.add(step);
   }

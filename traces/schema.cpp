@@ -24,4 +24,12 @@ std::span<const std::string_view> schema_statements() {
   return statements;
 }
 
+std::span<const std::string_view> optional_statements() {
+  static constexpr std::array<std::string_view, 2> statements = {
+      "CREATE TABLE arrival (request INTEGER PRIMARY KEY, ns INTEGER NOT NULL) STRICT",
+      "CREATE TABLE accepted (step INTEGER PRIMARY KEY, tokens INTEGER NOT NULL) STRICT",
+  };
+  return statements;
+}
+
 }  // namespace pregate::trace

@@ -66,6 +66,8 @@ TraceInfo read_info(const Database& database) {
   info.steps = trace.integer(7);
   info.tokens = trace.integer(8);
   info.routed_entries = trace.integer(9);
+  Statement more(database, "SELECT name FROM sqlite_schema WHERE name IN ('arrival', 'accepted')");
+  while (more.step()) (more.text(0) == "arrival" ? info.has_arrivals : info.has_accepted) = true;
   Statement provenance(database, "SELECT key, value FROM provenance ORDER BY key LIMIT 10000");
   while (provenance.step()) info.provenance.emplace(provenance.text(0), provenance.text(1));
   validate_info(info, database.where());
@@ -96,10 +98,16 @@ StepRows::StepRows(const Database& database, const TraceInfo& info)
       statement_(
           database,
           "SELECT id, request, step, phase, stack, sequences, tokens, position, experts, predicted, weights "
-          "FROM step ORDER BY id") {}
+          "FROM step ORDER BY id") {
+  if (info.has_arrivals) arrivals_.emplace(database, "SELECT request, ns FROM arrival ORDER BY request");
+  if (info.has_accepted) accepted_.emplace(database, "SELECT step, tokens FROM accepted ORDER BY step");
+}
 
 void StepRows::rewind() {
   statement_.reset();
+  if (arrivals_) arrivals_->reset();
+  if (accepted_) accepted_->reset();
+  last_arrival_ = 0;
   rows_ = 0;
   last_request_ = last_index_ = -1;
   order_.begin_request();
@@ -140,7 +148,7 @@ bool StepRows::read_weights(std::int64_t entries) {
   return true;
 }
 
-bool StepRows::read_step(Step& step) {
+bool StepRows::read_step(std::int64_t row, Step& step) {
   const std::int64_t phase = statement_.integer(3);
   if (phase < 0 || phase > static_cast<std::int64_t>(Phase::decode)) {
     fault_ = "unknown phase " + std::to_string(phase);
@@ -172,8 +180,27 @@ bool StepRows::read_step(Step& step) {
     if (!read_weights(entries)) return false;
     step.weights = weights_;
   }
+  if (!read_more(row, step)) return false;
   fault_ = find_fault(step, info_, layouts_);
   return fault_.empty();
+}
+
+bool StepRows::read_more(std::int64_t row, Step& step) {
+  step.arrival_ns = -1;
+  step.accepted = -1;
+  if (arrivals_ && step.first_of_request) {
+    if (!arrivals_->step() || arrivals_->integer(0) != step.request ||
+        arrivals_->integer(1) < last_arrival_ || arrivals_->integer(1) > max_arrival_ns) {
+      fault_ = "the request's arrival is missing, before that of the one in front of it, or after 100 days";
+      return false;
+    }
+    step.arrival_ns = last_arrival_ = arrivals_->integer(1);
+  }
+  if (accepted_ && step.phase == Phase::decode) {
+    const bool has = accepted_->step() && accepted_->integer(0) == row;
+    step.accepted = has ? to_int(accepted_->integer(1)) : -1;
+  }
+  return true;
 }
 
 StepRows::Row StepRows::next(Step& step) {
@@ -200,7 +227,7 @@ StepRows::Row StepRows::next(Step& step) {
     return Row::fault;
   }
   if (step.first_of_request) order_.begin_request();
-  const bool sound = read_step(step);
+  const bool sound = read_step(row, step);
   if (sound) fault_ = order_.next(step);
   if (!sound) order_.begin_request();  // where the next step should start is not known
   if (!fault_.empty()) {

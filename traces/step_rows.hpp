@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,12 +32,16 @@ class StepRows {
   bool read_ids(int column, const StackLayout& layout, std::int64_t entries, const char* what,
                 std::vector<std::uint16_t>& ids);
   bool read_weights(std::int64_t entries);
-  bool read_step(Step& step);
+  bool read_step(std::int64_t row, Step& step);
+  /// What the optional tables say of the step in row `row`.
+  bool read_more(std::int64_t row, Step& step);
 
   const TraceInfo& info_;
   std::vector<StackLayout> layouts_;
   StepOrder order_;
   Statement statement_;
+  std::optional<Statement> arrivals_, accepted_;
+  std::int64_t last_arrival_ = 0;
   std::vector<std::uint16_t> experts_, predicted_;
   std::vector<float> weights_;
   std::string fault_;

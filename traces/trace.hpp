@@ -41,6 +41,8 @@ struct TraceInfo {
   int model_top_k = 0;  ///< experts a token of the model itself; 0 = unknown (Qwen3 here: 8, recorded 6)
   bool has_weights = false;
   bool has_predictions = false;
+  bool has_arrivals = false;    ///< every request says when it arrived
+  bool has_accepted = false;    ///< every decode step says how many output tokens it brought
   int prediction_distance = 0;  ///< MoE layers ahead at which predicted ids were known; 0 = none
   std::map<std::string, std::string>
       provenance;            ///< source file name, its SHA-256, format, tool version, notes
@@ -55,13 +57,15 @@ struct Request {
   std::int64_t id = 0;  ///< 0, 1, 2, ... in trace order
   std::string label;
   int sequences = 1;
+  std::int64_t arrival_ns = -1;  ///< as Step::arrival_ns
 };
 
 /// What one sequence has in a pass.
 struct SequencePart {
   int tokens = 0;
-  int position = 0;  ///< its cached tokens before the pass
-  bool ends = true;  ///< the recorded pass of the sequence ends with this one, so its logits may be wanted
+  int position = 0;   ///< its cached tokens before the pass
+  bool ends = true;   ///< the recorded pass of the sequence ends with this one, so its logits may be wanted
+  int accepted = -1;  ///< as Step::accepted
   bool operator==(const SequencePart&) const = default;
 };
 
@@ -81,6 +85,8 @@ struct Step {
   int tokens = 0;    ///< in this pass, over all sequences
   int position = 0;  ///< cached tokens before this pass, per sequence
   bool first_of_request = false;
+  int accepted = -1;  ///< decode: output tokens that it brought, at least one a sequence; -1: not recorded
+  std::int64_t arrival_ns = -1;  ///< of its request, from the start of the recording; -1: not recorded
   /// Experts of all MoE layers of the stack, layer after layer; within a layer token-major, tokens x top_k
   /// ids in router order, no_expert where there is none.
   std::span<const std::uint16_t> experts;

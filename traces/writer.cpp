@@ -41,6 +41,14 @@ struct TraceWriter::Impl {
     info.requests = info.steps = info.tokens = info.routed_entries = 0;
     insert_request.emplace(*database, "INSERT INTO request VALUES (?, ?, ?)");
     insert_step.emplace(*database, "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    if (info.has_arrivals) {
+      database->execute(std::string(optional_statements()[0]).c_str());
+      insert_arrival.emplace(*database, "INSERT INTO arrival VALUES (?, ?)");
+    }
+    if (info.has_accepted) {
+      database->execute(std::string(optional_statements()[1]).c_str());
+      insert_accepted.emplace(*database, "INSERT INTO accepted VALUES (?, ?)");
+    }
     write_layers();
   }
 
@@ -73,7 +81,7 @@ struct TraceWriter::Impl {
   OutputFile file;
   ContentHash hash;
   std::optional<Database> database;
-  std::optional<Statement> insert_request, insert_step;
+  std::optional<Statement> insert_request, insert_step, insert_arrival, insert_accepted;
   Request request;
   StepOrder order;
   std::int64_t step_index = 0;
@@ -95,6 +103,10 @@ void TraceWriter::begin_request(const Request& request) {
                      name + " has " + std::to_string(request.sequences) + " sequences");
   if (request.label.size() > 4096)
     throw InputError(self.file.destination(), name + " has a label of over 4096 bytes");
+  if (self.info.has_arrivals && (request.arrival_ns < 0 || request.arrival_ns < self.request.arrival_ns ||
+                                 request.arrival_ns > max_arrival_ns))
+    throw InputError(self.file.destination(), name + " arrives at " + std::to_string(request.arrival_ns) +
+                                                  " ns, not from the request before it to 100 days");
   self.request = request;
   self.request.id = self.info.requests++;
   self.step_index = 0;
@@ -104,6 +116,10 @@ void TraceWriter::begin_request(const Request& request) {
   self.insert_request->bind(2, self.request.label);
   self.insert_request->bind(3, std::int64_t{request.sequences});
   self.insert_request->run();
+  if (!self.info.has_arrivals) return;
+  self.insert_arrival->bind(1, self.request.id);
+  self.insert_arrival->bind(2, request.arrival_ns);
+  self.insert_arrival->run();
 }
 
 void TraceWriter::add(const Step& given) {
@@ -148,6 +164,11 @@ void TraceWriter::add(const Step& given) {
   if (self.info.has_weights) encode_weights(step.weights, self.weights_blob);
   row.bind_blob(11, self.info.has_weights ? self.weights_blob.data() : nullptr, self.weights_blob.size());
   row.run();
+  if (self.info.has_accepted && step.phase == Phase::decode) {
+    self.insert_accepted->bind(1, self.info.steps);
+    self.insert_accepted->bind(2, std::int64_t{step.accepted});
+    self.insert_accepted->run();
+  }
 
   ++self.step_index;
   ++self.info.steps;
@@ -182,6 +203,8 @@ TraceInfo TraceWriter::commit() {
   self.database->execute("COMMIT");
   self.insert_request.reset();
   self.insert_step.reset();
+  self.insert_arrival.reset();
+  self.insert_accepted.reset();
   // Statements above hold the connection until the end of this function; the bytes are in the file after
   // COMMIT.
   self.file.publish();
@@ -196,7 +219,9 @@ TraceInfo write_trace(StepSource& source, const std::vector<Request>& requests, 
   while (source.next(step)) {
     if (step.first_of_request) {
       const auto id = static_cast<std::size_t>(step.request);
-      writer.begin_request(id < requests.size() ? requests[id] : Request{step.request, {}, step.sequences});
+      Request request = id < requests.size() ? requests[id] : Request{step.request, {}, step.sequences};
+      request.arrival_ns = step.arrival_ns;
+      writer.begin_request(request);
     }
     writer.add(step);
   }

@@ -111,31 +111,46 @@ GpuTime CostModel::projections(const LayerClass& layer, int tokens) const {
                   static_cast<double>(layer.profile.attention_weights.count));
 }
 
+namespace {
+
+AlikeSequences all_alike(const StepShape& shape) {
+  return {.tokens = shape.tokens,
+          .sequences = shape.sequences,
+          .position = shape.position,
+          .encoder_tokens = shape.encoder_tokens};
+}
+std::span<const AlikeSequences> alike_of(const StepShape& shape, const AlikeSequences& all) {
+  return shape.alike.empty() ? std::span(&all, 1) : shape.alike;
+}
+
+}  // namespace
+
 GpuTime CostModel::scores(const LayerClass& layer, const StepShape& shape) const {
   if (!options_.attention_scores) return {};
   const LayerProfile& profile = layer.profile;
-  const double tokens = shape.tokens;
-  const double sequences = std::max(1, shape.sequences);
-  const double each = tokens / sequences;
   const bool causal = shape.phase != trace::Phase::encoder;
-  const double context = shape.position + each;
-  double flop = tokens * profile.state_flop_per_token;
-  double bytes = 2 * sequences * static_cast<double>(profile.state.count);  // read and written
-  for (const CacheCost& part : profile.cache) {
-    const double limit = reach(part);
-    const double pairs = sequences * (causal ? attended(shape.position, each, limit) : each * each);
-    flop += pairs / part.stride * part.flop_per_entry;
-    double seen = context;
-    if (part.window > 0) seen = std::min(seen, part.window + each - 1);
-    // Tokens of one pass choose entries of their own.
-    if (part.reads_at_most > 0)
-      seen = std::min(seen, static_cast<double>(part.reads_at_most) * part.stride * each);
-    bytes += sequences * seen / part.stride * static_cast<double>(part.per_entry.count);
+  double flop = shape.tokens * profile.state_flop_per_token;
+  double bytes =
+      2.0 * std::max(1, shape.sequences) * static_cast<double>(profile.state.count);  // read and written
+  const AlikeSequences all = all_alike(shape);
+  for (const AlikeSequences& alike : alike_of(shape, all)) {
+    const double sequences = std::max(1, alike.sequences);
+    const double each = alike.tokens / sequences;
+    const double context = alike.position + each;
+    for (const CacheCost& part : profile.cache) {
+      const double limit = reach(part);
+      const double pairs = sequences * (causal ? attended(alike.position, each, limit) : each * each);
+      flop += pairs / part.stride * part.flop_per_entry;
+      double seen = context;
+      if (part.window > 0) seen = std::min(seen, part.window + each - 1);
+      // Tokens of one pass choose entries of their own.
+      if (part.reads_at_most > 0)
+        seen = std::min(seen, static_cast<double>(part.reads_at_most) * part.stride * each);
+      bytes += sequences * seen / part.stride * static_cast<double>(part.per_entry.count);
+    }
   }
   GpuTime time = roofline(flop, layer.dense_rate, bytes);
-  if (profile.cross_kv_per_token.count > 0 && shape.encoder_tokens > 0) {
-    time += cross_attention(layer, shape);
-  }
+  if (profile.cross_kv_per_token.count > 0) time += cross_attention(layer, shape);
   return time;
 }
 
@@ -146,13 +161,21 @@ GpuTime CostModel::attention(const LayerClass& layer, const StepShape& shape) co
 
 GpuTime CostModel::cross_attention(const LayerClass& layer, const StepShape& shape) const {
   const LayerProfile& profile = layer.profile;
-  const double encoded = static_cast<double>(std::max(1, shape.sequences)) * shape.encoder_tokens;
-  GpuTime time = roofline(static_cast<double>(shape.tokens) * shape.encoder_tokens *
-                              profile.cross_attention_flop_per_token_and_context,
-                          layer.dense_rate, encoded * static_cast<double>(profile.cross_kv_per_token.count));
-  // Keys and values of the encoder's output are made once a request, in the decoder's first pass.
-  if (shape.position == 0) {
-    time += roofline(encoded * profile.cross_kv_flop_per_encoder_token, layer.dense_rate,
+  double flop = 0, encoded = 0, made = 0;
+  const AlikeSequences all = all_alike(shape);
+  for (const AlikeSequences& alike : alike_of(shape, all)) {
+    const double context = static_cast<double>(std::max(1, alike.sequences)) * alike.encoder_tokens;
+    flop += static_cast<double>(alike.tokens) * alike.encoder_tokens *
+            profile.cross_attention_flop_per_token_and_context;
+    encoded += context;
+    // Keys and values of the encoder's output are made once a request, in the decoder's first pass.
+    if (alike.position == 0) made += context;
+  }
+  if (encoded == 0) return {};
+  GpuTime time =
+      roofline(flop, layer.dense_rate, encoded * static_cast<double>(profile.cross_kv_per_token.count));
+  if (made > 0) {
+    time += roofline(made * profile.cross_kv_flop_per_encoder_token, layer.dense_rate,
                      static_cast<double>(profile.cross_kv_weights.count));
   }
   return time;
@@ -197,6 +220,7 @@ void CostModel::begin_step(const StepShape& shape) {
     head_ = head_times_ != nullptr
                 ? kernel_time_of(head_times_->fixed + kernel_time(head_times_->points, rows))
                 : roofline(rows * head_flop_per_token_, dense_rate_, static_cast<double>(head_bytes_.count));
+    if (shape.drafting.count > 0) head_ += kernel_time_of(shape.drafting);
   }
 }
 

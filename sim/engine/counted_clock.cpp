@@ -13,6 +13,7 @@ void add(CountedSums& sums, const CountedSums& more) {
   sums.kernels += more.kernels;
   sums.launches += more.launches;
   sums.readback += more.readback;
+  sums.waiting += more.waiting;
   sums.experts += more.experts;
 }
 
@@ -189,6 +190,12 @@ CountedSums CountedClock::path_to(std::int32_t after_ids_of, std::int64_t expert
   return sums;
 }
 
+void CountedClock::idle_until(Picoseconds time) {
+  if (time <= compute_) return;
+  compute_path_.waiting += time - compute_;
+  compute_ = time;
+}
+
 Picoseconds CountedClock::end_pass() {
   start_announced(compute_);
   for (const Kind& kind : kinds_) {
@@ -253,8 +260,10 @@ Tally CountedClock::tally() const {
 PathPoint CountedClock::end() const {
   const bool copies_last =
       copies_.finish > compute_ || (copies_.finish == compute_ && last_copied_ < last_computed_);
-  if (copies_last && last_copied_ != no_op) return {copies_.finish, spent(copies_path_), {}, last_copied_};
-  return {compute_, spent(compute_path_), {}, last_computed_};
+  if (copies_last && last_copied_ != no_op) {
+    return {copies_.finish, spent(copies_path_), copies_path_.waiting, last_copied_};
+  }
+  return {compute_, spent(compute_path_), compute_path_.waiting, last_computed_};
 }
 
 }  // namespace pregate::sim

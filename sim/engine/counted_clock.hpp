@@ -10,12 +10,12 @@
 
 namespace pregate::sim {
 
-/// What the critical path to an operation is made of, or all operations are. Nothing ever waits without a
-/// cause here.
+/// What the critical path to an operation is made of, or all operations are. Within a pass nothing ever waits
+/// without a cause here.
 struct CountedSums {
   Picoseconds memory, kernels, launches;  ///< of the GPU's operations
-  Picoseconds readback;
-  std::int64_t experts = 0;  ///< copied
+  Picoseconds readback, waiting;          ///< waiting: for requests
+  std::int64_t experts = 0;               ///< copied
 
   void add(const GpuTime& time, std::int64_t times = 1) {
     memory += time.memory * times;
@@ -90,6 +90,8 @@ class CountedClock {
   /// only adds its durations, their order among themselves and among operations that wait for nothing does
   /// not matter.
   void run_on_demand(std::uint32_t kind, std::span<const std::int64_t> layers);
+  /// Between passes, as Executor::idle_until().
+  void idle_until(Picoseconds time);
   /// The time when the pass ends: that of the compute stream.
   Picoseconds end_pass();
   /// No pass follows: what was announced and has not started is copied.

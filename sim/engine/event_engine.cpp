@@ -3,7 +3,6 @@
 #include "sim/engine/event_engine.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstdint>
 #include <functional>
@@ -55,7 +54,7 @@ struct EventEngine::Impl {
   void await_or_queue(OpId id);
   void start_ready();
   void start(std::size_t stream, OpId id);
-  void advance();
+  void advance(std::int64_t most = Lanes::never);
   void complete(OpId id);
   void release();
 
@@ -174,11 +173,11 @@ void EventEngine::Impl::start(std::size_t stream, OpId id) {
   lanes.begin(stream, id, started.fixed, started.bytes, started.rate, started.resources, now);
 }
 
-/// To the next time at which a phase ends; ends all that do. Precondition: something can start or runs.
-void EventEngine::Impl::advance() {
+/// To the next time at which a phase ends, or `most`; ends all that do. Without it something starts or runs.
+void EventEngine::Impl::advance(std::int64_t most) {
   start_ready();
   lanes.share(now);
-  const std::int64_t next = lanes.next_due();
+  const std::int64_t next = std::min(lanes.next_due(), most);
   if (observer && next > now) observer({now}, {next}, lanes.rates());
   now = next;
   const StreamSet ended = lanes.end_due(now);
@@ -222,6 +221,10 @@ void EventEngine::run_until(OpId id) {
     throw std::out_of_range("EventEngine::run_until: operation " + std::to_string(id) + " is unknown");
   }
   while (!impl_->done(id)) impl_->advance();
+}
+
+void EventEngine::run_until(Picoseconds time) {
+  while (impl_->now < time.count) impl_->advance(time.count);
 }
 
 void EventEngine::run() {

@@ -32,6 +32,9 @@ class EventEngine {
   /// Advances until `id` is done. All that finishes at that time is done too, but nothing that could start
   /// then has started: operations submitted next compete for the streams as if they had been there before.
   void run_until(OpId id);
+  /// Advances to `time`, if that is later than now(). What ends then is done, and nothing that could start
+  /// then has started.
+  void run_until(Picoseconds time);
   /// Advances until everything submitted is done.
   void run();
   [[nodiscard]] Picoseconds now() const;

@@ -32,6 +32,12 @@ bool EventExecutor::cancel(OpId copy) {
   return true;
 }
 
+void EventExecutor::idle_until(Picoseconds time) {
+  engine_.run_until(time);
+  settle();  // what ended meanwhile; then the GPU has waited
+  ledger_.idle_until(time);
+}
+
 Picoseconds EventExecutor::end_pass(OpId last) {
   engine_.run_until(last);
   const Picoseconds end = engine_.finish(last);

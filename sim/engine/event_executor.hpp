@@ -81,6 +81,7 @@ class EventExecutor final : public Executor {
   [[nodiscard]] bool is_done(OpId operation) const override { return engine_.is_done(operation); }
   [[nodiscard]] Picoseconds backlog(StreamId stream) const override { return engine_.backlog(stream); }
   bool cancel(OpId copy) override;
+  void idle_until(Picoseconds time) override;
   Picoseconds end_pass(OpId last) override;
   void finish() override;
   [[nodiscard]] const Tally& tally() const override { return ledger_.tally(); }

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <stdexcept>
+
 #include "models/units.hpp"
 #include "sim/engine/tally.hpp"
 #include "sim/program/clock.hpp"
@@ -36,6 +38,11 @@ class Executor : public Clock {
   /// Takes back a copy that has not started: it moves nothing when its turn comes. False when it has started,
   /// or cannot be taken back.
   virtual bool cancel(OpId copy) = 0;
+  /// Between passes: the next one begins at `time`, if that is later than now; what is being copied goes on.
+  /// std::logic_error where time is not virtual.
+  virtual void idle_until([[maybe_unused]] Picoseconds time) {
+    throw std::logic_error("this executor does not wait for requests");
+  }
   /// The pass is done with `last`; the time then.
   virtual Picoseconds end_pass(OpId last) = 0;
   /// Nothing more will come: what still runs ends.

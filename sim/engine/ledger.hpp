@@ -59,6 +59,8 @@ class Ledger {
   [[nodiscard]] OpId next_id() const { return static_cast<OpId>(kept_.end_index()); }
   /// An entered operation, not settled yet, was taken back: it moves nothing.
   void make_empty(OpId id);
+  /// The GPU that leads, all of whose operations are settled, had nothing to do until `time`.
+  void idle_until(Picoseconds time) { streams_[number_of(tally_.leading)].wait_until(time); }
   void record_block(OpId first, OpId last) { blocks_.push_back({first, last}); }
 
   /// Accounts for every entered operation that is done, in the order in which they started; what still runs

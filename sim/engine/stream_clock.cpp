@@ -173,11 +173,25 @@ PathPoint StreamClock::path_to(const Last& last) const {
   PathPoint path;
   OpId id = last.id;
   for (; id >= first_id_; id = point(id).before) point(id).spending.add_to(path.spent);
-  const PathPoint* const before = id == no_op ? nullptr : before_pass(id);
-  if (before != nullptr) path.spent += before->spent;
+  // What nothing decided begins where the run does, which is when the GPU that leads may first compute.
+  const PathPoint* const before = id == no_op ? &before_pass_[number_of(tally_.leading)] : before_pass(id);
+  if (before != nullptr) {
+    path.spent += before->spent;
+    path.waiting = before->waiting;
+  }
   path.finish = last.finish;
   path.id = last.id;
   return path;
+}
+
+/// Whatever a pass does comes after its first computation.
+void StreamClock::idle_until(Picoseconds time) {
+  while (start_next(time)) {
+  }
+  now_ = std::max(now_, time);
+  const std::size_t leading = number_of(tally_.leading);
+  before_pass_[leading].wait_until(time);
+  streams_[leading].finish = std::max(streams_[leading].finish, time);
 }
 
 Picoseconds StreamClock::end_pass(OpId last) {

@@ -35,6 +35,7 @@ class StreamClock final : public Executor {
   [[nodiscard]] bool is_done(OpId operation) const override;
   [[nodiscard]] Picoseconds backlog(StreamId stream) const override;
   bool cancel(OpId copy) override;
+  void idle_until(Picoseconds time) override;
   Picoseconds end_pass(OpId last) override;
   void finish() override;
   [[nodiscard]] const Tally& tally() const override { return tally_; }

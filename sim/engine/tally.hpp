@@ -20,6 +20,12 @@ struct PathPoint {
   Picoseconds waiting;
   OpId id = no_op;
 
+  /// Nothing happens from then until `time`, if that is later.
+  void wait_until(Picoseconds time) {
+    if (finish >= time) return;
+    waiting += time - finish;
+    finish = time;
+  }
   [[nodiscard]] Picoseconds transfer() const { return spent.transfer(); }
   [[nodiscard]] Picoseconds cpu() const { return spent.cpu(); }
   [[nodiscard]] Picoseconds host() const { return spent[Cause::gate]; }

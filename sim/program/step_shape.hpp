@@ -2,9 +2,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
+
+#include "models/units.hpp"
 #include "traces/trace.hpp"
 
 namespace pregate::sim {
+
+/// Sequences of a step that are alike: equally many tokens each, after equally many.
+struct AlikeSequences {
+  int tokens = 0;  ///< over all of them
+  int sequences = 1;
+  int position = 0;        ///< cached tokens before, of each
+  int encoder_tokens = 0;  ///< of each; context of cross-attention
+};
 
 /// Shape of one step, as costs depend on it.
 struct StepShape {
@@ -12,9 +23,13 @@ struct StepShape {
   trace::Phase phase = trace::Phase::decode;
   int tokens = 0;  ///< over all sequences
   int sequences = 1;
-  int position = 0;        ///< cached tokens before, a sequence
-  int encoder_tokens = 0;  ///< a sequence; context of cross-attention
-  int logit_rows = -1;     ///< tokens whose logits are wanted; -1: as many as the phase says
+  int position = 0;           ///< cached tokens before, a sequence
+  int encoder_tokens = 0;     ///< a sequence; context of cross-attention
+  int logit_rows = -1;        ///< tokens whose logits are wanted; -1: as many as the phase says
+  Picoseconds drafting = {};  ///< of the next step's drafts, after the head
+  /// What attention costs is summed over these, where sequences differ. Empty: all are alike, or count as
+  /// their mean. Valid while the step begins.
+  std::span<const AlikeSequences> alike = {};
 };
 
 }  // namespace pregate::sim

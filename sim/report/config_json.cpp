@@ -72,6 +72,10 @@ nlohmann::ordered_json configuration_json(const RunConfiguration& run) {
   json["counted_experts"] = run.counted == CountedExperts::all ? "all" : "decoder";
   json["prompt_chunk"] = run.prompt_chunk;
   if (run.prompt_in_chunks) json["prompt_in_chunks"] = true;
+  if (!run.serving.is_standard()) {
+    json["serve"] = Json::object();
+    add_fields(json["serve"], serving_fields(), run.serving);
+  }
   json["notes"] = run.notes;
   return json;
 }

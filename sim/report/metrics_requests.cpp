@@ -1,21 +1,27 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
+
 #include "sim/report/metric_lists.hpp"
 
 namespace pregate::sim {
 
 namespace {
 
+struct Rank {
+  const char* number;
+  double Percentiles::*which;
+};
+constexpr std::array<Rank, 4> ranks{{{"50", &Percentiles::p50},
+                                     {"90", &Percentiles::p90},
+                                     {"95", &Percentiles::p95},
+                                     {"99", &Percentiles::p99}}};
+
 /// Percentiles by request of a time whose mean is the metric `name`_ms.
 std::vector<Metric> percentiles(const std::string& name, const std::string& of,
                                 Percentiles SimulationResult::*times) {
   std::vector<Metric> all;
-  struct Rank {
-    const char* number;
-    double Percentiles::*which;
-  };
-  for (const Rank& rank : {Rank{"50", &Percentiles::p50}, Rank{"90", &Percentiles::p90},
-                           Rank{"95", &Percentiles::p95}, Rank{"99", &Percentiles::p99}}) {
+  for (const Rank& rank : ranks) {
     all.push_back({.name = name + "_p" + rank.number + "_ms",
                    .unit = "ms",
                    .help = of + ", " + rank.number +
@@ -27,11 +33,33 @@ std::vector<Metric> percentiles(const std::string& name, const std::string& of,
   return all;
 }
 
+/// Of the time from arrival to the first pass, where requests arrive in time.
+std::vector<Metric> queue_percentiles() {
+  std::vector<Metric> all;
+  for (const Rank& rank : ranks) {
+    all.push_back({.name = std::string("queue_p") + rank.number + "_ms",
+                   .unit = "ms",
+                   .help = std::string("time from arrival to the first pass, ") + rank.number +
+                           "th percentile, by nearest rank; absent where nothing arrives (lock step)",
+                   .value = [which = rank.which](const SimulationResult& r) -> MetricValue {
+                     return r.queue ? MetricValue((*r.queue).*which) : MetricValue();
+                   }});
+  }
+  all.push_back({.name = "idle_ms",
+                 .unit = "ms",
+                 .help = "of the run's time, in which no request was there; absent likewise",
+                 .value = [](const SimulationResult& r) -> MetricValue {
+                   return r.queue ? MetricValue(r.idle.milliseconds()) : MetricValue();
+                 }});
+  return all;
+}
+
 }  // namespace
 
 std::vector<Metric> request_metrics() {
   std::vector<Metric> all = percentiles("ttft", "time to first token", &SimulationResult::ttft);
   append(all, percentiles("tpot", "time per output token after it", &SimulationResult::tpot));
+  append(all, queue_percentiles());
   return all;
 }
 

@@ -38,8 +38,9 @@ struct RunConfiguration {
   CountedExperts counted = CountedExperts::all;
   int prompt_chunk = default_prompt_chunk;  ///< 0 = whole passes
   bool prompt_in_chunks = false;            ///< also in time, not as memory alone
-  std::string device = "simulator";         ///< or what executed it
-  std::vector<std::string> notes;           ///< about the run as a whole
+  ServingSpec serving;
+  std::string device = "simulator";  ///< or what executed it
+  std::vector<std::string> notes;    ///< about the run as a whole
 };
 
 /// Version of what results_json() and results_csv() write: a key or column that changes its meaning or goes

@@ -15,7 +15,8 @@ std::string digits_of(double value) { return nlohmann::json(value).dump(); }
 
 std::string requests_csv(const std::vector<RequestRecord>& records) {
   std::string text =
-      "request,sequences,prompt_tokens,output_tokens,begin_ms,first_token_ms,end_ms,ttft_ms,tpot_ms\n";
+      "request,sequences,prompt_tokens,output_tokens,begin_ms,first_token_ms,end_ms,ttft_ms,tpot_ms,"
+      "arrival_ms,queue_ms\n";
   for (std::size_t i = 0; i < records.size(); ++i) {
     const RequestRecord& request = records[i];
     text += std::to_string(i) + "," + std::to_string(request.sequences) + "," +
@@ -26,7 +27,10 @@ std::string requests_csv(const std::vector<RequestRecord>& records) {
     if (request.has_ttft()) text += digits_of(request.ttft().milliseconds());
     text += ",";
     if (request.has_tpot()) text += digits_of(request.tpot_ms());
-    text += "\n";
+    text += ",";
+    if (request.has_arrival())
+      text += digits_of(request.arrival.milliseconds()) + "," + digits_of(request.queued().milliseconds());
+    text += request.has_arrival() ? "\n" : ",\n";
   }
   return text;
 }

@@ -26,6 +26,7 @@ class CountedRun final : public PassRunner {
   CountedRun(const Topology& topology, const ExpertMap& map, const Plan& plan, CostModel& costs);
 
   Picoseconds run(const Pass& pass) override;
+  void idle_until(Picoseconds time) override { clock_.idle_until(time); }
 
   [[nodiscard]] const AccessCounts& decode_counts() const override { return decode_counts_; }
   [[nodiscard]] const AccessCounts& other_counts() const override { return other_counts_; }

@@ -3,6 +3,7 @@
 #include "sim/run/drive.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -41,11 +42,33 @@ std::vector<StackLayers> stack_layers(const ModelSpec& model, const trace::Trace
 /// Decode steps of more tokens than sequences.
 struct Drafts {
   std::int64_t steps = 0;
-  int most = 0;  ///< tokens a sequence
-  void add(const trace::Step& step) {
-    if (step.tokens <= step.sequences) return;
+  int most = 0;                ///< tokens a sequence
+  std::int64_t brought = 0;    ///< tokens of those steps that were accepted
+  std::int64_t sequences = 0;  ///< of those steps
+  /// The most drafts of a sequence in the pass.
+  int add(std::span<const Row> rows) {
+    int tokens = 0, of_pass = 0, accepted = 0, drafts = 0;
+    for (const Row& row : rows) {
+      if (row.phase != trace::Phase::decode) continue;
+      tokens += row.tokens;
+      of_pass += row.sequences;
+      accepted += row.accepted;
+      drafts = std::max(drafts, (row.drafted + row.sequences - 1) / row.sequences);
+    }
+    if (tokens <= of_pass) return 0;
     ++steps;
-    most = std::max(most, (step.tokens + step.sequences - 1) / step.sequences);
+    most = std::max(most, (tokens + of_pass - 1) / of_pass);
+    brought += accepted;
+    sequences += of_pass;
+    return drafts;
+  }
+  [[nodiscard]] std::string text() const {
+    const std::string verified = std::to_string(steps) + " decode steps verify drafts (up to " +
+                                 std::to_string(most) + " tokens a sequence): ";
+    if (brought == sequences) return verified + "one accepted token each is counted";
+    char each[32];
+    std::snprintf(each, sizeof each, "%.2f", static_cast<double>(brought) / static_cast<double>(sequences));
+    return verified + std::string(each) + " tokens of each are accepted, and those count";
   }
 };
 
@@ -61,25 +84,34 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   const bool predicts = plan.policy.lookahead.predictor->needs_recorded;
   const std::vector<StackLayers> stacks = stack_layers(model, info, layer_class);
   RequestLog requests;
+  std::vector<AlikeSequences> alike;
   Picoseconds now;
   Drafts drafts;
 
   ServedPass pass;
   while (batcher.next(now, pass)) {
+    if (pass.begin > now) {
+      result.idle += pass.begin - now;
+      runner.idle_until(now = pass.begin);
+    }
     const trace::Step& step = pass.step;
     const StackLayers& stack = stacks[static_cast<std::size_t>(step.stack)];
     routing.load(step);
     if (predicts) predictions.load(step);
-    const Picoseconds end = runner.run(
-        {.info = {.step = step, .number = result.steps, .shape = shape_of(pass.rows, stack.model_stack)},
-         .layers = stack.layers,
-         .first_ordinal = map.ordinals(step.stack).first,
-         .routing = routing,
-         .predictions = predicts ? &predictions : nullptr});
+    StepShape shape = shape_of(pass.rows, stack.model_stack);
+    if (pass.own_costs && pass.rows.size() > 1) {
+      group_alike(pass.rows, alike);
+      shape.alike = alike;
+    }
+    shape.drafting = options.serving.draft.time * drafts.add(pass.rows);
+    const Picoseconds end = runner.run({.info = {.step = step, .number = result.steps, .shape = shape},
+                                        .layers = stack.layers,
+                                        .first_ordinal = map.ordinals(step.stack).first,
+                                        .routing = routing,
+                                        .predictions = predicts ? &predictions : nullptr});
     if (step.phase == trace::Phase::decode) {
       result.decode += end - now;
       for (const Row& row : pass.rows) result.output_tokens += row.accepted;
-      drafts.add(step);
       ++result.decode_steps;
     } else {
       result.before_decode += end - now;
@@ -93,17 +125,21 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   }
   runner.finish();
 
-  if (drafts.steps > 0)
-    result.notes.push_back(std::to_string(drafts.steps) + " decode steps verify drafts (up to " +
-                           std::to_string(drafts.most) +
-                           " tokens a sequence): one accepted token each is counted");
+  if (drafts.steps > 0) result.notes.push_back(drafts.text());
   result.total = now;
+  if (result.idle.count > 0) {
+    const std::int64_t percent =
+        100 * (result.idle.count / 1000) / std::max<std::int64_t>(1, now.count / 1000);
+    result.notes.push_back("no request is there for " + std::to_string(percent) +
+                           " % of the time, which counts as waiting, and in tokens/s");
+  }
   result.requests = static_cast<std::int64_t>(requests.records().size());
   result.requests_with_prompt = requests.requests_with_prompt();
   result.ttft_ms = requests.mean_ttft_ms();
   result.tpot_ms = requests.mean_tpot_ms();
   result.ttft = requests.ttft_percentiles();
   result.tpot = requests.tpot_percentiles();
+  if (requests.has_arrivals()) result.queue = requests.queue_percentiles();
   if (options.keeps_requests) result.request_records = requests.take_records();
   result.decode_cache = to_result(runner.decode_counts());
   result.other_cache = to_result(runner.other_counts());

@@ -32,6 +32,7 @@ class LayerRun final : public PassRunner {
     }
     return executor_.end_pass(planner_.end_pass(pass.info.step.phase != trace::Phase::encoder));
   }
+  void idle_until(Picoseconds time) override { executor_.idle_until(time); }
   void finish() override { executor_.finish(); }
 
   [[nodiscard]] const AccessCounts& decode_counts() const override { return planner_.decode_counts(); }

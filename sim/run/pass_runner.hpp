@@ -37,6 +37,8 @@ class PassRunner {
 
   /// The time when the pass has ended.
   virtual Picoseconds run(const Pass& pass) = 0;
+  /// Nothing is there to be run until `time`, which is later than the end of the pass before.
+  virtual void idle_until(Picoseconds time) = 0;
   /// No pass will follow.
   virtual void finish() {}
 

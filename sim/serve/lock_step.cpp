@@ -6,22 +6,24 @@
 
 namespace pregate::sim {
 
-Row LockStep::row_of(const trace::Step& step, int sequence, int sequences,
-                     const trace::SequencePart& part) const {
-  Row row{.request = request_,
-          .sequence = sequence,
-          .sequences = sequences,
-          .phase = step.phase,
-          .tokens = part.tokens,
-          .position = part.position,
-          .encoder_tokens = encoder_tokens_};
+Row row_of(const trace::Step& step, int sequences, const trace::SequencePart& part) {
+  Row row{.sequences = sequences, .phase = step.phase, .tokens = part.tokens, .position = part.position};
   if (step.phase == trace::Phase::decode) {
     row.drafted = std::max(0, part.tokens - sequences);
-    row.accepted = sequences;
+    row.accepted = part.accepted >= 0 ? part.accepted : sequences;
     row.logits = part.tokens;
   } else if (step.phase == trace::Phase::prefill && part.ends) {
     row.logits = sequences;  // only a sequence's last token needs them
   }
+  return row;
+}
+
+Row LockStep::own_row(const trace::Step& step, int sequence, int sequences,
+                      const trace::SequencePart& part) const {
+  Row row = row_of(step, sequences, part);
+  row.request = request_;
+  row.sequence = sequence;
+  row.encoder_tokens = encoder_tokens_;
   return row;
 }
 
@@ -34,12 +36,13 @@ bool LockStep::next(Picoseconds /*now*/, ServedPass& pass) {
   }
   if (step.phase == trace::Phase::encoder) encoder_tokens_ = step.tokens / std::max(1, step.sequences);
   if (step.parts.empty()) {
-    pass.rows = {&(one_ = row_of(step, 0, step.sequences, {step.tokens, step.position})), 1};
+    pass.rows = {
+        &(one_ = own_row(step, 0, step.sequences, {step.tokens, step.position, true, step.accepted})), 1};
     return true;
   }
   rows_.clear();
   for (const trace::SequencePart& part : step.parts)
-    rows_.push_back(row_of(step, static_cast<int>(rows_.size()), 1, part));
+    rows_.push_back(own_row(step, static_cast<int>(rows_.size()), 1, part));
   pass.rows = rows_;
   return true;
 }

@@ -31,9 +31,13 @@ void RequestLog::add(std::span<const Row> rows, Picoseconds begin, Picoseconds e
 
 void RequestLog::add_request(std::span<const Row> rows, Picoseconds begin, Picoseconds end) {
   const auto number = static_cast<std::size_t>(rows.front().request);
-  if (number >= records_.size())
-    records_.push_back({.begin = begin, .has_prompt = rows.front().phase != trace::Phase::decode});
+  if (number >= records_.size()) records_.resize(number + 1);
   RequestRecord& request = records_[number];
+  if (request.begin.count < 0) {
+    request.begin = begin;
+    request.arrival = rows.front().arrival;
+    request.has_prompt = rows.front().phase != trace::Phase::decode;
+  }
   request.end = end;
   const bool had_output = request.output_tokens > 0;
   int sequences = 0;
@@ -52,7 +56,13 @@ void RequestLog::add_request(std::span<const Row> rows, Picoseconds begin, Picos
     request.first_token = end;
   } else {
     ++request.later_passes;
+    for (const Row& row : rows) request.later_drafts += std::max(0, row.accepted - row.sequences);
   }
+}
+
+bool RequestLog::has_arrivals() const {
+  return std::any_of(records_.begin(), records_.end(),
+                     [](const RequestRecord& request) { return request.has_arrival(); });
 }
 
 std::int64_t RequestLog::requests_with_prompt() const {
@@ -82,6 +92,13 @@ Percentiles RequestLog::ttft_percentiles() const {
   std::vector<double> values;
   for (const RequestRecord& request : records_)
     if (request.has_ttft()) values.push_back(request.ttft().milliseconds());
+  return Percentiles::of(std::move(values));
+}
+
+Percentiles RequestLog::queue_percentiles() const {
+  std::vector<double> values;
+  for (const RequestRecord& request : records_)
+    if (request.has_arrival()) values.push_back(request.queued().milliseconds());
   return Percentiles::of(std::move(values));
 }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -15,11 +16,13 @@ namespace pregate::sim {
 
 /// What became of one request (of a batch in lock step, which is one). Times are of the run's clock.
 struct RequestRecord {
-  Picoseconds begin{};                                ///< of its first pass
+  Picoseconds arrival{-1};                            ///< -1: it arrives when it begins
+  Picoseconds begin{-1};                              ///< of its first pass
   Picoseconds first_token{-1};                        ///< end of the pass that gives it; -1: none came
   Picoseconds end{};                                  ///< of its last pass
   std::int64_t prompt_tokens = 0, output_tokens = 0;  ///< over its sequences
   std::int64_t later_passes = 0;                      ///< after the first token
+  std::int64_t later_drafts = 0;                      ///< output tokens of those beyond one a sequence
   int sequences = 0;                                  ///< most in a pass
   /// It begins with an encoder pass or a prefill. Without one its first recorded step is some token's, and
   /// tells nothing of the time to the first.
@@ -27,10 +30,15 @@ struct RequestRecord {
 
   [[nodiscard]] bool has_ttft() const { return has_prompt && first_token.count >= 0; }
   [[nodiscard]] bool has_tpot() const { return later_passes > 0; }
-  [[nodiscard]] Picoseconds ttft() const { return first_token - begin; }
-  /// Time of a pass after the first token, their mean.
+  [[nodiscard]] bool has_arrival() const { return arrival.count >= 0; }
+  /// From its arrival.
+  [[nodiscard]] Picoseconds ttft() const { return first_token - (has_arrival() ? arrival : begin); }
+  /// Of one that has an arrival.
+  [[nodiscard]] Picoseconds queued() const { return begin - arrival; }
+  /// Time of an output token of a sequence after the first: of a pass, where none brings more than one.
   [[nodiscard]] double tpot_ms() const {
-    return (end - first_token).milliseconds() / static_cast<double>(later_passes);
+    const double drafts = static_cast<double>(later_drafts) / std::max(1, sequences);
+    return (end - first_token).milliseconds() / (static_cast<double>(later_passes) + drafts);
   }
 };
 
@@ -42,16 +50,18 @@ struct Percentiles {
   static Percentiles of(std::vector<double> values_ms);
 };
 
-/// Keeps a record of every request, 56 bytes each, and what they come to.
+/// Keeps a record of every request, 72 bytes each, and what they come to.
 class RequestLog {
  public:
   /// A pass of these rows ran. A request begins with the first pass that has rows of it, and a pass gives it
-  /// a token when all of these do. Requests begin in the order of their numbers.
+  /// a token when all of these do.
   void add(std::span<const Row> rows, Picoseconds begin, Picoseconds end);
 
   [[nodiscard]] const std::vector<RequestRecord>& records() const { return records_; }
   /// Gives them away.
   [[nodiscard]] std::vector<RequestRecord> take_records() { return std::move(records_); }
+  /// Some request arrived at a time of its own.
+  [[nodiscard]] bool has_arrivals() const;
   /// Requests that have a time to first token.
   [[nodiscard]] std::int64_t requests_with_prompt() const;
   /// Means over the requests that have one; 0 without any.
@@ -59,6 +69,8 @@ class RequestLog {
   [[nodiscard]] double mean_tpot_ms() const;
   [[nodiscard]] Percentiles ttft_percentiles() const;
   [[nodiscard]] Percentiles tpot_percentiles() const;
+  /// Of the times from arrival to the first pass.
+  [[nodiscard]] Percentiles queue_percentiles() const;
 
  private:
   void add_request(std::span<const Row> rows, Picoseconds begin, Picoseconds end);

@@ -200,6 +200,17 @@ TEST(ResolvedConfiguration, EveryKeyOfASoftwareChangesIt) {
       .check_all();
 }
 
+TEST(ResolvedConfiguration, EveryKeyOfServingChangesIt) {
+  Keys<ServingSpec>{"serve.", serving_fields(),
+                    [](const std::vector<Override>& set) { return load_serving(set); },
+                    [](const std::vector<Override>& set) {
+                      RunConfiguration run;
+                      run.serving = load_serving(set);
+                      return configuration_json(run)["serve"].dump();
+                    }}
+      .check_all();
+}
+
 /// Paths of the values of a tree that --set could give, and the values.
 void collect(const Node& node, const std::string& path, std::vector<std::pair<std::string, Node>>& leaves) {
   if (node.kind == Node::Kind::table) {

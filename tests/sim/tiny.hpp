@@ -61,7 +61,7 @@ inline MachineSpec slow_memory() {
 
 inline sim::SimulationResult run(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
                                  trace::StepSource& source, const sim::SimulationOptions& options = {}) {
-  const sim::PreparedTrace prepared(source, model, "test");
+  const sim::PreparedTrace prepared(source, model, "test", options.serving);
   return sim::simulate(model, machine, policy, prepared, source, options);
 }
 

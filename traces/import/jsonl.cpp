@@ -44,6 +44,8 @@ TraceInfo read_header(const Json& object, const LineReader& lines) {
   }
   info.has_weights = header.flag("weights");
   info.has_predictions = header.flag("predictions");
+  info.has_arrivals = header.flag("arrivals");
+  info.has_accepted = header.flag("accepted");
   info.prediction_distance = static_cast<int>(header.integer_or("prediction_distance", 0, max_layers, 0));
   if (const Json* provenance = header.take("provenance")) {
     if (!provenance->is_object()) header.fail("has a 'provenance' that is not an object");
@@ -81,6 +83,8 @@ class StepParser {
     step.tokens = static_cast<int>(fields.integer("tokens", 1, max_step_tokens));
     step.sequences = static_cast<int>(fields.integer_or("sequences", 1, max_step_tokens, request.sequences));
     step.position = static_cast<int>(fields.integer("position", 0, 1'000'000'000));
+    if (info_.has_accepted && step.phase == Phase::decode)
+      step.accepted = static_cast<int>(fields.integer("accepted", 1, max_step_tokens));
     const StackLayout& layout = layouts_[static_cast<std::size_t>(step.stack)];
     read(
         fields, "experts", step, layout,
@@ -201,6 +205,7 @@ ImportResult import_jsonl(const std::vector<std::string>& inputs, const std::str
         fields.fail("has id " + std::to_string(id) + ", expected " + std::to_string(request.id));
       request.label = fields.text_or_empty("label");
       request.sequences = static_cast<int>(fields.integer_or("sequences", 1, max_step_tokens, 1));
+      if (info.has_arrivals) request.arrival_ns = fields.integer("arrival_ns", 0, max_arrival_ns);
       fields.finish();
       writer.begin_request(request);
       steps.begin_request();

@@ -135,7 +135,7 @@ Fields<Recall> parameters() {
   fields.add(
       "recall", &Recall::recall,
       "probability that an expert which will be activated is announced, rather than another in its place",
-      Range{0, 1, "from 0 to 1"});
+      pregate::Range{0, 1, "from 0 to 1"});
   fields.add("seed", &Recall::seed, "of its draws");
   return fields;
 }

@@ -1,0 +1,212 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <optional>
+#include <tuple>
+
+#include "models/error.hpp"
+#include "sim/serve/admitted.hpp"
+#include "sim/serve/arrivals.hpp"
+#include "sim/serve/batcher_part.hpp"
+
+namespace pregate {
+namespace {
+
+/// Where prompts of requests that join run.
+enum class Prompts { before, beside };
+
+struct ContinuousParameters {
+  int max_batch = 8;
+  Prompts prompts = Prompts::before;
+  double arrivals_per_s = 0;
+  std::uint64_t arrival_seed = 1;
+};
+
+constexpr std::array<Choice<Prompts>, 2> places_of_prompts{{
+    {Prompts::before, "before", "in passes of their own, which come before decode steps", "", ""},
+    {Prompts::beside, "beside", "in decode steps, beside the sequences that decode", "", ""},
+}};
+
+}  // namespace
+
+template <>
+std::span<const Choice<Prompts>> choices() {
+  return places_of_prompts;
+}
+
+namespace sim {
+namespace {
+
+/// Requests join in the order of their arrival as soon as a pass ends and a place is free, and leave with
+/// their last pass; a recording of several sequences takes a place for each. Encoder passes come first,
+/// alone.
+class Continuous final : public Batcher {
+ public:
+  Continuous(const ContinuousParameters& parameters, trace::StepSource& source, int prompt_chunk)
+      : source_(source),
+        joiner_(source.info()),
+        arrivals_(parameters.arrivals_per_s, parameters.arrival_seed),
+        places_(parameters.max_batch),
+        beside_(parameters.prompts == Prompts::beside),
+        prompt_chunk_(prompt_chunk) {
+    source_.rewind();
+    read_first();
+  }
+
+  bool next(Picoseconds now, ServedPass& pass) override {
+    std::erase_if(running_, [](const Admitted& request) { return request.is_done(); });
+    if (running_.empty() && !first_) return false;
+    pass.begin = running_.empty() ? std::max(now, arrival_) : now;
+    admit(pass.begin);
+    compose();
+    pass.step = joiner_.join(parts_);
+    pass.step.request = parts_.front().row.request;
+    pass.step.index = passes_++;
+    pass.step.first_of_request = all_begin_;
+    rows_.clear();
+    for (const Admitted::Part& part : parts_) rows_.push_back(part.row);
+    pass.rows = rows_;
+    pass.own_costs = true;
+    return true;
+  }
+
+ private:
+  using Kind = std::tuple<trace::Phase, int>;  ///< phase and stack; the least goes first
+
+  /// The step of the source that has not been admitted: the first of a request.
+  void read_first() {
+    trace::Step step;
+    first_.reset();
+    if (!source_.next(step)) return;
+    first_.emplace(step);
+    arrival_ = arrivals_.next(step);
+  }
+
+  void admit(Picoseconds now) {
+    int taken = 0;
+    for (const Admitted& request : running_) taken += request.sequences();
+    while (first_ && arrival_ <= now) {
+      const int sequences = first_->step.sequences;
+      if (taken > 0 && taken + sequences > places_) return;
+      if (sequences > places_) {
+        throw InputError("serve.max_batch",
+                         "request " + std::to_string(first_->step.request) + " is a recorded batch of " +
+                             std::to_string(sequences) + " sequences, for " + std::to_string(places_) +
+                             " places",
+                         "--batch " + std::to_string(sequences) + " or more has room for it");
+      }
+      taken += sequences;
+      const Picoseconds arrival = arrival_;
+      running_.emplace_back(requests_++, arrival, read_request());
+    }
+  }
+
+  std::vector<trace::OwnedStep> read_request() {
+    std::vector<trace::OwnedStep> steps;
+    steps.push_back(std::move(*first_));
+    first_.reset();
+    trace::Step step;
+    while (source_.next(step)) {
+      if (step.first_of_request) {
+        first_.emplace(step);
+        arrival_ = arrivals_.next(step);
+        break;
+      }
+      steps.emplace_back(step);
+    }
+    return steps;
+  }
+
+  void compose() {
+    kinds_.clear();
+    for (const Admitted& request : running_) kinds_.emplace_back(request.phase(), request.stack());
+    const Kind kind = *std::min_element(kinds_.begin(), kinds_.end());
+    const auto [phase, stack] = kind;
+    parts_.clear();
+    all_begin_ = true;
+    if (phase == trace::Phase::decode || (beside_ && phase == trace::Phase::prefill)) {
+      for (std::size_t i = 0; i < running_.size(); ++i) {
+        if (kinds_[i] == Kind(trace::Phase::decode, stack)) take(running_[i], running_[i].tokens_left());
+      }
+    }
+    if (phase == trace::Phase::decode) return;
+    const bool cuts = phase == trace::Phase::prefill && prompt_chunk_ > 0;
+    int left = prompt_chunk_;
+    for (std::size_t i = 0; i < running_.size() && (!cuts || left > 0); ++i) {
+      if (kinds_[i] != kind) continue;
+      const int tokens = cuts ? prompt_tokens(running_[i], left) : running_[i].tokens_left();
+      if (tokens == 0) return;
+      take(running_[i], tokens);
+      left -= tokens;
+    }
+  }
+
+  void take(Admitted& request, int tokens) {
+    all_begin_ = all_begin_ && !request.has_begun();
+    parts_.push_back(request.take(tokens));
+  }
+
+  /// What the request takes of the `left` tokens of prompts of a pass; 0: it waits for the next one.
+  [[nodiscard]] int prompt_tokens(const Admitted& request, int left) const {
+    const int tokens = request.tokens_left();
+    if (tokens <= left) return tokens;
+    if (request.sequences() == 1) return left;
+    if (tokens <= prompt_chunk_) return 0;
+    throw InputError("--prompt-chunk",
+                     "a pass over the prompts of " + std::to_string(request.sequences()) +
+                         " sequences, and the recording does not say which tokens are whose",
+                     "--prompt-chunk " + std::to_string(tokens) + " or more leaves this pass whole");
+  }
+
+  trace::StepSource& source_;
+  StepJoiner joiner_;
+  Arrivals arrivals_;
+  int places_;
+  bool beside_;
+  int prompt_chunk_;
+  std::optional<trace::OwnedStep> first_;  ///< of the request that joins next, which arrives at arrival_
+  Picoseconds arrival_;
+  std::int64_t requests_ = 0, passes_ = 0;
+  std::deque<Admitted> running_;
+  std::vector<Kind> kinds_;  ///< of what each of them has next
+  std::vector<Admitted::Part> parts_;
+  bool all_begin_ = true;
+  std::vector<Row> rows_;
+};
+
+const ContinuousParameters& of(const std::any& parameters) {
+  return std::any_cast<const ContinuousParameters&>(parameters);
+}
+
+}  // namespace
+
+BatcherEntry continuous() {
+  BatcherEntry entry;
+  entry.name = "continuous";
+  entry.help = "requests join when they have arrived and a place is free, and leave when they are done";
+  Fields<ContinuousParameters> fields;
+  fields.add("max_batch", &ContinuousParameters::max_batch, "places: sequences at a time (--batch)",
+             pregate::Range{1, 4096, "from 1 to 4096"});
+  fields.add("prompts", &ContinuousParameters::prompts, "where the prompts of requests that join run");
+  fields
+      .add("arrivals_per_s", &ContinuousParameters::arrivals_per_s,
+           "requests that arrive in a second, at random (--arrival-rate)",
+           pregate::Range{1e-3, 1e6, "from 0.001 to 1000000"})
+      .or_zero("as the trace has them, or all at once");
+  fields.add("arrival_seed", &ContinuousParameters::arrival_seed, "of when they arrive");
+  entry.parameters = PartParameters(fields);
+  entry.make = [](const std::any& parameters, trace::StepSource& source, int prompt_chunk) {
+    return std::make_unique<Continuous>(of(parameters), source, prompt_chunk);
+  };
+  entry.most_requests = [](const std::any& parameters) { return of(parameters).max_batch; };
+  entry.depends_on_time = [](const std::any& parameters, const trace::TraceInfo& trace) {
+    return of(parameters).arrivals_per_s > 0 || trace.has_arrivals;
+  };
+  entry.mixes_prompts = [](const std::any& parameters) { return of(parameters).prompts == Prompts::beside; };
+  return entry;
+}
+
+}  // namespace sim
+}  // namespace pregate

@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/serve/serving.hpp"
+
+#include "models/error.hpp"
+#include "models/fields/read_fields.hpp"
+#include "sim/policy/part_fields.hpp"
+#include "sim/serve/lock_step.hpp"
+
+namespace pregate::sim {
+
+BatcherEntry continuous();
+
+namespace {
+
+/// Its batches and the parts of prompts are made in the trace (trace::compose_batches, cut_prompts).
+BatcherEntry lock_step() {
+  BatcherEntry entry;
+  entry.name = "lock-step";
+  entry.help =
+      "requests one after the other, or so many side by side (--batch) until the last of them is done";
+  entry.make = [](const std::any&, trace::StepSource& source, int) {
+    return std::make_unique<LockStep>(source);
+  };
+  entry.most_requests = [](const std::any&) { return 1; };
+  entry.depends_on_time = [](const std::any&, const trace::TraceInfo&) { return false; };
+  entry.mixes_prompts = [](const std::any&) { return false; };
+  return entry;
+}
+
+Fields<DraftSpec> draft_fields() {
+  Fields<DraftSpec> fields;
+  fields.add("tokens", &DraftSpec::tokens, "drafts that a decode step verifies, where none are recorded",
+             pregate::Range{0, 64, "from 0 to 64"});
+  fields.add("acceptance", &DraftSpec::acceptance, "probability that the first draft of a step is accepted",
+             pregate::Range{0, 1, "from 0 to 1"});
+  fields.add("decay", &DraftSpec::decay,
+             "of each later one, if the one before it is accepted, as a share of that one's",
+             pregate::Range{0, 1, "from 0 to 1"});
+  fields.add("seed", &DraftSpec::seed, "of which are accepted");
+  fields.add("time", &DraftSpec::time, "of the GPU for one draft of all sequences",
+             pregate::Range{0, 10, "from 0 to 10 s"});
+  return fields;
+}
+
+}  // namespace
+
+const PartRegistry<BatcherEntry>& batchers() {
+  static const PartRegistry<BatcherEntry> all = [] {
+    PartRegistry<BatcherEntry> registry;
+    registry.add(lock_step());
+    registry.add(continuous());
+    return registry;
+  }();
+  return all;
+}
+
+const Fields<ServingSpec>& serving_fields() {
+  static const Fields<ServingSpec> all = [] {
+    Fields<ServingSpec> fields;
+    add_part(fields, "batcher", &ServingSpec::batcher, batchers(), "which requests run together");
+    add_part_parameters(fields, "batcher", &ServingSpec::batcher, batchers());
+    fields.add_table("draft", &ServingSpec::draft, draft_fields());
+    return fields;
+  }();
+  return all;
+}
+
+ServingSpec load_serving(std::span<const Override> overrides) {
+  Node root;
+  root.kind = Node::Kind::table;
+  for (const Override& change : overrides) {
+    constexpr std::string_view prefix = "serve.";
+    if (!change.path.starts_with(prefix)) continue;
+    set_value(root, std::string_view(change.path).substr(prefix.size()), change.value,
+              change.option.empty() ? "--set " + printable(change.path, 100) : change.option);
+  }
+  ServingSpec serving;
+  TableReader top(root, "");
+  read_fields(serving_fields(), serving, top);
+  top.finish();
+  return serving;
+}
+
+}  // namespace pregate::sim
