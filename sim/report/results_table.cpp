@@ -122,7 +122,11 @@ std::string heading(const RunConfiguration& run) {
   text += "trace " + one_line(run.trace_path) + ": " + std::to_string(run.trace.requests) + " requests, " +
           std::to_string(run.trace.tokens) + " tokens, " + std::to_string(run.trace.routed_entries) +
           " routed entries";
-  if (run.batch > 1) text += ", batches of " + std::to_string(run.batch);
+  if (!run.serving.is_lock_step()) {
+    text += ", " + run.serving.batcher->name + ", at most " + std::to_string(run.batch) + " at a time";
+  } else if (run.batch > 1) {
+    text += ", batches of " + std::to_string(run.batch);
+  }
   return text + "\n\n";
 }
 
