@@ -54,7 +54,7 @@ struct EventEngine::Impl {
   void await_or_queue(OpId id);
   void start_ready();
   void start(std::size_t stream, OpId id);
-  void advance(std::int64_t most = Lanes::never);
+  void advance(std::int64_t most = never);
   void complete(OpId id);
   void release();
 
