@@ -112,8 +112,9 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
                             .stages = plan.policy.transfer.staging_copies > 0,
                             .step_overhead = options.marks_step_overhead};
   sim::LayerRun runner(execution.result.topology, prepared.map(), plan, work, nullptr, executor);
-  sim::drive_trace(model, prepared, plan, nullptr, until_interrupted, {.progress = options.progress}, runner,
-                   execution.result);
+  sim::SimulationOptions lock_step;
+  lock_step.progress = options.progress;
+  sim::drive_trace(model, prepared, plan, nullptr, until_interrupted, lock_step, runner, execution.result);
   execution.was_interrupted = execution.result.interrupted = until_interrupted.ended_early();
   execution.issue_time = executor.issue_time();
   execution.result.schedule = executor.ledger().schedule();

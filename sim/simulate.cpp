@@ -133,12 +133,12 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
     drive(runner);
     return result;
   }
-  if (!needs_operations && decides_by_guesses(plan, prepared.scan())) {
+  if (!needs_operations && serving.is_standard() && decides_by_guesses(plan, prepared.scan())) {
     GuessedRun runner(result.topology, prepared.map(), plan, costs);
     drive(runner);
     return result;
   }
-  if (!needs_operations && computes_misses_beside_copies(plan)) {
+  if (!needs_operations && serving.is_standard() && computes_misses_beside_copies(plan)) {
     HostRun runner(result.topology, prepared.map(), plan, costs);
     drive(runner);
     return result;

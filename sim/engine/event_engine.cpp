@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "sim/engine/event_records.hpp"
+#include "sim/engine/flow_time.hpp"
 #include "sim/engine/lanes.hpp"
 #include "sim/engine/ring.hpp"
 

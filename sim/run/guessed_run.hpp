@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 #include "sim/cost/cost_model.hpp"
@@ -22,10 +23,13 @@ namespace pregate::sim {
 /// and tests compare the two (tests/sim/guessed_run_test.cpp).
 class GuessedRun final : public PassRunner {
  public:
-  /// Precondition: decides_by_guesses(). All outlive this.
+  /// Precondition: decides_by_guesses(), and a batcher that does not wait. All outlive this.
   GuessedRun(const Topology& topology, const ExpertMap& map, const Plan& plan, CostModel& costs);
 
   Picoseconds run(const Pass& pass) override;
+  void idle_until(Picoseconds) override {
+    throw std::logic_error("passes that come one after the other are never idle");
+  }
   void finish() override { clock_.finish(); }
 
   [[nodiscard]] const AccessCounts& decode_counts() const override { return decode_counts_; }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 #include "sim/cost/cost_model.hpp"
@@ -20,10 +21,13 @@ namespace pregate::sim {
 /// and tests compare the two (tests/sim/host_run_test.cpp).
 class HostRun final : public PassRunner {
  public:
-  /// All outlive this.
+  /// Precondition: a batcher that does not wait. All outlive this.
   HostRun(const Topology& topology, const ExpertMap& map, const Plan& plan, CostModel& costs);
 
   Picoseconds run(const Pass& pass) override;
+  void idle_until(Picoseconds) override {
+    throw std::logic_error("passes that come one after the other are never idle");
+  }
   void finish() override { clock_.finish(); }
 
   [[nodiscard]] const AccessCounts& decode_counts() const override { return decode_counts_; }
