@@ -58,7 +58,7 @@ class Arriving final : public trace::StepSource {
   std::size_t request_ = 0;
 };
 
-std::vector<std::uint16_t> two_experts(int tokens) {
+std::vector<std::uint16_t> two_of_four(int tokens) {
   std::vector<std::uint16_t> ids;
   for (int t = 0; t < tokens; ++t) ids.insert(ids.end(), {0, 1});
   return ids;
@@ -68,8 +68,8 @@ std::vector<std::uint16_t> two_experts(int tokens) {
 ListSource requests_of(std::initializer_list<std::pair<int, int>> requests) {
   ListSource source(test::decoder_info(1, 8, 2));
   for (const auto& [prompt, decode_steps] : requests) {
-    source.add(Phase::prefill, prompt, two_experts(prompt), true);
-    for (int i = 0; i < decode_steps; ++i) source.add(Phase::decode, 1, two_experts(1));
+    source.add(Phase::prefill, prompt, two_of_four(prompt), true);
+    for (int i = 0; i < decode_steps; ++i) source.add(Phase::decode, 1, two_of_four(1));
   }
   return source;
 }
@@ -112,7 +112,7 @@ TEST(Continuous, PromptsAreTakenInParts) {
 TEST(Continuous, ARecordedBatchTakesAPlaceForEachOfItsSequences) {
   ListSource source(test::decoder_info(1, 8, 2));
   for (int request = 0; request < 3; ++request)
-    source.add(Phase::decode, 2, two_experts(2), true, {}, 0, request == 1 ? 1 : 2);
+    source.add(Phase::decode, 2, two_of_four(2), true, {}, 0, request == 1 ? 1 : 2);
   EXPECT_THAT(passes_of(source, continuous({{"max_batch", "3"}})), ElementsAre("0d@0 1d@0", "2d@0"));
   EXPECT_THROW(passes_of(source, continuous({{"max_batch", "1"}})), InputError);
 }
@@ -163,9 +163,9 @@ TEST(Continuous, ARequestWaitsForAPlaceOrThePassThatRuns) {
   EXPECT_GT(two[0].tpot_ms(), 1.0);
 }
 
-using Routing = std::map<std::int64_t, std::vector<std::vector<std::uint16_t>>>;  // by request, layer: ids
+using RoutedIds = std::map<std::int64_t, std::vector<std::vector<std::uint16_t>>>;  // by request, layer: ids
 
-void add_routing(Routing& routing, std::int64_t request, const trace::Step& step, int first, int tokens) {
+void add_routing(RoutedIds& routing, std::int64_t request, const trace::Step& step, int first, int tokens) {
   auto& layers = routing[request];
   layers.resize(3);
   for (std::size_t layer = 0; layer < 3; ++layer) {
@@ -188,7 +188,7 @@ TEST(Continuous, EveryTokenIsPassedOnceWithItsRouting) {
       list.add(Phase::decode, 1, test::random_experts(random, 3, 8, 2, 1));
   }
   Arriving source(list, times);
-  Routing recorded;
+  RoutedIds recorded;
   trace::Step step;
   for (std::int64_t request = -1; source.next(step);) {
     request += step.first_of_request ? 1 : 0;
@@ -198,7 +198,7 @@ TEST(Continuous, EveryTokenIsPassedOnceWithItsRouting) {
     for (const int chunk : {0, 4}) {
       const ServingSpec serving = continuous({{"max_batch", "4"}, {"prompts", prompts}}, chunk);
       const auto batcher = serving.make(source);
-      Routing served;
+      RoutedIds served;
       std::map<std::int64_t, int> next_position;
       Picoseconds now;
       for (ServedPass pass; batcher->next(now, pass); now = std::max(now, pass.begin) + us(250)) {

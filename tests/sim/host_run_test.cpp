@@ -35,7 +35,7 @@ MachineSpec machine_with(double bus, double link, bool arithmetic) {
   return machine;
 }
 
-bool is_served(const PolicySpec& policy, const ModelSpec& model, trace::StepSource& source) {
+bool runs_beside_copies(const PolicySpec& policy, const ModelSpec& model, trace::StepSource& source) {
   const PreparedTrace trace(source, model, "test");
   SimulationResult result;
   result.topology = topology_of(test::tiny_machine());
@@ -46,7 +46,7 @@ bool is_served(const PolicySpec& policy, const ModelSpec& model, trace::StepSour
 
 void compare(const PolicySpec& policy, const MachineSpec& machine, test::ListSource& source) {
   const ModelSpec model = test::tiny_model(4, 16, 3);
-  ASSERT_TRUE(is_served(policy, model, source));
+  ASSERT_TRUE(runs_beside_copies(policy, model, source));
   const SimulationResult beside = test::run(model, machine, policy, source);
   const SimulationResult events = test::run(model, machine, policy, source, {.engine = Engine::event});
   EXPECT_GT(events.decode_cache.computed_on_cpu, 0);
@@ -108,20 +108,20 @@ TEST(HostRun, LeavesToThePlannerWhatNeedsOperations) {
   const ModelSpec model = test::tiny_model(4, 16, 3);
   test::ListSource source = test::random_source(5, 4, 16, 3, 3, 7, 30);
   const PolicySpec served = beside_copies("25%");
-  EXPECT_TRUE(is_served(served, model, source));
-  EXPECT_FALSE(is_served(beside_copies("0"), model, source));
+  EXPECT_TRUE(runs_beside_copies(served, model, source));
+  EXPECT_FALSE(runs_beside_copies(beside_copies("0"), model, source));
   PolicySpec staging = served, each = served, pinned = served, guesses = served, fetches = served;
   staging.transfer.staging_copies = 1;
-  EXPECT_FALSE(is_served(staging, model, source));
+  EXPECT_FALSE(runs_beside_copies(staging, model, source));
   each.compute.experts = ExpertCompute::per_expert;
-  EXPECT_FALSE(is_served(each, model, source));
+  EXPECT_FALSE(runs_beside_copies(each, model, source));
   test::place(pinned, "popular", 1);
-  EXPECT_FALSE(is_served(pinned, model, source));
+  EXPECT_FALSE(runs_beside_copies(pinned, model, source));
   choose(guesses.lookahead.predictor, built_in_parts().predictors, "given-recall");
-  EXPECT_FALSE(is_served(guesses, model, source));
+  EXPECT_FALSE(runs_beside_copies(guesses, model, source));
   choose(fetches.miss.service, built_in_parts().miss_services, "fetch");
   fetches.miss.admission = MissAdmission::none;
-  EXPECT_FALSE(is_served(fetches, model, source));
+  EXPECT_FALSE(runs_beside_copies(fetches, model, source));
 }
 
 }  // namespace

@@ -127,9 +127,12 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
       stage("repeat " + std::to_string(repeat + 1) + ": " + point.name);
       const sim::PreparedTrace prepared(*point.source, model, "trace");
       if (repeat == 0) {
-        points[i].simulated = sim::simulate(
-            model, machine, point.policy, prepared, *point.source,
-            {.costs = {.attention_scores = false}, .memory = memory, .recorded_steps = all_steps});
+        sim::SimulationOptions simulated_options;
+        simulated_options.costs.attention_scores = false;
+        simulated_options.memory = memory;
+        simulated_options.recorded_steps = all_steps;
+        points[i].simulated =
+            sim::simulate(model, machine, point.policy, prepared, *point.source, simulated_options);
       }
       const sim::SimulationResult& simulated = points[i].simulated;
       runtime::ExecuteOptions execute_options;

@@ -64,9 +64,12 @@ void add_operations(runtime::Device& device, const ModelSpec& model, const Machi
   PassList source(model, passes);
   const sim::PreparedTrace prepared(source, model, "primitives");
   const PolicySpec policy = load_policy("on-demand");
-  const sim::SimulationResult simulated = sim::simulate(
-      model, machine, policy, prepared, source,
-      {.costs = {.attention_scores = false}, .memory = device_memory(machine), .recorded_steps = 1'000'000});
+  sim::SimulationOptions all_recorded;
+  all_recorded.costs.attention_scores = false;
+  all_recorded.memory = device_memory(machine);
+  all_recorded.recorded_steps = 1'000'000;
+  const sim::SimulationResult simulated =
+      sim::simulate(model, machine, policy, prepared, source, all_recorded);
   runtime::ExecuteOptions options;
   options.recorded_steps = 1'000'000;
   options.store = &store;
