@@ -9,7 +9,8 @@
 #include "sim/cost/kernel_load.hpp"
 
 // Time of one kernel in seconds, from its shape, the GPU's peaks and the constants of its family and data
-// type. Dimensions are those of the whole call; all are at least 1. No shape was looked up: docs/kernel-times.md.
+// type. Dimensions are those of the whole call; all are at least 1. No shape was looked up:
+// docs/kernel-times.md.
 namespace pregate::sim {
 
 /// Where a kernel finds what it reads.

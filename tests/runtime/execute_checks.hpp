@@ -34,6 +34,8 @@ double error_of(const LiveRun& run, const std::vector<std::vector<double>>& expe
 inline constexpr double tolerance = 1e-5;
 
 /// The named policy with a cache of that capacity, where it has one.
+/// The policies of the catalogue that a device can execute: those whose misses are all copied to it.
+std::vector<std::string> policies_of_devices();
 PolicySpec policy_of(const std::string& name, const std::string& capacity, int staging = 0);
 
 /// A model whose every layer is MoE, and random requests to it.

@@ -23,7 +23,7 @@ TEST_P(Execute, OutputsAreTheReferencesAndTheScheduleIsTheSimulators) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, Execute,
-                         testing::Combine(testing::ValuesIn(policy_names()),
+                         testing::Combine(testing::ValuesIn(policies_of_devices()),
                                           testing::Values("0", "25%", "80%"), testing::Values(0, 1)));
 
 TEST(Execute, BatchesAndTokensWithFewerExperts) { check_batches_and_tokens_with_fewer_experts(device); }

@@ -24,7 +24,7 @@ struct MeasuredKernel {
   sim::KernelFormat format, weights;  ///< `weights`: of the projections of mla_layer_decode
   double seconds = 0;
   std::uint64_t hash = 0;  ///< of what was measured, not of its time
-  bool judged = false;  ///< of the half that is not fitted (gates.toml)
+  bool judged = false;     ///< of the half that is not fitted (gates.toml)
 };
 
 /// The measurements of one GPU below `folder` (gemm.csv.gz ...; what is absent is left out), without the rows

@@ -19,8 +19,8 @@ TEST_P(CudaExecute, OutputsAreTheReferencesAndTheScheduleIsTheSimulators) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, CudaExecute,
-                         testing::Combine(testing::ValuesIn(policy_names()), testing::Values("0", "25%"),
-                                          testing::Values(0, 1)));
+                         testing::Combine(testing::ValuesIn(policies_of_devices()),
+                                          testing::Values("0", "25%"), testing::Values(0, 1)));
 
 TEST(CudaExecute, BatchesAndTokensWithFewerExperts) { check_batches_and_tokens_with_fewer_experts(device); }
 TEST(CudaExecute, ChunksAndWaves) { check_chunks_and_waves(device); }
