@@ -168,14 +168,14 @@ MemoryUse fit_memory(const ModelSpec& model, const MemoryLimits& limits, Plan& p
                          " tokens (--prompt-chunk), the prompt's time for one pass over " +
                          std::to_string(scan.most_prefill_tokens));
   }
-  const MemoryUse use = memory_use(model, limits, plan, scan, counted, prompt_chunk);
+  MemoryUse use = memory_use(model, limits, plan, scan, counted, prompt_chunk);
   const std::int64_t excess = use.total().count - use.usable.count;
   const std::int64_t slot = slot_size(model).count;
   if (excess <= 0 || plan.counted_prefill_slots == 0 || slot == 0) return use;
   const std::int64_t given_up = std::min(plan.counted_prefill_slots, (excess + slot - 1) / slot);
   plan.prefill_slots -= given_up;
   plan.counted_prefill_slots -= given_up;
-  const MemoryUse fitted = memory_use(model, limits, plan, scan, counted, prompt_chunk);
+  MemoryUse fitted = memory_use(model, limits, plan, scan, counted, prompt_chunk);
   if (fitted.fits()) {
     plan.notes.push_back("GPU memory leaves " + std::to_string(plan.prefill_slots) + " of " +
                          std::to_string(plan.prefill_slots + given_up) +

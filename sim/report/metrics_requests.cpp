@@ -21,6 +21,7 @@ constexpr std::array<Rank, 4> ranks{{{"50", &Percentiles::p50},
 std::vector<Metric> percentiles(const std::string& name, const std::string& of,
                                 Percentiles SimulationResult::*times) {
   std::vector<Metric> all;
+  all.reserve(ranks.size());
   for (const Rank& rank : ranks) {
     all.push_back({.name = name + "_p" + rank.number + "_ms",
                    .unit = "ms",
@@ -36,6 +37,7 @@ std::vector<Metric> percentiles(const std::string& name, const std::string& of,
 /// Of the time from arrival to the first pass, where requests arrive in time.
 std::vector<Metric> queue_percentiles() {
   std::vector<Metric> all;
+  all.reserve(ranks.size());
   for (const Rank& rank : ranks) {
     all.push_back({.name = std::string("queue_p") + rank.number + "_ms",
                    .unit = "ms",
