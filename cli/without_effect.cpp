@@ -17,6 +17,14 @@ namespace {
 /// Operations of all policies up to which a run is done again without a key: about a second.
 constexpr std::int64_t most_operations = 3'000'000;
 
+/// A machine of more devices has more streams; those that carry nothing are no figure.
+bool is_same_work(std::vector<Picoseconds> a, std::vector<Picoseconds> b) {
+  for (std::vector<Picoseconds>* busy : {&a, &b}) {
+    while (!busy->empty() && busy->back().count == 0) busy->pop_back();
+  }
+  return a == b;
+}
+
 bool is_same(const sim::SimulationResult& a, const sim::SimulationResult& b) {
   const auto counts = [](const sim::CacheResult& c) {
     return std::vector<std::int64_t>{c.hits,         c.misses,     c.prefetched, c.wasted, c.computed_on_cpu,
@@ -29,7 +37,7 @@ bool is_same(const sim::SimulationResult& a, const sim::SimulationResult& b) {
          a.cache_slots == b.cache_slots && a.buffer_slots == b.buffer_slots &&
          a.prefill_slots == b.prefill_slots && counts(a.decode_cache) == counts(b.decode_cache) &&
          counts(a.other_cache) == counts(b.other_cache) && a.tally.operations == b.tally.operations &&
-         a.tally.fetched == b.tally.fetched && a.tally.busy == b.tally.busy &&
+         a.tally.fetched == b.tally.fetched && is_same_work(a.tally.busy, b.tally.busy) &&
          a.path.transfer() == b.path.transfer() && a.path.host() == b.path.host() &&
          a.path.waiting == b.path.waiting;
 }
@@ -75,6 +83,12 @@ void note_keys(const Parsed& parsed, Run& run, const std::vector<sim::Simulation
     if (change.path.starts_with("machine.ssd.") && !reads_drive) {
       run.configuration.notes.push_back(
           said + " changes nothing: no policy of this run reads from a drive (policy.host_cache.capacity)");
+    } else if (change.path.starts_with("software.") && !run.configuration.software) {
+      run.configuration.notes.push_back(said +
+                                        " changes nothing: the machine says itself what software costs");
+    } else if (change.path == "software.prompt_chunk") {
+      if (parsed.has("prompt-chunk"))
+        run.configuration.notes.push_back(said + " changes nothing: --prompt-chunk comes before it");
     } else if (change.path == "policy.miss.admission" || change.path.starts_with("serve.")) {
       continue;  // note_policy() says why; what passes there are is resolved with the routing
     } else if (!change.path.starts_with("model.") && operations <= most_operations &&
@@ -93,8 +107,8 @@ void note_flags(Run& run) {
     run.configuration.notes.push_back(flag.option + " changes nothing: no policy of this run offloads");
 }
 
-void note_prompt_chunk(Run& run, const std::vector<sim::SimulationResult>& results) {
-  if (!run.configuration.prompt_in_chunks) return;
+void note_prompt_chunk(const Parsed& parsed, Run& run, const std::vector<sim::SimulationResult>& results) {
+  if (!parsed.has("prompt-chunk") || !run.configuration.prompt_in_chunks) return;
   bool ran = false;
   for (const sim::SimulationResult& result : results) {
     if (result.prompt_chunks > 0) return;
@@ -145,7 +159,7 @@ void note_policy(const Run& run, sim::SimulationResult& result) {
 void note_without_effect(const Parsed& parsed, Run& run, std::vector<sim::SimulationResult>& results) {
   note_keys(parsed, run, results);
   note_flags(run);
-  note_prompt_chunk(run, results);
+  note_prompt_chunk(parsed, run, results);
   note_link(run, results);
   for (sim::SimulationResult& result : results) {
     if (!result.out_of_memory) note_policy(run, result);

@@ -231,11 +231,14 @@ MachineSpec load_machine(const std::string& name_or_path, std::span<const Overri
     replace_host(root, description, name);
     host_name = name;
   }
-  const SoftwareSpec driver = load_software(software, overrides);
-  const bool filled = fill_in(root, driver);
+  const SoftwareSpec named = load_software(software, overrides);
+  // What a fitted or measured machine leaves out is not the named software's either: it was not what ran.
+  const Node* calibration = root.find("calibration");
+  const bool is_datasheet = calibration == nullptr || calibration->text == "datasheet";
+  const bool filled = fill_in(root, is_datasheet ? named : load_software());
   apply(root, machines, overrides);
   MachineSpec machine = read_machine(root, source.name);
-  if (filled && machine.calibration == "datasheet") machine.software = driver.name;
+  if (filled && is_datasheet) machine.software = named.name;
   if (!software.empty() && machine.software.empty()) {
     throw InputError(
         "--software", printable(source.name) + " says itself what software costs on it",

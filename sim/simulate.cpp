@@ -110,11 +110,10 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
       plan.make_host_tier &&
       copy_rate(machine.h2d, model.all_expert_bytes()).value + machine.ssd.read_bandwidth.value >
           machine.host.memory_bandwidth.value;
-  // Activations for another GPU beside the first one's copies, where they go through that memory.
-  const bool gpus_share_memory =
-      !plan.home.empty() && machine.peer.bandwidth.value <= 0 &&
-      machine.h2d.bandwidth.value + machine.d2h.bandwidth.value > machine.host.memory_bandwidth.value;
-  const bool needs_events = shares_memory || drive_shares_memory || gpus_share_memory ||
+  // Activations that go to another place through that memory, beside copies.
+  const bool others_share_memory =
+      !plan.elsewhere.empty() && (machine.peer.bandwidth.value <= 0 || machine.network.hosts > 1);
+  const bool needs_events = shares_memory || drive_shares_memory || others_share_memory ||
                             options.recorded_steps > 0 || machine.gpu.host_memory_traffic.value > 0;
   if (options.engine == Engine::timed && needs_events) {
     throw InputError("--engine", "the timed engine cannot record a schedule or share a memory bus",

@@ -192,6 +192,7 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   plan.resident = std::move(placed.resident);
   plan.home = std::move(placed.home);
   plan.elsewhere = held_elsewhere(plan.home, map, topology);
+  if (plan.elsewhere.empty()) plan.home.clear();  // e.g. a count of 0
   const std::vector<std::string>& stacks = source.info().stacks;
   bool nothing_on_host = true;
   for (const MoeLayer& layer : map.layers()) {

@@ -149,6 +149,14 @@ TEST_F(Outputs, WhatHasNoEffectIsANote) {
               HasSubstr("policy.cache.eviction=lfu changes nothing here"));
   EXPECT_THAT(set({"policy.miss.admission=background", "policy.cache.capacity=25%"}),
               HasSubstr("miss.admission changes nothing where misses are fetched"));
+  EXPECT_THAT(set({"machine.gpu.count=2"}), HasSubstr("machine.gpu.count=2 changes nothing here"));
+  EXPECT_THAT(notes({"--policy", "on-demand", "--machine", "a100-80g-fastertransformer", "--set",
+                     "software.launch.eager=9us"}),
+              HasSubstr("software.launch.eager=9us changes nothing: the machine says itself"));
+  EXPECT_THAT(notes({"--policy", "on-demand", "--prompt-chunk", "0", "--set", "software.prompt_chunk=16"}),
+              HasSubstr("software.prompt_chunk=16 changes nothing: --prompt-chunk comes before it"));
+  EXPECT_THAT(set({"software.launch.eager=9us", "software.prompt_chunk=16"}),
+              Not(HasSubstr("changes nothing")));
   EXPECT_THAT(notes({"--policy", "gpu-only", "--cache", "25%"}), HasSubstr("--cache changes nothing"));
   // What has an effect is not said to have none.
   EXPECT_THAT(set({"machine.overhead.step=2ms", "machine.link.h2d.bandwidth=10GB/s"}),

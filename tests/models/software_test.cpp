@@ -82,6 +82,14 @@ TEST(Software, WhatAMachineSaysItselfStays) {
               AllOf(HasSubstr("--software"), HasSubstr("says itself"), HasSubstr("hint")));
 }
 
+TEST(Software, AMachineThatWasFittedIsNotTouchedByIt) {
+  const std::vector<Override> changes{parse_override("software.launch.eager=9us"),
+                                      parse_override("software.efficiency.memory=0.1")};
+  const MachineSpec fitted = load_machine("a100-80g-fastertransformer", changes);
+  EXPECT_EQ(fitted.overhead.device_copy.count, 5 * us);
+  EXPECT_EQ(fitted.gpu.memory_efficiency, 0.8);
+}
+
 TEST(Software, ItsKeysAreSetLikeOthers) {
   const std::vector<Override> changes{parse_override("software.launch.eager=3us"),
                                       parse_override("software.kernels.gate=4")};

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <map>
 #include <random>
 #include <vector>
@@ -12,67 +11,21 @@
 #include "sim/cost/cost_model.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "sim/serve/arrivals.hpp"
-#include "sim/serve/serving.hpp"
-#include "tests/sim/tiny.hpp"
+#include "tests/sim/served.hpp"
 #include "traces/reader.hpp"
 
 namespace pregate::sim {
 namespace {
 
+using test::Arriving;
+using test::continuous;
 using test::ListSource;
+using test::requests_of;
+using test::us;
 using testing::ElementsAre;
 using trace::Phase;
 
 using Settings = std::vector<std::pair<std::string, std::string>>;
-
-ServingSpec continuous(const Settings& settings, int prompt_chunk = 0) {
-  std::vector<Override> set = {{"serve.batcher", "continuous"}};
-  for (const auto& [key, value] : settings) set.push_back({"serve." + key, value});
-  ServingSpec serving = load_serving(set);
-  serving.prompt_chunk = prompt_chunk;
-  return serving;
-}
-
-/// Requests of a source, with times of arrival.
-class Arriving final : public trace::StepSource {
- public:
-  Arriving(trace::StepSource& source, std::vector<std::int64_t> times_us)
-      : source_(source), info_(source.info()), times_us_(std::move(times_us)) {
-    info_.has_arrivals = true;
-  }
-  [[nodiscard]] const trace::TraceInfo& info() const override { return info_; }
-  bool next(trace::Step& step) override {
-    if (!source_.next(step)) return false;
-    if (step.first_of_request) step.arrival_ns = times_us_.at(request_++) * 1000;
-    return true;
-  }
-  void rewind() override {
-    source_.rewind();
-    request_ = 0;
-  }
-
- private:
-  trace::StepSource& source_;
-  trace::TraceInfo info_;
-  std::vector<std::int64_t> times_us_;
-  std::size_t request_ = 0;
-};
-
-std::vector<std::uint16_t> two_of_four(int tokens) {
-  std::vector<std::uint16_t> ids;
-  for (int t = 0; t < tokens; ++t) ids.insert(ids.end(), {0, 1});
-  return ids;
-}
-
-/// Of one layer; each request a prompt of as many tokens and as many decode steps.
-ListSource requests_of(std::initializer_list<std::pair<int, int>> requests) {
-  ListSource source(test::decoder_info(1, 8, 2));
-  for (const auto& [prompt, decode_steps] : requests) {
-    source.add(Phase::prefill, prompt, two_of_four(prompt), true);
-    for (int i = 0; i < decode_steps; ++i) source.add(Phase::decode, 1, two_of_four(1));
-  }
-  return source;
-}
 
 /// Who runs in each pass: "0p4@0" is request 0 with 4 tokens of its prompt after none, "1d@3" request 1 that
 /// decodes after 3.
@@ -112,12 +65,10 @@ TEST(Continuous, PromptsAreTakenInParts) {
 TEST(Continuous, ARecordedBatchTakesAPlaceForEachOfItsSequences) {
   ListSource source(test::decoder_info(1, 8, 2));
   for (int request = 0; request < 3; ++request)
-    source.add(Phase::decode, 2, two_of_four(2), true, {}, 0, request == 1 ? 1 : 2);
+    source.add(Phase::decode, 2, test::two_of_four(2), true, {}, 0, request == 1 ? 1 : 2);
   EXPECT_THAT(passes_of(source, continuous({{"max_batch", "3"}})), ElementsAre("0d@0 1d@0", "2d@0"));
   EXPECT_THROW(passes_of(source, continuous({{"max_batch", "1"}})), InputError);
 }
-
-Picoseconds us(double count) { return Picoseconds{std::llround(count * 1e6)}; }
 
 // A pass takes 500.304 us (474.704 and a head of 25.6, see prompt_chunks_test.cpp) and 0.512 us a token of
 // context. A: 4 of a prompt and a decode step, from 0: 502.352 + 502.864 = 1005.216 us. B, from 2000: 2 of a
@@ -214,112 +165,6 @@ TEST(Continuous, EveryTokenIsPassedOnceWithItsRouting) {
         EXPECT_EQ(first, pass.step.tokens);
       }
       EXPECT_EQ(served, recorded) << prompts << " " << chunk;
-    }
-  }
-}
-
-void expect_same_run(const SimulationResult& a, const SimulationResult& b, const std::string& what) {
-  EXPECT_EQ(a.total, b.total) << what;
-  EXPECT_EQ(a.decode, b.decode) << what;
-  EXPECT_EQ(a.before_decode, b.before_decode) << what;
-  EXPECT_EQ(a.output_tokens, b.output_tokens) << what;
-  EXPECT_EQ(a.steps, b.steps) << what;
-  EXPECT_EQ(a.decode_cache.hits, b.decode_cache.hits) << what;
-  EXPECT_EQ(a.other_cache.misses, b.other_cache.misses) << what;
-  EXPECT_EQ(a.tally.fetched, b.tally.fetched) << what;
-  EXPECT_EQ(a.tally.busy, b.tally.busy) << what;
-  EXPECT_EQ(a.memory.peak, b.memory.peak) << what;
-  EXPECT_TRUE(a.path.spent == b.path.spent) << what;
-  EXPECT_EQ(a.path.waiting, b.path.waiting) << what;
-}
-
-const std::vector<std::string> several = {"on-demand", "prefetch-all", "pre-gated", "pre-gated-cache",
-                                          "gpu-only"};
-
-TEST(Continuous, OnePlaceIsOneRequestAfterTheOther) {
-  const ModelSpec model = test::tiny_model(3, 8, 2);
-  ListSource source = test::random_source(1, 3, 8, 2, 5, 7, 6);
-  for (const std::string& policy : several) {
-    const auto run = [&](const SimulationOptions& options) {
-      return test::run(model, test::tiny_machine(), load_policy(policy), source, options);
-    };
-    const SimulationResult sequence = run({}), served = run({.serving = continuous({{"max_batch", "1"}})});
-    expect_same_run(sequence, served, policy);
-    EXPECT_DOUBLE_EQ(sequence.tpot_ms, served.tpot_ms);
-  }
-}
-
-TEST(Continuous, RequestsOfEqualLengthRunInLockStep) {
-  const ModelSpec model = test::tiny_model(3, 8, 2);
-  ListSource source = test::random_source(2, 3, 8, 2, 6, 7, 6);
-  const auto batches = trace::compose_batches(source, 3);
-  for (const std::string& policy : several) {
-    const SimulationResult lock_step = test::run(model, test::tiny_machine(), load_policy(policy), *batches);
-    const SimulationResult served = test::run(model, test::tiny_machine(), load_policy(policy), source,
-                                              {.serving = continuous({{"max_batch", "3"}})});
-    expect_same_run(lock_step, served, policy);
-  }
-}
-
-// A request a thousand seconds: each finds the machine as it found it alone, where nothing is cached.
-TEST(Continuous, AtALowRateEveryRequestRunsAlone) {
-  const ModelSpec model = test::tiny_model(3, 8, 2);
-  std::mt19937_64 random(3);
-  ListSource all(test::decoder_info(3, 8, 2));
-  std::vector<ListSource> alone;
-  for (int request = 0; request < 4; ++request) {
-    ListSource& one = alone.emplace_back(test::decoder_info(3, 8, 2));
-    const auto prompt = test::random_experts(random, 3, 8, 2, 2 + request);
-    all.add(Phase::prefill, 2 + request, prompt, true);
-    one.add(Phase::prefill, 2 + request, prompt, true);
-    for (int step = 0; step < 3; ++step) {
-      const auto ids = test::random_experts(random, 3, 8, 2, 1);
-      all.add(Phase::decode, 1, ids);
-      one.add(Phase::decode, 1, ids);
-    }
-  }
-  for (const char* policy : {"on-demand", "pre-gated", "gpu-only"}) {
-    PolicySpec uncached = load_policy(policy);
-    uncached.cache.capacity = {};
-    const SimulationResult served =
-        test::run(model, test::tiny_machine(), uncached, all,
-                  {.serving = continuous({{"arrivals_per_s", "0.001"}}), .keeps_requests = true});
-    ASSERT_EQ(served.request_records.size(), 4U);
-    for (std::size_t i = 0; i < 4; ++i) {
-      const SimulationResult solo =
-          test::run(model, test::tiny_machine(), uncached, alone[i], {.keeps_requests = true});
-      const RequestRecord &a = served.request_records[i], &b = solo.request_records.front();
-      EXPECT_EQ(a.queued(), us(0)) << policy;
-      EXPECT_EQ(a.ttft(), b.ttft()) << policy;
-      EXPECT_EQ(a.end - a.begin, b.end - b.begin) << policy;
-    }
-  }
-}
-
-TEST(Continuous, EnginesAgreeWithWaitsAndMixedPasses) {
-  const ModelSpec model = test::tiny_model(3, 8, 2);
-  ListSource list = test::random_source(4, 3, 8, 2, 6, 5, 6);
-  Arriving source(list, {0, 100, 40'000, 60'000, 61'000, 400'000});
-  const auto with = [](const char* name, std::vector<Override> set) { return load_policy(name, set); };
-  const std::vector<PolicySpec> policies = {
-      load_policy("on-demand"), load_policy("pre-gated"), load_policy("prefetch-all"),
-      with("on-demand",
-           {{"policy.lookahead.kind", "given-recall"}, {"policy.transfer.queue", "demand-first"}}),
-      with("pre-gated", {{"policy.cache.capacity", "3 slots"}, {"policy.transfer.write_back", "swap"}})};
-  for (const PolicySpec& policy : policies) {
-    for (const char* prompts : {"before", "beside"}) {
-      const auto run = [&](Engine engine) {
-        return test::run(model, test::tiny_machine(), policy, source,
-                         {.engine = engine, .serving = continuous({{"prompts", prompts}}, 3)});
-      };
-      const SimulationResult timed = run(Engine::timed), event = run(Engine::event);
-      const std::string what = policy.name + " " + prompts;
-      EXPECT_GT(timed.idle, us(0)) << what;
-      EXPECT_EQ(timed.path.waiting, timed.idle) << what;
-      expect_same_run(timed, event, what);
-      EXPECT_EQ(timed.tally.exposed_transfer, event.tally.exposed_transfer) << what;
-      EXPECT_EQ(timed.tally.exposed_host, event.tally.exposed_host) << what;
-      EXPECT_EQ(timed.tally.operations, event.tally.operations) << what;
     }
   }
 }

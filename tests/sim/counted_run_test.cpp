@@ -12,6 +12,7 @@
 #include "sim/run/counted_run.hpp"
 #include "sim/run/drive.hpp"
 #include "sim/run/layer_run.hpp"
+#include "tests/sim/expect_same_run.hpp"
 #include "tests/sim/tiny.hpp"
 
 namespace pregate::sim {
@@ -90,23 +91,7 @@ test::ListSource source_with_dropped_experts() {
 void expect_equal(const SimulationResult& a, const SimulationResult& b, const std::string& what) {
   SCOPED_TRACE(what);
   EXPECT_GT(a.tally.fetches, 0);
-  EXPECT_EQ(a.total, b.total);
-  EXPECT_EQ(a.decode, b.decode);
-  EXPECT_EQ(a.ttft_ms, b.ttft_ms);
-  EXPECT_EQ(a.tpot_ms, b.tpot_ms);
-  EXPECT_EQ(a.tally.busy, b.tally.busy);
-  EXPECT_EQ(a.tally.exposed_transfer, b.tally.exposed_transfer);
-  EXPECT_EQ(a.tally.exposed_host, b.tally.exposed_host);
-  EXPECT_EQ(a.tally.operations, b.tally.operations);
-  EXPECT_EQ(a.tally.fetches, b.tally.fetches);
-  EXPECT_EQ(a.tally.fetched, b.tally.fetched);
-  EXPECT_EQ(a.path.finish, b.path.finish);
-  EXPECT_TRUE(a.path.spent == b.path.spent);
-  EXPECT_TRUE(a.tally.spent == b.tally.spent);
-  EXPECT_EQ(a.path.transfer(), b.path.transfer());
-  EXPECT_EQ(a.path.host(), b.path.host());
-  EXPECT_EQ(a.path.id, b.path.id);
-  EXPECT_EQ(results_csv({}, {a}), results_csv({}, {b}));
+  test::expect_same_run(a, b);
 }
 
 // A train of copies and no slots give what single copies into slots give, in every figure of a report and in

@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fits what a software costs on the decode rates of dense models that are wholly on one GPU.
 
-  fit_dense_decode.py RTX2080.csv      a file of `model,decode_tok_s,...` (measured on one box)
+  fit_dense_decode.py RTX2080.csv                  a file of `model,decode_tok_s,...` (measured on one box)
+  fit_dense_decode.py RTX2080.csv SOFTWARE.toml    exit 1 if the description has other constants than these rows give;
+                                                   77 if there is no such file of rows
 
 A token takes  read / (bandwidth x efficiency) + layers x layer + step:  three constants for all rows, by least squares of
 the relative error. What a row is, is taken from the model cards: parameters, layers, embeddings that a token does not
@@ -11,7 +13,9 @@ read. Rows left out, by rule: models that do not fit the GPU whole; Gemma, whose
 capped scores, so other kernels. Those that fit the GPU are predicted instead.
 """
 import csv
+import os
 import sys
+import tomllib
 
 BANDWIDTH = 448e9  # RTX 2080 datasheet
 BITS = 4.85        # q4_k_m, a parameter, over whole models (llama.cpp's own figures: 4.83 to 4.92)
@@ -65,10 +69,34 @@ def error(constants, shape, rate):
     return 1 / sum(c * t for c, t in zip(constants, terms(*shape))) / rate - 1
 
 
+def micro(text):
+    number, unit = text.split()
+    return float(number) * {"us": 1, "ms": 1000}[unit]
+
+
+def differs(path, constants):
+    """Prints what a description says otherwise, beyond the two digits that it is given in."""
+    with open(path, "rb") as file:
+        software = tomllib.load(file)
+    said = {
+        "efficiency.memory": (software["efficiency"]["memory"], 1 / constants[0]),
+        "launch.eager x kernels.dense_layer, us": (
+            micro(software["launch"]["eager"]) * software["kernels"]["dense_layer"], 1e6 * constants[1]),
+        "host.step, us": (micro(software["host"]["step"]), 1e6 * constants[2]),
+    }
+    wrong = {key: pair for key, pair in said.items() if abs(pair[0] / pair[1] - 1) > 0.02}
+    for key, (stated, fitted) in wrong.items():
+        print(f"error: {path}: {key} is {stated:.4g}, the rows give {fitted:.4g}", file=sys.stderr)
+    return bool(wrong)
+
+
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         print(__doc__, file=sys.stderr)
         return 2
+    if len(sys.argv) == 3 and not os.path.exists(sys.argv[1]):
+        print(f"SKIPPED: recorded data absent ({sys.argv[1]})")
+        return 77
     measured = rates(sys.argv[1], DENSE)
     constants = fit(measured)
     print(f"efficiency {1 / constants[0]:.3f}, {1e6 * constants[1]:.1f} us a dense layer, {1e6 * constants[2]:.0f} us a step")
@@ -80,7 +108,7 @@ def main():
     print(f"each left out in turn: mean of absolute errors {100 * sum(map(abs, left_out)) / len(left_out):.1f} %")
     for name, shape, rate in rates(sys.argv[1], PREDICTED):
         print(f"  predicted  {name[:40]:42}{rate:7.1f} tokens/s {100 * error(constants, shape, rate):+6.1f} %")
-    return 0
+    return int(differs(sys.argv[2], constants)) if len(sys.argv) == 3 else 0
 
 
 if __name__ == "__main__":

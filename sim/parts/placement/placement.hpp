@@ -43,6 +43,16 @@ struct PlacementEntry : PartDescription {
   [[nodiscard]] bool places(const std::any& chosen) const { return place && !(is_idle && is_idle(chosen)); }
 };
 
+/// The parameter of placements of so many.
+struct PlacedCount {
+  std::int64_t count = 0;
+};
+/// Describes it for the entry, one line for all kinds as lists have it; 0 places nothing.
+void take_count(PlacementEntry& entry);
+inline std::int64_t count_of(const std::any& parameters) {
+  return std::any_cast<const PlacedCount&>(parameters).count;
+}
+
 /// Keys of a layer, those that the trace activates most first.
 std::vector<ExpertKey> by_popularity(const MoeLayer& layer, const TraceScan& scan);
 

@@ -23,15 +23,11 @@ std::vector<PlaceId> other_gpus(const Topology& topology) {
   return others;
 }
 
-struct OtherGpus {
-  std::int64_t count = 0;
-};
-
 /// Dealt out one by one, so that each other GPU gets about as many tokens.
-void place_on_others(const OtherGpus& there, const Unplaced& experts, Placed& placed) {
+void place_on_others(std::int64_t count, const Unplaced& experts, Placed& placed) {
   const std::vector<PlaceId> others = other_gpus(experts.topology);
   placed.home.resize(placed.resident.size());
-  const std::int64_t most = there.count * static_cast<std::int64_t>(others.size());
+  const std::int64_t most = count * static_cast<std::int64_t>(others.size());
   for (const MoeLayer& layer : experts.map.layers()) {
     const std::vector<ExpertKey> keys = by_popularity(layer, experts.scan);
     for (std::size_t i = 0; i < keys.size() && static_cast<std::int64_t>(i) < most; ++i)
@@ -62,15 +58,9 @@ PlacementEntry on_other_gpus() {
   entry.name = "other-gpus";
   entry.help = "'count' experts of a layer on each other GPU, which computes them, the most activated first";
   entry.mechanism = "experts on other GPUs";
-  Fields<OtherGpus> fields;
-  fields
-      .add("count", &OtherGpus::count, "experts a layer, on each other GPU; 0 for none",
-           pregate::Range{0, 1e8, "from 0 to 100000000"})
-      .needed();
-  entry.parameters = PartParameters(fields);
-  entry.is_idle = [](const std::any& there) { return std::any_cast<const OtherGpus&>(there).count == 0; };
+  take_count(entry);
   entry.place = [](const std::any& there, const Unplaced& experts, Placed& placed) {
-    place_on_others(std::any_cast<const OtherGpus&>(there), experts, placed);
+    place_on_others(count_of(there), experts, placed);
   };
   return entry;
 }
