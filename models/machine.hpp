@@ -75,11 +75,20 @@ struct OverheadSpec {
   double replayed = 1;
 };
 
+/// How the CPU's threads and the experts lie on the nodes of a host's memory.
+enum class NumaUse {
+  interleaved,  ///< page by page over all nodes, threads everywhere
+  one_node,     ///< experts and threads at one node
+  copies,       ///< threads everywhere, every node with a copy of all experts
+};
+
 /// How fast the CPU computes experts. An expert in the cache of no core is read from memory once.
 struct HostComputeSpec {
   double bandwidth_efficiency = 0.8;  ///< share of host.memory_bandwidth that reading weights reaches, (0, 1]
   double compute_efficiency = 0.3;    ///< share of host.rate that the products reach, (0, 1]
-  Picoseconds fixed{20'000'000};      ///< waking the threads and joining them, a layer
+  Picoseconds fixed{20'000'000};      ///< hand-over to the threads, their barriers, and back, a layer
+  Picoseconds expert;                 ///< beginning an expert
+  NumaUse numa = NumaUse::interleaved;
   /// The two shares by weight format, where unpacking makes a difference.
   struct Efficiency {
     double bandwidth = 0.8, compute = 0.3;

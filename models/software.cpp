@@ -53,9 +53,18 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
   filled.gpu.memory_efficiency = software.efficiency.memory;
   filled.gpu.compute_efficiency = software.efficiency.compute;
   bool any = false;
+  filled.host.compute.bandwidth_efficiency = software.cpu.bandwidth;
+  filled.host.compute.compute_efficiency = software.cpu.compute;
+  filled.host.compute.fixed = software.cpu.layer;
+  filled.host.compute.expert = software.cpu.expert;
+  filled.host.compute.numa = software.cpu.numa;
+  const Node* host = machine.find("host");
+  const bool has_host = host != nullptr && host->kind == Node::Kind::table;
   for (const auto& [field, value, read] : machine_fields().entries()) {
+    const bool is_of_cpu =
+        field.key.starts_with("host.compute.") && !field.key.starts_with("host.compute.formats");
     const bool is_its = field.key.starts_with("overhead.") || field.key == "gpu.memory_efficiency" ||
-                        field.key == "gpu.compute_efficiency";
+                        field.key == "gpu.compute_efficiency" || (is_of_cpu && has_host);
     if (!is_its || find_path(machine, field.key) != nullptr) continue;
     const std::size_t dot = field.key.find('.');
     const Node* table = machine.find(field.key.substr(0, dot));
@@ -63,7 +72,7 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
         table == nullptr ? field.key.starts_with("overhead.") : table->kind == Node::Kind::table;
     if (!is_read) continue;  // the machine is refused for it
     set_value(machine, field.key, written(field, value(filled)), "software " + software.name);
-    any = true;
+    any = any || !is_of_cpu;
   }
   return any;
 }

@@ -42,14 +42,24 @@ struct SoftwareSpec {
     double memory = 1, compute = 1;
   } efficiency;
 
+  /// Of experts that the CPU computes.
+  struct Cpu {
+    double bandwidth = 0.8;         ///< share of host.memory_bandwidth that reading weights reaches
+    double compute = 0.3;           ///< share of host.rate that the products reach
+    Picoseconds layer{20'000'000};  ///< hand-over to its threads, their barriers, and back
+    Picoseconds expert;
+    NumaUse numa = NumaUse::interleaved;
+  } cpu;
+
   int prompt_chunk = 0;  ///< most prompt tokens a pass, where none is given; 0: whole prompts
 };
 
 /// The overheads of a machine of this architecture that the software drives.
 OverheadSpec overhead_of(const SoftwareSpec& software, GpuArchitecture architecture);
 
-/// Fills in what a machine's tree leaves out and the software says: [overhead] key by key,
-/// gpu.memory_efficiency and gpu.compute_efficiency. Returns whether there was anything.
+/// Fills in what a machine's tree leaves out and the software says: [overhead] and [host.compute] key by key,
+/// gpu.memory_efficiency and gpu.compute_efficiency. Returns whether there was anything but [host.compute],
+/// which a machine may leave out that says all else itself.
 bool fill_in(Node& machine, const SoftwareSpec& software);
 
 }  // namespace pregate

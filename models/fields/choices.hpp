@@ -17,4 +17,7 @@ std::span<const Choice<FeedForward::Kind>> choices();
 template <>
 std::span<const Choice<GpuArchitecture>> choices();
 
+template <>
+std::span<const Choice<NumaUse>> choices();
+
 }  // namespace pregate

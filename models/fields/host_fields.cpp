@@ -38,7 +38,10 @@ Fields<HostComputeSpec> host_compute() {
              "share of host.memory_bandwidth that reading an expert's weights reaches", part_of_one());
   fields.add("compute_efficiency", &Compute::compute_efficiency,
              "share of host.rate that an expert's products reach", part_of_one());
-  fields.add("fixed", &Compute::fixed, "waking the threads and joining them, a layer", any_cost());
+  fields.add("fixed", &Compute::fixed, "hand-over to the threads, their barriers, and back, a layer",
+             any_cost());
+  fields.add("expert", &Compute::expert, "beginning an expert", any_cost()).or_zero("nothing");
+  fields.add("numa", &Compute::numa, "how experts and threads lie on the nodes of host.numa");
   std::vector<std::string> formats = weight_format_names();
   std::sort(formats.begin(), formats.end());  // the order of results
   for (const std::string& format : formats) {

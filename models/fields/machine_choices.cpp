@@ -18,7 +18,18 @@ constexpr std::array<Choice<GpuArchitecture>, 7> architectures{{
     {GpuArchitecture::blackwell, "blackwell", "B200, GB10, RTX PRO 6000, GeForce 50", "", ""},
 }};
 
+constexpr std::array<Choice<NumaUse>, 3> numa_uses{{
+    {NumaUse::interleaved, "interleaved", "page by page over all nodes, threads everywhere", "", ""},
+    {NumaUse::one_node, "one-node", "experts and threads at one node", "", ""},
+    {NumaUse::copies, "copies", "threads everywhere, every node with a copy of all experts", "", ""},
+}};
+
 }  // namespace
+
+template <>
+std::span<const Choice<NumaUse>> choices() {
+  return numa_uses;
+}
 
 template <>
 std::span<const Choice<GpuArchitecture>> choices() {

@@ -52,6 +52,18 @@ Fields<Efficiency> efficiency_fields() {
   return fields;
 }
 
+Fields<SoftwareSpec::Cpu> cpu_fields() {
+  using Cpu = SoftwareSpec::Cpu;
+  Fields<Cpu> fields;
+  fields.add("bandwidth", &Cpu::bandwidth, "share of host.memory_bandwidth that reading experts reaches",
+             part_of_one());
+  fields.add("compute", &Cpu::compute, "share of host.rate that their products reach", part_of_one());
+  fields.add("layer", &Cpu::layer, "hand-over to the CPU's threads, their barriers, and back", any_cost());
+  fields.add("expert", &Cpu::expert, "beginning an expert", any_cost()).or_zero("nothing");
+  fields.add("numa", &Cpu::numa, "how experts and threads lie on a host's NUMA nodes");
+  return fields;
+}
+
 Fields<SoftwareSpec> software() {
   Fields<SoftwareSpec> fields;
   fields.add("description", &SoftwareSpec::description, "a line");
@@ -60,6 +72,7 @@ Fields<SoftwareSpec> software() {
   fields.add_table("kernels", &SoftwareSpec::kernels, kernel_fields());
   fields.add_table("host", &SoftwareSpec::host, host_work_fields());
   fields.add_table("efficiency", &SoftwareSpec::efficiency, efficiency_fields());
+  fields.add_table("cpu", &SoftwareSpec::cpu, cpu_fields());
   fields
       .add("prompt_chunk", &SoftwareSpec::prompt_chunk, "most prompt tokens a pass, where none is given",
            Range{0, 1e9, "at most 1000000000"})

@@ -13,8 +13,9 @@ namespace {
 
 /// What of experts interleaved over the nodes can be read by the threads of all nodes: each of n nodes reads
 /// as much of each node, so that a way from one to another carries 1 / n^2 of the bytes.
-BytesPerSecond read_by_all(const HostSpec& host) {
-  if (host.numa.nodes < 2) return host.memory_bandwidth;
+BytesPerSecond read_by_cpu(const HostSpec& host) {
+  if (host.numa.nodes < 2 || host.compute.numa == NumaUse::copies) return host.memory_bandwidth;
+  if (host.compute.numa == NumaUse::one_node) return {host.memory_bandwidth.value / host.numa.nodes};
   return std::min(host.memory_bandwidth, {host.numa.bandwidth.value * host.numa.nodes * host.numa.nodes});
 }
 
@@ -29,15 +30,16 @@ BytesPerSecond read_at_one(const HostSpec& host) {
 struct Units {
   BytesPerSecond reads;
   FlopPerSecond rate;
-  Picoseconds fixed;
+  Picoseconds fixed, expert;
 };
 CopyCost computed_by(const Units& units, const LayerProfile& profile, std::int64_t experts,
                      std::uint32_t routed) {
   const Bytes bytes = profile.expert * experts;
-  const double arithmetic = units.fixed.seconds() + routed * profile.expert_flop_per_token / units.rate.value;
+  const double arithmetic = routed * profile.expert_flop_per_token / units.rate.value;
   const double arithmetic_rate = static_cast<double>(bytes.count) / arithmetic;
   const BytesPerSecond rate{std::min(units.reads.value, arithmetic_rate)};
-  return {{}, bytes, rate, time_at(bytes, rate), units.reads.value <= arithmetic_rate};
+  const Picoseconds fixed = units.fixed + units.expert * experts;
+  return {fixed, bytes, rate, fixed + time_at(bytes, rate), units.reads.value <= arithmetic_rate};
 }
 
 }  // namespace
@@ -74,9 +76,11 @@ CopyCost CostModel::cpu_experts(int layer_class, std::int64_t experts, std::uint
   HostComputeSpec::Efficiency efficiency{host.compute.bandwidth_efficiency, host.compute.compute_efficiency};
   const auto own = host.compute.formats.find(profile.expert_format);
   if (own != host.compute.formats.end()) efficiency = own->second;
-  return computed_by({.reads = {read_by_all(host).value * efficiency.bandwidth},
-                      .rate = {host.rate.value * efficiency.compute},
-                      .fixed = host.compute.fixed},
+  const double share = host.compute.numa == NumaUse::one_node ? 1.0 / host.numa.nodes : 1;  // of the cores
+  return computed_by({.reads = {read_by_cpu(host).value * efficiency.bandwidth},
+                      .rate = {host.rate.value * efficiency.compute * share},
+                      .fixed = host.compute.fixed,
+                      .expert = host.compute.expert},
                      profile, experts, routed);
 }
 
@@ -86,7 +90,8 @@ CopyCost CostModel::near_data_experts(int layer_class, std::int64_t experts, std
   return computed_by(
       {.reads = device.memory_bandwidth.value > 0 ? device.memory_bandwidth : host.memory_bandwidth,
        .rate = device.rate.value > 0 ? device.rate : host.rate,
-       .fixed = device.fixed},
+       .fixed = device.fixed,
+       .expert = {}},
       classes_[static_cast<std::size_t>(layer_class)].profile, experts, routed);
 }
 

@@ -87,8 +87,8 @@ class CostModel {
                                         : cpu_experts(layer_class, experts, routed);
   }
   /// `experts` > 0 experts that get `routed` tokens in all, on the CPU: a flow on the host's memory bus.
-  /// Alone it takes max(fixed + routed x arithmetic of a token, weights / bandwidth); the slower of the two
-  /// is its rate.
+  /// Alone it takes fixed + experts x expert + max(routed x arithmetic of a token, weights / bandwidth); the
+  /// slower of the two is the flow's rate.
   [[nodiscard]] CopyCost cpu_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const;
   [[nodiscard]] CopyCost near_data_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const;
   /// What compute operations take of the host's memory bus while they run; 0 = nothing.

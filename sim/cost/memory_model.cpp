@@ -71,9 +71,12 @@ const char* to_string(MemoryPurpose purpose) {
 }
 
 MemoryLimits memory_limits(const MachineSpec& machine) {
+  // Experts that are there once a node, or at one node alone, have the memory of one.
+  const HostSpec& host = machine.host;
+  const bool of_one_node = host.compute.numa != NumaUse::interleaved;
   return {.name = machine.name,
           .gpu = machine.gpu.memory - machine.gpu.reserved,
-          .host = machine.host.memory,
+          .host = of_one_node ? Bytes{host.memory.count / host.numa.nodes} : host.memory,
           .is_one_memory = machine.gpu.host_memory_traffic.value > 0,
           .other_gpu = machine.gpu.memory - machine.gpu.reserved,
           .drive = machine.ssd.capacity};

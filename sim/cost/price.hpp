@@ -72,7 +72,7 @@ class Spending {
   Spending() = default;
   Spending(OpKind kind, const Price& price) : kind_(kind), duration_(price.duration) {
     if (kind == OpKind::cpu_experts) {
-      first_ = price.copy->host_bound ? price.duration : Picoseconds{};
+      first_ = price.copy->host_bound ? price.duration - price.copy->fixed : Picoseconds{};
     } else if (price.copy != nullptr) {
       first_ = price.copy->host_bound ? price.copy->fixed : price.duration;
     } else {

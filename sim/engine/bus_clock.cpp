@@ -132,7 +132,8 @@ BusClock::Hosted BusClock::run_host(const HostWork& work, Picoseconds ids_known)
   const Picoseconds back_memory = back_at_memory(*work.back, work.back_at_memory, back);
   hosted.link = out_link + back - back_memory;
   hosted.copied_memory = out - out_link + back_memory;
-  hosted.arithmetic = work.experts_at_memory ? Picoseconds{} : std::min(experts, work.experts->duration());
+  hosted.arithmetic =
+      std::min(experts, work.experts_at_memory ? work.experts->fixed : work.experts->duration());
   hosted.memory = experts - hosted.arithmetic;
   hosted.finish = {now};
   reading_back_ += out;

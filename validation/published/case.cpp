@@ -50,6 +50,10 @@ Gate read_gate(TableReader& table) {
     throw InputError(table.where("limit"), "is not a threshold", "0 to 1000, in per cent, points or rows");
   }
   gate.reason = table.text("reason");
+  if (gate.measure == Measure::order && table.has("apart")) gate.apart = table.number("apart");
+  if (!(gate.apart >= 0 && gate.apart <= 1000)) {
+    throw InputError(table.where("apart"), "is not a difference", "0 to 1000, in per cent");
+  }
   table.finish();
   return gate;
 }

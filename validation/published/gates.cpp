@@ -27,7 +27,8 @@ GateResult order(const Gate& gate, const std::vector<Row>& rows) {
     for (std::size_t i = 0; i < members.size(); ++i) {
       for (std::size_t j = i + 1; j < members.size(); ++j) {
         const Row &a = *members[i], &b = *members[j];
-        if (a.published == b.published) continue;
+        const double least = std::min(a.published, b.published) * (1 + gate.apart / 100);
+        if (std::max(a.published, b.published) <= least) continue;
         ++result.rows;
         if ((a.published < b.published) == (a.predicted < b.predicted) && a.predicted != b.predicted)
           continue;

@@ -70,7 +70,7 @@ enum class Measure {
   mape,          ///< mean of |error| of the predicted, gated rows <= limit (per cent)
   worst,         ///< largest |error| of them <= limit (per cent)
   worst_points,  ///< largest |difference| of them <= limit (points)
-  order,         ///< pairs of a group that stand in the wrong order <= limit
+  order,         ///< pairs of a group, Gate::apart or more, that stand in the wrong order <= limit
   exact,         ///< rows that differ <= limit
 };
 const char* to_string(Measure measure);
@@ -81,6 +81,7 @@ struct Gate {
   Measure measure = Measure::mape;
   double limit = 0;
   std::string reason;
+  double apart = 0;  ///< Measure::order: pairs count whose published figures differ by more, per cent
 };
 
 struct GateResult {

@@ -8,7 +8,9 @@
 #include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "sim/policy/load_policy.hpp"
+#include "sim/serve/prompt_chunks.hpp"
 #include "sim/simulate.hpp"
+#include "traces/locality.hpp"
 #include "traces/synthetic.hpp"
 #include "validation/published/forced_routing.hpp"
 #include "validation/published/system_setup.hpp"
@@ -21,7 +23,7 @@ void append(std::vector<Override>& to, const std::vector<Override>& more) {
   to.insert(to.end(), more.begin(), more.end());
 }
 
-/// Decode tokens/s of the rows; each is simulated once for the values of the constants that concern it.
+/// Rates of the rows; each is simulated once for the values of the constants that concern it.
 class SystemRuns {
  public:
   explicit SystemRuns(const SystemSetup& setup) : setup_(setup) {}
@@ -47,38 +49,65 @@ class SystemRuns {
       }
     }
     if (const auto known = done_.find(key); known != done_.end()) return known->second;
-    const ModelSpec model = load_model(model_run.model, {}, set);
-    Routed& routed = routing(row.run, model);
+    const ModelSpec model =
+        load_model(model_run.model, {.weights = model_run.weights, .dense_weights = model_run.weights}, set);
+    sim::SimulationOptions options;
+    options.serving.prompt_chunk =
+        row.prompt_chunk > 0 ? row.prompt_chunk : load_software(system.software, set).prompt_chunk;
+    if (options.serving.prompt_chunk > 0) options.prompt_chunk = options.serving.prompt_chunk;
+    Routed& routed = routing(row.run, model, options.serving);
     const sim::SimulationResult result =
-        sim::simulate(model, load_machine(system.machine, set), load_policy(row.policy, set),
-                      *routed.prepared, *routed.source);
-    if (result.out_of_memory) throw InputError(row.row.subject, result.out_of_memory_reason);
-    return done_[key] = result.decode_tokens_per_second();
+        sim::simulate(model, load_machine(system.machine, set, system.host, system.software),
+                      load_policy(row.policy, set), *routed.prepared, *routed.source, options);
+    if (result.out_of_memory)
+      throw InputError(row.row.subject + ", " + row.row.variant, result.out_of_memory_reason);
+    return done_[key] = rate_of(row.quantity, model_run, result);
   }
 
  private:
+  static double rate_of(RowQuantity quantity, const ModelRun& run, const sim::SimulationResult& result) {
+    switch (quantity) {
+      case RowQuantity::decode:
+        return result.decode_tokens_per_second();
+      case RowQuantity::prompt:
+        return run.prompt / result.before_decode.seconds();
+      case RowQuantity::request:
+        return result.tokens_per_second();
+    }
+    return 0;
+  }
+
   struct Routed {
-    std::unique_ptr<trace::StepSource> source;
+    std::unique_ptr<trace::StepSource> whole, source;  ///< `source` may be a cut of the other
     std::unique_ptr<sim::PreparedTrace> prepared;
   };
-  Routed& routing(std::size_t run, const ModelSpec& model) {
-    Routed& routed = routed_[run];
+  /// Passes of a prompt are cut as `serving` says.
+  Routed& routing(std::size_t run, const ModelSpec& model, const sim::ServingSpec& serving) {
+    Routed& routed = routed_[{run, serving.prompt_chunk}];
     if (routed.source) return routed;
     const ModelRun& wanted = setup_.runs[run];
     constexpr std::uint64_t seed = 1;
-    if (wanted.profile.empty()) {
+    if (!wanted.locality.empty()) {
+      const trace::RequestShape shape{.prompt_tokens = wanted.prompt, .output_tokens = wanted.decode_steps};
+      routed.source = trace::generate(
+          trace::shaped_profile(model, trace::load_locality(wanted.locality), shape), 1, seed);
+    } else if (wanted.profile.empty()) {
       routed.source = forced_routing(
           model,
           {.batch = 1, .active = wanted.active, .encoder_tokens = 0, .decode_steps = wanted.decode_steps});
     } else {
       routed.source = trace::generate(trace::load_profile(wanted.profile), wanted.requests, seed);
     }
-    routed.prepared = std::make_unique<sim::PreparedTrace>(*routed.source, model, wanted.name);
+    if (serving.prompt_chunk > 0 && wanted.prompt > 0) {
+      routed.whole = std::move(routed.source);
+      routed.source = sim::cut_prompts(*routed.whole, serving.prompt_chunk);
+    }
+    routed.prepared = std::make_unique<sim::PreparedTrace>(*routed.source, model, wanted.name, serving);
     return routed;
   }
 
   const SystemSetup& setup_;
-  std::map<std::size_t, Routed> routed_;
+  std::map<std::pair<std::size_t, int>, Routed> routed_;  ///< by run and prompt chunk
   std::map<std::string, double> done_;
 };
 

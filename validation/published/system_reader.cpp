@@ -3,6 +3,7 @@
 #include "validation/published/system_setup.hpp"
 
 #include "models/error.hpp"
+#include "traces/locality.hpp"
 #include "traces/synthetic.hpp"
 
 namespace pregate::validation {
@@ -13,6 +14,8 @@ System read_system(TableReader& table) {
   System system;
   system.name = table.text("name");
   system.machine = machine_names()[known(table, "machine", machine_names())];
+  if (table.has("host")) system.host = host_names()[known(table, "host", host_names())];
+  if (table.has("software")) system.software = software_names()[known(table, "software", software_names())];
   system.set = read_overrides(table);
   table.finish();
   return system;
@@ -22,13 +25,19 @@ ModelRun read_run(TableReader& table) {
   ModelRun run;
   run.name = table.text("name");
   run.model = model_names()[known(table, "model", model_names())];
+  run.weights = table.text_or("weights", "");
   run.set = read_overrides(table);
   if (table.has("profile")) {
     run.profile = trace::profile_names()[known(table, "profile", trace::profile_names())];
     run.requests = static_cast<int>(table.integer_or("requests", 1, 100, 1));
   } else {
-    run.active = static_cast<int>(table.integer("active", 1, 4096));
     run.decode_steps = static_cast<int>(table.integer_or("decode_steps", 1, 65'536, 128));
+    if (table.has("locality")) {
+      run.locality = trace::locality_names()[known(table, "locality", trace::locality_names())];
+      run.prompt = static_cast<int>(table.integer("prompt", 1, 1'000'000));
+    } else {
+      run.active = static_cast<int>(table.integer("active", 1, 4096));
+    }
   }
   table.finish();
   return run;
@@ -49,6 +58,19 @@ SystemRow read_row(TableReader& table, const SystemSetup& setup, const std::vect
   if (!(row.row.published > 0 && row.row.published < 1e9))
     throw InputError(table.where("published"), "is not a rate");
   row.row.note = table.text_or("note", "");
+  row.quantity = table.choice_or<RowQuantity>(
+      "quantity",
+      {{"decode", RowQuantity::decode}, {"prompt", RowQuantity::prompt}, {"request", RowQuantity::request}},
+      RowQuantity::decode);
+  row.prompt_chunk = static_cast<int>(table.integer_or("prompt_chunk", 1, 1'000'000, 0));
+  if (row.quantity != RowQuantity::decode && setup.runs[row.run].prompt == 0) {
+    throw InputError(table.where("quantity"), "the run has no prompt",
+                     "give its [[run]] a locality and a prompt");
+  }
+  if (const std::string fixed = table.text_or("calibrated", ""); !fixed.empty()) {
+    row.row.role = Role::calibrate;
+    row.row.note = "has fixed " + fixed;
+  }
   row.fixes = table.text_or("fixes", "");
   if (!row.fixes.empty()) {
     const auto constants = names_of(setup.constants, [](const Constant& item) { return item.unknown.name; });

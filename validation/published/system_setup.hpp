@@ -14,18 +14,30 @@ namespace pregate::validation {
 /// A machine as the source used it.
 struct System {
   std::string name, machine;
+  std::string host, software;  ///< descriptions of the catalogue; empty: the machine's own, and the usual one
   std::vector<Override> set;
 };
 
 /// A model and its routing.
 struct ModelRun {
-  std::string name, model, profile;  ///< no profile: `active` experts a layer, all of them ever different
+  std::string name, model, weights;  ///< weights: of the whole model; empty: as its description says
+  std::string profile, locality;     ///< neither: `active` experts a layer, all of them ever different
   int active = 1, decode_steps = 128, requests = 1;
+  int prompt = 0;  ///< tokens, where the locality is given
   std::vector<Override> set;
+};
+
+/// What of a run a row is about.
+enum class RowQuantity {
+  decode,   ///< tokens/s of the decode passes
+  prompt,   ///< prompt tokens over the time of the passes before decode
+  request,  ///< generated tokens over the time of all passes
 };
 
 struct SystemRow {
   Row row;
+  RowQuantity quantity = RowQuantity::decode;
+  int prompt_chunk = 0;  ///< tokens; 0: the software's
   std::size_t system = 0, run = 0;
   std::string policy, fixes;
   std::vector<Override> set;
