@@ -87,7 +87,7 @@ struct HostComputeSpec {
   double bandwidth_efficiency = 0.8;  ///< share of host.memory_bandwidth that reading weights reaches, (0, 1]
   double compute_efficiency = 0.3;    ///< share of host.rate that the products reach, (0, 1]
   Picoseconds fixed{20'000'000};      ///< hand-over to the threads, their barriers, and back, a layer
-  Picoseconds expert;                 ///< beginning an expert
+  Picoseconds expert{};               ///< beginning an expert
   NumaUse numa = NumaUse::interleaved;
   /// The two shares by weight format, where unpacking makes a difference.
   struct Efficiency {

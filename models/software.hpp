@@ -47,7 +47,7 @@ struct SoftwareSpec {
     double bandwidth = 0.8;         ///< share of host.memory_bandwidth that reading weights reaches
     double compute = 0.3;           ///< share of host.rate that the products reach
     Picoseconds layer{20'000'000};  ///< hand-over to its threads, their barriers, and back
-    Picoseconds expert;
+    Picoseconds expert{};
     NumaUse numa = NumaUse::interleaved;
   } cpu;
 

@@ -134,7 +134,8 @@ FitsWith what_fits(const ModelSpec& model, const MemoryLimits& limits, const Pol
   const PolicySpec policy = without_eviction(given);
   found.as_on_demand = policy.placement.kind->keeps_all;
   // Misses that the CPU computes, without a cache to bring them into, leave nothing to size.
-  const bool has_cache = policy.miss.service->fetches || policy.miss.admission == MissAdmission::background;
+  const bool has_cache = policy.miss.service->fetches || policy.miss.service->copies_too ||
+                         policy.miss.admission == MissAdmission::background;
   if (has_cache) find_cache(trial, model, found.as_on_demand ? PolicySpec{} : policy, prepared.map(), found);
   found.weights = formats(trial, model, policy, model.expert_format.bits_per_parameter,
                           [](ModelSpec& m, const WeightFormat& format) { m.expert_format = format; });

@@ -11,18 +11,19 @@ namespace pregate::sim {
 
 namespace {
 
-/// What of experts interleaved over the nodes can be read by the threads of all nodes: each of n nodes reads
-/// as much of each node, so that a way from one to another carries 1 / n^2 of the bytes.
+/// What the CPU's threads can read. Of experts interleaved over n nodes each node reads as much of each node,
+/// so that a way from one to another carries 1 / n^2 of the bytes.
 BytesPerSecond read_by_cpu(const HostSpec& host) {
   if (host.numa.nodes < 2 || host.compute.numa == NumaUse::copies) return host.memory_bandwidth;
   if (host.compute.numa == NumaUse::one_node) return {host.memory_bandwidth.value / host.numa.nodes};
   return std::min(host.memory_bandwidth, {host.numa.bandwidth.value * host.numa.nodes * host.numa.nodes});
 }
 
-/// The same by a device at one of the nodes, to which each other one has a way of its own: (n - 1) / n of the
-/// bytes come over n - 1 of them.
+/// The same by a device at one of the nodes: the node's own share where the experts lie there, else each
+/// other node has a way of its own to it, and (n - 1) / n of the bytes come over n - 1 of them.
 BytesPerSecond read_at_one(const HostSpec& host) {
   if (host.numa.nodes < 2) return host.memory_bandwidth;
+  if (host.compute.numa != NumaUse::interleaved) return {host.memory_bandwidth.value / host.numa.nodes};
   return std::min(host.memory_bandwidth, {host.numa.bandwidth.value * host.numa.nodes});
 }
 

@@ -265,6 +265,13 @@ GpuTime CostModel::one_by_one(LayerClass& layer, std::span<const std::uint32_t> 
   return kernel_time_of(sum);
 }
 
+Picoseconds CostModel::one_expert(int layer_class, std::uint32_t tokens) const {
+  const LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
+  if (layer.expert_times != nullptr)
+    return kernel_time(layer.expert_times->points, static_cast<int>(std::min(tokens, 1U << 30)));
+  return grouped_gemm(layer, {&tokens, 1}, tokens).whole();
+}
+
 GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                   std::uint32_t routed, int step_tokens) const {
   if (tokens.empty()) return launch_time(machine_.overhead.experts);

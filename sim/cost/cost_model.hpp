@@ -66,6 +66,9 @@ class CostModel {
   [[nodiscard]] GpuTime experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,
                                 int step_tokens, bool with_shared);
 
+  /// One expert of such a layer that gets `tokens` > 0, in a kernel that runs anyway.
+  [[nodiscard]] Picoseconds one_expert(int layer_class, std::uint32_t tokens) const;
+
   [[nodiscard]] const CopyCost& fetch() const { return fetch_; }  ///< one expert, or one chunk of it
   [[nodiscard]] const CopyCost& last_chunk() const { return last_chunk_; }  ///< the remainder, when chunked
   [[nodiscard]] int chunks() const { return chunks_; }                      ///< copies an expert; 1 = whole

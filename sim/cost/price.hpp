@@ -60,6 +60,9 @@ class CostEstimates final : public Estimates {
                                    std::uint32_t routed) const override {
     return costs_.cpu_experts(layer_class, experts, routed).duration;
   }
+  [[nodiscard]] Picoseconds on_gpu(int layer_class, std::uint32_t tokens) const override {
+    return costs_.one_expert(layer_class, tokens);
+  }
 
  private:
   const CostModel& costs_;

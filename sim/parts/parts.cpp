@@ -23,6 +23,10 @@ PrefetcherEntry at_distance();
 MissServiceEntry fetch_misses();
 MissServiceEntry compute_on_cpu();
 MissServiceEntry cpu_for_few_tokens();
+MissServiceEntry cpu_if_sooner();
+MissServiceEntry fraction();
+MissServiceEntry makespan();
+MissServiceEntry upload_cap();
 
 const Parts& built_in_parts() {
   static const Parts all = [] {
@@ -46,6 +50,10 @@ const Parts& built_in_parts() {
     parts.miss_services.add(fetch_misses());
     parts.miss_services.add(compute_on_cpu());
     parts.miss_services.add(cpu_for_few_tokens());
+    parts.miss_services.add(cpu_if_sooner());
+    parts.miss_services.add(fraction());
+    parts.miss_services.add(makespan());
+    parts.miss_services.add(upload_cap());
     return parts;
   }();
   return all;

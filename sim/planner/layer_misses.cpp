@@ -74,6 +74,8 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
       cacheable_.push_back(key);
       --free;
     }
+    for (std::size_t i = 0; i < copied_too_.size() && free > 0; ++i, --free)
+      cacheable_.push_back(copied_too_[i]);
     cache_->access(cache_domain(ordinal), cacheable_);
     misses_ = cache_->misses();
   } else {
@@ -88,10 +90,12 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
 
 void LayerPlanner::decide_misses() {
   demanded_.clear();
+  copied_too_.clear();
   if (missing_.keys().empty()) return;
   served_.assign(missing_.keys().size(), Serving{});
   if (service_)
-    service_->decide(moment(), {missing_.keys(), missing_.tokens(), on_gpu_.keys().size()}, served_);
+    service_->decide(moment(), {missing_.keys(), missing_.tokens(), on_gpu_.keys(), on_gpu_.tokens()},
+                     served_);
   for (std::size_t i = 0; i < served_.size(); ++i) {
     const ExpertKey key = missing_.keys()[i];
     const std::uint32_t tokens = missing_.tokens()[i];
@@ -100,6 +104,7 @@ void LayerPlanner::decide_misses() {
       demanded_.push_back(key);
     } else {
       remote_.add(served_[i].place, key, tokens);
+      if (served_[i].is_copied_too) copied_too_.push_back(key);
     }
   }
 }

@@ -124,8 +124,9 @@ class LayerPlanner {
   std::vector<ExpertKey> to_read_;
   std::vector<OpId> copies_;  // that the operation being put together waits for
   SplitSet on_gpu_, missing_;
-  std::vector<Serving> served_;      // of missing_
-  std::vector<ExpertKey> demanded_;  // of those, to be fetched
+  std::vector<Serving> served_;        // of missing_
+  std::vector<ExpertKey> demanded_;    // of those, to be fetched
+  std::vector<ExpertKey> copied_too_;  // of those that are computed elsewhere, to be fetched for next time
 
   AccessCounts decode_counts_, other_counts_;
 };

@@ -46,8 +46,8 @@ std::vector<HeldElsewhere> held_elsewhere(const std::vector<std::optional<PlaceI
 
 std::int64_t working_buffers(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan) {
   const PredictorEntry& predictor = *policy.lookahead.predictor;
-  const bool fetches_nothing =
-      !policy.miss.service->fetches && policy.miss.admission == MissAdmission::none && !predictor.predicts();
+  const bool fetches_nothing = !policy.miss.service->fetches && !policy.miss.service->copies_too &&
+                               policy.miss.admission == MissAdmission::none && !predictor.predicts();
   if (fetches_nothing) return 0;
   if (!predictor.predicts()) return std::max(1, scan.most_activated);
   const std::int64_t announced = predictor.most_guesses(map, scan);

@@ -40,7 +40,8 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
                      "an expert must be gone before another overwrites its slot: set transfer.queue to fifo");
   }
   const bool on_cpu = policy.miss.service->uses_cpu, fetches = policy.miss.service->fetches;
-  const bool admits = policy.miss.admission == MissAdmission::background;
+  const bool background = policy.miss.admission == MissAdmission::background;
+  const bool admits = background || policy.miss.service->copies_too;
   if (!on_cpu) return;  // a fetched miss is admitted by its fetch, whatever miss.admission says
   if (policy.placement.kind->keeps_all) {
     throw InputError(
@@ -53,8 +54,15 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
                      "set miss.admission to background, or cache.capacity to 0 (--cache 0)");
   }
   if (!cached && admits) {
-    throw InputError(where, "miss.admission = 'background' needs a cache",
-                     "set cache.capacity (--cache), or miss.admission to none");
+    throw InputError(where,
+                     background ? "miss.admission = 'background' needs a cache"
+                                : "miss.service = '" + policy.miss.service->name + "' needs a cache",
+                     background ? "set cache.capacity (--cache), or miss.admission to none"
+                                : "set cache.capacity (--cache), or miss.service to compute-on-cpu");
+  }
+  if (background && policy.miss.service->copies_too) {
+    throw InputError(where, "miss.service = '" + policy.miss.service->name + "' says itself what is copied",
+                     "remove miss.admission");
   }
   if (policy.lookahead.predictor->is_whole_layer) {
     throw InputError(

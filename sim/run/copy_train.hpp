@@ -2,10 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+
 #include "sim/cost/cost_model.hpp"
 #include "sim/engine/counted_clock.hpp"
 
 namespace pregate::sim {
+
+/// Index of what is kept by MoE layer.
+constexpr std::size_t place_of(int ordinal) { return static_cast<std::size_t>(ordinal); }
 
 /// The copies of one expert, as a clock that counts needs them.
 inline CopyTrain copies_of_expert(const CostModel& costs) {

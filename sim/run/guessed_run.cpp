@@ -9,11 +9,7 @@
 
 namespace pregate::sim {
 
-namespace {
-
-constexpr std::size_t place_of(int ordinal) { return static_cast<std::size_t>(ordinal); }
-
-}  // namespace
+namespace {}  // namespace
 
 GuessedRun::GuessedRun(const Topology& topology, const ExpertMap& map, const Plan& plan, CostModel& costs)
     : map_(map),

@@ -82,6 +82,26 @@ TEST(Software, WhatAMachineSaysItselfStays) {
               AllOf(HasSubstr("--software"), HasSubstr("says itself"), HasSubstr("hint")));
 }
 
+// What the CPU needs for experts is the software's, on the machine's own host and on another one, save what a
+// file or a setting says of it.
+TEST(Software, SaysHowTheCpuComputesExperts) {
+  const SoftwareSpec software = load_software("ktransformers");
+  for (const char* host : {"", "xeon-2s-ddr5-4800"}) {
+    const HostComputeSpec compute = load_machine("rtx4090-pcie4", {}, host, "ktransformers").host.compute;
+    EXPECT_EQ(compute.bandwidth_efficiency, software.cpu.bandwidth) << host;
+    EXPECT_EQ(compute.fixed, software.cpu.layer) << host;
+    EXPECT_EQ(compute.numa, NumaUse::copies) << host;
+  }
+  const std::vector<Override> set{parse_override("software.cpu.expert=7us"),
+                                  parse_override("machine.host.compute.fixed=5us")};
+  const HostComputeSpec changed = load_machine("rtx4090-pcie4", set, {}, "llama-cpp").host.compute;
+  EXPECT_EQ(changed.expert.count, 7 * us);
+  EXPECT_EQ(changed.fixed.count, 5 * us);
+  const std::string own =
+      "extends = \"rtx4090-pcie4\"\ndescription = \"mine\"\n[host.compute]\nbandwidth_efficiency = 0.33\n";
+  EXPECT_EQ(parse_machine_toml(own, "mine.toml").host.compute.bandwidth_efficiency, 0.33);
+}
+
 TEST(Software, AMachineThatWasFittedIsNotTouchedByIt) {
   const std::vector<Override> changes{parse_override("software.launch.eager=9us"),
                                       parse_override("software.efficiency.memory=0.1")};

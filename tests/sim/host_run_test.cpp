@@ -32,6 +32,8 @@ MachineSpec machine_with(double bus, double link, bool arithmetic) {
   machine.host.rate = {arithmetic ? 2e9 : 1e18};
   machine.host.compute = {
       .bandwidth_efficiency = 8e9 / bus, .compute_efficiency = 1, .fixed = {}, .formats = {}};
+  if (bus > 10e9) machine.host.compute.fixed = Picoseconds{3'000'000};
+  if (bus > 20e9) machine.host.compute.expert = Picoseconds{700'000};
   return machine;
 }
 

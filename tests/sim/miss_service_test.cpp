@@ -68,7 +68,8 @@ TEST(ComputeOnCpu, LayerIsTheSumOfItsParts) {
             (cpu_time(2) + activations_time()) * 3);
 }
 
-// max(fixed + tokens x arithmetic of a token, bytes / bandwidth): whichever is longer, and never their sum.
+// fixed + experts x expert, and then max(tokens x arithmetic of a token, bytes / bandwidth): whichever is
+// longer, and never their sum.
 TEST(ComputeOnCpu, TheSlowerOfArithmeticAndMemoryDecides) {
   const ModelSpec model = tiny_model(1, 8, 2);
   ListSource source = one_step(1, 8, 2, {0, 1});
@@ -78,14 +79,20 @@ TEST(ComputeOnCpu, TheSlowerOfArithmeticAndMemoryDecides) {
   };
   MachineSpec machine = cpu_machine();
   const Picoseconds memory = cpu_time(2);
-  for (const std::int64_t more : {-1000, 0}) {
-    machine.host.compute.fixed = memory + Picoseconds{more};
-    EXPECT_NEAR(static_cast<double>(cpu(machine).count), static_cast<double>(memory.count), 1) << more;
+  EXPECT_EQ(cpu(machine), memory);
+  machine.host.compute.fixed = Picoseconds{3 * us};
+  machine.host.compute.expert = Picoseconds{500'000};
+  EXPECT_EQ(cpu(machine), memory + Picoseconds{4 * us});
+  machine.host.compute.fixed = machine.host.compute.expert = {};
+  // Arithmetic that takes a picosecond more than the memory decides, and one less does not.
+  const double flop = 2 * 2.0 * 3 * 64 * 128;
+  for (const std::int64_t more : {-1000, 0, 1000}) {
+    machine.host.rate = {flop / (memory + Picoseconds{more}).seconds()};
+    EXPECT_NEAR(static_cast<double>(cpu(machine).count),
+                static_cast<double>(memory.count + std::max<std::int64_t>(more, 0)), 2)
+        << more;
   }
-  machine.host.compute.fixed = memory + Picoseconds{1000};
-  EXPECT_NEAR(static_cast<double>(cpu(machine).count), static_cast<double>(memory.count) + 1000, 1);
   // 2 tokens of 2 x 3 x 64 x 128 FLOP at 0.5 x 1 GFLOP/s: 196.608 us.
-  machine.host.compute.fixed = {};
   machine.host.rate = {1e9};
   machine.host.compute.compute_efficiency = 0.5;
   EXPECT_NEAR(cpu(machine).seconds(), 2 * 2.0 * 3 * 64 * 128 / 0.5e9, 2e-12);
@@ -93,6 +100,29 @@ TEST(ComputeOnCpu, TheSlowerOfArithmeticAndMemoryDecides) {
   EXPECT_NEAR(cpu(machine).seconds(), 2 * 2.0 * 3 * 64 * 128 / 0.25e9, 2e-12);
   machine.host.compute.formats = {{"q4_k", {.bandwidth = 0.1, .compute = 0.1}}};  // another format's
   EXPECT_NEAR(cpu(machine).seconds(), 2 * 2.0 * 3 * 64 * 128 / 0.5e9, 2e-12);
+}
+
+// Two nodes with 5 GB/s each and 1 GB/s between them. Interleaved: each node reads a half of a half of the
+// bytes over one way, 4 GB/s in all. At one node: its 5 GB/s. Copies: all 10 GB/s.
+TEST(ComputeOnCpu, ReadsByWhereExpertsLieOnTheNodes) {
+  const ModelSpec model = tiny_model(1, 8, 2);
+  ListSource source = one_step(1, 8, 2, {0, 1});
+  MachineSpec machine = cpu_machine();
+  machine.host.numa = {.nodes = 2, .bandwidth = {1e9}};
+  for (const auto& [use, rate] :
+       {std::pair{NumaUse::interleaved, 4e9}, {NumaUse::one_node, 5e9}, {NumaUse::copies, 10e9}}) {
+    machine.host.compute.numa = use;
+    const SimulationResult result = run(model, machine, cpu_policy(), source);
+    const Picoseconds expected = time_at(test::tiny_expert * 2, {rate * 0.8});
+    EXPECT_NEAR(static_cast<double>(result.tally.spent[Cause::cpu_memory].count),
+                static_cast<double>(expected.count), 2)
+        << rate;
+  }
+  // Of the host's memory the experts may take one node's part, save where they lie interleaved.
+  machine.host.memory = Bytes{2 * model.all_expert_bytes().count - 2};
+  EXPECT_TRUE(run(model, machine, cpu_policy(), source).out_of_memory);
+  machine.host.compute.numa = NumaUse::interleaved;
+  EXPECT_FALSE(run(model, machine, cpu_policy(), source).out_of_memory);
 }
 
 // What is on the GPU is computed beside the CPU, and the layer ends when both are done. Probed at the

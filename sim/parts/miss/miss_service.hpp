@@ -14,8 +14,9 @@ namespace pregate::sim {
 
 /// What is done about an activated expert that is not on the GPU.
 struct Serving {
-  bool is_fetched = true;  ///< it is copied to the GPU
-  PlaceId place{};         ///< otherwise: what computes it, from the memory that holds it
+  bool is_fetched = true;      ///< it is copied to the GPU
+  PlaceId place{};             ///< otherwise: what computes it, from the memory that holds it
+  bool is_copied_too = false;  ///< and into the cache meanwhile, for next time, if it takes it in
 };
 
 constexpr Serving computed_at(PlaceId place) { return {false, place}; }
@@ -24,7 +25,8 @@ constexpr Serving computed_at(PlaceId place) { return {false, place}; }
 struct Misses {
   std::span<const ExpertKey> keys;
   std::span<const std::uint32_t> tokens;  ///< of each
-  std::size_t there = 0;                  ///< activated experts that are on the GPU
+  std::span<const ExpertKey> there_keys;  ///< activated experts that are on the GPU
+  std::span<const std::uint32_t> there_tokens;
 };
 
 /// Decides over the misses of a layer when its ids are known.
@@ -47,6 +49,7 @@ struct MissServiceEntry : PartDescription {
   bool fetches = true;       ///< some misses are copied to the GPU because of it
   bool uses_cpu = false;     ///< some are computed by the CPU
   bool all_on_cpu = false;   ///< each and every one of them
+  bool copies_too = false;   ///< says so of some that the CPU computes
   bool needs_clock = false;  ///< asks what the time is, or what is left to do
 
   [[nodiscard]] bool fetches_all() const { return !make; }

@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "sim/parts/miss/miss_service.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+struct Share {
+  double link = 0.5;
+};
+
+class Fraction final : public MissService {
+ public:
+  explicit Fraction(const Share& share) : link_(share.link) {}
+
+  void decide(const Moment& moment, const Misses& misses, std::span<Serving> of_each) override {
+    ++layers_;
+    order_.resize(misses.keys.size());
+    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    last_.resize(misses.keys.size());
+    for (std::size_t i = 0; i < last_.size(); ++i) {
+      std::int64_t& used = used_of(misses.keys[i]);
+      last_[i] = used;
+      used = layers_;
+    }
+    for (const ExpertKey key : misses.there_keys) used_of(key) = layers_;
+    std::stable_sort(order_.begin(), order_.end(),
+                     [this](std::size_t a, std::size_t b) { return last_[a] > last_[b]; });
+    for (std::size_t i = fetched_of(misses.keys.size()); i < order_.size(); ++i)
+      of_each[order_[i]] = computed_at(moment.cpu);
+  }
+
+ private:
+  std::int64_t& used_of(ExpertKey key) {
+    if (used_.size() <= key) used_.resize(std::size_t{key} + 1);
+    return used_[key];
+  }
+  /// The first argmin over F of max(F (1 - f), (M - F) f): link and CPU are then done at about one time.
+  [[nodiscard]] std::size_t fetched_of(std::size_t missing) const {
+    std::size_t best = 0;
+    double least = static_cast<double>(missing) * link_;
+    for (std::size_t fetched = 1; fetched <= missing; ++fetched) {
+      const double longer = std::max(static_cast<double>(fetched) * (1 - link_),
+                                     static_cast<double>(missing - fetched) * link_);
+      if (longer >= least) break;  // the one falls and the other rises
+      best = fetched;
+      least = longer;
+    }
+    return best;
+  }
+
+  double link_;
+  std::int64_t layers_ = 0;
+  std::vector<std::int64_t> used_;  ///< by key: the layer, counted over the run; 0: never before
+  std::vector<std::size_t> order_;
+  std::vector<std::int64_t> last_;
+};
+
+}  // namespace
+
+/// FreeToken (arXiv:2608.16157) and Strata.
+MissServiceEntry fraction() {
+  MissServiceEntry entry;
+  entry.name = "fraction";
+  entry.help =
+      "a layer's misses are parted by rate: the most recently used are copied, the CPU computes the others";
+  entry.mechanism = "parted between link and CPU";
+  Fields<Share> fields;
+  fields.add("link", &Share::link, "rate of the link, as a share of its and the CPU's together",
+             pregate::Range{0, 1, "from 0 to 1"});
+  entry.parameters = PartParameters(fields);
+  entry.make = [](const std::any& share) {
+    return std::make_unique<Fraction>(std::any_cast<const Share&>(share));
+  };
+  entry.uses_cpu = true;
+  return entry;
+}
+
+}  // namespace pregate::sim

@@ -1,0 +1,150 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// What the miss services decide, with times that are given: no machine is asked.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "sim/parts/parts.hpp"
+#include "sim/policy/load_policy.hpp"
+#include "tests/sim/recorded_run.hpp"
+
+namespace pregate::sim {
+namespace {
+
+using testing::ElementsAre;
+
+/// Times in us: an expert with n tokens takes n x cpu on the CPU, gpu on the GPU, and copy on the link.
+struct GivenTimes final : Estimates {
+  std::int64_t copy, gpu, cpu;
+  GivenTimes(std::int64_t copy_us, std::int64_t gpu_us, std::int64_t cpu_us)
+      : copy(copy_us), gpu(gpu_us), cpu(cpu_us) {}
+  [[nodiscard]] Picoseconds fetch() const override { return {copy * us}; }
+  [[nodiscard]] Picoseconds on_cpu(int, std::int64_t, std::uint32_t routed) const override {
+    return {cpu * routed * us};
+  }
+  [[nodiscard]] Picoseconds on_gpu(int, std::uint32_t) const override { return {gpu * us}; }
+};
+
+struct Decided {
+  std::unique_ptr<MissService> service;
+
+  explicit Decided(const std::string& name, const std::string& parameter = "",
+                   const std::string& value = "") {
+    Chosen<MissServiceEntry> chosen = built_in_parts().miss_services.find(name, "test");
+    if (!parameter.empty()) chosen.set(parameter, value);
+    service = chosen->make(chosen.parameters());
+  }
+  /// The keys that are fetched, of those missing with so many tokens each.
+  std::vector<ExpertKey> fetched(const Estimates* times, std::vector<ExpertKey> keys,
+                                 std::vector<std::uint32_t> tokens, std::vector<ExpertKey> there = {},
+                                 std::vector<std::uint32_t> there_tokens = {}) const {
+    Moment moment;
+    moment.estimates = times;
+    there_tokens.resize(there.size(), 1);
+    std::vector<Serving> of_each(keys.size());
+    service->decide(moment, {keys, tokens, there, there_tokens}, of_each);
+    std::vector<ExpertKey> fetched;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (of_each[i].is_fetched) fetched.push_back(keys[i]);
+    }
+    return fetched;
+  }
+  std::size_t fetched_of(std::size_t missing) const {
+    std::vector<ExpertKey> keys(missing);
+    for (std::size_t i = 0; i < missing; ++i) keys[i] = static_cast<ExpertKey>(i);
+    return fetched(nullptr, keys, std::vector<std::uint32_t>(missing, 1)).size();
+  }
+};
+
+// A token costs the CPU 7; an expert costs 60 to copy and 10 to compute: up to 10 tokens, a tie, on the CPU.
+TEST(ThresholdService, PaysForTheCopyFromElevenTokens) {
+  const GivenTimes times(60, 10, 7);
+  EXPECT_THAT(Decided("threshold").fetched(&times, {5, 6, 7}, {9, 10, 11}), ElementsAre(7));
+}
+
+// argmin over F of max(F (1 - f), (M - F) f), the smaller F on a tie, for M = 1 to 8.
+TEST(FractionService, PartsByTheRates) {
+  const auto parts = [](const char* link) {
+    std::vector<std::size_t> fetched;
+    for (std::size_t missing = 1; missing <= 8; ++missing)
+      fetched.push_back(Decided("fraction", "link", link).fetched_of(missing));
+    return fetched;
+  };
+  EXPECT_THAT(parts("0.184"), ElementsAre(0, 0, 0, 0, 1, 1, 1, 1));
+  EXPECT_THAT(parts("0.5"), ElementsAre(0, 1, 1, 2, 2, 3, 3, 4));
+  EXPECT_THAT(parts("0.294"), ElementsAre(0, 0, 1, 1, 1, 2, 2, 2));
+  EXPECT_THAT(parts("0"), ElementsAre(0, 0, 0, 0, 0, 0, 0, 0));
+  EXPECT_THAT(parts("1"), ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));
+}
+
+TEST(FractionService, CopiesWhatWasUsedLast) {
+  const Decided half("fraction", "link", "0.5");
+  EXPECT_THAT(half.fetched(nullptr, {1, 2}, {1, 1}), ElementsAre(1)) << "never used: any order";
+  half.fetched(nullptr, {3}, {1}, {9});  // 9 is there, and used now
+  EXPECT_THAT(half.fetched(nullptr, {1, 2, 3}, {1, 1, 1}), ElementsAre(3));
+  EXPECT_THAT(half.fetched(nullptr, {7, 8, 9, 2}, {1, 1, 1, 1}), ElementsAre(9, 2));
+}
+
+// On the GPU: 4 and 1 tokens, 1 each. Missing: A 1, B 1, C 3 tokens; the CPU takes 1 a token, the link 3.
+// CPU: A 0-1, B 1-2; link: C 0-3, then GPU 3-4. On the CPU alone all would take 5, over the link alone 10.
+TEST(MakespanService, GivesTheLightToTheCpuAndTheHeavyToTheLink) {
+  const GivenTimes times(3, 1, 1);
+  EXPECT_THAT(Decided("makespan").fetched(&times, {10, 11, 12}, {1, 1, 3}, {1, 2}, {4, 1}), ElementsAre(12));
+}
+
+// The last one: at 2 the CPU is done with it, at 3 + 1 the GPU would be.
+TEST(MakespanService, DoesNotCopyWhatTheCpuHasDoneSooner) {
+  const GivenTimes times(3, 1, 1);
+  EXPECT_THAT(Decided("makespan").fetched(&times, {10, 11}, {1, 1}), ElementsAre());
+  const GivenTimes slow_cpu(3, 1, 5);
+  EXPECT_THAT(Decided("makespan").fetched(&slow_cpu, {10, 11}, {1, 1}), ElementsAre(11));
+}
+
+// Two slots, one upload a layer: {1, 2}, {1, 3}, {1, 3}. The first uploads 1; the second hits it and uploads
+// 3, which the third finds: 3 hits, 3 computed by the CPU, 2 copies.
+TEST(UploadCapService, FillsTheCacheBesideTheCpu) {
+  const ModelSpec model = test::tiny_model(1, 8, 2);
+  test::ListSource source(test::decoder_info(1, 8, 2));
+  source.add(trace::Phase::decode, 1, {1, 2}, true);
+  source.add(trace::Phase::decode, 1, {1, 3});
+  source.add(trace::Phase::decode, 1, {1, 3});
+  PolicySpec policy = load_policy("on-demand");
+  choose(policy.miss.service, built_in_parts().miss_services, "upload-cap");
+  policy.miss.service.set("uploads", "1");
+  policy.cache.capacity = parse_capacity("2 slots", "test");
+  MachineSpec machine = test::tiny_machine();
+  machine.d2h = machine.h2d;
+  const SimulationResult result = test::run(model, machine, policy, source);
+  EXPECT_EQ(result.decode_cache.hits, 3);
+  EXPECT_EQ(result.decode_cache.computed_on_cpu, 3);
+  EXPECT_EQ(result.tally.fetches, 2);
+  policy.cache.capacity = {};
+  EXPECT_THROW(validate(policy, "test"), InputError) << "nothing to copy into";
+}
+
+// Whatever the service, an expert is computed once, and what is copied are the fetches and the uploads.
+TEST(MissServices, ConserveExperts) {
+  const ModelSpec model = test::tiny_model(3, 16, 4);
+  for (const MissServiceEntry& entry : built_in_parts().miss_services.entries()) {
+    test::ListSource source = test::random_source(7, 3, 16, 4, 2, 12, 30);
+    PolicySpec policy = load_policy("on-demand-cache");
+    policy.cache.capacity = parse_capacity("5 slots", "test");
+    policy.miss.service = entry;
+    if (entry.all_on_cpu) policy.miss.admission = MissAdmission::background;
+    MachineSpec machine = test::tiny_machine();
+    machine.d2h = machine.h2d;
+    const SimulationResult result = test::run(model, machine, policy, source);
+    const std::int64_t misses = result.decode_cache.misses + result.other_cache.misses;
+    const std::int64_t on_cpu = result.decode_cache.computed_on_cpu + result.other_cache.computed_on_cpu;
+    EXPECT_EQ(result.tally.fetched.count, result.tally.fetches * model.expert_bytes(model.stacks[0]).count);
+    if (entry.fetches && !entry.copies_too) {
+      EXPECT_EQ(result.tally.fetches, misses - on_cpu) << entry.name;
+    } else {
+      EXPECT_EQ(on_cpu, misses) << entry.name;
+    }
+    EXPECT_GT(misses, 0);
+  }
+}
+
+}  // namespace
+}  // namespace pregate::sim
