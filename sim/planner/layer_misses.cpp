@@ -91,7 +91,6 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
 void LayerPlanner::decide_misses() {
   demanded_.clear();
   copied_too_.clear();
-  if (missing_.keys().empty()) return;
   served_.assign(missing_.keys().size(), Serving{});
   if (service_)
     service_->decide(moment(), {missing_.keys(), missing_.tokens(), on_gpu_.keys(), on_gpu_.tokens()},

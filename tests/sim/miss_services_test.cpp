@@ -73,8 +73,17 @@ TEST(FractionService, PartsByTheRates) {
   EXPECT_THAT(parts("0.184"), ElementsAre(0, 0, 0, 0, 1, 1, 1, 1));
   EXPECT_THAT(parts("0.5"), ElementsAre(0, 1, 1, 2, 2, 3, 3, 4));
   EXPECT_THAT(parts("0.294"), ElementsAre(0, 0, 1, 1, 1, 2, 2, 2));
-  EXPECT_THAT(parts("0"), ElementsAre(0, 0, 0, 0, 0, 0, 0, 0));
   EXPECT_THAT(parts("1"), ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));
+  // Not given: a copy takes 30 and the CPU 10, so the link's share is a quarter.
+  const GivenTimes times(30, 1, 10);
+  const auto fetched = [&](std::vector<ExpertKey> keys) {
+    const std::size_t missing = keys.size();
+    return Decided("fraction")
+        .fetched(&times, std::move(keys), std::vector<std::uint32_t>(missing, 1))
+        .size();
+  };
+  EXPECT_EQ(fetched({1, 2, 3}), 0U) << "a tie: 1 x 0.75 against 3 x 0.25";
+  EXPECT_EQ(fetched({1, 2, 3, 4}), 1U);
 }
 
 TEST(FractionService, CopiesWhatWasUsedLast) {

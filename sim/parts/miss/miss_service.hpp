@@ -37,7 +37,7 @@ class MissService {
   MissService(const MissService&) = delete;
   MissService& operator=(const MissService&) = delete;
 
-  /// `of_each` is as long as the misses, which are not empty; it comes filled with fetches.
+  /// `of_each` is as long as the misses, of which there may be none; it comes filled with fetches.
   virtual void decide(const Moment& moment, const Misses& misses, std::span<Serving> of_each) = 0;
 };
 

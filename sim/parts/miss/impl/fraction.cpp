@@ -11,7 +11,7 @@ namespace pregate::sim {
 namespace {
 
 struct Share {
-  double link = 0.5;
+  double link = 0;  ///< 0: as one expert with one token takes on either
 };
 
 class Fraction final : public MissService {
@@ -31,7 +31,7 @@ class Fraction final : public MissService {
     for (const ExpertKey key : misses.there_keys) used_of(key) = layers_;
     std::stable_sort(order_.begin(), order_.end(),
                      [this](std::size_t a, std::size_t b) { return last_[a] > last_[b]; });
-    for (std::size_t i = fetched_of(misses.keys.size()); i < order_.size(); ++i)
+    for (std::size_t i = fetched_of(misses.keys.size(), share_of_link(moment)); i < order_.size(); ++i)
       of_each[order_[i]] = computed_at(moment.cpu);
   }
 
@@ -40,13 +40,19 @@ class Fraction final : public MissService {
     if (used_.size() <= key) used_.resize(std::size_t{key} + 1);
     return used_[key];
   }
+  [[nodiscard]] double share_of_link(const Moment& moment) const {
+    if (link_ > 0 || moment.estimates == nullptr) return link_;
+    const double copied = moment.estimates->fetch().seconds();
+    const double computed = moment.estimates->on_cpu(moment.layer_class, 1, 1).seconds();
+    return computed / (computed + copied);
+  }
   /// The first argmin over F of max(F (1 - f), (M - F) f): link and CPU are then done at about one time.
-  [[nodiscard]] std::size_t fetched_of(std::size_t missing) const {
+  static std::size_t fetched_of(std::size_t missing, double link) {
     std::size_t best = 0;
-    double least = static_cast<double>(missing) * link_;
+    double least = static_cast<double>(missing) * link;
     for (std::size_t fetched = 1; fetched <= missing; ++fetched) {
-      const double longer = std::max(static_cast<double>(fetched) * (1 - link_),
-                                     static_cast<double>(missing - fetched) * link_);
+      const double longer =
+          std::max(static_cast<double>(fetched) * (1 - link), static_cast<double>(missing - fetched) * link);
       if (longer >= least) break;  // the one falls and the other rises
       best = fetched;
       least = longer;
@@ -71,8 +77,10 @@ MissServiceEntry fraction() {
       "a layer's misses are parted by rate: the most recently used are copied, the CPU computes the others";
   entry.mechanism = "parted between link and CPU";
   Fields<Share> fields;
-  fields.add("link", &Share::link, "rate of the link, as a share of its and the CPU's together",
-             pregate::Range{0, 1, "from 0 to 1"});
+  fields
+      .add("link", &Share::link, "rate of the link, as a share of its and the CPU's together",
+           pregate::Range{0, 1, "from 0 to 1"})
+      .or_zero("as one expert takes on either");
   entry.parameters = PartParameters(fields);
   entry.make = [](const std::any& share) {
     return std::make_unique<Fraction>(std::any_cast<const Share&>(share));
