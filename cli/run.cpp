@@ -86,7 +86,8 @@ po::options_description run_options() {
       ("machine", text()->default_value("a100-80g-pcie4"), "catalogue name or .toml")                    //
       ("host", text(), "host in place of the machine's own: name (pregate list hosts) or .toml")         //
       ("software", text(),
-       "what drives it: name (pregate list software) or .toml; default: generic, or as the machine's file "
+       "what drives it: name (pregate list software) or .toml; default: the policy's, or as the machine's "
+       "file "
        "says")                                                                                          //
       ("cache", text(), "expert cache of offloading policies: 4GiB, 25%, '64 slots' (a layer), 0")      //
       ("cache-scope", text(), "layer or global: who shares the capacity")                               //
@@ -109,6 +110,33 @@ po::options_description run_options() {
   return options;
 }
 
+namespace {
+
+/// The machine and what drives it: --software, else what all policies name; one run is on one software.
+void resolve_machine(const Parsed& parsed, Run& run) {
+  sim::RunConfiguration& configuration = run.configuration;
+  run.software = parsed.text("software");
+  configuration.machine = load_machine(parsed.text("machine"), run.set, parsed.text("host"), run.software);
+  const std::string by_policy = run.policies.front().software;
+  const auto agrees = [&](const PolicySpec& policy) { return policy.software == by_policy; };
+  const bool all_agree = std::all_of(run.policies.begin(), run.policies.end(), agrees);
+  configuration.software_is_default = !parsed.has("software");
+  if (configuration.machine.software.empty()) return;  // it says itself what software costs
+  if (configuration.software_is_default && !all_agree) {
+    configuration.notes.emplace_back("the policies are of different software; all were run on " +
+                                     configuration.machine.software +
+                                     ", so that they can be compared: --software chooses another");
+  }
+  if (configuration.software_is_default && all_agree && !by_policy.empty()) {
+    run.software = by_policy;
+    configuration.software_is_default = false;
+    configuration.machine = load_machine(parsed.text("machine"), run.set, parsed.text("host"), run.software);
+  }
+  configuration.software = load_software(run.software, run.set);
+}
+
+}  // namespace
+
 Run resolve(const Parsed& parsed, const std::string& policies) {
   Run run;
   check_outputs(parsed);
@@ -120,11 +148,7 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
     run.policies.push_back(load_policy(name, set, run.cache_flags));
     std::ignore = cache::eviction_registry().find(run.policies.back().cache.eviction, "policy " + name);
   }
-  run.configuration.machine =
-      load_machine(parsed.text("machine"), set, parsed.text("host"), parsed.text("software"));
-  if (!run.configuration.machine.software.empty())
-    run.configuration.software = load_software(parsed.text("software"), set);
-  run.configuration.software_is_default = !parsed.has("software");
+  resolve_machine(parsed, run);
   const std::vector<std::string> catalogue = machine_names();
   run.is_catalogue_machine =
       std::find(catalogue.begin(), catalogue.end(), parsed.text("machine")) != catalogue.end();

@@ -47,8 +47,7 @@ bool resolve_without(const Parsed& parsed, std::size_t left_out, Run& run) {
   std::vector<Override> set = run.set;
   set.erase(set.begin() + static_cast<std::ptrdiff_t>(left_out));
   try {
-    run.configuration.machine =
-        load_machine(parsed.text("machine"), set, parsed.text("host"), parsed.text("software"));
+    run.configuration.machine = load_machine(parsed.text("machine"), set, parsed.text("host"), run.software);
     for (std::size_t i = 0; i < run.policies.size(); ++i)
       run.policies[i] = load_policy(run.policy_names[i], set, run.cache_flags);
     return true;

@@ -36,6 +36,7 @@ struct CacheSpec {
 /// A policy is a composition of parts; a published system is a TOML file that chooses them.
 struct PolicySpec {
   std::string name, description, source;
+  std::string software;  ///< what runs it, as --software names it; empty: nothing in particular
 
   struct {
     sim::Chosen<sim::PlacementEntry> kind = sim::built_in_parts().placements.standard();

@@ -119,6 +119,8 @@ Fields<PolicySpec> policy_fields(const sim::Parts& parts) {
   Fields<PolicySpec> fields;
   fields.add("description", &PolicySpec::description, "a line, for pregate list policies");
   fields.add("source", &PolicySpec::source, "where it was published");
+  fields.add("software", &PolicySpec::software, "that runs it, where --software says nothing")
+      .listed_by("pregate list software");
   fields.add_table("placement", &PolicySpec::placement, placement(parts));
   fields.add_table("cache", &PolicySpec::cache, cache_fields());
   fields.add_table("host_cache", &PolicySpec::host_cache, host_cache());
