@@ -145,6 +145,13 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
                      "decides by the time, and a device cannot take a copy back that it was given",
                      "simulate it, or choose another prefetch.kind or miss.service");
   }
+  if (!policy.cache.profile.empty() ||
+      cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction").swaps) {
+    throw InputError(
+        "policy " + policy.name,
+        "a device neither starts with experts in its cache nor exchanges them between passes",
+        "simulate it, or remove cache.profile and choose another --eviction (pregate list evictions)");
+  }
   if (policy.cache.hit_rate) {
     throw InputError("policy " + policy.name,
                      "a device cannot hit at a given rate: the experts would not be there",

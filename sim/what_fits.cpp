@@ -46,7 +46,9 @@ class Trial {
 /// The same memory, without the eviction's needs: no future is read, no hit rate given.
 PolicySpec without_eviction(PolicySpec policy) {
   policy.cache.eviction = PolicySpec{}.cache.eviction;
+  policy.cache.eviction_parameters.reset();
   policy.cache.hit_rate.reset();
+  policy.cache.profile.clear();
   return policy;
 }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <span>
 
 #include "sim/cache/expert_cache.hpp"
@@ -40,6 +41,12 @@ class Evictable {
 ///   static constexpr bool evicts_batch_members   members of the batch itself may leave; by default they
 ///   stay, and
 ///                                            what then finds no room bypasses the cache
+///   static constexpr bool admits_by_id       misses are admitted by increasing id, not in router order
+/// A policy with one of these watches (EvictionEntry::watches):
+///   void begin_pass(start), void gate(outcome)   ExpertCache::begin_pass() and gate()
+///   void choose_swaps(evictable, swaps)      at the end of a pass: appends pairs of a domain, an absentee
+///   that
+///                                            comes in for a resident that may leave; each at most once
 template <class Eviction>
 class CacheOf final : public ExpertCache {
  public:
@@ -73,11 +80,28 @@ class CacheOf final : public ExpertCache {
     }
     miss_count_ = missed;
     bypassed_ = 0;
+    if constexpr (requires { Eviction::admits_by_id; }) std::sort(misses, misses + missed);
     for (std::size_t i = 0; i < missed; ++i) admit(domain, misses[i]);
     if constexpr (requires { eviction_.end_batch(domain, activated, resident_); }) {
       eviction_.end_batch(domain, activated, resident_);
     }
     return static_cast<std::uint32_t>(activated.size() - missed);
+  }
+
+  void begin_pass(const PassStart& start) override {
+    if constexpr (requires { eviction_.begin_pass(start); }) eviction_.begin_pass(start);
+  }
+  void gate(const GateOutcome& outcome) override {
+    if constexpr (requires { eviction_.gate(outcome); }) eviction_.gate(outcome);
+  }
+  std::span<const Swap> end_pass() override {
+    swaps_.clear();
+    const Evictable evictable(holds_, last_batch_, no_batch);
+    if constexpr (requires { eviction_.choose_swaps(evictable, swaps_); }) {
+      eviction_.choose_swaps(evictable, swaps_);
+      std::erase_if(swaps_, [this](const Swap& swap) { return !exchange(swap); });
+    }
+    return swaps_;
   }
 
  private:
@@ -116,6 +140,18 @@ class CacheOf final : public ExpertCache {
     used_[domain] = used + size;
   }
 
+  /// False where the newcomer is larger than the room that there would be.
+  bool exchange(const Swap& swap) {
+    const std::int64_t used = used_[swap.domain] - geometry_.size[swap.out] + geometry_.size[swap.in];
+    if (used > geometry_.capacity[swap.domain]) return false;
+    eviction_.evict(swap.domain, swap.out);
+    resident_[swap.out] = 0;
+    eviction_.insert(swap.domain, swap.in);
+    resident_[swap.in] = 1;
+    used_[swap.domain] = used;
+    return true;
+  }
+
   void remove(std::uint32_t domain, ExpertKey key) {
     eviction_.evict(domain, key);
     resident_[key] = 0;
@@ -132,6 +168,7 @@ class CacheOf final : public ExpertCache {
   std::uint64_t batch_ = 0;
   std::vector<std::uint64_t> inserted_in_,
       last_batch_;  // by key: the batch of its last admission, activation
+  std::vector<Swap> swaps_;
 };
 
 }  // namespace pregate::cache

@@ -11,6 +11,7 @@
 #include "sim/cache/cache_of.hpp"
 #include "sim/cache/expert_cache.hpp"
 #include "sim/cache/hit_counter.hpp"
+#include "sim/parts/part.hpp"
 
 namespace pregate::cache {
 
@@ -24,38 +25,46 @@ struct EvictionEntry {
   using MakeCounter = std::unique_ptr<HitCounter> (*)(const CacheGeometry&);
 
   std::string name;
-  std::string description;    ///< one line
-  bool needs_future = false;  ///< CacheGeometry::next_use must be given
-  bool is_decreed = false;    ///< hits are decreed: no expert is kept, and a hit needs no slot
+  std::string description;     ///< one line
+  bool needs_future = false;   ///< CacheGeometry::next_use must be given
+  bool is_decreed = false;     ///< hits are decreed: no expert is kept, and a hit needs no slot
+  bool draws = false;          ///< CacheGeometry::seed matters
+  bool watches = false;        ///< must be told of passes and gates (ExpertCache::begin_pass, gate, end_pass)
+  bool swaps = false;          ///< experts change places at the end of a pass
+  bool needs_weights = false;  ///< the trace must hold gate weights
+  sim::PartParameters parameters;  ///< CacheGeometry::parameters: keys of the table `cache` of a policy
   Make make_general = nullptr;
   Make make_small = nullptr;  ///< same decisions, faster, where is_small(); null = make_general serves all
   MakeCounter make_small_counter = nullptr;  ///< same hits, faster, where is_small(); null = the cache counts
 
-  [[nodiscard]] std::unique_ptr<ExpertCache> make(const CacheGeometry& geometry) const {
-    return make_small != nullptr && is_small(geometry) ? make_small(geometry) : make_general(geometry);
-  }
-  [[nodiscard]] std::unique_ptr<HitCounter> make_counter(const CacheGeometry& geometry) const {
-    if (make_small_counter != nullptr && is_small(geometry)) return make_small_counter(geometry);
-    return std::make_unique<CacheHitCounter>(make(geometry), geometry.domains);
-  }
+  [[nodiscard]] std::unique_ptr<ExpertCache> make(const CacheGeometry& geometry) const;
+  [[nodiscard]] std::unique_ptr<HitCounter> make_counter(const CacheGeometry& geometry) const;
 };
 
 /// The explicit list of eviction policies; filled by eviction_registry(), nothing registers itself.
 class EvictionRegistry {
  public:
   /// `Eviction` as CacheOf wants it. `Small` decides as it does where is_small(): such a policy, or an
-  /// ExpertCache of its own; `SmallHits` is its HitCounter.
+  /// ExpertCache of its own; `SmallHits` is its HitCounter. More may be said of the entry, which is valid
+  /// until the next one.
   template <class Eviction, class Small = Eviction, class SmallHits = void>
-  void add(std::string_view name, std::string_view description, bool needs_future = false) {
-    EvictionEntry entry{std::string(name), std::string(description), needs_future};
+  EvictionEntry& add(std::string_view name, std::string_view description, bool needs_future = false) {
+    EvictionEntry entry;
+    entry.name = name;
+    entry.description = description;
+    entry.needs_future = needs_future;
+    entry.swaps = chooses_swaps<Eviction>;
+    entry.watches = entry.swaps || hears_of_passes<Eviction> || hears_of_gates<Eviction>;
     entry.make_general = &make_cache<Eviction>;
     if constexpr (!std::is_same_v<Eviction, Small>) entry.make_small = &make_cache<Small>;
     if constexpr (!std::is_void_v<SmallHits>) entry.make_small_counter = &make_counter<SmallHits>;
-    entries_.push_back(std::move(entry));
+    return entries_.emplace_back(std::move(entry));
   }
   template <class Cache>
   void add_decreed(std::string_view name, std::string_view description) {
-    EvictionEntry entry{std::string(name), std::string(description)};
+    EvictionEntry entry;
+    entry.name = name;
+    entry.description = description;
     entry.is_decreed = true;
     entry.make_general = &make_cache<Cache>;
     entries_.push_back(std::move(entry));
@@ -65,6 +74,19 @@ class EvictionRegistry {
   [[nodiscard]] const EvictionEntry& find(const std::string& name, const std::string& where) const;
 
  private:
+  template <class Eviction>
+  static constexpr bool hears_of_passes = requires(Eviction eviction, PassStart start) {
+    eviction.begin_pass(start);
+  };
+  template <class Eviction>
+  static constexpr bool hears_of_gates = requires(Eviction eviction, GateOutcome outcome) {
+    eviction.gate(outcome);
+  };
+  template <class Eviction>
+  static constexpr bool chooses_swaps = requires(Eviction eviction, Evictable evictable,
+                                                 std::vector<Swap> swaps) {
+    eviction.choose_swaps(evictable, swaps);
+  };
   template <class Eviction>
   static std::unique_ptr<ExpertCache> make_cache(const CacheGeometry& geometry) {
     if constexpr (std::is_base_of_v<ExpertCache, Eviction>) {

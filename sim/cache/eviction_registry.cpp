@@ -14,6 +14,20 @@ void register_random(EvictionRegistry& registry);
 void register_arc(EvictionRegistry& registry);
 void register_s3fifo(EvictionRegistry& registry);
 void register_belady(EvictionRegistry& registry);
+void register_lifo_inactive_first(EvictionRegistry& registry);
+void register_lfu_decay(EvictionRegistry& registry);
+void register_lfru(EvictionRegistry& registry);
+void register_lfru_sampled(EvictionRegistry& registry);
+void register_freq_distance(EvictionRegistry& registry);
+void register_activation_matrix(EvictionRegistry& registry);
+void register_hobbit(EvictionRegistry& registry);
+void register_recent_score(EvictionRegistry& registry);
+void register_frequency_age(EvictionRegistry& registry);
+void register_window_load(EvictionRegistry& registry);
+void register_priority_step(EvictionRegistry& registry);
+void register_predicted_first(EvictionRegistry& registry);
+void register_window_oracle(EvictionRegistry& registry);
+void register_periodic_rank(EvictionRegistry& registry);
 void register_given_rate(EvictionRegistry& registry);
 
 bool is_small(const CacheGeometry& geometry) {
@@ -22,6 +36,24 @@ bool is_small(const CacheGeometry& geometry) {
                      [](std::int64_t size) { return size == 1; }) &&
          std::all_of(geometry.capacity.begin(), geometry.capacity.end(),
                      [](std::int64_t capacity) { return 0 <= capacity && capacity <= few; });
+}
+
+std::unique_ptr<ExpertCache> EvictionEntry::make(const CacheGeometry& geometry) const {
+  auto cache = make_small != nullptr && is_small(geometry) ? make_small(geometry) : make_general(geometry);
+  auto next = geometry.start.begin();
+  for (std::uint32_t domain = 0; domain < geometry.domains; ++domain) {
+    const auto first = next;
+    next = std::find_if(next, geometry.start.end(),
+                        [&](ExpertKey key) { return key >= geometry.first_key[domain + 1]; });
+    if (first != next) cache->access(domain, {first, next});
+  }
+  return cache;
+}
+
+std::unique_ptr<HitCounter> EvictionEntry::make_counter(const CacheGeometry& geometry) const {
+  if (make_small_counter != nullptr && is_small(geometry) && geometry.start.empty())
+    return make_small_counter(geometry);
+  return std::make_unique<CacheHitCounter>(make(geometry), geometry.domains);
 }
 
 const EvictionRegistry& eviction_registry() {
@@ -34,6 +66,20 @@ const EvictionRegistry& eviction_registry() {
     register_arc(all);
     register_s3fifo(all);
     register_belady(all);
+    register_lifo_inactive_first(all);
+    register_lfu_decay(all);
+    register_lfru(all);
+    register_lfru_sampled(all);
+    register_freq_distance(all);
+    register_activation_matrix(all);
+    register_hobbit(all);
+    register_recent_score(all);
+    register_frequency_age(all);
+    register_window_load(all);
+    register_priority_step(all);
+    register_predicted_first(all);
+    register_window_oracle(all);
+    register_periodic_rank(all);
     register_given_rate(all);
     return all;
   }();

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <any>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -21,6 +22,13 @@ inline constexpr ExpertKey no_key = std::numeric_limits<ExpertKey>::max();
 using BatchIndex = std::uint32_t;
 inline constexpr BatchIndex never = std::numeric_limits<BatchIndex>::max();
 
+/// A MoE layer of the model, whatever the domains are.
+struct CachedLayer {
+  ExpertKey first_key = 0;
+  std::uint32_t first_of_stack = 0;  ///< ordinal of the first MoE layer of its stack
+  std::uint32_t layers = 1;          ///< MoE layers of its stack
+};
+
 /// What a cache is made of. A domain is a set of experts that compete for the same capacity: one a MoE layer,
 /// or one for all (scope global).
 struct CacheGeometry {
@@ -34,8 +42,51 @@ struct CacheGeometry {
   /// For policies that know the future: for each access, in the order of the accesses, the next batch that
   /// activates the same expert. Outlives the cache.
   std::span<const BatchIndex> next_use;
+  std::vector<CachedLayer> layers;     ///< by ordinal; empty: each domain is one, of one stack
+  std::vector<std::uint8_t> excluded;  ///< by key: never enters; empty: none
+  std::vector<double> profile;         ///< by key: share of another trace's passes that activate it; or empty
+  /// Experts that are there before the run: of the first domain, of the second, ..., of each the one that is
+  /// least wanted first. EvictionEntry::make() puts them in, as a batch of each domain that nobody counts, of
+  /// which `next_use` tells before all others.
+  std::vector<ExpertKey> start;
+  std::any parameters;  ///< of the policy, in its own type; anything else: its defaults
 
   [[nodiscard]] std::uint32_t keys() const { return first_key.empty() ? 0 : first_key.back(); }
+};
+
+/// The parameters of a policy, as its own file describes them.
+template <class Parameters>
+Parameters parameters_of(const CacheGeometry& geometry) {
+  const auto* const given = std::any_cast<Parameters>(&geometry.parameters);
+  return given == nullptr ? Parameters{} : *given;
+}
+
+/// A pass that begins, for policies that watch (EvictionEntry::watches).
+struct PassStart {
+  bool is_encoder = false, is_decode = true, first_of_request = false;
+  std::uint32_t tokens = 1;
+  std::uint64_t first_batch = 0;  ///< of its layers, as BatchIndex counts them
+};
+
+/// What the gate of a layer chose, for policies that watch: told before the cache is asked, of every expert
+/// of the layer, those included that the cache is not asked for. Valid during the call.
+struct GateOutcome {
+  std::uint32_t ordinal = 0;              ///< of the layer
+  std::span<const ExpertKey> activated;   ///< distinct, in router order
+  std::span<const std::uint32_t> tokens;  ///< of each
+  /// Token by token, `top_k` each: ids counted from `first_key` (no_id where there is none) and their gate
+  /// weights as recorded. `weights` is empty where the trace has none.
+  std::span<const std::uint16_t> ids;
+  std::span<const float> weights;
+  std::uint32_t top_k = 0;
+  ExpertKey first_key = 0;
+  static constexpr std::uint16_t no_id = 0xFFFF;
+};
+
+/// Two experts of a domain that change places between passes.
+struct Swap {
+  std::uint32_t domain = 0;
+  ExpertKey in = 0, out = 0;
 };
 
 /// The set of experts that stay in GPU memory between uses. Batches are atomic: the activated set is
@@ -55,7 +106,14 @@ class ExpertCache {
   /// Afterwards misses() and evicted() describe the batch. Returns the number of hits.
   virtual std::uint32_t access(std::uint32_t domain, std::span<const ExpertKey> activated) = 0;
 
-  /// Misses of the last batch, in router order; is_resident() says whether one was retained.
+  /// What policies that watch are told, and what they change between passes; the others ignore it.
+  virtual void begin_pass(const PassStart&) {}
+  virtual void gate(const GateOutcome&) {}
+  /// Experts that changed places: each `in` must be copied. Valid until the next call.
+  virtual std::span<const Swap> end_pass() { return {}; }
+
+  /// Misses of the last batch, in router order (of some policies in the order of ids); is_resident() says
+  /// whether one was retained.
   [[nodiscard]] std::span<const ExpertKey> misses() const { return {misses_.data(), miss_count_}; }
   /// How many of misses() were not retained.
   [[nodiscard]] std::size_t bypassed() const { return bypassed_; }

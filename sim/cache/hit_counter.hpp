@@ -29,6 +29,11 @@ class HitCounter {
   /// domain there is. Writes the hits of each. One virtual call for all.
   virtual void count(std::uint32_t first_domain, const ExpertKey* keys, std::span<const BatchRange> batches,
                      std::uint32_t* hits) = 0;
+
+  /// As of ExpertCache. Of a policy that watches, batches are counted one by one, each after its gate().
+  virtual void begin_pass(const PassStart&) {}
+  virtual void gate(const GateOutcome&) {}
+  virtual std::span<const Swap> end_pass() { return {}; }
 };
 
 /// The counter of every policy that has none of its own.
@@ -44,6 +49,10 @@ class CacheHitCounter final : public HitCounter {
       *hits++ = cache_->access(one_domain_ ? 0 : domain++, {keys + batch.begin, batch.size()});
     }
   }
+
+  void begin_pass(const PassStart& start) override { cache_->begin_pass(start); }
+  void gate(const GateOutcome& outcome) override { cache_->gate(outcome); }
+  std::span<const Swap> end_pass() override { return cache_->end_pass(); }
 
  private:
   std::unique_ptr<ExpertCache> cache_;

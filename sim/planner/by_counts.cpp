@@ -27,6 +27,9 @@ bool by_counts(const decltype(PolicySpec::transfer)& transfer, bool announces) {
          transfer.staging_copies == 0;
 }
 
+/// Nobody is there before the run, and the cache need not be told of gates.
+bool is_plain(const Plan& plan) { return plan.geometry.start.empty() && !plan.cache_watches; }
+
 /// Every miss is fetched, and a layer computed in one operation, where its experts are.
 bool fetches_and_computes_at_once(const Plan& plan, const TraceScan& scan) {
   const int most_activated =
@@ -42,7 +45,7 @@ bool fetches_and_computes_at_once(const Plan& plan, const TraceScan& scan) {
 bool decides_by_counts(const Plan& plan, const TraceScan& scan) {
   const PolicySpec& policy = plan.policy;
   const bool announces = policy.lookahead.predictor->predicts();
-  return fetches_and_computes_at_once(plan, scan) && policy.placement.kind->by_counts &&
+  return fetches_and_computes_at_once(plan, scan) && !plan.cache_swaps && policy.placement.kind->by_counts &&
          by_counts(*policy.lookahead.predictor, plan.cache_slots > 0, policy.cache.scope) &&
          (!announces || policy.prefetch.prefetcher->by_counts) && by_counts(policy.transfer, announces);
 }
@@ -54,17 +57,17 @@ bool decides_by_guesses(const Plan& plan, const TraceScan& scan) {
   // Between the chunks of one expert another might overtake.
   const bool whole = policy.transfer.queue == TransferQueue::fifo || policy.transfer.chunk.count <= 0;
   return fetches_and_computes_at_once(plan, scan) && guesses && policy.prefetch.prefetcher->by_counts &&
-         !policy.placement.kind->place && plan.offloads() && !plan.hits_are_decreed && whole &&
-         policy.transfer.write_back == WriteBack::none && policy.transfer.staging_copies == 0;
+         !policy.placement.kind->place && plan.offloads() && !plan.hits_are_decreed && is_plain(plan) &&
+         whole && policy.transfer.write_back == WriteBack::none && policy.transfer.staging_copies == 0;
 }
 
 bool computes_misses_beside_copies(const Plan& plan) {
   const PolicySpec& policy = plan.policy;
   const bool one_place = plan.home.empty() && !plan.make_host_tier;
   return one_place && policy.miss.service->all_on_cpu && plan.cache_slots > 0 && plan.offloads() &&
-         !plan.hits_are_decreed && !policy.lookahead.predictor->predicts() && !policy.placement.kind->place &&
-         policy.compute.experts == ExpertCompute::grouped && policy.transfer.write_back == WriteBack::none &&
-         policy.transfer.staging_copies == 0;
+         !plan.hits_are_decreed && is_plain(plan) && !policy.lookahead.predictor->predicts() &&
+         !policy.placement.kind->place && policy.compute.experts == ExpertCompute::grouped &&
+         policy.transfer.write_back == WriteBack::none && policy.transfer.staging_copies == 0;
 }
 
 }  // namespace pregate::sim

@@ -12,11 +12,16 @@ cache::CacheGeometry cache_geometry(const CacheSpec& spec, const ExpertMap& map,
   pregate::cache::CacheGeometry geometry;
   geometry.admission = spec.admission;
   geometry.seed = spec.seed;
+  geometry.excluded = excluded;
+  geometry.parameters = spec.eviction_parameters;
   const bool global = spec.scope == CacheScope::global;
   std::vector<std::int64_t> free_experts, free_bytes;  // of each domain, not excluded
   std::int64_t slot = 1;
   for (const MoeLayer& layer : map.layers()) {
     slot = std::max(slot, layer.expert_bytes.count);
+    const auto [first_of_stack, end_of_stack] = map.ordinals(layer.stack);
+    geometry.layers.push_back({layer.first_key, static_cast<std::uint32_t>(first_of_stack),
+                               static_cast<std::uint32_t>(end_of_stack - first_of_stack)});
     const std::int64_t size = by_bytes ? layer.expert_bytes.count : 1;
     geometry.size.insert(geometry.size.end(), static_cast<std::size_t>(layer.experts), size);
     if (!global || geometry.domains == 0) {

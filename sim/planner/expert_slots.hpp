@@ -51,6 +51,13 @@ class ExpertSlots {
   /// before it that wait for nothing else either. Precondition: free_count() > 0 and the key is in no slot.
   void fetch(ExpertKey key, int layer, std::uint8_t priority, OpId ids_known);
 
+  /// `key` is in a free slot since before the run.
+  void place(ExpertKey key) {
+    slot_of_[key] = arena_.take();
+    arena_[slot_of_[key]].reader = before_the_run;
+    arena_[slot_of_[key]].was_filled = true;
+  }
+
   /// An operation that is about to be put together reads `key`: adds what it waits for to `copies`, the host
   /// copy or the staging copy that follows it. An expert read before is there (its earlier reader waited, on
   /// the same stream) and needs only a staging copy, unless that was made ahead.
@@ -112,11 +119,12 @@ class ExpertSlots {
   int layer_ = 0;
   std::int64_t written_back_ = 0;
   SlotArena arena_;
-  std::vector<std::int32_t> slot_of_;   // by key; -1 = in no slot
-  std::uint64_t readers_ = 0;           // experts operations so far
-  std::vector<OpId> readers_of_layer_;  // those of this layer
-  std::vector<Ahead> ahead_;            // staged for a layer to come, in no slot
-  Train train_;                         // that the last fetch is in
+  std::vector<std::int32_t> slot_of_;  // by key; -1 = in no slot
+  static constexpr std::uint64_t before_the_run = 1;
+  std::uint64_t readers_ = before_the_run;  // the last experts operation
+  std::vector<OpId> readers_of_layer_;      // those of this layer
+  std::vector<Ahead> ahead_;                // staged for a layer to come, in no slot
+  Train train_;                             // that the last fetch is in
 };
 
 }  // namespace pregate::sim

@@ -152,8 +152,9 @@ void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const S
   const bool stages = program_.shape().stages;
   if (stages) stage_hits(activated);
   announce(routing, predictions);
-  // Staging copies follow every expert, hits as well.
-  compute_experts(ordinal, activated, stages ? activated : misses_, tokens, routing.routed(ordinal), true);
+  // Staging copies follow every expert, hits as well; and a hit may have been exchanged just now.
+  compute_experts(ordinal, activated, stages || plan_.cache_swaps ? activated : misses_, tokens,
+                  routing.routed(ordinal), true);
   if (!stages || !hits_are_decreed_) return;
   for (const ExpertKey key : activated) slots_.forget_staging(key);
 }

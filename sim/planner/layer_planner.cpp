@@ -41,7 +41,12 @@ LayerPlanner::LayerPlanner(const Topology& topology, const ExpertMap& map, const
       lookahead_(map, plan, offloaded_, cache_.get(), slots_, reads_, executor),
       remote_(topology, gpu_, estimates, names_experts_, reads_, program_),
       service_(plan.make_miss_service()),
-      hits_are_decreed_(plan.hits_are_decreed) {
+      hits_are_decreed_(plan.hits_are_decreed),
+      cache_watches_(cache_ && plan.cache_watches),
+      gates_(map) {
+  for (const ExpertKey key : plan.geometry.start) {
+    if (cache_ && cache_->is_resident(key)) slots_.place(key);
+  }
   if (plan.make_host_tier) reads_.set(plan.make_host_tier(), read_from_drive(topology));
   for (std::size_t i = 0; i < offloaded_.size(); ++i) {
     const MoeLayer& layer = map.layers()[i];
@@ -67,6 +72,7 @@ void LayerPlanner::begin_pass(const trace::Step& step) {
   tokens_ = step.tokens;
   counts_now_ = decode_ ? &decode_counts_ : &other_counts_;
   lookahead_.begin_step(step, map_.ordinals(step.stack));
+  if (cache_watches_) cache_->begin_pass(gates_.load(step));
   if (program_.shape().step_overhead) last_ = compute(OpKind::step_overhead, -1, -1);
 }
 
@@ -104,6 +110,7 @@ void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const Ste
     copies_.clear();
     issue_experts(activated, routing.tokens(ordinal), routing.routed(ordinal), true);
   } else {
+    if (cache_watches_) cache_->gate(gates_.outcome(ordinal, routing));
     if (lookahead_.is_active()) lookahead_.arrive(moment(), routing, ids_known_);
     if (service_ || !plan_.home.empty()) {
       split(ordinal, activated, routing.tokens(ordinal));
@@ -120,6 +127,7 @@ void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const Ste
 
 OpId LayerPlanner::end_pass(bool has_head) {
   if (has_head) last_ = compute(OpKind::head, -1, -1);
+  if (plan_.cache_swaps) exchange_experts();
   run();
   counts_now_->written_back += slots_.written_back() - written_back_before_;
   written_back_before_ = slots_.written_back();
@@ -214,6 +222,16 @@ void LayerPlanner::release(int ordinal) {
 void LayerPlanner::release_evicted() {
   if (!cache_) return;
   for (const ExpertKey key : cache_->evicted()) slots_.release(key);
+}
+
+/// Between passes: copies that nothing waits for but who uses the expert next.
+void LayerPlanner::exchange_experts() {
+  if (!cache_) return;
+  constexpr std::uint8_t background_priority = 1;
+  for (const cache::Swap& swap : cache_->end_pass()) {
+    slots_.release(swap.out);
+    if (!slots_.holds(swap.in)) slots_.fetch(swap.in, layer_, background_priority, last_);
+  }
 }
 
 /// A swap: each miss brings one expert in and sends one out, before anything is fetched ahead.

@@ -17,6 +17,7 @@
 #include "sim/planner/waves.hpp"
 #include "sim/program/estimates.hpp"
 #include "sim/workload/routing.hpp"
+#include "sim/workload/step_gates.hpp"
 
 namespace pregate::sim {
 
@@ -82,6 +83,7 @@ class LayerPlanner {
                      std::uint32_t routed, bool with_shared);
   void release(int ordinal);
   void release_evicted();
+  void exchange_experts();
   void write_back_evicted();
   void release_transient(ExpertKey key) {
     if (!cache_ || !cache_->is_resident(key)) slots_.release(key);
@@ -104,7 +106,8 @@ class LayerPlanner {
   Lookahead lookahead_;
   RemoteExperts remote_;
   std::unique_ptr<MissService> service_;  // null: every miss is fetched
-  bool hits_are_decreed_;
+  bool hits_are_decreed_, cache_watches_;
+  StepGates gates_;
   Waves waves_;
   std::int64_t written_back_before_ = 0, reads_before_ = 0;
   bool some_resident_ = false;

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "models/error.hpp"
+#include "sim/planner/cache_start.hpp"
 
 namespace pregate::sim {
 
@@ -119,6 +120,10 @@ void check_hit_rate(const PolicySpec& policy, const cache::EvictionEntry& evicti
     throw InputError(where, "cache.hit_rate means nothing with the eviction '" + eviction.name + "'",
                      "remove it, or set cache.eviction to given-rate");
   }
+  if (!policy.cache.profile.empty()) {
+    throw InputError(where, "the eviction '" + eviction.name + "' keeps nothing that could be there before",
+                     "remove cache.profile");
+  }
   if (!policy.cache.hit_rate) {
     throw InputError(where, "the eviction '" + eviction.name + "' needs the rate at which the cache hits",
                      "e.g. --set policy.cache.hit_rate=0.7");
@@ -168,6 +173,7 @@ void plan_host_cache(Plan& plan, const ExpertMap& map, const std::vector<std::ui
   spec.scope = held.scope;
   spec.capacity = held.capacity;
   spec.seed = held.seed;
+  spec.eviction_parameters = held.eviction_parameters;
   const cache::CacheGeometry geometry = cache_geometry(spec, map, never_cached, false);
   for (const std::int64_t capacity : geometry.capacity) plan.host_slots += capacity;
   const cache::EvictionEntry& eviction =
@@ -179,11 +185,18 @@ void plan_host_cache(Plan& plan, const ExpertMap& map, const std::vector<std::ui
 
 }  // namespace
 
+void check_gate_weights(const cache::EvictionEntry& eviction, const trace::TraceInfo& info) {
+  if (!eviction.needs_weights || info.has_weights) return;
+  throw InputError("policy.cache.eviction", "'" + eviction.name + "' needs a trace with gate weights",
+                   "this trace has none (pregate trace info shows what it holds)");
+}
+
 Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan,
                const Topology& topology, trace::StepSource& source, CountedExperts counted) {
   const cache::EvictionEntry& eviction =
       cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction");
   check_predictions(policy, source.info());
+  check_gate_weights(eviction, source.info());
   check_hit_rate(policy, eviction);
   Plan plan;
   plan.policy = policy;
@@ -224,7 +237,12 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
     plan.notes.push_back("the cache capacity " + to_string(policy.cache.capacity) +
                          " holds no expert in its domain: nothing is cached");
   }
-  if (eviction.needs_future && plan.cache_slots > 0) plan.next_use = next_uses(source, map, never_cached);
+  plan.cache_watches = eviction.watches;
+  plan.cache_swaps = eviction.swaps;
+  if (!policy.cache.profile.empty() && plan.cache_slots > 0)
+    plan.notes.push_back(start_from_profile(plan.geometry, map, policy.cache.profile));
+  if (eviction.needs_future && plan.cache_slots > 0)
+    plan.next_use = next_uses(source, map, never_cached, plan.geometry.start);
   if (eviction.is_decreed && plan.cache_slots > 0) {
     plan.hits_are_decreed = true;
     plan.notes.push_back("the cache's hit rate is given (cache.hit_rate), not simulated");

@@ -50,7 +50,9 @@ struct Plan {
   bool measures_all_phases = false;  ///< block latencies of every phase, as the trace has no decode steps
   std::vector<std::string> notes;    ///< what the user should know: thrashing, recordings with fewer experts
   bool some_on_host = false;         ///< some are fetched, or computed by the CPU
-  bool hits_are_decreed = false;     ///< the cache keeps nothing: it hits at a given rate
+  bool cache_watches = false;        ///< of the eviction: EvictionEntry::watches, and swaps
+  bool cache_swaps = false;
+  bool hits_are_decreed = false;  ///< the cache keeps nothing: it hits at a given rate
   [[nodiscard]] bool offloads() const { return some_on_host; }
   [[nodiscard]] bool lives_elsewhere(ExpertKey key) const { return !home.empty() && home[key].has_value(); }
   [[nodiscard]] bool computes_on_cpu() const { return policy.miss.service->uses_cpu; }
@@ -72,6 +74,9 @@ struct Plan {
 /// sizes). `excluded` keys do not count towards a share. InputError when the eviction policy is unknown.
 cache::CacheGeometry cache_geometry(const CacheSpec& spec, const ExpertMap& map,
                                     const std::vector<std::uint8_t>& excluded, bool by_bytes);
+
+/// InputError when the eviction needs gate weights and the trace has none.
+void check_gate_weights(const cache::EvictionEntry& eviction, const trace::TraceInfo& info);
 
 /// InputError when the policy needs what the trace lacks (recorded predictions) or its parts contradict.
 /// `topology`: that it will run on.

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/policy/policy.hpp"
 
+#include <algorithm>
+
 #include "models/error.hpp"
 #include "models/fields/read_fields.hpp"
 #include "sim/cache/eviction.hpp"
@@ -49,7 +51,12 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
         "remove miss.service or choose another placement");
   }
   const bool cached = policy.cache.capacity.kind != CapacityKind::none;
-  if (cached && !admits && !fetches) {
+  const auto& evictions = cache::eviction_registry().entries();
+  const bool swaps = !policy.cache.profile.empty() &&
+                     std::any_of(evictions.begin(), evictions.end(), [&](const cache::EvictionEntry& each) {
+                       return each.swaps && each.name == policy.cache.eviction;
+                     });
+  if (cached && !admits && !fetches && !swaps) {
     throw InputError(where, "nothing would ever enter the cache: its misses are computed on the CPU",
                      "set miss.admission to background, or cache.capacity to 0 (--cache 0)");
   }
@@ -78,6 +85,12 @@ void validate_host_cache(const PolicySpec& policy, const std::string& where) {
   if (held.capacity.kind == CapacityKind::none) return;
   const cache::EvictionEntry& eviction =
       cache::eviction_registry().find(held.eviction, "policy.host_cache.eviction");
+  if (eviction.watches) {
+    throw InputError(where,
+                     "host_cache.eviction = '" + eviction.name +
+                         "' would need to see the gates, and the host's memory sees what the GPU lacks",
+                     "set it to another, e.g. lru");
+  }
   if (eviction.needs_future || eviction.is_decreed) {
     throw InputError(
         where, "host_cache.eviction = '" + eviction.name + "' would need to know what the GPU will lack",

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <any>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -28,6 +29,8 @@ struct CacheSpec {
   /// rounded down, or all of them, so that layers differ by one.
   CacheSplit split = CacheSplit::even;
   std::string eviction = "lru";  ///< a name of the eviction registry (sim/cache)
+  std::any eviction_parameters;  ///< of that eviction (EvictionEntry::parameters); else its defaults
+  std::string profile;           ///< file of a trace whose most activated experts it starts with; empty: none
   Admission admission = Admission::always;
   std::uint64_t seed = 1;          ///< of eviction policies that draw at random
   std::optional<double> hit_rate;  ///< [0, 1]; of the eviction `given-rate`, and only there
@@ -49,6 +52,7 @@ struct PolicySpec {
     Capacity capacity;  ///< none: the host's memory holds every expert
     CacheScope scope = CacheScope::global;
     std::string eviction = "lru";
+    std::any eviction_parameters;
     std::uint64_t seed = 1;
   } host_cache;
 

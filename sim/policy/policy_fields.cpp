@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "sim/policy/eviction_fields.hpp"
 #include "sim/policy/part_fields.hpp"
 #include "sim/policy/policy_choices.hpp"
 
@@ -28,6 +29,17 @@ Fields<Placement> placement(const sim::Parts& parts) {
   return fields;
 }
 
+/// Without a value where there is none.
+void add_profile(Fields<Cache>& fields) {
+  Field field;
+  field.key = field.shown = field.json = "profile";
+  field.help = "file of a trace whose most activated experts are there at the start";
+  fields.add_entry(
+      {std::move(field),
+       [](const Cache& cache) { return cache.profile.empty() ? Node{} : node_of(cache.profile); },
+       [](Cache& cache, TableReader& table, const Field& its) { cache.profile = table.text(its.name()); }});
+}
+
 Fields<Cache> cache_fields() {
   Fields<Cache> fields;
   fields.add("scope", &Cache::scope, "whose experts share the capacity");
@@ -37,9 +49,11 @@ Fields<Cache> cache_fields() {
   fields.add("eviction", &Cache::eviction, "which expert leaves a full cache")
       .listed_by("pregate list evictions");
   fields.add("admission", &Cache::admission, "which misses enter the cache");
-  fields.add("seed", &Cache::seed, "of what the eviction draws").only_with({"eviction", {"random"}, ""});
+  fields.add("seed", &Cache::seed, "of what the eviction draws").only_with(with_evictions_that_draw());
   fields.add("hit_rate", &Cache::hit_rate, "share of the look-ups that hit", unit_interval)
       .only_with({"eviction", {"given-rate"}, ""});
+  add_profile(fields);
+  add_eviction_parameters(fields);
   return fields;
 }
 
@@ -52,7 +66,8 @@ Fields<HostCache> host_cache() {
   fields.add("eviction", &HostCache::eviction, "which expert leaves the host's memory")
       .listed_by("pregate list evictions")
       .only_with(behind_a_drive);
-  fields.add("seed", &HostCache::seed, "of what the eviction draws").only_with({"eviction", {"random"}, ""});
+  fields.add("seed", &HostCache::seed, "of what the eviction draws").only_with(with_evictions_that_draw());
+  add_eviction_parameters(fields, [](const cache::EvictionEntry& entry) { return !entry.watches; });
   return fields;
 }
 

@@ -13,7 +13,6 @@ namespace {}  // namespace
 CountedRun::CountedRun(const Topology& topology, const ExpertMap& map, const Plan& plan, CostModel& costs)
     : map_(map),
       costs_(costs),
-      cache_(plan.cache_slots > 0 ? plan.make_counter() : nullptr),
       announces_(plan.policy.lookahead.predictor->predicts()),
       whole_layers_(plan.policy.lookahead.predictor->is_whole_layer),
       distance_(plan.policy.lookahead.distance),
@@ -22,14 +21,16 @@ CountedRun::CountedRun(const Topology& topology, const ExpertMap& map, const Pla
       clock_(topology, copies_of_expert(costs), plan.offloads()),
       hits_(map.layers().size()),
       alike_(static_cast<std::size_t>(costs.layer_classes())),
-      announced_(map.layers().size()) {}
+      announced_(map.layers().size()) {
+  if (plan.cache_slots > 0) cache_.emplace(map, plan);
+}
 
 /// Nothing that the cache does depends on time, so a pass's layers are looked up before it begins.
 void CountedRun::look_up(const Pass& pass, AccessCounts& counts) {
   const auto [first, last] = map_.ordinals(pass.info.step.stack);
   const std::span<const cache::BatchRange> activated = pass.routing.ranges(first, last);
   std::uint32_t* const hits = hits_.data() + first;
-  if (cache_) cache_->count(static_cast<std::uint32_t>(first), pass.routing.all_keys(), activated, hits);
+  if (cache_) cache_->count(pass.info.step, pass.routing, hits);
   for (std::size_t i = 0; i < activated.size(); ++i) {
     if (!offloads_) hits[i] = activated[i].size();
     counts.hits += hits[i];

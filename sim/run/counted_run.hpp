@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <vector>
 
-#include "sim/cache/hit_counter.hpp"
 #include "sim/cost/cost_model.hpp"
 #include "sim/engine/counted_clock.hpp"
 #include "sim/planner/plan.hpp"
+#include "sim/run/pass_lookups.hpp"
 #include "sim/run/pass_runner.hpp"
 
 namespace pregate::sim {
@@ -58,7 +58,7 @@ class CountedRun final : public PassRunner {
 
   const ExpertMap& map_;
   CostModel& costs_;
-  std::unique_ptr<cache::HitCounter> cache_;
+  std::optional<PassLookups> cache_;
   bool announces_, whole_layers_;
   int distance_;
   bool offloads_, measures_all_phases_;

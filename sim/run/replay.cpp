@@ -3,7 +3,9 @@
 #include "sim/run/replay.hpp"
 
 #include "models/error.hpp"
+#include "sim/planner/cache_start.hpp"
 #include "sim/planner/plan.hpp"
+#include "sim/run/pass_lookups.hpp"
 
 namespace pregate::sim {
 
@@ -39,10 +41,11 @@ ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes e
                      "'" + eviction.name + "' replaces nothing: its hit rate is what one gives it",
                      "choose another (pregate list evictions)");
   }
-  if (eviction.needs_future) {
-    plan.next_use = next_uses(source, map, none_excluded);
-  }
-  const auto counter = plan.make_counter();
+  check_gate_weights(eviction, info);
+  if (!policy.cache.profile.empty()) start_from_profile(plan.geometry, map, policy.cache.profile);
+  if (eviction.needs_future) plan.next_use = next_uses(source, map, none_excluded, plan.geometry.start);
+  plan.cache_watches = eviction.watches;
+  PassLookups lookups(map, plan);
   std::vector<std::uint32_t> layer_hits(map.layers().size());
 
   ReplayResult result;
@@ -53,7 +56,7 @@ ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes e
     routing.load(step);
     const auto [first, last] = map.ordinals(step.stack);
     const std::span<const cache::BatchRange> batches = routing.ranges(first, last);
-    counter->count(static_cast<std::uint32_t>(first), routing.all_keys(), batches, layer_hits.data());
+    lookups.count(step, routing, layer_hits.data());
     std::int64_t hits = 0, accesses = 0;
     for (std::size_t i = 0; i < batches.size(); ++i) {
       hits += layer_hits[i];
@@ -65,6 +68,11 @@ ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes e
         const Bytes size = map.layers()[static_cast<std::size_t>(first) + i].expert_bytes;
         result.read += size * (std::int64_t{batches[i].size()} - layer_hits[i]);
       }
+    }
+    for (const cache::Swap& swap : lookups.end_pass()) {
+      ++result.swaps;
+      if (sizes_known)
+        result.read += map.layers()[static_cast<std::size_t>(map.ordinal_of(swap.in))].expert_bytes;
     }
     result.hits += hits;
     result.accesses += accesses;

@@ -15,7 +15,8 @@ struct ReplayResult {
   std::int64_t routed = 0;              ///< routed entries replayed
   std::int64_t hits = 0, accesses = 0;  ///< activated experts of all phases
   std::int64_t decode_hits = 0, decode_accesses = 0;
-  Bytes read;                ///< size of all misses; 0 when the trace records no sizes
+  std::int64_t swaps = 0;    ///< experts that came in at the end of a pass
+  Bytes read;                ///< size of all misses and swaps; 0 when the trace records no sizes
   std::int64_t batches = 0;  ///< (step, layer) pairs
 };
 

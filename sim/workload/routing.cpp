@@ -93,10 +93,14 @@ ExpertMap::ExpertMap(const trace::TraceInfo& info, const ModelSpec& model, const
   }
 }
 
-std::int32_t ExpertMap::index_of(ExpertKey key) const {
+int ExpertMap::ordinal_of(ExpertKey key) const {
   const auto after = std::upper_bound(layers_.begin(), layers_.end(), key,
                                       [](ExpertKey k, const MoeLayer& layer) { return k < layer.first_key; });
-  return static_cast<std::int32_t>(key - (after - 1)->first_key);
+  return static_cast<int>(after - layers_.begin()) - 1;
+}
+
+std::int32_t ExpertMap::index_of(ExpertKey key) const {
+  return static_cast<std::int32_t>(key - layers_[static_cast<std::size_t>(ordinal_of(key))].first_key);
 }
 
 StepRouting::StepRouting(const ExpertMap& map)

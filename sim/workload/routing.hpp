@@ -39,6 +39,8 @@ class ExpertMap {
 
   [[nodiscard]] const std::vector<MoeLayer>& layers() const { return layers_; }
   [[nodiscard]] ExpertKey keys() const { return keys_; }
+  /// The layer of an expert. A search: not for hot loops.
+  [[nodiscard]] int ordinal_of(ExpertKey key) const;
   /// Of an expert in its layer. A search: for what is written down, not for hot loops.
   [[nodiscard]] std::int32_t index_of(ExpertKey key) const;
   /// Ordinals of a trace stack's MoE layers: [first, second).

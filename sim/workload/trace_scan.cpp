@@ -74,12 +74,17 @@ TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map) {
 }
 
 std::vector<cache::BatchIndex> next_uses(trace::StepSource& source, const ExpertMap& map,
-                                         const std::vector<std::uint8_t>& excluded) {
+                                         const std::vector<std::uint8_t>& excluded,
+                                         std::span<const ExpertKey> start) {
   constexpr std::size_t unseen = static_cast<std::size_t>(-1);
   std::vector<cache::BatchIndex> uses;
   // A hint only: the count comes from a file.
   uses.reserve(static_cast<std::size_t>(std::clamp<std::int64_t>(source.info().routed_entries, 0, 1 << 26)));
   std::vector<std::size_t> last_access(map.keys(), unseen);
+  for (const ExpertKey key : start) {
+    last_access[key] = uses.size();
+    uses.push_back(cache::never);
+  }
   StepRouting routing(map);
   cache::BatchIndex batch = 0;
   trace::Step step;

@@ -34,7 +34,9 @@ TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map);
 
 /// For each access of the batches (step, layer), in order, the next batch that activates the same expert;
 /// experts with `excluded[key]` (pinned ones, which never reach the cache) are left out. 4 bytes an access.
+/// `start`, distinct experts that are there before, come first.
 std::vector<cache::BatchIndex> next_uses(trace::StepSource& source, const ExpertMap& map,
-                                         const std::vector<std::uint8_t>& excluded);
+                                         const std::vector<std::uint8_t>& excluded,
+                                         std::span<const ExpertKey> start = {});
 
 }  // namespace pregate::sim

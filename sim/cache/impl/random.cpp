@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/cache/eviction.hpp"
+#include "sim/cache/split_mix.hpp"
 
 namespace pregate::cache {
 
@@ -11,7 +12,7 @@ namespace {
 class Random {
  public:
   explicit Random(const CacheGeometry& geometry)
-      : state_(geometry.seed),
+      : draws_(geometry.seed),
         bypass_(geometry.admission == Admission::bypass),
         residents_(geometry.domains),
         place_(geometry.keys()) {}
@@ -22,7 +23,7 @@ class Random {
     const std::vector<ExpertKey>& residents = residents_[domain];
     const std::size_t candidates = residents.size() + (bypass_ ? 1 : 0);
     if (candidates == 0) return no_key;
-    const std::size_t drawn = below(candidates);
+    const std::size_t drawn = draws_.below(candidates);
     if (drawn == residents.size()) return incoming;
     // The next one that may leave, when the drawn one may not.
     for (std::size_t i = 0; i < residents.size(); ++i) {
@@ -43,17 +44,7 @@ class Random {
   }
 
  private:
-  /// Uniform in [0, n): the high half of a 64 x 32 bit product; bias below 2^-32.
-  std::size_t below(std::size_t n) {
-    state_ += 0x9E3779B97F4A7C15U;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
-    z ^= z >> 31U;
-    return static_cast<std::size_t>(((z >> 32U) * n) >> 32U);
-  }
-
-  std::uint64_t state_;
+  SplitMix draws_;
   bool bypass_;
   std::vector<std::vector<ExpertKey>> residents_;
   std::vector<std::uint32_t> place_;
@@ -62,7 +53,7 @@ class Random {
 }  // namespace
 
 void register_random(EvictionRegistry& registry) {
-  registry.add<Random>("random", "evicts a resident drawn at random (policy.cache.seed)");
+  registry.add<Random>("random", "evicts a resident drawn at random (policy.cache.seed)").draws = true;
 }
 
 }  // namespace pregate::cache
