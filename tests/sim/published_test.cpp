@@ -136,6 +136,37 @@ TEST(CacheReplay, OlmoeMatchesAnIndependentReplay) {
   EXPECT_GE(compared, 6 * 7);
 }
 
+// The same file's columns of a policy and its parameters, of the same replay: within 0.3 points.
+TEST(CacheReplay, OlmoeAgreesWithAnIndependentReplayOfScores) {
+  PREGATE_NEEDS_SHARED_DATA();
+  Imported trace("traces/olmoe-1b-7b/trace_olmoe_299.jsonl", "olmoe");
+  std::ifstream golden(test::shared_data() / "golden/replay.csv");
+  std::string line;
+  std::getline(golden, line);
+  const auto names = cells(line);
+  const std::map<std::string, std::string> policies = {
+      {"lfru(freq/age)", "eviction = \"lfru\""},
+      {"belady-w1", "eviction = \"window-oracle\"\nforesight = 1"},
+      {"belady-w8", "eviction = \"window-oracle\"\nforesight = 8"}};
+  int compared = 0;
+  while (std::getline(golden, line)) {
+    const auto row = cells(line);
+    for (std::size_t column = 3; column < row.size(); ++column) {
+      if (!policies.contains(names[column])) continue;
+      const PolicySpec policy = parse_policy_toml("[cache]\nscope = \"" + row[1] + "\"\ncapacity = \"" +
+                                                      row[2] + " slots\"\n" + policies.at(names[column]),
+                                                  "test");
+      const ReplayResult result = replay(trace.source(), policy);
+      const double percent = 100 * static_cast<double>(result.hits) / static_cast<double>(result.accesses);
+      std::printf("%s %s slots %s: golden %s replayed %.3f\n", row[1].c_str(), row[2].c_str(),
+                  names[column].c_str(), row[column].c_str(), percent);
+      EXPECT_NEAR(percent, std::stod(row[column]), 0.3);
+      ++compared;
+    }
+  }
+  EXPECT_EQ(compared, 6 * 3);
+}
+
 // Block latencies of the Pre-gated MoE artifact at batch 1, on the machine fitted to four of its rows: all
 // within 10 %.
 TEST(PregatedPaper, BlockLatenciesOfFourDesigns) {

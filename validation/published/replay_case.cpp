@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cstdio>
 
 #include "models/error.hpp"
 #include "sim/cache/eviction.hpp"
@@ -17,11 +18,21 @@ struct Named {
   std::string published, eviction;
 };
 
+/// A row gives the capacity in MiB and hits of all phases and of decoding, or as a share of all experts and
+/// hits of all.
 struct Point {
   std::int64_t budget_mib = 0;
+  double share_pct = 0;
   std::size_t policy = 0;
   double all = 0, decode = 0;  ///< hits, per cent
+  [[nodiscard]] bool is_share() const { return budget_mib == 0; }
 };
+
+std::string share_text(double share_pct) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", share_pct);
+  return text;
+}
 
 class ReplayExperiment final : public Experiment {
  public:
@@ -34,7 +45,10 @@ class ReplayExperiment final : public Experiment {
 
   void evaluate(const DataFolder& data, CaseResult& result) const override {
     if (!data.has(trace_)) {
-      result.skipped.push_back("all " + std::to_string(2 * points_.size()) + " rows need " + trace_);
+      const auto shares =
+          std::count_if(points_.begin(), points_.end(), [](const Point& p) { return p.is_share(); });
+      const auto rows = 2 * points_.size() - static_cast<std::size_t>(shares);
+      result.skipped.push_back("all " + std::to_string(rows) + " rows need " + trace_);
       return;
     }
     const auto source = read_recording(data, trace_);
@@ -48,6 +62,12 @@ class ReplayExperiment final : public Experiment {
   [[nodiscard]] std::vector<EnteredFigure> entered() const override {
     std::vector<EnteredFigure> figures;
     for (const Point& point : points_) {
+      if (point.is_share()) {
+        const std::vector<std::pair<std::string, std::string>> at = {
+            {"share_pct", share_text(point.share_pct)}};
+        figures.push_back({file_, {{at, 0, policies_[point.policy].published + "_hit_pct", 1}}, point.all});
+        continue;
+      }
       const std::vector<std::pair<std::string, std::string>> where = {
           {"budget_mib", std::to_string(point.budget_mib)}, {"policy", policies_[point.policy].published}};
       figures.push_back({file_, {{where, 0, "hit_pct_cum", 1}}, point.all});
@@ -61,25 +81,27 @@ class ReplayExperiment final : public Experiment {
     const Named& named = policies_[point.policy];
     PolicySpec policy;
     policy.cache.scope = CacheScope::global;
-    policy.cache.capacity.kind = CapacityKind::bytes;
+    policy.cache.capacity.kind = point.is_share() ? CapacityKind::share : CapacityKind::bytes;
     policy.cache.capacity.bytes = {point.budget_mib << 20};
+    policy.cache.capacity.share = point.share_pct / 100;
     policy.cache.eviction = named.eviction;
     const sim::ReplayResult replayed = sim::replay(source, policy);
     const auto add_row = [&](const char* phases, double published, std::int64_t hits, std::int64_t accesses) {
       Row row;
       row.series = phases;
       row.metric = named.published + "_hit_percent";
-      row.subject = std::to_string(point.budget_mib) + " MiB";
+      row.subject =
+          point.is_share() ? share_text(point.share_pct) + " %" : std::to_string(point.budget_mib) + " MiB";
       row.variant = named.eviction;
       row.gated = named.published != "random";
       row.comparison = Comparison::points;
       row.published = published;
       row.predicted = accesses == 0 ? 0 : 100 * static_cast<double>(hits) / static_cast<double>(accesses);
-      row.x = static_cast<double>(point.budget_mib);
+      row.x = point.is_share() ? point.share_pct : static_cast<double>(point.budget_mib);
       result.rows.push_back(row);
     };
     add_row("all phases", point.all, replayed.hits, replayed.accesses);
-    add_row("decode", point.decode, replayed.decode_hits, replayed.decode_accesses);
+    if (!point.is_share()) add_row("decode", point.decode, replayed.decode_hits, replayed.decode_accesses);
   }
 
   std::string trace_, file_;
@@ -102,7 +124,14 @@ std::unique_ptr<Experiment> read_replay_case(TableReader& top) {
   std::vector<Point> points;
   for (TableReader& table : top.tables("rows")) {
     Point point;
-    point.budget_mib = table.integer("budget_mib", 1, 1 << 24);
+    const bool is_share = table.has("share_pct");
+    if (is_share) {
+      point.share_pct = table.number("share_pct");
+      if (point.share_pct <= 0 || point.share_pct > 100)
+        throw InputError(table.where("share_pct"), "is not a percentage of the experts");
+    } else {
+      point.budget_mib = table.integer("budget_mib", 1, 1 << 24);
+    }
     const std::string policy = table.text("policy");
     const auto place = std::find(names.begin(), names.end(), policy);
     if (place == names.end()) {
@@ -111,6 +140,7 @@ std::unique_ptr<Experiment> read_replay_case(TableReader& top) {
     }
     point.policy = static_cast<std::size_t>(place - names.begin());
     for (const auto& [key, value] : {std::pair{"all", &point.all}, std::pair{"decode", &point.decode}}) {
+      if (is_share && value == &point.decode) continue;
       *value = table.number(key);
       if (*value < 0 || *value > 100) throw InputError(table.where(key), "is not a percentage");
     }

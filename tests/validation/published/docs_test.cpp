@@ -54,6 +54,7 @@ TEST(Docs, MixtralOffloading) { check("mixtral-offloading"); }
 TEST(Docs, CacheReplay) {
   PREGATE_NEEDS_SHARED_DATA();
   check("cache-replay-qwen3");
+  check("cache-replay-olmoe");
 }
 TEST(Docs, PregatedA100) {
   PREGATE_NEEDS_SHARED_DATA();
