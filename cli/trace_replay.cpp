@@ -1,12 +1,15 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
 #include <tuple>
 
 #include "cli/command.hpp"
 #include "cli/run.hpp"
+#include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "sim/cache/eviction.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "sim/report/text_table.hpp"
 #include "sim/run/replay.hpp"
 #include "traces/reader.hpp"
@@ -22,6 +25,45 @@ std::string percent(std::int64_t part, std::int64_t whole) {
   return text;
 }
 
+/// The settings of the cache beside the options: parameters of evictions, and the profile.
+class CacheSettings {
+ public:
+  /// InputError for what is none of these, or a parameter of none of `evictions`.
+  CacheSettings(const std::vector<std::string>& texts, const std::vector<std::string>& evictions) {
+    for (const std::string& text : texts) {
+      Override set = parse_override(text);
+      const bool has_a_use = set.path == root + "profile" || std::any_of(evictions.begin(), evictions.end(),
+                                                                         [&](const std::string& eviction) {
+                                                                           return is_parameter(set, eviction);
+                                                                         });
+      if (!has_a_use) {
+        throw InputError("--set", "'" + printable(set.path) + "' is no parameter of these evictions",
+                         "policy.cache.profile, or one of pregate list parts that goes with the eviction");
+      }
+      all_.push_back(std::move(set));
+    }
+  }
+  void apply(PolicySpec& policy) const {
+    std::vector<Override> own = {{root + "eviction", policy.cache.eviction, "--eviction"}};
+    for (const Override& set : all_) {
+      if (set.path == root + "profile" || is_parameter(set, policy.cache.eviction)) own.push_back(set);
+    }
+    const PolicySpec read = parse_policy_toml("", "--set", own);
+    policy.cache.eviction_parameters = read.cache.eviction_parameters;
+    policy.cache.profile = read.cache.profile;
+  }
+
+ private:
+  inline static const std::string root = "policy.cache.";
+  static bool is_parameter(const Override& set, const std::string& eviction) {
+    return set.path.starts_with(root) && cache::eviction_registry()
+                                                 .find(eviction, "--eviction")
+                                                 .parameters.find(set.path.substr(root.size())) != nullptr;
+  }
+
+  std::vector<Override> all_;
+};
+
 }  // namespace
 
 ExitCode trace_replay(const Arguments& arguments) {
@@ -33,8 +75,11 @@ ExitCode trace_replay(const Arguments& arguments) {
       ("eviction", text()->default_value("lru"), "eviction policies, comma-separated")               //
       ("scope", text()->default_value("layer"), "layer or global")                                   //
       ("admission", text()->default_value("always"), "always or bypass")                             //
-      ("seed", text(), "seed of the eviction 'random' (default 1)")                                  //
-      ("expert-bytes", text(), "size of an expert, where the trace does not record it")              //
+      ("seed", text(), "seed of evictions that draw (default 1)")                                    //
+      ("set", po::value<std::vector<std::string>>()->composing(),
+       "policy.cache.KEY=VALUE, of an eviction's parameters, or the profile that the cache starts with; "
+       "repeatable")                                                                     //
+      ("expert-bytes", text(), "size of an expert, where the trace does not record it")  //
       ("batch", text(), "join this many requests into lock-step batches (default 1)");
   const Parsed parsed =
       parse("pregate trace replay TRACE.db [--cache A,B,...] [--eviction X,Y,...] [--scope global]", options,
@@ -60,12 +105,15 @@ ExitCode trace_replay(const Arguments& arguments) {
   const auto batched = batch > 1 ? trace::compose_batches(*file, batch) : nullptr;
   trace::StepSource& source = batched ? *batched : *file;
 
+  const std::vector<std::string> evictions = split_list(parsed.text("eviction"), "--eviction");
+  const CacheSettings settings(parsed.texts("set"), evictions);
   sim::TextTable table({"capacity", "eviction", "hits % (all)", "hits % (decode)", "activated", "read MiB"});
   for (const std::string& capacity : split_list(parsed.text("cache"), "--cache")) {
     policy.cache.capacity = parse_capacity(capacity, "--cache");
-    for (const std::string& eviction : split_list(parsed.text("eviction"), "--eviction")) {
+    for (const std::string& eviction : evictions) {
       policy.cache.eviction = eviction;
       std::ignore = cache::eviction_registry().find(eviction, "--eviction");
+      settings.apply(policy);
       const sim::ReplayResult result = sim::replay(source, policy, expert);
       char read[32] = "-";
       if (result.read.count > 0) {

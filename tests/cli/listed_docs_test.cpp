@@ -37,6 +37,7 @@ class ListedDocs : public ProgramTest {
 };
 
 TEST_F(ListedDocs, Policies) { EXPECT_EQ(check("policies.md"), 2); }
+TEST_F(ListedDocs, Cache) { EXPECT_EQ(check("cache.md"), 1); }
 TEST_F(ListedDocs, Models) { EXPECT_EQ(check("models.md"), 1); }
 TEST_F(ListedDocs, Software) { EXPECT_EQ(check("software.md"), 2); }
 TEST_F(ListedDocs, Serving) { EXPECT_EQ(check("serving.md"), 1); }
