@@ -157,9 +157,17 @@ BENCHMARK_CAPTURE(cache_replay, lru, "lru")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cache_replay, belady, "belady")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cache_replay, lfu, "lfu")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cache_replay, s3_fifo, "s3-fifo")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(cache_replay, lfru, "lfru")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(cache_replay, lfu_decay, "lfu-decay")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(cache_replay, hobbit, "hobbit")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(cache_replay, activation_matrix, "activation-matrix")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(cache_replay, periodic_rank, "periodic-rank")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(global_replay, lru, "lru")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(global_replay, belady, "belady")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(global_replay, lfu, "lfu")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(global_replay, s3_fifo, "s3-fifo")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(global_replay, lfru, "lfru")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(global_replay, freq_distance, "freq-distance")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(global_replay, window_oracle, "window-oracle")->Unit(benchmark::kMillisecond);
 
 }  // namespace

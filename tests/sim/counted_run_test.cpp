@@ -101,7 +101,9 @@ TEST(CountedRun, EqualsThePlannerThatKeepsSlots) {
        {Case{"0", "lru", CacheScope::layer, 0}, Case{"25%", "lru", CacheScope::layer, 0},
         Case{"25%", "lru", CacheScope::layer, 40'000}, Case{"1 slots", "lru", CacheScope::layer, 0},
         Case{"100%", "lru", CacheScope::layer, 0}, Case{"40%", "lru", CacheScope::global, 0},
-        Case{"25%", "belady", CacheScope::layer, 0}, Case{"25%", "random", CacheScope::layer, 0}}) {
+        Case{"25%", "belady", CacheScope::layer, 0}, Case{"25%", "random", CacheScope::layer, 0},
+        Case{"25%", "lfu-decay", CacheScope::layer, 0}, Case{"40%", "hobbit", CacheScope::global, 0},
+        Case{"25%", "window-oracle", CacheScope::layer, 0}}) {
     Prepared p;
     p.policy.cache.capacity = parse_capacity(c.capacity, "test");
     p.policy.cache.eviction = c.eviction;
