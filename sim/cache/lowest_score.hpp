@@ -16,9 +16,8 @@ namespace pregate::cache {
 /// a miss that scores lower than every resident stays out. An eviction looks at every resident of the domain,
 /// so it costs as much as the domain holds.
 ///
-/// `Score` is constructed from a CacheGeometry, and a call by key gives a double. It may have
-/// begin_pass(start) and gate(outcome), as CacheOf; use(key): activated, in router order, before the batch is
-/// classified; admit(key).
+/// `Score` is constructed from a CacheGeometry, and a call by key gives a double. It may have begin_pass(start)
+/// and gate(outcome), as CacheOf.
 template <class Score>
 class LowestScore {
  public:
@@ -36,10 +35,7 @@ class LowestScore {
   { score_.gate(outcome); }
 
   void begin_batch(std::uint32_t, std::span<const ExpertKey> activated) {
-    for (const ExpertKey key : activated) {
-      last_use_[key] = ++clock_;
-      if constexpr (requires { score_.use(key); }) score_.use(key);
-    }
+    for (const ExpertKey key : activated) last_use_[key] = ++clock_;
   }
   void miss(std::uint32_t, ExpertKey) {}
   ExpertKey victim(std::uint32_t domain, ExpertKey incoming, const Evictable& evictable) const {
@@ -49,10 +45,7 @@ class LowestScore {
     if (bypass_ && lowest != no_key && score_(incoming) < score_(lowest)) return incoming;
     return lowest;
   }
-  void insert(std::uint32_t domain, ExpertKey key) {
-    rows_.insert(domain, key);
-    if constexpr (requires { score_.admit(key); }) score_.admit(key);
-  }
+  void insert(std::uint32_t domain, ExpertKey key) { rows_.insert(domain, key); }
   void evict(std::uint32_t domain, ExpertKey key) { rows_.remove(domain, key); }
 
  private:

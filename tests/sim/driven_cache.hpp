@@ -37,10 +37,11 @@ class DrivenCache {
   /// `parameters` as lines of the table [cache] of a policy.
   DrivenCache(const std::string& eviction, cache::CacheGeometry geometry, const std::string& parameters = "")
       : geometry_(std::move(geometry)) {
-    geometry_.parameters =
-        parse_policy_toml("[cache]\ncapacity = \"1 slot\"\neviction = \"" + eviction + "\"\n" + parameters,
-                          "test")
-            .cache.eviction_parameters;
+    if (!parameters.empty()) {
+      geometry_.parameters =
+          parse_policy_toml("[cache]\neviction = \"" + eviction + "\"\n" + parameters, "test")
+              .cache.eviction_parameters;
+    }
     cache_ = cache::eviction_registry().find(eviction, "test").make(geometry_);
   }
 

@@ -37,7 +37,7 @@ class WindowOracle {
     foresight_ = static_cast<std::uint64_t>(parameters.foresight);
     noise_ = parameters.noise;
     excluded_.resize(geometry.keys());
-    for (const ExpertKey key : geometry.start) upcoming_[key] = next_use_[position_++];
+    for (const ExpertKey key : geometry.start) upcoming_[key] = next_seen();
   }
 
   static constexpr bool evicts_batch_members = newcomer == Newcomer::weighed;
@@ -49,8 +49,7 @@ class WindowOracle {
     horizon_ = now + foresight_ * layers_.depth(outcome.ordinal);
     for (const ExpertKey key : outcome.activated) {
       if (excluded_[key] != 0) continue;
-      const BatchIndex next = next_use_[position_++];
-      upcoming_[key] = noise_ > 0 && draws_.unit() < noise_ ? never : next;
+      upcoming_[key] = next_seen();
     }
   }
   void begin_batch(std::uint32_t, std::span<const ExpertKey> activated) {
@@ -68,6 +67,10 @@ class WindowOracle {
   void evict(std::uint32_t domain, ExpertKey key) { rows_.remove(domain, key); }
 
  private:
+  BatchIndex next_seen() {
+    const BatchIndex next = next_use_[position_++];
+    return noise_ > 0 && draws_.unit() < noise_ ? never : next;
+  }
   [[nodiscard]] std::pair<int, std::uint64_t> worth(ExpertKey key) const {
     const BatchIndex next = upcoming_[key];
     if (next == never || next > horizon_) return {0, last_use_[key]};
