@@ -1,5 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "sim/cache/eviction.hpp"
 #include "sim/cache/ranked_swaps.hpp"
 
