@@ -70,6 +70,7 @@ enum class Measure {
   mape,          ///< mean of |error| of the predicted, gated rows <= limit (per cent)
   worst,         ///< largest |error| of them <= limit (per cent)
   worst_points,  ///< largest |difference| of them <= limit (points)
+  bias,          ///< |mean signed error| of them <= limit (per cent)
   order,         ///< pairs of a group that stand in the wrong order <= limit
   exact,         ///< rows that differ <= limit
 };
@@ -81,6 +82,9 @@ struct Gate {
   Measure measure = Measure::mape;
   double limit = 0;
   std::string reason;
+  std::string series = {};  ///< only its rows; empty: those of all
+  /// "Figure 11 tokens_per_s"
+  [[nodiscard]] std::string rows() const { return series.empty() ? metric : series + " " + metric; }
 };
 
 struct GateResult {
