@@ -35,6 +35,8 @@ struct SoftwareSpec {
   struct Host {
     Picoseconds step;           ///< each pass: sampling, tokeniser, framework
     Picoseconds gate_readback;  ///< a blocking copy of the chosen ids
+    Picoseconds request;        ///< first pass of a request, where experts can be missing
+    Picoseconds lookup;         ///< of an activated expert, where some can be missing
   } host;
 
   /// Shares that its kernels reach.
@@ -42,14 +44,15 @@ struct SoftwareSpec {
     double memory = 1, compute = 1;
   } efficiency;
 
+  SoftwareMemorySpec memory;
   int prompt_chunk = 0;  ///< most prompt tokens a pass, where none is given; 0: whole prompts
 };
 
 /// The overheads of a machine of this architecture that the software drives.
 OverheadSpec overhead_of(const SoftwareSpec& software, GpuArchitecture architecture);
 
-/// Fills in what a machine's tree leaves out and the software says: [overhead] key by key,
-/// gpu.memory_efficiency and gpu.compute_efficiency. Returns whether there was anything.
+/// Fills in what a machine's tree leaves out and the software says: [overhead] key by key, [memory] where it
+/// says something, gpu.memory_efficiency and gpu.compute_efficiency. Returns whether there was anything.
 bool fill_in(Node& machine, const SoftwareSpec& software);
 
 }  // namespace pregate

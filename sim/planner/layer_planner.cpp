@@ -41,7 +41,8 @@ LayerPlanner::LayerPlanner(const Topology& topology, const ExpertMap& map, const
       lookahead_(map, plan, offloaded_, cache_.get(), slots_, reads_, executor),
       remote_(topology, gpu_, estimates, names_experts_, reads_, program_),
       service_(plan.make_miss_service()),
-      hits_are_decreed_(plan.hits_are_decreed) {
+      hits_are_decreed_(plan.hits_are_decreed),
+      waits_to_announce_(plan.policy.transfer.announced == AnnouncedCopies::one_layer) {
   if (plan.make_host_tier) reads_.set(plan.make_host_tier(), read_from_drive(topology));
   for (std::size_t i = 0; i < offloaded_.size(); ++i) {
     const MoeLayer& layer = map.layers()[i];
@@ -87,9 +88,13 @@ void LayerPlanner::begin_moe_layer(int ordinal, int layer_class) {
   last_ = program_.close();
   reads_back_ = offloaded_[index(ordinal)] != 0 || lookahead_.announces(ordinal);
   if (reads_back_) {
-    program_.open(OpKind::gate_readback, out_.stream, layer_).layer_class = layer_class;
-    program_.after(last_);
-    ids_known_ = program_.close();
+    copies_.clear();
+    if (waits_to_announce_) {
+      for (const ExpertKey key : lookahead_.fetched(ordinal)) {
+        if (slots_.holds(key)) copies_.push_back(slots_.ready(key));
+      }
+    }
+    read_ids_back(last_);
   }
   if (!stops_at_gates_) return;
   run();
@@ -104,6 +109,7 @@ void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const Ste
     copies_.clear();
     issue_experts(activated, routing.tokens(ordinal), routing.routed(ordinal), true);
   } else {
+    look_up(activated.size());
     if (lookahead_.is_active()) lookahead_.arrive(moment(), routing, ids_known_);
     if (service_ || !plan_.home.empty()) {
       split(ordinal, activated, routing.tokens(ordinal));
@@ -128,8 +134,40 @@ OpId LayerPlanner::end_pass(bool has_head) {
   return last_;
 }
 
+void LayerPlanner::read_ids_back(OpId after) {
+  program_.open(OpKind::gate_readback, out_.stream, layer_).layer_class = layer_class_;
+  program_.after(after);
+  for (const OpId copy : copies_) program_.after_copy(copy);
+  ids_known_ = program_.close();
+}
+
+/// Its copies, and what waits for the ids, begin when the host has found them.
+void LayerPlanner::look_up(std::size_t experts) {
+  if (!program_.shape().looks_up || experts == 0) return;
+  Work& work = program_.open(OpKind::gate_readback, out_.stream, layer_);
+  work.layer_class = layer_class_;
+  work.routed = static_cast<std::uint32_t>(experts);
+  program_.after(ids_known_);
+  ids_known_ = program_.close();
+  if (!stops_at_gates_) return;
+  run();
+  now_ = executor_.wait(ids_known_);
+}
+
 void LayerPlanner::announce(const StepRouting& routing, const StepPredictions* predictions) {
-  if (lookahead_.announces(ordinal_)) lookahead_.announce(moment(), routing, predictions, ids_known_);
+  if (!lookahead_.announces(ordinal_)) return;
+  if (waits_to_announce_ && to_fetch_ > 0) {
+    copies_.clear();
+    for (const ExpertKey key : misses_) {
+      if (slots_.holds(key)) copies_.push_back(slots_.ready(key));
+    }
+    read_ids_back(ids_known_);
+    if (stops_at_gates_) {
+      run();
+      now_ = executor_.wait(ids_known_);
+    }
+  }
+  lookahead_.announce(moment(), routing, predictions, ids_known_);
 }
 
 Moment LayerPlanner::moment() const {

@@ -31,6 +31,9 @@ namespace pregate::sim {
 /// on the GPU; then both are combined. When the missing experts outnumber the free slots, the layer runs in
 /// waves.
 ///
+/// With transfer.announced = one-layer the host waits for what was announced for the layer before it reads
+/// the ids back, and for the layer's own misses before it does so again and announces.
+///
 /// Its parts: Lookahead (who is known early), ExpertSlots (slots, copies, their hazards), Waves,
 /// RemoteExperts, and what the policy chose of sim/parts. Where one of those needs the clock the planner
 /// stops at each gate. What leaves the GPU is decided in release().
@@ -57,6 +60,9 @@ class LayerPlanner {
   /// Hands over what was put together.
   void run();
   void announce(const StepRouting& routing, const StepPredictions* predictions);
+  /// Now, of the layer's gate, behind `copies_`.
+  void read_ids_back(OpId after);
+  void look_up(std::size_t experts);
   [[nodiscard]] Moment moment() const;
   void classify(int ordinal, std::span<const ExpertKey> activated);
   void split(int ordinal, std::span<const ExpertKey> activated, std::span<const std::uint32_t> tokens);
@@ -104,7 +110,7 @@ class LayerPlanner {
   Lookahead lookahead_;
   RemoteExperts remote_;
   std::unique_ptr<MissService> service_;  // null: every miss is fetched
-  bool hits_are_decreed_;
+  bool hits_are_decreed_, waits_to_announce_;
   Waves waves_;
   std::int64_t written_back_before_ = 0, reads_before_ = 0;
   bool some_resident_ = false;

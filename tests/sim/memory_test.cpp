@@ -41,6 +41,26 @@ TEST(Memory, DifferencesBetweenDesignsAreWholeExperts) {
             (2 * decoder_layers * experts - 1) * expert);
 }
 
+// Of Switch-Base-128: 1 GB, half of 128 experts of 18,874,368 B, a tenth of that and of all else. It takes
+// the place of 32 MiB, and of as much that was reserved.
+TEST(Memory, WhatTheSoftwareHoldsIsCountedAndNotReservedAsWell) {
+  SwitchRun run = switch_run("switch-base-128");
+  const auto use = [&](const MachineSpec& on) {
+    const PreparedTrace prepared(*run.source, run.model, "test");
+    return simulate(run.model, on, load_policy("on-demand"), prepared, *run.source).memory;
+  };
+  MachineSpec machine = load_machine("a100-80g-pcie4");
+  const MemoryUse before = use(machine);
+  machine.memory = {.framework = {1'000'000'000}, .layer_experts = 0.5};
+  constexpr std::int64_t own = 1'000'000'000 + 64 * 18'874'368LL, workspace = 32LL << 20;
+  EXPECT_EQ(use(machine).total().count, before.total().count - workspace + own);
+  EXPECT_EQ(use(machine).usable.count, before.usable.count + 1'000'000'000);
+  machine.memory.framework = machine.gpu.reserved * 2;
+  EXPECT_EQ(use(machine).usable, machine.gpu.memory);
+  machine.memory = {.fragmentation = 0.1};
+  EXPECT_EQ(use(machine).total().count, (before.total().count * 11 + 5) / 10);
+}
+
 // CPU and GPU of a GB10 share 128 GB: what the GPU holds is not there for the experts that wait in host
 // memory.
 TEST(Memory, OfOneMemoryNothingCountsTwice) {
