@@ -65,7 +65,6 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
     if (!cache_ || !cache_->is_resident(key)) ++prefetched;
   }
   decide_misses();
-  to_fetch_ = demanded_.size();
   misses_ = {};
   if (cache_) {
     cacheable_.insert(cacheable_.end(), demanded_.begin(), demanded_.end());

@@ -156,18 +156,33 @@ void LayerPlanner::look_up(std::size_t experts) {
 
 void LayerPlanner::announce(const StepRouting& routing, const StepPredictions* predictions) {
   if (!lookahead_.announces(ordinal_)) return;
-  if (waits_to_announce_ && to_fetch_ > 0) {
-    copies_.clear();
-    for (const ExpertKey key : misses_) {
-      if (slots_.holds(key)) copies_.push_back(slots_.ready(key));
-    }
-    read_ids_back(ids_known_);
-    if (stops_at_gates_) {
-      run();
-      now_ = executor_.wait(ids_known_);
+  if (waits_to_announce_) {
+    find_own_copies(routing.activated(ordinal_));
+    if (!copies_.empty()) {
+      read_ids_back(ids_known_);
+      if (stops_at_gates_) {
+        run();
+        now_ = executor_.wait(ids_known_);
+      }
     }
   }
   lookahead_.announce(moment(), routing, predictions, ids_known_);
+}
+
+/// Into `copies_`, what the layer's own ids led to: misses, hits on their way to working buffers, a whole
+/// layer that nobody announced.
+void LayerPlanner::find_own_copies(std::span<const ExpertKey> activated) {
+  copies_.clear();
+  const auto add = [this](ExpertKey key) {
+    if (slots_.holds(key)) {
+      copies_.push_back(slots_.ready(key));
+    } else if (is_decreed_hit(key)) {
+      slots_.wait_for_staging(key, layer_, ids_known_, copies_);
+    }
+  };
+  for (const ExpertKey key : activated) add(key);
+  for (const ExpertKey key : lookahead_.fetched(ordinal_)) add(key);
+  std::erase_if(copies_, [this](OpId copy) { return copy < block_first_; });
 }
 
 Moment LayerPlanner::moment() const {

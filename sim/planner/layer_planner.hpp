@@ -63,6 +63,7 @@ class LayerPlanner {
   /// Now, of the layer's gate, behind `copies_`.
   void read_ids_back(OpId after);
   void look_up(std::size_t experts);
+  void find_own_copies(std::span<const ExpertKey> activated);
   [[nodiscard]] Moment moment() const;
   void classify(int ordinal, std::span<const ExpertKey> activated);
   void split(int ordinal, std::span<const ExpertKey> activated, std::span<const std::uint32_t> tokens);

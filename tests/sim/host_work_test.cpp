@@ -76,6 +76,21 @@ TEST(OneLayerAtATime, TheNextCopyWaitsForThisOneAndItsReadBack) {
   }
 }
 
+// A whole layer that nobody announced is the layer's own, as a miss is.
+TEST(OneLayerAtATime, HoldsForWholeLayersToo) {
+  ListSource source = three_layers();
+  PolicySpec whole = load_policy("prefetch-all");
+  whole.transfer.announced = AnnouncedCopies::one_layer;
+  const auto readbacks = [&](const PolicySpec& policy) {
+    const std::vector<std::string> all = names(recorded(tiny_model(3, 8, 1), policy, source).schedule);
+    return std::count_if(all.begin(), all.end(),
+                         [](const std::string& name) { return name.starts_with("gate_readback"); });
+  };
+  EXPECT_EQ(readbacks(whole), 4);
+  EXPECT_EQ(readbacks(one_layer_at_a_time()), 4);
+  EXPECT_EQ(readbacks(load_policy("prefetch-all")), 3);
+}
+
 // Where nothing is announced the host waits for nothing else.
 TEST(OneLayerAtATime, ChangesNothingOnDemand) {
   const ModelSpec model = tiny_model(3, 8, 1);

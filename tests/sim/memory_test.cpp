@@ -61,6 +61,20 @@ TEST(Memory, WhatTheSoftwareHoldsIsCountedAndNotReservedAsWell) {
   EXPECT_EQ(use(machine).total().count, (before.total().count * 11 + 5) / 10);
 }
 
+// What llama.cpp said of 23 of the 32 layers of Mixtral-8x7B q4_0 (ollama/ollama#3301): a buffer of 18.0 GB.
+// A layer here: 8 experts of 3 x 4096 x 14336 and attention of 2 x 4096 x (4096 + 1024), 4.5 bits each, is
+// 816 MB.
+TEST(Memory, LayersOfMixtralTakeWhatLlamaCppAllocates) {
+  ModelSpec model = load_model("mixtral-8x7b");
+  model.expert_format = model.dense_format = weight_format("q4_0", "test");
+  const Stack& decoder = model.stacks.front();
+  std::int64_t bytes = 0;
+  const std::vector<LayerProfile> layers = model.profile(decoder);
+  for (std::size_t layer = 0; layer < 23; ++layer)
+    bytes += layers[layer].attention_weights.count + 8 * model.expert_bytes(decoder).count;
+  EXPECT_NEAR(static_cast<double>(bytes), 18.0e9, 1.8e9);
+}
+
 // CPU and GPU of a GB10 share 128 GB: what the GPU holds is not there for the experts that wait in host
 // memory.
 TEST(Memory, OfOneMemoryNothingCountsTwice) {
