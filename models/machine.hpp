@@ -64,8 +64,8 @@ struct GpuSpec {
 /// Fixed costs of the software that drives the GPU. Host time that the GPU cannot hide.
 struct OverheadSpec {
   Picoseconds step;           ///< each forward pass: sampling, tokeniser, framework
-  Picoseconds request;        ///< first pass of a request, where experts can be missing: making their buffers
-  Picoseconds lookup;         ///< host: finding an activated expert in the cache, where some can be missing
+  Picoseconds request = {};   ///< first pass of a request, where experts can be missing: making their buffers
+  Picoseconds lookup = {};    ///< host: finding an activated expert in the cache, where some can be missing
   Picoseconds dense_layer;    ///< launches of the kernels of a layer without MoE
   Picoseconds attention;      ///< launches of attention and norms in a MoE layer
   Picoseconds gate;           ///< router kernels
@@ -81,7 +81,7 @@ struct OverheadSpec {
 struct SoftwareMemorySpec {
   /// Context, libraries, workspaces and its other buffers of one size; 0: not said, and GpuSpec::reserved and
   /// the workspace of a GEMM library stand for it.
-  Bytes framework;
+  Bytes framework = {};
   double layer_experts = 0;  ///< buffers that grow with the experts, in experts of its largest MoE layer
   double fragmentation = 0;  ///< what its allocator holds and nothing uses, as a share of all else
 };

@@ -35,8 +35,8 @@ struct SoftwareSpec {
   struct Host {
     Picoseconds step;           ///< each pass: sampling, tokeniser, framework
     Picoseconds gate_readback;  ///< a blocking copy of the chosen ids
-    Picoseconds request;        ///< first pass of a request, where experts can be missing
-    Picoseconds lookup;         ///< of an activated expert, where some can be missing
+    Picoseconds request = {};   ///< first pass of a request, where experts can be missing
+    Picoseconds lookup = {};    ///< of an activated expert, where some can be missing
   } host;
 
   /// Shares that its kernels reach.

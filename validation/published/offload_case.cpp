@@ -110,6 +110,7 @@ class OffloadExperiment final : public Experiment {
       if (base == result.rows.end()) continue;
       Row difference = row;
       difference.metric = "peak_difference_bytes";
+      difference.role = Role::predict;  // what a peak fixes is in both
       difference.gated = true;
       difference.comparison = Comparison::exact;
       difference.note.clear();
