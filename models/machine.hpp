@@ -64,6 +64,8 @@ struct GpuSpec {
 /// Fixed costs of the software that drives the GPU. Host time that the GPU cannot hide.
 struct OverheadSpec {
   Picoseconds step;           ///< each forward pass: sampling, tokeniser, framework
+  Picoseconds request = {};   ///< first pass of a request, where experts can be missing: making their buffers
+  Picoseconds lookup = {};    ///< host: finding an activated expert in the cache, where some can be missing
   Picoseconds dense_layer;    ///< launches of the kernels of a layer without MoE
   Picoseconds attention;      ///< launches of attention and norms in a MoE layer
   Picoseconds gate;           ///< router kernels
@@ -80,6 +82,15 @@ enum class NumaUse {
   interleaved,  ///< page by page over all nodes, threads everywhere
   one_node,     ///< experts and threads at one node
   copies,       ///< threads everywhere, every node with a copy of all experts
+};
+
+/// What the software holds of GPU memory beside weights, experts in slots, KV cache and activations.
+struct SoftwareMemorySpec {
+  /// Context, libraries, workspaces and its other buffers of one size; 0: not said, and GpuSpec::reserved and
+  /// the workspace of a GEMM library stand for it.
+  Bytes framework = {};
+  double layer_experts = 0;  ///< buffers that grow with the experts, in experts of its largest MoE layer
+  double fragmentation = 0;  ///< what its allocator holds and nothing uses, as a share of all else
 };
 
 /// How fast the CPU computes experts. An expert in the cache of no core is read from memory once.
@@ -162,7 +173,8 @@ struct MachineSpec {
   std::string replaced_host;  ///< name of the host description that took its own one's place; empty: its own
   SsdSpec ssd;
   OverheadSpec overhead;
-  std::string software;  ///< name of what filled overhead in; empty: the file says all of it
+  SoftwareMemorySpec memory;  ///< key memory
+  std::string software;       ///< name of what filled overhead in; empty: the file says all of it
   /// Measured time of the fused expert layer, whatever the model; overrides the roofline.
   std::vector<ExpertKernelPoint> expert_kernel_table;
   /// Times measured for layers of certain dimensions; they come before all else.

@@ -38,6 +38,8 @@ OverheadSpec overhead_of(const SoftwareSpec& software, GpuArchitecture architect
   const bool replays = launch.graph.count > 0 && launch.graph < launch.eager &&
                        architecture != GpuArchitecture::other && architecture >= launch.graphs_from;
   return {.step = software.host.step,
+          .request = software.host.request,
+          .lookup = software.host.lookup,
           .dense_layer = launch.eager * kernels.dense_layer,
           .attention = launch.eager * kernels.attention,
           .gate = launch.eager * kernels.gate,
@@ -50,6 +52,7 @@ OverheadSpec overhead_of(const SoftwareSpec& software, GpuArchitecture architect
 bool fill_in(Node& machine, const SoftwareSpec& software) {
   MachineSpec filled;
   filled.overhead = overhead_of(software, architecture_of(machine));
+  filled.memory = software.memory;
   filled.gpu.memory_efficiency = software.efficiency.memory;
   filled.gpu.compute_efficiency = software.efficiency.compute;
   bool any = false;
@@ -63,14 +66,19 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
   for (const auto& [field, value, read] : machine_fields().entries()) {
     const bool is_of_cpu =
         field.key.starts_with("host.compute.") && !field.key.starts_with("host.compute.formats");
-    const bool is_its = field.key.starts_with("overhead.") || field.key == "gpu.memory_efficiency" ||
-                        field.key == "gpu.compute_efficiency" || (is_of_cpu && has_host);
+    const bool is_memory = field.key.starts_with("memory.");
+    const bool is_its = field.key.starts_with("overhead.") || is_memory ||
+                        field.key == "gpu.memory_efficiency" || field.key == "gpu.compute_efficiency" ||
+                        (is_of_cpu && has_host);
     if (!is_its || find_path(machine, field.key) != nullptr) continue;
     const std::size_t dot = field.key.find('.');
     const Node* table = machine.find(field.key.substr(0, dot));
     const bool is_read =
-        table == nullptr ? field.key.starts_with("overhead.") : table->kind == Node::Kind::table;
+        table == nullptr ? is_memory || field.key.starts_with("overhead.") : table->kind == Node::Kind::table;
     if (!is_read) continue;  // the machine is refused for it
+    // What few machines have and this software does not need is no part of it.
+    const bool is_rare = is_memory || field.key == "overhead.request" || field.key == "overhead.lookup";
+    if (is_rare && written(field, value(filled)) == written(field, value(MachineSpec{}))) continue;
     set_value(machine, field.key, written(field, value(filled)), "software " + software.name);
     any = any || !is_of_cpu;
   }

@@ -35,6 +35,8 @@ struct SoftwareSpec {
   struct Host {
     Picoseconds step;           ///< each pass: sampling, tokeniser, framework
     Picoseconds gate_readback;  ///< a blocking copy of the chosen ids
+    Picoseconds request = {};   ///< first pass of a request, where experts can be missing
+    Picoseconds lookup = {};    ///< of an activated expert, where some can be missing
   } host;
 
   /// Shares that its kernels reach.
@@ -51,6 +53,7 @@ struct SoftwareSpec {
     NumaUse numa = NumaUse::interleaved;
   } cpu;
 
+  SoftwareMemorySpec memory;
   int prompt_chunk = 0;  ///< most prompt tokens a pass, where none is given; 0: whole prompts
 };
 
@@ -58,8 +61,8 @@ struct SoftwareSpec {
 OverheadSpec overhead_of(const SoftwareSpec& software, GpuArchitecture architecture);
 
 /// Fills in what a machine's tree leaves out and the software says: [overhead] and [host.compute] key by key,
-/// gpu.memory_efficiency and gpu.compute_efficiency. Returns whether there was anything but [host.compute],
-/// which a machine may leave out that says all else itself.
+/// [memory] where it says something, gpu.memory_efficiency and gpu.compute_efficiency. Returns whether there
+/// was anything but [host.compute], which a machine may leave out that says all else itself.
 bool fill_in(Node& machine, const SoftwareSpec& software);
 
 }  // namespace pregate

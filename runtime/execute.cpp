@@ -130,6 +130,10 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
     throw InputError("policy " + policy.name, "a device runs copies in the order of issue, not demand first",
                      "--set policy.transfer.queue=fifo");
   }
+  if (policy.transfer.announced == AnnouncedCopies::one_layer) {
+    throw InputError("policy " + policy.name, "a device queues what is announced behind the copies under way",
+                     "--set policy.transfer.announced=queued");
+  }
   if (policy.miss.service->uses_cpu || policy.transfer.write_back == WriteBack::swap) {
     throw InputError(
         "policy " + policy.name, "a device can neither compute experts on the CPU nor write them back",

@@ -126,7 +126,7 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
     source.rewind();
   };
   const bool needs_operations = options.engine == Engine::event || options.recorded_steps > 0 ||
-                                machine.gpu.host_memory_traffic.value > 0;
+                                machine.gpu.host_memory_traffic.value > 0 || costs.lookup().count > 0;
   if (!needs_operations && decides_by_counts(plan, prepared.scan())) {
     CountedRun runner(result.topology, prepared.map(), plan, costs);
     drive(runner);

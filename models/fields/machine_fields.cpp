@@ -138,6 +138,12 @@ Fields<OverheadSpec> overhead() {
   cost("gate_readback", &OverheadSpec::gate_readback, "blocking copy of the chosen ids to the host");
   cost("experts", &OverheadSpec::experts, "launches of permute, expert GEMMs and combine; each wave pays it");
   cost("device_copy", &OverheadSpec::device_copy, "each device-to-device copy");
+  fields.add("request", &OverheadSpec::request,
+             "first pass of a request where experts can be missing: making their buffers and cache",
+             any_cost());
+  fields.add("lookup", &OverheadSpec::lookup,
+             "host: finding an activated expert in the cache, and noting it, where some can be missing",
+             any_cost());
   fields.add(
       "replayed", &OverheadSpec::replayed,
       "share of the launches of layers that is left where every expert is resident and a pass is one graph",
@@ -167,6 +173,7 @@ Fields<MachineSpec> machine() {
   fields.add_table("near_data", &MachineSpec::near_data, near_data());
   fields.add_table("network", &MachineSpec::network, network());
   fields.add_table("overhead", &MachineSpec::overhead, overhead());
+  fields.add_table("memory", &MachineSpec::memory, software_memory_fields());
   fields.add("measured_device", &MachineSpec::measured_device, "name of the device that was measured");
   fields.add("measured_spread", &MachineSpec::measured_spread,
              "how much repeats differed, relative; 0: not measured", Range{0, 1000, "from 0 to 1000"});

@@ -39,6 +39,12 @@ Fields<HostWork> host_work_fields() {
   fields.add("step", &HostWork::step, "each pass: sampling, tokeniser, framework", any_cost()).needed();
   fields.add("gate_readback", &HostWork::gate_readback, "a blocking copy of the chosen ids", any_cost())
       .needed();
+  fields.add("request", &HostWork::request,
+             "first pass of a request where experts can be missing: making their buffers and cache",
+             any_cost());
+  fields.add("lookup", &HostWork::lookup,
+             "finding an activated expert in the cache, and noting it, where some can be missing",
+             any_cost());
   return fields;
 }
 
@@ -73,6 +79,7 @@ Fields<SoftwareSpec> software() {
   fields.add_table("host", &SoftwareSpec::host, host_work_fields());
   fields.add_table("efficiency", &SoftwareSpec::efficiency, efficiency_fields());
   fields.add_table("cpu", &SoftwareSpec::cpu, cpu_fields());
+  fields.add_table("memory", &SoftwareSpec::memory, software_memory_fields());
   fields
       .add("prompt_chunk", &SoftwareSpec::prompt_chunk, "most prompt tokens a pass, where none is given",
            Range{0, 1e9, "at most 1000000000"})
@@ -81,6 +88,21 @@ Fields<SoftwareSpec> software() {
 }
 
 }  // namespace
+
+Fields<SoftwareMemorySpec> software_memory_fields() {
+  using Memory = SoftwareMemorySpec;
+  Fields<Memory> fields;
+  fields
+      .add("framework", &Memory::framework, "context, libraries, workspaces, buffers of one size",
+           Range{0, 1e16, "at most 10 PB"})
+      .or_zero("not said: gpu.reserved and 32 MiB of workspace");
+  fields.add("layer_experts", &Memory::layer_experts,
+             "buffers that grow with the experts, as a share of those of the largest MoE layer",
+             Range{0, 100, "from 0 to 100"});
+  fields.add("fragmentation", &Memory::fragmentation,
+             "what its allocator holds and nothing uses, as a share of all else", Range{0, 1, "from 0 to 1"});
+  return fields;
+}
 
 const Fields<SoftwareSpec>& software_fields() {
   static const Fields<SoftwareSpec> fields = software();

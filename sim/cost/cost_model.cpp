@@ -51,6 +51,9 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     for (Picoseconds* launches :
          {&overhead.dense_layer, &overhead.attention, &overhead.gate, &overhead.experts})
       *launches = from_seconds(launches->seconds() * overhead.replayed);
+  } else {
+    request_overhead_ = machine.overhead.request;
+    lookup_ = machine.overhead.lookup;
   }
   const auto times = [this](const char* operation, const LayerProfile& profile) {
     return find_kernel_times(machine_.kernel_times, kernel_key(operation, model_, profile));
@@ -211,7 +214,7 @@ void CostModel::begin_step(const StepShape& shape) {
               {}};
     }
   }
-  step_overhead_ = launch_time(overhead.step);
+  step_overhead_ = launch_time(overhead.step + (shape.first_of_request ? request_overhead_ : Picoseconds{}));
   head_ = {};
   // Of a prefill only each sequence's last token needs logits, of a part of one only that of those that end.
   int rows = shape.phase == trace::Phase::prefill ? shape.sequences : shape.tokens;

@@ -57,7 +57,11 @@ class CostModel {
   [[nodiscard]] const LayerCost& layer(int layer_class) const {
     return costs_[static_cast<std::size_t>(layer_class)];
   }
-  [[nodiscard]] bool has_step_overhead() const { return machine_.overhead.step.count > 0; }
+  [[nodiscard]] bool has_step_overhead() const {
+    return machine_.overhead.step.count > 0 || request_overhead_.count > 0;
+  }
+  /// Of an activated expert by the host, where experts can be missing; 0 = it costs nothing.
+  [[nodiscard]] Picoseconds lookup() const { return lookup_; }
   [[nodiscard]] const GpuTime& step_overhead() const { return step_overhead_; }
   [[nodiscard]] const GpuTime& head() const { return head_; }  ///< zero for an encoder
 
@@ -134,6 +138,7 @@ class CostModel {
   std::vector<std::vector<int>> stack_classes_;
   std::vector<LayerCost> costs_;
   GpuTime step_overhead_, head_;
+  Picoseconds request_overhead_, lookup_;
   Picoseconds device_copy_;
   CopyCost fetch_, last_chunk_, write_back_, drive_read_;
   int chunks_ = 1;

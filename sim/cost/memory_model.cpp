@@ -10,8 +10,8 @@ namespace pregate::sim {
 
 namespace {
 
-/// Scratch of the GEMM library: cuBLAS documents a default workspace of 4 MiB up to Ampere and 32 MiB on
-/// Hopper; the larger counts for all.
+/// Scratch of the GEMM library, where the software does not say what it holds: cuBLAS documents a default
+/// workspace of 4 MiB up to Ampere and 32 MiB on Hopper; the larger counts for all.
 constexpr Bytes gemm_workspace{32LL << 20};
 
 Bytes slot_size(const ModelSpec& model) {
@@ -38,6 +38,24 @@ Bytes activations(const ModelSpec& model, const TraceScan& scan, int prompt_chun
   const double tokens = std::max(chunk, scan.most_whole_tokens);
   const double logits = static_cast<double>(scan.most_sequences) * static_cast<double>(model.vocabulary) * 4;
   return {static_cast<std::int64_t>(std::ceil(tokens * (3.0 * model.d_model + widest) * element + logits))};
+}
+
+Bytes largest_layer(const ModelSpec& model) {
+  Bytes largest;
+  for (const Stack& stack : model.stacks) {
+    for (const int layer : moe_layers(stack))
+      largest = std::max(largest, model.expert_bytes(stack) * stack.feed_forward_of(layer).moe.experts);
+  }
+  return largest;
+}
+
+Bytes share_of(Bytes bytes, double share) { return {std::llround(static_cast<double>(bytes.count) * share)}; }
+
+/// `held`: all else.
+Bytes own_memory(const ModelSpec& model, const SoftwareMemorySpec& software, Bytes held) {
+  const Bytes fixed = software.framework.count > 0 ? software.framework : gemm_workspace;
+  const Bytes own = fixed + share_of(largest_layer(model), software.layer_experts);
+  return own + share_of(held + own, software.fragmentation);
 }
 
 std::string gib(Bytes bytes) {
@@ -70,16 +88,21 @@ const char* to_string(MemoryPurpose purpose) {
   return "";
 }
 
+/// What the software says it takes is counted with the run, and so is not reserved as well.
 MemoryLimits memory_limits(const MachineSpec& machine) {
+  const Bytes reserved{
+      std::max<std::int64_t>(0, machine.gpu.reserved.count - machine.memory.framework.count)};
+  const Bytes usable = machine.gpu.memory - reserved;
   // Experts that are there once a node, or at one node alone, have the memory of one.
   const HostSpec& host = machine.host;
   const bool of_one_node = host.compute.numa != NumaUse::interleaved;
   return {.name = machine.name,
-          .gpu = machine.gpu.memory - machine.gpu.reserved,
+          .gpu = usable,
           .host = of_one_node ? Bytes{host.memory.count / host.numa.nodes} : host.memory,
           .is_one_memory = machine.gpu.host_memory_traffic.value > 0,
           .other_gpu = machine.gpu.memory - machine.gpu.reserved,
-          .drive = machine.ssd.capacity};
+          .drive = machine.ssd.capacity,
+          .software = machine.memory};
 }
 
 Bytes MemoryUse::total() const {
@@ -148,7 +171,7 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
   }
   set(MemoryPurpose::kv_cache, kv * scan.most_sequences);
   set(MemoryPurpose::activations, activations(model, scan, prompt_chunk));
-  set(MemoryPurpose::workspace, gemm_workspace);
+  set(MemoryPurpose::workspace, own_memory(model, limits.software, use.total()));
   use.usable = limits.gpu;
   use.elsewhere = plan.elsewhere;
   use.elsewhere_usable = limits.other_gpu;

@@ -21,7 +21,7 @@ enum class MemoryPurpose : std::uint8_t {
   prefill_buffers,  ///< further expert slots, for passes over many tokens
   kv_cache,
   activations,
-  workspace,
+  workspace,  ///< of the GEMM library; or all that the software says it holds for itself
 };
 inline constexpr int memory_purpose_count = 8;
 const char* to_string(MemoryPurpose purpose);
@@ -34,6 +34,7 @@ struct MemoryLimits {
   bool is_one_memory = false;  ///< what the GPU holds is not there for experts of the host
   Bytes other_gpu;             ///< usable of each other GPU
   Bytes drive;                 ///< for experts, where a drive holds them all
+  SoftwareMemorySpec software = {};
 };
 MemoryLimits memory_limits(const MachineSpec& machine);
 
@@ -68,10 +69,11 @@ inline constexpr int default_prompt_chunk = 8192;
 MemoryUse fit_memory(const ModelSpec& model, const MemoryLimits& limits, Plan& plan, const TraceScan& scan,
                      CountedExperts counted, int prompt_chunk = default_prompt_chunk);
 
-/// Weights, slots and buffers are resident throughout; the KV cache peaks at the longest context of the
-/// largest batch, activations at the largest pass, of a prefill at `prompt_chunk` tokens of it (0: whole).
-/// Formulas: docs/model.md. Host memory holds every routed expert whenever some are offloaded,
-/// but those that live elsewhere, or as many as the policy says where a drive holds them.
+/// What the software holds for itself is there throughout. Weights, slots and buffers are as well; the KV
+/// cache peaks at the longest context of the largest batch, activations at the largest pass, of a prefill at
+/// `prompt_chunk` tokens of it (0: whole). Formulas: docs/model.md. Host memory holds every routed expert
+/// whenever some are offloaded, but those that live elsewhere, or as many as the policy says where a drive
+/// holds them.
 MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const Plan& plan,
                      const TraceScan& scan, CountedExperts counted, int prompt_chunk = default_prompt_chunk);
 

@@ -9,7 +9,8 @@ namespace pregate::sim {
 WorkShape work_shape(const CostModel& costs) {
   return {.chunks = costs.chunks(),
           .stages = costs.device_copy().count > 0,
-          .step_overhead = costs.has_step_overhead()};
+          .step_overhead = costs.has_step_overhead(),
+          .looks_up = costs.lookup().count > 0};
 }
 
 Price Pricer::of_flow(const CopyCost& cost) {
@@ -28,6 +29,7 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     case OpKind::gate:
       return on_gpu(costs_.layer(work.layer_class).gate);
     case OpKind::gate_readback:
+      if (work.routed > 0) return {costs_.lookup() * work.routed, nullptr, {}};
       return {costs_.layer(work.layer_class).gate_readback, nullptr, {}};
     case OpKind::experts:
       return on_gpu(

@@ -204,6 +204,7 @@ void Ledger::account(const Pending& operation, Times times) {
     if (dependency->decides_over(last)) last = *dependency;
     if (i < operation.other_count) others = std::max(others, dependency->finish);
   }
+  tally_.add_wait(operation.kind, operation.other_count < operation.dependency_count, others, start);
   if (operation.stream == tally_.leading) tally_.add_idle(operation.kind, stream.finish, others, start);
   if (operation.kind == OpKind::fetch) {
     tally_.fetches += operation.bytes.count > 0 ? 1 : 0;

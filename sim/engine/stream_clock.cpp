@@ -125,6 +125,7 @@ void StreamClock::run(const LayerProgram& program) {
       run_train(work, decisive);
       continue;
     }
+    tally_.add_wait(work.kind, work.copies.size > 0, others.finish, decisive.finish);
     if (work.stream == tally_.leading) {
       tally_.add_idle(work.kind, free.finish, others.id == no_op ? free.finish : others.finish,
                       decisive.finish);

@@ -57,6 +57,7 @@ struct Tally {
   Picoseconds exposed_cpu;        ///< compute stream idle until what the CPU computes is there
   Picoseconds
       exposed_host;  ///< compute stream idle for another reason: gate results on their way to the host
+  Picoseconds held_by_copies;  ///< of the layer that is computed: how long its read-backs waited for copies
   std::int64_t operations = 0;
   std::int64_t fetches = 0;
   Bytes fetched;
@@ -71,10 +72,17 @@ struct Tally {
 
   [[nodiscard]] bool is_of_gpu(StreamId stream) const { return (gpu_streams >> number_of(stream) & 1U) != 0; }
 
+  /// An operation of this kind, in the order in which they start. A read-back of ids that waits for copies as
+  /// well as for the gate holds up its layer's experts for them.
+  void add_wait(OpKind kind, bool for_copies, Picoseconds others, Picoseconds start) {
+    if (kind == OpKind::gate) held_by_copies = {};
+    if (kind == OpKind::gate_readback && for_copies && start > others) held_by_copies += start - others;
+  }
   /// A compute operation of this kind started at `start`; its stream was free from `free`, its dependencies
   /// other than copies done at `others`.
   void add_idle(OpKind kind, Picoseconds free, Picoseconds others, Picoseconds start) {
-    const Picoseconds without_copies = others > free ? others : free;
+    const Picoseconds ids = others - held_by_copies;
+    const Picoseconds without_copies = ids > free ? ids : free;
     (kind == OpKind::combine ? exposed_cpu : exposed_host) += without_copies - free;
     exposed_transfer += start - without_copies;
   }

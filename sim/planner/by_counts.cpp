@@ -23,7 +23,9 @@ bool by_counts(const PredictorEntry& predictor, bool cached, CacheScope scope) {
 
 /// Copies in the order of issue, or all of them demanded; nobody leaves by a copy, nobody is staged.
 bool by_counts(const decltype(PolicySpec::transfer)& transfer, bool announces) {
-  return (transfer.queue == TransferQueue::fifo || !announces) && transfer.write_back == WriteBack::none &&
+  const bool issued_at_once =
+      transfer.queue == TransferQueue::fifo && transfer.announced == AnnouncedCopies::queued;
+  return (issued_at_once || !announces) && transfer.write_back == WriteBack::none &&
          transfer.staging_copies == 0;
 }
 
@@ -58,6 +60,7 @@ bool decides_by_guesses(const Plan& plan, const TraceScan& scan) {
   const bool whole = policy.transfer.queue == TransferQueue::fifo || policy.transfer.chunk.count <= 0;
   return fetches_and_computes_at_once(plan, scan) && guesses && policy.prefetch.prefetcher->by_counts &&
          !policy.placement.kind->place && plan.offloads() && !plan.hits_are_decreed && is_plain(plan) &&
+         policy.transfer.announced == AnnouncedCopies::queued &&
          whole && policy.transfer.write_back == WriteBack::none && policy.transfer.staging_copies == 0;
 }
 

@@ -42,6 +42,7 @@ LayerPlanner::LayerPlanner(const Topology& topology, const ExpertMap& map, const
       remote_(topology, gpu_, estimates, names_experts_, reads_, program_),
       service_(plan.make_miss_service()),
       hits_are_decreed_(plan.hits_are_decreed),
+      waits_to_announce_(plan.policy.transfer.announced == AnnouncedCopies::one_layer),
       cache_watches_(cache_ && plan.cache_watches),
       gates_(map) {
   for (const ExpertKey key : plan.geometry.start) {
@@ -93,9 +94,13 @@ void LayerPlanner::begin_moe_layer(int ordinal, int layer_class) {
   last_ = program_.close();
   reads_back_ = offloaded_[index(ordinal)] != 0 || lookahead_.announces(ordinal);
   if (reads_back_) {
-    program_.open(OpKind::gate_readback, out_.stream, layer_).layer_class = layer_class;
-    program_.after(last_);
-    ids_known_ = program_.close();
+    copies_.clear();
+    if (waits_to_announce_) {
+      for (const ExpertKey key : lookahead_.fetched(ordinal)) {
+        if (slots_.holds(key)) copies_.push_back(slots_.ready(key));
+      }
+    }
+    read_ids_back(last_);
   }
   if (!stops_at_gates_) return;
   run();
@@ -111,6 +116,7 @@ void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const Ste
     issue_experts(activated, routing.tokens(ordinal), routing.routed(ordinal), true);
   } else {
     if (cache_watches_) cache_->gate(gates_.outcome(ordinal, routing));
+    look_up(activated.size());
     if (lookahead_.is_active()) lookahead_.arrive(moment(), routing, ids_known_);
     if (service_ || !plan_.home.empty()) {
       split(ordinal, activated, routing.tokens(ordinal));
@@ -136,8 +142,55 @@ OpId LayerPlanner::end_pass(bool has_head) {
   return last_;
 }
 
+void LayerPlanner::read_ids_back(OpId after) {
+  program_.open(OpKind::gate_readback, out_.stream, layer_).layer_class = layer_class_;
+  program_.after(after);
+  for (const OpId copy : copies_) program_.after_copy(copy);
+  ids_known_ = program_.close();
+}
+
+/// Its copies, and what waits for the ids, begin when the host has found them.
+void LayerPlanner::look_up(std::size_t experts) {
+  if (!program_.shape().looks_up || experts == 0) return;
+  Work& work = program_.open(OpKind::gate_readback, out_.stream, layer_);
+  work.layer_class = layer_class_;
+  work.routed = static_cast<std::uint32_t>(experts);
+  program_.after(ids_known_);
+  ids_known_ = program_.close();
+  if (!stops_at_gates_) return;
+  run();
+  now_ = executor_.wait(ids_known_);
+}
+
 void LayerPlanner::announce(const StepRouting& routing, const StepPredictions* predictions) {
-  if (lookahead_.announces(ordinal_)) lookahead_.announce(moment(), routing, predictions, ids_known_);
+  if (!lookahead_.announces(ordinal_)) return;
+  if (waits_to_announce_) {
+    find_own_copies(routing.activated(ordinal_));
+    if (!copies_.empty()) {
+      read_ids_back(ids_known_);
+      if (stops_at_gates_) {
+        run();
+        now_ = executor_.wait(ids_known_);
+      }
+    }
+  }
+  lookahead_.announce(moment(), routing, predictions, ids_known_);
+}
+
+/// Into `copies_`, what the layer's own ids led to: misses, hits on their way to working buffers, a whole
+/// layer that nobody announced.
+void LayerPlanner::find_own_copies(std::span<const ExpertKey> activated) {
+  copies_.clear();
+  const auto add = [this](ExpertKey key) {
+    if (slots_.holds(key)) {
+      copies_.push_back(slots_.ready(key));
+    } else if (is_decreed_hit(key)) {
+      slots_.wait_for_staging(key, layer_, ids_known_, copies_);
+    }
+  };
+  for (const ExpertKey key : activated) add(key);
+  for (const ExpertKey key : lookahead_.fetched(ordinal_)) add(key);
+  std::erase_if(copies_, [this](OpId copy) { return copy < block_first_; });
 }
 
 Moment LayerPlanner::moment() const {

@@ -32,6 +32,9 @@ namespace pregate::sim {
 /// on the GPU; then both are combined. When the missing experts outnumber the free slots, the layer runs in
 /// waves.
 ///
+/// With transfer.announced = one-layer the host waits for what was announced for the layer before it reads
+/// the ids back, and for the layer's own misses before it does so again and announces.
+///
 /// Its parts: Lookahead (who is known early), ExpertSlots (slots, copies, their hazards), Waves,
 /// RemoteExperts, and what the policy chose of sim/parts. Where one of those needs the clock the planner
 /// stops at each gate. What leaves the GPU is decided in release().
@@ -58,6 +61,10 @@ class LayerPlanner {
   /// Hands over what was put together.
   void run();
   void announce(const StepRouting& routing, const StepPredictions* predictions);
+  /// Now, of the layer's gate, behind `copies_`.
+  void read_ids_back(OpId after);
+  void look_up(std::size_t experts);
+  void find_own_copies(std::span<const ExpertKey> activated);
   [[nodiscard]] Moment moment() const;
   void classify(int ordinal, std::span<const ExpertKey> activated);
   void split(int ordinal, std::span<const ExpertKey> activated, std::span<const std::uint32_t> tokens);
@@ -106,7 +113,7 @@ class LayerPlanner {
   Lookahead lookahead_;
   RemoteExperts remote_;
   std::unique_ptr<MissService> service_;  // null: every miss is fetched
-  bool hits_are_decreed_, cache_watches_;
+  bool hits_are_decreed_, waits_to_announce_, cache_watches_;
   StepGates gates_;
   Waves waves_;
   std::int64_t written_back_before_ = 0, reads_before_ = 0;

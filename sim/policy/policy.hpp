@@ -18,6 +18,7 @@ enum class CacheScope { layer, global };
 enum class CacheSplit { even, spread };
 enum class TransferQueue { fifo, demand_first };
 enum class WriteBack { none, swap };
+enum class AnnouncedCopies { queued, one_layer };
 enum class ExpertCompute { grouped, per_expert };
 enum class MissAdmission { none, background };
 
@@ -69,6 +70,7 @@ struct PolicySpec {
   struct {
     Bytes chunk;  ///< 0 = whole experts
     TransferQueue queue = TransferQueue::fifo;
+    AnnouncedCopies announced = AnnouncedCopies::queued;  ///< when those for a later layer are issued
     int staging_copies =
         0;  ///< device copies into working buffers after (or, on a hit, instead of) the host copy
     bool pinned = true;                      ///< source in pinned host memory

@@ -29,6 +29,13 @@ constexpr std::array<Choice<TransferQueue>, 2> queues{{
      "demand first", ""},
 }};
 
+constexpr std::array<Choice<AnnouncedCopies>, 2> announcements{{
+    {AnnouncedCopies::queued, "queued", "when the ids are known, behind the copies under way", "", ""},
+    {AnnouncedCopies::one_layer, "one-layer",
+     "when the host has waited for the copies of the layer that announces, and then read its ids back", "",
+     ""},
+}};
+
 constexpr std::array<Choice<WriteBack>, 2> write_backs{{
     {WriteBack::none, "none", "it is dropped", "", ""},
     {WriteBack::swap, "swap", "it is copied to the host", "swap", ""},
@@ -63,6 +70,10 @@ std::span<const Choice<Admission>> choices() {
 template <>
 std::span<const Choice<TransferQueue>> choices() {
   return queues;
+}
+template <>
+std::span<const Choice<AnnouncedCopies>> choices() {
+  return announcements;
 }
 template <>
 std::span<const Choice<WriteBack>> choices() {

@@ -17,6 +17,8 @@ std::span<const Choice<Admission>> choices();
 template <>
 std::span<const Choice<TransferQueue>> choices();
 template <>
+std::span<const Choice<AnnouncedCopies>> choices();
+template <>
 std::span<const Choice<WriteBack>> choices();
 template <>
 std::span<const Choice<ExpertCompute>> choices();

@@ -101,6 +101,7 @@ Fields<Transfer> transfer() {
            Range{4096, 1e18, "at least 4 KiB, as less costs more to issue than to copy"})
       .or_zero("whole experts");
   fields.add("queue", &Transfer::queue, "order of the copies");
+  fields.add("announced", &Transfer::announced, "when the host issues what is fetched ahead");
   fields.add("staging_copies", &Transfer::staging_copies,
              "device copies into working buffers after the host copy", Range{0, 16, "from 0 to 16"});
   fields.add("pinned", &Transfer::pinned, "the experts lie in page-locked host memory");

@@ -14,6 +14,7 @@ struct WorkShape {
   int chunks = 1;              ///< copies an expert
   bool stages = false;         ///< a copy inside the device follows each expert's
   bool step_overhead = false;  ///< passes begin with an operation of their own
+  bool looks_up = false;       ///< the host looks activated experts up, which takes time
 };
 
 /// A flat list of work between two decision points, in the order of issue, with its dependencies. What a

@@ -23,9 +23,10 @@ struct StepShape {
   trace::Phase phase = trace::Phase::decode;
   int tokens = 0;  ///< over all sequences
   int sequences = 1;
-  int position = 0;           ///< cached tokens before, a sequence
-  int encoder_tokens = 0;     ///< a sequence; context of cross-attention
-  int logit_rows = -1;        ///< tokens whose logits are wanted; -1: as many as the phase says
+  int position = 0;        ///< cached tokens before, a sequence
+  int encoder_tokens = 0;  ///< a sequence; context of cross-attention
+  int logit_rows = -1;     ///< tokens whose logits are wanted; -1: as many as the phase says
+  bool first_of_request = false;
   Picoseconds drafting = {};  ///< of the next step's drafts, after the head
   /// What attention costs is summed over these, where sequences differ. Empty: all are alike, or count as
   /// their mean. Valid while the step begins.

@@ -99,6 +99,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
     routing.load(step);
     if (predicts) predictions.load(step);
     StepShape shape = shape_of(pass.rows, stack.model_stack);
+    shape.first_of_request = pass.step.first_of_request;
     if (pass.own_costs && pass.rows.size() > 1) {
       group_alike(pass.rows, alike);
       shape.alike = alike;

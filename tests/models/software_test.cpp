@@ -102,6 +102,20 @@ TEST(Software, SaysHowTheCpuComputesExperts) {
   EXPECT_EQ(parse_machine_toml(own, "mine.toml").host.compute.bandwidth_efficiency, 0.33);
 }
 
+TEST(Software, WhatItHoldsAndDoesForItselfGoesIntoTheMachine) {
+  const std::vector<Override> changes{parse_override("software.memory.framework=700 MiB"),
+                                      parse_override("software.memory.layer_experts=0.5"),
+                                      parse_override("software.host.request=40ms"),
+                                      parse_override("software.host.lookup=3us")};
+  const MachineSpec machine = load_machine("rtx4090-pcie4", changes);
+  EXPECT_EQ(machine.memory.framework.count, 700LL << 20);
+  EXPECT_EQ(machine.memory.layer_experts, 0.5);
+  EXPECT_EQ(machine.memory.fragmentation, 0);
+  EXPECT_EQ(machine.overhead.request.count, 40'000 * us);
+  EXPECT_EQ(machine.overhead.lookup.count, 3 * us);
+  EXPECT_EQ(load_machine("rtx4090-pcie4").memory.framework.count, 0) << "the generic one does not say";
+}
+
 TEST(Software, AMachineThatWasFittedIsNotTouchedByIt) {
   const std::vector<Override> changes{parse_override("software.launch.eager=9us"),
                                       parse_override("software.efficiency.memory=0.1")};

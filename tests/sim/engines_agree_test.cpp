@@ -91,6 +91,30 @@ TEST(EnginesAgree, UrgentCopiesGoFirst) {
   }
 }
 
+// The host waits for the copies of a layer before it reads ids back and announces, and looks experts up.
+TEST(EnginesAgree, TheHostTakesPart) {
+  const ModelSpec model = test::tiny_model(5, 16, 3);
+  for (const char* name : {"pre-gated", "pre-gated-cache", "prefetch-all", "prefetch-all-cache"}) {
+    for (const int variant : {0, 1, 2, 3}) {
+      PolicySpec policy = load_policy(name);
+      policy.transfer.announced = AnnouncedCopies::one_layer;
+      policy.transfer.queue = variant % 2 == 0 ? TransferQueue::fifo : TransferQueue::demand_first;
+      policy.transfer.staging_copies = variant / 2;
+      ListSource source = test::random_source(5, 5, 16, 3, 3, 6, 25);
+      for (const double rate : {2e8, 4e9, 1e11}) {
+        MachineSpec machine = test::tiny_machine();
+        machine.h2d.bandwidth = {rate};
+        machine.overhead.lookup = from_seconds(3e-6 * variant);
+        const SimulationResult timed = run(model, machine, policy, source, {.engine = Engine::timed});
+        const SimulationResult event = run(model, machine, policy, source, {.engine = Engine::event});
+        SCOPED_TRACE(std::string(name) + ", " + std::to_string(variant) + ", " + std::to_string(rate));
+        expect_equal(timed, event);
+        EXPECT_EQ(event.path.waiting.count, 0);
+      }
+    }
+  }
+}
+
 // The running critical path is the one that Boost.Graph finds in the finished schedule.
 TEST_P(EnginesAgree, CriticalPathEqualsTheGraphs) {
   const auto& [name, capacity, staging] = GetParam();

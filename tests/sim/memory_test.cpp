@@ -41,6 +41,40 @@ TEST(Memory, DifferencesBetweenDesignsAreWholeExperts) {
             (2 * decoder_layers * experts - 1) * expert);
 }
 
+// Of Switch-Base-128: 1 GB, half of 128 experts of 18,874,368 B, a tenth of that and of all else. It takes
+// the place of 32 MiB, and of as much that was reserved.
+TEST(Memory, WhatTheSoftwareHoldsIsCountedAndNotReservedAsWell) {
+  SwitchRun run = switch_run("switch-base-128");
+  const auto use = [&](const MachineSpec& on) {
+    const PreparedTrace prepared(*run.source, run.model, "test");
+    return simulate(run.model, on, load_policy("on-demand"), prepared, *run.source).memory;
+  };
+  MachineSpec machine = load_machine("a100-80g-pcie4");
+  const MemoryUse before = use(machine);
+  machine.memory = {.framework = {1'000'000'000}, .layer_experts = 0.5};
+  constexpr std::int64_t own = 1'000'000'000 + 64 * 18'874'368LL, workspace = 32LL << 20;
+  EXPECT_EQ(use(machine).total().count, before.total().count - workspace + own);
+  EXPECT_EQ(use(machine).usable.count, before.usable.count + 1'000'000'000);
+  machine.memory.framework = machine.gpu.reserved * 2;
+  EXPECT_EQ(use(machine).usable, machine.gpu.memory);
+  machine.memory = {.fragmentation = 0.1};
+  EXPECT_EQ(use(machine).total().count, (before.total().count * 11 + 5) / 10);
+}
+
+// What llama.cpp said of 23 of the 32 layers of Mixtral-8x7B q4_0 (ollama/ollama#3301): a buffer of 18.0 GB.
+// A layer here: 8 experts of 3 x 4096 x 14336 and attention of 2 x 4096 x (4096 + 1024), 4.5 bits each, is
+// 816 MB.
+TEST(Memory, LayersOfMixtralTakeWhatLlamaCppAllocates) {
+  ModelSpec model = load_model("mixtral-8x7b");
+  model.expert_format = model.dense_format = weight_format("q4_0", "test");
+  const Stack& decoder = model.stacks.front();
+  std::int64_t bytes = 0;
+  const std::vector<LayerProfile> layers = model.profile(decoder);
+  for (std::size_t layer = 0; layer < 23; ++layer)
+    bytes += layers[layer].attention_weights.count + 8 * model.expert_bytes(decoder).count;
+  EXPECT_NEAR(static_cast<double>(bytes), 18.0e9, 1.8e9);
+}
+
 // CPU and GPU of a GB10 share 128 GB: what the GPU holds is not there for the experts that wait in host
 // memory.
 TEST(Memory, OfOneMemoryNothingCountsTwice) {

@@ -39,10 +39,12 @@ std::vector<MetricDefinition> read_metrics(TableReader table) {
 Gate read_gate(TableReader& table) {
   Gate gate;
   gate.metric = table.text("metric");
+  gate.series = table.text_or("series", "");
   gate.measure = choice<Measure>(table, "measure",
                                  {{"mape", Measure::mape},
                                   {"worst", Measure::worst},
                                   {"worst-points", Measure::worst_points},
+                                  {"bias", Measure::bias},
                                   {"order", Measure::order},
                                   {"exact", Measure::exact}});
   gate.limit = table.number("limit");

@@ -15,13 +15,16 @@ std::string name_of(const Row& row) {
 }
 
 bool counts(const Row& row) { return row.role == Role::predict && row.gated; }
+bool is_of(const Row& row, const Gate& gate) {
+  return row.metric == gate.metric && (gate.series.empty() || row.series == gate.series);
+}
 
 /// Pairs of one group whose published figures differ and whose predicted ones do not stand in that order.
 GateResult order(const Gate& gate, const std::vector<Row>& rows) {
   GateResult result{gate, 0, 0, ""};
   std::map<std::pair<std::string, std::string>, std::vector<const Row*>> groups;
   for (const Row& row : rows) {
-    if (row.metric == gate.metric && !row.group.empty()) groups[{row.series, row.group}].push_back(&row);
+    if (is_of(row, gate) && !row.group.empty()) groups[{row.series, row.group}].push_back(&row);
   }
   for (const auto& [key, members] : groups) {
     for (std::size_t i = 0; i < members.size(); ++i) {
@@ -43,12 +46,13 @@ GateResult order(const Gate& gate, const std::vector<Row>& rows) {
 GateResult hold(const Gate& gate, const std::vector<Row>& rows) {
   if (gate.measure == Measure::order) return order(gate, rows);
   GateResult result{gate, 0, 0, ""};
-  double sum = 0, worst = -1;
+  double sum = 0, signed_sum = 0, worst = -1;
   for (const Row& row : rows) {
-    if (row.metric != gate.metric || !counts(row)) continue;
+    if (!is_of(row, gate) || !counts(row)) continue;
     ++result.rows;
     const double error = std::abs(row.error());
     sum += error;
+    signed_sum += row.error();
     if (gate.measure == Measure::exact) result.value += error != 0 ? 1 : 0;
     // What is no number is worse than any number.
     if (!std::isnan(worst) && !(error <= worst)) {
@@ -58,6 +62,7 @@ GateResult hold(const Gate& gate, const std::vector<Row>& rows) {
   }
   if (result.rows == 0) return result;
   if (gate.measure == Measure::mape) result.value = sum / result.rows;
+  if (gate.measure == Measure::bias) result.value = std::abs(signed_sum / result.rows);
   if (gate.measure == Measure::worst || gate.measure == Measure::worst_points) result.value = worst;
   return result;
 }
@@ -111,6 +116,8 @@ const char* to_string(Measure measure) {
       return "worst";
     case Measure::worst_points:
       return "worst-points";
+    case Measure::bias:
+      return "bias";
     case Measure::order:
       return "order";
     case Measure::exact:

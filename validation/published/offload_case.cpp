@@ -80,9 +80,7 @@ class OffloadExperiment final : public Experiment {
       row.predicted = outcome.out_of_memory ? 0 : 1;
       row.note = "did not fit is 0";
     } else if (source.metric == OffloadMetric::peak_bytes) {
-      row.gated = false;
       row.group.clear();
-      row.note = "absolute: shown, differences are gated";
     } else if (source.metric == OffloadMetric::hit_rate) {
       row.gated = false;
       row.group.clear();
@@ -112,6 +110,7 @@ class OffloadExperiment final : public Experiment {
       if (base == result.rows.end()) continue;
       Row difference = row;
       difference.metric = "peak_difference_bytes";
+      difference.role = Role::predict;  // what a peak fixes is in both
       difference.gated = true;
       difference.comparison = Comparison::exact;
       difference.note.clear();

@@ -16,7 +16,7 @@ std::string gates(const CaseResult& result) {
   for (const GateResult& gate : result.gates) {
     const bool failed = gate.applied() && !gate.passed();
     text += failed ? "<tr class=\"fail\">" : "<tr>";
-    text += cell(gate.gate.metric) + cell(to_string(gate.gate.measure)) +
+    text += cell(gate.gate.rows()) + cell(to_string(gate.gate.measure)) +
             cell(std::to_string(gate.rows), Align::number) + cell(gate_text(gate), Align::number) +
             cell(gate_word(gate)) + cell(gate.gate.reason) + "</tr>\n";
   }

@@ -82,6 +82,7 @@ Json case_json(const Evaluated& evaluated) {
   }
   for (const GateResult& gate : result.gates) {
     json["gates"].push_back({{"metric", gate.gate.metric},
+                             {"series", gate.gate.series},
                              {"measure", to_string(gate.gate.measure)},
                              {"limit", gate.gate.limit},
                              {"reason", gate.gate.reason},

@@ -97,7 +97,7 @@ Cells aggregate_cells(const CaseResult& result) {
 Cells gate_cells(const CaseResult& result) {
   Cells cells = {{"gate", "rows", "value", "verdict", "worst"}};
   for (const GateResult& gate : result.gates) {
-    cells.push_back({gate.gate.metric + " " + to_string(gate.gate.measure), std::to_string(gate.rows),
+    cells.push_back({gate.gate.rows() + " " + to_string(gate.gate.measure), std::to_string(gate.rows),
                      gate_text(gate), gate_word(gate), gate.worst_row});
   }
   return cells;
@@ -150,6 +150,7 @@ std::string gate_text(const GateResult& gate) {
   switch (gate.gate.measure) {
     case Measure::mape:
     case Measure::worst:
+    case Measure::bias:
       return fixed(gate.value, 2) + " % (limit " + significant(gate.gate.limit, 6) + " %)";
     case Measure::worst_points:
       return fixed(gate.value, 3) + " pt (limit " + significant(gate.gate.limit, 6) + " pt)";

@@ -42,7 +42,7 @@ bool is_description(std::string_view set) {
                                     "machine.gpu.device_copy_bandwidth",
                                     "machine.host.memory_bandwidth"};
   const std::string_view path = set.substr(0, set.find('='));
-  if (path == "policy.transfer.staging_copies") return false;
+  if (path == "policy.transfer.staging_copies" || path == "policy.transfer.announced") return false;
   if (!path.starts_with("machine.")) return true;
   return std::find(described.begin(), described.end(), path) != described.end();
 }

@@ -70,6 +70,7 @@ enum class Measure {
   mape,          ///< mean of |error| of the predicted, gated rows <= limit (per cent)
   worst,         ///< largest |error| of them <= limit (per cent)
   worst_points,  ///< largest |difference| of them <= limit (points)
+  bias,          ///< |mean signed error| of them <= limit (per cent)
   order,         ///< pairs of a group, Gate::apart or more, that stand in the wrong order <= limit
   exact,         ///< rows that differ <= limit
 };
@@ -82,6 +83,9 @@ struct Gate {
   double limit = 0;
   std::string reason;
   double apart = 0;  ///< Measure::order: pairs count whose published figures differ by more, per cent
+  std::string series = {};  ///< only its rows; empty: those of all
+  /// "Figure 11 tokens_per_s"
+  [[nodiscard]] std::string rows() const { return series.empty() ? metric : series + " " + metric; }
 };
 
 struct GateResult {

@@ -41,6 +41,20 @@ TEST(Gates, MeanAndWorstCountPredictedGatedRowsOnly) {
   EXPECT_FALSE(one({"t", Measure::worst, 9.99, ""}, rows).passed());
 }
 
+// Errors of +4 % and -1 % leave a bias of 1.5 %, of another series +40 %.
+TEST(Gates, BiasIsTheMeanSignedErrorOfASeries) {
+  Row other = row("t", 100, 140);
+  other.series = "other";
+  const std::vector<Row> rows = {row("t", 100, 104), row("t", 200, 198), other};
+  const GateResult bias = one({"t", Measure::bias, 1.51, "", "s"}, rows);
+  EXPECT_EQ(bias.rows, 2);
+  EXPECT_NEAR(bias.value, 1.5, 1e-9);
+  EXPECT_TRUE(bias.passed());
+  EXPECT_FALSE(one({"t", Measure::bias, 1.49, "", "s"}, rows).passed());
+  EXPECT_FALSE(one({"t", Measure::bias, 3, ""}, rows).passed());
+  EXPECT_TRUE(one({"t", Measure::bias, 1.01, "", "s"}, {row("t", 100, 99)}).passed());  // either sign
+}
+
 TEST(Gates, AGateWithoutRowsNeitherPassesNorFails) {
   CaseResult result;
   result.rows = {row("t", 100, 900, Role::calibrate)};
