@@ -37,14 +37,17 @@ OverheadSpec overhead_of(const SoftwareSpec& software, GpuArchitecture architect
   const SoftwareSpec::Kernels& kernels = software.kernels;
   const bool replays = launch.graph.count > 0 && launch.graph < launch.eager &&
                        architecture != GpuArchitecture::other && architecture >= launch.graphs_from;
-  return {.step = software.host.step,
-          .dense_layer = launch.eager * kernels.dense_layer,
-          .attention = launch.eager * kernels.attention,
-          .gate = launch.eager * kernels.gate,
-          .gate_readback = software.host.gate_readback,
-          .experts = launch.eager * kernels.experts,
-          .device_copy = launch.eager * kernels.device_copy,
-          .replayed = replays ? launch.graph.seconds() / launch.eager.seconds() : 1};
+  return {
+      .step = software.host.step,
+      .dense_layer = launch.eager * kernels.dense_layer,
+      .attention = launch.eager * kernels.attention,
+      .gate = launch.eager * kernels.gate,
+      .gate_readback = software.host.gate_readback,
+      .experts = launch.eager * kernels.experts,
+      .device_copy = launch.eager * kernels.device_copy,
+      .replayed = replays ? launch.graph.seconds() / launch.eager.seconds() : 1,
+      .kernel_library = kernels.library,
+      .single_launch = kernels.library == KernelLibrary::none ? Picoseconds{} : launch.eager - launch.graph};
 }
 
 bool fill_in(Node& machine, const SoftwareSpec& software) {
@@ -56,13 +59,14 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
   for (const auto& [field, value, read] : machine_fields().entries()) {
     const bool is_its = field.key.starts_with("overhead.") || field.key == "gpu.memory_efficiency" ||
                         field.key == "gpu.compute_efficiency";
-    if (!is_its || find_path(machine, field.key) != nullptr) continue;
+    const Node its_value = value(filled);
+    if (!is_its || its_value.kind == Node::Kind::null || find_path(machine, field.key) != nullptr) continue;
     const std::size_t dot = field.key.find('.');
     const Node* table = machine.find(field.key.substr(0, dot));
     const bool is_read =
         table == nullptr ? field.key.starts_with("overhead.") : table->kind == Node::Kind::table;
     if (!is_read) continue;  // the machine is refused for it
-    set_value(machine, field.key, written(field, value(filled)), "software " + software.name);
+    set_value(machine, field.key, written(field, its_value), "software " + software.name);
     any = true;
   }
   return any;

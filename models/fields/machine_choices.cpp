@@ -18,11 +18,20 @@ constexpr std::array<Choice<GpuArchitecture>, 7> architectures{{
     {GpuArchitecture::blackwell, "blackwell", "B200, GB10, RTX PRO 6000, GeForce 50", "", ""},
 }};
 
+constexpr std::array<Choice<KernelLibrary>, 2> kernel_libraries{{
+    {KernelLibrary::none, "none", "not measured: priced by rooflines", "", ""},
+    {KernelLibrary::vllm, "vllm", "vLLM's, by the constants of docs/kernel-times.md", "", ""},
+}};
+
 }  // namespace
 
 template <>
 std::span<const Choice<GpuArchitecture>> choices() {
   return architectures;
+}
+template <>
+std::span<const Choice<KernelLibrary>> choices() {
+  return kernel_libraries;
 }
 
 }  // namespace pregate

@@ -52,6 +52,12 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
          {&overhead.dense_layer, &overhead.attention, &overhead.gate, &overhead.experts})
       *launches = from_seconds(launches->seconds() * overhead.replayed);
   }
+  if (machine_.overhead.kernel_library != KernelLibrary::none) {
+    const bool is_replayed = policy_.placement.kind->keeps_all && machine_.overhead.replayed < 1;
+    kernels_.emplace(kernel_times_of(machine_),
+                     is_replayed ? Picoseconds{} : machine_.overhead.single_launch);
+    head_kernel_ = head_kernel(model_, kernels_->gpu());
+  }
   const auto times = [this](const char* operation, const LayerProfile& profile) {
     return find_kernel_times(machine_.kernel_times, kernel_key(operation, model_, profile));
   };
@@ -61,7 +67,9 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     std::vector<int> distinct;
     for (const LayerProfile& profile : model.profile(stack)) {
       const auto same = std::find_if(distinct.begin(), distinct.end(), [&](int index) {
-        return same_costs(classes_[static_cast<std::size_t>(index)].profile, profile);
+        const LayerClass& known = classes_[static_cast<std::size_t>(index)];
+        return same_costs(known.profile, profile) &&
+               (!known.kernels || known.kernels->mixer == stack.mixer_of(profile.layer));
       });
       if (same != distinct.end()) {
         classes.push_back(*same);
@@ -78,7 +86,8 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
            times("gate", profile),
            times("experts", profile),
            std::vector<GpuTime>(static_cast<std::size_t>(profile.experts) + 1, GpuTime{{-1}, {}, {}, {}}),
-           {}});
+           {},
+           kernels_ ? std::optional(layer_kernels(model_, stack, profile, kernels_->gpu())) : std::nullopt});
     }
     classes_of_.push_back(std::move(classes));
     stack_classes_.push_back(std::move(distinct));
@@ -107,6 +116,7 @@ GpuTime CostModel::roofline(double flop, FlopPerSecond rate, double bytes) const
 }
 
 GpuTime CostModel::projections(const LayerClass& layer, int tokens) const {
+  if (layer.kernels) return kernels_->products(layer.kernels->projections, tokens);
   return roofline(tokens * layer.profile.attention_flop_per_token, layer.dense_rate,
                   static_cast<double>(layer.profile.attention_weights.count));
 }
@@ -128,16 +138,35 @@ std::span<const AlikeSequences> alike_of(const StepShape& shape, const AlikeSequ
 GpuTime CostModel::scores(const LayerClass& layer, const StepShape& shape) const {
   if (!options_.attention_scores) return {};
   const LayerProfile& profile = layer.profile;
+  const bool by_kernel = layer.kernels && layer.kernels->scores != LayerKernels::Scores::none &&
+                         shape.phase != trace::Phase::encoder;
+  GpuTime time;
+  if (by_kernel) {
+    const AlikeSequences all = all_alike(shape);
+    time = kernels_->scores(*layer.kernels, alike_of(shape, all));
+    // Whatever an indexer looks at beside the keys and values.
+    if (profile.cache.size() > 1) time += cache_scores(layer, shape, 1);
+  } else {
+    time = cache_scores(layer, shape, 0);
+  }
+  if (profile.cross_kv_per_token.count > 0) time += cross_attention(layer, shape);
+  return time;
+}
+
+/// Over the parts of the cache from the first one that is asked for, and over the state with that of all.
+GpuTime CostModel::cache_scores(const LayerClass& layer, const StepShape& shape, std::size_t first) const {
+  const LayerProfile& profile = layer.profile;
   const bool causal = shape.phase != trace::Phase::encoder;
-  double flop = shape.tokens * profile.state_flop_per_token;
-  double bytes =
-      2.0 * std::max(1, shape.sequences) * static_cast<double>(profile.state.count);  // read and written
+  double flop = first > 0 ? 0 : shape.tokens * profile.state_flop_per_token;
+  double bytes = first > 0 ? 0
+                           : 2.0 * std::max(1, shape.sequences) *
+                                 static_cast<double>(profile.state.count);  // read and written
   const AlikeSequences all = all_alike(shape);
   for (const AlikeSequences& alike : alike_of(shape, all)) {
     const double sequences = std::max(1, alike.sequences);
     const double each = alike.tokens / sequences;
     const double context = alike.position + each;
-    for (const CacheCost& part : profile.cache) {
+    for (const CacheCost& part : std::span(profile.cache).subspan(first)) {
       const double limit = reach(part);
       const double pairs = sequences * (causal ? attended(alike.position, each, limit) : each * each);
       flop += pairs / part.stride * part.flop_per_entry;
@@ -149,9 +178,7 @@ GpuTime CostModel::scores(const LayerClass& layer, const StepShape& shape) const
       bytes += sequences * seen / part.stride * static_cast<double>(part.per_entry.count);
     }
   }
-  GpuTime time = roofline(flop, layer.dense_rate, bytes);
-  if (profile.cross_kv_per_token.count > 0) time += cross_attention(layer, shape);
-  return time;
+  return roofline(flop, layer.dense_rate, bytes);
 }
 
 GpuTime CostModel::attention(const LayerClass& layer, const StepShape& shape) const {
@@ -186,8 +213,10 @@ void CostModel::begin_step(const StepShape& shape) {
   for (const int index : stack_classes_[static_cast<std::size_t>(shape.model_stack)]) {
     const LayerClass& layer = classes_[static_cast<std::size_t>(index)];
     const LayerProfile& profile = layer.profile;
-    const GpuTime feed_forward = roofline(shape.tokens * profile.ffn_flop_per_token, layer.dense_rate,
-                                          static_cast<double>(profile.ffn_weights.count));
+    const GpuTime feed_forward = layer.kernels
+                                     ? kernels_->products(layer.kernels->feed_forward, shape.tokens)
+                                     : roofline(shape.tokens * profile.ffn_flop_per_token, layer.dense_rate,
+                                                static_cast<double>(profile.ffn_weights.count));
     LayerCost& cost = costs_[static_cast<std::size_t>(index)];
     const auto measured = [&](const KernelTimes* times) {
       return kernel_time_of(times->fixed + kernel_time(times->points, shape.tokens));
@@ -196,6 +225,7 @@ void CostModel::begin_step(const StepShape& shape) {
       const bool mixes = profile.mixer != MixerKind::none;
       cost = {launch_time(mixes ? overhead.attention : Picoseconds{}) + attention(layer, shape),
               launch_time(overhead.gate), overhead.gate_readback, feed_forward};
+      if (layer.kernels) cost.gate += kernels_->products(layer.kernels->router, shape.tokens);
       if (layer.attention_times != nullptr)
         cost.attention = measured(layer.attention_times) + scores(layer, shape);
       if (layer.gate_times != nullptr) cost.gate = measured(layer.gate_times);
@@ -219,6 +249,8 @@ void CostModel::begin_step(const StepShape& shape) {
   if (shape.phase != trace::Phase::encoder && rows > 0) {
     head_ = head_times_ != nullptr
                 ? kernel_time_of(head_times_->fixed + kernel_time(head_times_->points, rows))
+            : head_kernel_
+                ? kernels_->products(std::span(&*head_kernel_, 1), rows)
                 : roofline(rows * head_flop_per_token_, dense_rate_, static_cast<double>(head_bytes_.count));
     if (shape.drafting.count > 0) head_ += kernel_time_of(shape.drafting);
   }
@@ -273,7 +305,9 @@ GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32
     return kernel_time_of(
         kernel_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size())));
   }
-  return launch_time(machine_.overhead.experts) + grouped_gemm(layer, tokens, routed);
+  const GpuTime products =
+      layer.kernels ? kernels_->experts(*layer.kernels, tokens) : grouped_gemm(layer, tokens, routed);
+  return launch_time(machine_.overhead.experts) + products;
 }
 
 GpuTime CostModel::experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,

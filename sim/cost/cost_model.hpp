@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "models/machine.hpp"
 #include "models/model.hpp"
 #include "sim/cost/gpu_time.hpp"
+#include "sim/cost/kernel_prices.hpp"
 #include "sim/platform/topology.hpp"
 #include "sim/policy/policy.hpp"
 #include "sim/program/step_shape.hpp"
@@ -39,8 +41,9 @@ struct CostOptions {
 };
 
 /// Durations by the roofline: fixed overhead + max(FLOP / rate, bytes / bandwidth); measured tables of the
-/// machine replace it where present. Formulas and their limits: docs/model.md. Throws InputError when the
-/// machine has no rate for the precision of the model.
+/// machine replace it where present, and the models of a kernel library where its software names one.
+/// Formulas and their limits: docs/model.md. Throws InputError when the machine has no rate for the precision
+/// of the model.
 class CostModel {
  public:
   CostModel(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
@@ -104,11 +107,14 @@ class CostModel {
     std::vector<GpuTime>
         single_token;  ///< experts time when each of n experts has one token; by n, -1 = unknown
     std::vector<Picoseconds> by_tokens;  ///< what was measured of one expert with n tokens; by n, 0 = unknown
+    std::optional<LayerKernels> kernels = std::nullopt;  ///< with a kernel library
   };
   [[nodiscard]] GpuTime roofline(double flop, FlopPerSecond rate, double bytes) const;
   [[nodiscard]] GpuTime attention(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime projections(const LayerClass& layer, int tokens) const;
   [[nodiscard]] GpuTime scores(const LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] GpuTime cache_scores(const LayerClass& layer, const StepShape& shape,
+                                     std::size_t first) const;
   [[nodiscard]] GpuTime cross_attention(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
                                      std::uint32_t routed) const;
@@ -123,6 +129,8 @@ class CostModel {
   PolicySpec policy_;
   CostOptions options_;
   const KernelTimes* head_times_ = nullptr;
+  std::optional<KernelPrices> kernels_;
+  std::optional<Product> head_kernel_;
   double head_flop_per_token_;
   Bytes head_bytes_;
   FlopPerSecond dense_rate_;
