@@ -208,6 +208,13 @@ GpuTime CostModel::cross_attention(const LayerClass& layer, const StepShape& sha
   return time;
 }
 
+GpuTime CostModel::all_reduce(int tokens) const {
+  if (options_.all_reduce.rate.value <= 0) return {};
+  constexpr std::int64_t activation_bytes = 2;  // bf16
+  const Bytes message{activation_bytes * model_.d_model * tokens};
+  return kernel_time_of(options_.all_reduce.fixed + time_at(message, options_.all_reduce.rate));
+}
+
 void CostModel::begin_step(const StepShape& shape) {
   const OverheadSpec& overhead = machine_.overhead;
   for (const int index : stack_classes_[static_cast<std::size_t>(shape.model_stack)]) {
@@ -239,6 +246,13 @@ void CostModel::begin_step(const StepShape& shape) {
               {},
               {},
               {}};
+    }
+    const GpuTime added = all_reduce(shape.tokens);
+    if (profile.mixer != MixerKind::none) cost.attention += added;
+    if (profile.moe) {
+      cost.shared += added;
+    } else if (profile.feed_forward) {
+      cost.attention += added;
     }
   }
   step_overhead_ = launch_time(overhead.step);

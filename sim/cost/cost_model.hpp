@@ -34,10 +34,20 @@ struct LayerCost {
   GpuTime shared;  ///< router and shared experts' arithmetic, part of the experts operation
 };
 
+/// Adding up what the GPUs that share every layer computed, twice a layer: after its mixer and after its
+/// feed-forward. It takes `fixed` + message / rate.
+struct AllReduce {
+  Picoseconds fixed;
+  BytesPerSecond rate;  ///< 0: one GPU computes whole layers
+};
+
 struct CostOptions {
   /// Whether attention costs its scores over the KV cache. The runtime does not execute them: what is held
   /// against it leaves them out.
   bool attention_scores = true;
+  /// Where model and machine are one GPU's share of them. No setting of a run: nothing else knows of the
+  /// others.
+  AllReduce all_reduce = {};
 };
 
 /// Durations by the roofline: fixed overhead + max(FLOP / rate, bytes / bandwidth); measured tables of the
@@ -111,6 +121,7 @@ class CostModel {
   };
   [[nodiscard]] GpuTime roofline(double flop, FlopPerSecond rate, double bytes) const;
   [[nodiscard]] GpuTime attention(const LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] GpuTime all_reduce(int tokens) const;
   [[nodiscard]] GpuTime projections(const LayerClass& layer, int tokens) const;
   [[nodiscard]] GpuTime scores(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime cache_scores(const LayerClass& layer, const StepShape& shape,
