@@ -116,7 +116,7 @@ GpuTime CostModel::roofline(double flop, FlopPerSecond rate, double bytes) const
 }
 
 GpuTime CostModel::projections(const LayerClass& layer, int tokens) const {
-  if (layer.kernels) return kernels_->products(layer.kernels->projections, tokens);
+  if (layer.kernels) return layer.products.projections;
   return roofline(tokens * layer.profile.attention_flop_per_token, layer.dense_rate,
                   static_cast<double>(layer.profile.attention_weights.count));
 }
@@ -208,6 +208,29 @@ GpuTime CostModel::cross_attention(const LayerClass& layer, const StepShape& sha
   return time;
 }
 
+void CostModel::price_products(LayerClass& layer, int tokens) const {
+  if (!layer.kernels || layer.products.tokens == tokens) return;
+  layer.products = {tokens, kernels_->products(layer.kernels->projections, tokens),
+                    kernels_->products(layer.kernels->router, tokens),
+                    kernels_->products(layer.kernels->feed_forward, tokens)};
+}
+
+GpuTime CostModel::experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                      std::uint32_t routed) const {
+  // Where no expert fills more than the smallest tile, only how many there are of what tells loads apart.
+  const auto smallest = static_cast<std::uint32_t>(kernel_tile_rows.front());
+  if (*std::max_element(tokens.begin(), tokens.end()) > smallest)
+    return kernels_->experts(*layer.kernels, tokens);
+  auto& few = layer.few_tokens;
+  if (few.routed != routed || few.by_active.empty()) {
+    few.routed = routed;
+    few.by_active.assign(static_cast<std::size_t>(layer.profile.experts) + 1, GpuTime{{-1}, {}, {}, {}});
+  }
+  GpuTime& known = few.by_active[tokens.size()];
+  if (known.count < 0) known = kernels_->experts(*layer.kernels, tokens);
+  return known;
+}
+
 GpuTime CostModel::all_reduce(int tokens) const {
   if (options_.all_reduce.rate.value <= 0) return {};
   constexpr std::int64_t activation_bytes = 2;  // bf16
@@ -218,7 +241,8 @@ GpuTime CostModel::all_reduce(int tokens) const {
 void CostModel::begin_step(const StepShape& shape) {
   const OverheadSpec& overhead = machine_.overhead;
   for (const int index : stack_classes_[static_cast<std::size_t>(shape.model_stack)]) {
-    const LayerClass& layer = classes_[static_cast<std::size_t>(index)];
+    LayerClass& layer = classes_[static_cast<std::size_t>(index)];
+    price_products(layer, shape.tokens);
     const LayerProfile& profile = layer.profile;
     const GpuTime feed_forward = layer.kernels
                                      ? kernels_->products(layer.kernels->feed_forward, shape.tokens)
@@ -232,7 +256,7 @@ void CostModel::begin_step(const StepShape& shape) {
       const bool mixes = profile.mixer != MixerKind::none;
       cost = {launch_time(mixes ? overhead.attention : Picoseconds{}) + attention(layer, shape),
               launch_time(overhead.gate), overhead.gate_readback, feed_forward};
-      if (layer.kernels) cost.gate += kernels_->products(layer.kernels->router, shape.tokens);
+      if (layer.kernels) cost.gate += layer.products.router;
       if (layer.attention_times != nullptr)
         cost.attention = measured(layer.attention_times) + scores(layer, shape);
       if (layer.gate_times != nullptr) cost.gate = measured(layer.gate_times);
@@ -320,7 +344,7 @@ GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32
         kernel_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size())));
   }
   const GpuTime products =
-      layer.kernels ? kernels_->experts(*layer.kernels, tokens) : grouped_gemm(layer, tokens, routed);
+      layer.kernels ? experts_by_kernels(layer, tokens, routed) : grouped_gemm(layer, tokens, routed);
   return launch_time(machine_.overhead.experts) + products;
 }
 

@@ -117,8 +117,21 @@ class CostModel {
     std::vector<GpuTime>
         single_token;  ///< experts time when each of n experts has one token; by n, -1 = unknown
     std::vector<Picoseconds> by_tokens;  ///< what was measured of one expert with n tokens; by n, 0 = unknown
-    std::optional<LayerKernels> kernels = std::nullopt;  ///< with a kernel library
+    /// With a kernel library: what the layer runs of it, and what that takes.
+    std::optional<LayerKernels> kernels = std::nullopt;
+    struct {
+      int tokens = -1;  ///< of the step that the times are of
+      GpuTime projections, router, feed_forward;
+    } products = {};
+    struct {
+      std::uint32_t routed = 0;
+      std::vector<GpuTime> by_active =
+          {};  ///< experts time of n experts, none with more than a tile; -1 = unknown
+    } few_tokens = {};
   };
+  void price_products(LayerClass& layer, int tokens) const;
+  [[nodiscard]] GpuTime experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                           std::uint32_t routed) const;
   [[nodiscard]] GpuTime roofline(double flop, FlopPerSecond rate, double bytes) const;
   [[nodiscard]] GpuTime attention(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime all_reduce(int tokens) const;

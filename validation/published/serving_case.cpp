@@ -3,8 +3,8 @@
 // Servers that keep so many requests going: TTFT and TPOT by concurrency, each row a run of the continuous
 // batcher.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
-#include <map>
 
 #include "models/catalog.hpp"
 #include "models/error.hpp"
@@ -36,7 +36,7 @@ struct ServedRow {
 
 struct ServingSetup {
   std::string file;
-  int requests_a_place = 1;
+  int waves = 1, simulated_waves = 1;  ///< requests a place: of the client, and simulated for it
   double shortest = 1;
   std::vector<Server> servers;
   std::vector<Constant> constants;
@@ -82,13 +82,16 @@ ServedRow read_row(TableReader& table, const ServingSetup& setup) {
 ServingSetup read_setup(TableReader& top) {
   ServingSetup setup;
   setup.file = top.text("file");
-  setup.requests_a_place = static_cast<int>(top.integer("requests_a_place", 1, 100));
+  setup.waves = static_cast<int>(top.integer("waves", 2, 1000));
+  setup.simulated_waves = static_cast<int>(top.integer("simulated_waves", 2, setup.waves));
   setup.shortest = top.number("shortest");
   if (!(setup.shortest > 0 && setup.shortest <= 1))
     throw InputError(top.where("shortest"), "must be above 0 and at most 1");
   for (TableReader& table : top.tables("server")) setup.servers.push_back(read_server(table));
   for (TableReader& table : top.tables("constant")) setup.constants.push_back(read_constant(table));
   for (TableReader& table : top.tables("row")) setup.rows.push_back(read_row(table, setup));
+  if (setup.constants.size() > 1)
+    throw InputError(top.where("constant"), "one constant at most is fitted here");
   if (setup.rows.empty()) throw InputError(top.where("row"), "the case has no rows");
   check_fixed_once(top, setup.constants, setup.rows);
   return setup;
@@ -97,6 +100,28 @@ ServingSetup read_setup(TableReader& top) {
 struct Times {
   double ttft_ms = 0, tpot_ms = 0;
 };
+
+/// Means over a client's requests, of which it sends the first `places` at once and each later one when one
+/// ends. Of its waves the first is unlike the others and counts 1 in `waves`; those after it are the mean of
+/// what was simulated of them.
+Times client_times(const std::vector<sim::RequestRecord>& records, std::size_t places, int waves) {
+  std::vector<Picoseconds> ends;
+  ends.reserve(records.size());
+  for (const sim::RequestRecord& record : records) ends.push_back(record.end);
+  std::sort(ends.begin(), ends.end());
+  Times first, later;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    Times& wave = i < places ? first : later;
+    const Picoseconds sent = i < places ? Picoseconds{} : ends[i - places];
+    wave.ttft_ms += (records[i].first_token - sent).milliseconds();
+    wave.tpot_ms += records[i].tpot_ms();
+  }
+  const auto mean = [&](double of_first, double of_later) {
+    const double share = 1.0 / waves, others = static_cast<double>(records.size() - places);
+    return share * of_first / static_cast<double>(places) + (1 - share) * of_later / others;
+  };
+  return {mean(first.ttft_ms, later.ttft_ms), mean(first.tpot_ms, later.tpot_ms)};
+}
 
 class ServingExperiment final : public Experiment {
  public:
@@ -161,20 +186,27 @@ class ServingExperiment final : public Experiment {
     }
   }
 
+  /// A row's TPOT is all but linear in a constant: by the secant.
   [[nodiscard]] std::vector<double> calibrate() const {
     if (setup_.constants.empty()) return {};
-    std::vector<Unknown> unknowns;
-    for (const Constant& constant : setup_.constants) unknowns.push_back(constant.unknown);
-    return least_squares(unknowns,
-                         [&](const std::vector<double>& values) {
-                           std::vector<double> residuals;
-                           for (const ServedRow& row : setup_.rows) {
-                             if (!row.fixes.empty())
-                               residuals.push_back(simulated(row, values).tpot_ms / row.tpot_ms - 1);
-                           }
-                           return residuals;
-                         })
-        .values;
+    const Unknown& unknown = setup_.constants.front().unknown;
+    const auto row = std::find_if(setup_.rows.begin(), setup_.rows.end(),
+                                  [](const ServedRow& each) { return !each.fixes.empty(); });
+    const auto error = [&](double value) { return simulated(*row, {value}).tpot_ms / row->tpot_ms - 1; };
+    double before = unknown.start, value = before + (unknown.most - unknown.least) / 10;
+    double error_before = error(before), error_now = error(value);
+    constexpr int most_steps = 4;
+    constexpr double met = 1e-4;
+    for (int step = 0; step < most_steps && std::abs(error_now) > met && error_now != error_before; ++step) {
+      const double next = std::clamp(value - error_now * (value - before) / (error_now - error_before),
+                                     unknown.least, unknown.most);
+      before = value;
+      error_before = error_now;
+      if (next == value) break;  // at a bound, where no value meets the row
+      value = next;
+      error_now = error(value);
+    }
+    return {value};
   }
 
   [[nodiscard]] Times simulated(const ServedRow& row, const std::vector<double>& values) const {
@@ -199,7 +231,8 @@ class ServingExperiment final : public Experiment {
     if (software.prompt_chunk > 0)
       options.prompt_chunk = options.serving.prompt_chunk = software.prompt_chunk;
     options.costs.all_reduce = server.all_reduce;
-    const auto load = served_load(model, {.requests = row.concurrency * setup_.requests_a_place,
+    options.keeps_requests = true;
+    const auto load = served_load(model, {.requests = row.concurrency * setup_.simulated_waves,
                                           .input = row.input,
                                           .output = row.output,
                                           .shortest = setup_.shortest});
@@ -207,7 +240,7 @@ class ServingExperiment final : public Experiment {
     const sim::SimulationResult result =
         sim::simulate(model, machine, load_policy("gpu-only"), prepared, *load, options);
     if (result.out_of_memory) throw InputError(server.name, result.out_of_memory_reason);
-    return {result.ttft_ms, result.tpot_ms};
+    return client_times(result.request_records, static_cast<std::size_t>(row.concurrency), setup_.waves);
   }
 
   ServingSetup setup_;
