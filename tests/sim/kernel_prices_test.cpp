@@ -158,7 +158,7 @@ TEST(KernelPrices, TheResultSaysWhereTheyComeFrom) {
   EXPECT_THAT(note("gpt-oss-120b", "h200-sxm-pcie5"),
               AllOf(HasSubstr("by kin"), HasSubstr("fused_moe mxfp4 23 %"), HasSubstr("gemm bf16 26 %")));
   EXPECT_THAT(note("nemotron-3-nano-30b-a3b", "h100-sxm-pcie5"), HasSubstr("by rooflines"));
-  const ModelSpec quantised = load_model("qwen3-30b-a3b", {.weights = "q4_k_m"});
+  const ModelSpec quantised = load_model("qwen3-30b-a3b", {.weights = "q4_k_m", .dense_weights = ""});
   EXPECT_THAT(kernel_note(*kernel_evidence(quantised, driven_by_vllm("rtx4090-pcie4"))),
               HasSubstr("fused_moe q4_k_m (as bf16)"));
 }
