@@ -180,7 +180,8 @@ class ServingExperiment final : public Experiment {
       row.note = from.not_gated;
       if (is_tpot && !from.fixes.empty()) {
         row.role = Role::calibrate;
-        row.note = "fixes " + from.fixes;
+        constexpr double met = 0.1;  // per cent
+        row.note = "fixes " + from.fixes + (std::abs(row.error()) > met ? ", which no value does" : "");
       }
       result.rows.push_back(row);
     }

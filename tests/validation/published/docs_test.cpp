@@ -46,6 +46,7 @@ TEST(Docs, CpuExpertsRtx4090) { check("cpu-experts-rtx4090"); }
 TEST(Docs, KtransformersDeepseekV3) { check("ktransformers-deepseek-v3"); }
 TEST(Docs, LlamacppGptOss120b) { check("llamacpp-gpt-oss-120b"); }
 TEST(Docs, MixtralOffloading) { check("mixtral-offloading"); }
+TEST(Docs, ServingH100) { check("serving-h100"); }
 TEST(Docs, CacheReplay) {
   PREGATE_NEEDS_SHARED_DATA();
   check("cache-replay-qwen3");
