@@ -61,6 +61,12 @@ struct GpuSpec {
   BytesPerSecond host_memory_traffic;
 };
 
+/// Whose kernels run: the constants of models/catalog/kernels price them (docs/kernel-times.md).
+enum class KernelLibrary {
+  none,  ///< nobody's that were measured: rooflines
+  vllm,
+};
+
 /// Fixed costs of the software that drives the GPU. Host time that the GPU cannot hide.
 struct OverheadSpec {
   Picoseconds step;           ///< each forward pass: sampling, tokeniser, framework
@@ -75,6 +81,10 @@ struct OverheadSpec {
   /// Share of dense_layer, attention, gate and experts that is left where a pass is replayed as a whole:
   /// where every expert is resident, so that the host decides nothing within it.
   double replayed = 1;
+  KernelLibrary kernel_library = KernelLibrary::none;
+  /// With a kernel library: what a kernel whose time is known costs beyond it where it is launched one by one
+  /// and not replayed.
+  Picoseconds single_launch;
 };
 
 /// How the CPU's threads and the experts lie on the nodes of a host's memory.

@@ -37,16 +37,19 @@ OverheadSpec overhead_of(const SoftwareSpec& software, GpuArchitecture architect
   const SoftwareSpec::Kernels& kernels = software.kernels;
   const bool replays = launch.graph.count > 0 && launch.graph < launch.eager &&
                        architecture != GpuArchitecture::other && architecture >= launch.graphs_from;
-  return {.step = software.host.step,
-          .request = software.host.request,
-          .lookup = software.host.lookup,
-          .dense_layer = launch.eager * kernels.dense_layer,
-          .attention = launch.eager * kernels.attention,
-          .gate = launch.eager * kernels.gate,
-          .gate_readback = software.host.gate_readback,
-          .experts = launch.eager * kernels.experts,
-          .device_copy = launch.eager * kernels.device_copy,
-          .replayed = replays ? launch.graph.seconds() / launch.eager.seconds() : 1};
+  return {
+      .step = software.host.step,
+      .request = software.host.request,
+      .lookup = software.host.lookup,
+      .dense_layer = launch.eager * kernels.dense_layer,
+      .attention = launch.eager * kernels.attention,
+      .gate = launch.eager * kernels.gate,
+      .gate_readback = software.host.gate_readback,
+      .experts = launch.eager * kernels.experts,
+      .device_copy = launch.eager * kernels.device_copy,
+      .replayed = replays ? launch.graph.seconds() / launch.eager.seconds() : 1,
+      .kernel_library = kernels.library,
+      .single_launch = kernels.library == KernelLibrary::none ? Picoseconds{} : launch.eager - launch.graph};
 }
 
 bool fill_in(Node& machine, const SoftwareSpec& software) {
@@ -70,7 +73,8 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
     const bool is_its = field.key.starts_with("overhead.") || is_memory ||
                         field.key == "gpu.memory_efficiency" || field.key == "gpu.compute_efficiency" ||
                         (is_of_cpu && has_host);
-    if (!is_its || find_path(machine, field.key) != nullptr) continue;
+    const Node its_value = value(filled);
+    if (!is_its || its_value.kind == Node::Kind::null || find_path(machine, field.key) != nullptr) continue;
     const std::size_t dot = field.key.find('.');
     const Node* table = machine.find(field.key.substr(0, dot));
     const bool is_read =
@@ -78,8 +82,8 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
     if (!is_read) continue;  // the machine is refused for it
     // What few machines have and this software does not need is no part of it.
     const bool is_rare = is_memory || field.key == "overhead.request" || field.key == "overhead.lookup";
-    if (is_rare && written(field, value(filled)) == written(field, value(MachineSpec{}))) continue;
-    set_value(machine, field.key, written(field, value(filled)), "software " + software.name);
+    if (is_rare && written(field, its_value) == written(field, value(MachineSpec{}))) continue;
+    set_value(machine, field.key, written(field, its_value), "software " + software.name);
     any = any || !is_of_cpu;
   }
   return any;

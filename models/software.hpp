@@ -29,6 +29,9 @@ struct SoftwareSpec {
     int gate = 1;
     int experts = 1;  ///< each wave has them
     int device_copy = 1;
+    /// Whose kernels these are. With a library the counts are of what it does not price, and its kernels come
+    /// on top.
+    KernelLibrary library = KernelLibrary::none;
   } kernels;
 
   /// Time that the GPU stands still for the host.

@@ -16,6 +16,8 @@ std::span<const Choice<FeedForward::Kind>> choices();
 /// In the order of age (machine_choices.cpp).
 template <>
 std::span<const Choice<GpuArchitecture>> choices();
+template <>
+std::span<const Choice<KernelLibrary>> choices();
 
 template <>
 std::span<const Choice<NumaUse>> choices();

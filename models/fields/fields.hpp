@@ -43,6 +43,17 @@ class Fields {
                       }});
   }
 
+  /// The same for a member that results leave out while it is what a new Spec has.
+  template <typename Value>
+  Field& add_where_set(const std::string& key, Value Spec::*member, std::string help,
+                       std::optional<Range> range = {}) {
+    Field& field = add(key, member, std::move(help), std::move(range));
+    entries_.back().value = [member](const Spec& spec) {
+      return spec.*member == Spec{}.*member ? Node{} : value_of(spec.*member);
+    };
+    return field;
+  }
+
   /// The fields of a struct in a member, as the table `key`.
   template <typename Inner>
   void add_table(const std::string& key, Inner Spec::*member, const Fields<Inner>& fields) {

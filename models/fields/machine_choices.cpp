@@ -24,6 +24,11 @@ constexpr std::array<Choice<NumaUse>, 3> numa_uses{{
     {NumaUse::copies, "copies", "threads everywhere, every node with a copy of all experts", "", ""},
 }};
 
+constexpr std::array<Choice<KernelLibrary>, 2> kernel_libraries{{
+    {KernelLibrary::none, "none", "not measured: priced by rooflines", "", ""},
+    {KernelLibrary::vllm, "vllm", "vLLM's, by the constants of docs/kernel-times.md", "", ""},
+}};
+
 }  // namespace
 
 template <>
@@ -34,6 +39,10 @@ std::span<const Choice<NumaUse>> choices() {
 template <>
 std::span<const Choice<GpuArchitecture>> choices() {
   return architectures;
+}
+template <>
+std::span<const Choice<KernelLibrary>> choices() {
+  return kernel_libraries;
 }
 
 }  // namespace pregate

@@ -148,6 +148,12 @@ Fields<OverheadSpec> overhead() {
       "replayed", &OverheadSpec::replayed,
       "share of the launches of layers that is left where every expert is resident and a pass is one graph",
       part_of_one());
+  fields.add_where_set("kernel_library", &OverheadSpec::kernel_library, "whose kernels the GPU runs");
+  fields
+      .add_where_set("single_launch", &OverheadSpec::single_launch,
+                     "with a kernel library: a kernel launched one by one, beyond its time in a graph",
+                     any_cost())
+      .or_zero("nothing");
   return fields;
 }
 

@@ -31,6 +31,10 @@ Fields<Kernels> kernel_fields() {
   add("gate", &Kernels::gate, "of the router");
   add("experts", &Kernels::experts, "permute, products, combine, residual; each wave has them");
   add("device_copy", &Kernels::device_copy, "of a copy within the GPU");
+  fields.add_where_set(
+      "library", &Kernels::library,
+      "whose kernels they are; of a library that was measured the other keys count only what "
+      "is not priced by it");
   return fields;
 }
 

@@ -17,22 +17,6 @@ bool same_costs(LayerProfile a, LayerProfile b) {
   return a == b;
 }
 
-/// Tokens of the context that a token of this layer part can look at, and that its cache keeps; 0 = all.
-double reach(const CacheCost& part) {
-  const double chosen = static_cast<double>(part.reads_at_most) * part.stride;
-  if (part.window == 0 || chosen == 0) return std::max<double>(part.window, chosen);
-  return std::min<double>(part.window, chosen);
-}
-
-/// Sum over a causal pass of n tokens after p cached ones of the tokens that each attends to, at most
-/// `window` each.
-double attended(double cached, double tokens, double window) {
-  const auto unlimited = [&](double n) { return n * cached + n * (n + 1) / 2; };
-  if (window <= 0 || cached + tokens <= window) return unlimited(tokens);
-  const double within = std::max(0.0, window - cached);  // tokens that still see fewer than `window`
-  return unlimited(within) + (tokens - within) * window;
-}
-
 double ceil_div(double a, double b) { return std::ceil(a / b); }
 
 }  // namespace
@@ -55,6 +39,12 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     request_overhead_ = machine.overhead.request;
     lookup_ = machine.overhead.lookup;
   }
+  if (machine_.overhead.kernel_library != KernelLibrary::none) {
+    const bool is_replayed = policy_.placement.kind->keeps_all && machine_.overhead.replayed < 1;
+    kernels_.emplace(kernel_times_of(machine_),
+                     is_replayed ? Picoseconds{} : machine_.overhead.single_launch);
+    head_kernel_ = head_kernel(model_, kernels_->gpu());
+  }
   const auto times = [this](const char* operation, const LayerProfile& profile) {
     return find_kernel_times(machine_.kernel_times, kernel_key(operation, model_, profile));
   };
@@ -64,7 +54,9 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     std::vector<int> distinct;
     for (const LayerProfile& profile : model.profile(stack)) {
       const auto same = std::find_if(distinct.begin(), distinct.end(), [&](int index) {
-        return same_costs(classes_[static_cast<std::size_t>(index)].profile, profile);
+        const LayerClass& known = classes_[static_cast<std::size_t>(index)];
+        return same_costs(known.profile, profile) &&
+               (!known.kernels || known.kernels->mixer == stack.mixer_of(profile.layer));
       });
       if (same != distinct.end()) {
         classes.push_back(*same);
@@ -81,7 +73,8 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
            times("gate", profile),
            times("experts", profile),
            std::vector<GpuTime>(static_cast<std::size_t>(profile.experts) + 1, GpuTime{{-1}, {}, {}, {}}),
-           {}});
+           {},
+           kernels_ ? std::optional(layer_kernels(model_, stack, profile, kernels_->gpu())) : std::nullopt});
     }
     classes_of_.push_back(std::move(classes));
     stack_classes_.push_back(std::move(distinct));
@@ -110,87 +103,51 @@ GpuTime CostModel::roofline(double flop, FlopPerSecond rate, double bytes) const
 }
 
 GpuTime CostModel::projections(const LayerClass& layer, int tokens) const {
+  if (layer.kernels) return layer.products.projections;
   return roofline(tokens * layer.profile.attention_flop_per_token, layer.dense_rate,
                   static_cast<double>(layer.profile.attention_weights.count));
 }
 
-namespace {
-
-AlikeSequences all_alike(const StepShape& shape) {
-  return {.tokens = shape.tokens,
-          .sequences = shape.sequences,
-          .position = shape.position,
-          .encoder_tokens = shape.encoder_tokens};
-}
-std::span<const AlikeSequences> alike_of(const StepShape& shape, const AlikeSequences& all) {
-  return shape.alike.empty() ? std::span(&all, 1) : shape.alike;
+void CostModel::price_products(LayerClass& layer, int tokens) const {
+  if (!layer.kernels || layer.products.tokens == tokens) return;
+  layer.products = {tokens, kernels_->products(layer.kernels->projections, tokens),
+                    kernels_->products(layer.kernels->router, tokens),
+                    kernels_->products(layer.kernels->feed_forward, tokens)};
 }
 
-}  // namespace
-
-GpuTime CostModel::scores(const LayerClass& layer, const StepShape& shape) const {
-  if (!options_.attention_scores) return {};
-  const LayerProfile& profile = layer.profile;
-  const bool causal = shape.phase != trace::Phase::encoder;
-  double flop = shape.tokens * profile.state_flop_per_token;
-  double bytes =
-      2.0 * std::max(1, shape.sequences) * static_cast<double>(profile.state.count);  // read and written
-  const AlikeSequences all = all_alike(shape);
-  for (const AlikeSequences& alike : alike_of(shape, all)) {
-    const double sequences = std::max(1, alike.sequences);
-    const double each = alike.tokens / sequences;
-    const double context = alike.position + each;
-    for (const CacheCost& part : profile.cache) {
-      const double limit = reach(part);
-      const double pairs = sequences * (causal ? attended(alike.position, each, limit) : each * each);
-      flop += pairs / part.stride * part.flop_per_entry;
-      double seen = context;
-      if (part.window > 0) seen = std::min(seen, part.window + each - 1);
-      // Tokens of one pass choose entries of their own.
-      if (part.reads_at_most > 0)
-        seen = std::min(seen, static_cast<double>(part.reads_at_most) * part.stride * each);
-      bytes += sequences * seen / part.stride * static_cast<double>(part.per_entry.count);
-    }
+GpuTime CostModel::experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                      std::uint32_t routed) const {
+  // Where no expert fills more than the smallest tile, only how many there are of what tells loads apart.
+  const auto smallest = static_cast<std::uint32_t>(kernel_tile_rows.front());
+  if (*std::max_element(tokens.begin(), tokens.end()) > smallest)
+    return kernels_->experts(*layer.kernels, tokens);
+  auto& few = layer.few_tokens;
+  if (few.routed != routed || few.by_active.empty()) {
+    few.routed = routed;
+    few.by_active.assign(static_cast<std::size_t>(layer.profile.experts) + 1, GpuTime{{-1}, {}, {}, {}});
   }
-  GpuTime time = roofline(flop, layer.dense_rate, bytes);
-  if (profile.cross_kv_per_token.count > 0) time += cross_attention(layer, shape);
-  return time;
+  GpuTime& known = few.by_active[tokens.size()];
+  if (known.count < 0) known = kernels_->experts(*layer.kernels, tokens);
+  return known;
 }
 
-GpuTime CostModel::attention(const LayerClass& layer, const StepShape& shape) const {
-  if (layer.profile.mixer == MixerKind::none) return {};
-  return projections(layer, shape.tokens) + scores(layer, shape);
-}
-
-GpuTime CostModel::cross_attention(const LayerClass& layer, const StepShape& shape) const {
-  const LayerProfile& profile = layer.profile;
-  double flop = 0, encoded = 0, made = 0;
-  const AlikeSequences all = all_alike(shape);
-  for (const AlikeSequences& alike : alike_of(shape, all)) {
-    const double context = static_cast<double>(std::max(1, alike.sequences)) * alike.encoder_tokens;
-    flop += static_cast<double>(alike.tokens) * alike.encoder_tokens *
-            profile.cross_attention_flop_per_token_and_context;
-    encoded += context;
-    // Keys and values of the encoder's output are made once a request, in the decoder's first pass.
-    if (alike.position == 0) made += context;
-  }
-  if (encoded == 0) return {};
-  GpuTime time =
-      roofline(flop, layer.dense_rate, encoded * static_cast<double>(profile.cross_kv_per_token.count));
-  if (made > 0) {
-    time += roofline(made * profile.cross_kv_flop_per_encoder_token, layer.dense_rate,
-                     static_cast<double>(profile.cross_kv_weights.count));
-  }
-  return time;
+GpuTime CostModel::all_reduce(int tokens) const {
+  if (options_.all_reduce.rate.value <= 0) return {};
+  constexpr std::int64_t activation_bytes = 2;  // bf16
+  const Bytes message{activation_bytes * model_.d_model * tokens};
+  return kernel_time_of(options_.all_reduce.fixed + time_at(message, options_.all_reduce.rate));
 }
 
 void CostModel::begin_step(const StepShape& shape) {
   const OverheadSpec& overhead = machine_.overhead;
   for (const int index : stack_classes_[static_cast<std::size_t>(shape.model_stack)]) {
-    const LayerClass& layer = classes_[static_cast<std::size_t>(index)];
+    LayerClass& layer = classes_[static_cast<std::size_t>(index)];
+    price_products(layer, shape.tokens);
     const LayerProfile& profile = layer.profile;
-    const GpuTime feed_forward = roofline(shape.tokens * profile.ffn_flop_per_token, layer.dense_rate,
-                                          static_cast<double>(profile.ffn_weights.count));
+    const GpuTime feed_forward = layer.kernels
+                                     ? kernels_->products(layer.kernels->feed_forward, shape.tokens)
+                                     : roofline(shape.tokens * profile.ffn_flop_per_token, layer.dense_rate,
+                                                static_cast<double>(profile.ffn_weights.count));
     LayerCost& cost = costs_[static_cast<std::size_t>(index)];
     const auto measured = [&](const KernelTimes* times) {
       return kernel_time_of(times->fixed + kernel_time(times->points, shape.tokens));
@@ -199,6 +156,7 @@ void CostModel::begin_step(const StepShape& shape) {
       const bool mixes = profile.mixer != MixerKind::none;
       cost = {launch_time(mixes ? overhead.attention : Picoseconds{}) + attention(layer, shape),
               launch_time(overhead.gate), overhead.gate_readback, feed_forward};
+      if (layer.kernels) cost.gate += layer.products.router;
       if (layer.attention_times != nullptr)
         cost.attention = measured(layer.attention_times) + scores(layer, shape);
       if (layer.gate_times != nullptr) cost.gate = measured(layer.gate_times);
@@ -213,6 +171,13 @@ void CostModel::begin_step(const StepShape& shape) {
               {},
               {}};
     }
+    const GpuTime added = all_reduce(shape.tokens);
+    if (profile.mixer != MixerKind::none) cost.attention += added;
+    if (profile.moe) {
+      cost.shared += added;
+    } else if (profile.feed_forward) {
+      cost.attention += added;
+    }
   }
   step_overhead_ = launch_time(overhead.step + (shape.first_of_request ? request_overhead_ : Picoseconds{}));
   head_ = {};
@@ -222,6 +187,8 @@ void CostModel::begin_step(const StepShape& shape) {
   if (shape.phase != trace::Phase::encoder && rows > 0) {
     head_ = head_times_ != nullptr
                 ? kernel_time_of(head_times_->fixed + kernel_time(head_times_->points, rows))
+            : head_kernel_
+                ? kernels_->products(std::span(&*head_kernel_, 1), rows)
                 : roofline(rows * head_flop_per_token_, dense_rate_, static_cast<double>(head_bytes_.count));
     if (shape.drafting.count > 0) head_ += kernel_time_of(shape.drafting);
   }
@@ -283,7 +250,9 @@ GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32
     return kernel_time_of(
         kernel_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size())));
   }
-  return launch_time(machine_.overhead.experts) + grouped_gemm(layer, tokens, routed);
+  const GpuTime products =
+      layer.kernels ? experts_by_kernels(layer, tokens, routed) : grouped_gemm(layer, tokens, routed);
+  return launch_time(machine_.overhead.experts) + products;
 }
 
 GpuTime CostModel::experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,

@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "models/machine.hpp"
 #include "models/model.hpp"
 #include "sim/cost/gpu_time.hpp"
+#include "sim/cost/kernel_prices.hpp"
 #include "sim/platform/topology.hpp"
 #include "sim/policy/policy.hpp"
 #include "sim/program/step_shape.hpp"
@@ -32,15 +34,26 @@ struct LayerCost {
   GpuTime shared;  ///< router and shared experts' arithmetic, part of the experts operation
 };
 
+/// Adding up what the GPUs that share every layer computed, twice a layer: after its mixer and after its
+/// feed-forward. It takes `fixed` + message / rate.
+struct AllReduce {
+  Picoseconds fixed;
+  BytesPerSecond rate;  ///< 0: one GPU computes whole layers
+};
+
 struct CostOptions {
   /// Whether attention costs its scores over the KV cache. The runtime does not execute them: what is held
   /// against it leaves them out.
   bool attention_scores = true;
+  /// Where model and machine are one GPU's share of them. No setting of a run: nothing else knows of the
+  /// others.
+  AllReduce all_reduce = {};
 };
 
 /// Durations by the roofline: fixed overhead + max(FLOP / rate, bytes / bandwidth); measured tables of the
-/// machine replace it where present. Formulas and their limits: docs/model.md. Throws InputError when the
-/// machine has no rate for the precision of the model.
+/// machine replace it where present, and the models of a kernel library where its software names one.
+/// Formulas and their limits: docs/model.md. Throws InputError when the machine has no rate for the precision
+/// of the model.
 class CostModel {
  public:
   CostModel(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
@@ -111,11 +124,28 @@ class CostModel {
     std::vector<GpuTime>
         single_token;  ///< experts time when each of n experts has one token; by n, -1 = unknown
     std::vector<Picoseconds> by_tokens;  ///< what was measured of one expert with n tokens; by n, 0 = unknown
+    /// With a kernel library: what the layer runs of it, and what that takes.
+    std::optional<LayerKernels> kernels = std::nullopt;
+    struct {
+      int tokens = -1;  ///< of the step that the times are of
+      GpuTime projections, router, feed_forward;
+    } products = {};
+    struct {
+      std::uint32_t routed = 0;
+      std::vector<GpuTime> by_active =
+          {};  ///< experts time of n experts, none with more than a tile; -1 = unknown
+    } few_tokens = {};
   };
+  void price_products(LayerClass& layer, int tokens) const;
+  [[nodiscard]] GpuTime experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                           std::uint32_t routed) const;
   [[nodiscard]] GpuTime roofline(double flop, FlopPerSecond rate, double bytes) const;
   [[nodiscard]] GpuTime attention(const LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] GpuTime all_reduce(int tokens) const;
   [[nodiscard]] GpuTime projections(const LayerClass& layer, int tokens) const;
   [[nodiscard]] GpuTime scores(const LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] GpuTime cache_scores(const LayerClass& layer, const StepShape& shape,
+                                     std::size_t first) const;
   [[nodiscard]] GpuTime cross_attention(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
                                      std::uint32_t routed) const;
@@ -130,6 +160,8 @@ class CostModel {
   PolicySpec policy_;
   CostOptions options_;
   const KernelTimes* head_times_ = nullptr;
+  std::optional<KernelPrices> kernels_;
+  std::optional<Product> head_kernel_;
   double head_flop_per_token_;
   Bytes head_bytes_;
   FlopPerSecond dense_rate_;

@@ -73,21 +73,25 @@ std::vector<int> whole_tokens(const std::vector<double>& shares, std::int64_t ta
   return tokens;
 }
 
-}  // namespace
-
-ExpertLoad expert_load(std::span<const int> tokens) {
+template <typename Count>
+ExpertLoad load_of(std::span<const Count> tokens) {
   ExpertLoad load;
-  for (const int count : tokens) {
+  for (const Count count : tokens) {
     if (count <= 0) continue;
     load.active += 1;
-    load.pairs += count;
+    load.pairs += static_cast<double>(count);
     for (std::size_t i = 0; i < kernel_tile_rows.size(); ++i) {
-      const int blocks = (count + kernel_tile_rows[i] - 1) / kernel_tile_rows[i];
-      load.blocks[i] += blocks;
+      const auto rows = static_cast<Count>(kernel_tile_rows[i]);
+      load.blocks[i] += static_cast<double>((count + rows - 1) / rows);
     }
   }
   return load;
 }
+
+}  // namespace
+
+ExpertLoad expert_load(std::span<const int> tokens) { return load_of(tokens); }
+ExpertLoad expert_load(std::span<const std::uint32_t> tokens) { return load_of(tokens); }
 
 ExpertLoad balanced_load(const RoutingShape& shape) {
   const int stride = (shape.experts + shape.top_k - 1) / shape.top_k;

@@ -21,6 +21,7 @@ struct ExpertLoad {
 
 /// Of known counts, e.g. a recorded routing: tokens of each expert on this GPU.
 ExpertLoad expert_load(std::span<const int> tokens);
+ExpertLoad expert_load(std::span<const std::uint32_t> tokens);
 
 /// Which tokens choose which experts, where no routing is given.
 struct RoutingShape {

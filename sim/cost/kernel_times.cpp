@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/cost/kernel_times.hpp"
 
+#include <cmath>
 #include <utility>
 
 #include "models/error.hpp"
+#include "models/fields/choices.hpp"
 
 namespace pregate::sim {
 
@@ -78,6 +80,31 @@ KernelPeaks kernel_peaks(const GpuSpec& gpu) {
   // A GPU older than bf16 runs it as fp16, where it has that.
   if (peaks.rates.find("bf16") == peaks.rates.end()) peaks.rates.emplace("bf16", compute_rate(gpu, "bf16"));
   return peaks;
+}
+
+GpuKernelTimes kernel_times_of(const MachineSpec& machine) {
+  const std::string architecture = name_of(machine.gpu.architecture);
+  const KernelPeaks own = kernel_peaks(machine.gpu);
+  const auto is_same = [&](const KernelPeaks& measured) {
+    const auto near = [](double a, double b) { return std::abs(a / b - 1) <= 0.01; };
+    return own.sm_count == measured.sm_count &&
+           near(own.memory_bandwidth.value, measured.memory_bandwidth.value) &&
+           near(own.rates.at("bf16").value, measured.rates.at("bf16").value);
+  };
+  std::optional<GpuKernels> kin;
+  std::string measured_architectures;
+  for (const std::string& name : kernel_gpu_names()) {
+    GpuKernels kernels = load_gpu_kernels(name);
+    measured_architectures += (measured_architectures.empty() ? "" : ", ") + kernels.architecture;
+    if (kernels.architecture != architecture) continue;
+    if (is_same(kernels.peaks)) return GpuKernelTimes(std::move(kernels));
+    if (!kin) kin = std::move(kernels);
+  }
+  if (kin) return {std::move(*kin), own};
+  throw InputError("machine " + printable(machine.name),
+                   "its kernel_library has no times for a GPU of the architecture '" + architecture + "'",
+                   "measured: " + measured_architectures +
+                       "; choose a software without kernels.library (pregate list software)");
 }
 
 }  // namespace pregate::sim

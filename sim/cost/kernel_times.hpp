@@ -29,6 +29,13 @@ class GpuKernelTimes {
   GpuKernelTimes(GpuKernels kin, KernelPeaks peaks);
 
   [[nodiscard]] KernelSource source() const { return source_; }
+  /// Of the GPU that was measured: this one, or its kin.
+  [[nodiscard]] const std::string& measured_on() const { return kernels_.name; }
+  [[nodiscard]] const KernelPeaks& peaks() const { return peaks_; }
+  /// nullptr where there are none for exactly this.
+  [[nodiscard]] const KernelFit* find(KernelFamily family, std::string_view dtype) const {
+    return kernels_.find(family, dtype);
+  }
   /// Median relative error to expect, as judged on shapes that were not fitted; by kin, the error that
   /// inheriting the constants made there. Absent where none was determined.
   [[nodiscard]] std::optional<double> expected_error(KernelFamily family, std::string_view dtype) const;
@@ -55,5 +62,10 @@ class GpuKernelTimes {
 
 /// The peaks of a machine's GPU. Its description has no size of L2, which only repeated calls depend on: 0.
 KernelPeaks kernel_peaks(const GpuSpec& gpu);
+
+/// Times of the kernels that the catalogue has for the machine's GPU: of this GPU where its architecture,
+/// SMs, memory bandwidth and bf16 rate are those of one that was measured (to 1 %), else by kin of its
+/// architecture. InputError where no GPU of its architecture was measured.
+GpuKernelTimes kernel_times_of(const MachineSpec& machine);
 
 }  // namespace pregate::sim

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "models/fields/describe.hpp"
+#include "sim/cost/kernel_evidence.hpp"
 #include "sim/policy/policy_fields.hpp"
 #include "sim/report/fields_json.hpp"
 
@@ -28,6 +29,20 @@ Json software_json(const std::optional<SoftwareSpec>& software) {
   if (!software) return {{"name", "as the machine says"}};
   Json json{{"name", software->name}};
   add_fields(json, software_fields(), *software);
+  return json;
+}
+
+Json kernels_json(const KernelEvidence& evidence) {
+  Json json{{"library", evidence.library},
+            {"source", evidence.source == KernelSource::measured ? "measured" : "by-kin"},
+            {"measured_on", evidence.measured_on},
+            {"used", Json::array()},
+            {"by_roofline", evidence.rooflines}};
+  for (const KernelEvidence::Used& used : evidence.used) {
+    Json each{{"family", to_string(used.family)}, {"format", used.format}, {"constants_of", used.dtype}};
+    each["expected_error"] = used.error ? Json(*used.error) : Json();
+    json["used"].push_back(std::move(each));
+  }
   return json;
 }
 
@@ -68,6 +83,8 @@ nlohmann::ordered_json configuration_json(const RunConfiguration& run) {
   json["model"] = model_config_json(run.model);
   json["machine"] = machine_json(run.machine);
   json["software"] = software_json(run.software);
+  if (const auto evidence = kernel_evidence(run.model, run.machine))
+    json["kernels"] = kernels_json(*evidence);
   json["trace"] = trace_json(run);
   json["counted_experts"] = run.counted == CountedExperts::all ? "all" : "decoder";
   json["prompt_chunk"] = run.prompt_chunk;

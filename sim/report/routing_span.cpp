@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/cost/kernel_evidence.hpp"
 #include "sim/report/report.hpp"
 #include "sim/report/text_table.hpp"
 
@@ -43,6 +44,7 @@ std::string routing_span_text(const std::vector<SimulationResult>& results) {
 
 std::vector<std::string> notes_of(const RunConfiguration& run, const std::vector<SimulationResult>& results) {
   std::vector<std::string> notes = run.notes;
+  if (const auto evidence = kernel_evidence(run.model, run.machine)) notes.push_back(kernel_note(*evidence));
   const auto ran = std::find_if(results.begin(), results.end(), [](const SimulationResult& result) {
     return !result.out_of_memory && result.requests > 0;
   });

@@ -36,6 +36,18 @@ TEST(Software, LaunchesAreKernelsTimesTheirGap) {
   EXPECT_EQ(turing.gate_readback.count, 25 * us);
 }
 
+// A measured kernel's time has its start in a graph in it: one by one it costs 4 - 1 us more.
+TEST(Software, AKernelLibraryIsTheMachinesOnlyWhereOneIsNamed) {
+  EXPECT_EQ(overhead_of(described(), GpuArchitecture::hopper).kernel_library, KernelLibrary::none);
+  EXPECT_EQ(overhead_of(described(), GpuArchitecture::hopper).single_launch.count, 0);
+  SoftwareSpec measured = described();
+  measured.kernels.library = KernelLibrary::vllm;
+  EXPECT_EQ(overhead_of(measured, GpuArchitecture::hopper).kernel_library, KernelLibrary::vllm);
+  EXPECT_EQ(overhead_of(measured, GpuArchitecture::hopper).single_launch.count, 3 * us);
+  EXPECT_EQ(load_machine("h100-sxm-pcie5", {}, {}, "vllm").overhead.kernel_library, KernelLibrary::vllm);
+  EXPECT_EQ(load_machine("h100-sxm-pcie5").overhead.kernel_library, KernelLibrary::none);
+}
+
 TEST(Software, GraphsAreReplayedFromAnArchitectureOn) {
   EXPECT_EQ(overhead_of(described(), GpuArchitecture::turing).replayed, 1);
   EXPECT_EQ(overhead_of(described(), GpuArchitecture::other).replayed, 1) << "nobody said that it could";

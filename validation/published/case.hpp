@@ -83,5 +83,6 @@ std::unique_ptr<Experiment> read_kernel_case(TableReader& top);
 std::unique_ptr<Experiment> read_copy_case(TableReader& top);
 std::unique_ptr<Experiment> read_replay_case(TableReader& top);
 std::unique_ptr<Experiment> read_system_case(TableReader& top);
+std::unique_ptr<Experiment> read_serving_case(TableReader& top);
 
 }  // namespace pregate::validation

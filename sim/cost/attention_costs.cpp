@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// What attention costs over what is cached.
+#include <algorithm>
+
+#include "sim/cost/cost_model.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+/// Tokens of the context that a token of this layer part can look at, and that its cache keeps; 0 = all.
+double reach(const CacheCost& part) {
+  const double chosen = static_cast<double>(part.reads_at_most) * part.stride;
+  if (part.window == 0 || chosen == 0) return std::max<double>(part.window, chosen);
+  return std::min<double>(part.window, chosen);
+}
+
+/// Sum over a causal pass of n tokens after p cached ones of the tokens that each attends to, at most
+/// `window` each.
+double attended(double cached, double tokens, double window) {
+  const auto unlimited = [&](double n) { return n * cached + n * (n + 1) / 2; };
+  if (window <= 0 || cached + tokens <= window) return unlimited(tokens);
+  const double within = std::max(0.0, window - cached);  // tokens that still see fewer than `window`
+  return unlimited(within) + (tokens - within) * window;
+}
+
+AlikeSequences all_alike(const StepShape& shape) {
+  return {.tokens = shape.tokens,
+          .sequences = shape.sequences,
+          .position = shape.position,
+          .encoder_tokens = shape.encoder_tokens};
+}
+std::span<const AlikeSequences> alike_of(const StepShape& shape, const AlikeSequences& all) {
+  return shape.alike.empty() ? std::span(&all, 1) : shape.alike;
+}
+
+}  // namespace
+
+GpuTime CostModel::scores(const LayerClass& layer, const StepShape& shape) const {
+  if (!options_.attention_scores) return {};
+  const LayerProfile& profile = layer.profile;
+  const bool by_kernel = layer.kernels && layer.kernels->scores != LayerKernels::Scores::none &&
+                         shape.phase != trace::Phase::encoder;
+  GpuTime time;
+  if (by_kernel) {
+    const AlikeSequences all = all_alike(shape);
+    time = kernels_->scores(*layer.kernels, alike_of(shape, all));
+    // Whatever an indexer looks at beside the keys and values.
+    if (profile.cache.size() > 1) time += cache_scores(layer, shape, 1);
+  } else {
+    time = cache_scores(layer, shape, 0);
+  }
+  if (profile.cross_kv_per_token.count > 0) time += cross_attention(layer, shape);
+  return time;
+}
+
+/// Over the parts of the cache from the first one that is asked for, and over the state with that of all.
+GpuTime CostModel::cache_scores(const LayerClass& layer, const StepShape& shape, std::size_t first) const {
+  const LayerProfile& profile = layer.profile;
+  const bool causal = shape.phase != trace::Phase::encoder;
+  double flop = first > 0 ? 0 : shape.tokens * profile.state_flop_per_token;
+  double bytes = first > 0 ? 0
+                           : 2.0 * std::max(1, shape.sequences) *
+                                 static_cast<double>(profile.state.count);  // read and written
+  const AlikeSequences all = all_alike(shape);
+  for (const AlikeSequences& alike : alike_of(shape, all)) {
+    const double sequences = std::max(1, alike.sequences);
+    const double each = alike.tokens / sequences;
+    const double context = alike.position + each;
+    for (const CacheCost& part : std::span(profile.cache).subspan(first)) {
+      const double limit = reach(part);
+      const double pairs = sequences * (causal ? attended(alike.position, each, limit) : each * each);
+      flop += pairs / part.stride * part.flop_per_entry;
+      double seen = context;
+      if (part.window > 0) seen = std::min(seen, part.window + each - 1);
+      // Tokens of one pass choose entries of their own.
+      if (part.reads_at_most > 0)
+        seen = std::min(seen, static_cast<double>(part.reads_at_most) * part.stride * each);
+      bytes += sequences * seen / part.stride * static_cast<double>(part.per_entry.count);
+    }
+  }
+  return roofline(flop, layer.dense_rate, bytes);
+}
+
+GpuTime CostModel::attention(const LayerClass& layer, const StepShape& shape) const {
+  if (layer.profile.mixer == MixerKind::none) return {};
+  return projections(layer, shape.tokens) + scores(layer, shape);
+}
+
+GpuTime CostModel::cross_attention(const LayerClass& layer, const StepShape& shape) const {
+  const LayerProfile& profile = layer.profile;
+  double flop = 0, encoded = 0, made = 0;
+  const AlikeSequences all = all_alike(shape);
+  for (const AlikeSequences& alike : alike_of(shape, all)) {
+    const double context = static_cast<double>(std::max(1, alike.sequences)) * alike.encoder_tokens;
+    flop += static_cast<double>(alike.tokens) * alike.encoder_tokens *
+            profile.cross_attention_flop_per_token_and_context;
+    encoded += context;
+    // Keys and values of the encoder's output are made once a request, in the decoder's first pass.
+    if (alike.position == 0) made += context;
+  }
+  if (encoded == 0) return {};
+  GpuTime time =
+      roofline(flop, layer.dense_rate, encoded * static_cast<double>(profile.cross_kv_per_token.count));
+  if (made > 0) {
+    time += roofline(made * profile.cross_kv_flop_per_encoder_token, layer.dense_rate,
+                     static_cast<double>(profile.cross_kv_weights.count));
+  }
+  return time;
+}
+
+}  // namespace pregate::sim

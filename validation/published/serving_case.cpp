@@ -1,0 +1,256 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// Servers that keep so many requests going: TTFT and TPOT by concurrency, each row a run of the continuous
+// batcher.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "models/catalog.hpp"
+#include "models/error.hpp"
+#include "sim/policy/load_policy.hpp"
+#include "sim/simulate.hpp"
+#include "validation/published/case.hpp"
+#include "validation/published/case_reader.hpp"
+#include "validation/published/gpu_share.hpp"
+#include "validation/published/served_load.hpp"
+
+namespace pregate::validation {
+
+namespace {
+
+struct Server {
+  std::string name, machine, software, model;
+  int gpus = 1;  ///< tensor parallel
+  sim::AllReduce all_reduce;
+  std::vector<Override> set;
+};
+
+struct ServedRow {
+  std::size_t server = 0;
+  int input = 1, output = 1, concurrency = 1, raw_row = 0;
+  double ttft_ms = 0, tpot_ms = 0;
+  std::string series, fixes;  ///< fixes: by its TPOT
+  std::string not_gated;      ///< why it counts for no gate; empty: it does
+};
+
+struct ServingSetup {
+  std::string file;
+  int waves = 1, simulated_waves = 1;  ///< requests a place: of the client, and simulated for it
+  double shortest = 1;
+  std::vector<Server> servers;
+  std::vector<Constant> constants;
+  std::vector<ServedRow> rows;
+};
+
+Server read_server(TableReader& table) {
+  Server server;
+  server.name = table.text("name");
+  server.machine = machine_names()[known(table, "machine", machine_names())];
+  server.software = software_names()[known(table, "software", software_names())];
+  server.model = model_names()[known(table, "model", model_names())];
+  server.gpus = static_cast<int>(table.integer("gpus", 1, most_gpus));
+  if (server.gpus > 1) server.all_reduce = {table.duration("all_reduce"), table.byte_rate("all_reduce_rate")};
+  server.set = read_overrides(table);
+  table.finish();
+  return server;
+}
+
+ServedRow read_row(TableReader& table, const ServingSetup& setup) {
+  ServedRow row;
+  row.server = known(table, "server", names_of(setup.servers, [](const Server& each) { return each.name; }));
+  row.series = setup.servers[row.server].name;
+  row.input = static_cast<int>(table.integer("input", 1, 1 << 17));
+  row.output = static_cast<int>(table.integer("output", 2, 1 << 17));
+  row.concurrency = static_cast<int>(table.integer("concurrency", 1, 1024));
+  row.raw_row = static_cast<int>(table.integer("raw_row", 1, 1'000'000));
+  row.ttft_ms = table.number("ttft_ms");
+  row.tpot_ms = table.number("tpot_ms");
+  for (const double ms : {row.ttft_ms, row.tpot_ms}) {
+    if (!(ms > 0 && ms < 1e9)) throw InputError(table.where("ttft_ms"), "is not a time");
+  }
+  row.not_gated = table.text_or("not_gated", "");
+  row.fixes = table.text_or("fixes", "");
+  if (!row.fixes.empty()) {
+    std::ignore = known(table, "fixes",
+                        names_of(setup.constants, [](const Constant& each) { return each.unknown.name; }));
+  }
+  table.finish();
+  return row;
+}
+
+ServingSetup read_setup(TableReader& top) {
+  ServingSetup setup;
+  setup.file = top.text("file");
+  setup.waves = static_cast<int>(top.integer("waves", 2, 1000));
+  setup.simulated_waves = static_cast<int>(top.integer("simulated_waves", 2, setup.waves));
+  setup.shortest = top.number("shortest");
+  if (!(setup.shortest > 0 && setup.shortest <= 1))
+    throw InputError(top.where("shortest"), "must be above 0 and at most 1");
+  for (TableReader& table : top.tables("server")) setup.servers.push_back(read_server(table));
+  for (TableReader& table : top.tables("constant")) setup.constants.push_back(read_constant(table));
+  for (TableReader& table : top.tables("row")) setup.rows.push_back(read_row(table, setup));
+  if (setup.constants.size() > 1)
+    throw InputError(top.where("constant"), "one constant at most is fitted here");
+  if (setup.rows.empty()) throw InputError(top.where("row"), "the case has no rows");
+  check_fixed_once(top, setup.constants, setup.rows);
+  return setup;
+}
+
+struct Times {
+  double ttft_ms = 0, tpot_ms = 0;
+};
+
+/// Means over a client's requests, of which it sends the first `places` at once and each later one when one
+/// ends. Of its waves the first is unlike the others and counts 1 in `waves`; those after it are the mean of
+/// what was simulated of them.
+Times client_times(const std::vector<sim::RequestRecord>& records, std::size_t places, int waves) {
+  std::vector<Picoseconds> ends;
+  ends.reserve(records.size());
+  for (const sim::RequestRecord& record : records) ends.push_back(record.end);
+  std::sort(ends.begin(), ends.end());
+  Times first, later;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    Times& wave = i < places ? first : later;
+    const Picoseconds sent = i < places ? Picoseconds{} : ends[i - places];
+    wave.ttft_ms += (records[i].first_token - sent).milliseconds();
+    wave.tpot_ms += records[i].tpot_ms();
+  }
+  const auto mean = [&](double of_first, double of_later) {
+    const double share = 1.0 / waves, others = static_cast<double>(records.size() - places);
+    return share * of_first / static_cast<double>(places) + (1 - share) * of_later / others;
+  };
+  return {mean(first.ttft_ms, later.ttft_ms), mean(first.tpot_ms, later.tpot_ms)};
+}
+
+class ServingExperiment final : public Experiment {
+ public:
+  explicit ServingExperiment(ServingSetup setup) : setup_(std::move(setup)) {}
+
+  void evaluate(const DataFolder&, CaseResult& result) const override {
+    const std::vector<double> values = calibrate();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const Constant& constant = setup_.constants[i];
+      FittedConstant fitted{constant.unknown.name, constant.unit, constant.meaning, "", values[i]};
+      for (const ServedRow& row : setup_.rows) {
+        if (row.fixes == fitted.name) fitted.fixed_by = row.series + ", " + subject_of(row);
+      }
+      result.constants.push_back(fitted);
+    }
+    std::vector<Times> times;
+    times.reserve(setup_.rows.size());
+    for (const ServedRow& row : setup_.rows) times.push_back(simulated(row, values));
+    add_rows("tpot_ms", times, result);
+    add_rows("ttft_ms", times, result);
+  }
+
+  [[nodiscard]] std::vector<EnteredFigure> entered() const override {
+    std::vector<EnteredFigure> figures;
+    for (const ServedRow& row : setup_.rows) {
+      figures.push_back({setup_.file, {{{}, row.raw_row, "silicon_ttft_ms"}}, row.ttft_ms});
+      figures.push_back({setup_.file, {{{}, row.raw_row, "silicon_tpot_ms"}}, row.tpot_ms});
+      figures.push_back({setup_.file, {{{}, row.raw_row, "isl"}}, static_cast<double>(row.input)});
+      figures.push_back({setup_.file, {{{}, row.raw_row, "osl"}}, static_cast<double>(row.output)});
+      figures.push_back(
+          {setup_.file, {{{}, row.raw_row, "concurrency"}}, static_cast<double>(row.concurrency)});
+      figures.push_back({setup_.file,
+                         {{{}, row.raw_row, "tp_size"}},
+                         static_cast<double>(setup_.servers[row.server].gpus)});
+    }
+    return figures;
+  }
+
+ private:
+  static std::string subject_of(const ServedRow& row) {
+    return std::to_string(row.input) + " in, " + std::to_string(row.output) + " out, " +
+           std::to_string(row.concurrency) + " at a time";
+  }
+
+  void add_rows(const std::string& metric, const std::vector<Times>& times, CaseResult& result) const {
+    for (std::size_t i = 0; i < setup_.rows.size(); ++i) {
+      const ServedRow& from = setup_.rows[i];
+      const bool is_tpot = metric == "tpot_ms";
+      Row row;
+      row.series = row.group = from.series;
+      row.metric = metric;
+      row.subject = subject_of(from);
+      row.published = is_tpot ? from.tpot_ms : from.ttft_ms;
+      row.predicted = is_tpot ? times[i].tpot_ms : times[i].ttft_ms;
+      row.gated = from.not_gated.empty();
+      row.note = from.not_gated;
+      if (is_tpot && !from.fixes.empty()) {
+        row.role = Role::calibrate;
+        constexpr double met = 0.1;  // per cent
+        row.note = "fixes " + from.fixes + (std::abs(row.error()) > met ? ", which no value does" : "");
+      }
+      result.rows.push_back(row);
+    }
+  }
+
+  /// A row's TPOT is all but linear in a constant: by the secant.
+  [[nodiscard]] std::vector<double> calibrate() const {
+    if (setup_.constants.empty()) return {};
+    const Unknown& unknown = setup_.constants.front().unknown;
+    const auto row = std::find_if(setup_.rows.begin(), setup_.rows.end(),
+                                  [](const ServedRow& each) { return !each.fixes.empty(); });
+    const auto error = [&](double value) { return simulated(*row, {value}).tpot_ms / row->tpot_ms - 1; };
+    double before = unknown.start, value = before + (unknown.most - unknown.least) / 10;
+    double error_before = error(before), error_now = error(value);
+    constexpr int most_steps = 4;
+    constexpr double met = 1e-4;
+    for (int step = 0; step < most_steps && std::abs(error_now) > met && error_now != error_before; ++step) {
+      const double next = std::clamp(value - error_now * (value - before) / (error_now - error_before),
+                                     unknown.least, unknown.most);
+      before = value;
+      error_before = error_now;
+      if (next == value) break;  // at a bound, where no value meets the row
+      value = next;
+      error_now = error(value);
+    }
+    return {value};
+  }
+
+  [[nodiscard]] Times simulated(const ServedRow& row, const std::vector<double>& values) const {
+    const Server& server = setup_.servers[row.server];
+    std::vector<Override> set = server.set;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const Constant& constant = setup_.constants[i];
+      for (const Constant::Target& target : constant.targets) {
+        char text[64];
+        std::snprintf(text, sizeof text, "%.9g %s", values[i] * target.factor, constant.unit.c_str());
+        set.push_back({target.path, text});
+      }
+    }
+    const ModelSpec model = share_of(load_model(server.model, {}, set), server.gpus);
+    const MachineSpec machine = load_machine(server.machine, set, {}, server.software);
+    const SoftwareSpec software = load_software(server.software, set);
+    const std::vector<Override> serve{{"serve.batcher", "continuous"},
+                                      {"serve.max_batch", std::to_string(row.concurrency)},
+                                      {"serve.prompts", "beside"}};
+    sim::SimulationOptions options;
+    options.serving = sim::load_serving(serve);
+    if (software.prompt_chunk > 0)
+      options.prompt_chunk = options.serving.prompt_chunk = software.prompt_chunk;
+    options.costs.all_reduce = server.all_reduce;
+    options.keeps_requests = true;
+    const auto load = served_load(model, {.requests = row.concurrency * setup_.simulated_waves,
+                                          .input = row.input,
+                                          .output = row.output,
+                                          .shortest = setup_.shortest});
+    const sim::PreparedTrace prepared(*load, model, server.name, options.serving);
+    const sim::SimulationResult result =
+        sim::simulate(model, machine, load_policy("gpu-only"), prepared, *load, options);
+    if (result.out_of_memory) throw InputError(server.name, result.out_of_memory_reason);
+    return client_times(result.request_records, static_cast<std::size_t>(row.concurrency), setup_.waves);
+  }
+
+  ServingSetup setup_;
+};
+
+}  // namespace
+
+std::unique_ptr<Experiment> read_serving_case(TableReader& top) {
+  return std::make_unique<ServingExperiment>(read_setup(top));
+}
+
+}  // namespace pregate::validation
