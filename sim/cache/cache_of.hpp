@@ -44,7 +44,8 @@ class Evictable {
 ///   static constexpr bool admits_by_id       misses are admitted by increasing id, not in router order
 /// A policy with one of these watches (EvictionEntry::watches):
 ///   void begin_pass(start), void gate(outcome)   ExpertCache::begin_pass() and gate()
-///   void choose_swaps(evictable, swaps)      at the end of a pass: appends pairs of a domain, one that is out
+///   void choose_swaps(evictable, swaps)      at the end of a pass: appends pairs of a domain, one that is
+///   out
 ///                                            for a resident that may leave; each at most once
 template <class Eviction>
 class CacheOf final : public ExpertCache {

@@ -16,8 +16,8 @@ namespace pregate::cache {
 /// a miss that scores lower than every resident stays out. An eviction looks at every resident of the domain,
 /// so it costs as much as the domain holds.
 ///
-/// `Score` is constructed from a CacheGeometry, and a call by key gives a double. It may have begin_pass(start)
-/// and gate(outcome), as CacheOf.
+/// `Score` is constructed from a CacheGeometry, and a call by key gives a double. It may have
+/// begin_pass(start) and gate(outcome), as CacheOf.
 template <class Score>
 class LowestScore {
  public:

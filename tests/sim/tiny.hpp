@@ -47,7 +47,8 @@ inline MachineSpec tiny_machine() {
                       .gate = from_seconds(10e-6),
                       .gate_readback = from_seconds(20e-6),
                       .experts = from_seconds(60e-6),
-                      .device_copy = from_seconds(5e-6)};
+                      .device_copy = from_seconds(5e-6),
+                      .single_launch = {}};
   return machine;
 }
 
