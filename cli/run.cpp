@@ -123,7 +123,8 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
   run.configuration.machine =
       load_machine(parsed.text("machine"), set, parsed.text("host"), parsed.text("software"));
   if (!run.configuration.machine.software.empty())
-    run.configuration.software = load_software(parsed.text("software"), set);
+    run.configuration.software = load_software(
+        parsed.has("software") ? parsed.text("software") : run.configuration.machine.software, set);
   run.configuration.software_is_default = !parsed.has("software");
   const std::vector<std::string> catalogue = machine_names();
   run.is_catalogue_machine =
