@@ -3,7 +3,9 @@
 #include "validation/calibration/calibrate.hpp"
 
 #include <ctime>
+#include <initializer_list>
 
+#include "cli/calibrate_rates.hpp"
 #include "cli/device_options.hpp"
 #include "cli/run.hpp"
 #include "models/catalog.hpp"
@@ -16,6 +18,28 @@
 namespace pregate::cli {
 
 namespace {
+
+/// What measures this machine has no part in a fit of rates, and the other way round.
+void refuse_other_options(const Parsed& parsed) {
+  const bool is_fit = parsed.has("from");
+  const auto refuse = [&](std::initializer_list<const char*> options, const std::string& hint) {
+    for (const char* option : options) {
+      const bool is_given = parsed.has(option) && !parsed.values[option].defaulted();
+      if (is_given)
+        throw InputError("--" + std::string(option),
+                         is_fit ? "has no part in a fit of rates" : "is of a fit of rates (--from)", hint);
+    }
+  };
+  if (is_fit) {
+    refuse({"model", "weights", "dense-weights"}, "every row names its own: columns of the file");
+    refuse({"seconds", "max-tokens", "accept-noise", "device", "gpu-memory", "compute-threads",
+            "distinct-experts", "experts-on-ssd"},
+           "it is of measuring the machine at hand, which --from leaves out");
+  } else {
+    refuse({"machine", "host", "software", "constants"},
+           "without --from the machine at hand is measured, whatever it is");
+  }
+}
 
 std::string today() {
   const std::time_t now = std::time(nullptr);
@@ -41,17 +65,31 @@ ExitCode calibrate(const Arguments& arguments) {
   options.add_options()                                                                      //
       ("output,o", po::value<std::string>(), "machine file to write, e.g. my-machine.toml")  //
       ("model", po::value<std::string>()->default_value("switch-base-8"),
-       "whose operations are measured: catalogue name, .toml or config.json")                              //
-      ("weights", po::value<std::string>(), "weight format of the experts: fp32, fp16 or bf16")            //
-      ("dense-weights", po::value<std::string>(), "weight format of everything else, the same")            //
-      ("set", po::value<std::vector<std::string>>()->composing(), "override: model.…; repeatable")         //
+       "whose operations are measured: catalogue name, .toml or config.json")                    //
+      ("weights", po::value<std::string>(), "weight format of the experts: fp32, fp16 or bf16")  //
+      ("dense-weights", po::value<std::string>(), "weight format of everything else, the same")  //
+      ("set", po::value<std::vector<std::string>>()->composing(),
+       "override: model.…, with --from machine.… and software.…; repeatable")                              //
       ("seconds", po::value<std::string>(), "about how long to measure (default 120)")                     //
       ("max-tokens", po::value<std::string>(), "largest pass whose operations are measured (default 64)")  //
       ("accept-noise", po::bool_switch(), "write the file although repeats differ too much");
   options.add(device_options());
+  po::options_description rates("Instead, on rates that were measured");
+  rates.add_options()  //
+      ("from", po::value<std::string>(),
+       "rates.csv: a header and a row a measured rate with its settings; fits what they determine")  //
+      ("machine", po::value<std::string>(),
+       "what they were measured on: catalogue name or .toml")                                         //
+      ("host", po::value<std::string>(), "host in place of the machine's own")                        //
+      ("software", po::value<std::string>(), "what drove it: name (pregate list software) or .toml")  //
+      ("constants", po::value<std::string>(),
+       "fit these, comma-separated, instead of all that is determined");
+  options.add(rates);
   const Parsed parsed =
-      parse("pregate calibrate -o FILE [--device host|cuda] [--model NAME]", options, arguments);
+      parse("pregate calibrate -o FILE [--device host|cuda] [--model NAME] | --from FILE --machine NAME",
+            options, arguments);
   if (parsed.help) return 0;
+  refuse_other_options(parsed);
   if (!parsed.has("output"))
     throw InputError("--output", "not given", "name the machine file to write, e.g. -o my-machine.toml");
   const std::string path = parsed.text("output");
@@ -59,6 +97,7 @@ ExitCode calibrate(const Arguments& arguments) {
     throw InputError("--output", "'" + printable(path, 200) + "' does not end in .toml",
                      "--machine takes files by that ending");
   static_cast<void>(trace::OutputFile(path, true));  // writable? before the work
+  if (parsed.has("from")) return calibrate_from_rates(parsed);
   std::vector<Override> set;
   for (const std::string& text : parsed.texts("set")) set.push_back(parse_override(text));
   const ModelSpec model =

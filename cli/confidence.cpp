@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "validation/published/confidence.hpp"
 
+#include <algorithm>
+
 #include "cli/run.hpp"
 
 namespace pregate::cli {
 
 sim::Confidences confidences_in(const Run& run, const std::vector<sim::SimulationResult>& results) {
-  const std::vector<validation::Residual> residuals = validation::known_residuals();
+  const validation::Evidence evidence(validation::known_residuals());
   const auto& provenance = run.configuration.trace.provenance;
   const auto format = provenance.find("format");
   validation::RunFacts facts{
@@ -18,13 +20,16 @@ sim::Confidences confidences_in(const Run& run, const std::vector<sim::Simulatio
       .model_changed = run.model_changed,
       .batch = run.configuration.batch,
       .generated_routing = format != provenance.end() && format->second == "generated"};
+  facts.software_changed = std::any_of(run.set.begin(), run.set.end(), [](const Override& each) {
+    return each.path.starts_with("software.");
+  });
   sim::Confidences confidences;
   for (const sim::SimulationResult& result : results) {
     if (result.out_of_memory) {
       confidences.emplace_back();
     } else {
       facts.largest_pass = result.largest_pass;
-      confidences.emplace_back(validation::confidence_in(facts, result.policy, residuals));
+      confidences.emplace_back(validation::confidence_in(facts, result.policy, evidence));
     }
   }
   return confidences;

@@ -122,6 +122,11 @@ void resolve_machine(const Parsed& parsed, Run& run) {
   const bool all_agree = std::all_of(run.policies.begin(), run.policies.end(), agrees);
   configuration.software_is_default = !parsed.has("software");
   if (configuration.machine.software.empty()) return;  // it says itself what software costs
+  if (configuration.machine.calibration != "datasheet") {
+    configuration.software =
+        load_software(run.software.empty() ? configuration.machine.software : run.software, run.set);
+    return;
+  }
   if (configuration.software_is_default && !all_agree) {
     configuration.notes.emplace_back("the policies are of different software; all were run on " +
                                      configuration.machine.software +

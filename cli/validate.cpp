@@ -27,11 +27,12 @@ validation::DataFolder data_folder(const Parsed& parsed) {
 
 ExitCode published(const Arguments& arguments) {
   po::options_description options("Options");
-  options.add_options()                                                                        //
-      ("case", po::value<std::string>(), "one case, with all its rows (default: every case)")  //
+  options.add_options()  //
+      ("case", po::value<std::string>(),
+       "one case, with all its rows: a name, or a .toml of your own (default: every case)")  //
       ("data", po::value<std::string>(),
-       "folder of recorded traces (default: $PREGATE_SHARED_DATA, else ../shared/data); rows that need it "
-       "are skipped where it is absent")                                                     //
+       "folder of recorded traces (default: $PREGATE_SHARED_DATA, else ../shared/data; of a case of your own "
+       "the folder that it is in); rows that need it are skipped where it is absent")        //
       ("json", po::value<std::string>(), "write all rows as JSON to this file")              //
       ("report", po::value<std::string>(), "write an HTML page with pictures to this file")  //
       ("markdown", po::bool_switch(), "print the tables as docs/validation holds them");
@@ -45,7 +46,9 @@ ExitCode published(const Arguments& arguments) {
   std::vector<validation::Evaluated> all;
   for (const std::string& name : names) {
     validation::Case published_case = validation::load_case(name);
-    validation::CaseResult result = validation::evaluate(published_case, data);
+    const bool is_beside = !published_case.folder.empty() && !parsed.has("data");
+    validation::CaseResult result = validation::evaluate(
+        published_case, is_beside ? validation::DataFolder{published_case.folder} : data);
     all.push_back({std::move(published_case), std::move(result)});
   }
   std::vector<TextFile> files;

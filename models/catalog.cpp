@@ -54,10 +54,6 @@ const EmbeddedFile* find_embedded(const Kind& kind, std::string_view name) {
   return nullptr;
 }
 
-bool is_path(std::string_view text) {
-  return text.ends_with(".toml") || text.ends_with(".json") || text.find('/') != std::string_view::npos;
-}
-
 /// `dir/my-model.toml` -> `my-model`.
 std::string stem(const std::string& path) {
   const std::string leaf = path.substr(path.find_last_of('/') + 1);
@@ -177,6 +173,10 @@ ModelSpec load_gguf(const std::string& path, const ModelOptions& options,
 
 }  // namespace
 
+bool is_path(std::string_view text) {
+  return text.ends_with(".toml") || text.ends_with(".json") || text.find('/') != std::string_view::npos;
+}
+
 Override parse_override(const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos) {
@@ -231,14 +231,23 @@ MachineSpec load_machine(const std::string& name_or_path, std::span<const Overri
     replace_host(root, description, name);
     host_name = name;
   }
-  const SoftwareSpec named = load_software(software, overrides);
+  const Node* own = root.find("software");
+  const std::string fitted_with = own != nullptr && own->kind == Node::Kind::text ? own->text : std::string();
+  if (!software.empty() && !fitted_with.empty() && software != fitted_with) {
+    throw InputError("--software",
+                     printable(source.name) + " was fitted with '" + printable(fitted_with) + "'",
+                     "leave --software out, or choose a machine that does not say (pregate list machines: "
+                     "datasheet)");
+  }
+  const SoftwareSpec named = load_software(fitted_with.empty() ? software : fitted_with, overrides);
   // What a fitted or measured machine leaves out is not the named software's either: it was not what ran.
   const Node* calibration = root.find("calibration");
-  const bool is_datasheet = calibration == nullptr || calibration->text == "datasheet";
+  const bool is_datasheet =
+      !fitted_with.empty() || calibration == nullptr || calibration->text == "datasheet";
   const bool filled = fill_in(root, is_datasheet ? named : load_software());
   apply(root, machines, overrides);
   MachineSpec machine = read_machine(root, source.name);
-  if (filled && is_datasheet) machine.software = named.name;
+  if (filled && is_datasheet && fitted_with.empty()) machine.software = named.name;
   if (!software.empty() && machine.software.empty()) {
     throw InputError(
         "--software", printable(source.name) + " says itself what software costs on it",

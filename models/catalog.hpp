@@ -26,6 +26,10 @@ struct Override {
 /// Splits "machine.link.h2d.bandwidth=50GB/s"; InputError when there is no '=' or the root is unknown.
 Override parse_override(const std::string& text);
 
+/// Whether a text that may name an entry of the catalogue is the path of a file instead: it ends in .toml or
+/// .json, or contains a '/'.
+bool is_path(std::string_view text);
+
 /// Names of the embedded catalogue, sorted.
 std::vector<std::string> model_names();
 std::vector<std::string> machine_names();

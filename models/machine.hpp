@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "models/fitted_rates.hpp"
 #include "models/kernel_times.hpp"
 #include "models/units.hpp"
 
@@ -84,7 +85,7 @@ struct OverheadSpec {
   KernelLibrary kernel_library = KernelLibrary::none;
   /// With a kernel library: what a kernel whose time is known costs beyond it where it is launched one by one
   /// and not replayed.
-  Picoseconds single_launch;
+  Picoseconds single_launch = {};
 };
 
 /// How the CPU's threads and the experts lie on the nodes of a host's memory.
@@ -184,11 +185,13 @@ struct MachineSpec {
   SsdSpec ssd;
   OverheadSpec overhead;
   SoftwareMemorySpec memory;  ///< key memory
-  std::string software;       ///< name of what filled overhead in; empty: the file says all of it
+  /// Name of what filled overhead in, or of what the file says that it was fitted with; empty: neither.
+  std::string software;
   /// Measured time of the fused expert layer, whatever the model; overrides the roofline.
   std::vector<ExpertKernelPoint> expert_kernel_table;
   /// Times measured for layers of certain dimensions; they come before all else.
   std::vector<KernelTimes> kernel_times;
+  FittedRates fit;  ///< the rows that its constants were fitted on, where they are of the user's own
   std::string measured_device;  ///< name of the device that was measured; empty otherwise
   /// How much repeats of one measurement differed when it was measured, relative; 0 = not measured.
   double measured_spread = 0;

@@ -115,6 +115,46 @@ Node kernels(const MachineSpec& machine) {
   return array_of(std::move(tables));
 }
 
+FittedRates read_fit(TableReader table) {
+  constexpr std::size_t most_rows = 1000;
+  FittedRates fit;
+  fit.file = table.text("file");
+  for (TableReader& entry : table.tables("rows")) {
+    FittedRate row;
+    row.row = entry.text("row");
+    row.model = entry.text("model");
+    row.mechanism = entry.text("mechanism");
+    row.batch = static_cast<int>(entry.integer("batch", 1, 4096));
+    const auto percent = [&](const char* key) {
+      const double value = entry.number(key);
+      if (!(value > -100 && value < 1e6))
+        throw InputError(entry.where(key), "is no error of a rate", "above -100, in per cent");
+      return value;
+    };
+    row.percent = percent("percent");
+    if (entry.has("left_out")) row.left_out = percent("left_out");
+    entry.finish();
+    fit.rows.push_back(std::move(row));
+    if (fit.rows.size() > most_rows)
+      throw InputError(table.where("rows"), "more than " + std::to_string(most_rows) + " rows");
+  }
+  if (fit.rows.empty())
+    throw InputError(table.where("rows"), "no rows", "a machine that was fitted on none has no table [fit]");
+  table.finish();
+  return fit;
+}
+
+/// What results say of it.
+Node fitted_rows(const MachineSpec& machine) {
+  std::vector<Node> rows;
+  for (const FittedRate& row : machine.fit.rows) {
+    std::vector<Member> members = {{"row", value_of(row.row)}, {"percent", value_of(row.percent)}};
+    if (row.left_out) members.push_back({"left_out_percent", value_of(*row.left_out)});
+    rows.push_back(object_of(std::move(members)));
+  }
+  return array_of(std::move(rows));
+}
+
 }  // namespace
 
 void add_copy_table(Fields<LinkSpec>& fields) {
@@ -144,6 +184,19 @@ void add_machine_tables(Fields<MachineSpec>& fields) {
          for (TableReader& times : table.tables(its.name()))
            machine.kernel_times.push_back(read_times(times));
        }});
+  fields.add_entry(
+      {table_field("fit", "fitted_rows",
+                   "rows of rates that its constants were fitted on, as pregate calibrate --from "
+                   "writes them"),
+       fitted_rows, [](MachineSpec& machine, TableReader& table, const Field& its) {
+         machine.fit = read_fit(table.table(its.name()));
+       }});
+  fields.add_entry({table_field("software", "software",
+                                "what it was fitted with (--software), whose costs are in its numbers"),
+                    [](const MachineSpec&) { return Node{}; },
+                    [](MachineSpec& machine, TableReader& table, const Field& its) {
+                      machine.software = table.text(its.name());
+                    }});
   fields.add_entry(
       {table_field("sources", "host.source", "where numbers come from, by the path of a key or table"),
        [](const MachineSpec&) { return Node{}; },

@@ -10,7 +10,7 @@ namespace pregate {
 
 /// `table`: measured copies by size.
 void add_copy_table(Fields<LinkSpec>& fields);
-/// `expert_kernel_table`, `kernel_times` and `sources`.
+/// `expert_kernel_table`, `kernel_times`, `fit`, `software` and `sources`.
 void add_machine_tables(Fields<MachineSpec>& fields);
 
 }  // namespace pregate

@@ -30,7 +30,9 @@ std::string head_of(const Confidence& confidence) {
 /// "9 published rates of this mechanism came out 5.01 % too low to 77.9 % too high".
 std::string errors(const Confidence& confidence) {
   const double least = confidence.least_percent, most = confidence.most_percent;
-  std::string text = std::to_string(confidence.rows) + " published rates of " + confidence.nearest;
+  std::string text = std::to_string(confidence.rows) +
+                     (confidence.are_own ? " rates of " + confidence.cases + ", each left out in turn,"
+                                         : " published rates of " + confidence.nearest);
   const auto size = [](double percent) { return three_digits(std::abs(percent)); };
   if (confidence.label == Confidence::Label::published_case) {
     return text + " came out within " + size(std::max(std::abs(least), std::abs(most))) + " %";

@@ -17,7 +17,7 @@ struct RateRange {
 /// How well a simulated rate is supported by measurements (docs/validation/confidence.md).
 struct Confidence {
   enum class Label {
-    calibrated,      ///< a machine file measured for this model
+    calibrated,      ///< a machine file measured for this model, or fitted on rates measured on that machine
     published_case,  ///< machine, model and mechanism of a published case
     uncalibrated,    ///< everything else
   };
@@ -27,6 +27,8 @@ struct Confidence {
   std::string cases;      ///< that the rows below are of, separated by ", "
   std::string nearest;    ///< what those rows have in common with the run; for people
   int rows = 0;           ///< predicted rows of published cases that are nearest to the run
+  bool are_own =
+      false;  ///< those rows are the ones that the machine file was fitted on, each left out in turn
   /// The smallest and the largest of their errors, 100 (simulated / measured - 1).
   double least_percent = 0, most_percent = 0;
   /// By those errors, wider for few rows, a rate of this run is expected within these factors of the

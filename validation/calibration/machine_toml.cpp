@@ -101,6 +101,19 @@ void write_times(Writer& out, const KernelTimes& times) {
   out.line("]");
 }
 
+void write_fit(Writer& out, const FittedRates& fit) {
+  out.section("fit");
+  out.key("file", quoted(fit.file));
+  out.line("rows = [");
+  for (const FittedRate& row : fit.rows) {
+    out.line("  { row = " + quoted(row.row) + ", model = " + quoted(row.model) +
+             ", mechanism = " + quoted(row.mechanism) + ", batch = " + std::to_string(row.batch) +
+             ", percent = " + digits(row.percent) +
+             (row.left_out ? ", left_out = " + digits(*row.left_out) : std::string()) + " },");
+  }
+  out.line("]");
+}
+
 /// Keys with their values, of one table of the file.
 struct Table {
   std::string name;
@@ -135,11 +148,14 @@ std::string to_toml(const MachineSpec& machine,
   for (const Table& table : tables_of(machine)) {
     if (!table.name.empty()) out.section(table.name);
     for (const auto& [key, value] : table.keys) out.key(key, value);
+    if (table.name.empty() && !machine.fit.rows.empty() && !machine.software.empty())
+      out.key("software", quoted(machine.software));
     if (table.name.empty()) write_table(out, machine.expert_kernel_table);
     if (table.name == "link.h2d") write_copies(out, machine.h2d);
     if (table.name == "link.d2h") write_copies(out, machine.d2h);
   }
   for (const KernelTimes& times : machine.kernel_times) write_times(out, times);
+  if (!machine.fit.rows.empty()) write_fit(out, machine.fit);
   out.section("sources");
   for (const auto& [key, source] : sources) out.key(quoted(key), quoted(source));
   return out.take();

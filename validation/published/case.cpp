@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "models/error.hpp"
 #include "validation/published/case_reader.hpp"
 #include "validation/published/embedded.hpp"
+#include "validation/published/own_case.hpp"
 
 namespace pregate::validation {
 
@@ -70,29 +72,7 @@ std::unique_ptr<Experiment> read_experiment(TableReader& top, const std::string&
                    suggest(name, names));
 }
 
-}  // namespace
-
-bool DataFolder::has(const std::string& file) const {
-  std::error_code ignored;
-  return !root.empty() && std::filesystem::exists(root / file, ignored);
-}
-
-std::vector<std::string> case_names() {
-  std::vector<std::string> names;
-  for (const EmbeddedFile& file : embedded_cases()) names.emplace_back(file.name);
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-Case load_case(const std::string& name) {
-  for (const EmbeddedFile& file : embedded_cases()) {
-    if (file.name == name) return parse_case(file.text, name + ".toml", name);
-  }
-  throw InputError("case", "no published case named '" + printable(name) + "'", suggest(name, case_names()));
-}
-
-Case parse_case(std::string_view text, const std::string& where, const std::string& name) {
-  Node document = parse_toml_document(text, where);
+Case read_case(Node document, const std::string& where, const std::string& name) {
   document.where = where;
   TableReader top(document, "");
   Case result;
@@ -116,10 +96,64 @@ Case parse_case(std::string_view text, const std::string& where, const std::stri
   return result;
 }
 
+std::string metrics_of(const CaseResult& result) {
+  std::set<std::string> names;
+  for (const Row& row : result.rows) names.insert(row.metric);
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + printable(name);
+  return text;
+}
+
+}  // namespace
+
+bool DataFolder::has(const std::string& file) const {
+  std::error_code ignored;
+  return !root.empty() && std::filesystem::exists(root / file, ignored);
+}
+
+std::vector<std::string> case_names() {
+  std::vector<std::string> names;
+  for (const EmbeddedFile& file : embedded_cases()) names.emplace_back(file.name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Case load_case(const std::string& name) {
+  if (is_path(name)) {
+    OwnCase own = read_own_case(name);
+    Case result = read_case(std::move(own.document), own.where, own.name);
+    result.folder = own.folder;
+    return result;
+  }
+  for (const EmbeddedFile& file : embedded_cases()) {
+    if (file.name == name) return parse_case(file.text, name + ".toml", name);
+  }
+  throw InputError("case", "no published case named '" + printable(name) + "'",
+                   suggest(name, case_names()) + "; a case of your own is a path that ends in .toml");
+}
+
+Case parse_case(std::string_view text, const std::string& where, const std::string& name) {
+  return read_case(parse_toml_document(text, where), where, name);
+}
+
 CaseResult evaluate(const Case& published, const DataFolder& data) {
   CaseResult result;
   published.experiment->evaluate(data, result);
+  if (!published.folder.empty() && !result.skipped.empty()) {
+    throw InputError(
+        "case " + printable(published.name),
+        printable(result.skipped.front(), 200) + ", which is not in " + printable(data.root.string(), 200),
+        "recordings are looked for beside the case, or in the folder that --data names");
+  }
   judge(published.gates, result);
+  for (const GateResult& gate : result.gates) {
+    if (published.folder.empty() || gate.applied()) continue;
+    throw InputError("case " + printable(published.name),
+                     "no predicted row that is gated has the metric of the gate '" +
+                         printable(gate.gate.metric) + "' " + to_string(gate.gate.measure),
+                     "a gate that is held against nothing would pass for one that holds; the rows are of: " +
+                         metrics_of(result));
+  }
   return result;
 }
 

@@ -62,19 +62,25 @@ struct Case {
   std::vector<MetricDefinition> metrics;
   std::vector<Gate> gates;
   std::shared_ptr<const Experiment> experiment;
+  /// Of a case from a file: where that lies, and beside it the recordings that it names. Empty for those of
+  /// the program.
+  std::filesystem::path folder;
 };
 
 /// Names of the embedded cases, sorted.
 std::vector<std::string> case_names();
 
-/// An embedded case; InputError that suggests names otherwise.
-Case load_case(const std::string& name);
+/// An embedded case; InputError that suggests names otherwise. A text that ends in .toml or contains a '/' is
+/// the path of a case of the user's own: descriptions of machines, models, policies and profiles that it
+/// names by path are looked for beside it.
+Case load_case(const std::string& name_or_path);
 
 /// Reads a case strictly: InputError at `where` (file:line: key) for whatever is missing, unknown, of a wrong
 /// type or out of range.
 Case parse_case(std::string_view text, const std::string& where, const std::string& name);
 
-/// Calibrates, predicts and judges.
+/// Calibrates, predicts and judges. Of a case from a file nothing is skipped: InputError for a recording that
+/// is not in `data`.
 CaseResult evaluate(const Case& published, const DataFolder& data);
 
 /// One kind of case a function and a .cpp; `top` is the document, its common keys read already.

@@ -47,6 +47,12 @@ std::size_t known(TableReader& table, std::string_view key, const std::vector<st
   return index_of(table, key, table.text(key), valid);
 }
 
+std::string name_or_path(TableReader& table, std::string_view key, const std::vector<std::string>& valid) {
+  std::string name = table.text(key);
+  if (!is_path(name)) std::ignore = index_of(table, key, name, valid);
+  return name;
+}
+
 std::vector<std::string> read_known_texts(TableReader& table, std::string_view key,
                                           const std::vector<std::string>& valid) {
   std::vector<std::string> texts = read_texts(table, key);
@@ -67,6 +73,11 @@ Constant read_constant(TableReader& table, const std::vector<std::string>& syste
     const double factor = target.number("factor");
     if (!(factor > 0 && factor <= 1e6)) throw InputError(target.where("factor"), "must be above 0");
     constant.targets.push_back({target.text("path"), factor});
+    try {
+      std::ignore = parse_override(constant.targets.back().path + "=0");
+    } catch (const InputError& error) {
+      throw InputError(target.where("path"), error.what());
+    }
     target.finish();
   }
   if (constant.targets.empty()) throw InputError(table.where("sets"), "the constant sets nothing");

@@ -40,6 +40,9 @@ std::vector<Override> read_overrides(TableReader& table, std::string_view key = 
 /// Index of the text under `key` among `valid`.
 std::size_t known(TableReader& table, std::string_view key, const std::vector<std::string>& valid);
 
+/// The text under `key`: one of `valid`, or the path of a description of the user's own (is_path()).
+std::string name_or_path(TableReader& table, std::string_view key, const std::vector<std::string>& valid);
+
 /// Each text under `key` is among `valid`; empty when absent.
 std::vector<std::string> read_known_texts(TableReader& table, std::string_view key,
                                           const std::vector<std::string>& valid);

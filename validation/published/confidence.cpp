@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
-#include <set>
+#include <utility>
 
+#include "models/catalog.hpp"
+#include "models/fields/choices.hpp"
 #include "validation/published/mechanism.hpp"
 
 namespace pregate::validation {
@@ -15,34 +16,6 @@ namespace pregate::validation {
 namespace {
 
 using sim::Confidence;
-using Rows = std::vector<const Residual*>;
-
-/// With fewer, the next row of the same kind lies outside of all of them more than one time in three:
-/// 2 / (rows + 1).
-constexpr std::size_t fewest_rows = 5;
-
-template <class Keep>
-Rows select(std::span<const Residual> residuals, Keep&& keep) {
-  Rows rows;
-  for (const Residual& residual : residuals) {
-    if (keep(residual)) rows.push_back(&residual);
-  }
-  return rows;
-}
-
-std::set<std::string> cases_of(const Rows& rows) {
-  std::set<std::string> names;
-  for (const Residual* row : rows) names.insert(row->published_case);
-  return names;
-}
-
-/// The mechanism without what is added to it: "on-demand" of "on-demand, cached, swap".
-std::string design_of(const std::string& mechanism) { return mechanism.substr(0, mechanism.find(',')); }
-
-bool case_has_model(std::span<const Residual> residuals, const std::string& name, const std::string& model) {
-  return std::any_of(residuals.begin(), residuals.end(),
-                     [&](const Residual& row) { return row.published_case == name && row.model == model; });
-}
 
 /// A calibrated machine knows the operations of the models that it was measured with; others it prices
 /// without their launches.
@@ -138,65 +111,54 @@ std::string note_on_hits(const RunFacts& run, const std::string& mechanism) {
   return hits ? "; the hits are the generated routing's, about which they say nothing" : "";
 }
 
-Rows nearest_rows(const Nearness& wanted, std::span<const Residual> residuals, std::string& nearest) {
-  struct Group {
-    const char* name;
-    std::size_t fewest_cases;
-    std::function<bool(const Residual&)> holds;
-  };
-  const std::vector<Group> groups = {
-      {"this GPU and mechanism", 1,
-       [&](const Residual& row) {
-         return row.gpu == wanted.gpu && row.mechanism == wanted.mechanism &&
-                case_has_model(residuals, row.published_case, wanted.model);
-       }},
-      {"this mechanism", 2, [&](const Residual& row) { return row.mechanism == wanted.mechanism; }},
-      {"this design", 2,
-       [&](const Residual& row) { return design_of(row.mechanism) == design_of(wanted.mechanism); }},
-  };
-  for (const Group& group : groups) {
-    Rows rows =
-        select(residuals, [&](const Residual& row) { return row.basis == wanted.basis && group.holds(row); });
-    if (rows.size() < fewest_rows || cases_of(rows).size() < group.fewest_cases) continue;
-    nearest = group.name;
-    return rows;
+/// The rows that the machine was fitted on, each as a fit of all others predicts it, where they are of this
+/// mechanism and batch and enough; `why_not` says what they lack otherwise.
+std::vector<Residual> own_rows(const RunFacts& run, const std::string& mechanism, std::string& why_not) {
+  constexpr std::size_t fewest_own_rows = 3;
+  const FittedRates& fit = run.machine.fit;
+  std::vector<Residual> all, same;
+  int least = std::numeric_limits<int>::max(), most = 0;
+  for (const FittedRate& row : fit.rows) {
+    if (!row.left_out) continue;
+    Residual residual;
+    residual.published_case = fit.file;
+    residual.model = row.model;
+    residual.mechanism = row.mechanism;
+    residual.percent = *row.left_out;
+    if (row.mechanism == mechanism) {
+      least = std::min(least, row.batch);
+      most = std::max(most, row.batch);
+      same.push_back(residual);
+    }
+    all.push_back(std::move(residual));
   }
-  nearest = "any mechanism";
-  return select(residuals, [&](const Residual& row) { return row.basis == wanted.basis; });
+  if (same.empty()) {
+    why_not =
+        "no rate of " + fit.file + ", which the machine was fitted on, is of this mechanism: " + mechanism;
+  } else if (run.batch < least || run.batch > most) {
+    why_not = "rates of this mechanism in " + fit.file + ", which the machine was fitted on, are of batch " +
+              std::to_string(least) + " to " + std::to_string(most);
+  } else if (all.size() < fewest_own_rows) {
+    why_not = "the machine was fitted on " + std::to_string(fit.rows.size()) + " rates of " + fit.file +
+              ": too few to tell how far off it is";
+  } else {
+    return same.size() >= fewest_rows ? same : all;
+  }
+  return {};
 }
 
-/// Fills rows, errors and factors. The errors of n rows drawn from a uniform distribution span, on average,
-/// (n - 1) / (n + 1) of it: by that the span is widened, in logarithms, since a rate can be off by a factor
-/// either way. The spread of a calibration comes on top, and the simulated rate itself is always inside.
-void hold(const Rows& rows, double spread, Confidence& confidence) {
-  if (rows.size() < 2) throw InputError("residuals", "too few rows to judge by");
-  const auto [least, most] = std::minmax_element(
-      rows.begin(), rows.end(), [](const Residual* a, const Residual* b) { return a->percent < b->percent; });
-  confidence.rows = static_cast<int>(rows.size());
-  confidence.least_percent = (*least)->percent;
-  confidence.most_percent = (*most)->percent;
-  confidence.cases.clear();
-  for (const std::string& name : cases_of(rows)) {
-    confidence.cases += (confidence.cases.empty() ? "" : ", ") + name;
-  }
-  const auto n = static_cast<double>(rows.size());
-  const double low = std::log1p(confidence.least_percent / 100);
-  const double high = std::log1p(confidence.most_percent / 100);
-  const double middle = (low + high) / 2;
-  const double half = (high - low) / 2 * (n + 1) / (n - 1) + std::log1p(spread);
-  confidence.least_factor = std::exp(-std::max(middle + half, 0.0));
-  confidence.most_factor = std::exp(-std::min(middle - half, 0.0));
+/// What the constants of a machine with rows of its own come from.
+std::string fitted_on(const RunFacts& run) {
+  const FittedRates& fit = run.machine.fit;
+  const bool has_model = std::any_of(fit.rows.begin(), fit.rows.end(),
+                                     [&](const FittedRate& row) { return row.model == run.model.name; });
+  return "its constants are fitted on " + std::to_string(fit.rows.size()) + " rates of " + fit.file +
+         (has_model ? "" : ", none of them of " + run.model.name);
 }
 
 }  // namespace
 
-void hold_against_nearest(const Nearness& wanted, std::span<const Residual> residuals, double spread,
-                          sim::Confidence& confidence) {
-  hold(nearest_rows(wanted, residuals, confidence.nearest), spread, confidence);
-}
-
-sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy,
-                              std::span<const Residual> residuals) {
+sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, const Evidence& evidence) {
   Confidence confidence;
   confidence.mechanism = mechanism_of(policy);
   const bool machine_changed = run.machine_changed || !run.machine.replaced_host.empty();
@@ -204,8 +166,18 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy,
     confidence.reason = "--host replaced the machine's host, so no measurement is about it";
   } else if (run.machine_changed) {
     confidence.reason = "--set machine.* changed the machine, so no measurement is about it";
+  } else if (!run.machine.fit.rows.empty()) {
+    const std::vector<Residual> own = own_rows(run, confidence.mechanism, confidence.reason);
+    if (!own.empty()) {
+      confidence.label = Confidence::Label::calibrated;
+      confidence.reason = fitted_on(run) + note_on_hits(run, confidence.mechanism);
+      confidence.nearest = "this machine";
+      confidence.are_own = true;
+      hold(select(own, [](const Residual&) { return true; }), 0, 0, confidence);
+      return confidence;
+    }
   } else if (run.machine.calibration == "fitted") {
-    const Rows rows = rows_of_the_case(run, confidence.mechanism, residuals, confidence.reason);
+    const Rows rows = rows_of_the_case(run, confidence.mechanism, evidence.residuals(), confidence.reason);
     if (!rows.empty()) {
       confidence.label = Confidence::Label::published_case;
       confidence.reason = "its machine, models and mechanisms";
@@ -214,7 +186,8 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy,
       });
       confidence.nearest = others ? "any mechanism" : confidence.mechanism;
       confidence.reason += note_on_hits(run, confidence.mechanism);
-      hold(rows, 0, confidence);
+      const Widening& widening = evidence.widening(Basis::fitted_machine);
+      hold(rows, 0, others ? widening.far : widening.near, confidence);
       return confidence;
     }
   } else {
@@ -227,10 +200,12 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy,
     }
   }
   const bool calibrated = confidence.label == Confidence::Label::calibrated;
+  const Basis basis = calibrated ? Basis::calibrated : Basis::datasheet;
+  const bool is_described = !run.software_changed && run.machine.software != load_software().name;
   hold_against_nearest(
-      {calibrated ? Basis::calibrated : Basis::datasheet, machine_changed ? "" : run.machine.gpu.name,
-       run.model_changed ? "" : run.model.name, confidence.mechanism},
-      residuals, run.machine.measured_spread, confidence);
+      {basis, machine_changed ? "" : run.machine.gpu.name, run.model_changed ? "" : run.model.name,
+       confidence.mechanism, is_described ? run.machine.software : "", name_of(run.machine.gpu.architecture)},
+      evidence.residuals(), run.machine.measured_spread, confidence, evidence.widening(basis));
   return confidence;
 }
 

@@ -67,7 +67,7 @@ void read_points(TableReader& table, Series& series) {
 Series read_series(TableReader& table) {
   Series series;
   series.name = table.text("name");
-  series.file = table.text("file");
+  series.file = table.text_or("file", "");
   series.metric = table.text_or("metric", "calibrated_us");
   std::ignore = table.text("quantity");
   series.quantity = table.choice_or<Quantity>(
@@ -138,6 +138,7 @@ class KernelExperiment final : public Experiment {
   [[nodiscard]] std::vector<EnteredFigure> entered() const override {
     std::vector<EnteredFigure> figures;
     for (const Series& series : series_) {
+      if (series.file.empty()) continue;
       const bool nanoseconds = series.file.find("layers.csv") != std::string::npos;
       const std::string column = nanoseconds ? "latency(ns)" : "time_us";
       const double scale = nanoseconds ? 1e-3 : 1;

@@ -42,6 +42,7 @@ class OffloadExperiment final : public Experiment {
   [[nodiscard]] std::vector<EnteredFigure> entered() const override {
     std::vector<EnteredFigure> figures;
     for (const OffloadRow& row : setup_.rows) {
+      if (row.file.empty()) continue;
       figures.push_back({row.file, {{{}, row.line, row.column, 1}}, row.published});
     }
     return figures;

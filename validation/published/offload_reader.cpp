@@ -2,12 +2,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "validation/published/offload_setup.hpp"
 
+#include <initializer_list>
+#include <string_view>
+
 #include "models/error.hpp"
 #include "traces/synthetic.hpp"
 
 namespace pregate::validation {
 
 namespace {
+
+/// What a part of the case has no use for would be left out without a word.
+void check_roots(TableReader& table, std::string_view key, const std::string& path,
+                 std::initializer_list<std::string_view> roots) {
+  std::string valid;
+  for (const std::string_view root : roots) {
+    if (path.starts_with(std::string(root) + ".")) return;
+    valid += (valid.empty() ? "" : ", ") + std::string(root) + ".";
+  }
+  throw InputError(table.where(key), "'" + printable(path, 100) + "' has no effect here",
+                   "starts with: " + valid);
+}
+
+void check_roots(TableReader& table, std::string_view key, const std::vector<Override>& set,
+                 std::initializer_list<std::string_view> roots) {
+  for (const Override& each : set) check_roots(table, key, each.path, roots);
+}
 
 Workload read_workload(TableReader& table) {
   Workload workload;
@@ -25,16 +45,20 @@ Workload read_workload(TableReader& table) {
       workload.active = static_cast<int>(table.integer("active", 1, 4096));
       workload.encoder_tokens = integer("encoder_tokens", 0, 4096, 256);
       workload.decode_steps = integer("decode_steps", 1, 65'536, 256);
+      if (std::int64_t{workload.batch} * workload.encoder_tokens > trace::max_step_tokens)
+        throw InputError(table.where("encoder_tokens"), "the encoder's pass has too many tokens",
+                         "at most " + std::to_string(trace::max_step_tokens) + ", of the whole batch");
       break;
     case Routing::recorded:
       workload.file = table.text("file");
       break;
     case Routing::profile:
-      workload.profile = trace::profile_names()[known(table, "profile", trace::profile_names())];
+      workload.profile = name_or_path(table, "profile", trace::profile_names());
       workload.requests = integer("requests", 1, 1000, 1);
       break;
   }
   workload.set = read_overrides(table, "set");
+  check_roots(table, "set", workload.set, {"policy", "model"});
   table.finish();
   return workload;
 }
@@ -59,7 +83,7 @@ OffloadAggregate read_aggregate(TableReader& table) {
 /// Reads the rows of one [[series]]; names of models, designs, workloads and constants must exist.
 void read_series(TableReader& table, OffloadSetup& setup) {
   const std::string series = table.text("figure");
-  const std::string file = table.text("file");
+  const std::string file = table.text_or("file", "");
   const std::string note = table.text_or("note", "");
   const auto metric = choice<OffloadMetric>(table, "metric",
                                             {{"block_latency_ms", OffloadMetric::block_latency},
@@ -75,14 +99,14 @@ void read_series(TableReader& table, OffloadSetup& setup) {
     row.file = file;
     row.note = note;
     row.metric = metric;
-    row.model = models[known(entry, "model", models)];
-    row.design = policies[known(entry, "design", policies)];
+    row.model = name_or_path(entry, "model", models);
+    row.design = name_or_path(entry, "design", policies);
     row.workload = known(entry, "workload", workloads);
     row.published = entry.number("published");
     if (row.published < 0 || row.published > 1e18) {
       throw InputError(entry.where("published"), "is not a measurement");
     }
-    row.column = entry.text("column");
+    if (!file.empty()) row.column = entry.text("column");
     row.line = static_cast<int>(entry.integer_or("line", 1, 100'000, 1));
     row.printed_as_zero = entry.boolean_or("printed_as_zero", false);
     row.fixes = entry.text_or("fixes", "");
@@ -114,11 +138,17 @@ const char* metric_name(OffloadMetric metric) {
 
 OffloadSetup read_offload_setup(TableReader& top) {
   OffloadSetup setup;
-  setup.machine = machine_names()[known(top, "machine", machine_names())];
+  setup.machine = name_or_path(top, "machine", machine_names());
   setup.set = read_overrides(top, "set");
   setup.memory_set = read_overrides(top, "memory_set");
+  check_roots(top, "set", setup.set, {"machine", "policy", "model", "software"});
+  check_roots(top, "memory_set", setup.memory_set, {"policy"});
   for (TableReader& table : top.tables("run")) setup.workloads.push_back(read_workload(table));
-  for (TableReader& table : top.tables("constant")) setup.constants.push_back(read_constant(table));
+  for (TableReader& table : top.tables("constant")) {
+    setup.constants.push_back(read_constant(table));
+    for (const Constant::Target& target : setup.constants.back().targets)
+      check_roots(table, "sets", target.path, {"machine", "software"});
+  }
   for (TableReader& table : top.tables("series")) read_series(table, setup);
   for (TableReader& table : top.tables("aggregate")) setup.aggregates.push_back(read_aggregate(table));
   if (setup.rows.empty()) throw InputError(top.where("series"), "the case has no rows");

@@ -23,7 +23,9 @@ OffloadRuns::Trace& OffloadRuns::trace_of(const OffloadRow& row) {
   Trace& trace = place->second;
   if (!added) return trace;
   const Workload& workload = setup_.workloads[row.workload];
-  trace.model = load_model(row.model);
+  std::vector<Override> set = setup_.set;
+  set.insert(set.end(), workload.set.begin(), workload.set.end());
+  trace.model = load_model(row.model, {}, set);
   constexpr std::uint64_t seed = 1;
   switch (workload.routing) {
     case Routing::forced:

@@ -61,6 +61,7 @@ class ReplayExperiment final : public Experiment {
 
   [[nodiscard]] std::vector<EnteredFigure> entered() const override {
     std::vector<EnteredFigure> figures;
+    if (file_.empty()) return figures;
     for (const Point& point : points_) {
       if (point.is_share()) {
         const std::vector<std::pair<std::string, std::string>> at = {
@@ -112,7 +113,7 @@ class ReplayExperiment final : public Experiment {
 }  // namespace
 
 std::unique_ptr<Experiment> read_replay_case(TableReader& top) {
-  const std::string trace = top.text("trace"), file = top.text("file");
+  const std::string trace = top.text("trace"), file = top.text_or("file", "");
   std::vector<Named> policies;
   std::vector<std::string> names;
   for (TableReader& table : top.tables("policy")) {

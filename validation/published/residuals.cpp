@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include "models/catalog.hpp"
+#include "models/fields/choices.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "validation/published/embedded.hpp"
 #include "validation/published/mechanism.hpp"
@@ -61,22 +63,46 @@ void strip(Node& node) {
   for (Node& item : node.items) strip(item);
 }
 
+/// Takes out the software that a case's systems name, and with it that rows of theirs fixed its constants.
+void strip_software(Node& document) {
+  for (const auto& [tables, key] : {std::pair{"system", "software"}, std::pair{"row", "calibrated"}}) {
+    Node* all = document.find(tables);
+    if (all == nullptr) continue;
+    for (Node& table : all->items)
+      std::erase_if(table.members, [key = key](const Member& member) { return member.key == key; });
+  }
+}
+
+/// Names of software by those of the systems that name one.
+std::map<std::string, std::string> software_of_systems(const Node& document) {
+  std::map<std::string, std::string> names;
+  const Node* systems = document.find("system");
+  if (systems == nullptr) return names;
+  for (const Node& system : systems->items) {
+    const Node *name = system.find("name"), *software = system.find("software");
+    if (name != nullptr && software != nullptr) names[name->text] = software->text;
+  }
+  return names;
+}
+
 using RowKey = std::tuple<std::string, std::string, std::string>;  // series, subject, variant
 
-/// What the rows of a case are of, `residual` filled but for basis, machine and percent.
-std::map<RowKey, Residual> describe_rows(const Node& document, const std::string& kind) {
+/// What the rows of a case are of, `residual` filled but for basis, machine and percent; none: no rate to
+/// keep.
+std::map<RowKey, std::optional<Residual>> describe_rows(const Node& document, const std::string& kind) {
   TableReader top(document, "");
-  std::map<RowKey, Residual> rows;
+  std::map<RowKey, std::optional<Residual>> rows;
   if (kind == "offload") {
     const OffloadSetup setup = read_offload_setup(top);
-    const std::string gpu = load_machine(setup.machine, setup.set).gpu.name;
+    const GpuSpec gpu = load_machine(setup.machine, setup.set).gpu;
     for (const OffloadRow& row : setup.rows) {
       if (row.metric != OffloadMetric::tokens_per_s) continue;
       const Workload& workload = setup.workloads[row.workload];
       std::vector<Override> set = setup.set;
       set.insert(set.end(), workload.set.begin(), workload.set.end());
       Residual residual;
-      residual.gpu = gpu;
+      residual.gpu = gpu.name;
+      residual.architecture = name_of(gpu.architecture);
       residual.model = row.model;
       residual.mechanism = mechanism_of(load_policy(row.design, set));
       residual.batch = workload.batch;
@@ -87,13 +113,19 @@ std::map<RowKey, Residual> describe_rows(const Node& document, const std::string
   }
   const SystemSetup setup = read_system_setup(top);
   for (const SystemRow& row : setup.rows) {
+    if (row.quantity == RowQuantity::prompt) {  // a rate of another kind than those that ranges are of
+      rows[{row.row.series, row.row.subject, row.row.variant}] = std::nullopt;
+      continue;
+    }
     const System& system = setup.systems[row.system];
     const ModelRun& run = setup.runs[row.run];
     std::vector<Override> set = system.set;
     set.insert(set.end(), run.set.begin(), run.set.end());
     set.insert(set.end(), row.set.begin(), row.set.end());
     Residual residual;
-    residual.gpu = load_machine(system.machine, set).gpu.name;
+    const GpuSpec gpu = load_machine(system.machine, set).gpu;
+    residual.gpu = gpu.name;
+    residual.architecture = name_of(gpu.architecture);
     residual.model = run.model;
     residual.mechanism = mechanism_of(load_policy(row.policy, set));
     rows[{row.row.series, row.row.subject, row.row.variant}] = residual;
@@ -108,14 +140,18 @@ class ResidualsOfCase {
         kind_(std::move(kind)),
         data_(data),
         document_(parse_toml_document(file.text, name_ + ".toml")),
-        stripped_(document_) {
+        stripped_(document_),
+        software_(software_of_systems(document_)) {
     strip(stripped_);
     rows_ = describe_rows(stripped_, kind_);
   }
 
   void add(std::vector<Residual>& residuals, std::vector<std::string>& skipped) const {
-    add(Basis::calibrated, document_, {}, residuals, skipped);
-    std::vector<std::string> again;  // the same recordings lack on every basis
+    // Without constants of its own a case is predicted with datasheets and described software alone.
+    const bool is_calibrated = software_.empty() || document_.find("constant") != nullptr;
+    if (is_calibrated) add(Basis::calibrated, document_, {}, residuals, skipped);
+    std::vector<std::string> none;  // the same recordings lack on every basis
+    std::vector<std::string>& again = is_calibrated ? none : skipped;
     for (const FittedMachine& fitted : fitted_machines) {
       if (fitted.published_case != name_) continue;
       Node document = stripped_;
@@ -123,6 +159,10 @@ class ResidualsOfCase {
       add(Basis::fitted_machine, document, fitted, residuals, again);
     }
     add(Basis::datasheet, stripped_, {}, residuals, again);
+    if (software_.empty()) return;
+    Node document = stripped_;
+    strip_software(document);
+    add(Basis::datasheet, document, {}, residuals, none);
   }
 
  private:
@@ -133,6 +173,7 @@ class ResidualsOfCase {
     const auto experiment = kind_ == "offload" ? read_offload_case(top) : read_system_case(top);
     experiment->evaluate(data_, result);
     if (!result.skipped.empty()) skipped.push_back(name_);
+    const bool has_software = &document == &stripped_;
     for (const Row& row : result.rows) {
       if (!row.metric.ends_with("tokens_per_s") || row.comparison != Comparison::ratio || !row.gated ||
           row.role == Role::calibrate) {
@@ -140,11 +181,15 @@ class ResidualsOfCase {
       }
       const auto described = rows_.find({row.series, row.subject, row.variant});
       if (described == rows_.end()) throw InputError(name_, "the row of " + row.subject + " has no source");
-      Residual residual = described->second;
+      if (!described->second) continue;
+      Residual residual = *described->second;
       residual.basis = basis;
       residual.published_case = name_;
       residual.row = row.series + ", " + row.subject + ", " + row.variant;
       residual.machine = fitted.machine;
+      const auto software = software_.find(row.subject);
+      if (has_software && software != software_.end() && software->second != load_software().name)
+        residual.software = software->second;
       residual.percent = row.error();
       if (residual.row != fitted.fitted_row) residuals.push_back(std::move(residual));
     }
@@ -153,7 +198,8 @@ class ResidualsOfCase {
   std::string name_, kind_;
   const DataFolder& data_;
   Node document_, stripped_;
-  std::map<RowKey, Residual> rows_;
+  std::map<std::string, std::string> software_;  ///< by system, of those that name one
+  std::map<RowKey, std::optional<Residual>> rows_;
 };
 
 }  // namespace

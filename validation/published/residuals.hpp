@@ -29,18 +29,23 @@ enum class Basis {
 struct Residual {
   Basis basis = Basis::calibrated;
   std::string published_case;
-  std::string row;      ///< series, subject and variant, as `validate published` prints them
-  std::string machine;  ///< Basis::fitted_machine: its name; else empty
-  std::string gpu;      ///< GpuSpec::name
-  std::string model;    ///< of the catalogue
+  std::string row;           ///< series, subject and variant, as `validate published` prints them
+  std::string machine;       ///< Basis::fitted_machine: its name; else empty
+  std::string gpu;           ///< GpuSpec::name
+  std::string architecture;  ///< of the GPU, as machine files name it
+  /// Described software that it was predicted with; empty: what is taken where none is named, or constants of
+  /// the case or the machine.
+  std::string software;
+  std::string model;  ///< of the catalogue
   std::string mechanism;
   int batch = 1;
   double percent = 0;
 };
 
 /// Residuals of all tokens/s rows that the cases gate, on every basis; rows that constants of a basis were
-/// fitted on are left out of it. Simulates all of them (seconds). Rows whose recording is absent from `data`
-/// are left out and their case is named in `skipped`.
+/// fitted on are left out of it. Systems that name software are predicted with it and without. Simulates all
+/// of them (seconds). Rows whose recording is absent from `data` are left out and their case is named in
+/// `skipped`.
 std::vector<Residual> compute_residuals(const DataFolder& data, std::vector<std::string>& skipped);
 
 /// As validation/published/residuals.toml holds them.

@@ -15,7 +15,8 @@ constexpr const char* head = R"(# SPDX-FileCopyrightText: The pregate authors
 # `pregate simulate` and `compare` say with them how sure a rate is (docs/validation/confidence.md).
 # Written by the test Residuals.AreWhatTheCasesGive with PREGATE_UPDATE_GOLDEN=1, never by hand.
 # basis: calibrated (constants fitted on the case's calibration rows), fitted-machine (a fitted machine of the
-# catalogue as it stands), datasheet (a datasheet machine of the catalogue: nothing measured, nothing fitted)
+# catalogue as it stands), datasheet (a datasheet machine of the catalogue: nothing measured, nothing fitted;
+# driven by `software`, where that is named)
 )";
 
 const char* name_of(Basis basis) {
@@ -41,7 +42,8 @@ std::string quoted(const std::string& text) {
 }
 
 bool is_same_group(const Residual& a, const Residual& b) {
-  return a.basis == b.basis && a.published_case == b.published_case && a.machine == b.machine;
+  return a.basis == b.basis && a.published_case == b.published_case && a.machine == b.machine &&
+         a.software == b.software;
 }
 
 }  // namespace
@@ -55,13 +57,15 @@ std::string residuals_toml(const std::vector<Residual>& residuals) {
       text += "\n[[predicted]]\ncase = " + quoted(residual.published_case) + "\nbasis = \"" +
               name_of(residual.basis) + "\"\n";
       if (!residual.machine.empty()) text += "machine = " + quoted(residual.machine) + "\n";
+      if (!residual.software.empty()) text += "software = " + quoted(residual.software) + "\n";
       text += "rows = [\n";
     }
     char percent[32];
     std::snprintf(percent, sizeof percent, "%.2f", residual.percent);
     text += "  { row = " + quoted(residual.row) + ", gpu = " + quoted(residual.gpu) +
-            ", model = " + quoted(residual.model) + ", mechanism = " + quoted(residual.mechanism) +
-            ", batch = " + std::to_string(residual.batch) + ", percent = " + percent + " },\n";
+            ", architecture = " + quoted(residual.architecture) + ", model = " + quoted(residual.model) +
+            ", mechanism = " + quoted(residual.mechanism) + ", batch = " + std::to_string(residual.batch) +
+            ", percent = " + percent + " },\n";
   }
   return residuals.empty() ? text : text + "]\n";
 }
@@ -78,9 +82,11 @@ std::vector<Residual> parse_residuals(std::string_view text, const std::string& 
                                     {"fitted-machine", Basis::fitted_machine},
                                     {"datasheet", Basis::datasheet}});
     residual.machine = group.text_or("machine", "");
+    residual.software = group.text_or("software", "");
     for (TableReader& row : group.tables("rows")) {
       residual.row = row.text("row");
       residual.gpu = row.text("gpu");
+      residual.architecture = row.text("architecture");
       residual.model = row.text("model");
       residual.mechanism = row.text("mechanism");
       residual.batch = static_cast<int>(row.integer("batch", 1, 4096));

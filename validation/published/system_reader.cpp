@@ -13,9 +13,9 @@ namespace {
 System read_system(TableReader& table) {
   System system;
   system.name = table.text("name");
-  system.machine = machine_names()[known(table, "machine", machine_names())];
-  if (table.has("host")) system.host = host_names()[known(table, "host", host_names())];
-  if (table.has("software")) system.software = software_names()[known(table, "software", software_names())];
+  system.machine = name_or_path(table, "machine", machine_names());
+  if (table.has("host")) system.host = name_or_path(table, "host", host_names());
+  if (table.has("software")) system.software = name_or_path(table, "software", software_names());
   system.set = read_overrides(table);
   table.finish();
   return system;
@@ -24,16 +24,16 @@ System read_system(TableReader& table) {
 ModelRun read_run(TableReader& table) {
   ModelRun run;
   run.name = table.text("name");
-  run.model = model_names()[known(table, "model", model_names())];
+  run.model = name_or_path(table, "model", model_names());
   run.weights = table.text_or("weights", "");
   run.set = read_overrides(table);
   if (table.has("profile")) {
-    run.profile = trace::profile_names()[known(table, "profile", trace::profile_names())];
+    run.profile = name_or_path(table, "profile", trace::profile_names());
     run.requests = static_cast<int>(table.integer_or("requests", 1, 100, 1));
   } else {
     run.decode_steps = static_cast<int>(table.integer_or("decode_steps", 1, 65'536, 128));
     if (table.has("locality")) {
-      run.locality = trace::locality_names()[known(table, "locality", trace::locality_names())];
+      run.locality = name_or_path(table, "locality", trace::locality_names());
       run.prompt = static_cast<int>(table.integer("prompt", 1, 1'000'000));
     } else {
       run.active = static_cast<int>(table.integer("active", 1, 4096));
@@ -48,7 +48,7 @@ SystemRow read_row(TableReader& table, const SystemSetup& setup, const std::vect
   const auto systems = names_of(setup.systems, [](const System& item) { return item.name; });
   row.system = known(table, "system", systems);
   row.run = known(table, "run", names_of(setup.runs, [](const ModelRun& item) { return item.name; }));
-  row.policy = policy_names()[known(table, "policy", policy_names())];
+  row.policy = name_or_path(table, "policy", policy_names());
   row.set = read_overrides(table);
   row.row.series = table.text("series");
   row.row.metric = metrics[known(table, "metric", metrics)];

@@ -101,6 +101,52 @@ TEST(Confidence, NearestGroupThatIsLargeEnoughIsTaken) {
   EXPECT_THROW(nearest({row("a", 1, "pre-gated", Basis::calibrated)}, this_one), InputError);
 }
 
+// Five rows of two cases on GPUs of one architecture come before those on any GPU; rows predicted with other
+// software do not count while there are enough with the same.
+TEST(Confidence, KinAndSoftwareComeFirst) {
+  std::vector<Residual> rows;
+  for (int i = 0; i < 5; ++i) {
+    Residual kin = row(i < 2 ? "a" : "b", i);
+    kin.gpu = "H";
+    kin.architecture = "ada";
+    Residual other = row("c", 50);
+    other.gpu = "I";
+    other.architecture = "volta";
+    Residual with_software = row(i < 2 ? "d" : "e", -10 - i, "on-demand");
+    with_software.software = "s";
+    rows.insert(rows.end(), {kin, other, with_software});
+  }
+  Nearness wanted{Basis::datasheet, "G", "n", "pre-gated", "", "ada"};
+  EXPECT_EQ(nearest(rows, wanted).nearest, "this mechanism on GPUs of this architecture");
+  EXPECT_EQ(nearest(rows, wanted).most_percent, 4);
+  wanted.architecture = "other";
+  EXPECT_EQ(nearest(rows, wanted).nearest, "this mechanism");
+  EXPECT_EQ(nearest(rows, wanted).most_percent, 50);
+  wanted.software = "s";
+  EXPECT_EQ(nearest(rows, wanted).nearest, "any mechanism with this software");
+  EXPECT_EQ(nearest(rows, wanted).least_percent, -14);
+  wanted.mechanism = "on-demand";
+  EXPECT_EQ(nearest(rows, wanted).nearest, "this GPU and mechanism with this software");
+  wanted.software = "t";
+  EXPECT_EQ(nearest(rows, wanted).rows, 5) << "nobody was predicted with it: all rows of the mechanism";
+}
+
+// Of 9 the largest (rank 9), of 19 the second (rank 18), of 20 the second (rank 19): nine of ten more are
+// inside.
+TEST(Confidence, WideningIsThatOfRankNineTenths) {
+  std::vector<double> needed;
+  const auto up_to = [&](int n) {
+    needed.clear();
+    for (int i = 1; i <= n; ++i) needed.push_back(n + 1 - i);
+    return widening_for(needed);
+  };
+  EXPECT_EQ(widening_for({}), 0);
+  EXPECT_EQ(up_to(3), 3);
+  EXPECT_EQ(up_to(9), 9);
+  EXPECT_EQ(up_to(19), 18);
+  EXPECT_EQ(up_to(20), 19);
+}
+
 // A rate with prefill and decode's differ; the same errors hold for both, about each its own.
 TEST(Confidence, EveryRateHasItsOwnRange) {
   const Confidence five =
@@ -260,21 +306,51 @@ TEST_F(PublishedCase, CalibratedNeedsAQuietMachineAndThisModel) {
   EXPECT_EQ(assess().label, Label::uncalibrated);
 }
 
+/// A machine with rows of its own, as `pregate calibrate --from` writes them.
+TEST_F(PublishedCase, OwnRowsAreJudgedByThemselves) {
+  is_catalogue_machine = false;
+  machine.name = "mine";
+  machine.fit.file = "rates.csv";
+  for (const double percent : {-20.0, 0.0, 25.0})
+    machine.fit.rows.push_back({"rates.csv:2", model.name, "pre-gated", 1, 0.5, percent});
+  const Confidence own = assess();
+  EXPECT_EQ(own.label, Label::calibrated);
+  EXPECT_TRUE(own.are_own);
+  EXPECT_EQ(own.cases, "rates.csv");
+  EXPECT_EQ(own.rows, 3);
+  // From a factor 1 / 1.25 to 1.25, widened by (3 + 1) / (3 - 1): left out, and not what was fitted.
+  EXPECT_NEAR(own.range_of(100).least, 100 / std::pow(1.25, 2), 1e-9);
+  EXPECT_NEAR(own.range_of(100).most, 100 * std::pow(1.25, 2), 1e-9);
+  batch = 8;
+  EXPECT_THAT(assess().reason, HasSubstr("of batch 1 to 1"));
+  batch = 1;
+  policy = load_policy("on-demand");
+  EXPECT_THAT(assess().reason, HasSubstr("no rate of rates.csv"));
+  EXPECT_EQ(assess().label, Label::uncalibrated);
+  policy = load_policy("pre-gated");
+  model = load_model("mixtral-8x7b");
+  EXPECT_THAT(assess().reason, HasSubstr("none of them of mixtral-8x7b"));
+  machine.fit.rows.resize(2);
+  EXPECT_THAT(assess().reason, HasSubstr("too few"));
+}
+
 TEST(Residuals, FileIsReadStrictly) {
   const auto refused = [](const std::string& text) {
     EXPECT_THROW(parse_residuals(text, "r.toml"), InputError) << text;
   };
   const std::string group = "[[predicted]]\ncase = \"c\"\nbasis = \"datasheet\"\n";
   const std::string good =
-      R"({ row = "r", gpu = "g", model = "m", mechanism = "x", batch = 1, percent = 2.5 })";
+      R"({ row = "r", gpu = "g", architecture = "ada", model = "m", mechanism = "x", batch = 1, percent = 2.5 })";
   EXPECT_EQ(parse_residuals(group + "rows = [" + good + "]", "r.toml").at(0).percent, 2.5);
   refused("[[predicted]]\ncase = \"c\"\nbasis = \"guess\"\nrows = []");
   refused(group + "rows = [{ row = \"r\" }]");
   refused(group + "surprise = 1\nrows = []");
-  refused(group +
-          R"(rows = [{ row = "r", gpu = "g", model = "m", mechanism = "x", batch = 1, percent = -100 }])");
-  refused(group +
-          R"(rows = [{ row = "r", gpu = "g", model = "m", mechanism = "x", batch = 0, percent = 1 }])");
+  refused(
+      group +
+      R"(rows = [{ row = "r", gpu = "g", architecture = "ada", model = "m", mechanism = "x", batch = 1, percent = -100 }])");
+  refused(
+      group +
+      R"(rows = [{ row = "r", gpu = "g", architecture = "ada", model = "m", mechanism = "x", batch = 0, percent = 1 }])");
 }
 
 TEST(Residuals, WrittenAndReadAgain) {
