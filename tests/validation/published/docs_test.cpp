@@ -50,6 +50,7 @@ TEST(Docs, CommunityRtx4090) { check("community-rtx4090"); }
 TEST(Docs, CommunityRtx3090GptOss120b) { check("community-rtx3090-gpt-oss-120b"); }
 TEST(Docs, CommunityRtx3090Mixtral) { check("community-rtx3090-mixtral"); }
 TEST(Docs, CommunityKtransformers) { check("community-ktransformers"); }
+TEST(Docs, ImpQwen3) { check("imp-qwen3"); }
 TEST(Docs, MixtralOffloading) { check("mixtral-offloading"); }
 TEST(Docs, ServingH100) { check("serving-h100"); }
 TEST(Docs, CacheReplay) {
