@@ -82,8 +82,8 @@ struct Gate {
   Measure measure = Measure::mape;
   double limit = 0;
   std::string reason;
-  double apart = 0;         ///< Measure::order: pairs count whose published figures differ by more, per cent
   std::string series = {};  ///< only its rows; empty: those of all
+  double apart = 0;         ///< Measure::order: pairs count whose published figures differ by more, per cent
   /// "Figure 11 tokens_per_s"
   [[nodiscard]] std::string rows() const { return series.empty() ? metric : series + " " + metric; }
 };

@@ -42,6 +42,18 @@ TEST(Gates, MeanAndWorstCountPredictedGatedRowsOnly) {
 }
 
 // Errors of +4 % and -1 % leave a bias of 1.5 %, of another series +40 %.
+// 100 against 109 is in the wrong order, but closer than 10 %; 100 against 111 is not.
+TEST(Gates, OrderMayAskForFiguresThatAreApart) {
+  const auto wrong = [](double other, double apart) {
+    Row a = row("t", 100, 5), b = row("t", other, 4);
+    a.group = b.group = "one box";
+    return one({"t", Measure::order, 0, "", "", apart}, {a, b});
+  };
+  EXPECT_EQ(wrong(109, 0).value, 1);
+  EXPECT_FALSE(wrong(109, 10).applied());
+  EXPECT_EQ(wrong(111, 10).value, 1);
+}
+
 TEST(Gates, BiasIsTheMeanSignedErrorOfASeries) {
   Row other = row("t", 100, 140);
   other.series = "other";
