@@ -191,11 +191,18 @@ void add_machine_tables(Fields<MachineSpec>& fields) {
        fitted_rows, [](MachineSpec& machine, TableReader& table, const Field& its) {
          machine.fit = read_fit(table.table(its.name()));
        }});
-  fields.add_entry({table_field("software", "software",
-                                "what it was fitted with (--software), whose costs are in its numbers"),
-                    [](const MachineSpec&) { return Node{}; },
+  Field software =
+      table_field("software", "software",
+                  "what it was fitted or measured with (--software), whose costs are in its numbers");
+  software.quantity = Quantity::text;
+  fields.add_entry({std::move(software), [](const MachineSpec&) { return Node{}; },
                     [](MachineSpec& machine, TableReader& table, const Field& its) {
                       machine.software = table.text(its.name());
+                      if (machine.calibration == "datasheet") {
+                        throw InputError(table.where(its.name()),
+                                         "the machine is a datasheet's: nothing was fitted with it",
+                                         "leave it out; --software chooses what drives such a machine");
+                      }
                     }});
   fields.add_entry(
       {table_field("sources", "host.source", "where numbers come from, by the path of a key or table"),

@@ -88,7 +88,7 @@ TEST(CaseFile, SaysWhatIsWrongAndWhere) {
       {changed(offload, ", fixes = \"layer_launches\"", ""), "fixed by 0 rows"},
       {changed(offload, "limit = 5\n", "limit = -5\n"), "not a threshold"},
       {changed(offload, "measure = \"mape\"", "measure = \"average\""), "not one of its values"},
-      {changed(offload, "machine.overhead.step=0 us", "machine.overhead.step"), "'='"},
+      {changed(offload, "machine.host.memory=1771 GiB", "machine.overhead.step"), "'='"},
       {changed(offload, "active = 64", "active = 0"), "out of range"},
       {changed(offload, "title = ", "tilte = "), "title"},
       {changed(offload, "\ntraps = [", "\nunknown_key = 1\ntraps = ["), "unknown_key"},
