@@ -12,6 +12,7 @@
 
 #include "cli/device_options.hpp"
 #include "cli/run.hpp"
+#include "cli/without_effect.hpp"
 #include "models/error.hpp"
 #include "validation/calibration/machine_toml.hpp"
 #include "validation/published/mechanism.hpp"
@@ -74,15 +75,35 @@ class RateRun {
       trace_ = std::make_unique<OpenTrace>(run_.open());
       prepared_ = std::make_unique<sim::PreparedTrace>(trace_->source(), run_.configuration.model,
                                                        run_.trace_name, run_.options.serving);
-      std::ignore = predicted(run_.configuration.machine);
+      std::vector<sim::SimulationResult> results{simulated(run_.configuration.machine)};
+      const std::size_t before = run_.configuration.notes.size();
+      note_without_effect(parsed, run_, results);
+      for (std::size_t i = before; i < run_.configuration.notes.size(); ++i)
+        notes_.push_back(measured.label + ": " + run_.configuration.notes[i]);
+      entries_ = run_.configuration.trace.routed_entries;
+      settings_ = measured.settings;
+      set_ = measured.set;
     } catch (const InputError& error) {
       rethrow_at(measured.where, error);
     }
   }
 
-  double predicted(const MachineSpec& machine) {
-    const sim::SimulationResult result = sim::simulate(run_.configuration.model, machine, run_.policies[0],
-                                                       *prepared_, trace_->source(), run_.options);
+  double predicted(const MachineSpec& machine) { return figure_of(simulated(machine)); }
+
+  [[nodiscard]] const Run& run() const { return run_; }
+  [[nodiscard]] RateMetric metric() const { return metric_; }
+  /// What of the row has no effect.
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+  [[nodiscard]] std::int64_t entries() const { return entries_; }
+  /// The same setting, measured again.
+  [[nodiscard]] bool repeats(const RateRun& other) const {
+    return metric_ == other.metric_ && settings_ == other.settings_ && set_ == other.set_;
+  }
+
+ private:
+  sim::SimulationResult simulated(const MachineSpec& machine) {
+    sim::SimulationResult result = sim::simulate(run_.configuration.model, machine, run_.policies[0],
+                                                 *prepared_, trace_->source(), run_.options);
     if (result.out_of_memory)
       throw InputError("memory", result.out_of_memory_reason,
                        "what was measured did fit: mend the row's settings or the machine's description");
@@ -90,12 +111,9 @@ class RateRun {
     if (!(figure > 0) || !std::isfinite(figure))
       throw InputError("metric", std::string("the run has no ") + to_string(metric_),
                        "requests without a prompt have no TTFT, and with one token no TPOT");
-    return figure;
+    return result;
   }
 
-  [[nodiscard]] const Run& run() const { return run_; }
-
- private:
   [[nodiscard]] double figure_of(const sim::SimulationResult& result) const {
     switch (metric_) {
       case RateMetric::decode_tokens_per_s:
@@ -114,10 +132,52 @@ class RateRun {
   }
 
   RateMetric metric_;
+  std::vector<std::pair<std::string, std::string>> settings_;
+  std::vector<std::string> set_, notes_;
+  std::int64_t entries_ = 0;
   Run run_;
   std::unique_ptr<OpenTrace> trace_;
   std::unique_ptr<sim::PreparedTrace> prepared_;
 };
+
+/// Whether its errors say something of tokens/s: a prompt's time is made of other things.
+bool is_of_decode(RateMetric metric) {
+  return metric != RateMetric::ttft_ms && metric != RateMetric::prompt_tokens_per_s;
+}
+
+/// Which rows are one setting, measured more than once: the first of them, for each.
+std::vector<std::size_t> settings_of(const std::vector<std::unique_ptr<RateRun>>& runs) {
+  std::vector<std::size_t> first;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    std::size_t same = 0;
+    while (!runs[i]->repeats(*runs[same])) ++same;
+    first.push_back(same);
+  }
+  return first;
+}
+
+/// One machine and one software for all rows, and no more work than a fit may have.
+void check_alike(const std::vector<std::unique_ptr<RateRun>>& runs, const std::vector<MeasuredRate>& rows) {
+  constexpr std::int64_t most_entries = 20'000'000;
+  const std::string& software = runs[0]->run().configuration.machine.software;
+  std::int64_t entries = 0;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const std::string& other = runs[i]->run().configuration.machine.software;
+    if (other != software) {
+      throw InputError(rows[i].where,
+                       "its policy is of software " + printable(other) + ", that of the rows before of " +
+                           printable(software),
+                       "all rows are of one: name it with --software");
+    }
+    entries += runs[i]->entries();
+  }
+  if (entries > most_entries) {
+    throw InputError(rows[0].where,
+                     "the rows route " + std::to_string(entries) + " tokens times experts times layers, " +
+                         "more than a fit can simulate hundreds of times",
+                     "shorten prompt, output or requests where the rate does not depend on them");
+  }
+}
 
 /// A rate is off by this factor less one, in per cent; a time by the inverse.
 double rate_percent(RateMetric metric, double predicted, double measured) {
@@ -130,19 +190,29 @@ FittedRates evidence(const validation::RateFit& fit, const std::vector<MeasuredR
                      const std::vector<std::unique_ptr<RateRun>>& runs, const std::string& file) {
   FittedRates result;
   result.file = file;
+  const std::vector<std::size_t> settings = settings_of(runs);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Run& run = runs[i]->run();
     FittedRate row;
     row.row = rows[i].label;
     row.model = run.configuration.model.name;
+    row.weights = run.configuration.model.expert_format.name;
     row.mechanism = validation::mechanism_of(run.policies[0]);
     row.batch = run.configuration.batch;
     row.percent = rate_percent(rows[i].metric, fit.rows[i].fitted, rows[i].value);
-    if (fit.rows[i].left_out)
+    // Of a setting measured more than once the first stands for all: they were left out together.
+    if (fit.rows[i].left_out && is_of_decode(rows[i].metric) && settings[i] == i)
       row.left_out = rate_percent(rows[i].metric, *fit.rows[i].left_out, rows[i].value);
     result.rows.push_back(std::move(row));
   }
   return result;
+}
+
+/// A software's name or path, as it holds in whatever folder the machine file is read.
+std::string lasting(const std::string& software) {
+  const std::filesystem::path path(software);
+  const bool is_path = software.find('/') != std::string::npos || path.extension() == ".toml";
+  return is_path ? std::filesystem::absolute(path).lexically_normal().string() : software;
 }
 
 /// The machine file; what is read back from it predicts what was fitted.
@@ -154,7 +224,8 @@ std::string machine_file(const validation::RateFit& fit, const std::vector<Measu
   machine.calibration = "fitted";
   machine.calibration_source = "fitted on " + file + ": " + fit_in_words(fit, rows);
   machine.fit = evidence(fit, rows, runs, file);
-  if (!machine.software.empty() && parsed.has("software")) machine.software = parsed.text("software");
+  const std::string& software = runs[0]->run().software;
+  if (!machine.software.empty() && !software.empty()) machine.software = lasting(software);
   const std::string base =
       "as " + before.name + (before.replaced_host.empty() ? "" : " with host " + before.replaced_host);
   std::vector<std::pair<std::string, std::string>> sources = {
@@ -188,6 +259,13 @@ ExitCode calibrate_from_rates(const Parsed& parsed) {
                      "name what the rates were measured on (pregate list machines), or its .toml");
   const std::string file = printable(std::filesystem::path(path).filename().string());
   refuse_overwriting(path, parsed.text("output"));
+  for (const char* option : {"machine", "host", "software"})
+    if (parsed.has(option)) refuse_overwriting(parsed.text(option), parsed.text("output"));
+  for (const std::string& pair : parsed.texts("set")) {
+    if (parse_override(pair).path == "software.prompt_chunk")
+      throw InputError("--set software.prompt_chunk", "a machine file cannot keep it",
+                       "give the rows a column prompt-chunk");
+  }
   const std::vector<MeasuredRate> rows =
       validation::parse_rates(read_text_file(path, largest_table), printable(path, 200), row_settings());
   std::vector<std::unique_ptr<RateRun>> runs;
@@ -197,8 +275,14 @@ ExitCode calibrate_from_rates(const Parsed& parsed) {
     runs.push_back(std::make_unique<RateRun>(row, parsed));
     measured.push_back(row.value);
   }
+  check_alike(runs, rows);
+  for (const MeasuredRate& row : rows) {
+    for (const auto& [option, text] : row.settings)
+      if (option == "trace" || option == "profile") refuse_overwriting(text, parsed.text("output"));
+  }
   const MachineSpec& machine = runs[0]->run().configuration.machine;
   validation::RateFitOptions options;
+  options.settings = settings_of(runs);
   if (parsed.has("constants")) options.constants = split_list(parsed.text("constants"), "--constants");
   options.progress = report_stage;
   const validation::RateFit fit = validation::fit_rates(
@@ -208,6 +292,8 @@ ExitCode calibrate_from_rates(const Parsed& parsed) {
   print(file + " on " + machine.name +
         (machine.software.empty() ? std::string() : " driven by " + machine.software) + "\n\n" +
         rates_report(fit, rows));
+  for (const std::unique_ptr<RateRun>& run : runs)
+    for (const std::string& note : run->notes()) print("note: " + note + "\n");
   if (fit.constants.empty()) {
     print("not written: there is nothing to write\n");
     return 1;

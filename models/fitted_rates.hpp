@@ -12,6 +12,7 @@ namespace pregate {
 struct FittedRate {
   std::string row;  ///< where it stood, "rates.csv:3"
   std::string model, mechanism;
+  std::string weights;  ///< format of the routed experts; empty: not said
   int batch = 1;
   double percent = 0;              ///< 100 (predicted / measured - 1), with the machine as it is
   std::optional<double> left_out;  ///< the same, predicted by a fit of all other rows; none: there was none

@@ -124,6 +124,7 @@ FittedRates read_fit(TableReader table) {
     row.row = entry.text("row");
     row.model = entry.text("model");
     row.mechanism = entry.text("mechanism");
+    row.weights = entry.text_or("weights", "");
     row.batch = static_cast<int>(entry.integer("batch", 1, 4096));
     const auto percent = [&](const char* key) {
       const double value = entry.number(key);

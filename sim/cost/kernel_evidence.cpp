@@ -20,8 +20,11 @@ std::optional<KernelEvidence> kernel_evidence(const ModelSpec& model, const Mach
           return each.family == kernel.family && each.format == kernel.asked;
         });
     if (known) return;
+    // Of a format that runs as another's kernel nothing was measured; fp16 and bf16 are the same products.
+    const bool is_its_own = kernel.asked == kernel.dtype || kernel.asked == "fp16";
     evidence.used.push_back(
-        {kernel.family, kernel.asked, kernel.dtype, gpu.expected_error(kernel.family, kernel.dtype)});
+        {kernel.family, kernel.asked, kernel.dtype,
+         is_its_own ? gpu.expected_error(kernel.family, kernel.dtype) : std::optional<double>{}});
   };
   for (const Stack& stack : model.stacks) {
     for (const LayerProfile& profile : model.profile(stack)) {

@@ -17,11 +17,7 @@ constexpr int most_drafts = 16;
 constexpr int expert_kernels = 5;
 
 /// Keys of the first part of the cache that a token looks at, at most; 0 = all.
-std::int64_t chosen_keys(const Mixer& mixer) {
-  if (mixer.indexer.heads == 0) return 0;
-  return std::int64_t{mixer.indexer.top_k} *
-         (mixer.kind == MixerKind::grouped_query ? std::max(1, mixer.compress_ratio) : 1);
-}
+std::int64_t chosen_keys(const Mixer& mixer) { return mixer.indexer.heads == 0 ? 0 : mixer.indexer.top_k; }
 
 std::int64_t narrower(std::int64_t window, std::int64_t chosen) {
   return window == 0 || chosen == 0 ? std::max(window, chosen) : std::min(window, chosen);
@@ -94,6 +90,7 @@ double KernelPrices::prompt_seconds(const LayerKernels& layer, const AlikeSequen
                          mixer.kv_lora_rank, layer.projections.front().kernel};
     seconds += product_seconds(expand, sequences * rows.position);
   }
+  // Values are padded to the width of the keys, as FlashAttention 2 wants them.
   const int dim =
       latent ? mixer.qk_nope_head_dim + mixer.qk_rope_head_dim : (mixer.head_dim + mixer.value_dim()) / 2;
   return seconds + attention_prefill_time({.batch = sequences,

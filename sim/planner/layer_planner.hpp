@@ -40,7 +40,7 @@ namespace pregate::sim {
 /// stops at each gate. What leaves the GPU is decided in release().
 class LayerPlanner {
  public:
-  /// `estimates` may be null where no part of the plan asks (Plan::weighs_times). All outlive this.
+  /// `estimates` may be null where the CPU computes nothing. All outlive this.
   LayerPlanner(const Topology& topology, const ExpertMap& map, const Plan& plan, const WorkShape& shape,
                const Estimates* estimates, Executor& executor);
 

@@ -241,6 +241,16 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   plan.cache_swaps = eviction.swaps;
   if (!policy.cache.profile.empty() && plan.cache_slots > 0)
     plan.notes.push_back(start_from_profile(plan.geometry, map, policy.cache.profile));
+  // What is to come is counted by look-ups, in the trace's order: every activated expert must be looked up,
+  // as it is where all misses are fetched to one GPU.
+  if (eviction.needs_future && !eviction.watches && plan.cache_slots > 0 &&
+      (!policy.miss.service->fetches_all() || !plan.home.empty())) {
+    throw InputError("policy " + policy.name,
+                     "cache.eviction = '" + eviction.name +
+                         "' knows the future of a cache that looks every activated expert up, and here some "
+                         "are computed elsewhere",
+                     "window-oracle knows it there too (cache.foresight), or choose another --eviction");
+  }
   if (eviction.needs_future && plan.cache_slots > 0)
     plan.next_use = next_uses(source, map, never_cached, plan.geometry.start);
   if (eviction.is_decreed && plan.cache_slots > 0) {

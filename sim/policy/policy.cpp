@@ -35,6 +35,12 @@ void validate_lookahead(const PolicySpec& policy, const std::string& where) {
   }
 }
 
+void validate_start(const PolicySpec& policy, const std::string& where) {
+  if (policy.cache.profile.empty() || policy.cache.capacity.kind != CapacityKind::none) return;
+  throw InputError(where, "cache.profile fills a cache, and there is none",
+                   "set cache.capacity (--cache), or remove cache.profile");
+}
+
 /// What becomes of a miss, and of what leaves the GPU.
 void validate_misses(const PolicySpec& policy, const std::string& where) {
   if (policy.transfer.write_back == WriteBack::swap && policy.transfer.queue == TransferQueue::demand_first) {
@@ -85,6 +91,13 @@ void validate_host_cache(const PolicySpec& policy, const std::string& where) {
   if (held.capacity.kind == CapacityKind::none) return;
   const cache::EvictionEntry& eviction =
       cache::eviction_registry().find(held.eviction, "policy.host_cache.eviction");
+  if (cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction").swaps &&
+      policy.cache.capacity.kind != CapacityKind::none) {
+    throw InputError(where,
+                     "cache.eviction = '" + policy.cache.eviction +
+                         "' exchanges experts out of the host's memory, which with host_cache lacks some",
+                     "remove host_cache.capacity or choose another cache.eviction");
+  }
   if (eviction.watches) {
     throw InputError(where,
                      "host_cache.eviction = '" + eviction.name +
@@ -112,6 +125,7 @@ void validate_host_cache(const PolicySpec& policy, const std::string& where) {
 void validate(const PolicySpec& policy, const std::string& where) {
   check_ranges(policy_fields(), policy, where);
   validate_lookahead(policy, where);
+  validate_start(policy, where);
   validate_misses(policy, where);
   validate_host_cache(policy, where);
   if (!is_sound(policy.cache.capacity))

@@ -78,7 +78,7 @@ TEST(HostRun, EqualsTheEventEngine) {
 }
 
 TEST(HostRun, EqualsItForEveryEvictionScopeAndQueue) {
-  for (const char* eviction : {"lru", "fifo", "lfu", "belady", "random", "s3-fifo", "arc"}) {
+  for (const char* eviction : {"lru", "fifo", "lfu", "random", "s3-fifo", "arc"}) {
     for (const CacheScope scope : {CacheScope::layer, CacheScope::global}) {
       for (const TransferQueue queue : {TransferQueue::fifo, TransferQueue::demand_first}) {
         SCOPED_TRACE(eviction);

@@ -127,7 +127,7 @@ struct Keys {
     if (field.condition) all.push_back({{field.condition->key, field.condition->values.front()}});
     // Some choices of a policy need a cache, whatever it is like.
     for (std::size_t i = 0, plain = all.size(); std::string_view(root) == "policy." && i < plain; ++i) {
-      if (field.key.starts_with("cache.")) break;
+      if (field.key == "cache.capacity") break;
       all.push_back(all[i]);
       all.back().emplace_back("cache.capacity", "2 slots");
     }

@@ -107,6 +107,7 @@ void write_fit(Writer& out, const FittedRates& fit) {
   out.line("rows = [");
   for (const FittedRate& row : fit.rows) {
     out.line("  { row = " + quoted(row.row) + ", model = " + quoted(row.model) +
+             (row.weights.empty() ? std::string() : ", weights = " + quoted(row.weights)) +
              ", mechanism = " + quoted(row.mechanism) + ", batch = " + std::to_string(row.batch) +
              ", percent = " + digits(row.percent) +
              (row.left_out ? ", left_out = " + digits(*row.left_out) : std::string()) + " },");

@@ -117,6 +117,10 @@ std::vector<Residual> own_rows(const RunFacts& run, const std::string& mechanism
   constexpr std::size_t fewest_own_rows = 3;
   const FittedRates& fit = run.machine.fit;
   std::vector<Residual> all, same;
+  const std::string& weights = run.model.expert_format.name;
+  const bool has_model = std::any_of(fit.rows.begin(), fit.rows.end(), [&](const FittedRate& row) {
+    return row.model == run.model.name && (row.weights.empty() || row.weights == weights);
+  });
   int least = std::numeric_limits<int>::max(), most = 0;
   for (const FittedRate& row : fit.rows) {
     if (!row.left_out) continue;
@@ -132,7 +136,10 @@ std::vector<Residual> own_rows(const RunFacts& run, const std::string& mechanism
     }
     all.push_back(std::move(residual));
   }
-  if (same.empty()) {
+  if (!has_model) {
+    why_not = "no rate of " + fit.file + ", which the machine was fitted on, is of " + run.model.name +
+              " with experts in " + weights;
+  } else if (same.empty()) {
     why_not =
         "no rate of " + fit.file + ", which the machine was fitted on, is of this mechanism: " + mechanism;
   } else if (run.batch < least || run.batch > most) {
@@ -140,7 +147,7 @@ std::vector<Residual> own_rows(const RunFacts& run, const std::string& mechanism
               std::to_string(least) + " to " + std::to_string(most);
   } else if (all.size() < fewest_own_rows) {
     why_not = "the machine was fitted on " + std::to_string(fit.rows.size()) + " rates of " + fit.file +
-              ": too few to tell how far off it is";
+              ": too few settings to tell how far off it is";
   } else {
     return same.size() >= fewest_rows ? same : all;
   }
@@ -150,10 +157,7 @@ std::vector<Residual> own_rows(const RunFacts& run, const std::string& mechanism
 /// What the constants of a machine with rows of its own come from.
 std::string fitted_on(const RunFacts& run) {
   const FittedRates& fit = run.machine.fit;
-  const bool has_model = std::any_of(fit.rows.begin(), fit.rows.end(),
-                                     [&](const FittedRate& row) { return row.model == run.model.name; });
-  return "its constants are fitted on " + std::to_string(fit.rows.size()) + " rates of " + fit.file +
-         (has_model ? "" : ", none of them of " + run.model.name);
+  return "its constants are fitted on " + std::to_string(fit.rows.size()) + " rates of " + fit.file;
 }
 
 }  // namespace
@@ -173,7 +177,8 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, con
       confidence.reason = fitted_on(run) + note_on_hits(run, confidence.mechanism);
       confidence.nearest = "this machine";
       confidence.are_own = true;
-      hold(select(own, [](const Residual&) { return true; }), 0, 0, confidence);
+      constexpr double repeats_within = 0.02;  // no measured rate is better known than that
+      hold(select(own, [](const Residual&) { return true; }), repeats_within, 0, confidence);
       return confidence;
     }
   } else if (run.machine.calibration == "fitted") {

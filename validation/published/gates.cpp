@@ -19,7 +19,8 @@ bool is_of(const Row& row, const Gate& gate) {
   return row.metric == gate.metric && (gate.series.empty() || row.series == gate.series);
 }
 
-/// Pairs of one group whose published figures differ and whose predicted ones do not stand in that order.
+/// Pairs of one group, one at least of them predicted, whose published figures differ and whose predicted
+/// ones do not stand in that order; what is no number stands in none.
 GateResult order(const Gate& gate, const std::vector<Row>& rows) {
   GateResult result{gate, 0, 0, ""};
   std::map<std::pair<std::string, std::string>, std::vector<const Row*>> groups;
@@ -32,9 +33,9 @@ GateResult order(const Gate& gate, const std::vector<Row>& rows) {
         const Row &a = *members[i], &b = *members[j];
         const double least = std::min(a.published, b.published) * (1 + gate.apart / 100);
         if (std::max(a.published, b.published) <= least) continue;
+        if (!counts(a) && !counts(b)) continue;
         ++result.rows;
-        if ((a.published < b.published) == (a.predicted < b.predicted) && a.predicted != b.predicted)
-          continue;
+        if (a.published < b.published ? a.predicted < b.predicted : a.predicted > b.predicted) continue;
         result.value += 1;
         result.worst_row = key.first + ", " + name_of(a) + " against " + b.variant;
       }

@@ -62,11 +62,12 @@ class Evidence {
 };
 
 /// Fills rows, errors, cases, nearest and factors by the residuals nearest to `wanted`, which are those
-/// predicted with the same software, where they are at least five and of two cases, and of them the first of
+/// predicted with the same software, where they are at least five, and of them the first of
 /// these groups that is enough: at least five rows, and of two cases unless they are of the run's own GPU
 /// with its model or software.
 /// 1. same GPU and mechanism, of a case that has the model, or of the software that was named  2. same
-/// architecture and mechanism  3. same mechanism  4. same design, whatever is added to it  5. all
+/// architecture and mechanism  3. same mechanism  4. same design, whatever is added to it  5. all, of however
+/// many cases
 /// `spread`: of a calibration, comes on top; 0 without one. InputError when there are fewer than two.
 void hold_against_nearest(const Nearness& wanted, std::span<const Residual> residuals, double spread,
                           sim::Confidence& confidence, const Widening& widening = {});

@@ -93,6 +93,13 @@ ServingSetup read_setup(TableReader& top) {
   if (setup.constants.size() > 1)
     throw InputError(top.where("constant"), "one constant at most is fitted here");
   if (setup.rows.empty()) throw InputError(top.where("row"), "the case has no rows");
+  for (const ServedRow& row : setup.rows) {
+    constexpr std::int64_t most_tokens = 20'000'000;
+    if (std::int64_t{row.concurrency} * (row.input + row.output) * setup.simulated_waves > most_tokens) {
+      throw InputError(top.where("row"), "a row serves more than " + std::to_string(most_tokens) + " tokens",
+                       "fewer simulated_waves, shorter requests or a lower concurrency");
+    }
+  }
   check_fixed_once(top, setup.constants, setup.rows);
   return setup;
 }

@@ -52,13 +52,19 @@ class SystemRuns {
     const ModelSpec model =
         load_model(model_run.model, {.weights = model_run.weights, .dense_weights = model_run.weights}, set);
     sim::SimulationOptions options;
+    const PolicySpec policy = load_policy(row.policy, set);
+    MachineSpec machine = load_machine(system.machine, set, system.host, system.software);
+    std::string software = system.software.empty() ? machine.software : system.software;
+    if (system.software.empty() && machine.calibration == "datasheet" && !policy.software.empty()) {
+      software = policy.software;  // as `pregate simulate` does
+      machine = load_machine(system.machine, set, system.host, software);
+    }
     options.serving.prompt_chunk =
-        row.prompt_chunk > 0 ? row.prompt_chunk : load_software(system.software, set).prompt_chunk;
+        row.prompt_chunk > 0 ? row.prompt_chunk : load_software(software, set).prompt_chunk;
     if (options.serving.prompt_chunk > 0) options.prompt_chunk = options.serving.prompt_chunk;
     Routed& routed = routing(row.run, model, options.serving);
     const sim::SimulationResult result =
-        sim::simulate(model, load_machine(system.machine, set, system.host, system.software),
-                      load_policy(row.policy, set), *routed.prepared, *routed.source, options);
+        sim::simulate(model, machine, policy, *routed.prepared, *routed.source, options);
     if (result.out_of_memory)
       throw InputError(row.row.subject + ", " + row.row.variant, result.out_of_memory_reason);
     return done_[key] = rate_of(row.quantity, model_run, result);

@@ -71,6 +71,10 @@ SystemRow read_row(TableReader& table, const SystemSetup& setup, const std::vect
     row.row.role = Role::calibrate;
     row.row.note = "has fixed " + fixed;
   }
+  if (const std::string why = table.text_or("not_gated", ""); !why.empty()) {
+    row.row.gated = false;
+    row.row.note = why;
+  }
   row.fixes = table.text_or("fixes", "");
   if (!row.fixes.empty()) {
     const auto constants = names_of(setup.constants, [](const Constant& item) { return item.unknown.name; });

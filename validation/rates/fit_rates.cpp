@@ -55,12 +55,13 @@ class RateFitter {
     }
     for (const std::size_t row : rows) {
       RateFit::Row figures{predicted(row, unchanged()), predicted(row, factors), std::nullopt};
-      if (rows.size() > 1) {
+      Indices others = rows;
+      std::erase_if(others, [&](std::size_t other) { return setting(other) == setting(row); });
+      if (!others.empty()) {
         report("leaving out row " + std::to_string(row + 1) + " of " + std::to_string(rows.size()));
-        Indices others = rows;
-        std::erase(others, row);
         Determined without;
         figures.left_out = predicted(row, fit_on(others, wanted, without));
+        if (predictions_.size() > most_kept) predictions_.clear();
       }
       result.rows.push_back(figures);
     }
@@ -68,6 +69,11 @@ class RateFitter {
   }
 
  private:
+  static constexpr std::size_t most_kept = 100'000;
+
+  [[nodiscard]] std::size_t setting(std::size_t row) const {
+    return options_.settings.empty() ? row : options_.settings[row];
+  }
   void report(const std::string& stage) const {
     if (options_.progress) options_.progress(stage);
   }

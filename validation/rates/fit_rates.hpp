@@ -19,6 +19,9 @@ using PredictRate = std::function<double(std::size_t row, const MachineSpec& mac
 
 struct RateFitOptions {
   std::vector<std::string> constants;  ///< names of those to be fitted; empty: all that the rows determine
+  /// Of each row the first one of its setting, where settings were measured more than once: they are left out
+  /// together. Empty: every row is one of its own.
+  std::vector<std::size_t> settings{};
   std::function<void(const std::string& stage)> progress = nullptr;
 };
 
@@ -31,7 +34,7 @@ struct RateFit {
   };
   struct Row {
     double before = 0, fitted = 0;  ///< predicted with the machine as it was, and as it is fitted
-    /// Predicted by a fit of all other rows. None where there is no other row.
+    /// Predicted by a fit of all rows of other settings. None where there is none.
     std::optional<double> left_out;
   };
   MachineSpec machine;  ///< with the fitted constants
@@ -45,9 +48,9 @@ double percent_off(double predicted, double measured);
 
 /// Fits the constants that the rows determine, at most one fewer than there are rows (and one at least), by
 /// least squares of the logarithms of predicted / measured; which they are is decided on the sensitivities at
-/// the machine as it is given, and again at what was fitted. Then leaves out each row in turn and does all of
-/// that without it. InputError for a constant in `options` that the rows do not determine, that the machine
-/// has not, or of more constants than rows.
+/// the machine as it is given, and again at what was fitted. Then leaves out each setting in turn and does
+/// all of that without it. InputError for a constant in `options` that the rows do not determine, that the
+/// machine has not, or of more constants than rows.
 RateFit fit_rates(const MachineSpec& machine, const std::vector<double>& measured, const PredictRate& predict,
                   const RateFitOptions& options = {});
 

@@ -14,7 +14,7 @@ namespace pregate::validation {
 
 namespace {
 
-constexpr std::size_t most_rows = 1000, most_columns = 64, longest_cell = 4096;
+constexpr std::size_t most_rows = 100, most_columns = 64, longest_cell = 4096;
 
 constexpr std::array metrics = {RateMetric::decode_tokens_per_s, RateMetric::tokens_per_s,
                                 RateMetric::prompt_tokens_per_s, RateMetric::ttft_ms, RateMetric::tpot_ms};

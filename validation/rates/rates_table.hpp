@@ -27,7 +27,7 @@ struct MeasuredRate {
 /// Reads comma-separated values with a header: `metric` and `value` are needed, `set` holds pairs separated
 /// by semicolons, `note` is free, and every other column is one of `settings` (options of pregate simulate).
 /// Lines that begin with '#' and empty ones are left out. InputError, with the line, for whatever is not so:
-/// at most 1000 rows, 64 columns and 4096 bytes a cell.
+/// at most 100 rows, 64 columns and 4096 bytes a cell.
 std::vector<MeasuredRate> parse_rates(std::string_view text, const std::string& where,
                                       const std::vector<std::string>& settings);
 

@@ -150,7 +150,8 @@ std::string coverage_table(const std::vector<Residual>& residuals) {
 }
 
 // The range that a row is given without it (or without its whole case) holds it nine times in ten, and where
-// GPU and software were fitted no such range is wider than 20 % either way.
+// GPU and software are fitted on a case's own rows no such range is wider than 20 % either way. Those of the
+// catalogue's fitted machine are (confidence.md): few rows are left that it is not fitted on.
 TEST(Residuals, RangesHoldNineOfTenAndAreNarrowWhereFitted) {
   const std::vector<Residual> known = known_residuals();
   const Evidence evidence(known);
@@ -160,7 +161,7 @@ TEST(Residuals, RangesHoldNineOfTenAndAreNarrowWhereFitted) {
     const Held near = held(all, true, widening.near), far = held(all, false, widening.far);
     EXPECT_GE(near.inside + far.inside, std::ceil(0.9 * (near.rows + far.rows))) << name_of(basis);
     EXPECT_EQ(static_cast<std::size_t>(near.rows + far.rows), all.size());
-    if (basis == Basis::datasheet) continue;
+    if (basis != Basis::calibrated) continue;
     EXPECT_GE(near.least_factor, 0.8) << name_of(basis);
     EXPECT_LE(near.most_factor, 1.2) << name_of(basis);
   }

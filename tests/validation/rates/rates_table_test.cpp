@@ -67,7 +67,7 @@ TEST(RatesTable, SaysWhatIsWrongAndWhere) {
   }
   std::string many = head;
   for (int i = 0; i < 1001; ++i) many += "m,tpot_ms,3\n";
-  EXPECT_THAT(error_of([&] { (void)parse(many); }), HasSubstr("more than 1000 rows"));
+  EXPECT_THAT(error_of([&] { (void)parse(many); }), HasSubstr("more than 100 rows"));
 }
 
 }  // namespace

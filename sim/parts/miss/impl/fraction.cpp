@@ -11,7 +11,7 @@ namespace pregate::sim {
 namespace {
 
 struct Share {
-  double link = 0;  ///< 0: as one expert with one token takes on either
+  double link = 0;  ///< 0: as one more expert with one token takes on either
 };
 
 class Fraction final : public MissService {
@@ -43,7 +43,10 @@ class Fraction final : public MissService {
   [[nodiscard]] double share_of_link(const Moment& moment) const {
     if (link_ > 0 || moment.estimates == nullptr) return link_;
     const double copied = moment.estimates->fetch().seconds();
-    const double computed = moment.estimates->on_cpu(moment.layer_class, 1, 1).seconds();
+    const auto on_cpu = [&](std::uint32_t experts) {
+      return moment.estimates->on_cpu(moment.layer_class, experts, experts).seconds();
+    };
+    const double computed = on_cpu(2) - on_cpu(1);  // without what a layer costs once
     return computed / (computed + copied);
   }
   /// The first argmin over F of max(F (1 - f), (M - F) f): link and CPU are then done at about one time.
@@ -80,7 +83,7 @@ MissServiceEntry fraction() {
   fields
       .add("link", &Share::link, "rate of the link, as a share of its and the CPU's together",
            pregate::Range{0, 1, "from 0 to 1"})
-      .or_zero("as one expert takes on either");
+      .or_zero("as one more expert takes on either");
   entry.parameters = PartParameters(fields);
   entry.make = [](const std::any& share) {
     return std::make_unique<Fraction>(std::any_cast<const Share&>(share));

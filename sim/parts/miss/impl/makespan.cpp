@@ -23,10 +23,12 @@ class Makespan final : public MissService {
     Picoseconds gpu{};
     for (const std::uint32_t tokens : misses.there_tokens) gpu += times.on_gpu(moment.layer_class, tokens);
     Picoseconds cpu{}, link{};
+    std::int64_t on_cpu = 0;  // the CPU computes its experts in one go: what it has, and one more
+    std::uint32_t routed = 0;
     std::size_t lightest = 0, heaviest = order_.size();
     while (lightest < heaviest) {
       const std::uint32_t few = misses.tokens[order_[lightest]], many = misses.tokens[order_[heaviest - 1]];
-      const Picoseconds computed = cpu + times.on_cpu(moment.layer_class, 1, few);
+      const Picoseconds computed = times.on_cpu(moment.layer_class, on_cpu + 1, routed + few);
       const Picoseconds copied = link + times.fetch();
       const Picoseconds then = std::max(gpu, copied) + times.on_gpu(moment.layer_class, many);
       // The last one goes where it is done sooner; of others the CPU takes its own while it is free first.
@@ -34,6 +36,8 @@ class Makespan final : public MissService {
       if (is_last ? computed <= then : cpu <= link) {
         of_each[order_[lightest++]] = computed_at(moment.cpu);
         cpu = computed;
+        ++on_cpu;
+        routed += few;
       } else {
         --heaviest;
         link = copied;
