@@ -51,8 +51,8 @@ double widening_for(std::vector<double> needed);
 /// Residuals, and what they say of the ranges that come from them.
 class Evidence {
  public:
-  Evidence(
-      std::vector<Residual> residuals);  // NOLINT(google-explicit-constructor): residuals, seen as evidence
+  // NOLINTNEXTLINE(google-explicit-constructor): residuals, seen as evidence
+  Evidence(std::vector<Residual> residuals);
   [[nodiscard]] std::span<const Residual> residuals() const { return residuals_; }
   [[nodiscard]] const Widening& widening(Basis basis) const;
 
