@@ -82,7 +82,8 @@ ExpertLoad load_of(std::span<const Count> tokens) {
     load.pairs += static_cast<double>(count);
     for (std::size_t i = 0; i < kernel_tile_rows.size(); ++i) {
       const auto rows = static_cast<Count>(kernel_tile_rows[i]);
-      load.blocks[i] += static_cast<double>((count + rows - 1) / rows);
+      const auto blocks = (count + rows - 1) / rows;
+      load.blocks[i] += static_cast<double>(blocks);
     }
   }
   return load;
