@@ -48,8 +48,8 @@ OverheadSpec overhead_of(const SoftwareSpec& software, GpuArchitecture architect
       .experts = launch.eager * kernels.experts,
       .device_copy = launch.eager * kernels.device_copy,
       .replayed = replays ? launch.graph.seconds() / launch.eager.seconds() : 1,
-      .kernel_library = kernels.library,
-      .single_launch = kernels.library == KernelLibrary::none ? Picoseconds{} : launch.eager - launch.graph};
+      .kernel_library = kernels.origin,
+      .single_launch = kernels.origin == KernelLibrary::none ? Picoseconds{} : launch.eager - launch.graph};
 }
 
 bool fill_in(Node& machine, const SoftwareSpec& software) {

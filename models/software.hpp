@@ -31,7 +31,7 @@ struct SoftwareSpec {
     int device_copy = 1;
     /// Whose kernels these are. With a library the counts are of what it does not price, and its kernels come
     /// on top.
-    KernelLibrary library = KernelLibrary::none;
+    KernelLibrary origin = KernelLibrary::none;
   } kernels;
 
   /// Time that the GPU stands still for the host.

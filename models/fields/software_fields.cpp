@@ -32,7 +32,7 @@ Fields<Kernels> kernel_fields() {
   add("experts", &Kernels::experts, "permute, products, combine, residual; each wave has them");
   add("device_copy", &Kernels::device_copy, "of a copy within the GPU");
   fields.add_where_set(
-      "library", &Kernels::library,
+      "origin", &Kernels::origin,
       "whose kernels they are; of a library that was measured the other keys count only what "
       "is not priced by it");
   return fields;

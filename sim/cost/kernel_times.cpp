@@ -104,7 +104,7 @@ GpuKernelTimes kernel_times_of(const MachineSpec& machine) {
   throw InputError("machine " + printable(machine.name),
                    "its kernel_library has no times for a GPU of the architecture '" + architecture + "'",
                    "measured: " + measured_architectures +
-                       "; choose a software without kernels.library (pregate list software)");
+                       "; choose a software without kernels.origin (pregate list software)");
 }
 
 }  // namespace pregate::sim

@@ -30,7 +30,7 @@ KernelChoice choose_kernel(const GpuKernelTimes& gpu, KernelFamily family, const
   if (fit == nullptr) fit = gpu.find(family, used);
   if (fit == nullptr) {
     throw InputError("kernels of " + gpu.measured_on(), "no constants for " + std::string(to_string(family)),
-                     "choose a software without kernels.library (pregate list software)");
+                     "choose a software without kernels.origin (pregate list software)");
   }
   KernelChoice choice{family, format, used, kernel_format(used), fit->constants};
   choice.format.weight_bytes = bytes;

@@ -41,7 +41,7 @@ TEST(Software, AKernelLibraryIsTheMachinesOnlyWhereOneIsNamed) {
   EXPECT_EQ(overhead_of(described(), GpuArchitecture::hopper).kernel_library, KernelLibrary::none);
   EXPECT_EQ(overhead_of(described(), GpuArchitecture::hopper).single_launch.count, 0);
   SoftwareSpec measured = described();
-  measured.kernels.library = KernelLibrary::vllm;
+  measured.kernels.origin = KernelLibrary::vllm;
   EXPECT_EQ(overhead_of(measured, GpuArchitecture::hopper).kernel_library, KernelLibrary::vllm);
   EXPECT_EQ(overhead_of(measured, GpuArchitecture::hopper).single_launch.count, 3 * us);
   EXPECT_EQ(load_machine("h100-sxm-pcie5", {}, {}, "vllm").overhead.kernel_library, KernelLibrary::vllm);
