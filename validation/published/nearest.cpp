@@ -32,32 +32,37 @@ bool is_enough(const Rows& rows, std::size_t fewest_cases) {
   return rows.size() >= fewest_rows && cases_of(rows).size() >= fewest_cases;
 }
 
-Nearest nearest_rows(const Nearness& wanted, std::span<const Residual> residuals) {
-  const auto of_basis = [&](const Residual& row) { return row.basis == wanted.basis; };
-  const auto of_software = [&](const Residual& row) {
-    return of_basis(row) && row.software == wanted.software;
-  };
+template <class Keep>
+Rows among(const Rows& rows, Keep&& keep) {
+  Rows kept;
+  for (const Residual* row : rows) {
+    if (keep(*row)) kept.push_back(row);
+  }
+  return kept;
+}
+
+/// `known`: of the wanted basis.
+Nearest nearest_rows(const Nearness& wanted, const Rows& known) {
   const bool has_software = !wanted.software.empty();
-  const Rows same = select(residuals, of_software);
+  const Rows same = among(known, [&](const Residual& row) { return row.software == wanted.software; });
   const bool knows_software = is_enough(same, 1);
-  const Rows all = knows_software ? same : select(residuals, of_basis);
+  const Rows& all = knows_software ? same : known;
   const std::string software = has_software && knows_software ? " with this software" : "";
-  const auto among = [&](auto&& keep) {
-    Rows rows;
-    for (const Residual* row : all)
-      if (keep(*row)) rows.push_back(row);
-    return rows;
+  const auto case_has_it = [&](const std::string& name) {
+    return std::any_of(known.begin(), known.end(), [&](const Residual* row) {
+      return row->published_case == name && row->model == wanted.model;
+    });
   };
   Nearest nearest;
-  nearest.rows = among([&](const Residual& row) {
+  nearest.rows = among(all, [&](const Residual& row) {
     return row.gpu == wanted.gpu && row.mechanism == wanted.mechanism && row.software == wanted.software &&
-           (has_software || case_has_model(residuals, row.published_case, wanted.model));
+           (has_software || case_has_it(row.published_case));
   });
   nearest.is_near = is_enough(nearest.rows, 1);
   nearest.name = "this GPU and mechanism" + software;
   if (nearest.is_near) return nearest;
   const auto take = [&](const char* name, auto&& keep) {
-    nearest.rows = among(keep);
+    nearest.rows = among(all, keep);
     nearest.name = name + software;
     return is_enough(nearest.rows, 2);
   };
@@ -126,26 +131,21 @@ void hold(const Rows& rows, double spread, double widening, sim::Confidence& con
 
 void hold_against_nearest(const Nearness& wanted, std::span<const Residual> residuals, double spread,
                           sim::Confidence& confidence, const Widening& widening) {
-  const Nearest nearest = nearest_rows(wanted, residuals);
+  const Nearest nearest =
+      nearest_rows(wanted, select(residuals, [&](const Residual& row) { return row.basis == wanted.basis; }));
   confidence.nearest = nearest.name;
   hold(nearest.rows, spread, nearest.is_near ? widening.near : widening.far, confidence);
 }
 
 std::vector<Standing> standings(std::span<const Residual> residuals, Basis basis) {
   std::vector<Standing> result;
-  for (const Residual& row : residuals) {
-    if (row.basis != basis) continue;
+  const Rows all = select(residuals, [&](const Residual& row) { return row.basis == basis; });
+  for (const Residual* left_out : all) {
+    const Residual& row = *left_out;
     const Nearness wanted{basis, row.gpu, row.model, row.mechanism, row.software, row.architecture};
-    const auto without = [&](auto&& is_out) {
-      std::vector<Residual> others;
-      for (const Residual& other : residuals) {
-        if (other.basis == basis && !is_out(other)) others.push_back(other);
-      }
-      return others;
-    };
-    const std::vector<Residual> rows = without([&](const Residual& other) { return &other == &row; });
-    const std::vector<Residual> cases =
-        without([&](const Residual& other) { return other.published_case == row.published_case; });
+    const Rows rows = among(all, [&](const Residual& other) { return &other != &row; });
+    const Rows cases =
+        among(all, [&](const Residual& other) { return other.published_case != row.published_case; });
     Nearest nearest = nearest_rows(wanted, rows);
     if (!nearest.is_near && cases.size() >= 2) nearest = nearest_rows(wanted, cases);
     if (nearest.rows.size() < 2) continue;
