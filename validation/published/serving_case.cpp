@@ -12,6 +12,7 @@
 #include "sim/simulate.hpp"
 #include "validation/published/case.hpp"
 #include "validation/published/case_reader.hpp"
+#include "validation/published/fit.hpp"
 #include "validation/published/gpu_share.hpp"
 #include "validation/published/served_load.hpp"
 
@@ -194,27 +195,15 @@ class ServingExperiment final : public Experiment {
     }
   }
 
-  /// A row's TPOT is all but linear in a constant: by the secant.
   [[nodiscard]] std::vector<double> calibrate() const {
     if (setup_.constants.empty()) return {};
-    const Unknown& unknown = setup_.constants.front().unknown;
     const auto row = std::find_if(setup_.rows.begin(), setup_.rows.end(),
                                   [](const ServedRow& each) { return !each.fixes.empty(); });
-    const auto error = [&](double value) { return simulated(*row, {value}).tpot_ms / row->tpot_ms - 1; };
-    double before = unknown.start, value = before + (unknown.most - unknown.least) / 10;
-    double error_before = error(before), error_now = error(value);
-    constexpr int most_steps = 4;
-    constexpr double met = 1e-4;
-    for (int step = 0; step < most_steps && std::abs(error_now) > met && error_now != error_before; ++step) {
-      const double next = std::clamp(value - error_now * (value - before) / (error_now - error_before),
-                                     unknown.least, unknown.most);
-      before = value;
-      error_before = error_now;
-      if (next == value) break;  // at a bound, where no value meets the row
-      value = next;
-      error_now = error(value);
-    }
-    return {value};
+    return least_squares({setup_.constants.front().unknown},
+                         [&](const std::vector<double>& values) {
+                           return std::vector<double>{simulated(*row, values).tpot_ms / row->tpot_ms - 1};
+                         })
+        .values;
   }
 
   [[nodiscard]] Times simulated(const ServedRow& row, const std::vector<double>& values) const {
