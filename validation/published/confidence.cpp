@@ -85,7 +85,7 @@ Rows rows_of_the_case(const RunFacts& run, const std::string& mechanism, std::sp
 }
 
 /// Why a machine that no published case is about is an estimate; empty when it was calibrated for the run.
-std::string why_uncalibrated(const RunFacts& run, const std::string& mechanism) {
+std::string why_uncalibrated(const RunFacts& run, const PolicySpec& policy) {
   const MachineSpec& machine = run.machine;
   if (machine.calibration != "measured") {
     return "the machine file holds datasheet rates and guessed overheads, nothing measured";
@@ -98,8 +98,7 @@ std::string why_uncalibrated(const RunFacts& run, const std::string& mechanism) 
     return "the machine file is NOISY: repeats of one measurement differed by " +
            percent(machine.measured_spread) + " when it was calibrated; measure it again on a quiet machine";
   }
-  if (mechanism.find("cpu-computed") != std::string::npos ||
-      mechanism.find("misses on the CPU") != std::string::npos) {
+  if (!policy.placement.kind->keeps_all && policy.miss.service->uses_cpu) {
     return "experts on the CPU are priced by estimates, which pregate calibrate does not measure";
   }
   return {};
@@ -196,7 +195,7 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, con
       return confidence;
     }
   } else {
-    confidence.reason = why_uncalibrated(run, confidence.mechanism);
+    confidence.reason = why_uncalibrated(run, policy);
     if (confidence.reason.empty()) {
       confidence.label = Confidence::Label::calibrated;
       confidence.reason = "repeats differed by " + percent(run.machine.measured_spread) +

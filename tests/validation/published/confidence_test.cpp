@@ -295,8 +295,11 @@ TEST_F(PublishedCase, CalibratedNeedsAQuietMachineAndThisModel) {
   EXPECT_EQ(assess().label, Label::uncalibrated);
   EXPECT_THAT(assess().reason, HasSubstr("NOISY"));
   machine.measured_spread = 0.05;
-  policy = load_policy("on-demand", std::vector<Override>{{"policy.miss.service", "compute-on-cpu"}});
-  EXPECT_THAT(assess().reason, HasSubstr("CPU"));
+  for (const char* service : {"compute-on-cpu", "cpu-for-few-tokens", "threshold", "fraction", "makespan"}) {
+    policy = load_policy("on-demand", std::vector<Override>{{"policy.miss.service", service}});
+    EXPECT_EQ(assess().label, Label::uncalibrated) << service;
+    EXPECT_THAT(assess().reason, HasSubstr("CPU")) << service;
+  }
   policy = load_policy("pre-gated");
   machine_changed = true;
   EXPECT_EQ(assess().label, Label::uncalibrated);
