@@ -102,7 +102,7 @@ TEST(SmallDomains, AreServedAsLargeOnes) {
       }
     }
   }
-  EXPECT_EQ(compared, 3);  // lru, belady, belady-forced
+  EXPECT_EQ(compared, 4);  // lru, predicted-first, belady, belady-forced
 }
 
 // Counters of hits count those of the caches: several batches a call, of consecutive domains or of the only

@@ -202,4 +202,12 @@ void register_lru(EvictionRegistry& registry) {
   registry.add<Lru, SmallLru, SmallLruHits>("lru", "evicts the expert whose last activation is oldest");
 }
 
+/// ExpertFlow's order (2410.17954): who is announced for a layer that has yet to run stays before all others,
+/// who leave as of LRU. Announced residents are held whatever the policy (ExpertCache::hold), so what is left
+/// to decide is the order of the others; without a lookahead this is LRU.
+void register_predicted_first(EvictionRegistry& registry) {
+  registry.add<Lru, SmallLru, SmallLruHits>(
+      "predicted-first", "keeps who is announced for a layer to come; of the others evicts as lru");
+}
+
 }  // namespace pregate::cache
