@@ -87,9 +87,12 @@ GpuKernelTimes kernel_times_of(const MachineSpec& machine) {
   const KernelPeaks own = kernel_peaks(machine.gpu);
   const auto is_same = [&](const KernelPeaks& measured) {
     const auto near = [](double a, double b) { return std::abs(a / b - 1) <= 0.01; };
+    for (const auto& [precision, rate] : own.rates) {
+      const auto known = measured.rates.find(precision);
+      if (known != measured.rates.end() && !near(rate.value, known->second.value)) return false;
+    }
     return own.sm_count == measured.sm_count &&
-           near(own.memory_bandwidth.value, measured.memory_bandwidth.value) &&
-           near(own.rates.at("bf16").value, measured.rates.at("bf16").value);
+           near(own.memory_bandwidth.value, measured.memory_bandwidth.value);
   };
   std::optional<GpuKernels> kin;
   std::string measured_architectures;

@@ -111,8 +111,11 @@ TEST(KernelPrices, WhoseConstantsTheyAre) {
     EXPECT_EQ(times.measured_on(), measured) << machine;
   }
   // A changed peak is another GPU.
-  const std::vector<Override> wider{{"machine.gpu.memory_bandwidth", "4000 GB/s"}};
-  EXPECT_EQ(kernel_times_of(driven_by_vllm("h100-sxm-pcie5", wider)).source(), KernelSource::by_kin);
+  for (const Override& change : {Override{"machine.gpu.memory_bandwidth", "4000 GB/s"},
+                                 Override{"machine.gpu.rates.fp8", "1000 TFLOP/s"}}) {
+    const GpuKernelTimes other = kernel_times_of(driven_by_vllm("h100-sxm-pcie5", std::vector{change}));
+    EXPECT_EQ(other.source(), KernelSource::by_kin) << change.path;
+  }
   for (const char* old : {"t4-pcie3", "v100-16g-pcie3", "rtx2080-pcie3"}) {
     try {
       const CostModel costs(load_model("olmoe-1b-7b"), driven_by_vllm(old), {});
