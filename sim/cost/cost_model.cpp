@@ -55,8 +55,13 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     for (const LayerProfile& profile : model.profile(stack)) {
       const auto same = std::find_if(distinct.begin(), distinct.end(), [&](int index) {
         const LayerClass& known = classes_[static_cast<std::size_t>(index)];
+        // Formats of as many bytes may have kernels of their own.
+        const auto formats_of = [&](int layer) {
+          return stack.layers[static_cast<std::size_t>(layer)].formats;
+        };
         return same_costs(known.profile, profile) &&
-               (!known.kernels || known.kernels->mixer == stack.mixer_of(profile.layer));
+               (!known.kernels || (known.kernels->mixer == stack.mixer_of(profile.layer) &&
+                                   formats_of(known.profile.layer) == formats_of(profile.layer)));
       });
       if (same != distinct.end()) {
         classes.push_back(*same);

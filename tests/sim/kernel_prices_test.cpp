@@ -97,6 +97,21 @@ TEST(KernelPrices, LaunchedOneByOneEveryKernelCostsMore) {
   EXPECT_EQ(replayed.layer(0).attention.launches, rounded(4 * 2.45e-6));
 }
 
+// Two layers alike but for attention in fp8 and in int8, which has no kernel there and runs as bf16's: as
+// many bytes, and not the same time.
+TEST(KernelPrices, LayersOfOneSizeAndTwoFormatsAreTwo) {
+  ModelSpec model = load_model("qwen3-30b-a3b");
+  model.formats.assign(2, model.formats_of(model.stacks[0].layers[0]));
+  model.formats[0].attention = weight_format("fp8", "test");
+  model.formats[1].attention = weight_format("int8", "test");
+  model.stacks[0].layers[0].formats = 0;
+  model.stacks[0].layers[1].formats = 1;
+  CostModel costs(model, driven_by_vllm("h100-sxm-pcie5"), load_policy("gpu-only"));
+  costs.begin_step({.tokens = 512, .sequences = 1, .position = 0});
+  const LayerCost &fp8 = costs.layer(costs.layer_class(0, 0)), &int8 = costs.layer(costs.layer_class(0, 1));
+  EXPECT_NE(fp8.attention.count, int8.attention.count);
+}
+
 TEST(KernelPrices, WhoseConstantsTheyAre) {
   EXPECT_EQ(kernel_times_of(driven_by_vllm("l40s-pcie4")).source(), KernelSource::measured);
   EXPECT_EQ(kernel_times_of(driven_by_vllm("a100-80g-pcie4")).source(), KernelSource::measured);
