@@ -8,15 +8,16 @@ namespace pregate::cli {
 
 ExitCode compare(const Arguments& arguments) {
   po::options_description options = run_options();
-  options.add_options()("policy",
-                        po::value<std::string>()->default_value("gpu-only,on-demand,prefetch-all,pre-gated"),
-                        "policies to compare, comma-separated (pregate list policies)");
+  options.add_options()(
+      "policy", po::value<std::string>()->default_value("gpu-only,on-demand,prefetch-all,pre-gated"),
+      "policies to compare, comma-separated (pregate list policies); all: every one that can be run so");
   const Parsed parsed =
       parse("pregate compare [--trace FILE] [--model NAME] [--machine NAME] [--policy A,B,...]", options,
             arguments);
   if (parsed.help) return 0;
   Run run = resolve(parsed, parsed.text("policy"));
-  std::vector<sim::SimulationResult> results = run_policies(run);
+  std::vector<sim::SimulationResult> results =
+      run.configuration.all_policies ? run_permitted_policies(run) : run_policies(run);
   note_without_effect(parsed, run, results);
   const sim::Confidences confidences = confidences_in(run, results);
   write_outputs(parsed, run, results, confidences);

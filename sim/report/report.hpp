@@ -41,6 +41,13 @@ struct RunConfiguration {
   ServingSpec serving;
   std::string device = "simulator";  ///< or what executed it
   std::vector<std::string> notes;    ///< about the run as a whole
+  /// All policies were asked for: those that the run does not permit, with the reason. Tables are then
+  /// grouped by kind, and only the fastest of each kind is explained.
+  struct LeftOut {
+    std::string policy, reason;
+  };
+  bool all_policies = false;
+  std::vector<LeftOut> left_out;
 };
 
 /// Version of what results_json() and results_csv() write: a key or column that changes its meaning or goes

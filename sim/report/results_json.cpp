@@ -103,6 +103,11 @@ std::string results_json(const RunConfiguration& configuration, const std::vecto
     json["results"].push_back(
         result_json(results[i], i < confidences.size() ? confidences[i] : std::nullopt));
   }
+  if (configuration.all_policies) {
+    json["left_out"] = Json::array();
+    for (const RunConfiguration::LeftOut& each : configuration.left_out)
+      json["left_out"].push_back({{"policy", each.policy}, {"reason", each.reason}});
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
