@@ -10,6 +10,7 @@
 
 #include "cli/in_threads.hpp"
 #include "cli/progress.hpp"
+#include "cli/report/compare_page.hpp"
 #include "cli/run.hpp"
 #include "models/error.hpp"
 
@@ -185,9 +186,10 @@ po::options_description advise_options() {
       ("requests", text(), "requests to generate (default: as many as --batch)")                        //
       ("seed", text(), "seed of the generator (default 1)")                                             //
       ("set", po::value<std::vector<std::string>>()->composing(),
-       "override: machine.…, model.…; repeatable")                                  //
-      ("threads", text(), "settings tried at once (default: the machine's cores)")  //
-      ("json", text(), "write the advice as JSON to this file; - is standard output");
+       "override: machine.…, model.…; repeatable")                                     //
+      ("threads", text(), "settings tried at once (default: the machine's cores)")     //
+      ("json", text(), "write the advice as JSON to this file; - is standard output")  //
+      ("report", text(), "write a page with charts and all figures to this .html");
   return options;
 }
 
@@ -233,7 +235,12 @@ ExitCode advise(const Arguments& arguments) {
   }
   if (one) advice.front().upgraded = try_upgrades(runnable, question, machines.front(), model_name, threads);
 
-  if (parsed.has("json")) write_files({{parsed.text("json"), advice_json(advice, wanted)}});
+  std::vector<TextFile> files;
+  if (parsed.has("json")) files.push_back({parsed.text("json"), advice_json(advice, wanted)});
+  if (parsed.has("report"))
+    files.push_back(
+        {parsed.text("report"), one ? advice_page(advice.front()) : machines_page(advice, wanted)});
+  if (!files.empty()) write_files(files);
   const Channel channel = people(parsed);
   const sim::TextLayout layout = text_layout(channel, false);
   show(channel, one ? advice_text(advice.front(), layout) : machines_text(advice, wanted, layout));

@@ -96,6 +96,28 @@ TEST_F(Advise, SaysTheSameOnAnyNumberOfThreads) {
   EXPECT_EQ(one, ask({"--model", "olmoe-1b-7b", "--machine", "rtx3060-pcie4", "--threads", "3"}));
 }
 
+TEST_F(Advise, PagesNeedNothingElseAndHoldTheAnswer) {
+  write("odd<b>.toml", "description = \"x\"\nsource = \"y\"\n[cache]\ncapacity = \"25%\"\n");
+  const Words shape{"--model", "olmoe-1b-7b", "--prompt", "16", "--output", "8", "--report", "r.html"};
+  const auto page_of = [&](Words words) {
+    words.insert(words.end(), shape.begin(), shape.end());
+    succeed(words);
+    std::string page = read("r.html");
+    EXPECT_THAT(page, Not(HasSubstr(" src=")));
+    EXPECT_THAT(page, Not(HasSubstr(" href=")));
+    EXPECT_THAT(page, HasSubstr("</svg>"));
+    EXPECT_THAT(page, HasSubstr("name=\"viewport\""));
+    std::filesystem::remove(path("r.html"));
+    return page;
+  };
+  const std::string compared =
+      page_of({"compare", "--machine", "rtx3060-pcie4", "--policy", "on-demand,./odd<b>.toml"});
+  EXPECT_THAT(compared, Not(HasSubstr("odd<b>")));
+  EXPECT_THAT(compared, HasSubstr("odd&lt;b&gt;"));
+  EXPECT_THAT(page_of({"advise", "--machine", "rtx3060-pcie4"}), HasSubstr("llama-server"));
+  EXPECT_THAT(page_of({"advise", "--machine", "rtx3060-pcie4,rtx4090-pcie4"}), HasSubstr("which machine?"));
+}
+
 TEST_F(Advise, WhatMeansNothingIsRefused) {
   expect_refused({"advise"}, {"--model"});
   expect_refused({"advise", "--model", "olmoe-1b-7b"}, {"--machine", "--want"});
