@@ -1,10 +1,12 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <stdexcept>
 
 #include "cli/advise/setting.hpp"
 #include "models/error.hpp"
 #include "sim/cost/memory_model.hpp"
+#include "sim/platform/machine_topology.hpp"
 #include "sim/policy/load_policy.hpp"
 
 namespace pregate::cli {
@@ -55,17 +57,25 @@ std::string in_words(const PolicySpec& policy, const Knob& knob, std::int64_t va
   return {};
 }
 
-/// The largest value in [0, knob.most] that fits, or 0.
-std::int64_t largest_that_fits(const Run& run, const PolicySpec& policy, const Knob& knob,
-                               const sim::PreparedTrace& prepared, trace::StepSource& source) {
+/// The largest value in [0, knob.most] that fits; without one, `told` says why not even 0 does.
+std::optional<std::int64_t> largest_that_fits(const Run& run, const PolicySpec& policy, const Knob& knob,
+                                              const sim::PreparedTrace& prepared, trace::StepSource& source,
+                                              sim::SimulationResult& told) {
   const sim::MemoryLimits limits = sim::memory_limits(run.configuration.machine);
+  const sim::Topology topology = sim::topology_of(run.configuration.machine);
   const auto fits = [&](std::int64_t value) {
-    sim::SimulationResult ignored;
     source.rewind();
-    return sim::plan_run(run.configuration.model, limits, turned(policy, knob, value), prepared, source,
-                         run.options.counted, ignored, run.options.prompt_chunk)
-        .has_value();
+    return sim::fits_in_memory(run.configuration.model, limits, turned(policy, knob, value), prepared,
+                               topology, source, run.options.counted, run.options.prompt_chunk);
   };
+  if (!fits(0)) {
+    told.topology = topology;
+    source.rewind();
+    if (!sim::plan_run(run.configuration.model, limits, turned(policy, knob, 0), prepared, source,
+                       run.options.counted, told, run.options.prompt_chunk))
+      return std::nullopt;
+    throw std::logic_error("a plan fits that does not");
+  }
   std::int64_t fit = 0, too_many = knob.most + 1;
   while (too_many - fit > 1) {
     const std::int64_t middle = fit + (too_many - fit) / 2;
@@ -106,7 +116,10 @@ Tried try_way(const Way& way, Run run, const std::string& model) {
     const sim::PreparedTrace prepared(trace.source(), run.configuration.model, run.trace_name,
                                       run.options.serving);
     const Knob knob = knob_of(policy, prepared.map());
-    const std::int64_t value = largest_that_fits(run, policy, knob, prepared, trace.source());
+    const std::optional<std::int64_t> fitting =
+        largest_that_fits(run, policy, knob, prepared, trace.source(), tried.result);
+    if (!fitting) return tried;
+    const std::int64_t value = *fitting;
     if (knob.kind == Knob::Kind::placed_layers && value == knob.most)
       throw InputError("", "all layers fit, which is everything on the GPU");
     policy = turned(policy, knob, value);
