@@ -73,8 +73,14 @@ void LayerPlanner::begin_pass(const trace::Step& step) {
   tokens_ = step.tokens;
   counts_now_ = decode_ ? &decode_counts_ : &other_counts_;
   lookahead_.begin_step(step, map_.ordinals(step.stack));
+  layer_ = layer_class_ = -1;
   if (cache_watches_) cache_->begin_pass(gates_.load(step));
   if (program_.shape().step_overhead) last_ = compute(OpKind::step_overhead, -1, -1);
+}
+
+void LayerPlanner::announce_pass(const StepRouting& routing, const StepPredictions* predictions) {
+  if (!lookahead_.announces_pass()) return;
+  lookahead_.announce_pass(routing, predictions, predict(last_));
 }
 
 void LayerPlanner::dense_layer(int layer, int layer_class) {
@@ -109,7 +115,10 @@ void LayerPlanner::begin_moe_layer(int ordinal, int layer_class) {
 
 void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
   const std::span<const ExpertKey> activated = routing.activated(ordinal);
+  activated_ = static_cast<std::uint32_t>(activated.size());
+  routed_ = routing.routed(ordinal);
   if (offloaded_[index(ordinal)] == 0) {
+    if (reads_back_) lookahead_.observe(ordinal, routing);
     counts_now_->hits += static_cast<std::int64_t>(activated.size());
     announce(routing, predictions);
     copies_.clear();
@@ -139,6 +148,11 @@ OpId LayerPlanner::end_pass(bool has_head) {
   written_back_before_ = slots_.written_back();
   counts_now_->drive_reads += reads_.count() - reads_before_;
   reads_before_ = reads_.count();
+  const Lookahead::Announced announced = lookahead_.take_counts();
+  counts_now_->foreseeable += announced.foreseeable;
+  counts_now_->guesses += announced.guesses;
+  counts_now_->right_guesses += announced.right;
+  counts_now_->cancelled += announced.cancelled;
   return last_;
 }
 
@@ -174,7 +188,20 @@ void LayerPlanner::announce(const StepRouting& routing, const StepPredictions* p
       }
     }
   }
-  lookahead_.announce(moment(), routing, predictions, ids_known_);
+  lookahead_.announce(moment(), routing, predictions, predict(ids_known_));
+}
+
+/// What the predictor costs, before whatever it announces.
+OpId LayerPlanner::predict(OpId after) {
+  const auto& lookahead = plan_.policy.lookahead;
+  if (lookahead.cost.count == 0) return after;
+  const bool on_host = lookahead.cost_stream == PredictionStream::host;
+  program_
+      .open(on_host ? OpKind::host_predict : OpKind::predict, on_host ? topology_[cpu_].compute : computes_,
+            layer_)
+      .layer_class = layer_class_;
+  program_.after(after);
+  return program_.close();
 }
 
 /// Into `copies_`, what the layer's own ids led to: misses, hits on their way to working buffers, a whole
@@ -202,7 +229,9 @@ Moment LayerPlanner::moment() const {
           .cpu = cpu_,
           .tokens = tokens_,
           .ordinal = ordinal_,
-          .layer_class = layer_class_};
+          .layer_class = layer_class_,
+          .activated = activated_,
+          .routed = routed_};
 }
 
 /// One operation for the whole set, or one an expert, each waiting only for its own copy.
