@@ -28,6 +28,10 @@ void validate_lookahead(const PolicySpec& policy, const std::string& where) {
     throw InputError(where, "lookahead.distance means nothing without a lookahead",
                      "set lookahead.kind to one of: " + kinds_that_predict());
   }
+  if (!looks_ahead && (lookahead.cost.count > 0 || lookahead.cost_stream != PredictionStream::compute)) {
+    throw InputError(where, "lookahead.cost is of a prediction, and nothing is predicted",
+                     "set lookahead.kind to one of: " + kinds_that_predict());
+  }
   if (policy.placement.kind->keeps_all && looks_ahead) {
     throw InputError(
         where, "placement.kind = '" + policy.placement.kind->name + "' leaves nothing to look ahead for",

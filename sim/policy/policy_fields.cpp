@@ -86,6 +86,7 @@ Fields<Lookahead> lookahead(const sim::Parts& parts) {
       .add_where_set("cost", &Lookahead::cost,
                      "time of a prediction, each time that something may be announced",
                      Range{0, 10, "from 0 s to 10 s"})
+      .or_zero("nothing")
       .only_with({"kind", ahead, "a lookahead"});
   fields.add_where_set("cost_stream", &Lookahead::cost_stream, "where that time is spent")
       .only_with({"kind", ahead, "a lookahead"});

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sim/report/metrics.hpp"
 #include "sim/report/report.hpp"
 #include "tests/sim/expect_same_run.hpp"
 #include "tests/sim/recorded_run.hpp"
@@ -40,11 +41,11 @@ SimulationResult run_both(const ModelSpec& model, const MachineSpec& machine, co
 }
 
 /// A copy takes this long, by its latency alone.
-MachineSpec copies_take(Picoseconds time) {
+MachineSpec copies_take(Picoseconds time, Bytes copied = test::tiny_expert) {
   MachineSpec machine = test::tiny_machine();
   machine.h2d.per_copy = {};
   machine.h2d.bandwidth = machine.host.memory_bandwidth = {1e18};
-  machine.h2d.latency = time;
+  machine.h2d.latency = time - time_at(copied, {1e18});
   return machine;
 }
 
@@ -70,7 +71,7 @@ const std::vector<Set>& prefetchers() {
       {{"prefetch.kind", "first-miss"}},
       {{"prefetch.kind", "likeliest"}},
       {{"prefetch.kind", "before-pass"}},
-      {{"prefetch.kind", "before-pass"}, {"prefetch.reach", "2"}},
+      {{"prefetch.kind", "before-pass"}, {"prefetch.window", "2"}},
   };
   return all;
 }
@@ -134,7 +135,9 @@ TEST(LookaheadSystems, CancellingNeverLengthensARun) {
                                               policy(joined(set, {{"prefetch.wrong", "cancel"}})), source);
       EXPECT_LE(taken.total, kept.total) << rate;
       EXPECT_LE(taken.tally.fetches, kept.tally.fetches);
-      if (rate == 1e12) EXPECT_EQ(taken.total, kept.total);
+      if (rate == 1e12) {
+        EXPECT_EQ(taken.total, kept.total);
+      }
       cancelled += taken.decode_cache.cancelled;
     }
   }
@@ -309,21 +312,21 @@ TEST(ProMoE, ByHand) {
   test::ListSource source = steps(2, 8, 1, {{0, 1}});
   const Durations d = durations(model, source);
   const Picoseconds window = d.experts + d.attention + d.gate + d.readback, chunk = window * 2;
-  const auto with = [&](const char* size, const char* wrong, Picoseconds copy) {
-    return run_both(model, copies_take(copy),
+  const auto with = [&](Bytes size, const char* wrong, Picoseconds copy) {
+    return run_both(model, copies_take(copy, size),
                     policy({{"lookahead.recall", "0"},
                             {"lookahead.distance", "1"},
                             {"lookahead.cost", "0"},
                             {"cache.capacity", "0"},
                             {"placement.kind", "first-layers"},
                             {"placement.count", "1"},
-                            {"transfer.chunk", size},
+                            {"transfer.chunk", std::to_string(size.count) + " B"},
                             {"prefetch.wrong", wrong}},
                            "promoe"),
                     source);
   };
-  const SimulationResult dropped = with("32 KiB", "cancel", chunk), kept = with("32 KiB", "keep", chunk),
-                         whole = with("0", "cancel", chunk * 3);
+  const SimulationResult dropped = with({32768}, "cancel", chunk), kept = with({32768}, "keep", chunk),
+                         whole = with(test::tiny_expert, "cancel", chunk * 3);
   EXPECT_EQ(dropped.tally.exposed_transfer, chunk * 4 - window);
   EXPECT_EQ(dropped.tally.fetches, 4);
   EXPECT_EQ(dropped.decode_cache.cancelled, 1);

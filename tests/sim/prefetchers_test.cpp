@@ -169,7 +169,7 @@ TEST_F(Prefetching, BeforeAPassAllLayersOrAWindowOfThem) {
   made->pass_begins(after(-1), said, heard);
   EXPECT_EQ(heard.wanted.size(), 8);
   EXPECT_FALSE(made->reaches(after(0)));
-  make("before-pass", {{"reach", "2"}});
+  make("before-pass", {{"window", "2"}});
   heard.wanted.clear();
   made->begin_pass();
   made->pass_begins(after(-1), said, heard);

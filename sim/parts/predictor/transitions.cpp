@@ -17,23 +17,25 @@ constexpr std::size_t index(int ordinal) { return static_cast<std::size_t>(ordin
 
 Transitions::Transitions(const ExpertMap& map, int order, int distance, std::int64_t& bytes_left)
     : map_(map), order_(order), distance_(distance), tables_(map.layers().size()) {
+  std::vector<std::size_t> rows(tables_.size());
   const std::vector<MoeLayer>& layers = map.layers();
   for (std::size_t ordinal = 0; ordinal + index(distance) < layers.size(); ++ordinal) {
     const MoeLayer &layer = layers[ordinal], &target = layers[ordinal + index(distance)];
     if (target.stack != layer.stack) continue;
-    const bool has_before = order == 2 && ordinal > 0 && layers[ordinal - 1].stack == layer.stack;
-    const std::int64_t rows = std::int64_t{layer.experts} * (has_before ? layers[ordinal - 1].experts : 1);
-    const std::int64_t bytes = rows * (target.experts + 1) * static_cast<std::int64_t>(sizeof(float));
-    if (bytes > bytes_left) {
-      throw InputError(
-          "policy.lookahead.order",
-          "tables of order " + std::to_string(order) + " of so many experts would take more than 2 GiB",
-          order == 2 ? "set it to 1" : "look fewer MoE layers ahead");
-    }
-    bytes_left -= bytes;
+    const bool has_before = order_ == 2 && ordinal > 0 && layers[ordinal - 1].stack == layer.stack;
+    rows[ordinal] = index(layer.experts) * (has_before ? index(layers[ordinal - 1].experts) : 1);
     tables_[ordinal].width = index(target.experts);
-    tables_[ordinal].counts.resize(static_cast<std::size_t>(rows * target.experts));
-    tables_[ordinal].sums.resize(static_cast<std::size_t>(rows));
+    bytes_left -= static_cast<std::int64_t>(rows[ordinal] * (index(target.experts) + 1) * sizeof(float));
+  }
+  if (bytes_left < 0) {
+    throw InputError(
+        "policy.lookahead.order",
+        "tables of order " + std::to_string(order) + " of so many experts would take more than 2 GiB",
+        order == 2 ? "set it to 1" : "look fewer MoE layers ahead");
+  }
+  for (std::size_t ordinal = 0; ordinal < tables_.size(); ++ordinal) {
+    tables_[ordinal].counts.resize(rows[ordinal] * tables_[ordinal].width);
+    tables_[ordinal].sums.resize(rows[ordinal]);
   }
 }
 

@@ -54,11 +54,12 @@ PrefetcherEntry before_the_pass() {
   PrefetcherEntry entry;
   entry.name = "before-pass";
   entry.help =
-      "all that is predicted before the pass of the first 'reach' layers, then of one more with each gate";
+      "all that is predicted before the pass of the first 'window' layers, then of one more with each gate";
   entry.mechanism = "before the pass";
   Fields<Window> fields;
   fields
-      .add("reach", &Window::reach, "layers that are looked at", pregate::Range{0, 10'000, "from 0 to 10000"})
+      .add("window", &Window::reach, "layers for which something is on its way at a time",
+           pregate::Range{0, 10'000, "from 0 to 10000"})
       .or_zero("all");
   entry.parameters = PartParameters(fields);
   entry.make = [](const std::any& parameters, int) {
