@@ -140,12 +140,15 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
         "simulate it, or --set policy.miss.service=fetch and --set policy.transfer.write_back=none");
   }
   const bool looks_ahead = policy.lookahead.predictor->predicts();
-  if (looks_ahead && (policy.lookahead.cost.count > 0 || policy.prefetch.wrong == WrongGuesses::cancel ||
-                      policy.prefetch.prefetcher->needs_clock || why_not_exact(policy))) {
+  const bool plainly = policy.lookahead.cost.count == 0 && policy.prefetch.wrong == WrongGuesses::keep &&
+                       policy.prefetch.prefetcher->by_counts && !why_not_exact(policy);
+  if (looks_ahead && !plainly) {
     throw InputError(
         "policy " + policy.name,
-        "a device announces what is predicted for nothing, keeps it, and computes what the gates chose",
-        "simulate it, or --set policy.lookahead.kind=pre-gate and --set policy.prefetch.wrong=keep");
+        "a device announces all that is predicted of one layer at no cost, keeps it, and computes what "
+        "the gates chose",
+        "simulate it, or --set policy.prefetch.kind=at-distance, --set policy.prefetch.wrong=keep and "
+        "no lookahead.cost");
   }
   if (policy.host_cache.capacity.kind != CapacityKind::none) {
     throw InputError("policy " + policy.name, "a device has no drive behind host memory (host_cache)",

@@ -31,6 +31,7 @@ PrefetcherEntry adaptive_horizon();
 PrefetcherEntry first_miss();
 PrefetcherEntry likeliest_first();
 PrefetcherEntry before_the_pass();
+PrefetcherEntry by_gain();
 
 MissServiceEntry fetch_misses();
 MissServiceEntry compute_on_cpu();
@@ -70,6 +71,7 @@ const Parts& built_in_parts() {
     parts.prefetchers.add(first_miss());
     parts.prefetchers.add(likeliest_first());
     parts.prefetchers.add(before_the_pass());
+    parts.prefetchers.add(by_gain());
 
     parts.miss_services.add(fetch_misses());
     parts.miss_services.add(compute_on_cpu());

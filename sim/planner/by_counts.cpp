@@ -65,9 +65,10 @@ bool decides_by_guesses(const Plan& plan, const TraceScan& scan) {
   // Between the chunks of one expert another might overtake.
   const bool whole = policy.transfer.queue == TransferQueue::fifo || policy.transfer.chunk.count <= 0;
   return fetches_and_computes_at_once(plan, scan) && announces_for_nothing(policy) && guesses &&
-         policy.prefetch.prefetcher->by_counts && !policy.placement.kind->place && plan.offloads() &&
-         !plan.hits_are_decreed && is_plain(plan) && policy.transfer.announced == AnnouncedCopies::queued &&
-         whole && policy.transfer.write_back == WriteBack::none && policy.transfer.staging_copies == 0;
+         !why_not_exact(policy) && policy.prefetch.prefetcher->by_counts && !policy.placement.kind->place &&
+         plan.offloads() && !plan.hits_are_decreed && is_plain(plan) &&
+         policy.transfer.announced == AnnouncedCopies::queued && whole &&
+         policy.transfer.write_back == WriteBack::none && policy.transfer.staging_copies == 0;
 }
 
 bool computes_misses_beside_copies(const Plan& plan) {

@@ -5,49 +5,10 @@
 #include <gtest/gtest.h>
 
 #include "sim/report/metrics.hpp"
-#include "sim/report/report.hpp"
-#include "tests/sim/expect_same_run.hpp"
-#include "tests/sim/recorded_run.hpp"
+#include "tests/sim/lookahead_runs.hpp"
 
 namespace pregate::sim {
 namespace {
-
-using Set = std::vector<Override>;
-
-PolicySpec policy(Set set, const std::string& of = "on-demand") {
-  for (Override& each : set) each.path = "policy." + each.path;
-  return load_policy(of, set);
-}
-
-/// Of one decode step each: the experts of all layers.
-test::ListSource steps(int layers, int experts, int top_k,
-                       const std::vector<std::vector<std::uint16_t>>& ids) {
-  test::ListSource source(test::decoder_info(layers, experts, top_k));
-  bool first = true;
-  for (const std::vector<std::uint16_t>& step : ids) {
-    source.add(trace::Phase::decode, 1, step, first);
-    first = false;
-  }
-  return source;
-}
-
-/// The same in both engines.
-SimulationResult run_both(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
-                          trace::StepSource& source) {
-  const SimulationResult timed = test::run(model, machine, policy, source),
-                         event = test::run(model, machine, policy, source, {.engine = Engine::event});
-  test::expect_same_run(timed, event);
-  return timed;
-}
-
-/// A copy takes this long, by its latency alone.
-MachineSpec copies_take(Picoseconds time, Bytes copied = test::tiny_expert) {
-  MachineSpec machine = test::tiny_machine();
-  machine.h2d.per_copy = {};
-  machine.h2d.bandwidth = machine.host.memory_bandwidth = {1e18};
-  machine.h2d.latency = time - time_at(copied, {1e18});
-  return machine;
-}
 
 const std::vector<Set>& lookaheads() {
   static const std::vector<Set> all = {
@@ -70,14 +31,11 @@ const std::vector<Set>& prefetchers() {
       {{"prefetch.kind", "adaptive-horizon"}},
       {{"prefetch.kind", "first-miss"}},
       {{"prefetch.kind", "likeliest"}},
+      {{"prefetch.kind", "gain"}},
       {{"prefetch.kind", "before-pass"}},
       {{"prefetch.kind", "before-pass"}, {"prefetch.window", "2"}},
   };
   return all;
-}
-Set joined(Set a, const Set& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
 }
 bool goes_together(const Set& ahead, const Set& prefetch) {
   const bool before = !prefetch.empty() && prefetch.front().value == "before-pass";
@@ -100,12 +58,15 @@ TEST(LookaheadSystems, EnginesAgreeAndBytesAreConserved) {
       if (number % 3 == 2) set.push_back({"lookahead.cost_stream", "host"});
       if (cancels) set.push_back({"prefetch.wrong", "cancel"});
       if (number % 7 == 0) set.push_back({"compute.experts", "per-expert"});
+      if (number % 6 == 1) set.push_back({"transfer.announced", "one-layer"});
+      if (number % 8 == 3) set.push_back({"transfer.staging_copies", "1"});
       std::string text;
       for (const Override& each : set) text += each.path + "=" + each.value + " ";
       SCOPED_TRACE(text);
       test::ListSource source = test::random_source(static_cast<unsigned>(number), 5, 16, 3, 3, 6, 25);
       MachineSpec machine = test::tiny_machine();
       machine.h2d.bandwidth = {number % 2 == 0 ? 4e9 : 6e8};
+      if (number % 4 == 1) machine.overhead.step = {};
       const SimulationResult result = run_both(model, machine, policy(set), source);
       const std::int64_t misses = result.decode_cache.misses + result.other_cache.misses;
       EXPECT_EQ(result.tally.fetches, misses + result.decode_cache.wasted);
@@ -265,94 +226,6 @@ TEST(RecallAndPrecision, AreOfAnnouncedLayers) {
   };
   EXPECT_DOUBLE_EQ(value_of("lookahead.recall"), 0.25);
   EXPECT_DOUBLE_EQ(value_of("lookahead.precision"), 1.0 / 3);
-}
-
-// SiDA by hand: FIFO of two slots, foretold {1, 2}, {1, 3}, {2, 3}; members stay: m m, h m (2 leaves), m (1
-// leaves) h: two hits of six, four copies.
-TEST(Sida, ByHand) {
-  test::ListSource source = steps(1, 8, 2, {{1, 2}, {1, 3}, {2, 3}});
-  const SimulationResult result =
-      run_both(test::tiny_model(1, 8, 2), test::tiny_machine(),
-               policy({{"lookahead.accuracy", "1"}, {"cache.capacity", "2 slots"}}, "sida"), source);
-  EXPECT_EQ(result.decode_cache.hits, 2);
-  EXPECT_EQ(result.decode_cache.prefetched, 4);
-  EXPECT_EQ(result.tally.fetches, 4);
-}
-
-// ExpertFlow by hand: {1, 2} of the first layer, {3, 4, 5} of the second one, foretold before the step: five
-// copies, none demanded.
-TEST(ExpertFlow, ByHand) {
-  test::ListSource source(test::decoder_info(2, 8, 3));
-  source.add(trace::Phase::decode, 1, {1, 2, trace::no_expert, 3, 4, 5}, true);
-  const SimulationResult result =
-      run_both(test::tiny_model(2, 8, 3), test::tiny_machine(),
-               policy({{"lookahead.accuracy", "1"}, {"cache.capacity", "2 slots"}}, "expertflow"), source);
-  EXPECT_EQ(result.decode_cache.misses, 5);
-  EXPECT_EQ(result.decode_cache.prefetched, 5);
-  EXPECT_EQ(result.tally.fetches, 5);
-}
-
-// mixtral-offloading by hand: two slots, {1, 2}, {1, 3}, {1, 2}: two hits of six, four copies in. Of the two
-// experts that leave for another, both are copied back.
-TEST(MixtralOffloading, ByHand) {
-  test::ListSource source = steps(1, 8, 2, {{1, 2}, {1, 3}, {1, 2}});
-  const SimulationResult result =
-      run_both(test::tiny_model(1, 8, 2), test::tiny_machine(),
-               policy({{"cache.capacity", "2 slots"}}, "mixtral-offloading"), source);
-  EXPECT_EQ(result.decode_cache.hits, 2);
-  EXPECT_EQ(result.tally.fetches, 4);
-  EXPECT_EQ(result.decode_cache.written_back, 2);
-}
-
-// ProMoE by hand: an announced X in three chunks starts at 0, Y is demanded half a chunk later. X's first
-// chunk ends, then Y's three: at 4 chunks, and X's other two are dropped when X turns out wrong, or follow.
-// In one piece each, Y ends with the sixth.
-TEST(ProMoE, ByHand) {
-  const ModelSpec model = test::tiny_model(2, 8, 1);
-  test::ListSource source = steps(2, 8, 1, {{0, 1}});
-  const Durations d = durations(model, source);
-  const Picoseconds window = d.experts + d.attention + d.gate + d.readback, chunk = window * 2;
-  const auto with = [&](Bytes size, const char* wrong, Picoseconds copy) {
-    return run_both(model, copies_take(copy, size),
-                    policy({{"lookahead.recall", "0"},
-                            {"lookahead.distance", "1"},
-                            {"lookahead.cost", "0"},
-                            {"cache.capacity", "0"},
-                            {"placement.kind", "first-layers"},
-                            {"placement.count", "1"},
-                            {"transfer.chunk", std::to_string(size.count) + " B"},
-                            {"prefetch.wrong", wrong}},
-                           "promoe"),
-                    source);
-  };
-  const SimulationResult dropped = with({32768}, "cancel", chunk), kept = with({32768}, "keep", chunk),
-                         whole = with(test::tiny_expert, "cancel", chunk * 3);
-  EXPECT_EQ(dropped.tally.exposed_transfer, chunk * 4 - window);
-  EXPECT_EQ(dropped.tally.fetches, 4);
-  EXPECT_EQ(dropped.decode_cache.cancelled, 1);
-  EXPECT_EQ(dropped.decode_cache.wasted, 0);
-  EXPECT_EQ(kept.tally.exposed_transfer, chunk * 4 - window);
-  EXPECT_EQ(kept.tally.fetches, 6);
-  EXPECT_EQ(whole.tally.exposed_transfer, chunk * 6 - window);
-  EXPECT_EQ(whole.decode_cache.cancelled, 0) << "it had started";
-  EXPECT_EQ(whole.decode_cache.wasted, 1);
-}
-
-// What is foretold is computed: it says so, and needs no demanded copy.
-TEST(Hash, ThatReplacesTheRoutingIsNotExact) {
-  const ModelSpec model = test::tiny_model(4, 16, 2);
-  test::ListSource source = test::random_source(8, 4, 16, 2, 2, 4, 20);
-  const Set set = {
-      {"lookahead.kind", "hash"}, {"lookahead.accuracy", "0.5"}, {"prefetch.kind", "before-pass"}};
-  const SimulationResult exact = run_both(model, test::tiny_machine(), policy(set), source),
-                         other = run_both(model, test::tiny_machine(),
-                                          policy(joined(set, {{"lookahead.exact", "false"}})), source);
-  EXPECT_LT(exact.decode_cache.right_guesses, exact.decode_cache.foreseeable);
-  EXPECT_EQ(other.decode_cache.prefetched, other.decode_cache.misses);
-  EXPECT_THAT(other.notes, testing::Contains(testing::HasSubstr("not exact")));
-  EXPECT_THAT(exact.notes, testing::Not(testing::Contains(testing::HasSubstr("not exact"))));
-  EXPECT_FALSE(why_not_exact(exact.policy));
-  EXPECT_TRUE(why_not_exact(other.policy));
 }
 
 TEST(LookaheadSystems, RefuseWhatDoesNotGoTogether) {

@@ -48,12 +48,21 @@ struct Heard final : Announcements {
 struct Guessed final : Estimates {
   Picoseconds copy, layer;
   [[nodiscard]] Picoseconds fetch() const override { return copy; }
-  [[nodiscard]] Picoseconds on_cpu(int, std::int64_t, std::uint32_t) const override { return {}; }
-  [[nodiscard]] Picoseconds on_gpu(int, std::uint32_t) const override { return {}; }
+  [[nodiscard]] Picoseconds on_cpu(int, std::int64_t experts, std::uint32_t) const override {
+    return Picoseconds{100 * us} * experts;
+  }
+  [[nodiscard]] Picoseconds on_gpu(int, std::uint32_t) const override { return {10 * us}; }
   [[nodiscard]] Picoseconds between_gates(int, std::uint32_t, std::uint32_t) const override { return layer; }
 };
 
+struct Busy final : Clock {
+  Picoseconds left;
+  [[nodiscard]] bool is_done(OpId) const override { return true; }
+  [[nodiscard]] Picoseconds backlog(StreamId) const override { return left; }
+};
+
 struct Prefetching : testing::Test {
+  Busy link;
   Said said;
   Heard heard;
   Guessed guessed;
@@ -70,6 +79,7 @@ struct Prefetching : testing::Test {
   Moment moment(int ordinal) {
     Moment moment{};
     moment.estimates = &guessed;
+    moment.clock = &link;
     moment.ordinal = ordinal;
     moment.activated = moment.routed = 4;
     return moment;
@@ -161,6 +171,23 @@ TEST_F(Prefetching, OneQueueTakesTheLikeliest) {
   said.probability_of.clear();
   make("likeliest", {{"reach", "2"}, {"copies", "9"}});
   EXPECT_THAT(look_from(0), ElementsAre(Pair(1, 11), Pair(2, 21), Pair(2, 22))) << "nearest first";
+}
+
+// The CPU takes 100 us an expert, a copy 150, the GPU 10. Three missing of layer 1: two on the CPU, one over
+// the link, 200 us; with one there, one each: 160. One missing of layer 2: 100 on the CPU; there: 10. So
+// layer 2's copy gains 90, layer 1's 40. Until the next gate 200 us are left: the second copy still starts.
+TEST_F(Prefetching, CopiesGoWhereTheyGainMost) {
+  guessed.copy = {150 * us};
+  guessed.layer = {200 * us};
+  said.keys = {{1, {11, 12, 13}}, {2, {21}}};
+  make("gain", {{"reach", "2"}});
+  EXPECT_THAT(look_from(0), ElementsAre(Pair(2, 21), Pair(1, 11)));
+  link.left = {50 * us};
+  EXPECT_THAT(look_from(0), ElementsAre(Pair(2, 21)));
+  link.left = {200 * us};
+  EXPECT_THAT(look_from(0), IsEmpty()) << "the link is busy until then";
+  heard.brought = {12};
+  EXPECT_THAT(look_from(0), ElementsAre(Pair(1, 12))) << "who is there is kept";
 }
 
 TEST_F(Prefetching, BeforeAPassAllLayersOrAWindowOfThem) {

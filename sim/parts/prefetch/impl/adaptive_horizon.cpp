@@ -8,7 +8,7 @@ namespace pregate::sim {
 
 namespace {
 
-struct Reach {
+struct LongestReach {
   int most = 8;
 };
 
@@ -68,14 +68,14 @@ PrefetcherEntry adaptive_horizon() {
       "its copies, one less after one that mostly did not use them";
   entry.mechanism = "adaptive horizon";
   Fields<Reach> fields;
-  fields.add("reach", &Reach::most, "layers at most", pregate::Range{1, 10'000, "from 1 to 10000"});
+  fields.add("reach", &LongestReach::most, "layers at most", pregate::Range{1, 10'000, "from 1 to 10000"});
   entry.parameters = PartParameters(fields);
   entry.make = [](const std::any& parameters, int) {
-    return std::make_unique<AdaptiveHorizon>(std::any_cast<const Reach&>(parameters).most);
+    return std::make_unique<AdaptiveHorizon>(std::any_cast<const LongestReach&>(parameters).most);
   };
   entry.needs_clock = true;
   entry.in_flight = [](const std::any& parameters, int, int layers) {
-    return std::min(layers, std::any_cast<const Reach&>(parameters).most);
+    return std::min(layers, std::any_cast<const LongestReach&>(parameters).most);
   };
   return entry;
 }
