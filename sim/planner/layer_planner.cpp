@@ -75,7 +75,9 @@ void LayerPlanner::begin_pass(const trace::Step& step) {
   lookahead_.begin_step(step, map_.ordinals(step.stack));
   layer_ = layer_class_ = -1;
   if (cache_watches_) cache_->begin_pass(gates_.load(step));
-  if (program_.shape().step_overhead) last_ = compute(OpKind::step_overhead, -1, -1);
+  // What is announced before the pass waits for an operation of this one, if only one that takes no time.
+  if (program_.shape().step_overhead || lookahead_.announces_pass())
+    last_ = compute(OpKind::step_overhead, -1, -1);
 }
 
 void LayerPlanner::dense_layer(int layer, int layer_class) {

@@ -69,7 +69,10 @@ TEST(LookaheadSystems, EnginesAgreeAndBytesAreConserved) {
       if (number % 4 == 1) machine.overhead.step = {};
       const SimulationResult result = run_both(model, machine, policy(set), source);
       const std::int64_t misses = result.decode_cache.misses + result.other_cache.misses;
-      EXPECT_EQ(result.tally.fetches, misses + result.decode_cache.wasted);
+      // Of what is taken back a part may have moved: here its one copy, and not what would have staged it.
+      const std::int64_t needed = misses + result.decode_cache.wasted;
+      EXPECT_GE(result.tally.fetches, needed);
+      EXPECT_LE(result.tally.fetches, needed + result.decode_cache.cancelled);
       EXPECT_EQ(result.tally.fetched.count, result.tally.fetches * test::tiny_expert.count);
       EXPECT_LE(result.decode_cache.right_guesses, result.decode_cache.foreseeable);
       EXPECT_LE(result.decode_cache.right_guesses, result.decode_cache.guesses);

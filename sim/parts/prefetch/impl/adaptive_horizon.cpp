@@ -67,7 +67,7 @@ PrefetcherEntry adaptive_horizon() {
       "as many layers as run while the copies of one are made; one more after a layer that waited for "
       "its copies, one less after one that mostly did not use them";
   entry.mechanism = "adaptive horizon";
-  Fields<Reach> fields;
+  Fields<LongestReach> fields;
   fields.add("reach", &LongestReach::most, "layers at most", pregate::Range{1, 10'000, "from 1 to 10000"});
   entry.parameters = PartParameters(fields);
   entry.make = [](const std::any& parameters, int) {
