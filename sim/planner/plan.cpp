@@ -75,9 +75,15 @@ void note_thrashing(Plan& plan, const ExpertMap& map, const TraceScan& scan) {
   const PolicySpec& policy = plan.policy;
   if (plan.cache_slots == 0) return;
   const bool global = policy.cache.scope == CacheScope::global;
-  const std::int64_t smallest =
-      *std::min_element(plan.geometry.capacity.begin(), plan.geometry.capacity.end());
-  if (!global && smallest < scan.most_activated) {
+  std::int64_t smallest = scan.most_activated;  // of layers that need a cache
+  for (std::size_t layer = 0; !global && layer < plan.geometry.capacity.size(); ++layer) {
+    const ExpertKey first = plan.geometry.first_key[layer], end = plan.geometry.first_key[layer + 1];
+    const bool stays =
+        std::all_of(plan.geometry.excluded.begin() + first, plan.geometry.excluded.begin() + end,
+                    [](std::uint8_t excluded) { return excluded != 0; });
+    if (!stays) smallest = std::min(smallest, plan.geometry.capacity[layer]);
+  }
+  if (smallest < scan.most_activated) {
     plan.notes.push_back(
         "the cache holds " + std::to_string(smallest) + " experts a layer, but a step activates up to " +
         std::to_string(scan.most_activated) + ": the rest bypass it through the working buffers");
