@@ -137,10 +137,11 @@ void Lookahead::want(int target, ExpertKey key, std::uint8_t priority) {
   if (plan_.resident[key] != 0 || plan_.lives_elsewhere(key)) return;
   const int layer = map_.layers()[index(target)].layer;
   if (cache_ != nullptr && cache_->is_resident(key)) {
-    if ((marks_[key] & is_kept) != 0) return;
-    marks_[key] |= is_kept;
-    cache_->hold(key);
-    kept_[index(target)].push_back(key);
+    if ((marks_[key] & is_kept) == 0) {
+      marks_[key] |= is_kept;
+      cache_->hold(key);
+      kept_[index(target)].push_back(key);
+    }
     if (slots_.stage_ahead(key, layer, ids_known_)) staged_[index(target)].push_back(key);
   } else if (!slots_.holds(key) && slots_.free_count() > 0) {
     slots_.fetch(key, layer, priority, ids_known_);

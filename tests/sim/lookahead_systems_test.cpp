@@ -108,6 +108,19 @@ TEST(LookaheadSystems, CancellingNeverLengthensARun) {
   EXPECT_GT(cancelled, 0);
 }
 
+// A link that is idle has time for all guesses: the budget leaves none out.
+TEST(LookaheadSystems, ABudgetCostsNothingOnAnIdleLink) {
+  const ModelSpec model = test::tiny_model(5, 16, 3);
+  test::ListSource source = test::random_source(6, 5, 16, 3, 3, 6, 25);
+  const MachineSpec machine = copies_take(Picoseconds{us});
+  const Set guess = {{"lookahead.kind", "gate-reuse"}, {"lookahead.guesses", "5"}};
+  const SimulationResult all = run_both(model, machine, policy(guess), source),
+                         budget = run_both(model, machine,
+                                           policy(joined(guess, {{"prefetch.kind", "time-budget"}})), source);
+  EXPECT_EQ(budget.total, all.total);
+  EXPECT_EQ(budget.tally.fetches, all.tally.fetches);
+}
+
 TEST(LookaheadSystems, ARecallOfOneIsAPreGate) {
   const ModelSpec model = test::tiny_model(5, 16, 3);
   for (const char* distance : {"1", "3"}) {
