@@ -49,6 +49,7 @@ struct CacheResult {
   std::int64_t hits = 0, misses = 0;
   std::int64_t prefetched = 0, wasted = 0;
   std::int64_t computed_on_cpu = 0, written_back = 0, drive_reads = 0;
+  std::int64_t foreseeable = 0, guesses = 0, right_guesses = 0, cancelled = 0;  ///< as AccessCounts
   [[nodiscard]] double hit_rate() const {
     return hits + misses == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(hits + misses);
   }

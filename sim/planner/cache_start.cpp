@@ -5,24 +5,11 @@
 #include <algorithm>
 
 #include "models/error.hpp"
-#include "traces/reader.hpp"
+#include "sim/workload/profile.hpp"
 
 namespace pregate::sim {
 
 namespace {
-
-const char* const profile_key = "policy.cache.profile";
-
-void check_alike(const ExpertMap& map, const ExpertMap& profile, const std::string& path) {
-  const auto alike = [](const MoeLayer& a, const MoeLayer& b) {
-    return a.stack == b.stack && a.layer == b.layer && a.experts == b.experts;
-  };
-  if (std::equal(map.layers().begin(), map.layers().end(), profile.layers().begin(), profile.layers().end(),
-                 alike))
-    return;
-  throw InputError(profile_key, printable(path) + " is a trace of a model with other MoE layers",
-                   "pregate trace info shows what it holds");
-}
 
 /// By key: share of the passes of its stack that activate it.
 std::vector<double> shares(trace::StepSource& source, const ExpertMap& map) {
@@ -51,9 +38,8 @@ std::vector<double> shares(trace::StepSource& source, const ExpertMap& map) {
 
 std::string start_from_profile(cache::CacheGeometry& geometry, const ExpertMap& map,
                                const std::string& path) {
-  const auto source = trace::open_trace(path);
+  const auto source = open_profile(path, map, "policy.cache.profile");
   const ExpertMap of_profile(source->info());
-  check_alike(map, of_profile, path);
   geometry.profile = shares(*source, of_profile);
   const std::vector<double>& profile = geometry.profile;
   std::vector<ExpertKey> keys;

@@ -161,7 +161,9 @@ std::string why(const SimulationResult& result) {
   const Utilisation busy = utilisation(result);
   std::string text = limits_text(limits_of(result));
   const CacheResult& cache = result.decode_steps > 0 ? result.decode_cache : result.other_cache;
-  if (cpu_share > 0) {
+  if (cpu_share > 0 && !result.policy.miss.service->uses_cpu && result.policy.lookahead.cost.count > 0) {
+    text += "; the CPU predicts in " + percent(cpu_share) + " of the time";
+  } else if (cpu_share > 0) {
     text += "; the CPU computes " +
             percent(static_cast<double>(cache.computed_on_cpu) /
                     static_cast<double>(std::max<std::int64_t>(1, cache.hits + cache.misses))) +

@@ -32,6 +32,7 @@ std::string three_digits(double value) {
 }
 
 std::string percent(double share) {
+  if (!std::isfinite(share)) return "-";
   const double value = 100 * share;
   if (value > 0 && value < 1) return "<1 %";
   if (value > 99 && value < 100) return ">99 %";

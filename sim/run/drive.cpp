@@ -15,8 +15,9 @@ namespace pregate::sim {
 namespace {
 
 CacheResult to_result(const AccessCounts& counts) {
-  return {counts.hits,         counts.misses,     counts.prefetched, counts.wasted, counts.computed_on_cpu,
-          counts.written_back, counts.drive_reads};
+  return {counts.hits,         counts.misses,      counts.prefetched,  counts.wasted,  counts.computed_on_cpu,
+          counts.written_back, counts.drive_reads, counts.foreseeable, counts.guesses, counts.right_guesses,
+          counts.cancelled};
 }
 
 /// A stack of the trace as the loop over passes needs it.
@@ -81,7 +82,10 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   const ExpertMap& map = prepared.map();
   StepRouting routing(map);
   StepPredictions predictions(map);
-  const bool predicts = plan.policy.lookahead.predictor->needs_recorded;
+  const auto& predictor = plan.policy.lookahead.predictor;
+  const bool predicts = predictor->needs_recorded;
+  const std::unique_ptr<GuessedRouting> guessed =
+      predictor->replaces ? predictor->replaces(predictor.parameters(), map) : nullptr;
   const std::vector<StackLayers> stacks = stack_layers(model, info, layer_class);
   RequestLog requests;
   std::vector<AlikeSequences> alike;
@@ -94,7 +98,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
       result.idle += pass.begin - now;
       runner.idle_until(now = pass.begin);
     }
-    const trace::Step& step = pass.step;
+    const trace::Step step = guessed ? guessed->guess(pass.step) : pass.step;
     const StackLayers& stack = stacks[static_cast<std::size_t>(step.stack)];
     routing.load(step);
     if (predicts) predictions.load(step);
