@@ -91,6 +91,10 @@ Json result_json(const SimulationResult& result, const std::optional<Confidence>
 
 }  // namespace
 
+std::string one_result_json(const SimulationResult& result, const std::optional<Confidence>& confidence) {
+  return result_json(result, confidence).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string results_json(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                          const Confidences& confidences) {
   Json json;
