@@ -303,9 +303,9 @@ std::string summary_text(const SweepInputs& inputs, const sim::SweepStore& store
 }
 
 void check_database(const Parsed& parsed) {
-  const std::string path = parsed.text("output");
+  const std::string path = parsed.text("database");
   if (path.empty())
-    throw InputError("--output", "there is no database for the results", "name it: -o sweep.db");
+    throw InputError("--database", "there is no database for the results", "name it: -o sweep.db");
   for (const char* option : {"csv", "json-lines"}) {
     if (!parsed.has(option) || parsed.text(option) == "-") continue;
     std::error_code ignored;
@@ -314,7 +314,7 @@ void check_database(const Parsed& parsed) {
     };
     if (key(parsed.text(option)) == key(path))
       throw InputError("--" + std::string(option),
-                       "'" + printable(path, 200) + "' is also the file of --output",
+                       "'" + printable(path, 200) + "' is also the file of --database",
                        "give every output a file of its own");
   }
   if (!parsed.has("trace")) return;
@@ -341,13 +341,13 @@ ExitCode sweep(const Arguments& arguments) {
   const auto threads = static_cast<int>(parsed.integer("threads", cores, 1, 1024));
   const std::int64_t points = inputs.points().count();
   if (points > many_points && !parsed.flag("yes")) ask_for_yes(inputs, threads);
-  sim::SweepStore store(parsed.text("output"), inputs.plan(), points);
+  sim::SweepStore store(parsed.text("database"), inputs.plan(), points);
   if (!fill(inputs, store, threads)) {
     std::fprintf(stderr, "interrupted; the same command goes on from there\n");
     return 1;
   }
   write_exports(parsed, inputs, store);
-  show(people(parsed), summary_text(inputs, store, parsed.text("output")));
+  show(people(parsed), summary_text(inputs, store, parsed.text("database")));
   return 0;
 }
 

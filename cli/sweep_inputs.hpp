@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -32,6 +33,9 @@ class SweepInputs {
   }
   [[nodiscard]] int count_of(Concern concern) const {
     return static_cast<int>(settings_[static_cast<std::size_t>(concern)].size());
+  }
+  [[nodiscard]] bool varies(Concern concern) const {
+    return std::find(concerns_.begin(), concerns_.end(), concern) != concerns_.end();
   }
   /// As simulate and compare would, on the machine as it is without --vary machine.*. It holds all policies.
   [[nodiscard]] Run workload(int number) const;

@@ -99,7 +99,7 @@ po::options_description sweep_options() {
       ("sample", text(), "grid, lhs:N (Latin hypercube) or sobol:N of the varied keys (default grid)")  //
       ("sample-seed", text(), "seed of a Latin hypercube (default 1)")                                  //
       ("plan", text(), "read options from this .toml (docs/sweep.md)")                                  //
-      ("output,o", text(), "SQLite database of the results; goes on where it was left")                 //
+      ("database,o", text(), "SQLite database of the results; goes on where it was left")               //
       ("csv", text(), "write all points as CSV to this file at the end; - is standard output")          //
       ("json-lines", text(), "write all points as JSON, one a line; - is standard output")              //
       ("threads", text(), "points at once (default: the machine's cores)")                              //

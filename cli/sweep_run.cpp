@@ -16,6 +16,8 @@ namespace {
 constexpr std::size_t workloads_kept = 4;
 /// Fewer points than that are not worth simulating a policy once more.
 constexpr std::size_t least_task = 32;
+/// Points that are timed together; Ctrl-C waits for them.
+constexpr std::size_t points_at_once = 16;
 
 }  // namespace
 
@@ -93,24 +95,46 @@ void SweepRunner::run(const SweepTask& task, const std::function<void(sim::Point
     return refuse(task.points, error.what(), emit);
   }
   Run run = of_task->run;
+  run.machine_changed = run.machine_changed || inputs_.varies(Concern::hardware);
   const OpenTrace trace = run.reopen();
-  for (const std::int64_t point : task.points) {
-    if (stops()) return;
+  sim::ManyMachines many(run.configuration.model, policy, of_task->prepared, trace.source(), run.options);
+  for (std::size_t begin = 0; begin < task.points.size() && !stops(); begin += points_at_once) {
+    const auto points =
+        std::span(task.points).subspan(begin, std::min(points_at_once, task.points.size() - begin));
+    run_on(points, many, run, emit);
+  }
+}
+
+void SweepRunner::run_on(std::span<const std::int64_t> points, sim::ManyMachines& many, Run& run,
+                         const std::function<void(sim::PointRow)>& emit) const {
+  std::vector<std::int64_t> sound;
+  std::vector<MachineSpec> machines;
+  for (const std::int64_t point : points) {
     try {
-      run.configuration.machine = inputs_.machine(of_task->run, inputs_.number_of(Concern::hardware, point));
-      const std::vector<sim::SimulationResult> results{
-          sim::simulate(run.configuration.model, run.configuration.machine, policy, of_task->prepared,
-                        trace.source(), run.options)};
-      const std::optional<sim::Confidence> confidence = confidences_in(run, results).front();
-      sim::PointRow row = row_of(point);
-      row.status = status_of(results.front());
-      row.reason = results.front().out_of_memory_reason;
-      row.figures = sim::sweep_figures(results.front(), confidence);
-      row.result = sim::one_result_json(results.front(), confidence);
-      emit(std::move(row));
+      machines.push_back(inputs_.machine(run, inputs_.number_of(Concern::hardware, point)));
+      sound.push_back(point);
     } catch (const InputError& error) {
       refuse({&point, 1}, error.what(), emit);
     }
+  }
+  std::vector<sim::SimulationResult> results;
+  try {
+    results = many.run(machines);
+  } catch (const InputError& error) {
+    // One of them, and only there: each alone.
+    if (points.size() == 1) return refuse(points, error.what(), emit);
+    for (const std::int64_t& point : sound) run_on({&point, 1}, many, run, emit);
+    return;
+  }
+  for (std::size_t i = 0; i < sound.size(); ++i) {
+    run.configuration.machine = machines[i];
+    const std::optional<sim::Confidence> confidence = confidences_in(run, {results[i]}).front();
+    sim::PointRow row = row_of(sound[i]);
+    row.status = status_of(results[i]);
+    row.reason = results[i].out_of_memory_reason;
+    row.figures = sim::sweep_figures(results[i], confidence);
+    row.result = sim::one_result_json(results[i], confidence);
+    emit(std::move(row));
   }
 }
 

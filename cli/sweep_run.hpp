@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/sweep_inputs.hpp"
+#include "sim/retime/many_machines.hpp"
 #include "sim/simulate.hpp"
 #include "sim/sweep/store.hpp"
 
@@ -46,7 +47,10 @@ class SweepRunner {
   };
   /// The last ones used are kept. InputError.
   std::shared_ptr<const Workload> workload(int number);
-  sim::PointRow row_of(std::int64_t point) const;
+  /// Points that differ in the hardware; `run` is the workload's, whose machine is changed.
+  void run_on(std::span<const std::int64_t> points, sim::ManyMachines& many, Run& run,
+              const std::function<void(sim::PointRow)>& emit) const;
+  [[nodiscard]] sim::PointRow row_of(std::int64_t point) const;
   void refuse(std::span<const std::int64_t> points, const std::string& reason,
               const std::function<void(sim::PointRow)>& emit) const;
 

@@ -136,6 +136,11 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits,
                              const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
                              SimulationResult& result, int prompt_chunk = default_prompt_chunk);
 
+/// Whether simulate() times this plan by counts alone (sim/planner/by_counts.hpp): then what it decides is
+/// the same on every machine of which this holds for the same plan.
+bool is_timed_by_counts(const Plan& plan, const PreparedTrace& prepared, const MachineSpec& machine,
+                        const CostModel& costs, const SimulationOptions& options);
+
 /// Simulates one policy. `source` is the prepared trace or another reader of the same one (each thread its
 /// own). Out of memory is a result. InputError: an expert larger than the GPU's usable memory, parts that do
 /// not combine.
