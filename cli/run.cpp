@@ -123,6 +123,7 @@ namespace {
 void resolve_machine(const Parsed& parsed, Run& run) {
   sim::RunConfiguration& configuration = run.configuration;
   run.machine_name = parsed.text("machine");
+  run.host_name = parsed.text("host");
   run.software = parsed.text("software");
   configuration.machine = load_machine(parsed.text("machine"), run.set, parsed.text("host"), run.software);
   const std::string by_policy = run.policies.front().software;

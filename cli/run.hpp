@@ -25,7 +25,7 @@ struct Run {
   sim::RunConfiguration configuration;
   std::vector<PolicySpec> policies;
   std::vector<std::string> policy_names;  ///< as given
-  std::string machine_name;               ///< as given
+  std::string machine_name, host_name;    ///< --machine, --host as given
   std::string software;                   ///< --software, or what the policies say; empty: the usual one
   std::vector<Override> set;              ///< --set
   std::vector<Override> cache_flags;      ///< --cache, --cache-scope, --eviction: of policies that offload

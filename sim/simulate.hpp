@@ -65,6 +65,13 @@ struct RoutingSpan {
   std::optional<RoutingRates> low, high;
 };
 
+/// How a rate follows one number of the machine.
+struct Sensitivity {
+  std::string key;                  ///< of --set
+  std::string value;                ///< that it has
+  double tokens_per_s_per_log = 0;  ///< d (tokens/s) / d ln(value)
+};
+
 /// Where the times of a result come from.
 enum class Evidence { simulated, measured };
 const char* to_string(Evidence evidence);
@@ -105,7 +112,8 @@ struct SimulationResult {
   Tally tally;
   PathPoint path;  ///< critical path to the end of the run
   std::optional<RoutingSpan> routing_span;
-  Schedule schedule;  ///< of the recorded steps
+  std::optional<std::vector<Sensitivity>> sensitivities;  ///< where they were asked for, the largest first
+  Schedule schedule;                                      ///< of the recorded steps
   Timeline timeline;
 
   /// False when nothing ran: out of memory, or interrupted before the first pass.

@@ -55,7 +55,7 @@ CountedSums sums_of(const GpuTime& time) {
   return sums;
 }
 
-void add(CountedSums& sums, const CountedSums& more, std::int64_t times) {
+void add_times(CountedSums& sums, const CountedSums& more, std::int64_t times) {
   sums.memory += more.memory * times;
   sums.kernels += more.kernels * times;
   sums.launches += more.launches * times;
@@ -192,7 +192,7 @@ Times ManyMachines::Decided::on_demand(const PricedLog& priced, Picoseconds copy
   times.decode = copy * copied_in_decode;
   for (std::size_t i = 0; i < log.bodies.size(); ++i) {
     const LoggedBody& body = log.bodies[i];
-    add(times.path, priced.bodies[i].sums, body.passes);
+    add_times(times.path, priced.bodies[i].sums, body.passes);
     if (is_decode(body)) times.decode += priced.bodies[i].whole() * body.passes;
     if (!records_blocks(body)) continue;
     for (std::size_t at = body.first_misses; at < body.last_misses; ++at) {
@@ -281,7 +281,7 @@ void ManyMachines::Decided::finish(const PricedLog& priced, const CopyTrain& cop
   Picoseconds computing;
   std::int64_t computed = 0;
   for (std::size_t i = 0; i < log.bodies.size(); ++i) {
-    add(all, priced.bodies[i].sums, log.bodies[i].passes);
+    add_times(all, priced.bodies[i].sums, log.bodies[i].passes);
     computing += priced.bodies[i].computing * log.bodies[i].passes;
     computed += priced.bodies[i].computed * log.bodies[i].passes;
   }
