@@ -14,6 +14,7 @@ namespace {
 
 /// Workloads that are kept beside those in use: a trace that is generated is held in memory.
 constexpr std::size_t workloads_kept = 4;
+constexpr std::size_t machines_kept = 4096;
 /// Fewer points than that are not worth simulating a policy once more.
 constexpr std::size_t least_task = 32;
 /// Points that are timed together; Ctrl-C waits for them.
@@ -63,6 +64,20 @@ std::shared_ptr<const SweepRunner::Workload> SweepRunner::workload(int number) {
   return resolved;
 }
 
+std::shared_ptr<const MachineSpec> SweepRunner::machine(const Run& run, int workload, int hardware) {
+  const std::pair key(workload, hardware);
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = machines_.find(key);
+    if (at != machines_.end()) return at->second;
+  }
+  auto made = std::make_shared<const MachineSpec>(inputs_.machine(run, hardware));
+  const std::lock_guard lock(mutex_);
+  if (machines_.size() >= machines_kept) machines_.clear();
+  machines_[key] = made;
+  return made;
+}
+
 sim::PointRow SweepRunner::row_of(std::int64_t point) const {
   const std::int64_t workload = inputs_.number_of(Concern::workload, point);
   const std::int64_t hardware = inputs_.number_of(Concern::hardware, point);
@@ -106,12 +121,13 @@ void SweepRunner::run(const SweepTask& task, const std::function<void(sim::Point
 }
 
 void SweepRunner::run_on(std::span<const std::int64_t> points, sim::ManyMachines& many, Run& run,
-                         const std::function<void(sim::PointRow)>& emit) const {
+                         const std::function<void(sim::PointRow)>& emit) {
   std::vector<std::int64_t> sound;
   std::vector<MachineSpec> machines;
   for (const std::int64_t point : points) {
     try {
-      machines.push_back(inputs_.machine(run, inputs_.number_of(Concern::hardware, point)));
+      machines.push_back(*machine(run, inputs_.number_of(Concern::workload, point),
+                                  inputs_.number_of(Concern::hardware, point)));
       sound.push_back(point);
     } catch (const InputError& error) {
       refuse({&point, 1}, error.what(), emit);

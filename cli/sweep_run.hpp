@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -49,7 +50,9 @@ class SweepRunner {
   std::shared_ptr<const Workload> workload(int number);
   /// Points that differ in the hardware; `run` is the workload's, whose machine is changed.
   void run_on(std::span<const std::int64_t> points, sim::ManyMachines& many, Run& run,
-              const std::function<void(sim::PointRow)>& emit) const;
+              const std::function<void(sim::PointRow)>& emit);
+  /// Read once for many policies. InputError.
+  std::shared_ptr<const MachineSpec> machine(const Run& run, int workload, int hardware);
   [[nodiscard]] sim::PointRow row_of(std::int64_t point) const;
   void refuse(std::span<const std::int64_t> points, const std::string& reason,
               const std::function<void(sim::PointRow)>& emit) const;
@@ -57,6 +60,7 @@ class SweepRunner {
   const SweepInputs& inputs_;
   std::mutex mutex_;
   std::vector<std::pair<int, std::shared_ptr<const Workload>>> workloads_;
+  std::map<std::pair<int, int>, std::shared_ptr<const MachineSpec>> machines_;  ///< by workload and hardware
 };
 
 }  // namespace pregate::cli

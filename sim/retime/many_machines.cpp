@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "models/fields/describe.hpp"
 #include "sim/cost/price.hpp"
@@ -114,8 +115,9 @@ struct ManyMachines::Decided {
   std::vector<std::int64_t> bounds;
   std::vector<std::size_t> first_place;  ///< of each run, where layers announce, and one more: in `places`
   std::vector<Occurrence> places;
-  std::vector<std::int64_t> copied;   ///< by segment, where nothing is announced
-  std::int64_t copied_in_decode = 0;  ///< likewise, of decode steps
+  std::vector<std::uint32_t> by_body;  ///< runs, those of a body after each other
+  std::vector<std::int64_t> copied;    ///< by segment, where nothing is announced
+  std::int64_t copied_in_decode = 0;   ///< likewise, of decode steps
 
   explicit Decided(const ModelSpec& model, const PreparedTrace& prepared, const Plan& of)
       : plan(of), log(model, prepared.map(), of) {}
@@ -171,6 +173,10 @@ void ManyMachines::Decided::find_segments() {
     copied[segment] += misses;
     if (is_decode(log.bodies[number])) copied_in_decode += misses;
   }
+  by_body.resize(log.runs.size());
+  std::iota(by_body.begin(), by_body.end(), 0U);
+  std::stable_sort(by_body.begin(), by_body.end(),
+                   [&](std::uint32_t a, std::uint32_t b) { return log.runs[a].body < log.runs[b].body; });
   for (const std::vector<Occurrence>& of : of_run) {
     first_place.push_back(places.size());
     places.insert(places.end(), of.begin(), of.end());
@@ -218,7 +224,7 @@ std::array<Times, lane_count> ManyMachines::Decided::ahead(
   std::vector<LaneValues> segments(bounds.size(), LaneValues{});
   LaneBody of_body;
   std::uint32_t at_body = ~std::uint32_t{0};
-  for (std::size_t i = 0; i < log.runs.size(); ++i) {
+  for (const std::uint32_t i : by_body) {
     const LoggedCopies& run = log.runs[i];
     const LoggedBody& body = log.bodies[run.body];
     const LoggedShape& shape = log.shapes[body.shape];
@@ -237,7 +243,7 @@ std::array<Times, lane_count> ManyMachines::Decided::ahead(
                .times = run.passes},
               each, totals);
     if (decodes) decode += each * run.passes;
-    for (std::size_t at = first_place[i]; at < first_place[i + 1]; ++at)
+    for (std::size_t at = first_place[i]; at < first_place[std::size_t{i} + 1]; ++at)
       segments[places[at].segment] += each * places[at].passes;
   }
   std::array<Times, lane_count> times;
