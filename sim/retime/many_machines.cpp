@@ -221,7 +221,7 @@ std::array<Times, lane_count> ManyMachines::Decided::ahead(
   for (std::size_t lane = 0; lane < lane_count; ++lane) copies[lane] = copy[lane].count;
   PassLanes lanes(copies);
   LaneTotals totals;
-  std::vector<LaneValues> segments(bounds.size(), LaneValues{});
+  std::vector<LaneCell> segments(bounds.size());
   LaneBody of_body;
   std::uint32_t at_body = ~std::uint32_t{0};
   for (const std::uint32_t i : by_body) {
@@ -244,12 +244,12 @@ std::array<Times, lane_count> ManyMachines::Decided::ahead(
               each, totals);
     if (decodes) decode += each * run.passes;
     for (std::size_t at = first_place[i]; at < first_place[std::size_t{i} + 1]; ++at)
-      segments[places[at].segment] += each * places[at].passes;
+      segments[places[at].segment].value += each * places[at].passes;
   }
   std::array<Times, lane_count> times;
   for (std::size_t lane = 0; lane < lane_count; ++lane) {
     Times& one = times[lane];
-    for (const LaneValues& segment : segments) one.segments.push_back({segment[lane]});
+    for (const LaneCell& segment : segments) one.segments.push_back({segment.value[lane]});
     one.decode = {decode[lane]};
     one.exposed_transfer = {totals.exposed_transfer[lane]};
     one.path = totals.path.of(lane);

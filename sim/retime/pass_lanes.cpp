@@ -107,8 +107,8 @@ void PassLanes::run(const LanePasses& passes, LaneValues& duration, LaneTotals& 
     const LaneSums gate = path;
     LaneValues start = ids_known;
     if (i >= first_announced && copies[i - distance].announced > 0) {
-      const LaneValues is_last = ready_[i] >= ids_known;
-      start = is_last ? ready_[i] : start;
+      const LaneValues is_last = ready_[i].value >= ids_known;
+      start = is_last ? ready_[i].value : start;
       choose(path, is_last, ready_sums_[i]);
     }
     if (copies[i].misses > 0) {
@@ -119,13 +119,13 @@ void PassLanes::run(const LanePasses& passes, LaneValues& duration, LaneTotals& 
     }
     if (copies[i].announced > 0) {
       copy(stream, ids_known, gate, copy_, copies[i].announced);
-      ready_[i + distance] = stream.finish;
+      ready_[i + distance].value = stream.finish;
       ready_sums_[i + distance] = stream.path;
     }
     exposed += start - ids_known;
     computed = start + load.experts;
     add(path, load.experts_sums);
-    latencies_[i] = computed - begin;
+    latencies_[i].value = computed - begin;
   }
   if (const LaneComputed& after = body.before[layers]; after.any) {
     computed += after.whole;
@@ -140,7 +140,7 @@ void PassLanes::run(const LanePasses& passes, LaneValues& duration, LaneTotals& 
   duration = computed;
   if (!records_blocks) return;
   for (std::size_t lane = 0; lane < lane_count; ++lane) {
-    for (std::size_t i = 0; i < layers; ++i) totals.blocks.add(lane, latencies_[i][lane], times);
+    for (std::size_t i = 0; i < layers; ++i) totals.blocks.add(lane, latencies_[i].value[lane], times);
   }
 }
 

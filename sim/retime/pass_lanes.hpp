@@ -19,7 +19,13 @@ namespace pregate::sim {
 inline constexpr std::size_t lane_count = 4;
 
 // A number of each machine: element-wise arithmetic, comparisons give masks (GCC's and Clang's vectors).
-using LaneValues [[gnu::vector_size(8 * lane_count)]] = std::int64_t;
+// Aligned for whoever has registers as wide, whatever a file is compiled for.
+using LaneValues [[gnu::vector_size(8 * lane_count), gnu::aligned(8 * lane_count)]] = std::int64_t;
+
+/// For containers, which do not see the alignment of a name.
+struct LaneCell {
+  LaneValues value{};
+};
 
 /// CountedSums of each machine, GpuTime as far as it is summed.
 struct LaneSums {
@@ -97,7 +103,7 @@ class PassLanes {
  private:
   LaneValues copy_;
   std::vector<LaneSums> ready_sums_;
-  std::vector<LaneValues> ready_, latencies_;
+  std::vector<LaneCell> ready_, latencies_;
 };
 
 }  // namespace pregate::sim

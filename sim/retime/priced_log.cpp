@@ -51,7 +51,8 @@ class Pricing {
     costs_.begin_step(shape);
     for (std::size_t i = 0; i < body.loads; ++i)
       price_load(body.first_load + i, shape.model_stack, shape.tokens);
-    PricedBody priced{.first_between = priced_.between.size()};
+    PricedBody priced;
+    priced.first_between = priced_.between.size();
     if (costs_.has_step_overhead()) compute(costs_.step_overhead(), priced);
     const Stack& stack = model_.stacks[static_cast<std::size_t>(
         model_.stack_index(info_.stacks[static_cast<std::size_t>(logged.stack)]))];

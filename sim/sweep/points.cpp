@@ -37,8 +37,7 @@ std::vector<double> latin_hypercube(std::int64_t samples, std::size_t axes, std:
 }
 
 std::vector<double> sobol_sequence(std::int64_t samples, std::size_t axes) {
-  boost::random::sobol sequence(axes);
-  sequence.discard(axes);
+  boost::random::sobol sequence(axes);  // begins behind the corner
   std::vector<double> shares(static_cast<std::size_t>(samples) * axes);
   for (double& share : shares) share = share_of(sequence());
   return shares;

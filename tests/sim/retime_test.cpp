@@ -100,8 +100,8 @@ TEST(Retiming, IsExactWhereLayersAnnounce) {
 // An encoder and a decoder whose MoE layers lie between others, batches, another count of lanes than
 // machines.
 TEST(Retiming, IsExactForBatchesOfAnEncoderAndDecoder) {
-  const ModelSpec model = load_model("switch-base-8");
-  trace::GeneratorProfile profile = trace::load_profile("switch-base-8");
+  const ModelSpec model = load_model("switch-base-128");
+  trace::GeneratorProfile profile = trace::load_profile("switch-base-128");
   profile.decode_steps = 12;
   const auto generated = trace::generate(profile, 5, 3);
   const auto memory = trace::load_into_memory(*generated);
