@@ -78,7 +78,7 @@ bool changes(const std::vector<Override>& set, std::string_view root) {
 
 }  // namespace
 
-po::options_description run_options() {
+po::options_description scenario_options() {
   po::options_description options = routing_options();
   const auto text = [] { return po::value<std::string>(); };
   options.add_options()                                                                                  //
@@ -101,12 +101,19 @@ po::options_description run_options() {
       ("count-experts", text()->default_value("all"),
        "whose resident experts count as GPU memory: all, decoder")  //
       ("prompt-chunk", text(),
-       "most prompt tokens a pass; 0: whole prompts (default: whole, activations of 8192)")       //
-      ("engine", text()->default_value("auto"), "auto, timed or event; all give the same times")  //
-      ("threads", text(), "policies run at once (default: the machine's cores)")                  //
-      ("json", text(), "write the results as JSON to this file; - is standard output")            //
-      ("csv", text(), "write the results as CSV to this file; - is standard output")              //
-      ("store", text(), "append the results to this SQLite database")                             //
+       "most prompt tokens a pass; 0: whole prompts (default: whole, activations of 8192)")  //
+      ("engine", text()->default_value("auto"), "auto, timed or event; all give the same times");
+  return options;
+}
+
+po::options_description run_options() {
+  po::options_description options = scenario_options();
+  const auto text = [] { return po::value<std::string>(); };
+  options.add_options()                                                                 //
+      ("threads", text(), "policies run at once (default: the machine's cores)")        //
+      ("json", text(), "write the results as JSON to this file; - is standard output")  //
+      ("csv", text(), "write the results as CSV to this file; - is standard output")    //
+      ("store", text(), "append the results to this SQLite database")                   //
       ("wide", po::bool_switch(), "show all columns of the table, however wide");
   return options;
 }
@@ -116,6 +123,8 @@ namespace {
 /// The machine and what drives it: --software, else what all policies name; one run is on one software.
 void resolve_machine(const Parsed& parsed, Run& run) {
   sim::RunConfiguration& configuration = run.configuration;
+  run.machine_name = parsed.text("machine");
+  run.host_name = parsed.text("host");
   run.software = parsed.text("software");
   configuration.machine = load_machine(parsed.text("machine"), run.set, parsed.text("host"), run.software);
   const std::string by_policy = run.policies.front().software;

@@ -15,7 +15,9 @@
 
 namespace pregate::cli {
 
-/// Options that `simulate` and `compare` share.
+/// What a run is of: which model on which routing and machine, how served.
+po::options_description scenario_options();
+/// Options that `simulate` and `compare` share: those, and what becomes of the results.
 po::options_description run_options();
 
 /// Everything a run needs, resolved from the options.
@@ -23,6 +25,7 @@ struct Run {
   sim::RunConfiguration configuration;
   std::vector<PolicySpec> policies;
   std::vector<std::string> policy_names;  ///< as given
+  std::string machine_name, host_name;    ///< --machine, --host as given
   std::string software;                   ///< --software, or what the policies say; empty: the usual one
   std::vector<Override> set;              ///< --set
   std::vector<Override> cache_flags;      ///< --cache, --cache-scope, --eviction: of policies that offload

@@ -57,6 +57,8 @@ inline constexpr int results_format_version = 1;
 /// JSON of `simulate` and `compare` (docs/cli.md); deterministic, byte for byte.
 std::string results_json(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                          const Confidences& confidences = {});
+/// One of its results, on one line.
+std::string one_result_json(const SimulationResult& result, const std::optional<Confidence>& confidence);
 /// One row a result, with a header; names carry units.
 std::string results_csv(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                         const Confidences& confidences = {});

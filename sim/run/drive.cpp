@@ -75,6 +75,17 @@ struct Drafts {
 
 }  // namespace
 
+void note_requests(RequestLog& requests, const SimulationOptions& options, SimulationResult& result) {
+  result.requests = static_cast<std::int64_t>(requests.records().size());
+  result.requests_with_prompt = requests.requests_with_prompt();
+  result.ttft_ms = requests.mean_ttft_ms();
+  result.tpot_ms = requests.mean_tpot_ms();
+  result.ttft = requests.ttft_percentiles();
+  result.tpot = requests.tpot_percentiles();
+  if (requests.has_arrivals()) result.queue = requests.queue_percentiles();
+  if (options.keeps_requests) result.request_records = requests.take_records();
+}
+
 void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Plan& plan,
                  const LayerClassOf& layer_class, const trace::TraceInfo& info, Batcher& batcher,
                  const SimulationOptions& options, PassRunner& runner, SimulationResult& result) {
@@ -138,14 +149,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
     result.notes.push_back("no request is there for " + std::to_string(percent) +
                            " % of the time, which counts as waiting, and in tokens/s");
   }
-  result.requests = static_cast<std::int64_t>(requests.records().size());
-  result.requests_with_prompt = requests.requests_with_prompt();
-  result.ttft_ms = requests.mean_ttft_ms();
-  result.tpot_ms = requests.mean_tpot_ms();
-  result.ttft = requests.ttft_percentiles();
-  result.tpot = requests.tpot_percentiles();
-  if (requests.has_arrivals()) result.queue = requests.queue_percentiles();
-  if (options.keeps_requests) result.request_records = requests.take_records();
+  note_requests(requests, options, result);
   result.decode_cache = to_result(runner.decode_counts());
   result.other_cache = to_result(runner.other_counts());
   result.tally = runner.tally();
