@@ -139,6 +139,11 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
         "policy " + policy.name, "a device can neither compute experts on the CPU nor write them back",
         "simulate it, or --set policy.miss.service=fetch and --set policy.transfer.write_back=none");
   }
+  if (!policy.miss.service->is_exact() || policy.miss.service->uses_near_data ||
+      policy.miss.service->read_rate) {
+    throw InputError("policy " + policy.name, "a device fetches each missing expert and computes it",
+                     "simulate it, or --set policy.miss.service=fetch");
+  }
   const bool looks_ahead = policy.lookahead.predictor->predicts();
   if (policy.host_cache.capacity.kind != CapacityKind::none) {
     throw InputError("policy " + policy.name, "a device has no drive behind host memory (host_cache)",

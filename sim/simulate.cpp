@@ -3,6 +3,7 @@
 #include "sim/simulate.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "models/error.hpp"
 #include "sim/engine/event_executor.hpp"
@@ -39,6 +40,23 @@ void check_serving(const ServingSpec& serving, const PolicySpec& policy, const t
                    "the eviction '" + eviction.name +
                        "' knows the future, and which passes come depends on when requests arrive",
                    "choose another (pregate list evictions), or --arrival-rate 0");
+}
+
+/// What the model would say is then another thing, and how good that is nobody simulates.
+void note_altered_routing(SimulationResult& result) {
+  const CacheResult &a = result.decode_cache, &b = result.other_cache;
+  const std::int64_t dropped = a.dropped + b.dropped, substituted = a.substituted + b.substituted;
+  if (dropped + substituted == 0) return;
+  const auto all = static_cast<double>(a.hits + a.misses + b.hits + b.misses);
+  const auto part = [all](std::int64_t count, const char* what) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.3g %% of the activated experts are %s",
+                  100 * static_cast<double>(count) / all, what);
+    return count > 0 ? std::string(text) : std::string();
+  };
+  const std::string both = dropped > 0 && substituted > 0 ? ", " : "";
+  result.notes.push_back("not exact: " + part(dropped, "dropped") + both + part(substituted, "substituted") +
+                         ": the model's answers change, which is not simulated");
 }
 
 }  // namespace
@@ -113,8 +131,13 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   // Activations that go to another place through that memory, beside copies.
   const bool others_share_memory =
       !plan.elsewhere.empty() && (machine.peer.bandwidth.value <= 0 || machine.network.hosts > 1);
-  const bool needs_events = shares_memory || drive_shares_memory || others_share_memory ||
-                            options.recorded_steps > 0 || machine.gpu.host_memory_traffic.value > 0;
+  // Kernels that read over the link, beside copies or the CPU.
+  const bool reads_beside_copies =
+      plan.offloads() && policy.miss.service->read_rate &&
+      (policy.lookahead.predictor->predicts() || plan.cache_swaps || plan.computes_on_cpu());
+  const bool needs_events = shares_memory || reads_beside_copies || drive_shares_memory ||
+                            others_share_memory || options.recorded_steps > 0 ||
+                            machine.gpu.host_memory_traffic.value > 0;
   if (options.engine == Engine::timed && needs_events) {
     throw InputError("--engine", "the timed engine cannot record a schedule or share a memory bus",
                      "--engine auto or --engine event");
@@ -156,6 +179,7 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
     StreamClock executor(result.topology, costs, plan.needs_clock() ? Loop::closed : Loop::open);
     plan_for(executor);
   }
+  note_altered_routing(result);
   return result;
 }
 

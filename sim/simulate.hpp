@@ -49,6 +49,7 @@ struct CacheResult {
   std::int64_t hits = 0, misses = 0;
   std::int64_t prefetched = 0, wasted = 0;
   std::int64_t computed_on_cpu = 0, written_back = 0, drive_reads = 0;
+  std::int64_t near_data = 0, read_through = 0, dropped = 0, substituted = 0;
   [[nodiscard]] double hit_rate() const {
     return hits + misses == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(hits + misses);
   }

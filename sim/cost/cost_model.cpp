@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/error.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/program/copy_plan.hpp"
 
@@ -93,6 +94,17 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   last_chunk_ = copy_cost(machine.h2d, copies.last, policy.transfer.pinned);
   write_back_ = copy_cost(machine.d2h, expert, policy.transfer.pinned);
   if (machine.ssd.read_bandwidth.value > 0) drive_read_ = copy_cost(drive_to_host, expert);
+  const auto& service = policy.miss.service;
+  if (service->read_rate) {
+    read_rate_ = service->read_rate(service.parameters());
+    const BytesPerSecond link = copy_cost(machine.h2d, expert, true).rate;
+    if (read_rate_ > link) {
+      throw InputError("policy.miss.rate",
+                       "kernels cannot read faster than copies of experts go over the link",
+                       "lower it, or leave it out: then they read as fast");
+    }
+    if (read_rate_.value <= 0) read_rate_ = link;
+  }
   const int staging = policy.transfer.staging_copies;
   if (staging > 0) {
     device_copy_ =

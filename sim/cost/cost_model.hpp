@@ -98,6 +98,9 @@ class CostModel {
   }
   [[nodiscard]] const CopyCost& write_back() const { return write_back_; }  ///< one expert, to the host
   [[nodiscard]] const CopyCost& drive_read() const { return drive_read_; }  ///< one expert, to the host
+  /// A kernel that takes `time` on the GPU and reads `experts` over the link meanwhile: the longer of the
+  /// two. Its launches come first. host_bound says here that the link is what it waits for.
+  [[nodiscard]] CopyCost read_through(const GpuTime& time, std::int64_t experts) const;
   /// Activations of so many tokens before an expert layer, or what was computed of them, over a link.
   [[nodiscard]] CopyCost activations(LinkId link, int tokens) const;
   /// As cpu_experts(), by what computes from such a memory: the CPU, or a near-data device.
@@ -173,6 +176,7 @@ class CostModel {
   Picoseconds request_overhead_, lookup_;
   Picoseconds device_copy_;
   CopyCost fetch_, last_chunk_, write_back_, drive_read_;
+  BytesPerSecond read_rate_;  ///< of kernels that read the host's memory
   int chunks_ = 1;
 };
 

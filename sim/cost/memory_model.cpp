@@ -102,6 +102,7 @@ MemoryLimits memory_limits(const MachineSpec& machine) {
           .is_one_memory = machine.gpu.host_memory_traffic.value > 0,
           .other_gpu = machine.gpu.memory - machine.gpu.reserved,
           .drive = machine.ssd.capacity,
+          .near_data = machine.near_data.memory,
           .software = machine.memory};
 }
 
@@ -123,6 +124,10 @@ std::string MemoryUse::explain(const std::string& policy, const std::string& mac
   if (fullest != nullptr && fullest->experts > elsewhere_usable) {
     return policy + " needs " + gib(fullest->experts) + " GiB of " + fullest->place +
            " for the experts that live there; it has " + gib(elsewhere_usable) + " GiB usable";
+  }
+  if (near_data > near_data_capacity) {
+    return policy + " needs " + gib(near_data) + " GiB of the near-data device for the experts; " + machine +
+           " has " + gib(near_data_capacity) + " GiB there";
   }
   if (drive > drive_capacity) {
     return policy + " needs " + gib(drive) + " GiB of the drive for the experts; " + machine + " has " +
@@ -178,6 +183,8 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
   Bytes elsewhere;
   for (const HeldElsewhere& held : plan.elsewhere) elsewhere += held.experts;
   const Bytes offloaded = plan.offloads() ? model.all_expert_bytes() - elsewhere : Bytes{};
+  if (plan.policy.miss.service->uses_near_data) use.near_data = model.all_expert_bytes();
+  use.near_data_capacity = limits.near_data;
   use.host = plan.make_host_tier ? slot * plan.host_slots : offloaded;
   use.drive = plan.make_host_tier ? offloaded : Bytes{};
   use.drive_capacity = limits.drive;

@@ -51,6 +51,13 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     }
     case OpKind::cpu_experts:
       return of_flow(costs_.experts_at(work.at, work.layer_class, work.tokens.size, work.routed));
+    case OpKind::read_through: {
+      const GpuTime time =
+          costs_.experts(work.layer_class, program.tokens(work), work.routed, tokens_, work.with_shared);
+      Price price = of_flow(costs_.read_through(time, work.tokens.size));
+      price.gpu = time;
+      return price;
+    }
     case OpKind::combine:
       return {};
     case OpKind::drive_read:

@@ -55,6 +55,7 @@ void for_each_operation(const Work& work, const LayerProgram& program, Prices& p
     }
     case OpKind::experts:
     case OpKind::cpu_experts:
+    case OpKind::read_through:
       entry.count = static_cast<std::int32_t>(work.tokens.size);
       break;
     default:

@@ -130,7 +130,14 @@ void StreamClock::run(const LayerProgram& program) {
       tally_.add_idle(work.kind, free.finish, others.id == no_op ? free.finish : others.finish,
                       decisive.finish);
     }
-    issue(work.kind, prices_.price(work, program), stream, decisive);
+    const Price price = prices_.price(work, program);
+    if (work.kind == OpKind::read_through) {
+      CauseSums spent;
+      Spending(work.kind, price).add_to(spent);
+      tally_.fetched += price.copy->bytes;
+      tally_.reading += spent.transfer();
+    }
+    issue(work.kind, price, stream, decisive);
   }
   for (const LayerProgram::Block& block : program.blocks()) {
     const Point& first = point(block.first);

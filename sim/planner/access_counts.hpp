@@ -15,6 +15,10 @@ struct AccessCounts {
   std::int64_t computed_on_cpu = 0;  ///< misses that the CPU computed
   std::int64_t written_back = 0;     ///< experts copied to the host as they left
   std::int64_t drive_reads = 0;      ///< experts read from a drive
+  std::int64_t near_data = 0;        ///< misses that a near-data device computed
+  std::int64_t read_through = 0;     ///< misses that the GPU read over the link
+  std::int64_t dropped = 0;          ///< misses that nobody computed
+  std::int64_t substituted = 0;      ///< misses in whose place another expert was computed
 };
 
 }  // namespace pregate::sim

@@ -41,10 +41,13 @@ void LayerPlanner::classify(int ordinal, std::span<const ExpertKey> activated) {
 
 /// Parts the activated set into what is on the GPU or will be, and what the CPU computes, as the miss service
 /// says, and picks of the latter those that the cache takes in. The others leave no trace in the cache.
-void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
-                         std::span<const std::uint32_t> tokens) {
+void LayerPlanner::split(int ordinal, const StepRouting& routing) {
+  const std::span<const ExpertKey> activated = routing.activated(ordinal);
+  const std::span<const std::uint32_t> tokens = routing.tokens(ordinal);
   on_gpu_.clear();
   missing_.clear();
+  missing_place_.clear();
+  read_.clear();
   remote_.clear();
   cacheable_.clear();
   std::size_t prefetched = 0;
@@ -57,6 +60,7 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
     const bool resident = plan_.resident[key] != 0;
     if (!resident && !slots_.holds(key)) {
       missing_.add(key, tokens[i]);
+      missing_place_.push_back(static_cast<std::uint32_t>(i));
       continue;
     }
     on_gpu_.add(key, tokens[i]);
@@ -64,7 +68,7 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
     cacheable_.push_back(key);
     if (!cache_ || !cache_->is_resident(key)) ++prefetched;
   }
-  decide_misses();
+  decide_misses(routing);
   misses_ = {};
   if (cache_) {
     cacheable_.insert(cacheable_.end(), demanded_.begin(), demanded_.end());
@@ -86,26 +90,88 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
   counts_now_->hits += static_cast<std::int64_t>(activated.size() - missed);
   counts_now_->prefetched += static_cast<std::int64_t>(prefetched);
   counts_now_->computed_on_cpu += static_cast<std::int64_t>(remote_.of(cpu_).keys().size());
+  if (plan_.policy.miss.service->uses_near_data) {
+    const PlaceId device = topology_.first(PlaceKind::near_data);
+    counts_now_->near_data += static_cast<std::int64_t>(remote_.of(device).keys().size());
+  }
 }
 
-void LayerPlanner::decide_misses() {
+void LayerPlanner::decide_misses(const StepRouting& routing) {
   demanded_.clear();
   copied_too_.clear();
   served_.assign(missing_.keys().size(), Serving{});
-  if (service_)
-    service_->decide(moment(), {missing_.keys(), missing_.tokens(), on_gpu_.keys(), on_gpu_.tokens()},
-                     served_);
+  Misses misses{missing_.keys(), missing_.tokens(), on_gpu_.keys(), on_gpu_.tokens()};
+  if (asks_weights_) {
+    shares_.load(gates_.outcome(ordinal_, routing));
+    better_.clear();
+    for (const std::uint32_t place : missing_place_) better_.push_back(shares_.better(place));
+    misses.better = better_;
+  }
+  if (plan_.policy.miss.service->substitutes) {
+    find_idle(routing.activated(ordinal_));
+    misses.idle = idle_;
+  }
+  if (service_) service_->decide(moment(), misses, served_);
   for (std::size_t i = 0; i < served_.size(); ++i) {
     const ExpertKey key = missing_.keys()[i];
     const std::uint32_t tokens = missing_.tokens()[i];
-    if (served_[i].is_fetched) {
-      on_gpu_.add(key, tokens);
-      demanded_.push_back(key);
-    } else {
-      remote_.add(served_[i].place, key, tokens);
-      if (served_[i].is_copied_too) copied_too_.push_back(key);
+    switch (served_[i].service) {
+      case Service::fetch:
+        on_gpu_.add(key, tokens);
+        demanded_.push_back(key);
+        break;
+      case Service::compute:
+        remote_.add(served_[i].place, key, tokens);
+        if (served_[i].is_copied_too) copied_too_.push_back(key);
+        break;
+      case Service::read:
+        read_.add(key, tokens);
+        ++counts_now_->read_through;
+        break;
+      case Service::skip:
+        ++counts_now_->dropped;
+        break;
+      case Service::substitute:
+        take_in_place(served_[i], tokens);
+        ++counts_now_->substituted;
+        break;
     }
   }
+}
+
+/// Who is computed was used, as the cache sees it.
+void LayerPlanner::take_in_place(const Serving& serving, std::uint32_t tokens) {
+  if (on_gpu_.add_tokens(serving.instead, tokens)) return;
+  on_gpu_.add(serving.instead, tokens);
+  if (plan_.resident[serving.instead] == 0) cacheable_.push_back(serving.instead);
+}
+
+/// Experts of the layer that the GPU has and the pass does not activate.
+void LayerPlanner::find_idle(std::span<const ExpertKey> activated) {
+  idle_.clear();
+  const MoeLayer& layer = map_.layers()[static_cast<std::size_t>(ordinal_)];
+  for (int i = 0; i < layer.experts; ++i) {
+    const ExpertKey key = layer.first_key + static_cast<ExpertKey>(i);
+    const bool is_there =
+        plan_.resident[key] != 0 || (cache_ && cache_->is_resident(key) && slots_.holds(key));
+    if (is_there && std::find(activated.begin(), activated.end(), key) == activated.end())
+      idle_.push_back(key);
+  }
+}
+
+/// One kernel for all of them, which waits for no copy.
+void LayerPlanner::read_through() {
+  if (read_.keys().empty()) return;
+  Work& work = program_.open(OpKind::read_through, computes_, layer_);
+  work.crosses = in_.crosses;
+  work.link = in_.link;
+  work.layer_class = layer_class_;
+  work.ordinal = ordinal_;
+  work.routed = read_.routed();
+  work.with_shared = on_gpu_.keys().empty();
+  program_.compute(read_.tokens());
+  program_.after(ids_known_);
+  last_ = program_.close();
 }
 
 void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
@@ -127,8 +193,10 @@ void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const St
     announce(routing, predictions);
   } else {
     announce(routing, predictions);
-    compute_experts(ordinal, on_gpu_.keys(), on_gpu_.keys(), on_gpu_.tokens(), on_gpu_.routed(), true);
+    if (read_.keys().empty() || !on_gpu_.keys().empty())
+      compute_experts(ordinal, on_gpu_.keys(), on_gpu_.keys(), on_gpu_.tokens(), on_gpu_.routed(), true);
   }
+  read_through();
   if (remote_.results().empty()) return;
   program_.open(OpKind::combine, computes_, layer_);
   for (const OpId result : remote_.results()) program_.after(result);

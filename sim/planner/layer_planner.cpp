@@ -44,6 +44,7 @@ LayerPlanner::LayerPlanner(const Topology& topology, const ExpertMap& map, const
       hits_are_decreed_(plan.hits_are_decreed),
       waits_to_announce_(plan.policy.transfer.announced == AnnouncedCopies::one_layer),
       cache_watches_(cache_ && plan.cache_watches),
+      asks_weights_(plan.policy.miss.service->needs_weights),
       gates_(map) {
   for (const ExpertKey key : plan.geometry.start) {
     if (cache_ && cache_->is_resident(key)) slots_.place(key);
@@ -73,7 +74,10 @@ void LayerPlanner::begin_pass(const trace::Step& step) {
   tokens_ = step.tokens;
   counts_now_ = decode_ ? &decode_counts_ : &other_counts_;
   lookahead_.begin_step(step, map_.ordinals(step.stack));
-  if (cache_watches_) cache_->begin_pass(gates_.load(step));
+  if (cache_watches_ || asks_weights_) {
+    const cache::PassStart start = gates_.load(step);
+    if (cache_watches_) cache_->begin_pass(start);
+  }
   if (program_.shape().step_overhead) last_ = compute(OpKind::step_overhead, -1, -1);
 }
 
@@ -119,7 +123,7 @@ void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const Ste
     look_up(activated.size());
     if (lookahead_.is_active()) lookahead_.arrive(moment(), routing, ids_known_);
     if (service_ || !plan_.home.empty()) {
-      split(ordinal, activated, routing.tokens(ordinal));
+      split(ordinal, routing);
       serve_split(ordinal, routing, predictions);
     } else {
       classify(ordinal, activated);

@@ -23,6 +23,10 @@ CacheResult cache_of_all_phases(const Result& result) {
   all.computed_on_cpu += other.computed_on_cpu;
   all.written_back += other.written_back;
   all.drive_reads += other.drive_reads;
+  all.near_data += other.near_data;
+  all.read_through += other.read_through;
+  all.dropped += other.dropped;
+  all.substituted += other.substituted;
   return all;
 }
 
@@ -129,11 +133,34 @@ std::vector<Metric> cache_metrics(const std::string& key, const std::string& of,
        .unit = "",
        .help = "experts read from a drive, as the host's memory lacked them; absent without any",
        .value = [counts](const Result& r) { return where_any(counts(r).drive_reads); }},
+      {.name = key + ".computed_near_data",
+       .unit = "",
+       .help = "misses that a near-data device computed; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).near_data); }},
+      {.name = key + ".read_through",
+       .unit = "",
+       .help = "misses that the GPU's kernels read over the link; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).read_through); }},
+      {.name = key + ".dropped",
+       .unit = "",
+       .help = "misses that nobody computed, so that the result is not exact; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).dropped); }},
+      {.name = key + ".substituted",
+       .unit = "",
+       .help = "misses in whose place another expert was computed: not exact; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).substituted); }},
   };
 }
 
 std::vector<Metric> traffic_metrics() {
   return {
+      {.name = "exactness",
+       .unit = "",
+       .help = "'not exact' where activated experts were dropped or substituted; absent where none was",
+       .value = [](const Result& r) -> Value {
+         const CacheResult all = cache_of_all_phases(r);
+         return all.dropped + all.substituted > 0 ? Value(std::string("not exact")) : Value();
+       }},
       {.name = "hit_rate",
        .unit = "0 to 1",
        .help = "of decode steps (of all, in a trace without)",

@@ -15,8 +15,10 @@ namespace pregate::sim {
 namespace {
 
 CacheResult to_result(const AccessCounts& counts) {
-  return {counts.hits,         counts.misses,     counts.prefetched, counts.wasted, counts.computed_on_cpu,
-          counts.written_back, counts.drive_reads};
+  return {counts.hits,        counts.misses,          counts.prefetched,
+          counts.wasted,      counts.computed_on_cpu, counts.written_back,
+          counts.drive_reads, counts.near_data,       counts.read_through,
+          counts.dropped,     counts.substituted};
 }
 
 /// A stack of the trace as the loop over passes needs it.

@@ -27,8 +27,9 @@ enum class OpKind : std::uint8_t {
   cpu_experts,    ///< experts computed by the CPU
   combine,        ///< adds what was computed elsewhere to what the GPU did
   drive_read,     ///< an expert's weights, drive to host
+  read_through,   ///< experts whose weights the kernel reads over the link
 };
-inline constexpr int op_kind_count = 14;
+inline constexpr int op_kind_count = 15;
 const char* to_string(OpKind kind);
 std::optional<OpKind> op_kind_named(std::string_view name);
 

@@ -18,8 +18,8 @@ bool has_cache(const PolicySpec& policy) {
 
 /// How it is known early which experts are fetched; without it, what is done about a miss.
 std::string_view design(const PolicySpec& policy) {
-  const bool on_cpu = policy.miss.service->uses_cpu;
-  if (!policy.lookahead.predictor->predicts() && on_cpu) return policy.miss.service->mechanism;
+  if (!policy.lookahead.predictor->predicts() && !policy.miss.service->fetches_all())
+    return policy.miss.service->mechanism;
   return policy.lookahead.predictor->mechanism;
 }
 
@@ -38,6 +38,7 @@ std::string mechanism_of(const PolicySpec& policy) {
       std::to_string(policy.lookahead.distance) + " layers ahead");
   const bool on_cpu = policy.miss.service->uses_cpu;
   add(looks_ahead && on_cpu, "misses on the CPU");
+  add(looks_ahead && !on_cpu, policy.miss.service->mechanism);
   add(has_cache(policy), "cached");
   add_part(has_cache(policy), policy.cache.admission);
   add_part(on_cpu, policy.miss.admission);
