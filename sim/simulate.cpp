@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "models/error.hpp"
+#include "sim/cost/low_format.hpp"
 #include "sim/engine/event_executor.hpp"
 #include "sim/engine/stream_clock.hpp"
 #include "sim/planner/by_counts.hpp"
@@ -45,18 +46,27 @@ void check_serving(const ServingSpec& serving, const PolicySpec& policy, const t
 /// What the model would say is then another thing, and how good that is nobody simulates.
 void note_altered_routing(SimulationResult& result) {
   const CacheResult &a = result.decode_cache, &b = result.other_cache;
-  const std::int64_t dropped = a.dropped + b.dropped, substituted = a.substituted + b.substituted;
-  if (dropped + substituted == 0) return;
+  const std::int64_t lower = a.lower() + b.lower();
+  if (is_cut(result.policy)) {
+    result.notes.push_back(
+        "not exact: experts are computed from a part of their weights (formats.held and "
+        "formats.copied are less than all): the model's answers change, which is not simulated");
+  }
+  if (a.altered() + b.altered() == 0) return;
   const auto all = static_cast<double>(a.hits + a.misses + b.hits + b.misses);
   const auto part = [all](std::int64_t count, const char* what) {
-    char text[64];
+    char text[128];
     std::snprintf(text, sizeof text, "%.3g %% of the activated experts are %s",
                   100 * static_cast<double>(count) / all, what);
     return count > 0 ? std::string(text) : std::string();
   };
-  const std::string both = dropped > 0 && substituted > 0 ? ", " : "";
-  result.notes.push_back("not exact: " + part(dropped, "dropped") + both + part(substituted, "substituted") +
-                         ": the model's answers change, which is not simulated");
+  std::string parts;
+  for (const std::string& each :
+       {part(a.dropped + b.dropped, "dropped"), part(a.substituted + b.substituted, "substituted"),
+        part(lower, ("computed in " + printable(result.policy.formats.low)).c_str())}) {
+    if (!each.empty()) parts += (parts.empty() ? "" : ", ") + each;
+  }
+  result.notes.push_back("not exact: " + parts + ": the model's answers change, which is not simulated");
 }
 
 }  // namespace
@@ -90,6 +100,8 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits,
   result.policy = policy;
   result.largest_pass = prepared.scan().most_step_tokens;
   Plan plan = make_plan(policy, prepared.map(), prepared.scan(), result.topology, source, counted);
+  if (!policy.formats.low.empty())
+    plan_formats(plan, in_low_format(model, policy), source.info(), prepared.scan());
   result.memory = fit_memory(model, limits, plan, prepared.scan(), counted, prompt_chunk);
   result.notes = plan.notes;
   result.prefill_slots = plan.prefill_slots;

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "models/error.hpp"
+#include "sim/cost/low_format.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/program/copy_plan.hpp"
 
@@ -86,9 +87,10 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     stack_classes_.push_back(std::move(distinct));
   }
   costs_.resize(classes_.size());
+  if (policy.miss.service->uses_low_format && !policy.formats.low.empty()) price_low_format();
 
-  const CopyPlan copies = copy_plan(model, policy.transfer.chunk);
-  const Bytes expert = copies.expert();
+  const CopyPlan copies = copy_plan(model, policy.transfer.chunk, policy.formats.copied);
+  const Bytes expert = copy_plan(model, {}).expert();
   chunks_ = copies.chunks;
   fetch_ = copy_cost(machine.h2d, copies.chunk, policy.transfer.pinned);
   last_chunk_ = copy_cost(machine.h2d, copies.last, policy.transfer.pinned);
@@ -109,6 +111,17 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   if (staging > 0) {
     device_copy_ =
         machine.overhead.device_copy * staging + time_at(expert, machine.gpu.device_copy_bandwidth);
+  }
+}
+
+void CostModel::price_low_format() {
+  const ModelSpec low = in_low_format(model_, policy_);
+  low_ = std::make_unique<CostModel>(low, machine_, policy_of_low_format(policy_, model_, low), options_);
+  low_->unpack_ = policy_.formats.unpack;
+  low_classes_.resize(classes_.size());
+  for (std::size_t stack = 0; stack < classes_of_.size(); ++stack) {
+    for (std::size_t layer = 0; layer < classes_of_[stack].size(); ++layer)
+      low_classes_[static_cast<std::size_t>(classes_of_[stack][layer])] = low_->classes_of_[stack][layer];
   }
 }
 
@@ -156,6 +169,7 @@ GpuTime CostModel::all_reduce(int tokens) const {
 }
 
 void CostModel::begin_step(const StepShape& shape) {
+  if (low_) low_->begin_step(shape);
   const OverheadSpec& overhead = machine_.overhead;
   for (const int index : stack_classes_[static_cast<std::size_t>(shape.model_stack)]) {
     LayerClass& layer = classes_[static_cast<std::size_t>(index)];

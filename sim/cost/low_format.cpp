@@ -13,12 +13,13 @@ ModelSpec in_low_format(const ModelSpec& model, const PolicySpec& policy) {
   store_experts_as(low, policy.formats.low, "policy.formats.low");
   for (std::size_t i = 0; i < model.stacks.size(); ++i) {
     for (const int layer : moe_layers(model.stacks[i])) {
-      const Bytes high = model.expert_bytes(model.stacks[i], layer), less = low.expert_bytes(low.stacks[i], layer);
+      const Bytes high = model.expert_bytes(model.stacks[i], layer),
+                  less = low.expert_bytes(low.stacks[i], layer);
       if (less < high) continue;
       throw InputError("policy.formats.low",
                        "an expert takes " + to_string(less) + " in " + policy.formats.low + " and " +
                            to_string(high) + " as the model has it",
-                       "choose a format of fewer bits (pregate list formats), or larger --weights");
+                       "choose a format of fewer bits (pregate list weight-formats), or larger --weights");
     }
   }
   return low;

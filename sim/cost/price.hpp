@@ -28,8 +28,9 @@ class Pricer {
   /// One operation; `copy` of it stays valid until the next call. Of a train: a copy of a whole chunk.
   [[nodiscard]] Price price(const Work& work, const LayerProgram& program);
   /// The copy of an expert's chunk `chunk`, from 0.
-  [[nodiscard]] Price fetch(int chunk) const {
-    const CopyCost& cost = chunk + 1 == costs_.chunks() ? costs_.last_chunk() : costs_.fetch();
+  [[nodiscard]] Price fetch(int chunk, FormatId format = model_format) const {
+    const CostModel& costs = costs_.in(format);
+    const CopyCost& cost = chunk + 1 == costs.chunks() ? costs.last_chunk() : costs.fetch();
     return {cost.duration, &cost, {}};
   }
   [[nodiscard]] Price device_copy() const { return {costs_.device_copy(), nullptr, {}}; }

@@ -149,7 +149,7 @@ void StreamClock::run_train(const Work& work, const Last& decisive) {
   const int chunks = prices_.costs().chunks();
   const bool stages = prices_.costs().device_copy().count > 0;
   const std::size_t stream = number_of(work.stream);
-  const Price whole = prices_.fetch(0), last = prices_.fetch(chunks - 1);
+  const Price whole = prices_.fetch(0, work.format), last = prices_.fetch(chunks - 1, work.format);
   Last before = decisive;
   for (std::uint32_t expert = 0; expert < work.uses.size; ++expert) {
     for (int chunk = 0; chunk < chunks; ++chunk) {

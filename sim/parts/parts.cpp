@@ -32,6 +32,7 @@ MissServiceEntry read_fraction();
 MissServiceEntry near_data();
 MissServiceEntry near_data_optimal();
 MissServiceEntry skip_light();
+MissServiceEntry by_precision();
 MissServiceEntry substitute();
 MissServiceEntry cpu_or_substitute();
 
@@ -66,6 +67,7 @@ const Parts& built_in_parts() {
     parts.miss_services.add(near_data());
     parts.miss_services.add(near_data_optimal());
     parts.miss_services.add(skip_light());
+    parts.miss_services.add(by_precision());
     parts.miss_services.add(substitute());
     parts.miss_services.add(cpu_or_substitute());
     return parts;

@@ -68,7 +68,9 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
     cacheable_.push_back(key);
     if (!cache_ || !cache_->is_resident(key)) ++prefetched;
   }
+  found_low_ = 0;
   decide_misses(routing);
+  if (low_) low_->look_up(cache_domain(ordinal));
   misses_ = {};
   if (cache_) {
     cacheable_.insert(cacheable_.end(), demanded_.begin(), demanded_.end());
@@ -85,7 +87,7 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
   } else {
     misses_ = demanded_;
   }
-  const std::size_t missed = missing_.keys().size() + prefetched;
+  const std::size_t missed = missing_.keys().size() - found_low_ + prefetched;
   counts_now_->misses += static_cast<std::int64_t>(missed);
   counts_now_->hits += static_cast<std::int64_t>(activated.size() - missed);
   counts_now_->prefetched += static_cast<std::int64_t>(prefetched);
@@ -115,6 +117,7 @@ void LayerPlanner::decide_misses(const StepRouting& routing) {
   for (std::size_t i = 0; i < served_.size(); ++i) {
     const ExpertKey key = missing_.keys()[i];
     const std::uint32_t tokens = missing_.tokens()[i];
+    if (low_ && serve_in_low_format(served_[i], key, tokens)) continue;
     switch (served_[i].service) {
       case Service::fetch:
         on_gpu_.add(key, tokens);
@@ -139,6 +142,19 @@ void LayerPlanner::decide_misses(const StepRouting& routing) {
   }
 }
 
+/// Of the pool of the second format: what is asked for in it, and what it has and nobody need copy.
+bool LayerPlanner::serve_in_low_format(const Serving& serving, ExpertKey key, std::uint32_t tokens) {
+  const bool asked = serving.service == Service::fetch && serving.format == low_format;
+  const bool is_there = low_->holds(key);
+  const bool serves =
+      serving.service == Service::skip || (serving.service == Service::fetch && plan_.policy.formats.degrade);
+  if (!asked && !(is_there && serves)) return false;
+  low_->use(key, tokens);
+  ++(is_there ? counts_now_->low_hits : counts_now_->low_fetched);
+  found_low_ += is_there ? 1U : 0U;
+  return true;
+}
+
 /// Who is computed was used, as the cache sees it.
 void LayerPlanner::take_in_place(const Serving& serving, std::uint32_t tokens) {
   if (on_gpu_.add_tokens(serving.instead, tokens)) return;
@@ -157,6 +173,23 @@ void LayerPlanner::find_idle(std::span<const ExpertKey> activated) {
     if (is_there && std::find(activated.begin(), activated.end(), key) == activated.end())
       idle_.push_back(key);
   }
+}
+
+/// A kernel of its own for the experts of the second format.
+void LayerPlanner::compute_low_format(bool with_shared) {
+  copies_.clear();
+  low_->wait_for_copies(layer_, ids_known_, copies_);
+  Work& work = program_.open(OpKind::experts, computes_, layer_);
+  work.layer_class = layer_class_;
+  work.ordinal = ordinal_;
+  work.format = low_format;
+  work.routed = low_->used().routed();
+  work.with_shared = with_shared && read_.keys().empty();
+  program_.compute(low_->used().tokens());
+  program_.after(ids_known_);
+  for (const OpId copy : copies_) program_.after_copy(copy);
+  last_ = program_.close();
+  low_->add_reader(last_);
 }
 
 /// One kernel for all of them, which waits for no copy.
@@ -183,6 +216,7 @@ void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const St
     for (const ExpertKey key : demanded_) slots_.fetch(key, layer_, demand_priority, ids_known_);
     if (!demanded_.empty()) write_back_evicted();
   }
+  if (low_) low_->fetch(layer_, demand_priority, ids_known_);
   if (cache_) {
     for (const ExpertKey key : remote_.of(cpu_).keys()) {
       if (cache_->is_resident(key)) slots_.fetch(key, layer_, background_priority, ids_known_);
@@ -193,10 +227,12 @@ void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const St
     announce(routing, predictions);
   } else {
     announce(routing, predictions);
-    if (read_.keys().empty() || !on_gpu_.keys().empty())
+    const bool others = !read_.keys().empty() || (low_ && !low_->used().keys().empty());
+    if (!others || !on_gpu_.keys().empty())
       compute_experts(ordinal, on_gpu_.keys(), on_gpu_.keys(), on_gpu_.tokens(), on_gpu_.routed(), true);
   }
   read_through();
+  if (low_ && !low_->used().keys().empty()) compute_low_format(on_gpu_.keys().empty());
   if (remote_.results().empty()) return;
   program_.open(OpKind::combine, computes_, layer_);
   for (const OpId result : remote_.results()) program_.after(result);

@@ -49,6 +49,12 @@ LayerPlanner::LayerPlanner(const Topology& topology, const ExpertMap& map, const
   for (const ExpertKey key : plan.geometry.start) {
     if (cache_ && cache_->is_resident(key)) slots_.place(key);
   }
+  if (plan.low) {
+    const auto slots = static_cast<std::size_t>(plan.low->cache_slots + plan.low->buffer_slots);
+    const auto first = static_cast<std::int32_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots);
+    low_ = std::make_unique<FormatPool>(*plan.low, ExpertSlots(map.keys(), slots, in_, out_, WriteBack::none,
+                                                               reads_, program_, low_format, first));
+  }
   if (plan.make_host_tier) reads_.set(plan.make_host_tier(), read_from_drive(topology));
   for (std::size_t i = 0; i < offloaded_.size(); ++i) {
     const MoeLayer& layer = map.layers()[i];
@@ -77,6 +83,7 @@ void LayerPlanner::begin_pass(const trace::Step& step) {
   if (cache_watches_ || asks_weights_) {
     const cache::PassStart start = gates_.load(step);
     if (cache_watches_) cache_->begin_pass(start);
+    if (cache_watches_ && low_ && low_->cache() != nullptr) low_->cache()->begin_pass(start);
   }
   if (program_.shape().step_overhead) last_ = compute(OpKind::step_overhead, -1, -1);
 }
@@ -90,6 +97,7 @@ void LayerPlanner::begin_moe_layer(int ordinal, int layer_class) {
   layer_ = map_.layers()[index(ordinal)].layer;
   layer_class_ = layer_class;
   slots_.begin_layer(layer_);
+  if (low_) low_->begin_layer(layer_);
   reads_.begin_layer();
   block_first_ = compute(OpKind::attention, layer_, layer_class);
   Work& gate = program_.open(OpKind::gate, computes_, layer_);
@@ -119,7 +127,10 @@ void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const Ste
     copies_.clear();
     issue_experts(activated, routing.tokens(ordinal), routing.routed(ordinal), true);
   } else {
-    if (cache_watches_) cache_->gate(gates_.outcome(ordinal, routing));
+    if (cache_watches_) {
+      cache_->gate(gates_.outcome(ordinal, routing));
+      if (low_ && low_->cache() != nullptr) low_->cache()->gate(gates_.outcome(ordinal, routing));
+    }
     look_up(activated.size());
     if (lookahead_.is_active()) lookahead_.arrive(moment(), routing, ids_known_);
     if (service_ || !plan_.home.empty()) {
@@ -264,6 +275,7 @@ void LayerPlanner::issue_experts(std::span<const ExpertKey> keys, std::span<cons
 /// The layer is done: what the cache evicted leaves, and what it did not retain.
 void LayerPlanner::release(int ordinal) {
   release_evicted();
+  if (low_) low_->release();
   if (!cache_ || cache_->bypassed() > 0) {
     for (const ExpertKey key : misses_) release_transient(key);
   }

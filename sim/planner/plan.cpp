@@ -212,6 +212,11 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   check_gate_weights(eviction, source.info());
   check_hit_rate(policy, eviction);
   check_service(*policy.miss.service, source.info(), topology);
+  if (policy.miss.service->uses_low_format && policy.formats.low.empty()) {
+    throw InputError("policy " + policy.name,
+                     "miss.service = '" + policy.miss.service->name + "' needs a second weight format",
+                     "e.g. --set policy.formats.low=q4_k");
+  }
   Plan plan;
   plan.policy = policy;
   plan.measures_all_phases = !scan.has_decode;
@@ -234,7 +239,10 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
     }
   }
   const std::vector<std::uint8_t> never_cached = stay_put(plan);
-  plan.geometry = cache_geometry(policy.cache, map, never_cached, false);
+  CacheSpec cached = policy.cache;  // slots hold what is copied
+  cached.capacity.bytes = {
+      static_cast<std::int64_t>(static_cast<double>(cached.capacity.bytes.count) / policy.formats.copied)};
+  plan.geometry = cache_geometry(policy.formats.copied < 1 ? cached : policy.cache, map, never_cached, false);
   if (nothing_on_host) {
     std::fill(plan.geometry.capacity.begin(), plan.geometry.capacity.end(), 0);
   } else {

@@ -144,6 +144,23 @@ void validate(const PolicySpec& policy, const std::string& where) {
   validate_start(policy, where);
   validate_misses(policy, where);
   validate_host_cache(policy, where);
+  const auto& formats = policy.formats;
+  if ((formats.copied < 1 || formats.held > 0) && policy.placement.kind->keeps_all) {
+    throw InputError(where, "formats.copied and formats.held are about experts that are copied",
+                     "remove them or choose another placement");
+  }
+  if ((formats.copied < 1 || formats.held > 0) && !formats.low.empty()) {
+    throw InputError(where, "formats.low copies whole experts, formats.copied and formats.held parts of them",
+                     "remove the one or the others");
+  }
+  if (!is_sound(policy.formats.low_capacity))
+    throw InputError(where, "formats.low_capacity is out of range", capacity_hint);
+  if (!policy.formats.low.empty() &&
+      (policy.host_cache.capacity.kind != CapacityKind::none ||
+       policy.transfer.write_back == WriteBack::swap || policy.transfer.staging_copies > 0)) {
+    throw InputError(where, "formats.low goes with experts in the host's memory that just leave",
+                     "remove formats.low, or host_cache.capacity, transfer.write_back and staging_copies");
+  }
   if (!is_sound(policy.cache.capacity))
     throw InputError(where, "cache.capacity is out of range", capacity_hint);
   if (policy.cache.eviction.empty())

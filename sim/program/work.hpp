@@ -6,6 +6,7 @@
 
 #include "sim/cache/expert_cache.hpp"
 #include "sim/platform/topology.hpp"
+#include "sim/program/format.hpp"
 #include "sim/schedule/operation.hpp"
 
 namespace pregate::sim {
@@ -27,6 +28,7 @@ struct Work {
   OpKind kind = OpKind::attention;
   StreamId stream{};
   LinkId link{};              ///< of what is copied over one
+  FormatId format{};          ///< fetch, experts: of the weights
   std::uint8_t priority = 0;  ///< 0 goes first, where the stream is ordered by priority
   bool with_shared =
       false;  ///< experts, read_through: the router's and the shared experts' arithmetic belongs to it

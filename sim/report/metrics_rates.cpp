@@ -27,6 +27,8 @@ CacheResult cache_of_all_phases(const Result& result) {
   all.read_through += other.read_through;
   all.dropped += other.dropped;
   all.substituted += other.substituted;
+  all.low_hits += other.low_hits;
+  all.low_fetched += other.low_fetched;
   return all;
 }
 
@@ -149,6 +151,14 @@ std::vector<Metric> cache_metrics(const std::string& key, const std::string& of,
        .unit = "",
        .help = "misses in whose place another expert was computed: not exact; absent without any",
        .value = [counts](const Result& r) { return where_any(counts(r).substituted); }},
+      {.name = key + ".low_format_hits",
+       .unit = "",
+       .help = "of the hits, computed in formats.low; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).low_hits); }},
+      {.name = key + ".low_format_fetches",
+       .unit = "",
+       .help = "of the misses, copied in formats.low; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).low_fetched); }},
   };
 }
 
@@ -156,10 +166,12 @@ std::vector<Metric> traffic_metrics() {
   return {
       {.name = "exactness",
        .unit = "",
-       .help = "'not exact' where activated experts were dropped or substituted; absent where none was",
+       .help = "'not exact' where activated experts were dropped, substituted or computed from less of the "
+               "weights; "
+               "absent where none was",
        .value = [](const Result& r) -> Value {
          const CacheResult all = cache_of_all_phases(r);
-         return all.dropped + all.substituted > 0 ? Value(std::string("not exact")) : Value();
+         return all.altered() > 0 || is_cut(r.policy) ? Value(std::string("not exact")) : Value();
        }},
       {.name = "hit_rate",
        .unit = "0 to 1",

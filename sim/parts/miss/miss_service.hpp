@@ -10,6 +10,7 @@
 
 #include "sim/parts/moment.hpp"
 #include "sim/parts/part.hpp"
+#include "sim/program/format.hpp"
 
 namespace pregate::sim {
 
@@ -26,6 +27,7 @@ struct Serving {
   PlaceId place{};             ///< compute: where
   bool is_copied_too = false;  ///< compute: and into the cache meanwhile, for next time, if it takes it in
   ExpertKey instead{};         ///< substitute: who
+  FormatId format{};           ///< fetch: in which, at least
 };
 
 constexpr Serving computed_at(PlaceId place) { return {.service = Service::compute, .place = place}; }
@@ -63,22 +65,23 @@ class MissService {
 struct MissServiceEntry : PartDescription {
   using Make = std::function<std::unique_ptr<MissService>(const std::any& parameters)>;
 
-  Make make;                    ///< empty: every miss is fetched, and the cache alone knows who misses
-  bool fetches = true;          ///< some misses are copied to the GPU because of it
-  bool uses_cpu = false;        ///< some are computed by the CPU
-  bool all_on_cpu = false;      ///< each and every one of them
-  bool copies_too = false;      ///< says so of some that the CPU computes
-  bool needs_clock = false;     ///< asks what the time is, or what is left to do
-  bool uses_near_data = false;  ///< some are computed by a near-data device, whose memory holds all experts
-  bool needs_weights = false;   ///< asks what the router gave an expert (Misses::better)
-  bool drops = false;           ///< some are not computed: the result is that of another model
-  bool substitutes = false;     ///< or others are in their place (Misses::idle)
+  Make make;                     ///< empty: every miss is fetched, and the cache alone knows who misses
+  bool fetches = true;           ///< some misses are copied to the GPU because of it
+  bool uses_cpu = false;         ///< some are computed by the CPU
+  bool all_on_cpu = false;       ///< each and every one of them
+  bool copies_too = false;       ///< says so of some that the CPU computes
+  bool needs_clock = false;      ///< asks what the time is, or what is left to do
+  bool uses_near_data = false;   ///< some are computed by a near-data device, whose memory holds all experts
+  bool needs_weights = false;    ///< asks what the router gave an expert (Misses::better)
+  bool drops = false;            ///< some are not computed: the result is that of another model
+  bool uses_low_format = false;  ///< asks for some in formats.low
+  bool substitutes = false;      ///< or others are in their place (Misses::idle)
   /// Of one that has the GPU read over the link: at which rate, 0 for that of the link; empty: it does not.
   std::function<BytesPerSecond(const std::any& parameters)> read_rate;
 
   [[nodiscard]] bool fetches_all() const { return !make; }
   /// The routing that is computed is the trace's.
-  [[nodiscard]] bool is_exact() const { return !drops && !substitutes; }
+  [[nodiscard]] bool is_exact() const { return !drops && !substitutes && !uses_low_format; }
 };
 
 }  // namespace pregate::sim
