@@ -45,6 +45,7 @@ std::string mechanism_of(const PolicySpec& policy) {
   add_part(true, policy.transfer.write_back);
   add(placement->places(placement.parameters()), placement->mechanism);
   add(policy.host_cache.capacity.kind != CapacityKind::none, "from a drive");
+  add(policy.formats.copied < 1, "experts copied in part");
   add(policy.transfer.chunk.count > 0, "chunked");
   add_part(true, policy.transfer.queue);
   add(policy.transfer.staging_copies > 0, "staged");

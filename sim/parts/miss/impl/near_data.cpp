@@ -11,7 +11,7 @@ namespace pregate::sim {
 
 namespace {
 
-struct Split {
+struct NearDataSplit {
   double copied_share = 0;  ///< 0: as one more expert with one token takes on either
 };
 
@@ -39,7 +39,7 @@ class NearData : public MissService {
 
 class ByRate final : public NearData {
  public:
-  explicit ByRate(const Split& split) : share_(split.copied_share) {}
+  explicit ByRate(const NearDataSplit& split) : share_(split.copied_share) {}
 
  protected:
   [[nodiscard]] std::size_t copied(const Moment& moment, const Misses&) const override {
@@ -103,15 +103,15 @@ MissServiceEntry near_data() {
   entry.name = "near-data";
   entry.help =
       "a near-data device computes it; the hottest of a layer are copied, by the rates of link and device";
-  Fields<Split> fields;
+  Fields<NearDataSplit> fields;
   fields
-      .add("copied_share", &Split::copied_share,
+      .add("copied_share", &NearDataSplit::copied_share,
            "of a layer's misses, the hottest that are copied, rounded up",
            pregate::Range{0, 1, "from 0 to 1"})
       .or_zero("the link's share of both rates");
   entry.parameters = PartParameters(fields);
   entry.make = [](const std::any& split) {
-    return std::make_unique<ByRate>(std::any_cast<const Split&>(split));
+    return std::make_unique<ByRate>(std::any_cast<const NearDataSplit&>(split));
   };
   return entry;
 }
