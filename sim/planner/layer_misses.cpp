@@ -73,7 +73,11 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
   if (low_) low_->look_up(cache_domain(ordinal));
   misses_ = {};
   if (cache_) {
-    cacheable_.insert(cacheable_.end(), demanded_.begin(), demanded_.end());
+    if (plan_.computes_on_cpu()) {
+      cacheable_.insert(cacheable_.end(), demanded_.begin(), demanded_.end());
+    } else {
+      put_demanded_in_order(activated);
+    }
     std::size_t free = slots_.free_count() - std::min(slots_.free_count(), demanded_.size());
     for (const ExpertKey key : remote_.of(cpu_).keys()) {
       if (plan_.policy.miss.admission == MissAdmission::none || free == 0 || !remote_.take_credit()) break;
@@ -96,115 +100,6 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
     const PlaceId device = topology_.first(PlaceKind::near_data);
     counts_now_->near_data += static_cast<std::int64_t>(remote_.of(device).keys().size());
   }
-}
-
-void LayerPlanner::decide_misses(const StepRouting& routing) {
-  demanded_.clear();
-  copied_too_.clear();
-  served_.assign(missing_.keys().size(), Serving{});
-  Misses misses{missing_.keys(), missing_.tokens(), on_gpu_.keys(), on_gpu_.tokens()};
-  if (asks_weights_) {
-    shares_.load(gates_.outcome(ordinal_, routing));
-    better_.clear();
-    for (const std::uint32_t place : missing_place_) better_.push_back(shares_.better(place));
-    misses.better = better_;
-  }
-  if (plan_.policy.miss.service->substitutes) {
-    find_idle(routing.activated(ordinal_));
-    misses.idle = idle_;
-  }
-  if (service_) service_->decide(moment(), misses, served_);
-  for (std::size_t i = 0; i < served_.size(); ++i) {
-    const ExpertKey key = missing_.keys()[i];
-    const std::uint32_t tokens = missing_.tokens()[i];
-    if (low_ && serve_in_low_format(served_[i], key, tokens)) continue;
-    switch (served_[i].service) {
-      case Service::fetch:
-        on_gpu_.add(key, tokens);
-        demanded_.push_back(key);
-        break;
-      case Service::compute:
-        remote_.add(served_[i].place, key, tokens);
-        if (served_[i].is_copied_too) copied_too_.push_back(key);
-        break;
-      case Service::read:
-        read_.add(key, tokens);
-        ++counts_now_->read_through;
-        break;
-      case Service::skip:
-        ++counts_now_->dropped;
-        break;
-      case Service::substitute:
-        take_in_place(served_[i], tokens);
-        ++counts_now_->substituted;
-        break;
-    }
-  }
-}
-
-/// Of the pool of the second format: what is asked for in it, and what it has and nobody need copy.
-bool LayerPlanner::serve_in_low_format(const Serving& serving, ExpertKey key, std::uint32_t tokens) {
-  const bool asked = serving.service == Service::fetch && serving.format == low_format;
-  const bool is_there = low_->holds(key);
-  const bool serves =
-      serving.service == Service::skip || (serving.service == Service::fetch && plan_.policy.formats.degrade);
-  if (!asked && !(is_there && serves)) return false;
-  low_->use(key, tokens);
-  ++(is_there ? counts_now_->low_hits : counts_now_->low_fetched);
-  found_low_ += is_there ? 1U : 0U;
-  return true;
-}
-
-/// Who is computed was used, as the cache sees it.
-void LayerPlanner::take_in_place(const Serving& serving, std::uint32_t tokens) {
-  if (on_gpu_.add_tokens(serving.instead, tokens)) return;
-  on_gpu_.add(serving.instead, tokens);
-  if (plan_.resident[serving.instead] == 0) cacheable_.push_back(serving.instead);
-}
-
-/// Experts of the layer that the GPU has and the pass does not activate.
-void LayerPlanner::find_idle(std::span<const ExpertKey> activated) {
-  idle_.clear();
-  const MoeLayer& layer = map_.layers()[static_cast<std::size_t>(ordinal_)];
-  for (int i = 0; i < layer.experts; ++i) {
-    const ExpertKey key = layer.first_key + static_cast<ExpertKey>(i);
-    const bool is_there =
-        plan_.resident[key] != 0 || (cache_ && cache_->is_resident(key) && slots_.holds(key));
-    if (is_there && std::find(activated.begin(), activated.end(), key) == activated.end())
-      idle_.push_back(key);
-  }
-}
-
-/// A kernel of its own for the experts of the second format.
-void LayerPlanner::compute_low_format(bool with_shared) {
-  copies_.clear();
-  low_->wait_for_copies(layer_, ids_known_, copies_);
-  Work& work = program_.open(OpKind::experts, computes_, layer_);
-  work.layer_class = layer_class_;
-  work.ordinal = ordinal_;
-  work.format = low_format;
-  work.routed = low_->used().routed();
-  work.with_shared = with_shared && read_.keys().empty();
-  program_.compute(low_->used().tokens());
-  program_.after(ids_known_);
-  for (const OpId copy : copies_) program_.after_copy(copy);
-  last_ = program_.close();
-  low_->add_reader(last_);
-}
-
-/// One kernel for all of them, which waits for no copy.
-void LayerPlanner::read_through() {
-  if (read_.keys().empty()) return;
-  Work& work = program_.open(OpKind::read_through, computes_, layer_);
-  work.crosses = in_.crosses;
-  work.link = in_.link;
-  work.layer_class = layer_class_;
-  work.ordinal = ordinal_;
-  work.routed = read_.routed();
-  work.with_shared = on_gpu_.keys().empty();
-  program_.compute(read_.tokens());
-  program_.after(ids_known_);
-  last_ = program_.close();
 }
 
 void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {

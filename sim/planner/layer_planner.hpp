@@ -74,6 +74,7 @@ class LayerPlanner {
   void take_in_place(const Serving& serving, std::uint32_t tokens);
   void find_idle(std::span<const ExpertKey> activated);
   bool serve_in_low_format(const Serving& serving, ExpertKey key, std::uint32_t tokens);
+  void put_demanded_in_order(std::span<const ExpertKey> activated);
   void read_through();
   void compute_low_format(bool with_shared);
   void serve_split(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
@@ -140,7 +141,7 @@ class LayerPlanner {
   OpId block_first_ = no_op, ids_known_ = no_op, last_ = no_op;
   std::span<const ExpertKey> misses_;
   std::size_t to_fetch_ = 0, found_low_ = 0;
-  std::vector<ExpertKey> cacheable_;
+  std::vector<ExpertKey> cacheable_, in_order_;
   std::vector<ExpertKey> to_read_;
   std::vector<OpId> copies_;  // that the operation being put together waits for
   SplitSet on_gpu_, missing_;

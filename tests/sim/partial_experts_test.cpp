@@ -67,7 +67,7 @@ TEST_F(Partial, AreNotExactWherePartsAreMissing) {
   EXPECT_THAT(result().notes.back(), HasSubstr("not exact"));
 }
 
-// As one whole expert in every pass, so are two runs of one whose copies are of everything.
+// A copy of everything is what it was; of half it is sooner there, for every executor.
 TEST_F(Partial, WholeIsWhole) {
   const SimulationResult whole = result();
   policy.formats.copied = 1;
