@@ -47,11 +47,6 @@ void check_serving(const ServingSpec& serving, const PolicySpec& policy, const t
 void note_altered_routing(SimulationResult& result) {
   const CacheResult &a = result.decode_cache, &b = result.other_cache;
   const std::int64_t lower = a.lower() + b.lower();
-  if (is_cut(result.policy)) {
-    result.notes.push_back(
-        "not exact: experts are computed from a part of their weights (formats.held and "
-        "formats.copied are less than all): the model's answers change, which is not simulated");
-  }
   if (a.altered() + b.altered() == 0) return;
   const auto all = static_cast<double>(a.hits + a.misses + b.hits + b.misses);
   const auto part = [all](std::int64_t count, const char* what) {
@@ -104,6 +99,12 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits,
     plan_formats(plan, in_low_format(model, policy), source.info(), prepared.scan());
   result.memory = fit_memory(model, limits, plan, prepared.scan(), counted, prompt_chunk);
   result.notes = plan.notes;
+  if (is_cut(policy) && plan.offloads()) {
+    result.notes.push_back(
+        "not exact: experts are computed from a part of their weights (formats.held and formats.copied are "
+        "less "
+        "than all): the model's answers change, which is not simulated");
+  }
   result.prefill_slots = plan.prefill_slots;
   result.cache_slots = plan.cache_slots;
   result.buffer_slots = plan.buffer_slots;

@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "models/error.hpp"
-#include "sim/cost/low_format.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/program/copy_plan.hpp"
 
@@ -87,7 +86,11 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     stack_classes_.push_back(std::move(distinct));
   }
   costs_.resize(classes_.size());
-  if (policy.miss.service->uses_low_format && !policy.formats.low.empty()) price_low_format();
+  if (policy.formats.low.empty()) {
+    unpack_ = policy.formats.unpack;
+  } else if (policy.miss.service->uses_low_format) {
+    price_low_format();
+  }
 
   const CopyPlan copies = copy_plan(model, policy.transfer.chunk, policy.formats.copied);
   const Bytes expert = copy_plan(model, {}).expert();
@@ -111,17 +114,6 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   if (staging > 0) {
     device_copy_ =
         machine.overhead.device_copy * staging + time_at(expert, machine.gpu.device_copy_bandwidth);
-  }
-}
-
-void CostModel::price_low_format() {
-  const ModelSpec low = in_low_format(model_, policy_);
-  low_ = std::make_unique<CostModel>(low, machine_, policy_of_low_format(policy_, model_, low), options_);
-  low_->unpack_ = policy_.formats.unpack;
-  low_classes_.resize(classes_.size());
-  for (std::size_t stack = 0; stack < classes_of_.size(); ++stack) {
-    for (std::size_t layer = 0; layer < classes_of_[stack].size(); ++layer)
-      low_classes_[static_cast<std::size_t>(classes_of_[stack][layer])] = low_->classes_of_[stack][layer];
   }
 }
 
@@ -269,8 +261,9 @@ GpuTime CostModel::one_by_one(LayerClass& layer, std::span<const std::uint32_t> 
 Picoseconds CostModel::one_expert(int layer_class, std::uint32_t tokens) const {
   const LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
   if (layer.expert_times != nullptr)
-    return kernel_time(layer.expert_times->points, static_cast<int>(std::min(tokens, 1U << 30)));
-  return grouped_gemm(layer, {&tokens, 1}, tokens).whole();
+    return unpack(layer_class, 1) +
+           kernel_time(layer.expert_times->points, static_cast<int>(std::min(tokens, 1U << 30)));
+  return unpack(layer_class, 1) + grouped_gemm(layer, {&tokens, 1}, tokens).whole();
 }
 
 GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
@@ -290,10 +283,11 @@ GpuTime CostModel::experts(int layer_class, std::span<const std::uint32_t> token
                            int step_tokens, bool with_shared) {
   LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
   const GpuTime shared = with_shared ? costs_[static_cast<std::size_t>(layer_class)].shared : GpuTime{};
+  const auto unpacked = [&] { return kernel_time_of(unpack(layer_class, tokens.size())); };
   if (step_tokens != 1 || routed != tokens.size())
-    return shared + routed_experts(layer, tokens, routed, step_tokens);
+    return shared + routed_experts(layer, tokens, routed, step_tokens) + unpacked();
   GpuTime& known = layer.single_token[tokens.size()];
-  if (known.count < 0) known = routed_experts(layer, tokens, routed, step_tokens);
+  if (known.count < 0) known = routed_experts(layer, tokens, routed, step_tokens) + unpacked();
   return shared + known;
 }
 

@@ -4,6 +4,7 @@
 
 #include "models/error.hpp"
 #include "models/formats/apply_formats.hpp"
+#include "sim/cost/cost_model.hpp"
 #include "sim/program/copy_plan.hpp"
 
 namespace pregate::sim {
@@ -36,6 +37,17 @@ PolicySpec policy_of_low_format(const PolicySpec& policy, const ModelSpec& model
                      "make it larger");
   }
   return of_low;
+}
+
+void CostModel::price_low_format() {
+  const ModelSpec low = in_low_format(model_, policy_);
+  low_ = std::make_unique<CostModel>(low, machine_, policy_of_low_format(policy_, model_, low), options_);
+  low_->unpack_ = policy_.formats.unpack;
+  low_classes_.resize(classes_.size());
+  for (std::size_t stack = 0; stack < classes_of_.size(); ++stack) {
+    for (std::size_t layer = 0; layer < classes_of_[stack].size(); ++layer)
+      low_classes_[static_cast<std::size_t>(classes_of_[stack][layer])] = low_->classes_of_[stack][layer];
+  }
 }
 
 }  // namespace pregate::sim

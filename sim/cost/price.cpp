@@ -34,9 +34,7 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     case OpKind::experts: {
       CostModel& costs = costs_.in(work.format);
       const int layer_class = costs_.class_in(work.format, work.layer_class);
-      const GpuTime time =
-          costs.experts(layer_class, program.tokens(work), work.routed, tokens_, work.with_shared);
-      return on_gpu(time + kernel_time_of(costs.unpack(layer_class, work.tokens.size)));
+      return on_gpu(costs.experts(layer_class, program.tokens(work), work.routed, tokens_, work.with_shared));
     }
     case OpKind::head:
       return on_gpu(costs_.head());

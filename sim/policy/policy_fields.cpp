@@ -86,10 +86,11 @@ Fields<Formats> formats() {
                      "one that is there in it serves who asks for the model's own")
       .only_with(with_low);
   fields
-      .add_where_set("unpack", &Formats::unpack, "at which the GPU unpacks it, before it computes",
+      .add_where_set("unpack", &Formats::unpack,
+                     "at which the GPU unpacks experts, those in formats.low where there are any, before it "
+                     "computes them",
                      Range{1e6, 1e15, "from 1 MB/s to 1000 TB/s"})
-      .or_zero("the kernels read it as it is")
-      .only_with(with_low);
+      .or_zero("the kernels read them as they are");
   fields.add_where_set("copied", &Formats::copied,
                        "of an expert's bytes, what a copy brings and a slot holds",
                        Range{0.001, 1, "from 0.001 to 1"});

@@ -166,9 +166,8 @@ std::vector<Metric> traffic_metrics() {
   return {
       {.name = "exactness",
        .unit = "",
-       .help = "'not exact' where activated experts were dropped, substituted or computed from less of the "
-               "weights; "
-               "absent where none was",
+       .help = "'not exact' where activated experts were dropped, substituted or computed from less "
+               "of the weights; absent where none was",
        .value = [](const Result& r) -> Value {
          const CacheResult all = cache_of_all_phases(r);
          return all.altered() > 0 || is_cut(r.policy) ? Value(std::string("not exact")) : Value();

@@ -79,6 +79,16 @@ TEST_F(Partial, WholeIsWhole) {
             result().total);
 }
 
+// Kernels that cannot read the format: each of a layer's two experts takes 98,304 B / 2 GB/s more in each of
+// two passes, whoever executes them.
+TEST_F(Partial, UnpackInEveryPass) {
+  const SimulationResult read = result();
+  policy.formats.unpack = {2e9};
+  EXPECT_EQ(result().total - read.total, Picoseconds{2 * 2 * 49'152'000LL});
+  EXPECT_EQ(test::run(model, test::tiny_machine(), policy, source, {.engine = Engine::event}).total,
+            result().total);
+}
+
 TEST_F(Partial, GoWithWholeExpertsNeitherResidentNorLow) {
   policy.formats.copied = .5;
   policy.formats.low = "fp8";
