@@ -76,6 +76,25 @@ TEST_F(ReadThrough, SharesTheLinkWithCopies) {
   EXPECT_EQ(test::run(model, machine, policy, two).total, result.total);
 }
 
+// Strata: of four misses, with half of the rate each, F = 2 are read by the GPU and the others the CPU
+// computes meanwhile; both use the host's memory, and no copy is issued.
+TEST(ReadFraction, ReadsWhatFractionCopies) {
+  const ModelSpec model = test::tiny_model(1, 8, 4);
+  test::ListSource source(test::decoder_info(1, 8, 4));
+  source.add(trace::Phase::decode, 1, {1, 2, 3, 4}, true);
+  MachineSpec machine = test::tiny_machine();
+  machine.d2h = machine.h2d;
+  PolicySpec policy = load_policy("on-demand");
+  choose(policy.miss.service, built_in_parts().miss_services, "read-fraction");
+  policy.miss.service.set("link", "0.5");
+  const SimulationResult result = test::run(model, machine, policy, source);
+  EXPECT_EQ(result.decode_cache.read_through, 2);
+  EXPECT_EQ(result.decode_cache.computed_on_cpu, 2);
+  EXPECT_EQ(result.tally.fetches, 0);
+  EXPECT_EQ(result.tally.fetched, test::tiny_expert * 2);
+  EXPECT_EQ(result.total, recorded(model, policy, source, machine).total);
+}
+
 TEST_F(ReadThrough, RefusesWhatItCannotDo) {
   policy.miss.service.set("rate", "2GB/s");
   EXPECT_THROW(test::run(model, machine, policy, source), InputError) << "faster than the link";
