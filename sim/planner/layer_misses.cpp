@@ -73,7 +73,7 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
   if (low_) low_->look_up(cache_domain(ordinal));
   misses_ = {};
   if (cache_) {
-    if (plan_.computes_on_cpu()) {
+    if (plan_.computes_on_cpu() || !service_) {
       cacheable_.insert(cacheable_.end(), demanded_.begin(), demanded_.end());
     } else {
       put_demanded_in_order(activated);
