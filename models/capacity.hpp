@@ -19,6 +19,7 @@ struct Capacity {
   std::int64_t slots = 0;
   Bytes bytes;
   double share = 0;  ///< of all routed experts, (0, 1]
+  bool operator==(const Capacity&) const = default;
 };
 
 /// `0`/`none`, `<n> slots`, `<size with unit>`, `<percent>%`. InputError at `where` otherwise.

@@ -139,6 +139,15 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
         "policy " + policy.name, "a device can neither compute experts on the CPU nor write them back",
         "simulate it, or --set policy.miss.service=fetch and --set policy.transfer.write_back=none");
   }
+  if (policy.formats.copied < 1 || policy.formats.held > 0) {
+    throw InputError("policy " + policy.name, "a device copies whole experts",
+                     "simulate it, or leave formats out");
+  }
+  if (!policy.miss.service->is_exact() || policy.miss.service->uses_near_data ||
+      policy.miss.service->read_rate) {
+    throw InputError("policy " + policy.name, "a device fetches each missing expert and computes it",
+                     "simulate it, or --set policy.miss.service=fetch");
+  }
   const bool looks_ahead = policy.lookahead.predictor->predicts();
   const bool plainly = policy.lookahead.cost.count == 0 && policy.prefetch.wrong == WrongGuesses::keep &&
                        policy.prefetch.prefetcher->by_counts && !why_not_exact(policy);

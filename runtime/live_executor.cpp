@@ -26,7 +26,7 @@ Picoseconds since(HostClock::time_point begin) {
 /// What each operation moves over a link.
 struct BytesMoved {
   const sim::CopyPlan& copies;
-  [[nodiscard]] Bytes fetch(int chunk) const { return copies.of(chunk); }
+  [[nodiscard]] Bytes fetch(int chunk, sim::FormatId) const { return copies.of(chunk); }
   [[nodiscard]] static Bytes device_copy() { return {}; }
   [[nodiscard]] static Bytes price(const sim::Work&, const sim::LayerProgram&) { return {}; }
 };
@@ -173,6 +173,7 @@ void LiveExecutor::perform(const sim::Entry& entry, Bytes bytes, std::span<const
     case OpKind::drive_read:
     case OpKind::predict:
     case OpKind::host_predict:
+    case OpKind::read_through:
       throw std::logic_error("the runtime neither writes experts back nor computes them on the CPU");
   }
 }

@@ -3,8 +3,10 @@
 #include "sim/simulate.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "models/error.hpp"
+#include "sim/cost/low_format.hpp"
 #include "sim/engine/event_executor.hpp"
 #include "sim/engine/stream_clock.hpp"
 #include "sim/planner/by_counts.hpp"
@@ -41,6 +43,27 @@ void check_serving(const ServingSpec& serving, const PolicySpec& policy, const t
                    "choose another (pregate list evictions), or --arrival-rate 0");
 }
 
+/// What the model would say is then another thing, and how good that is nobody simulates.
+void note_altered_routing(SimulationResult& result) {
+  const CacheResult &a = result.decode_cache, &b = result.other_cache;
+  const std::int64_t lower = a.lower() + b.lower();
+  if (a.altered() + b.altered() == 0) return;
+  const auto all = static_cast<double>(a.hits + a.misses + b.hits + b.misses);
+  const auto part = [all](std::int64_t count, const char* what) {
+    char text[128];
+    std::snprintf(text, sizeof text, "%.3g %% of the activated experts are %s",
+                  100 * static_cast<double>(count) / all, what);
+    return count > 0 ? std::string(text) : std::string();
+  };
+  std::string parts;
+  for (const std::string& each :
+       {part(a.dropped + b.dropped, "dropped"), part(a.substituted + b.substituted, "substituted"),
+        part(lower, ("computed in " + printable(result.policy.formats.low)).c_str())}) {
+    if (!each.empty()) parts += (parts.empty() ? "" : ", ") + each;
+  }
+  result.notes.push_back("not exact: " + parts + ": the model's answers change, which is not simulated");
+}
+
 }  // namespace
 
 const char* to_string(Evidence evidence) { return evidence == Evidence::measured ? "measured" : "simulated"; }
@@ -72,8 +95,16 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits,
   result.policy = policy;
   result.largest_pass = prepared.scan().most_step_tokens;
   Plan plan = make_plan(policy, prepared.map(), prepared.scan(), result.topology, source, counted);
+  if (!policy.formats.low.empty())
+    plan_formats(plan, in_low_format(model, policy), source.info(), prepared.scan());
   result.memory = fit_memory(model, limits, plan, prepared.scan(), counted, prompt_chunk);
   result.notes = plan.notes;
+  if (is_cut(policy) && plan.offloads()) {
+    result.notes.push_back(
+        "not exact: experts are computed from a part of their weights (formats.held and formats.copied are "
+        "less "
+        "than all): the model's answers change, which is not simulated");
+  }
   result.prefill_slots = plan.prefill_slots;
   result.cache_slots = plan.cache_slots;
   result.buffer_slots = plan.buffer_slots;
@@ -128,8 +159,13 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   // Activations that go to another place through that memory, beside copies.
   const bool others_share_memory =
       !plan.elsewhere.empty() && (machine.peer.bandwidth.value <= 0 || machine.network.hosts > 1);
-  const bool needs_events = shares_memory || drive_shares_memory || others_share_memory ||
-                            options.recorded_steps > 0 || machine.gpu.host_memory_traffic.value > 0;
+  // Kernels that read over the link, beside copies or the CPU.
+  const bool reads_beside_copies =
+      plan.offloads() && policy.miss.service->read_rate &&
+      (policy.lookahead.predictor->predicts() || plan.cache_swaps || plan.computes_on_cpu());
+  const bool needs_events = shares_memory || reads_beside_copies || drive_shares_memory ||
+                            others_share_memory || options.recorded_steps > 0 ||
+                            machine.gpu.host_memory_traffic.value > 0;
   if (options.engine == Engine::timed && needs_events) {
     throw InputError("--engine", "the timed engine cannot record a schedule or share a memory bus",
                      "--engine auto or --engine event");
@@ -170,6 +206,7 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
     StreamClock executor(result.topology, costs, plan.needs_clock() ? Loop::closed : Loop::open);
     plan_for(executor);
   }
+  note_altered_routing(result);
   return result;
 }
 

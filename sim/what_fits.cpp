@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "models/error.hpp"
+#include "sim/cost/low_format.hpp"
 #include "sim/cost/memory_model.hpp"
 #include "sim/simulate.hpp"
 
@@ -28,6 +29,8 @@ class Trial {
   [[nodiscard]] MemoryUse use(const ModelSpec& model, const PolicySpec& policy) const {
     const ExpertMap map(source_.info(), model, "trace");
     Plan plan = make_plan(policy, map, prepared_.scan(), topology_, source_, counted_);
+    if (!policy.formats.low.empty())
+      plan_formats(plan, in_low_format(model, policy), source_.info(), prepared_.scan());
     return fit_memory(model, limits_, plan, prepared_.scan(), counted_, prompt_chunk_);
   }
   [[nodiscard]] bool fits(const ModelSpec& model, const PolicySpec& policy) const {

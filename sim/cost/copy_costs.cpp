@@ -56,6 +56,15 @@ CopyCost CostModel::copy_cost(const LinkSpec& link, Bytes bytes, bool page_locke
   return {fixed, bytes, rate, fixed + time_at(bytes, rate), host_bound};
 }
 
+CopyCost CostModel::read_through(const GpuTime& time, std::int64_t experts) const {
+  const Bytes bytes = fetch_.bytes * ((chunks_ - 1) * experts) + last_chunk_.bytes * experts;
+  const Picoseconds on_gpu = time.whole() - time.launches;
+  const bool waits = time_at(bytes, read_rate_) >= on_gpu;
+  const BytesPerSecond rate =
+      waits ? read_rate_ : BytesPerSecond{static_cast<double>(bytes.count) / on_gpu.seconds()};
+  return {time.launches, bytes, rate, time.launches + time_at(bytes, rate), waits};
+}
+
 CopyCost CostModel::copy_cost(LinkId link, Bytes bytes) const {
   const LinkSpec spec = link_spec(machine_, link);
   if (link != between_gpus && link != near_data_link) return copy_cost(spec, bytes, true);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/error.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/program/copy_plan.hpp"
 
@@ -85,14 +86,30 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     stack_classes_.push_back(std::move(distinct));
   }
   costs_.resize(classes_.size());
+  if (policy.formats.low.empty()) {
+    unpack_ = policy.formats.unpack;
+  } else if (policy.miss.service->uses_low_format) {
+    price_low_format();
+  }
 
-  const CopyPlan copies = copy_plan(model, policy.transfer.chunk);
-  const Bytes expert = copies.expert();
+  const CopyPlan copies = copy_plan(model, policy.transfer.chunk, policy.formats.copied);
+  const Bytes expert = copy_plan(model, {}).expert();
   chunks_ = copies.chunks;
   fetch_ = copy_cost(machine.h2d, copies.chunk, policy.transfer.pinned);
   last_chunk_ = copy_cost(machine.h2d, copies.last, policy.transfer.pinned);
   write_back_ = copy_cost(machine.d2h, expert, policy.transfer.pinned);
   if (machine.ssd.read_bandwidth.value > 0) drive_read_ = copy_cost(drive_to_host, expert);
+  const auto& service = policy.miss.service;
+  if (service->read_rate) {
+    read_rate_ = service->read_rate(service.parameters());
+    const BytesPerSecond link = copy_cost(machine.h2d, expert, true).rate;
+    if (read_rate_ > link) {
+      throw InputError("policy.miss.rate",
+                       "kernels cannot read faster than copies of experts go over the link",
+                       "lower it, or leave it out: then they read as fast");
+    }
+    if (read_rate_.value <= 0) read_rate_ = link;
+  }
   const int staging = policy.transfer.staging_copies;
   if (staging > 0) {
     device_copy_ =
@@ -144,6 +161,7 @@ GpuTime CostModel::all_reduce(int tokens) const {
 }
 
 void CostModel::begin_step(const StepShape& shape) {
+  if (low_) low_->begin_step(shape);
   const OverheadSpec& overhead = machine_.overhead;
   for (const int index : stack_classes_[static_cast<std::size_t>(shape.model_stack)]) {
     LayerClass& layer = classes_[static_cast<std::size_t>(index)];
@@ -243,8 +261,9 @@ GpuTime CostModel::one_by_one(LayerClass& layer, std::span<const std::uint32_t> 
 Picoseconds CostModel::one_expert(int layer_class, std::uint32_t tokens) const {
   const LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
   if (layer.expert_times != nullptr)
-    return kernel_time(layer.expert_times->points, static_cast<int>(std::min(tokens, 1U << 30)));
-  return grouped_gemm(layer, {&tokens, 1}, tokens).whole();
+    return unpack(layer_class, 1) +
+           kernel_time(layer.expert_times->points, static_cast<int>(std::min(tokens, 1U << 30)));
+  return unpack(layer_class, 1) + grouped_gemm(layer, {&tokens, 1}, tokens).whole();
 }
 
 GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
@@ -264,10 +283,11 @@ GpuTime CostModel::experts(int layer_class, std::span<const std::uint32_t> token
                            int step_tokens, bool with_shared) {
   LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
   const GpuTime shared = with_shared ? costs_[static_cast<std::size_t>(layer_class)].shared : GpuTime{};
+  const auto unpacked = [&] { return kernel_time_of(unpack(layer_class, tokens.size())); };
   if (step_tokens != 1 || routed != tokens.size())
-    return shared + routed_experts(layer, tokens, routed, step_tokens);
+    return shared + routed_experts(layer, tokens, routed, step_tokens) + unpacked();
   GpuTime& known = layer.single_token[tokens.size()];
-  if (known.count < 0) known = routed_experts(layer, tokens, routed, step_tokens);
+  if (known.count < 0) known = routed_experts(layer, tokens, routed, step_tokens) + unpacked();
   return shared + known;
 }
 

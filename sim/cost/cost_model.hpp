@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "sim/cost/kernel_prices.hpp"
 #include "sim/platform/topology.hpp"
 #include "sim/policy/policy.hpp"
+#include "sim/program/format.hpp"
 #include "sim/program/step_shape.hpp"
 #include "traces/trace.hpp"
 
@@ -80,6 +82,22 @@ class CostModel {
   [[nodiscard]] const GpuTime& step_overhead() const { return step_overhead_; }
   [[nodiscard]] const GpuTime& head() const { return head_; }  ///< zero for an encoder
 
+  /// What an expert costs in that format: this, or the costs of the same model in formats.low, which the
+  /// policy must have.
+  [[nodiscard]] CostModel& in(FormatId format) { return format == low_format ? *low_ : *this; }
+  [[nodiscard]] const CostModel& in(FormatId format) const { return format == low_format ? *low_ : *this; }
+  /// There, of the layers of `layer_class`.
+  [[nodiscard]] int class_in(FormatId format, int layer_class) const {
+    return format == low_format ? low_classes_[static_cast<std::size_t>(layer_class)] : layer_class;
+  }
+  /// Making so many experts of the layer computable, on the GPU.
+  [[nodiscard]] Picoseconds unpack(int layer_class, std::size_t experts) const {
+    if (unpack_.value <= 0) return {};
+    return time_at(
+        classes_[static_cast<std::size_t>(layer_class)].profile.expert * static_cast<std::int64_t>(experts),
+        unpack_);
+  }
+
   /// One experts operation: `tokens` gives the tokens of each activated expert. Adds shared costs when
   /// `with_shared`: the first operation of a layer pays them.
   [[nodiscard]] GpuTime experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,
@@ -100,6 +118,9 @@ class CostModel {
   }
   [[nodiscard]] const CopyCost& write_back() const { return write_back_; }  ///< one expert, to the host
   [[nodiscard]] const CopyCost& drive_read() const { return drive_read_; }  ///< one expert, to the host
+  /// A kernel that takes `time` on the GPU and reads `experts` over the link meanwhile: the longer of the
+  /// two. Its launches come first. host_bound says here that the link is what it waits for.
+  [[nodiscard]] CopyCost read_through(const GpuTime& time, std::int64_t experts) const;
   /// Activations of so many tokens before an expert layer, or what was computed of them, over a link.
   [[nodiscard]] CopyCost activations(LinkId link, int tokens) const;
   /// As cpu_experts(), by what computes from such a memory: the CPU, or a near-data device.
@@ -138,6 +159,7 @@ class CostModel {
           {};  ///< experts time of n experts, none with more than a tile; -1 = unknown
     } few_tokens = {};
   };
+  void price_low_format();
   void price_products(LayerClass& layer, int tokens) const;
   [[nodiscard]] GpuTime experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                            std::uint32_t routed) const;
@@ -161,6 +183,9 @@ class CostModel {
   MachineSpec machine_;
   PolicySpec policy_;
   CostOptions options_;
+  std::unique_ptr<CostModel> low_;  ///< where the policy has formats.low
+  std::vector<int> low_classes_;    ///< by layer class
+  BytesPerSecond unpack_;           ///< 0: nothing is unpacked
   const KernelTimes* head_times_ = nullptr;
   std::optional<KernelPrices> kernels_;
   std::optional<Product> head_kernel_;
@@ -175,6 +200,7 @@ class CostModel {
   Picoseconds request_overhead_, lookup_;
   Picoseconds device_copy_;
   CopyCost fetch_, last_chunk_, write_back_, drive_read_;
+  BytesPerSecond read_rate_;  ///< of kernels that read the host's memory
   int chunks_ = 1;
 };
 

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "sim/program/copy_plan.hpp"
+
 namespace pregate::sim {
 
 namespace {
@@ -102,6 +104,7 @@ MemoryLimits memory_limits(const MachineSpec& machine) {
           .is_one_memory = machine.gpu.host_memory_traffic.value > 0,
           .other_gpu = machine.gpu.memory - machine.gpu.reserved,
           .drive = machine.ssd.capacity,
+          .near_data = machine.near_data.memory,
           .software = machine.memory};
 }
 
@@ -123,6 +126,10 @@ std::string MemoryUse::explain(const std::string& policy, const std::string& mac
   if (fullest != nullptr && fullest->experts > elsewhere_usable) {
     return policy + " needs " + gib(fullest->experts) + " GiB of " + fullest->place +
            " for the experts that live there; it has " + gib(elsewhere_usable) + " GiB usable";
+  }
+  if (near_data > near_data_capacity) {
+    return policy + " needs " + gib(near_data) + " GiB of the near-data device for the experts; " + machine +
+           " has " + gib(near_data_capacity) + " GiB there";
   }
   if (drive > drive_capacity) {
     return policy + " needs " + gib(drive) + " GiB of the drive for the experts; " + machine + " has " +
@@ -151,17 +158,25 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
   const auto set = [&](MemoryPurpose purpose, Bytes bytes) {
     use.peak[static_cast<std::size_t>(purpose)] = bytes;
   };
-  const Bytes slot = slot_size(model);
+  const auto& formats = plan.policy.formats;
+  const Bytes whole = slot_size(model);
+  const Bytes slot = formats.copied < 1 ? share_of_expert(whole, formats.copied) : whole;
   set(MemoryPurpose::dense_weights, model.dense_bytes());
-  Bytes resident = slot * plan.resident_experts;
+  Bytes resident = whole * plan.resident_experts;
+  // Of those that are not there as a whole.
+  if (formats.held > 0 && plan.offloads())
+    resident +=
+        share_of_expert(model.all_expert_bytes(), formats.held) - share_of_expert(resident, formats.held);
   if (plan.policy.placement.kind->keeps_all && counted == CountedExperts::all) {
     resident = model.all_expert_bytes();  // also of stacks that the trace does not record
   }
   set(MemoryPurpose::resident_experts, resident);
-  set(MemoryPurpose::expert_cache, slot * plan.cache_slots);
+  const FormatPlan low = plan.low.value_or(FormatPlan{});
+  set(MemoryPurpose::expert_cache, slot * plan.cache_slots + low.slot * low.cache_slots);
   // Staging copies need somewhere to land before the working buffer, when no cache slot serves.
   const bool landing = plan.policy.transfer.staging_copies > 0 && plan.offloads() && plan.cache_slots == 0;
-  set(MemoryPurpose::working_buffers, slot * (plan.buffer_slots + (landing ? 1 : 0)));
+  set(MemoryPurpose::working_buffers,
+      slot * (plan.buffer_slots + (landing ? 1 : 0)) + low.slot * low.buffer_slots);
   set(MemoryPurpose::prefill_buffers, slot * plan.counted_prefill_slots);
   Bytes kv = model.kv_bytes(scan.most_context);
   for (const Stack& stack : model.stacks) {
@@ -178,7 +193,9 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
   Bytes elsewhere;
   for (const HeldElsewhere& held : plan.elsewhere) elsewhere += held.experts;
   const Bytes offloaded = plan.offloads() ? model.all_expert_bytes() - elsewhere : Bytes{};
-  use.host = plan.make_host_tier ? slot * plan.host_slots : offloaded;
+  if (plan.policy.miss.service->uses_near_data) use.near_data = model.all_expert_bytes();
+  use.near_data_capacity = limits.near_data;
+  use.host = plan.make_host_tier ? whole * plan.host_slots : offloaded + low.all_experts;
   use.drive = plan.make_host_tier ? offloaded : Bytes{};
   use.drive_capacity = limits.drive;
   use.host_usable = limits.host;
@@ -196,7 +213,9 @@ MemoryUse fit_memory(const ModelSpec& model, const MemoryLimits& limits, Plan& p
   }
   MemoryUse use = memory_use(model, limits, plan, scan, counted, prompt_chunk);
   const std::int64_t excess = use.total().count - use.usable.count;
-  const std::int64_t slot = slot_size(model).count;
+  const double copied = plan.policy.formats.copied;
+  const std::int64_t slot =
+      copied < 1 ? share_of_expert(slot_size(model), copied).count : slot_size(model).count;
   if (excess <= 0 || plan.counted_prefill_slots == 0 || slot == 0) return use;
   const std::int64_t given_up = std::min(plan.counted_prefill_slots, (excess + slot - 1) / slot);
   plan.prefill_slots -= given_up;

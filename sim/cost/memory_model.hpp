@@ -34,6 +34,7 @@ struct MemoryLimits {
   bool is_one_memory = false;  ///< what the GPU holds is not there for experts of the host
   Bytes other_gpu;             ///< usable of each other GPU
   Bytes drive;                 ///< for experts, where a drive holds them all
+  Bytes near_data = {};        ///< of a near-data device, which then holds every expert too
   SoftwareMemorySpec software = {};
 };
 MemoryLimits memory_limits(const MachineSpec& machine);
@@ -44,7 +45,8 @@ struct MemoryUse {
   Bytes usable;
   Bytes host;  ///< experts in host memory, when some are offloaded
   std::optional<Bytes> host_usable;
-  Bytes drive, drive_capacity;  ///< experts on the drive, where the host's memory holds but some
+  Bytes drive, drive_capacity;          ///< experts on the drive, where the host's memory holds but some
+  Bytes near_data, near_data_capacity;  ///< experts in a near-data device's memory, where it computes some
   std::vector<HeldElsewhere> elsewhere;
   Bytes elsewhere_usable;  ///< of each of those places
   [[nodiscard]] Bytes total() const;
@@ -53,7 +55,7 @@ struct MemoryUse {
   [[nodiscard]] bool fits() const {
     const HeldElsewhere* fullest = fullest_elsewhere();
     return total() <= usable && (!host_usable || host <= *host_usable) && drive <= drive_capacity &&
-           (fullest == nullptr || fullest->experts <= elsewhere_usable);
+           near_data <= near_data_capacity && (fullest == nullptr || fullest->experts <= elsewhere_usable);
   }
   /// "gpu-only needs 105.2 GiB (resident experts 96.0 GiB, ...); a100-80g has 79.1 GiB usable"
   [[nodiscard]] std::string explain(const std::string& policy, const std::string& machine) const;

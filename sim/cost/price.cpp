@@ -31,13 +31,15 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     case OpKind::gate_readback:
       if (work.routed > 0) return {costs_.lookup() * work.routed, nullptr, {}};
       return {costs_.layer(work.layer_class).gate_readback, nullptr, {}};
-    case OpKind::experts:
-      return on_gpu(
-          costs_.experts(work.layer_class, program.tokens(work), work.routed, tokens_, work.with_shared));
+    case OpKind::experts: {
+      CostModel& costs = costs_.in(work.format);
+      const int layer_class = costs_.class_in(work.format, work.layer_class);
+      return on_gpu(costs.experts(layer_class, program.tokens(work), work.routed, tokens_, work.with_shared));
+    }
     case OpKind::head:
       return on_gpu(costs_.head());
     case OpKind::fetch:
-      return fetch(0);
+      return fetch(0, work.format);
     case OpKind::write_back:
       return {costs_.write_back().duration, &costs_.write_back(), {}};
     case OpKind::device_copy:
@@ -51,6 +53,13 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     }
     case OpKind::cpu_experts:
       return of_flow(costs_.experts_at(work.at, work.layer_class, work.tokens.size, work.routed));
+    case OpKind::read_through: {
+      const GpuTime time =
+          costs_.experts(work.layer_class, program.tokens(work), work.routed, tokens_, work.with_shared);
+      Price price = of_flow(costs_.read_through(time, work.tokens.size));
+      price.gpu = time;
+      return price;
+    }
     case OpKind::combine:
       return {};
     case OpKind::predict:

@@ -28,8 +28,9 @@ class Pricer {
   /// One operation; `copy` of it stays valid until the next call. Of a train: a copy of a whole chunk.
   [[nodiscard]] Price price(const Work& work, const LayerProgram& program);
   /// The copy of an expert's chunk `chunk`, from 0.
-  [[nodiscard]] Price fetch(int chunk) const {
-    const CopyCost& cost = chunk + 1 == costs_.chunks() ? costs_.last_chunk() : costs_.fetch();
+  [[nodiscard]] Price fetch(int chunk, FormatId format = model_format) const {
+    const CostModel& costs = costs_.in(format);
+    const CopyCost& cost = chunk + 1 == costs.chunks() ? costs.last_chunk() : costs.fetch();
     return {cost.duration, &cost, {}};
   }
   [[nodiscard]] Price device_copy() const { return {costs_.device_copy(), nullptr, {}}; }
@@ -60,6 +61,10 @@ class CostEstimates final : public Estimates {
                                    std::uint32_t routed) const override {
     return costs_.cpu_experts(layer_class, experts, routed).duration;
   }
+  [[nodiscard]] Picoseconds near_data(int layer_class, std::int64_t experts,
+                                      std::uint32_t routed) const override {
+    return costs_.near_data_experts(layer_class, experts, routed).duration;
+  }
   [[nodiscard]] Picoseconds on_gpu(int layer_class, std::uint32_t tokens) const override {
     return costs_.one_expert(layer_class, tokens);
   }
@@ -81,7 +86,14 @@ class Spending {
  public:
   Spending() = default;
   Spending(OpKind kind, const Price& price) : kind_(kind), duration_(price.duration) {
-    if (kind == OpKind::cpu_experts) {
+    if (kind == OpKind::read_through) {
+      // Bound by the GPU it is as any kernel; else all but its launches is the link's.
+      const bool by_gpu = !price.copy->host_bound;
+      if (by_gpu) kind_ = OpKind::experts;
+      first_ = by_gpu ? price.gpu.memory : price.duration - price.gpu.launches;
+      kernels_ = by_gpu ? price.gpu.kernels : Picoseconds{};
+      launches_ = price.gpu.launches;
+    } else if (kind == OpKind::cpu_experts) {
       first_ = price.copy->host_bound ? price.duration - price.copy->fixed : Picoseconds{};
     } else if (price.copy != nullptr) {
       first_ = price.copy->host_bound ? price.copy->fixed : price.duration;
@@ -100,6 +112,10 @@ class Spending {
       case OpKind::activations:
         sums[Cause::link] += first_;
         sums[Cause::copied_host_memory] += duration_ - first_;
+        return;
+      case OpKind::read_through:
+        sums[Cause::link] += first_;
+        sums[Cause::launches] += launches_;
         return;
       case OpKind::drive_read:
         sums[Cause::drive] += duration_;

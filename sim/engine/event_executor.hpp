@@ -33,7 +33,7 @@ void for_each_operation(const Work& work, const LayerProgram& program, Prices& p
         entry.key = use.key;
         entry.slot = entry.source = use.slot;
         for (entry.chunk = 0; entry.chunk < program.shape().chunks; ++entry.chunk, ++id) {
-          enter(entry, prices.fetch(entry.chunk), others, copies);
+          enter(entry, prices.fetch(entry.chunk, work.format), others, copies);
         }
         if (!program.shape().stages) continue;
         entry.kind = OpKind::device_copy;
@@ -55,6 +55,7 @@ void for_each_operation(const Work& work, const LayerProgram& program, Prices& p
     }
     case OpKind::experts:
     case OpKind::cpu_experts:
+    case OpKind::read_through:
       entry.count = static_cast<std::int32_t>(work.tokens.size);
       break;
     default:

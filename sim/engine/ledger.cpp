@@ -16,6 +16,7 @@ Cause measured_cause(OpKind kind) {
     case OpKind::fetch:
     case OpKind::write_back:
     case OpKind::activations:
+    case OpKind::read_through:
       return Cause::link;
     case OpKind::drive_read:
       return Cause::drive;
@@ -38,6 +39,7 @@ Cause measured_cause(OpKind kind) {
 /// that kernels lose on a bus that is theirs as well is time of their memory.
 Cause shared_cause(OpKind kind, bool on_gpu, bool on_cpu) {
   if (kind == OpKind::cpu_experts) return Cause::cpu_memory;
+  if (kind == OpKind::read_through) return Cause::link;
   if (on_gpu) return Cause::gpu_memory;
   return kind == OpKind::activations && on_cpu ? Cause::link : Cause::copied_host_memory;
 }
@@ -214,6 +216,10 @@ void Ledger::account(const Pending& operation, Times times) {
   tally_.busy[number_of(operation.stream)] += finish - start;
   ++tally_.operations;
   const CauseSums spent = spent_on(operation, finish - start);
+  if (operation.kind == OpKind::read_through) {
+    tally_.fetched += operation.bytes;
+    tally_.reading += spent.transfer();
+  }
   tally_.spent += spent;
   last.spent += spent;
   last.waiting += start - last.finish;

@@ -130,7 +130,14 @@ void StreamClock::run(const LayerProgram& program) {
       tally_.add_idle(work.kind, free.finish, others.id == no_op ? free.finish : others.finish,
                       decisive.finish);
     }
-    issue(work.kind, prices_.price(work, program), stream, decisive);
+    const Price price = prices_.price(work, program);
+    if (work.kind == OpKind::read_through) {
+      CauseSums spent;
+      Spending(work.kind, price).add_to(spent);
+      tally_.fetched += price.copy->bytes;
+      tally_.reading += spent.transfer();
+    }
+    issue(work.kind, price, stream, decisive);
   }
   for (const LayerProgram::Block& block : program.blocks()) {
     const Point& first = point(block.first);
@@ -142,7 +149,7 @@ void StreamClock::run_train(const Work& work, const Last& decisive) {
   const int chunks = prices_.costs().chunks();
   const bool stages = prices_.costs().device_copy().count > 0;
   const std::size_t stream = number_of(work.stream);
-  const Price whole = prices_.fetch(0), last = prices_.fetch(chunks - 1);
+  const Price whole = prices_.fetch(0, work.format), last = prices_.fetch(chunks - 1, work.format);
   Last before = decisive;
   for (std::uint32_t expert = 0; expert < work.uses.size; ++expert) {
     for (int chunk = 0; chunk < chunks; ++chunk) {

@@ -32,7 +32,7 @@ void StreamClock::queue(const Work& work, const LayerProgram& program, CopyQueue
   const int chunks = program.shape().chunks;
   for (std::uint32_t expert = 0; expert < work.uses.size; ++expert) {
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      const Price price = prices_.fetch(chunk);
+      const Price price = prices_.fetch(chunk, work.format);
       copy.fetched = price.copy->bytes;
       queue(price, copy, to);
     }

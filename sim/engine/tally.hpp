@@ -58,16 +58,17 @@ struct Tally {
   Picoseconds
       exposed_host;  ///< compute stream idle for another reason: gate results on their way to the host
   Picoseconds held_by_copies;  ///< of the layer that is computed: how long its read-backs waited for copies
+  Picoseconds reading;         ///< GPUs compute, and wait for what their kernels read over a link
   std::int64_t operations = 0;
   std::int64_t fetches = 0;
-  Bytes fetched;
+  Bytes fetched;  ///< expert weights that came over the link, copied or read
   Histogram block_latency;
 
   [[nodiscard]] Picoseconds gpu_arithmetic() const {
     Picoseconds computing;
     for (std::size_t stream = 0; stream < busy.size(); ++stream)
       computing += (gpu_streams >> stream & 1U) != 0 ? busy[stream] : Picoseconds{};
-    return computing - spent.gpu();
+    return computing - spent.gpu() - reading;
   }
 
   [[nodiscard]] bool is_of_gpu(StreamId stream) const { return (gpu_streams >> number_of(stream) & 1U) != 0; }

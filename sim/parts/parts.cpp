@@ -40,6 +40,14 @@ MissServiceEntry cpu_if_sooner();
 MissServiceEntry fraction();
 MissServiceEntry makespan();
 MissServiceEntry upload_cap();
+MissServiceEntry read_through();
+MissServiceEntry read_fraction();
+MissServiceEntry near_data();
+MissServiceEntry near_data_optimal();
+MissServiceEntry skip_light();
+MissServiceEntry by_precision();
+MissServiceEntry substitute();
+MissServiceEntry cpu_or_substitute();
 
 const Parts& built_in_parts() {
   static const Parts all = [] {
@@ -80,6 +88,14 @@ const Parts& built_in_parts() {
     parts.miss_services.add(fraction());
     parts.miss_services.add(makespan());
     parts.miss_services.add(upload_cap());
+    parts.miss_services.add(read_through());
+    parts.miss_services.add(read_fraction());
+    parts.miss_services.add(near_data());
+    parts.miss_services.add(near_data_optimal());
+    parts.miss_services.add(skip_light());
+    parts.miss_services.add(by_precision());
+    parts.miss_services.add(substitute());
+    parts.miss_services.add(cpu_or_substitute());
     return parts;
   }();
   return all;

@@ -19,6 +19,12 @@ struct AccessCounts {
   std::int64_t guesses = 0;          ///< experts announced
   std::int64_t right_guesses = 0;    ///< of them, activated
   std::int64_t cancelled = 0;        ///< of them, taken back before they were copied, or all of them was
+  std::int64_t near_data = 0;        ///< misses that a near-data device computed
+  std::int64_t read_through = 0;     ///< misses that the GPU read over the link
+  std::int64_t dropped = 0;          ///< misses that nobody computed
+  std::int64_t low_hits = 0;         ///< hits that are there in formats.low alone, or asked for in it
+  std::int64_t low_fetched = 0;      ///< misses copied in formats.low
+  std::int64_t substituted = 0;      ///< misses in whose place another expert was computed
 };
 
 }  // namespace pregate::sim

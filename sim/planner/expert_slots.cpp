@@ -17,12 +17,13 @@ void ExpertSlots::fetch(ExpertKey key, int layer, std::uint8_t priority, OpId id
   const bool waits = is_read || filled_in_vain || read != no_op;
   const Train train{train_.first, ids_known, layer, priority};
   if (!waits && train == train_ && program_.ends_with(train_.first)) {
-    slot.ready = program_.lengthen_train({key, slot_index});
+    slot.ready = program_.lengthen_train({key, first_slot_ + slot_index});
   } else {
     Work& work = program_.open(OpKind::fetch, in_, layer);
     work.priority = priority;
+    work.format = format_;
     const OpId first = work.first;
-    program_.use({key, slot_index});
+    program_.use({key, first_slot_ + slot_index});
     program_.after(ids_known);
     if (is_read) program_.after(readers_of_layer_[static_cast<std::size_t>(slot.reader - first_reader)]);
     if (!is_read && filled_in_vain) program_.after_copy(slot.ready);

@@ -21,14 +21,17 @@ class ExpertSlots {
  public:
   /// Copies go into `program`, which must outlive this: over `in`, and over `out` where an expert that is
   /// released is copied to the host first (`write_back`); a copy waits for the read that `reads` has of its
-  /// expert.
+  /// expert. All experts here are of one format; programs number the slots from `first_slot` on.
   ExpertSlots(std::uint32_t keys, std::size_t slots, const Hop& in, const Hop& out, WriteBack write_back,
-              const HostReads& reads, LayerProgram& program)
+              const HostReads& reads, LayerProgram& program, FormatId format = model_format,
+              std::int32_t first_slot = 0)
       : program_(program),
         reads_(reads),
         in_(in),
         out_(out),
         write_back_(write_back),
+        format_(format),
+        first_slot_(first_slot),
         arena_(slots),
         slot_of_(keys, -1) {}
 
@@ -116,6 +119,8 @@ class ExpertSlots {
   const HostReads& reads_;
   Hop in_, out_;
   WriteBack write_back_;
+  FormatId format_;
+  std::int32_t first_slot_;
   int layer_ = 0;
   std::int64_t written_back_ = 0;
   SlotArena arena_;

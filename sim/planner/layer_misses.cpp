@@ -41,10 +41,13 @@ void LayerPlanner::classify(int ordinal, std::span<const ExpertKey> activated) {
 
 /// Parts the activated set into what is on the GPU or will be, and what the CPU computes, as the miss service
 /// says, and picks of the latter those that the cache takes in. The others leave no trace in the cache.
-void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
-                         std::span<const std::uint32_t> tokens) {
+void LayerPlanner::split(int ordinal, const StepRouting& routing) {
+  const std::span<const ExpertKey> activated = routing.activated(ordinal);
+  const std::span<const std::uint32_t> tokens = routing.tokens(ordinal);
   on_gpu_.clear();
   missing_.clear();
+  missing_place_.clear();
+  read_.clear();
   remote_.clear();
   cacheable_.clear();
   std::size_t prefetched = 0;
@@ -57,6 +60,7 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
     const bool resident = plan_.resident[key] != 0;
     if (!resident && !slots_.holds(key)) {
       missing_.add(key, tokens[i]);
+      missing_place_.push_back(static_cast<std::uint32_t>(i));
       continue;
     }
     on_gpu_.add(key, tokens[i]);
@@ -64,10 +68,16 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
     cacheable_.push_back(key);
     if (!cache_ || !cache_->is_resident(key)) ++prefetched;
   }
-  decide_misses();
+  found_low_ = 0;
+  decide_misses(routing);
+  if (low_) low_->look_up(cache_domain(ordinal));
   misses_ = {};
   if (cache_) {
-    cacheable_.insert(cacheable_.end(), demanded_.begin(), demanded_.end());
+    if (plan_.computes_on_cpu() || !service_) {
+      cacheable_.insert(cacheable_.end(), demanded_.begin(), demanded_.end());
+    } else {
+      put_demanded_in_order(activated);
+    }
     std::size_t free = slots_.free_count() - std::min(slots_.free_count(), demanded_.size());
     for (const ExpertKey key : remote_.of(cpu_).keys()) {
       if (plan_.policy.miss.admission == MissAdmission::none || free == 0 || !remote_.take_credit()) break;
@@ -81,30 +91,14 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
   } else {
     misses_ = demanded_;
   }
-  const std::size_t missed = missing_.keys().size() + prefetched;
+  const std::size_t missed = missing_.keys().size() - found_low_ + prefetched;
   counts_now_->misses += static_cast<std::int64_t>(missed);
   counts_now_->hits += static_cast<std::int64_t>(activated.size() - missed);
   counts_now_->prefetched += static_cast<std::int64_t>(prefetched);
   counts_now_->computed_on_cpu += static_cast<std::int64_t>(remote_.of(cpu_).keys().size());
-}
-
-void LayerPlanner::decide_misses() {
-  demanded_.clear();
-  copied_too_.clear();
-  served_.assign(missing_.keys().size(), Serving{});
-  if (service_)
-    service_->decide(moment(), {missing_.keys(), missing_.tokens(), on_gpu_.keys(), on_gpu_.tokens()},
-                     served_);
-  for (std::size_t i = 0; i < served_.size(); ++i) {
-    const ExpertKey key = missing_.keys()[i];
-    const std::uint32_t tokens = missing_.tokens()[i];
-    if (served_[i].is_fetched) {
-      on_gpu_.add(key, tokens);
-      demanded_.push_back(key);
-    } else {
-      remote_.add(served_[i].place, key, tokens);
-      if (served_[i].is_copied_too) copied_too_.push_back(key);
-    }
+  if (plan_.policy.miss.service->uses_near_data) {
+    const PlaceId device = topology_.first(PlaceKind::near_data);
+    counts_now_->near_data += static_cast<std::int64_t>(remote_.of(device).keys().size());
   }
 }
 
@@ -117,6 +111,7 @@ void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const St
     for (const ExpertKey key : demanded_) slots_.fetch(key, layer_, demand_priority, ids_known_);
     if (!demanded_.empty()) write_back_evicted();
   }
+  if (low_) low_->fetch(layer_, demand_priority, ids_known_);
   if (cache_) {
     for (const ExpertKey key : remote_.of(cpu_).keys()) {
       if (cache_->is_resident(key)) slots_.fetch(key, layer_, background_priority, ids_known_);
@@ -127,8 +122,12 @@ void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const St
     announce(routing, predictions);
   } else {
     announce(routing, predictions);
-    compute_experts(ordinal, on_gpu_.keys(), on_gpu_.keys(), on_gpu_.tokens(), on_gpu_.routed(), true);
+    const bool others = !read_.keys().empty() || (low_ && !low_->used().keys().empty());
+    if (!others || !on_gpu_.keys().empty())
+      compute_experts(ordinal, on_gpu_.keys(), on_gpu_.keys(), on_gpu_.tokens(), on_gpu_.routed(), true);
   }
+  read_through();
+  if (low_ && !low_->used().keys().empty()) compute_low_format(on_gpu_.keys().empty());
   if (remote_.results().empty()) return;
   program_.open(OpKind::combine, computes_, layer_);
   for (const OpId result : remote_.results()) program_.after(result);

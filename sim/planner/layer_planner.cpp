@@ -44,9 +44,16 @@ LayerPlanner::LayerPlanner(const Topology& topology, const ExpertMap& map, const
       hits_are_decreed_(plan.hits_are_decreed),
       waits_to_announce_(plan.policy.transfer.announced == AnnouncedCopies::one_layer),
       cache_watches_(cache_ && plan.cache_watches),
+      asks_weights_(plan.policy.miss.service->needs_weights),
       gates_(map) {
   for (const ExpertKey key : plan.geometry.start) {
     if (cache_ && cache_->is_resident(key)) slots_.place(key);
+  }
+  if (plan.low) {
+    const auto slots = static_cast<std::size_t>(plan.low->cache_slots + plan.low->buffer_slots);
+    const auto first = static_cast<std::int32_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots);
+    low_ = std::make_unique<FormatPool>(*plan.low, ExpertSlots(map.keys(), slots, in_, out_, WriteBack::none,
+                                                               reads_, program_, low_format, first));
   }
   if (plan.make_host_tier) reads_.set(plan.make_host_tier(), read_from_drive(topology));
   for (std::size_t i = 0; i < offloaded_.size(); ++i) {
@@ -74,7 +81,11 @@ void LayerPlanner::begin_pass(const trace::Step& step) {
   counts_now_ = decode_ ? &decode_counts_ : &other_counts_;
   lookahead_.begin_step(step, map_.ordinals(step.stack));
   layer_ = layer_class_ = -1;
-  if (cache_watches_) cache_->begin_pass(gates_.load(step));
+  if (cache_watches_ || asks_weights_) {
+    const cache::PassStart start = gates_.load(step);
+    if (cache_watches_) cache_->begin_pass(start);
+    if (cache_watches_ && low_ && low_->cache() != nullptr) low_->cache()->begin_pass(start);
+  }
   // What is announced before the pass waits for an operation of this one, if only one that takes no time.
   if (program_.shape().step_overhead || lookahead_.announces_pass())
     last_ = compute(OpKind::step_overhead, -1, -1);
@@ -89,6 +100,7 @@ void LayerPlanner::begin_moe_layer(int ordinal, int layer_class) {
   layer_ = map_.layers()[index(ordinal)].layer;
   layer_class_ = layer_class;
   slots_.begin_layer(layer_);
+  if (low_) low_->begin_layer(layer_);
   reads_.begin_layer();
   block_first_ = compute(OpKind::attention, layer_, layer_class);
   Work& gate = program_.open(OpKind::gate, computes_, layer_);
@@ -121,11 +133,14 @@ void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const Ste
     copies_.clear();
     issue_experts(activated, routing.tokens(ordinal), routing.routed(ordinal), true);
   } else {
-    if (cache_watches_) cache_->gate(gates_.outcome(ordinal, routing));
+    if (cache_watches_) {
+      cache_->gate(gates_.outcome(ordinal, routing));
+      if (low_ && low_->cache() != nullptr) low_->cache()->gate(gates_.outcome(ordinal, routing));
+    }
     look_up(activated.size());
     if (lookahead_.is_active()) lookahead_.arrive(moment(), routing, ids_known_);
     if (service_ || !plan_.home.empty()) {
-      split(ordinal, activated, routing.tokens(ordinal));
+      split(ordinal, routing);
       serve_split(ordinal, routing, predictions);
     } else {
       classify(ordinal, activated);
@@ -187,61 +202,10 @@ Moment LayerPlanner::moment() const {
           .routed = routed_};
 }
 
-/// One operation for the whole set, or one an expert, each waiting only for its own copy.
-void LayerPlanner::compute_experts(int ordinal, std::span<const ExpertKey> keys,
-                                   std::span<const ExpertKey> copied, std::span<const std::uint32_t> tokens,
-                                   std::uint32_t routed, bool with_shared) {
-  if (plan_.policy.compute.experts == ExpertCompute::grouped || keys.empty()) {
-    compute_set(ordinal, keys, copied, tokens, routed, with_shared);
-    return;
-  }
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const auto key = keys.subspan(i, 1);
-    compute_set(ordinal, key, key, tokens.subspan(i, 1), tokens[i], with_shared && i == 0);
-  }
-}
-
-/// One experts operation for `keys`, waiting for the copies of `copied`: those of the keys that were not
-/// there before.
-void LayerPlanner::compute_set(int ordinal, std::span<const ExpertKey> keys,
-                               std::span<const ExpertKey> copied, std::span<const std::uint32_t> tokens,
-                               std::uint32_t routed, bool with_shared) {
-  copies_.clear();
-  for (const ExpertKey key : copied) {
-    if (slots_.holds(key)) {
-      slots_.wait_for_copy(key, layer_, ids_known_, copies_);
-    } else if (is_decreed_hit(key)) {
-      slots_.wait_for_staging(key, layer_, ids_known_, copies_);
-    }
-  }
-  if (lookahead_.fetches_whole_layers()) {
-    for (const ExpertKey key : lookahead_.fetched(ordinal)) {
-      if (slots_.holds(key)) copies_.push_back(slots_.ready(key));
-    }
-  }
-  issue_experts(keys, tokens, routed, with_shared);
-  slots_.add_reader(last_, keys);
-}
-
-void LayerPlanner::issue_experts(std::span<const ExpertKey> keys, std::span<const std::uint32_t> tokens,
-                                 std::uint32_t routed, bool with_shared) {
-  Work& work = program_.open(OpKind::experts, computes_, layer_);
-  work.layer_class = layer_class_;
-  work.ordinal = ordinal_;
-  work.routed = routed;
-  work.with_shared = with_shared;
-  program_.compute(tokens);
-  if (names_experts_) {
-    for (const ExpertKey key : keys) program_.use({key, slots_.slot_of(key)});
-  }
-  if (reads_back_) program_.after(ids_known_);
-  for (const OpId copy : copies_) program_.after_copy(copy);
-  last_ = program_.close();
-}
-
 /// The layer is done: what the cache evicted leaves, and what it did not retain.
 void LayerPlanner::release(int ordinal) {
   release_evicted();
+  if (low_) low_->release();
   if (!cache_ || cache_->bypassed() > 0) {
     for (const ExpertKey key : misses_) release_transient(key);
   }

@@ -10,12 +10,14 @@
 #include "sim/parts/miss/miss_service.hpp"
 #include "sim/planner/access_counts.hpp"
 #include "sim/planner/expert_slots.hpp"
+#include "sim/planner/format_pool.hpp"
 #include "sim/planner/lookahead.hpp"
 #include "sim/planner/plan.hpp"
 #include "sim/planner/remote_experts.hpp"
 #include "sim/planner/split_set.hpp"
 #include "sim/planner/waves.hpp"
 #include "sim/program/estimates.hpp"
+#include "sim/workload/gate_shares.hpp"
 #include "sim/workload/routing.hpp"
 #include "sim/workload/step_gates.hpp"
 
@@ -70,8 +72,14 @@ class LayerPlanner {
   void find_own_copies(std::span<const ExpertKey> activated);
   [[nodiscard]] Moment moment() const;
   void classify(int ordinal, std::span<const ExpertKey> activated);
-  void split(int ordinal, std::span<const ExpertKey> activated, std::span<const std::uint32_t> tokens);
-  void decide_misses();
+  void split(int ordinal, const StepRouting& routing);
+  void decide_misses(const StepRouting& routing);
+  void take_in_place(const Serving& serving, std::uint32_t tokens);
+  void find_idle(std::span<const ExpertKey> activated);
+  bool serve_in_low_format(const Serving& serving, ExpertKey key, std::uint32_t tokens);
+  void put_demanded_in_order(std::span<const ExpertKey> activated);
+  void read_through();
+  void compute_low_format(bool with_shared);
   void serve_split(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
   /// Said to be on the GPU, in no slot that anything could wait for.
   [[nodiscard]] bool is_decreed_hit(ExpertKey key) const {
@@ -113,11 +121,14 @@ class LayerPlanner {
   std::unique_ptr<cache::ExpertCache> cache_;
   HostReads reads_;
   ExpertSlots slots_;
+  std::unique_ptr<FormatPool> low_;  // null: one format
   Lookahead lookahead_;
   RemoteExperts remote_;
   std::unique_ptr<MissService> service_;  // null: every miss is fetched
   bool hits_are_decreed_, waits_to_announce_, cache_watches_;
+  bool asks_weights_ = false;
   StepGates gates_;
+  GateShares shares_;
   Waves waves_;
   std::int64_t written_back_before_ = 0, reads_before_ = 0;
   bool some_resident_ = false;
@@ -133,13 +144,17 @@ class LayerPlanner {
   Picoseconds now_;
   OpId block_first_ = no_op, ids_known_ = no_op, last_ = no_op;
   std::span<const ExpertKey> misses_;
-  std::size_t to_fetch_ = 0;
-  std::vector<ExpertKey> cacheable_;
+  std::size_t to_fetch_ = 0, found_low_ = 0;
+  std::vector<ExpertKey> cacheable_, in_order_;
   std::vector<ExpertKey> to_read_;
   std::vector<OpId> copies_;  // that the operation being put together waits for
   SplitSet on_gpu_, missing_;
-  std::vector<Serving> served_;        // of missing_
-  std::vector<ExpertKey> demanded_;    // of those, to be fetched
+  SplitSet read_;                             // over the link, by the GPU
+  std::vector<Serving> served_;               // of missing_
+  std::vector<double> better_;                // likewise, where the service asks
+  std::vector<std::uint32_t> missing_place_;  // likewise, among the activated
+  std::vector<ExpertKey> idle_;               // on the GPU, not activated
+  std::vector<ExpertKey> demanded_;           // of those, to be fetched
   std::vector<ExpertKey> copied_too_;  // of those that are computed elsewhere, to be fetched for next time
 
   AccessCounts decode_counts_, other_counts_;

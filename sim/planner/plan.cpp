@@ -151,7 +151,7 @@ void check_hit_rate(const PolicySpec& policy, const cache::EvictionEntry& evicti
     throw InputError(where, "a cache that hits needs memory",
                      "give its capacity (--cache): it counts as GPU memory");
   }
-  if (policy.miss.service->uses_cpu || policy.transfer.write_back == WriteBack::swap) {
+  if (!policy.miss.service->fetches_all() || policy.transfer.write_back == WriteBack::swap) {
     throw InputError(where, "a given hit rate goes with misses that are fetched and experts that just leave",
                      "remove miss.service and transfer.write_back");
   }
@@ -175,6 +175,19 @@ void check_predictions(const PolicySpec& policy, const trace::TraceInfo& info) {
                          " MoE layers ahead, the policy looks " + std::to_string(policy.lookahead.distance) +
                          " ahead",
                      "--set policy.lookahead.distance=" + std::to_string(info.prediction_distance));
+  }
+}
+
+void check_service(const MissServiceEntry& service, const trace::TraceInfo& info, const Topology& topology) {
+  if (service.needs_weights && !info.has_weights) {
+    throw InputError("policy.miss.service", "'" + service.name + "' needs a trace with gate weights",
+                     "this trace has none (pregate trace info shows what it holds)");
+  }
+  const auto& places = topology.places;
+  const auto is_near_data = [](const Place& place) { return place.kind == PlaceKind::near_data; };
+  if (service.uses_near_data && std::none_of(places.begin(), places.end(), is_near_data)) {
+    throw InputError("policy.miss.service", "'" + service.name + "' needs a machine with a near-data device",
+                     "set machine.near_data.memory, and its memory_bandwidth and link");
   }
 }
 
@@ -228,6 +241,12 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   check_gate_weights(eviction, source.info());
   check_hit_rate(policy, eviction);
   check_exact(policy, eviction);
+  check_service(*policy.miss.service, source.info(), topology);
+  if (policy.miss.service->uses_low_format && policy.formats.low.empty()) {
+    throw InputError("policy " + policy.name,
+                     "miss.service = '" + policy.miss.service->name + "' needs a second weight format",
+                     "e.g. --set policy.formats.low=q4_k");
+  }
   Plan plan;
   if (const auto why = why_not_exact(policy)) plan.notes.push_back("not exact: " + *why);
   plan.policy = policy;
@@ -251,7 +270,10 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
     }
   }
   const std::vector<std::uint8_t> never_cached = stay_put(plan);
-  plan.geometry = cache_geometry(policy.cache, map, never_cached, false);
+  CacheSpec cached = policy.cache;  // slots hold what is copied
+  cached.capacity.bytes = {
+      static_cast<std::int64_t>(static_cast<double>(cached.capacity.bytes.count) / policy.formats.copied)};
+  plan.geometry = cache_geometry(policy.formats.copied < 1 ? cached : policy.cache, map, never_cached, false);
   if (nothing_on_host) {
     std::fill(plan.geometry.capacity.begin(), plan.geometry.capacity.end(), 0);
   } else {

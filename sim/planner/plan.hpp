@@ -29,6 +29,16 @@ struct HeldElsewhere {
   Bytes experts;
 };
 
+/// The GPU's pool of a second format.
+struct FormatPlan {
+  Bytes slot;         ///< the largest expert of the format
+  Bytes all_experts;  ///< which the host's memory holds as well
+  cache::CacheGeometry geometry;
+  const cache::EvictionEntry* eviction = nullptr;
+  std::int64_t cache_slots = 0, buffer_slots = 0;
+  [[nodiscard]] std::unique_ptr<cache::ExpertCache> make_cache() const { return eviction->make(geometry); }
+};
+
 /// A policy resolved against a model and a trace: numbers instead of words.
 struct Plan {
   PolicySpec policy;
@@ -46,6 +56,7 @@ struct Plan {
   /// computes in one operation. Fewer where memory is short (then it runs in waves).
   std::int64_t prefill_slots = 0;
   std::int64_t counted_prefill_slots = 0;   ///< those that count as GPU memory (CountedExperts)
+  std::optional<FormatPlan> low;            ///< PolicySpec::formats
   std::vector<cache::BatchIndex> next_use;  ///< only for eviction policies that know the future
   bool measures_all_phases = false;  ///< block latencies of every phase, as the trace has no decode steps
   std::vector<std::string> notes;    ///< what the user should know: thrashing, recordings with fewer experts
@@ -84,5 +95,10 @@ void check_gate_weights(const cache::EvictionEntry& eviction, const trace::Trace
 /// `topology`: that it will run on.
 Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan,
                const Topology& topology, trace::StepSource& source, CountedExperts counted);
+
+/// Adds the pool of the policy's formats.low; to be called after make_plan(). InputError for an eviction that
+/// cannot serve two pools.
+/// `low`: the model in that format.
+void plan_formats(Plan& plan, const ModelSpec& low, const trace::TraceInfo& info, const TraceScan& scan);
 
 }  // namespace pregate::sim

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -22,6 +23,14 @@ class SplitSet {
     keys_.push_back(key);
     tokens_.push_back(tokens);
     routed_ += tokens;
+  }
+  /// More tokens for `key` if it is there; false otherwise. A search.
+  bool add_tokens(ExpertKey key, std::uint32_t tokens) {
+    const auto found = std::find(keys_.begin(), keys_.end(), key);
+    if (found == keys_.end()) return false;
+    tokens_[static_cast<std::size_t>(found - keys_.begin())] += tokens;
+    routed_ += tokens;
+    return true;
   }
   [[nodiscard]] std::span<const ExpertKey> keys() const { return keys_; }
   [[nodiscard]] std::span<const std::uint32_t> tokens() const { return tokens_; }

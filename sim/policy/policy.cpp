@@ -79,11 +79,21 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
   const bool on_cpu = policy.miss.service->uses_cpu, fetches = policy.miss.service->fetches;
   const bool background = policy.miss.admission == MissAdmission::background;
   const bool admits = background || policy.miss.service->copies_too;
-  if (!on_cpu) return;  // a fetched miss is admitted by its fetch, whatever miss.admission says
+  // A fetched miss is admitted by its fetch, whatever miss.admission says.
+  if (policy.miss.service->fetches_all()) return;
+  const std::string what = on_cpu ? "compute on the CPU" : "serve by '" + policy.miss.service->name + "'";
   if (policy.placement.kind->keeps_all) {
-    throw InputError(
-        where, "placement.kind = '" + policy.placement.kind->name + "' leaves no miss to compute on the CPU",
-        "remove miss.service or choose another placement");
+    throw InputError(where,
+                     "placement.kind = '" + policy.placement.kind->name + "' leaves no miss to " + what,
+                     "remove miss.service or choose another placement");
+  }
+  const bool reads = static_cast<bool>(policy.miss.service->read_rate);
+  if ((reads || policy.miss.service->uses_near_data) &&
+      policy.host_cache.capacity.kind != CapacityKind::none) {
+    throw InputError(where,
+                     "miss.service = '" + policy.miss.service->name +
+                         "' needs every expert in memory, and with host_cache a drive has some",
+                     "remove host_cache.capacity or choose another miss.service");
   }
   const bool cached = policy.cache.capacity.kind != CapacityKind::none;
   const auto& evictions = cache::eviction_registry().entries();
@@ -92,8 +102,11 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
                        return each.swaps && each.name == policy.cache.eviction;
                      });
   if (cached && !admits && !fetches && !swaps) {
-    throw InputError(where, "nothing would ever enter the cache: its misses are computed on the CPU",
-                     "set miss.admission to background, or cache.capacity to 0 (--cache 0)");
+    throw InputError(where,
+                     std::string("nothing would ever enter the cache: its misses are ") +
+                         (on_cpu ? "computed on the CPU" : "not copied"),
+                     on_cpu ? "set miss.admission to background, or cache.capacity to 0 (--cache 0)"
+                            : "set cache.capacity to 0 (--cache 0), or miss.service to fetch");
   }
   if (!cached && admits) {
     throw InputError(where,
@@ -102,15 +115,18 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
                      background ? "set cache.capacity (--cache), or miss.admission to none"
                                 : "set cache.capacity (--cache), or miss.service to compute-on-cpu");
   }
+  if (background && !on_cpu) {
+    throw InputError(where, "miss.admission = 'background' is about what the CPU computes",
+                     "remove miss.admission");
+  }
   if (background && policy.miss.service->copies_too) {
     throw InputError(where, "miss.service = '" + policy.miss.service->name + "' says itself what is copied",
                      "remove miss.admission");
   }
   if (policy.lookahead.predictor->is_whole_layer) {
-    throw InputError(
-        where,
-        "the lookahead '" + policy.lookahead.predictor->name + "' leaves no miss to compute on the CPU",
-        "remove miss.service or choose another lookahead");
+    throw InputError(where,
+                     "the lookahead '" + policy.lookahead.predictor->name + "' leaves no miss to " + what,
+                     "remove miss.service or choose another lookahead");
   }
 }
 
@@ -164,6 +180,23 @@ void validate(const PolicySpec& policy, const std::string& where) {
   validate_start(policy, where);
   validate_misses(policy, where);
   validate_host_cache(policy, where);
+  const auto& formats = policy.formats;
+  if ((formats.copied < 1 || formats.held > 0) && policy.placement.kind->keeps_all) {
+    throw InputError(where, "formats.copied and formats.held are about experts that are copied",
+                     "remove them or choose another placement");
+  }
+  if ((formats.copied < 1 || formats.held > 0) && !formats.low.empty()) {
+    throw InputError(where, "formats.low copies whole experts, formats.copied and formats.held parts of them",
+                     "remove the one or the others");
+  }
+  if (!is_sound(policy.formats.low_capacity))
+    throw InputError(where, "formats.low_capacity is out of range", capacity_hint);
+  if (!policy.formats.low.empty() &&
+      (policy.host_cache.capacity.kind != CapacityKind::none ||
+       policy.transfer.write_back == WriteBack::swap || policy.transfer.staging_copies > 0)) {
+    throw InputError(where, "formats.low goes with experts in the host's memory that just leave",
+                     "remove formats.low, or host_cache.capacity, transfer.write_back and staging_copies");
+  }
   if (!is_sound(policy.cache.capacity))
     throw InputError(where, "cache.capacity is out of range", capacity_hint);
   if (policy.cache.eviction.empty())

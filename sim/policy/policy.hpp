@@ -59,6 +59,16 @@ struct PolicySpec {
     std::uint64_t seed = 1;
   } host_cache;
 
+  /// In what form the GPU holds experts, beside the model's own.
+  struct {
+    std::string low;        ///< its name; empty: there is none
+    Capacity low_capacity;  ///< experts that its cache holds; in bytes and shares, of this format's
+    bool degrade = false;   ///< one that is there in it serves who asks for the model's own
+    BytesPerSecond unpack;  ///< at which the GPU makes it computable, by its bytes; 0: the kernels read it
+    double copied = 1;      ///< share of an expert's bytes that a copy of it brings, and a slot holds
+    double held = 0;        ///< share of every expert's bytes that the GPU has for the whole run
+  } formats;
+
   struct {
     sim::Chosen<sim::PredictorEntry> predictor = sim::built_in_parts().predictors.standard();  ///< key kind
     int distance = 1;  ///< MoE layers ahead, >= 1

@@ -14,6 +14,7 @@ namespace {
 using Placement = decltype(PolicySpec::placement);
 using Cache = CacheSpec;
 using HostCache = PolicySpec::HostCache;
+using Formats = decltype(PolicySpec::formats);
 using Lookahead = decltype(PolicySpec::lookahead);
 using Prefetch = decltype(PolicySpec::prefetch);
 using Transfer = decltype(PolicySpec::transfer);
@@ -68,6 +69,33 @@ Fields<HostCache> host_cache() {
       .only_with(behind_a_drive);
   fields.add("seed", &HostCache::seed, "of what the eviction draws").only_with(with_evictions_that_draw());
   add_eviction_parameters(fields, [](const cache::EvictionEntry& entry) { return !entry.watches; });
+  return fields;
+}
+
+/// Not shown where there is one format.
+Fields<Formats> formats() {
+  Fields<Formats> fields;
+  const Condition with_low{"low", {"q4_k"}, "a formats.low"};
+  fields
+      .add_where_set("low", &Formats::low, "a second weight format of experts, for services that ask for it")
+      .listed_by("pregate list weight-formats");
+  fields.add_where_set("low_capacity", &Formats::low_capacity, "experts in it that the GPU caches")
+      .only_with(with_low);
+  fields
+      .add_where_set("degrade", &Formats::degrade,
+                     "one that is there in it serves who asks for the model's own")
+      .only_with(with_low);
+  fields
+      .add_where_set("unpack", &Formats::unpack,
+                     "at which the GPU unpacks experts, those in formats.low where there are any, before it "
+                     "computes them",
+                     Range{1e6, 1e15, "from 1 MB/s to 1000 TB/s"})
+      .or_zero("the kernels read them as they are");
+  fields.add_where_set("copied", &Formats::copied,
+                       "of an expert's bytes, what a copy brings and a slot holds",
+                       Range{0.001, 1, "from 0.001 to 1"});
+  fields.add_where_set("held", &Formats::held,
+                       "of the bytes of every expert, what the GPU has for the whole run", unit_interval);
   return fields;
 }
 
@@ -150,6 +178,7 @@ Fields<PolicySpec> policy_fields(const sim::Parts& parts) {
   fields.add_table("placement", &PolicySpec::placement, placement(parts));
   fields.add_table("cache", &PolicySpec::cache, cache_fields());
   fields.add_table("host_cache", &PolicySpec::host_cache, host_cache());
+  fields.add_table("formats", &PolicySpec::formats, formats());
   fields.add_table("lookahead", &PolicySpec::lookahead, lookahead(parts));
   fields.add_table("prefetch", &PolicySpec::prefetch, prefetch(parts));
   fields.add_table("transfer", &PolicySpec::transfer, transfer());

@@ -18,8 +18,13 @@ Bytes mean_expert(const ModelSpec& model) {
 
 }  // namespace
 
-CopyPlan copy_plan(const ModelSpec& model, Bytes chunk) {
-  const Bytes expert = mean_expert(model);
+Bytes share_of_expert(Bytes expert, double share) {
+  return {std::llround(std::ceil(static_cast<double>(expert.count) * share - 1e-6))};
+}
+
+CopyPlan copy_plan(const ModelSpec& model, Bytes chunk, double share) {
+  Bytes expert = mean_expert(model);
+  if (share < 1) expert = share_of_expert(expert, share);
   if (chunk.count <= 0 || chunk >= expert) return {1, expert, expert};
   const auto chunks = static_cast<int>((expert.count + chunk.count - 1) / chunk.count);
   return {chunks, chunk, expert - chunk * (chunks - 1)};

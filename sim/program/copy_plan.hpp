@@ -15,9 +15,13 @@ struct CopyPlan {
   [[nodiscard]] Bytes expert() const { return chunk * (chunks - 1) + last; }
 };
 
+/// Rounded up to whole bytes.
+Bytes share_of_expert(Bytes expert, double share);
+
 /// An expert counts with the mean size of all routed experts of the model: what a copy moves on average.
 /// Slots hold the largest.
 /// `chunk` as PolicySpec::transfer.chunk: 0 = whole experts.
-CopyPlan copy_plan(const ModelSpec& model, Bytes chunk);
+/// `share`: of an expert's bytes that are copied, rounded up.
+CopyPlan copy_plan(const ModelSpec& model, Bytes chunk, double share = 1);
 
 }  // namespace pregate::sim

@@ -22,6 +22,11 @@ class Estimates {
   /// `experts` > 0 experts of a layer of this class that get `routed` tokens in all, on the CPU.
   [[nodiscard]] virtual Picoseconds on_cpu(int layer_class, std::int64_t experts,
                                            std::uint32_t routed) const = 0;
+  /// The same on a near-data device, whose memory holds them; 0 where there is none.
+  [[nodiscard]] virtual Picoseconds near_data(int /*layer_class*/, std::int64_t /*experts*/,
+                                              std::uint32_t /*routed*/) const {
+    return {};
+  }
   /// One expert of such a layer that gets `tokens`, on the GPU, in a kernel that runs anyway.
   [[nodiscard]] virtual Picoseconds on_gpu(int layer_class, std::uint32_t tokens) const = 0;
   /// From the ids of such a layer, `experts` of whose experts get `routed` tokens, to those of the next one

@@ -6,6 +6,7 @@
 
 #include "sim/cache/expert_cache.hpp"
 #include "sim/platform/topology.hpp"
+#include "sim/program/format.hpp"
 #include "sim/schedule/operation.hpp"
 
 namespace pregate::sim {
@@ -26,15 +27,17 @@ struct Range {
 struct Work {
   OpKind kind = OpKind::attention;
   StreamId stream{};
-  LinkId link{};                  ///< of what is copied over one
-  std::uint8_t priority = 0;      ///< 0 goes first, where the stream is ordered by priority
-  bool with_shared = false;       ///< experts: the router's and the shared experts' arithmetic belongs to it
+  LinkId link{};              ///< of what is copied over one
+  FormatId format{};          ///< fetch, experts: of the weights
+  std::uint8_t priority = 0;  ///< 0 goes first, where the stream is ordered by priority
+  bool with_shared =
+      false;  ///< experts, read_through: the router's and the shared experts' arithmetic belongs to it
   PlaceKind at = PlaceKind::gpu;  ///< cpu_experts: what computes them
   std::int32_t layer = -1;        ///< in its stack
   std::int32_t ordinal = -1;      ///< of a MoE layer, over all stacks
   std::int32_t layer_class = -1;  ///< layers that cost the same
-  /// experts, cpu_experts: tokens times experts; activations: no more tokens than these, 0: all of the pass;
-  /// gate_readback: experts that the host looks up once it has the ids, 0: it reads them back.
+  /// experts, cpu_experts, read_through: tokens times experts; activations: no more tokens than these, 0: all
+  /// of the pass; gate_readback: experts that the host looks up once it has the ids, 0: it reads them back.
   std::uint32_t routed = 0;
   ResourceSet crosses = 0;  ///< what its flow shares with others
   OpId first = no_op;       ///< identifier of its first operation
@@ -42,7 +45,7 @@ struct Work {
   /// slot that is read (device_copy that follows a fetch inside a train has no entry of its own). experts:
   /// what it reads, for executors that record.
   Range uses;
-  Range tokens;  ///< experts: of each; cpu_experts: of each
+  Range tokens;  ///< experts, cpu_experts, read_through: of each
   Range others;  ///< dependencies that are no copies
   Range copies;  ///< dependencies that are copies
 };

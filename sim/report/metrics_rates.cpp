@@ -23,6 +23,12 @@ CacheResult cache_of_all_phases(const Result& result) {
   all.computed_on_cpu += other.computed_on_cpu;
   all.written_back += other.written_back;
   all.drive_reads += other.drive_reads;
+  all.near_data += other.near_data;
+  all.read_through += other.read_through;
+  all.dropped += other.dropped;
+  all.substituted += other.substituted;
+  all.low_hits += other.low_hits;
+  all.low_fetched += other.low_fetched;
   return all;
 }
 
@@ -129,11 +135,43 @@ std::vector<Metric> cache_metrics(const std::string& key, const std::string& of,
        .unit = "",
        .help = "experts read from a drive, as the host's memory lacked them; absent without any",
        .value = [counts](const Result& r) { return where_any(counts(r).drive_reads); }},
+      {.name = key + ".computed_near_data",
+       .unit = "",
+       .help = "misses that a near-data device computed; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).near_data); }},
+      {.name = key + ".read_through",
+       .unit = "",
+       .help = "misses that the GPU's kernels read over the link; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).read_through); }},
+      {.name = key + ".dropped",
+       .unit = "",
+       .help = "misses that nobody computed, so that the result is not exact; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).dropped); }},
+      {.name = key + ".substituted",
+       .unit = "",
+       .help = "misses in whose place another expert was computed: not exact; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).substituted); }},
+      {.name = key + ".low_format_hits",
+       .unit = "",
+       .help = "of the hits, computed in formats.low; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).low_hits); }},
+      {.name = key + ".low_format_fetches",
+       .unit = "",
+       .help = "of the misses, copied in formats.low; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).low_fetched); }},
   };
 }
 
 std::vector<Metric> traffic_metrics() {
   return {
+      {.name = "exactness",
+       .unit = "",
+       .help = "'not exact' where activated experts were dropped, substituted or computed from less "
+               "of the weights; absent where none was",
+       .value = [](const Result& r) -> Value {
+         const CacheResult all = cache_of_all_phases(r);
+         return all.altered() > 0 || is_cut(r.policy) ? Value(std::string("not exact")) : Value();
+       }},
       {.name = "hit_rate",
        .unit = "0 to 1",
        .help = "of decode steps (of all, in a trace without)",

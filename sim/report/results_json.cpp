@@ -26,7 +26,7 @@ Json fits_json(const FitsWith& fits) {
   return json;
 }
 
-Json json_of(const MetricValue& value) {
+Json metric_json(const MetricValue& value) {
   return std::visit(
       [](const auto& each) -> Json {
         if constexpr (std::is_same_v<std::decay_t<decltype(each)>, std::monostate>)
@@ -41,7 +41,7 @@ void add_metrics(Json& json, const SimulationResult& result, MetricGroup group) 
   for (const Metric& metric : metrics()) {
     if (metric.group != group || !metric.in_json || !has(result, metric)) continue;
     const MetricValue value = metric.value(result);
-    if (!std::holds_alternative<std::monostate>(value)) put(json, metric.name, json_of(value));
+    if (!std::holds_alternative<std::monostate>(value)) put(json, metric.name, metric_json(value));
   }
 }
 

@@ -15,9 +15,23 @@ namespace pregate::sim {
 namespace {
 
 CacheResult to_result(const AccessCounts& counts) {
-  return {counts.hits,         counts.misses,      counts.prefetched,  counts.wasted,  counts.computed_on_cpu,
-          counts.written_back, counts.drive_reads, counts.foreseeable, counts.guesses, counts.right_guesses,
-          counts.cancelled};
+  return {.hits = counts.hits,
+          .misses = counts.misses,
+          .prefetched = counts.prefetched,
+          .wasted = counts.wasted,
+          .computed_on_cpu = counts.computed_on_cpu,
+          .written_back = counts.written_back,
+          .drive_reads = counts.drive_reads,
+          .foreseeable = counts.foreseeable,
+          .guesses = counts.guesses,
+          .right_guesses = counts.right_guesses,
+          .cancelled = counts.cancelled,
+          .near_data = counts.near_data,
+          .read_through = counts.read_through,
+          .dropped = counts.dropped,
+          .substituted = counts.substituted,
+          .low_hits = counts.low_hits,
+          .low_fetched = counts.low_fetched};
 }
 
 /// A stack of the trace as the loop over passes needs it.

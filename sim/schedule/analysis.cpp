@@ -25,6 +25,7 @@ Picoseconds& share_of(CriticalPath& path, const Operation& operation, std::optio
     case OpKind::device_copy:
     case OpKind::activations:
     case OpKind::drive_read:
+    case OpKind::read_through:
       return path.transfer;
     case OpKind::cpu_experts:
     case OpKind::host_predict:

@@ -29,8 +29,9 @@ enum class OpKind : std::uint8_t {
   drive_read,     ///< an expert's weights, drive to host
   predict,        ///< a predictor on the GPU, before what it announces is copied
   host_predict,   ///< the same on the CPU
+  read_through,   ///< experts whose weights the kernel reads over the link
 };
-inline constexpr int op_kind_count = 16;
+inline constexpr int op_kind_count = 17;
 const char* to_string(OpKind kind);
 std::optional<OpKind> op_kind_named(std::string_view name);
 

@@ -60,7 +60,8 @@ double error_of(const LiveRun& run, const std::vector<std::vector<double>>& expe
 std::vector<std::string> policies_of_devices() {
   std::vector<std::string> names;
   for (const std::string& name : policy_names()) {
-    if (!load_policy(name).miss.service->uses_cpu) names.push_back(name);
+    const PolicySpec policy = load_policy(name);
+    if (policy.miss.service->fetches_all() && policy.formats.copied == 1) names.push_back(name);
   }
   if (names.size() < 7) throw std::logic_error("the policies of before are no longer executed");
   return names;

@@ -45,7 +45,7 @@ struct Decided {
     service->decide(moment, {keys, tokens, there, there_tokens}, of_each);
     std::vector<ExpertKey> fetched;
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      if (of_each[i].is_fetched) fetched.push_back(keys[i]);
+      if (of_each[i].service == Service::fetch) fetched.push_back(keys[i]);
     }
     return fetched;
   }
@@ -136,20 +136,32 @@ TEST(MissServices, ConserveExperts) {
   const ModelSpec model = test::tiny_model(3, 16, 4);
   for (const MissServiceEntry& entry : built_in_parts().miss_services.entries()) {
     test::ListSource source = test::random_source(7, 3, 16, 4, 2, 12, 30);
+    source.weigh_by_halves(4);
     PolicySpec policy = load_policy("on-demand-cache");
     policy.cache.capacity = parse_capacity("5 slots", "test");
     policy.miss.service = entry;
+    if (entry.uses_low_format) policy.formats.low = "fp8";  // a quarter of the model's fp32
+    if (!entry.fetches && !entry.copies_too && !entry.all_on_cpu) policy.cache.capacity = {};
     if (entry.all_on_cpu) policy.miss.admission = MissAdmission::background;
     MachineSpec machine = test::tiny_machine();
     machine.d2h = machine.h2d;
+    machine.near_data.memory = {1LL << 30};
     const SimulationResult result = test::run(model, machine, policy, source);
     const std::int64_t misses = result.decode_cache.misses + result.other_cache.misses;
     const std::int64_t on_cpu = result.decode_cache.computed_on_cpu + result.other_cache.computed_on_cpu;
-    EXPECT_EQ(result.tally.fetched.count, result.tally.fetches * model.expert_bytes(model.stacks[0]).count);
+    const CacheResult &a = result.decode_cache, &b = result.other_cache;
+    const std::int64_t read = a.read_through + b.read_through,
+                       altered = a.dropped + a.substituted + b.dropped + b.substituted;
+    const std::int64_t elsewhere = on_cpu + a.near_data + b.near_data + read + altered;
+    const std::int64_t low = a.low_fetched + b.low_fetched;
+    EXPECT_EQ(result.tally.fetched.count, (result.tally.fetches + read - low) * test::tiny_expert.count +
+                                              low * test::tiny_expert.count / 4);
+    EXPECT_EQ(altered > 0, !entry.is_exact() && policy.cache.capacity.kind != CapacityKind::none)
+        << entry.name;
     if (entry.fetches && !entry.copies_too) {
-      EXPECT_EQ(result.tally.fetches, misses - on_cpu) << entry.name;
+      EXPECT_EQ(result.tally.fetches, misses - elsewhere) << entry.name;
     } else {
-      EXPECT_EQ(on_cpu, misses) << entry.name;
+      EXPECT_EQ(elsewhere, misses) << entry.name;
     }
     EXPECT_GT(misses, 0);
   }

@@ -38,12 +38,30 @@ class ListSource final : public trace::StepSource {
     predicted_.push_back(std::move(predicted));
   }
 
+  /// What the router gave the experts of the step that was added last, as Step::weights.
+  void weigh(std::vector<float> weights) {
+    info_.has_weights = true;
+    weights_.resize(steps_.size());
+    weights_.back() = std::move(weights);
+  }
+  /// Every token of every step: the first of its `top_k` experts half of all, the next one half of the rest.
+  void weigh_by_halves(std::size_t top_k) {
+    info_.has_weights = true;
+    weights_.clear();
+    for (const std::vector<std::uint16_t>& experts : experts_) {
+      std::vector<float>& weights = weights_.emplace_back();
+      for (std::size_t i = 0; i < experts.size(); ++i)
+        weights.push_back(1.0F / static_cast<float>(2U << (i % top_k)));
+    }
+  }
+
   [[nodiscard]] const trace::TraceInfo& info() const override { return info_; }
   bool next(trace::Step& step) override {
     if (at_ == steps_.size()) return false;
     step = steps_[at_];
     step.experts = experts_[at_];
     step.predicted = predicted_[at_];
+    if (at_ < weights_.size()) step.weights = weights_[at_];
     ++at_;
     return true;
   }
@@ -53,6 +71,7 @@ class ListSource final : public trace::StepSource {
   trace::TraceInfo info_;
   std::vector<trace::Step> steps_;
   std::vector<std::vector<std::uint16_t>> experts_, predicted_;
+  std::vector<std::vector<float>> weights_;
   std::size_t at_ = 0;
   int position_ = 0;
 };

@@ -101,6 +101,14 @@ std::string why_uncalibrated(const RunFacts& run, const PolicySpec& policy) {
   if (!policy.placement.kind->keeps_all && policy.miss.service->uses_cpu) {
     return "experts on the CPU are priced by estimates, which pregate calibrate does not measure";
   }
+  const auto& formats = policy.formats;
+  if (!policy.placement.kind->keeps_all &&
+      (policy.miss.service->read_rate || policy.miss.service->uses_near_data || !formats.low.empty() ||
+       formats.copied < 1 || formats.held > 0)) {
+    return "reading over the link, near-data devices and other formats of experts are priced by estimates, "
+           "which "
+           "pregate calibrate does not measure";
+  }
   return {};
 }
 

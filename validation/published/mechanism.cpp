@@ -18,8 +18,8 @@ bool has_cache(const PolicySpec& policy) {
 
 /// How it is known early which experts are fetched; without it, what is done about a miss.
 std::string_view design(const PolicySpec& policy) {
-  const bool on_cpu = policy.miss.service->uses_cpu;
-  if (!policy.lookahead.predictor->predicts() && on_cpu) return policy.miss.service->mechanism;
+  if (!policy.lookahead.predictor->predicts() && !policy.miss.service->fetches_all())
+    return policy.miss.service->mechanism;
   return policy.lookahead.predictor->mechanism;
 }
 
@@ -40,12 +40,14 @@ std::string mechanism_of(const PolicySpec& policy) {
   add_part(looks_ahead, policy.prefetch.wrong);
   const bool on_cpu = policy.miss.service->uses_cpu;
   add(looks_ahead && on_cpu, "misses on the CPU");
+  add(looks_ahead && !on_cpu, policy.miss.service->mechanism);
   add(has_cache(policy), "cached");
   add_part(has_cache(policy), policy.cache.admission);
   add_part(on_cpu, policy.miss.admission);
   add_part(true, policy.transfer.write_back);
   add(placement->places(placement.parameters()), placement->mechanism);
   add(policy.host_cache.capacity.kind != CapacityKind::none, "from a drive");
+  add(policy.formats.copied < 1, "experts copied in part");
   add(policy.transfer.chunk.count > 0, "chunked");
   add_part(true, policy.transfer.queue);
   add(policy.transfer.staging_copies > 0, "staged");

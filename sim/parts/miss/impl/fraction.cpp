@@ -16,7 +16,7 @@ struct Share {
 
 class Fraction final : public MissService {
  public:
-  explicit Fraction(const Share& share) : link_(share.link) {}
+  Fraction(const Share& share, Service over_link) : link_(share.link), over_link_(over_link) {}
 
   void decide(const Moment& moment, const Misses& misses, std::span<Serving> of_each) override {
     ++layers_;
@@ -31,6 +31,7 @@ class Fraction final : public MissService {
     for (const ExpertKey key : misses.there_keys) used_of(key) = layers_;
     std::stable_sort(order_.begin(), order_.end(),
                      [this](std::size_t a, std::size_t b) { return last_[a] > last_[b]; });
+    for (Serving& serving : of_each) serving.service = over_link_;
     for (std::size_t i = fetched_of(misses.keys.size(), share_of_link(moment)); i < order_.size(); ++i)
       of_each[order_[i]] = computed_at(moment.cpu);
   }
@@ -64,6 +65,7 @@ class Fraction final : public MissService {
   }
 
   double link_;
+  Service over_link_;
   std::int64_t layers_ = 0;
   std::vector<std::int64_t> used_;  ///< by key: the layer, counted over the run; 0: never before
   std::vector<std::size_t> order_;
@@ -72,23 +74,43 @@ class Fraction final : public MissService {
 
 }  // namespace
 
-/// FreeToken (arXiv:2608.16157) and Strata.
-MissServiceEntry fraction() {
+namespace {
+
+MissServiceEntry parted(Service over_link) {
   MissServiceEntry entry;
-  entry.name = "fraction";
-  entry.help =
-      "a layer's misses are parted by rate: the most recently used are copied, the CPU computes the others";
-  entry.mechanism = "parted between link and CPU";
   Fields<Share> fields;
   fields
       .add("link", &Share::link, "rate of the link, as a share of its and the CPU's together",
            pregate::Range{0, 1, "from 0 to 1"})
       .or_zero("as one more expert takes on either");
   entry.parameters = PartParameters(fields);
-  entry.make = [](const std::any& share) {
-    return std::make_unique<Fraction>(std::any_cast<const Share&>(share));
+  entry.make = [over_link](const std::any& share) {
+    return std::make_unique<Fraction>(std::any_cast<const Share&>(share), over_link);
   };
   entry.uses_cpu = true;
+  return entry;
+}
+
+}  // namespace
+
+/// FreeToken (arXiv:2608.16157).
+MissServiceEntry fraction() {
+  MissServiceEntry entry = parted(Service::fetch);
+  entry.name = "fraction";
+  entry.help =
+      "a layer's misses are parted by rate: the most recently used are copied, the CPU computes the others";
+  entry.mechanism = "parted between link and CPU";
+  return entry;
+}
+
+/// Strata, whose kernels read their share where it is.
+MissServiceEntry read_fraction() {
+  MissServiceEntry entry = parted(Service::read);
+  entry.name = "read-fraction";
+  entry.help = "as fraction, but the GPU's kernel reads its part over the link";
+  entry.mechanism = "parted between reading over the link and CPU";
+  entry.fetches = false;
+  entry.read_rate = [](const std::any&) { return BytesPerSecond{}; };
   return entry;
 }
 
