@@ -55,7 +55,7 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
       continue;
     }
     const bool resident = plan_.resident[key] != 0;
-    if (!resident && !slots_.holds(key)) {
+    if (!resident && !slots_.holds(key) && !is_decreed_hit(key)) {
       missing_.add(key, tokens[i]);
       continue;
     }
@@ -66,7 +66,11 @@ void LayerPlanner::split(int ordinal, std::span<const ExpertKey> activated,
   }
   decide_misses();
   misses_ = {};
-  if (cache_) {
+  if (hits_are_decreed_) {  // by the look-up of whoever is activated
+    cacheable_.insert(cacheable_.end(), missing_.keys().begin(), missing_.keys().end());
+    cache_->access(cache_domain(ordinal), cacheable_);
+    misses_ = demanded_;
+  } else if (cache_) {
     cacheable_.insert(cacheable_.end(), demanded_.begin(), demanded_.end());
     std::size_t free = slots_.free_count() - std::min(slots_.free_count(), demanded_.size());
     for (const ExpertKey key : remote_.of(cpu_).keys()) {

@@ -132,9 +132,12 @@ void check_hit_rate(const PolicySpec& policy, const cache::EvictionEntry& evicti
     throw InputError(where, "a cache that hits needs memory",
                      "give its capacity (--cache): it counts as GPU memory");
   }
-  if (policy.miss.service->uses_cpu || policy.transfer.write_back == WriteBack::swap) {
-    throw InputError(where, "a given hit rate goes with misses that are fetched and experts that just leave",
-                     "remove miss.service and transfer.write_back");
+  if (policy.transfer.write_back == WriteBack::swap) {
+    throw InputError(where, "a given hit rate goes with experts that just leave", "remove transfer.write_back");
+  }
+  if (policy.miss.admission != MissAdmission::none || policy.miss.service->copies_too) {
+    throw InputError(where, "with a given hit rate nothing enters the cache: copies for next time mean nothing",
+                     "remove miss.admission, or set miss.service to compute-on-cpu");
   }
 }
 
@@ -174,10 +177,13 @@ void plan_host_cache(Plan& plan, const ExpertMap& map, const std::vector<std::ui
   spec.capacity = held.capacity;
   spec.seed = held.seed;
   spec.eviction_parameters = held.eviction_parameters;
+  spec.hit_rate = held.hit_rate;
   const cache::CacheGeometry geometry = cache_geometry(spec, map, never_cached, false);
   for (const std::int64_t capacity : geometry.capacity) plan.host_slots += capacity;
   const cache::EvictionEntry& eviction =
       cache::eviction_registry().find(held.eviction, "policy.host_cache.eviction");
+  if (eviction.is_decreed)
+    plan.notes.push_back("the hit rate of the host's memory is given (host_cache.hit_rate), not simulated");
   plan.make_host_tier = [geometry, of_each_layer, &eviction] {
     return std::make_unique<CachedHostTier>(eviction.make(geometry), of_each_layer);
   };

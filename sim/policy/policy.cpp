@@ -62,7 +62,8 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
                      std::any_of(evictions.begin(), evictions.end(), [&](const cache::EvictionEntry& each) {
                        return each.swaps && each.name == policy.cache.eviction;
                      });
-  if (cached && !admits && !fetches && !swaps) {
+  const bool hits_by_decree = policy.cache.hit_rate.has_value();  // whatever enters
+  if (cached && !admits && !fetches && !swaps && !hits_by_decree) {
     throw InputError(where, "nothing would ever enter the cache: its misses are computed on the CPU",
                      "set miss.admission to background, or cache.capacity to 0 (--cache 0)");
   }
@@ -104,7 +105,15 @@ void validate_host_cache(const PolicySpec& policy, const std::string& where) {
                          "' would need to see the gates, and the host's memory sees what the GPU lacks",
                      "set it to another, e.g. lru");
   }
-  if (eviction.needs_future || eviction.is_decreed) {
+  if (eviction.is_decreed != held.hit_rate.has_value()) {
+    throw InputError(where,
+                     held.hit_rate ? "host_cache.hit_rate means nothing with this host_cache.eviction"
+                                   : "host_cache.eviction = '" + eviction.name +
+                                         "' needs the rate at which the host's memory hits",
+                     held.hit_rate ? "set host_cache.eviction to given-rate, or remove host_cache.hit_rate"
+                                   : "e.g. --set policy.host_cache.hit_rate=0.7");
+  }
+  if (eviction.needs_future) {
     throw InputError(
         where, "host_cache.eviction = '" + eviction.name + "' would need to know what the GPU will lack",
         "set it to one that decides by what was, e.g. lru");

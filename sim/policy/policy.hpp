@@ -55,6 +55,7 @@ struct PolicySpec {
     std::string eviction = "lru";
     std::any eviction_parameters;
     std::uint64_t seed = 1;
+    std::optional<double> hit_rate;  ///< [0, 1]; of the eviction `given-rate`, and only there
   } host_cache;
 
   struct {

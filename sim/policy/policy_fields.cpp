@@ -67,6 +67,9 @@ Fields<HostCache> host_cache() {
       .listed_by("pregate list evictions")
       .only_with(behind_a_drive);
   fields.add("seed", &HostCache::seed, "of what the eviction draws").only_with(with_evictions_that_draw());
+  fields
+      .add("hit_rate", &HostCache::hit_rate, "share of the host's look-ups that hit", unit_interval)
+      .only_with({"eviction", {"given-rate"}, ""});
   add_eviction_parameters(fields, [](const cache::EvictionEntry& entry) { return !entry.watches; });
   return fields;
 }
