@@ -54,7 +54,7 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     case OpKind::combine:
       return {};
     case OpKind::drive_read:
-      return {costs_.drive_read().duration, &costs_.drive_read(), {}};
+      return {costs_.drive_read(work.routed).duration, &costs_.drive_read(work.routed), {}};
   }
   return {};
 }

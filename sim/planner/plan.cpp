@@ -8,6 +8,8 @@
 
 #include "models/error.hpp"
 #include "sim/planner/cache_start.hpp"
+#include "sim/planner/slot_budgets.hpp"
+#include "sim/residency/exclusive_host_tier.hpp"
 
 namespace pregate::sim {
 
@@ -133,10 +135,12 @@ void check_hit_rate(const PolicySpec& policy, const cache::EvictionEntry& evicti
                      "give its capacity (--cache): it counts as GPU memory");
   }
   if (policy.transfer.write_back == WriteBack::swap) {
-    throw InputError(where, "a given hit rate goes with experts that just leave", "remove transfer.write_back");
+    throw InputError(where, "a given hit rate goes with experts that just leave",
+                     "remove transfer.write_back");
   }
   if (policy.miss.admission != MissAdmission::none || policy.miss.service->copies_too) {
-    throw InputError(where, "with a given hit rate nothing enters the cache: copies for next time mean nothing",
+    throw InputError(where,
+                     "with a given hit rate nothing enters the cache: copies for next time mean nothing",
                      "remove miss.admission, or set miss.service to compute-on-cpu");
   }
 }
@@ -184,6 +188,12 @@ void plan_host_cache(Plan& plan, const ExpertMap& map, const std::vector<std::ui
       cache::eviction_registry().find(held.eviction, "policy.host_cache.eviction");
   if (eviction.is_decreed)
     plan.notes.push_back("the hit rate of the host's memory is given (host_cache.hit_rate), not simulated");
+  if (held.exclusive) {
+    plan.make_host_tier = [keys = map.keys(), slots = plan.host_slots]() -> std::unique_ptr<HostTier> {
+      return std::make_unique<ExclusiveHostTier>(keys, slots);
+    };
+    return;
+  }
   plan.make_host_tier = [geometry, of_each_layer, &eviction] {
     return std::make_unique<CachedHostTier>(eviction.make(geometry), of_each_layer);
   };
@@ -207,9 +217,10 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   Plan plan;
   plan.policy = policy;
   plan.measures_all_phases = !scan.has_decode;
-  Placed placed = place(policy, {map, scan, topology});
+  Placed placed = place(policy, {map, scan, topology, source});
   plan.resident = std::move(placed.resident);
   plan.home = std::move(placed.home);
+  plan.notes = std::move(placed.notes);
   plan.elsewhere = held_elsewhere(plan.home, map, topology);
   if (plan.elsewhere.empty()) plan.home.clear();  // e.g. a count of 0
   const std::vector<std::string>& stacks = source.info().stacks;
@@ -238,6 +249,11 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
           counted == CountedExperts::all ? plan.prefill_slots : scan.most_activated_prefill;
     }
   }
+  if (policy.cache.split == CacheSplit::budgets && !nothing_on_host) {
+    const std::string note =
+        split_by_budgets(plan.geometry.capacity, policy.cache, source, map, never_cached);
+    if (policy.cache.capacity.kind != CapacityKind::none) plan.notes.push_back(note);
+  }
   for (const std::int64_t capacity : plan.geometry.capacity) plan.cache_slots += capacity;
   if (plan.cache_slots == 0 && policy.cache.capacity.kind != CapacityKind::none && !nothing_on_host) {
     plan.notes.push_back("the cache capacity " + to_string(policy.cache.capacity) +
@@ -247,6 +263,8 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   plan.cache_swaps = eviction.swaps;
   if (!policy.cache.profile.empty() && plan.cache_slots > 0)
     plan.notes.push_back(start_from_profile(plan.geometry, map, policy.cache.profile));
+  else if (eviction.starts_full && plan.cache_slots > 0)
+    plan.notes.push_back(start_from_ids(plan.geometry));
   // What is to come is counted by look-ups, in the trace's order: every activated expert must be looked up,
   // as it is where all misses are fetched to one GPU.
   if (eviction.needs_future && !eviction.watches && plan.cache_slots > 0 &&

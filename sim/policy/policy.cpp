@@ -36,6 +36,14 @@ void validate_lookahead(const PolicySpec& policy, const std::string& where) {
 }
 
 void validate_start(const PolicySpec& policy, const std::string& where) {
+  if (policy.cache.split == CacheSplit::budgets && policy.cache.scope == CacheScope::global) {
+    throw InputError(where, "cache.split = 'budgets' splits slots over layers, which share them all",
+                     "set cache.scope to layer, or remove cache.split");
+  }
+  if (policy.cache.split != CacheSplit::budgets && !policy.cache.budgets.empty()) {
+    throw InputError(where, "cache.budgets means nothing with this cache.split",
+                     "set cache.split to budgets");
+  }
   if (policy.cache.profile.empty() || policy.cache.capacity.kind != CapacityKind::none) return;
   throw InputError(where, "cache.profile fills a cache, and there is none",
                    "set cache.capacity (--cache), or remove cache.profile");
@@ -58,10 +66,10 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
   }
   const bool cached = policy.cache.capacity.kind != CapacityKind::none;
   const auto& evictions = cache::eviction_registry().entries();
-  const bool swaps = !policy.cache.profile.empty() &&
-                     std::any_of(evictions.begin(), evictions.end(), [&](const cache::EvictionEntry& each) {
-                       return each.swaps && each.name == policy.cache.eviction;
-                     });
+  const bool swaps = std::any_of(evictions.begin(), evictions.end(), [&](const cache::EvictionEntry& each) {
+    return each.swaps && (each.starts_full || !policy.cache.profile.empty()) &&
+           each.name == policy.cache.eviction;
+  });
   const bool hits_by_decree = policy.cache.hit_rate.has_value();  // whatever enters
   if (cached && !admits && !fetches && !swaps && !hits_by_decree) {
     throw InputError(where, "nothing would ever enter the cache: its misses are computed on the CPU",
@@ -84,6 +92,22 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
         "the lookahead '" + policy.lookahead.predictor->name + "' leaves no miss to compute on the CPU",
         "remove miss.service or choose another lookahead");
   }
+}
+
+void validate_exclusive(const PolicySpec& policy, const std::string& where) {
+  const auto refuse = [&](const std::string& problem, const std::string& hint) {
+    throw InputError(where, "host_cache.exclusive " + problem, hint);
+  };
+  if (policy.transfer.write_back != WriteBack::swap)
+    refuse("needs experts that come back from the GPU", "set transfer.write_back to swap");
+  if (policy.host_cache.eviction != "lru" || policy.host_cache.scope != CacheScope::global)
+    refuse("drops who came back first, of all layers", "remove host_cache.eviction and host_cache.scope");
+  if (policy.host_cache.preload > 0)
+    refuse("has no place for what is read ahead", "remove host_cache.preload");
+  if (!policy.miss.service->fetches_all())
+    refuse("needs misses that are all fetched", "set miss.service to fetch");
+  if (policy.lookahead.predictor->predicts() && policy.prefetch.prefetcher->needs_clock)
+    refuse("does not go with copies that are taken back", "set prefetch.kind to at-distance");
 }
 
 void validate_host_cache(const PolicySpec& policy, const std::string& where) {
@@ -123,10 +147,12 @@ void validate_host_cache(const PolicySpec& policy, const std::string& where) {
         where, "placement.kind = '" + policy.placement.kind->name + "' leaves nothing to read from a drive",
         "remove host_cache.capacity or choose another placement");
   }
-  if (policy.transfer.write_back == WriteBack::swap) {
+  const bool swaps = policy.transfer.write_back == WriteBack::swap;
+  if (swaps && !held.exclusive) {
     throw InputError(where, "transfer.write_back = 'swap' keeps each expert in one place, host_cache a copy",
-                     "remove one of the two");
+                     "remove one of the two, or set host_cache.exclusive to true");
   }
+  if (held.exclusive) validate_exclusive(policy, where);
 }
 
 }  // namespace
