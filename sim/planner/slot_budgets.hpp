@@ -13,7 +13,7 @@ namespace pregate::sim {
 
 /// Of each layer what it misses with 0, 1, 2... slots, never more with more; a layer has no more slots than
 /// its list says. The slots of each that together miss least, `slots` of them or all there can be; of several
-/// such, those that give later layers more. A dynamic programme over the layers (AdapMoE), exact for curves
+/// such, those that give earlier layers more. A dynamic programme over the layers (AdapMoE), exact for curves
 /// of any shape.
 std::vector<std::int64_t> slot_budgets(const std::vector<std::vector<double>>& misses, std::int64_t slots);
 

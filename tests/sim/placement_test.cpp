@@ -66,8 +66,8 @@ TEST(SlotBudgets, AdapMoE) {
   EXPECT_THAT(slot_budgets(misses, 3), testing::ElementsAre(2, 1));
   EXPECT_THAT(slot_budgets(misses, 0), testing::ElementsAre(0, 0));
   EXPECT_THAT(slot_budgets(misses, 100), testing::ElementsAre(3, 3)) << "no more than there are experts";
-  // Greedily the first slot would go to the second layer (.1 against 0), then its others: 1 - .1 - 0. All
-  // three in the first leave 0 + 1.
+  // One by one, the first slot would go to the second layer, where it gains .1 at once; three in the first
+  // gain 1.
   EXPECT_THAT(slot_budgets({{1, 1, 1, 0}, {1, .9, .9, .9}}, 3), testing::ElementsAre(3, 0));
 }
 
@@ -105,7 +105,7 @@ TEST(SlotBudgets, MissNoMoreThanAnEvenSplit) {
                          b = test::run(model, test::tiny_machine(), budgets, source);
   EXPECT_EQ(a.cache_slots, b.cache_slots);
   EXPECT_LT(misses(b), misses(a));
-  EXPECT_THAT(b.notes, testing::Contains(HasSubstr("2 to 6 slots")));
+  EXPECT_THAT(b.notes, testing::Contains(HasSubstr("each layer 2 to ")));
   budgets.cache.scope = CacheScope::global;
   EXPECT_THAT(test::error_of([&] { validate(budgets, "test"); }), HasSubstr("cache.split"));
 }
