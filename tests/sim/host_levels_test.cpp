@@ -38,8 +38,8 @@ PolicySpec swapping(std::int64_t gpu, std::int64_t host) {
 }
 
 /// On both executors.
-SimulationResult run(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
-                     trace::StepSource& source) {
+SimulationResult on_both(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+                         trace::StepSource& source) {
   SimulationOptions event;
   event.engine = Engine::event;
   const SimulationResult a = test::run(model, machine, policy, source),
@@ -62,13 +62,13 @@ TEST(ReadDepth, OverlapsLatencies) {
   source.add(trace::Phase::decode, 1, {0, 1, 2}, true);
   MachineSpec machine = with_drive();
   const PolicySpec policy = held("on-demand", 8);
-  EXPECT_EQ(run(model, machine, policy, source).path.spent[Cause::drive], read * 3);
+  EXPECT_EQ(on_both(model, machine, policy, source).path.spent[Cause::drive], read * 3);
   machine.ssd.read_depth = 2;
-  EXPECT_EQ(run(model, machine, policy, source).path.spent[Cause::drive], read + transfer * 2);
+  EXPECT_EQ(on_both(model, machine, policy, source).path.spent[Cause::drive], read + transfer * 2);
   machine.ssd.latency = Picoseconds{800 * us};
   machine.ssd.read_depth = 4;
   const Picoseconds one = machine.ssd.latency + transfer, next{one.count / 4};
-  EXPECT_EQ(run(model, machine, policy, source).path.spent[Cause::drive], one + next * 2);
+  EXPECT_EQ(on_both(model, machine, policy, source).path.spent[Cause::drive], one + next * 2);
 }
 
 // {0,1} {1,2} {0,1} {0,1}, two slots at each level. Exclusive: 0, 1 and 2 are read; 0 comes back as 2 takes
@@ -78,18 +78,18 @@ TEST(Exclusive, KeepsEachExpertInOnePlace) {
   test::ListSource source{test::decoder_info(1, 8, 2)};
   for (const auto& experts : {std::vector<std::uint16_t>{0, 1}, {1, 2}, {0, 1}, {0, 1}})
     source.add(trace::Phase::decode, 1, experts, source.info().steps == 0);
-  EXPECT_EQ(reads(run(model, with_drive(), swapping(2, 2), source)), 3);
+  EXPECT_EQ(reads(on_both(model, with_drive(), swapping(2, 2), source)), 3);
   PolicySpec inclusive = swapping(2, 2);
   inclusive.host_cache.exclusive = false;
   EXPECT_THAT(test::error_of([&] { validate(inclusive, "test"); }), HasSubstr("host_cache.exclusive"));
   inclusive.transfer.write_back = WriteBack::none;
-  EXPECT_EQ(reads(run(model, with_drive(), inclusive, source)), 4);
+  EXPECT_EQ(reads(on_both(model, with_drive(), inclusive, source)), 4);
 }
 
 // Two LRU levels that hold nothing twice are one LRU of both their slots.
 TEST(Exclusive, IsOneLruOverBothLevels) {
   const ModelSpec model = test::tiny_model(3, 16, 2);
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     test::ListSource source = test::random_source(seed, 3, 16, 2, 1, 1, 60);
     for (const std::int64_t host : {2, 9, 20, 38}) {
       constexpr std::int64_t gpu = 10;
@@ -116,7 +116,7 @@ TEST(Preload, M2Cache) {
       test::ListSource source{test::decoder_info(4, 2, 2)};
       for (int step = 0; step < steps; ++step)
         source.add(trace::Phase::decode, 1, {0, 1, 0, 1, 0, 1, 0, 1}, step == 0);
-      total[steps - 5] = run(model, with_drive(), policy, source).total;
+      total[steps - 5] = on_both(model, with_drive(), policy, source).total;
     }
     return total[1] - total[0];
   };
@@ -138,7 +138,7 @@ TEST(HostHits, CanBeGiven) {
   policy.host_cache.eviction = "given-rate";
   EXPECT_THAT(test::error_of([&] { validate(policy, "test"); }), HasSubstr("host_cache.hit_rate"));
   policy.host_cache.hit_rate = 0.5;
-  const SimulationResult result = run(model, with_drive(), policy, source);
+  const SimulationResult result = on_both(model, with_drive(), policy, source);
   EXPECT_NEAR(static_cast<double>(reads(result)) / static_cast<double>(result.tally.fetches), 0.5, 0.005);
   policy.host_cache.eviction = "lru";
   EXPECT_THAT(test::error_of([&] { validate(policy, "test"); }), HasSubstr("host_cache.hit_rate"));
@@ -155,6 +155,7 @@ TEST(Exclusive, WhatDoesNotGoTogetherIsRefused) {
   EXPECT_THAT(refused([](PolicySpec& p) { p.host_cache.preload = 1; }), HasSubstr("preload"));
   EXPECT_THAT(refused([](PolicySpec& p) {
                 choose(p.miss.service, built_in_parts().miss_services, "compute-on-cpu");
+                p.miss.admission = MissAdmission::background;
               }),
               HasSubstr("fetched"));
 }

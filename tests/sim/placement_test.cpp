@@ -115,7 +115,8 @@ TEST(SlotBudgets, MissNoMoreThanAnEvenSplit) {
 TEST(PerRequest, DAOP) {
   const ModelSpec model = test::tiny_model(1, 5, 1);
   test::ListSource other(test::decoder_info(1, 5, 1)), source(test::decoder_info(1, 5, 1));
-  for (const std::uint16_t expert : {1, 2}) other.add(trace::Phase::decode, 1, {expert});
+  other.add(trace::Phase::decode, 1, {1});
+  other.add(trace::Phase::decode, 1, {2});
   const test::TraceFile file(other);
   source.add(trace::Phase::prefill, 10, {1, 1, 1, 1, 1, 2, 3, 3, 3, 3}, true);
   source.add(trace::Phase::decode, 1, {3});
@@ -191,7 +192,8 @@ TEST(GivenHits, LeaveTheRestToTheCpu) {
     const SimulationResult result = test::run(model, test::tiny_machine(), policy, source);
     const auto& decode = result.decode_cache;
     EXPECT_EQ(decode.computed_on_cpu, decode.misses);
-    EXPECT_NEAR(decode.hit_rate(), rate, 0.005) << rate;
+    EXPECT_NEAR(decode.hit_rate(), rate, 0.006)
+        << rate;  // a layer has 200 look-ups, and is off by one at most
     EXPECT_EQ(result.tally.fetches, 0);
   }
 }
