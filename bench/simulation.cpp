@@ -8,9 +8,12 @@
 
 #include <filesystem>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "models/catalog.hpp"
 #include "sim/policy/load_policy.hpp"
+#include "sim/retime/many_machines.hpp"
 #include "sim/run/replay.hpp"
 #include "sim/simulate.hpp"
 #include "tests/support/shared_data.hpp"
@@ -143,6 +146,55 @@ void preparation(benchmark::State& state) {
   report(state, routed);
 }
 
+/// A simulation of the recording as it is, once: what re-timing replaces.
+void one_simulation(benchmark::State& state, const char* policy_name) {
+  trace::StepSource& source = *repeated_trace().memory;
+  const ModelSpec model = load_model("gpt-oss-20b");
+  const MachineSpec machine = load_machine("rtx4090-pcie4");
+  const PolicySpec policy = load_policy(policy_name);
+  const sim::PreparedTrace prepared(source, model, "benchmark");
+  for (auto _ : state)
+    benchmark::DoNotOptimize(sim::simulate(model, machine, policy, prepared, source).total);
+  state.SetLabel(repeated_trace().label);
+}
+
+enum class Varied { link, gpu };
+
+/// Machines timed from the decisions on one of them, 64 at a time.
+void retiming(benchmark::State& state, const char* policy_name, Varied varied) {
+  trace::StepSource& source = *repeated_trace().memory;
+  const ModelSpec model = load_model("gpt-oss-20b");
+  const PolicySpec policy = load_policy(policy_name);
+  const sim::PreparedTrace prepared(source, model, "benchmark");
+  std::vector<MachineSpec> machines(64, load_machine("rtx4090-pcie4"));
+  for (std::size_t i = 0; i < machines.size(); ++i) {
+    const double factor = 0.5 + static_cast<double>(i) / 32;
+    (varied == Varied::link ? machines[i].h2d.bandwidth.value : machines[i].gpu.memory_bandwidth.value) *=
+        factor;
+  }
+  sim::ManyMachines many(model, policy, prepared, source, {});
+  many.run(std::span(machines).first(2));  // finds the decisions
+  std::int64_t timed = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(many.run(machines).back().total);
+    timed += static_cast<std::int64_t>(machines.size());
+  }
+  state.SetLabel(repeated_trace().label);
+  state.counters["machines_per_s"] =
+      benchmark::Counter(static_cast<double>(timed), benchmark::Counter::kIsRate);
+  state.counters["retimed"] = static_cast<double>(many.retimed() - timed);
+}
+
+BENCHMARK_CAPTURE(one_simulation, on_demand_lru_25_percent, "on-demand-cache")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(one_simulation, pre_gated_lru_25_percent, "pre-gated-cache")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(retiming, on_demand_lru_25_percent_links, "on-demand-cache", Varied::link)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(retiming, pre_gated_lru_25_percent_links, "pre-gated-cache", Varied::link)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(retiming, on_demand_lru_25_percent_gpus, "on-demand-cache", Varied::gpu)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(retiming, pre_gated_lru_25_percent_gpus, "pre-gated-cache", Varied::gpu)
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(timed_simulation, on_demand_lru_25_percent, "on-demand-cache")
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(timed_simulation, on_demand, "on-demand")->Unit(benchmark::kMillisecond);

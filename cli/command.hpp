@@ -56,6 +56,8 @@ void print(const std::string& text);
 
 ExitCode simulate(const Arguments& arguments);
 ExitCode compare(const Arguments& arguments);
+ExitCode advise(const Arguments& arguments);
+ExitCode sweep(const Arguments& arguments);
 ExitCode list(const Arguments& arguments);
 ExitCode analyze(const Arguments& arguments);
 ExitCode execute(const Arguments& arguments);

@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <csignal>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "cli/device_options.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/progress.hpp"
 #include "cli/run.hpp"
 #include "models/error.hpp"
 #include "sim/report/text_table.hpp"
@@ -19,33 +19,6 @@
 namespace pregate::cli {
 
 namespace {
-
-volatile std::sig_atomic_t interrupts = 0;
-
-/// While it lives, the first Ctrl-C ends the run after the pass that runs, and a second one the program.
-class CatchInterrupt {
- public:
-  CatchInterrupt() {
-    interrupts = 0;
-    struct sigaction action = {};
-    action.sa_handler = [](int) { interrupts = 1; };
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(SIGINT, &action, &before_);
-  }
-  ~CatchInterrupt() { sigaction(SIGINT, &before_, nullptr); }
-  CatchInterrupt(const CatchInterrupt&) = delete;
-  CatchInterrupt& operator=(const CatchInterrupt&) = delete;
-
- private:
-  struct sigaction before_ = {};
-};
-
-/// "90 s", "3 min", "2 h".
-std::string duration(double seconds) {
-  if (seconds < 100) return std::to_string(std::lround(seconds)) + " s";
-  if (seconds < 100 * 60) return std::to_string(std::lround(seconds / 60)) + " min";
-  return std::to_string(std::lround(seconds / 3600)) + " h";
-}
 
 /// What is done of a run of several policies over the same passes. Says once how long it will take, as soon
 /// as the first passes show it, where that is long; and the share done, on a terminal.

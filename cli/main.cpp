@@ -28,6 +28,8 @@ pregate::cli::ExitCode run(const Arguments& arguments) {
       "do not all fit in GPU memory, under which policy, and why.",
       {{"compare", "several policies on one trace, model and machine, side by side", compare},
        {"simulate", "one policy in detail; timeline and schedule on request", simulate},
+       {"advise", "what to run on a machine and how, and what an upgrade would bring", advise},
+       {"sweep", "many machines, settings and policies into a database: what if", sweep},
        {"list", "models, machines, policies and their parts", list},
        {"model", "what was understood of a model: parameters, layers, cache, formats", model},
        {"trace", "import, inspect, generate, replay routing traces", trace},

@@ -34,18 +34,22 @@ std::unique_ptr<trace::OutputFile> complete_temporary(const std::string& path, c
   return output;
 }
 
-bool takes_standard_output(const std::string& option) { return option == "--json" || option == "--csv"; }
+bool takes_standard_output(const std::string& option) {
+  return option == "--json" || option == "--csv" || option == "--json-lines";
+}
 
 }  // namespace
 
 Channel people(const Parsed& parsed) {
-  const bool has_it = parsed.text("json") == standard_output || parsed.text("csv") == standard_output;
+  const bool has_it = parsed.text("json") == standard_output || parsed.text("csv") == standard_output ||
+                      parsed.text("json-lines") == standard_output;
   return has_it ? Channel::error : Channel::output;
 }
 
 void check_outputs(const Parsed& parsed) {
   std::map<std::filesystem::path, std::string> options;
-  for (const char* option : {"json", "csv", "store", "timeline", "schedule", "request-log", "report"}) {
+  for (const char* option :
+       {"json", "csv", "store", "timeline", "schedule", "request-log", "report", "json-lines"}) {
     if (!parsed.has(option)) continue;
     const std::string path = parsed.text(option), name = "--" + std::string(option);
     if (path.empty()) throw InputError(name, "the file name is empty", "name the file to write");

@@ -4,12 +4,21 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <mutex>
+#include <string>
 #include <vector>
 
 namespace pregate::cli {
+
+/// "90 s", "3 min", "2 h".
+inline std::string duration(double seconds) {
+  if (seconds < 100) return std::to_string(std::lround(seconds)) + " s";
+  if (seconds < 100 * 60) return std::to_string(std::lround(seconds / 60)) + " min";
+  return std::to_string(std::lround(seconds / 3600)) + " h";
+}
 
 /// One line on standard error with the share done, only when that is a terminal.
 class Progress {

@@ -3,19 +3,20 @@
 #include "cli/run.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <exception>
 #include <optional>
 #include <thread>
 #include <tuple>
 
+#include "cli/in_threads.hpp"
 #include "cli/progress.hpp"
 #include "cli/routing.hpp"
 #include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "models/fields/member_value.hpp"
 #include "sim/policy/load_policy.hpp"
+#include "sim/policy/policy_kind.hpp"
 
 namespace pregate::cli {
 
@@ -77,7 +78,7 @@ bool changes(const std::vector<Override>& set, std::string_view root) {
 
 }  // namespace
 
-po::options_description run_options() {
+po::options_description scenario_options() {
   po::options_description options = routing_options();
   const auto text = [] { return po::value<std::string>(); };
   options.add_options()                                                                                  //
@@ -100,12 +101,19 @@ po::options_description run_options() {
       ("count-experts", text()->default_value("all"),
        "whose resident experts count as GPU memory: all, decoder")  //
       ("prompt-chunk", text(),
-       "most prompt tokens a pass; 0: whole prompts (default: whole, activations of 8192)")       //
-      ("engine", text()->default_value("auto"), "auto, timed or event; all give the same times")  //
-      ("threads", text(), "policies run at once (default: the machine's cores)")                  //
-      ("json", text(), "write the results as JSON to this file; - is standard output")            //
-      ("csv", text(), "write the results as CSV to this file; - is standard output")              //
-      ("store", text(), "append the results to this SQLite database")                             //
+       "most prompt tokens a pass; 0: whole prompts (default: whole, activations of 8192)")  //
+      ("engine", text()->default_value("auto"), "auto, timed or event; all give the same times");
+  return options;
+}
+
+po::options_description run_options() {
+  po::options_description options = scenario_options();
+  const auto text = [] { return po::value<std::string>(); };
+  options.add_options()                                                                 //
+      ("threads", text(), "policies run at once (default: the machine's cores)")        //
+      ("json", text(), "write the results as JSON to this file; - is standard output")  //
+      ("csv", text(), "write the results as CSV to this file; - is standard output")    //
+      ("store", text(), "append the results to this SQLite database")                   //
       ("wide", po::bool_switch(), "show all columns of the table, however wide");
   return options;
 }
@@ -115,6 +123,8 @@ namespace {
 /// The machine and what drives it: --software, else what all policies name; one run is on one software.
 void resolve_machine(const Parsed& parsed, Run& run) {
   sim::RunConfiguration& configuration = run.configuration;
+  run.machine_name = parsed.text("machine");
+  run.host_name = parsed.text("host");
   run.software = parsed.text("software");
   configuration.machine = load_machine(parsed.text("machine"), run.set, parsed.text("host"), run.software);
   const std::string by_policy = run.policies.front().software;
@@ -142,16 +152,47 @@ void resolve_machine(const Parsed& parsed, Run& run) {
 
 }  // namespace
 
+namespace {
+
+PolicySpec load(const std::string& name, const Run& run) {
+  PolicySpec policy = load_policy(name, run.set, run.cache_flags);
+  std::ignore = cache::eviction_registry().find(policy.cache.eviction, "policy " + name);
+  return policy;
+}
+
+/// The problem without where it was found, which is the policy's own name, and without the hint.
+std::string reason_of(const std::string& what) { return what.substr(0, what.find('\n')); }
+
+void load_all_policies(Run& run) {
+  run.configuration.all_policies = true;
+  std::exception_ptr first;
+  for (const std::string& name : policy_names()) {
+    try {
+      run.policies.push_back(load(name, run));
+    } catch (const InputError& error) {
+      if (!first) first = std::current_exception();
+      run.configuration.left_out.push_back({name, reason_of(error.what())});
+    }
+  }
+  if (run.policies.empty()) std::rethrow_exception(first);
+  std::stable_sort(run.policies.begin(), run.policies.end(),
+                   [](const PolicySpec& a, const PolicySpec& b) { return kind_of(a) < kind_of(b); });
+  for (const PolicySpec& policy : run.policies) run.policy_names.push_back(policy.name);
+}
+
+}  // namespace
+
 Run resolve(const Parsed& parsed, const std::string& policies) {
   Run run;
   check_outputs(parsed);
   run.set = overrides(parsed);
   const std::vector<Override>& set = run.set;
   run.cache_flags = cache_flags(parsed);
-  run.policy_names = split_list(policies, "--policy");
-  for (const std::string& name : run.policy_names) {
-    run.policies.push_back(load_policy(name, set, run.cache_flags));
-    std::ignore = cache::eviction_registry().find(run.policies.back().cache.eviction, "policy " + name);
+  if (policies == "all") {
+    load_all_policies(run);
+  } else {
+    run.policy_names = split_list(policies, "--policy");
+    for (const std::string& name : run.policy_names) run.policies.push_back(load(name, run));
   }
   resolve_machine(parsed, run);
   const std::vector<std::string> catalogue = machine_names();
@@ -190,37 +231,30 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
 
 namespace {
 
+using Faults = std::vector<std::exception_ptr>;
+
+/// `faults` receives what stopped each policy; without them the first is thrown.
 std::vector<sim::SimulationResult> run_policies_on(const Run& run, const Opener& open, const Opener& reopen,
-                                                   const sim::SimulationOptions& run_options) {
+                                                   const sim::SimulationOptions& run_options,
+                                                   Faults* told = nullptr) {
   const OpenTrace first = open();
   const sim::PreparedTrace prepared(first.source(), run.configuration.model, run.trace_name,
                                     run_options.serving);
   std::vector<sim::SimulationResult> results(run.policies.size());
-  std::vector<std::exception_ptr> faults(run.policies.size());
-  std::atomic<std::size_t> next{0};
   Progress progress(run.policies.size());
-  const auto work = [&] {
-    for (std::size_t i = next++; i < run.policies.size(); i = next++) {
-      try {
-        const OpenTrace trace = reopen();
-        sim::SimulationOptions options = run_options;
-        options.progress = [&, i](std::int64_t done, std::int64_t all) { progress.report(i, done, all); };
-        results[i] = sim::simulate(run.configuration.model, run.configuration.machine, run.policies[i],
-                                   prepared, trace.source(), options);
-        progress.report(i, 1, 1);
-      } catch (...) {
-        faults[i] = std::current_exception();
-      }
-    }
-  };
-  const std::size_t more_threads =
-      std::min<std::size_t>(static_cast<std::size_t>(run.threads), run.policies.size()) - 1;
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < more_threads; ++i) threads.emplace_back(work);
-    work();
-  }
+  Faults faults = in_threads(run.policies.size(), run.threads, [&](std::size_t i) {
+    const OpenTrace trace = reopen();
+    sim::SimulationOptions options = run_options;
+    options.progress = [&, i](std::int64_t done, std::int64_t of) { progress.report(i, done, of); };
+    results[i] = sim::simulate(run.configuration.model, run.configuration.machine, run.policies[i], prepared,
+                               trace.source(), options);
+    progress.report(i, 1, 1);
+  });
   progress.clear();
+  if (told != nullptr) {
+    *told = std::move(faults);
+    return results;
+  }
   for (const std::exception_ptr& fault : faults) {
     if (fault) std::rethrow_exception(fault);
   }
@@ -234,9 +268,11 @@ std::optional<sim::RoutingRates> rates_of(const sim::SimulationResult& result) {
 
 }  // namespace
 
-std::vector<sim::SimulationResult> run_policies(const Run& run) {
-  std::vector<sim::SimulationResult> results = run_policies_on(run, run.open, run.reopen, run.options);
-  if (!run.low || !run.high) return results;
+namespace {
+
+/// With those of low and of high locality, where the routing is generated by it.
+void add_spans(const Run& run, std::vector<sim::SimulationResult>& results) {
+  if (!run.low || !run.high) return;
   sim::SimulationOptions rates_only = run.options;
   rates_only.recorded_steps = 0;
   rates_only.keeps_requests = false;
@@ -247,6 +283,35 @@ std::vector<sim::SimulationResult> run_policies(const Run& run) {
   const std::vector<sim::SimulationResult> low = again("low", run.low), high = again("high", run.high);
   for (std::size_t i = 0; i < results.size(); ++i)
     results[i].routing_span = sim::RoutingSpan{rates_of(low[i]), rates_of(high[i])};
+}
+
+}  // namespace
+
+std::vector<sim::SimulationResult> run_policies(const Run& run) {
+  std::vector<sim::SimulationResult> results = run_policies_on(run, run.open, run.reopen, run.options);
+  add_spans(run, results);
+  return results;
+}
+
+std::vector<sim::SimulationResult> run_permitted_policies(Run& run) {
+  Faults faults;
+  std::vector<sim::SimulationResult> all = run_policies_on(run, run.open, run.reopen, run.options, &faults);
+  const Run asked = run;
+  std::vector<sim::SimulationResult> results;
+  run.policies.clear();
+  run.policy_names.clear();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    try {
+      if (faults[i]) std::rethrow_exception(faults[i]);
+      results.push_back(std::move(all[i]));
+      run.policies.push_back(asked.policies[i]);
+      run.policy_names.push_back(asked.policy_names[i]);
+    } catch (const InputError& error) {
+      run.configuration.left_out.push_back({asked.policy_names[i], reason_of(error.what())});
+    }
+  }
+  if (results.empty()) std::rethrow_exception(faults.front());
+  add_spans(run, results);
   return results;
 }
 

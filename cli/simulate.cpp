@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/run.hpp"
+#include "cli/sensitivity.hpp"
 #include "cli/without_effect.hpp"
 #include "models/error.hpp"
 #include "sim/report/shares.hpp"
@@ -58,9 +59,11 @@ ExitCode simulate(const Arguments& arguments) {
       ("timeline", po::value<std::string>(),
        "write a Chrome/Perfetto trace of the first steps to this file")  //
       ("schedule", po::value<std::string>(),
-       "write the schedule of the first steps, with its times, as JSON")                           //
-      ("request-log", po::value<std::string>(), "write each request's times as CSV to this file")  //
-      ("record-steps", po::value<std::string>(), "steps in --timeline and --schedule (default 16)");
+       "write the schedule of the first steps, with its times, as JSON")                             //
+      ("request-log", po::value<std::string>(), "write each request's times as CSV to this file")    //
+      ("record-steps", po::value<std::string>(), "steps in --timeline and --schedule (default 16)")  //
+      ("sensitivity", po::bool_switch(),
+       "how tokens/s follow each number of the machine: d tokens/s / d ln of it");
   const Parsed parsed = parse(
       "pregate simulate [--trace FILE] [--model NAME] [--machine NAME] [--policy NAME] [--timeline FILE]",
       options, arguments);
@@ -82,6 +85,7 @@ ExitCode simulate(const Arguments& arguments) {
   run.options.keeps_requests = parsed.has("request-log");
   std::vector<sim::SimulationResult> results = run_policies(run);
   note_without_effect(parsed, run, results);
+  if (parsed.flag("sensitivity")) results.front().sensitivities = sensitivities_of(run, results.front());
   const sim::SimulationResult& result = results.front();
   std::vector<TextFile> files;
   std::string recorded;
@@ -106,7 +110,7 @@ ExitCode simulate(const Arguments& arguments) {
   const Channel channel = people(parsed);
   const sim::TextLayout layout = text_layout(channel, parsed.flag("wide"));
   show(channel, sim::results_table(run.configuration, results, layout, confidences) + details(result) +
-                    sim::folded(recorded, layout));
+                    sensitivity_table(result) + sim::folded(recorded, layout));
   return 0;
 }
 

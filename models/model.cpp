@@ -122,7 +122,9 @@ Bytes ModelSpec::expert_bytes(const Stack& stack, int index) const {
   const Layer& layer = stack.layers[static_cast<std::size_t>(index)];
   if (layer.stored_expert.count > 0) return layer.stored_expert;
   const FeedForwardCount expert = count_expert(stack.feed_forward_of(index).moe, d_model);
-  return stored(static_cast<double>(expert.matrices), formats_of(layer).experts) +
+  const WeightFormat& format =
+      layer.formats >= 0 ? formats[static_cast<std::size_t>(layer.formats)].experts : expert_format;
+  return stored(static_cast<double>(expert.matrices), format) +
          stored(static_cast<double>(expert.others), dense_format);
 }
 

@@ -140,6 +140,16 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
         "simulate it, or --set policy.miss.service=fetch and --set policy.transfer.write_back=none");
   }
   const bool looks_ahead = policy.lookahead.predictor->predicts();
+  const bool plainly = policy.lookahead.cost.count == 0 && policy.prefetch.wrong == WrongGuesses::keep &&
+                       policy.prefetch.prefetcher->by_counts && !why_not_exact(policy);
+  if (looks_ahead && !plainly) {
+    throw InputError(
+        "policy " + policy.name,
+        "a device announces all that is predicted of one layer at no cost, keeps it, and computes what "
+        "the gates chose",
+        "simulate it, or --set policy.prefetch.kind=at-distance, --set policy.prefetch.wrong=keep and "
+        "no lookahead.cost");
+  }
   if (policy.host_cache.capacity.kind != CapacityKind::none) {
     throw InputError("policy " + policy.name, "a device has no drive behind host memory (host_cache)",
                      "simulate it instead, or keep all experts on a drive with --experts-on-ssd");

@@ -171,6 +171,8 @@ void LiveExecutor::perform(const sim::Entry& entry, Bytes bytes, std::span<const
     case OpKind::cpu_experts:
     case OpKind::combine:
     case OpKind::drive_read:
+    case OpKind::predict:
+    case OpKind::host_predict:
       throw std::logic_error("the runtime neither writes experts back nor computes them on the CPU");
   }
 }

@@ -5,7 +5,7 @@
 #   scripts/check_style.sh format
 #   scripts/check_style.sh alone [FILE...]   every source, or those, compiles by itself: continuous integration compiles
 #                                            several at a time, which hides a missing include; needs a configured release
-#   scripts/check_style.sh lint      after a build of the presets ci and asan, whose compile commands it uses
+#   scripts/check_style.sh lint      after a build of the preset ci, whose compile commands it uses
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,12 +19,11 @@ case "${1:-}" in
   lint)
     echo "== lint"
     # Linting is for the product; tests are formatted, compiled with all warnings and run under sanitizers. Most of
-    # its time is the parsing of headers, so what the preset asan compiles together is linted together; the rest,
-    # CUDA's host code for one, as the preset ci compiles it.
+    # its time is the parsing of headers, so what the preset ci compiles together is linted together.
     folders='models|traces|sim|kernels|runtime|validation|cli'
-    together="$(sed -n 's|^ *"file": "\(.*/Unity/unity_.*\)",\{0,1\}$|\1|p' build/asan/compile_commands.json | grep -v /tests/ || true)"
+    together="$(sed -n 's|^ *"file": "\(.*/Unity/unity_.*\)",\{0,1\}$|\1|p' build/ci/compile_commands.json | grep -v '/tests/\|/bench/' || true)"
     if [ -z "$together" ]; then
-      echo "error: nothing to lint in build/asan: build the presets ci and asan first" >&2
+      echo "error: nothing to lint in build/ci: build the preset ci first" >&2
       exit 2
     fi
     covered="$(xargs sed -n "s|^#include \"$PWD/\(.*\)\"|\1|p" <<<"$together" | sort)"
@@ -35,7 +34,7 @@ case "${1:-}" in
     tidy=(clang-tidy --quiet --extra-arg=-Wno-unknown-warning-option)
     said() { grep -v 'warnings generated\|warnings treated as\|Suppressed\|Use -header-filter' >&2; }
     # Such a file includes sources: they count as headers there, and including them is no mistake.
-    xargs -P "$(nproc)" -n 1 "${tidy[@]}" -p build/asan --checks=-bugprone-suspicious-include \
+    xargs -P "$(nproc)" -n 1 "${tidy[@]}" -p build/ci --checks=-bugprone-suspicious-include \
       --header-filter="^$PWD/($folders)/" <<<"$together" 2> >(said)
     xargs -P "$(nproc)" -n 2 "${tidy[@]}" -p build/ci <<<"$alone" 2> >(said)
     # Clang's own CUDA mode, host side; the toolkit has no longer a header that clang 14 includes.

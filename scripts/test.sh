@@ -3,9 +3,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing, builds and passes every test.
 #   scripts/test.sh          optimised build, all tests
-#   scripts/test.sh --all    what continuous integration runs: format; warnings as errors and all tests; the same tests
-#                            under AddressSanitizer and UndefinedBehaviorSanitizer; what has threads under
-#                            ThreadSanitizer; lint; a benchmark run
+#   scripts/test.sh --all    what continuous integration runs: format; with CUDA, optimised and warnings as errors, the
+#                            tests of the program, of published cases, of CUDA and the runtime, with checked indices;
+#                            without CUDA, under AddressSanitizer and UndefinedBehaviorSanitizer, those of all that
+#                            reads files, simulates and executes; what has threads under ThreadSanitizer; lint; a
+#                            benchmark run
 # Ends, also where something failed, with the time that every stage took.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -85,6 +85,21 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits,
   return std::nullopt;
 }
 
+namespace {
+
+/// Something needs every operation put together.
+bool needs_operations(const MachineSpec& machine, const CostModel& costs, const SimulationOptions& options) {
+  return options.engine == Engine::event || options.recorded_steps > 0 ||
+         machine.gpu.host_memory_traffic.value > 0 || costs.lookup().count > 0;
+}
+
+}  // namespace
+
+bool is_timed_by_counts(const Plan& plan, const PreparedTrace& prepared, const MachineSpec& machine,
+                        const CostModel& costs, const SimulationOptions& options) {
+  return !needs_operations(machine, costs, options) && decides_by_counts(plan, prepared.scan());
+}
+
 SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
                           const PreparedTrace& prepared, trace::StepSource& source,
                           const SimulationOptions& options) {
@@ -125,19 +140,18 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
                 result);
     source.rewind();
   };
-  const bool needs_operations = options.engine == Engine::event || options.recorded_steps > 0 ||
-                                machine.gpu.host_memory_traffic.value > 0 || costs.lookup().count > 0;
-  if (!needs_operations && decides_by_counts(plan, prepared.scan())) {
+  const bool by_operations = needs_operations(machine, costs, options);
+  if (is_timed_by_counts(plan, prepared, machine, costs, options)) {
     CountedRun runner(result.topology, prepared.map(), plan, costs);
     drive(runner);
     return result;
   }
-  if (!needs_operations && serving.is_standard() && decides_by_guesses(plan, prepared.scan())) {
+  if (!by_operations && serving.is_standard() && decides_by_guesses(plan, prepared.scan())) {
     GuessedRun runner(result.topology, prepared.map(), plan, costs);
     drive(runner);
     return result;
   }
-  if (!needs_operations && serving.is_standard() && computes_misses_beside_copies(plan)) {
+  if (!by_operations && serving.is_standard() && computes_misses_beside_copies(plan)) {
     HostRun runner(result.topology, prepared.map(), plan, costs);
     drive(runner);
     return result;

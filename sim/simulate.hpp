@@ -49,6 +49,7 @@ struct CacheResult {
   std::int64_t hits = 0, misses = 0;
   std::int64_t prefetched = 0, wasted = 0;
   std::int64_t computed_on_cpu = 0, written_back = 0, drive_reads = 0;
+  std::int64_t foreseeable = 0, guesses = 0, right_guesses = 0, cancelled = 0;  ///< as AccessCounts
   [[nodiscard]] double hit_rate() const {
     return hits + misses == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(hits + misses);
   }
@@ -63,6 +64,13 @@ struct RoutingRates {
 /// Without a value where it does not fit.
 struct RoutingSpan {
   std::optional<RoutingRates> low, high;
+};
+
+/// How a rate follows one number of the machine.
+struct Sensitivity {
+  std::string key;                  ///< of --set
+  std::string value;                ///< that it has
+  double tokens_per_s_per_log = 0;  ///< d (tokens/s) / d ln(value)
 };
 
 /// Where the times of a result come from.
@@ -105,7 +113,8 @@ struct SimulationResult {
   Tally tally;
   PathPoint path;  ///< critical path to the end of the run
   std::optional<RoutingSpan> routing_span;
-  Schedule schedule;  ///< of the recorded steps
+  std::optional<std::vector<Sensitivity>> sensitivities;  ///< where they were asked for, the largest first
+  Schedule schedule;                                      ///< of the recorded steps
   Timeline timeline;
 
   /// False when nothing ran: out of memory, or interrupted before the first pass.
@@ -135,6 +144,11 @@ class PreparedTrace {
 std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
                              const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
                              SimulationResult& result, int prompt_chunk = default_prompt_chunk);
+
+/// Whether simulate() times this plan by counts alone (sim/planner/by_counts.hpp): then what it decides is
+/// the same on every machine of which this holds for the same plan.
+bool is_timed_by_counts(const Plan& plan, const PreparedTrace& prepared, const MachineSpec& machine,
+                        const CostModel& costs, const SimulationOptions& options);
 
 /// Simulates one policy. `source` is the prepared trace or another reader of the same one (each thread its
 /// own). Out of memory is a result. InputError: an expert larger than the GPU's usable memory, parts that do

@@ -128,6 +128,12 @@ std::string FitsWith::text() const {
   return text;
 }
 
+bool fits_in_memory(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
+                    const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,
+                    CountedExperts counted, int prompt_chunk) {
+  return Trial(limits, prepared, topology, source, counted, prompt_chunk).fits(model, policy);
+}
+
 FitsWith what_fits(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& given,
                    const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,
                    CountedExperts counted, int prompt_chunk) {

@@ -31,6 +31,11 @@ struct FitsWith {
   [[nodiscard]] std::string text() const;
 };
 
+/// Whether the policy's memory is there, and nothing more.
+bool fits_in_memory(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
+                    const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,
+                    CountedExperts counted, int prompt_chunk);
+
 /// What of cache and formats makes the run fit that is out of memory.
 FitsWith what_fits(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
                    const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,

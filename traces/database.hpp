@@ -80,6 +80,9 @@ class Statement {
 
   [[nodiscard]] std::int64_t integer(int column) const;
   [[nodiscard]] std::string text(int column) const;
+  [[nodiscard]] double real(int column) const;
+  enum class Type { integer, real, text, other };
+  [[nodiscard]] Type type(int column) const;
   [[nodiscard]] bool is_null(int column) const;
   /// Valid until the next step() or reset().
   [[nodiscard]] std::span<const std::uint8_t> blob(int column) const;

@@ -9,14 +9,15 @@
 
 namespace pregate::cache {
 
-ActivationMatrices::ActivationMatrices(const CacheGeometry& geometry, std::uint32_t capacity)
+ActivationMatrices::ActivationMatrices(const CacheGeometry& geometry, std::uint32_t capacity,
+                                       const std::string& where)
     : layers_(geometry),
       capacity_(capacity),
       running_{Matrix(layers_, geometry.keys()), Matrix(layers_, geometry.keys())},
       factor_(layers_.count()) {
   constexpr std::uint64_t most = std::uint64_t{2} << 30U;
   if (std::uint64_t{2} * capacity * geometry.keys() * sizeof(float) > most) {
-    throw InputError("policy.cache.matrices",
+    throw InputError(where,
                      std::to_string(capacity) + " matrices of " + std::to_string(geometry.keys()) +
                          " experts, of two phases, would take more than 2 GiB",
                      "set it lower");

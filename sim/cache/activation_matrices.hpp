@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "sim/cache/cached_layers.hpp"
@@ -16,8 +17,9 @@ namespace pregate::cache {
 class ActivationMatrices {
  public:
   /// Keeps the matrices of the last `capacity` requests of each phase. `encoder` passes count as a prompt.
-  /// InputError when so many matrices of so many experts would take more than 2 GiB.
-  ActivationMatrices(const CacheGeometry& geometry, std::uint32_t capacity);
+  /// InputError at `where` when so many matrices of so many experts would take more than 2 GiB.
+  ActivationMatrices(const CacheGeometry& geometry, std::uint32_t capacity,
+                     const std::string& where = "policy.cache.matrices");
 
   void begin_pass(const PassStart& start);
   /// Adds what the gate chose and matches again.

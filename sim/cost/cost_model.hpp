@@ -79,6 +79,8 @@ class CostModel {
   }
   /// Of an activated expert by the host, where experts can be missing; 0 = it costs nothing.
   [[nodiscard]] Picoseconds lookup() const { return lookup_; }
+  /// Of the policy's predictor, each time.
+  [[nodiscard]] Picoseconds prediction() const { return policy_.lookahead.cost; }
   [[nodiscard]] const GpuTime& step_overhead() const { return step_overhead_; }
   [[nodiscard]] const GpuTime& head() const { return head_; }  ///< zero for an encoder
 

@@ -53,6 +53,10 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
       return of_flow(costs_.experts_at(work.at, work.layer_class, work.tokens.size, work.routed));
     case OpKind::combine:
       return {};
+    case OpKind::predict:
+      return on_gpu(kernel_time_of(costs_.prediction()));
+    case OpKind::host_predict:
+      return {costs_.prediction(), nullptr, {}};
     case OpKind::drive_read:
       return {costs_.drive_read(work.routed).duration, &costs_.drive_read(work.routed), {}};
   }

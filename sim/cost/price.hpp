@@ -63,6 +63,13 @@ class CostEstimates final : public Estimates {
   [[nodiscard]] Picoseconds on_gpu(int layer_class, std::uint32_t tokens) const override {
     return costs_.one_expert(layer_class, tokens);
   }
+  [[nodiscard]] Picoseconds between_gates(int layer_class, std::uint32_t experts,
+                                          std::uint32_t routed) const override {
+    const LayerCost& cost = costs_.layer(layer_class);
+    const Picoseconds every = (cost.attention + cost.gate + cost.shared).whole() + cost.gate_readback;
+    if (experts == 0) return every;
+    return every + costs_.one_expert(layer_class, (routed + experts - 1) / experts) * experts;
+  }
 
  private:
   const CostModel& costs_;
@@ -106,6 +113,9 @@ class Spending {
         return;
       case OpKind::gate_readback:
         sums[Cause::gate] += duration_;
+        return;
+      case OpKind::host_predict:
+        sums[Cause::cpu_arithmetic] += duration_;
         return;
       default:
         sums[Cause::gpu_memory] += first_;

@@ -20,9 +20,9 @@ enum class Cause : std::uint8_t {
   copied_host_memory,  ///< copies at the rate of the host's memory
   device_copies,       ///< staging copies inside the GPU
   cpu_memory,          ///< experts that the CPU computes, at the rate at which it reads them
-  cpu_arithmetic,      ///< the same, at the rate of its arithmetic, its fixed times included
-  gate,                ///< read-back of the expert ids
-  drive,               ///< reads from a drive
+  cpu_arithmetic,  ///< the same, at the rate of its arithmetic, its fixed times included; predictors there
+  gate,            ///< read-back of the expert ids
+  drive,           ///< reads from a drive
 };
 inline constexpr int cause_count = 10;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "models/units.hpp"
@@ -15,10 +16,17 @@ namespace pregate::sim {
 /// is exact to 0.1 %; count, sum (hence the mean), least and most are exact. Order of additions does not
 /// matter.
 class Histogram {
+ public:
   // 128 bits: the sum of 2^63 durations of 2^63 ps cannot overflow.
   __extension__ using Wide = unsigned __int128;
 
- public:
+  Histogram() = default;
+  /// Of durations that were counted elsewhere: how many in each bucket_of(), and of all their sum, least and
+  /// most.
+  Histogram(std::vector<std::int64_t> by_bucket, std::int64_t count, Wide sum, std::int64_t least,
+            std::int64_t most)
+      : counts_(std::move(by_bucket)), count_(count), least_(least), most_(most), sum_(sum) {}
+
   void add(Picoseconds value, std::int64_t times = 1) {
     const std::int64_t v = value.count < 0 ? 0 : value.count;
     const std::size_t bucket = bucket_of(static_cast<std::uint64_t>(v));
@@ -37,14 +45,15 @@ class Histogram {
   /// Nearest-rank percentile, share in (0, 1]; the middle of its bucket, within [least, most].
   [[nodiscard]] double percentile_ms(double share) const;
 
- private:
-  // 10 bits of mantissa: a bucket spans 1/1024 of its value.
-  static constexpr unsigned mantissa_bits = 10;
   static std::size_t bucket_of(std::uint64_t v) {
     if (v < (1U << mantissa_bits)) return static_cast<std::size_t>(v);
     const unsigned exponent = 63U - static_cast<unsigned>(__builtin_clzll(v)) - mantissa_bits;
     return (static_cast<std::size_t>(exponent) << mantissa_bits) + static_cast<std::size_t>(v >> exponent);
   }
+
+ private:
+  // 10 bits of mantissa: a bucket spans 1/1024 of its value.
+  static constexpr unsigned mantissa_bits = 10;
   static std::uint64_t middle_of(std::size_t bucket);
 
   std::vector<std::int64_t> counts_;

@@ -22,6 +22,7 @@ Cause measured_cause(OpKind kind) {
     case OpKind::device_copy:
       return Cause::device_copies;
     case OpKind::cpu_experts:
+    case OpKind::host_predict:
       return Cause::cpu_arithmetic;
     case OpKind::gate_readback:
       return Cause::gate;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 
 #include "sim/platform/topology.hpp"
@@ -20,9 +21,10 @@ struct Moment {
   const Topology* topology = nullptr;
   StreamId fetches{};  ///< the stream that brings experts to the GPU
   PlaceId cpu{};
-  int tokens = 0;       ///< of the pass
-  int ordinal = 0;      ///< the MoE layer whose ids are known
-  int layer_class = 0;  ///< of that layer, for the estimates
+  int tokens = 0;                           ///< of the pass
+  int ordinal = 0;                          ///< the MoE layer whose ids are known
+  int layer_class = 0;                      ///< of that layer, for the estimates
+  std::uint32_t activated = 0, routed = 0;  ///< experts of that layer, and tokens times experts
 
   /// std::logic_error from a part that did not say that it needs the clock.
   [[nodiscard]] Picoseconds backlog(StreamId stream) const {

@@ -26,7 +26,8 @@ class PartParameters {
 
   PartParameters() = default;
   template <typename Parameters>
-  explicit PartParameters(const Fields<Parameters>& fields) : defaults_(Parameters{}) {
+  explicit PartParameters(const Fields<Parameters>& fields, Parameters defaults = {})
+      : defaults_(std::move(defaults)) {
     for (const auto& entry : fields.entries()) {
       entries_.push_back({entry.field,
                           [value = entry.value](const std::any& parameters) {

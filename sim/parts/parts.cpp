@@ -17,8 +17,21 @@ PredictorEntry all_next();
 PredictorEntry pre_gate();
 PredictorEntry recorded_predictions();
 PredictorEntry given_recall();
+PredictorEntry gate_reuse();
+PredictorEntry learned();
+PredictorEntry previous_token();
+PredictorEntry table_of_transitions();
+PredictorEntry by_activation_matrix();
+PredictorEntry foretold_by_hash();
 
 PrefetcherEntry at_distance();
+PrefetcherEntry several_layers();
+PrefetcherEntry time_budget();
+PrefetcherEntry adaptive_horizon();
+PrefetcherEntry first_miss();
+PrefetcherEntry likeliest_first();
+PrefetcherEntry before_the_pass();
+PrefetcherEntry by_gain();
 
 MissServiceEntry fetch_misses();
 MissServiceEntry compute_on_cpu();
@@ -44,8 +57,21 @@ const Parts& built_in_parts() {
     parts.predictors.add(pre_gate());
     parts.predictors.add(recorded_predictions());
     parts.predictors.add(given_recall());
+    parts.predictors.add(gate_reuse());
+    parts.predictors.add(learned());
+    parts.predictors.add(previous_token());
+    parts.predictors.add(table_of_transitions());
+    parts.predictors.add(by_activation_matrix());
+    parts.predictors.add(foretold_by_hash());
 
     parts.prefetchers.add(at_distance());
+    parts.prefetchers.add(several_layers());
+    parts.prefetchers.add(time_budget());
+    parts.prefetchers.add(adaptive_horizon());
+    parts.prefetchers.add(first_miss());
+    parts.prefetchers.add(likeliest_first());
+    parts.prefetchers.add(before_the_pass());
+    parts.prefetchers.add(by_gain());
 
     parts.miss_services.add(fetch_misses());
     parts.miss_services.add(compute_on_cpu());

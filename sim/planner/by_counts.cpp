@@ -42,12 +42,18 @@ bool fetches_and_computes_at_once(const Plan& plan, const TraceScan& scan) {
          plan.policy.compute.experts == ExpertCompute::grouped && !runs_in_waves;
 }
 
+/// Predictions take no time, and nothing is taken back.
+bool announces_for_nothing(const PolicySpec& policy) {
+  return policy.lookahead.cost.count == 0 && policy.prefetch.wrong == WrongGuesses::keep;
+}
+
 }  // namespace
 
 bool decides_by_counts(const Plan& plan, const TraceScan& scan) {
   const PolicySpec& policy = plan.policy;
   const bool announces = policy.lookahead.predictor->predicts();
-  return fetches_and_computes_at_once(plan, scan) && !plan.cache_swaps && policy.placement.kind->by_counts &&
+  return fetches_and_computes_at_once(plan, scan) && announces_for_nothing(policy) && !plan.cache_swaps &&
+         policy.placement.kind->by_counts &&
          by_counts(*policy.lookahead.predictor, plan.cache_slots > 0, policy.cache.scope) &&
          (!announces || policy.prefetch.prefetcher->by_counts) && by_counts(policy.transfer, announces);
 }
@@ -58,8 +64,9 @@ bool decides_by_guesses(const Plan& plan, const TraceScan& scan) {
   const bool guesses = predictor.predicts() && predictor.keeps_to_most_guesses && !predictor.is_whole_layer;
   // Between the chunks of one expert another might overtake.
   const bool whole = policy.transfer.queue == TransferQueue::fifo || policy.transfer.chunk.count <= 0;
-  return fetches_and_computes_at_once(plan, scan) && guesses && policy.prefetch.prefetcher->by_counts &&
-         !policy.placement.kind->place && plan.offloads() && !plan.hits_are_decreed && is_plain(plan) &&
+  return fetches_and_computes_at_once(plan, scan) && announces_for_nothing(policy) && guesses &&
+         !why_not_exact(policy) && policy.prefetch.prefetcher->by_counts && !policy.placement.kind->place &&
+         plan.offloads() && !plan.hits_are_decreed && is_plain(plan) &&
          policy.transfer.announced == AnnouncedCopies::queued && whole &&
          policy.transfer.write_back == WriteBack::none && policy.transfer.staging_copies == 0;
 }

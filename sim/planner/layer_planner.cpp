@@ -73,8 +73,11 @@ void LayerPlanner::begin_pass(const trace::Step& step) {
   tokens_ = step.tokens;
   counts_now_ = decode_ ? &decode_counts_ : &other_counts_;
   lookahead_.begin_step(step, map_.ordinals(step.stack));
+  layer_ = layer_class_ = -1;
   if (cache_watches_) cache_->begin_pass(gates_.load(step));
-  if (program_.shape().step_overhead) last_ = compute(OpKind::step_overhead, -1, -1);
+  // What is announced before the pass waits for an operation of this one, if only one that takes no time.
+  if (program_.shape().step_overhead || lookahead_.announces_pass())
+    last_ = compute(OpKind::step_overhead, -1, -1);
 }
 
 void LayerPlanner::dense_layer(int layer, int layer_class) {
@@ -109,7 +112,10 @@ void LayerPlanner::begin_moe_layer(int ordinal, int layer_class) {
 
 void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
   const std::span<const ExpertKey> activated = routing.activated(ordinal);
+  activated_ = static_cast<std::uint32_t>(activated.size());
+  routed_ = routing.routed(ordinal);
   if (offloaded_[index(ordinal)] == 0) {
+    if (reads_back_) lookahead_.observe(ordinal, routing);
     counts_now_->hits += static_cast<std::int64_t>(activated.size());
     announce(routing, predictions);
     copies_.clear();
@@ -140,6 +146,11 @@ OpId LayerPlanner::end_pass(bool has_head) {
   written_back_before_ = slots_.written_back();
   counts_now_->drive_reads += reads_.count() - reads_before_;
   reads_before_ = reads_.count();
+  const Lookahead::Announced announced = lookahead_.take_counts();
+  counts_now_->foreseeable += announced.foreseeable;
+  counts_now_->guesses += announced.guesses;
+  counts_now_->right_guesses += announced.right;
+  counts_now_->cancelled += announced.cancelled;
   return last_;
 }
 
@@ -163,37 +174,6 @@ void LayerPlanner::look_up(std::size_t experts) {
   now_ = executor_.wait(ids_known_);
 }
 
-void LayerPlanner::announce(const StepRouting& routing, const StepPredictions* predictions) {
-  if (!lookahead_.announces(ordinal_)) return;
-  if (waits_to_announce_) {
-    find_own_copies(routing.activated(ordinal_));
-    if (!copies_.empty()) {
-      read_ids_back(ids_known_);
-      if (stops_at_gates_) {
-        run();
-        now_ = executor_.wait(ids_known_);
-      }
-    }
-  }
-  lookahead_.announce(moment(), routing, predictions, ids_known_);
-}
-
-/// Into `copies_`, what the layer's own ids led to: misses, hits on their way to working buffers, a whole
-/// layer that nobody announced.
-void LayerPlanner::find_own_copies(std::span<const ExpertKey> activated) {
-  copies_.clear();
-  const auto add = [this](ExpertKey key) {
-    if (slots_.holds(key)) {
-      copies_.push_back(slots_.ready(key));
-    } else if (is_decreed_hit(key)) {
-      slots_.wait_for_staging(key, layer_, ids_known_, copies_);
-    }
-  };
-  for (const ExpertKey key : activated) add(key);
-  for (const ExpertKey key : lookahead_.fetched(ordinal_)) add(key);
-  std::erase_if(copies_, [this](OpId copy) { return copy < block_first_; });
-}
-
 Moment LayerPlanner::moment() const {
   return {.now = now_,
           .clock = plan_.needs_clock() ? &executor_ : nullptr,
@@ -203,7 +183,9 @@ Moment LayerPlanner::moment() const {
           .cpu = cpu_,
           .tokens = tokens_,
           .ordinal = ordinal_,
-          .layer_class = layer_class_};
+          .layer_class = layer_class_,
+          .activated = activated_,
+          .routed = routed_};
 }
 
 /// One operation for the whole set, or one an expert, each waiting only for its own copy.

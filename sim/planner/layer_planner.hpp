@@ -45,6 +45,8 @@ class LayerPlanner {
                const Estimates* estimates, Executor& executor);
 
   void begin_pass(const trace::Step& step);
+  /// What is known of the pass before its first layer, where the policy announces then.
+  void announce_pass(const StepRouting& routing, const StepPredictions* predictions);
   void dense_layer(int layer, int layer_class);
   /// Attention, gate and, where the host must know the ids, their read-back.
   void begin_moe_layer(int ordinal, int layer_class);
@@ -61,6 +63,7 @@ class LayerPlanner {
   /// Hands over what was put together.
   void run();
   void announce(const StepRouting& routing, const StepPredictions* predictions);
+  OpId predict(OpId after);
   /// Now, of the layer's gate, behind `copies_`.
   void read_ids_back(OpId after);
   void look_up(std::size_t experts);
@@ -128,6 +131,7 @@ class LayerPlanner {
   AccessCounts* counts_now_ = nullptr;
   // of the layer
   int layer_ = 0, ordinal_ = 0, layer_class_ = 0;
+  std::uint32_t activated_ = 0, routed_ = 0;
   bool reads_back_ = false;
   Picoseconds now_;
   OpId block_first_ = no_op, ids_known_ = no_op, last_ = no_op;

@@ -17,19 +17,23 @@ Lookahead::Lookahead(const ExpertMap& map, const Plan& plan, const std::vector<s
       reads_(reads),
       executor_(executor),
       whole_layers_(plan.policy.lookahead.predictor->is_whole_layer),
+      cancels_(plan.policy.prefetch.wrong == WrongGuesses::cancel),
       priority_(plan.policy.transfer.queue == TransferQueue::demand_first ? 1 : 0),
       fetched_(map.layers().size()),
       kept_(map.layers().size()),
       staged_(map.layers().size()),
-      announced_(map.layers().size()) {
-  const auto& [predictor, distance] = plan.policy.lookahead;
+      announced_(map.layers().size()),
+      marks_(map.keys()),
+      guesses_(map.layers().size()) {
+  const auto& predictor = plan.policy.lookahead.predictor;
   if (!predictor->predicts()) return;
   predictor_ = predictor->make(predictor.parameters(), map);
   if (predictor->is_oracle) oracle_ = &dynamic_cast<Oracle&>(*predictor_);
   if (oracle_ != nullptr && whole_layers_)
     throw std::logic_error("a predictor of whole layers is asked before it could be shown anything");
   const auto& prefetcher = plan.policy.prefetch.prefetcher;
-  prefetcher_ = prefetcher->make(prefetcher.parameters(), distance);
+  prefetcher_ = prefetcher->make(prefetcher.parameters(), plan.policy.lookahead.distance);
+  before_passes_ = prefetcher->before_passes;
 }
 
 void Lookahead::begin_step(const trace::Step& step, std::pair<int, int> ordinals) {
@@ -41,12 +45,22 @@ void Lookahead::begin_step(const trace::Step& step, std::pair<int, int> ordinals
   prefetcher_->begin_pass();
 }
 
+void Lookahead::announce_pass(const StepRouting& routing, const StepPredictions* predictions, OpId known) {
+  ids_known_ = known;
+  show(routing, predictions);
+  prefetcher_->pass_begins({ordinals_.first - 1, ordinals_.second, offloaded_}, *predictor_, *this);
+}
+
 void Lookahead::arrive(const Moment& moment, const StepRouting& routing, OpId ids_known) {
   const int ordinal = moment.ordinal;
-  for (const ExpertKey key : kept_[index(ordinal)]) cache_->let_go(key);
+  for (const ExpertKey key : kept_[index(ordinal)]) {
+    cache_->let_go(key);
+    marks_[key] &= static_cast<std::uint8_t>(~is_kept);
+  }
   kept_[index(ordinal)].clear();
   predictor_->observe(ordinal, routing.activated(ordinal), routing.tokens(ordinal));
   prefetcher_->gate_known(moment, routing.activated(ordinal), *this);
+  judge(ordinal, routing.activated(ordinal));
   if (!whole_layers_ || announced_[index(ordinal)] != 0) return;
   constexpr std::uint8_t demand_priority = 0;
   ids_known_ = ids_known;
@@ -58,8 +72,33 @@ void Lookahead::arrive(const Moment& moment, const StepRouting& routing, OpId id
 void Lookahead::announce(const Moment& moment, const StepRouting& routing, const StepPredictions* predictions,
                          OpId ids_known) {
   ids_known_ = ids_known;
-  if (oracle_ != nullptr) oracle_->show(routing, predictions);
+  show(routing, predictions);
   prefetcher_->look_ahead(moment, {moment.ordinal, ordinals_.second, offloaded_}, *predictor_, *this);
+}
+
+/// Holds what was announced for a layer against what it activates, and takes back what is not.
+void Lookahead::judge(int ordinal, std::span<const ExpertKey> activated) {
+  if (announced_[index(ordinal)] == 0) return;
+  std::vector<ExpertKey>& guesses = guesses_[index(ordinal)];
+  for (const ExpertKey key : activated) {
+    counts_.right += marks_[key] & is_guessed;
+    marks_[key] |= is_activated;
+  }
+  counts_.foreseeable += static_cast<std::int64_t>(activated.size());
+  counts_.guesses += static_cast<std::int64_t>(guesses.size());
+  if (cancels_) cancel_wrong(ordinal);
+  for (const ExpertKey key : activated) marks_[key] = 0;
+  for (const ExpertKey key : guesses) marks_[key] = 0;
+  guesses.clear();
+}
+
+/// The last one first: what has started is before what has not.
+void Lookahead::cancel_wrong(int ordinal) {
+  const std::vector<ExpertKey>& fetched = fetched_[index(ordinal)];
+  for (std::size_t i = fetched.size(); i-- > 0;) {
+    const ExpertKey key = fetched[i];
+    if ((marks_[key] & is_activated) == 0) drop(ordinal, key);
+  }
 }
 
 void Lookahead::leave(int ordinal) {
@@ -70,6 +109,11 @@ void Lookahead::leave(int ordinal) {
 
 void Lookahead::want(int target, std::span<const ExpertKey> keys) {
   announced_[index(target)] = 1;
+  for (const ExpertKey key : keys) {
+    if ((marks_[key] & is_guessed) != 0) continue;
+    marks_[key] |= is_guessed;
+    guesses_[index(target)].push_back(key);
+  }
   read_absent(target, keys);
   for (const ExpertKey key : keys) want(target, key, priority_);
 }
@@ -93,8 +137,11 @@ void Lookahead::want(int target, ExpertKey key, std::uint8_t priority) {
   if (plan_.resident[key] != 0 || plan_.lives_elsewhere(key)) return;
   const int layer = map_.layers()[index(target)].layer;
   if (cache_ != nullptr && cache_->is_resident(key)) {
-    cache_->hold(key);
-    kept_[index(target)].push_back(key);
+    if ((marks_[key] & is_kept) == 0) {
+      marks_[key] |= is_kept;
+      cache_->hold(key);
+      kept_[index(target)].push_back(key);
+    }
     if (slots_.stage_ahead(key, layer, ids_known_)) staged_[index(target)].push_back(key);
   } else if (!slots_.holds(key) && slots_.free_count() > 0) {
     slots_.fetch(key, layer, priority, ids_known_);
@@ -102,12 +149,21 @@ void Lookahead::want(int target, ExpertKey key, std::uint8_t priority) {
   }
 }
 
+bool Lookahead::is_brought(ExpertKey key) const {
+  return plan_.resident[key] != 0 || plan_.lives_elsewhere(key) || slots_.holds(key) ||
+         (cache_ != nullptr && cache_->is_resident(key));
+}
+
+bool Lookahead::has_arrived(ExpertKey key) const {
+  return slots_.holds(key) && executor_.is_done(slots_.ready(key));
+}
+
 bool Lookahead::drop(int target, ExpertKey key) {
   std::vector<ExpertKey>& fetched = fetched_[index(target)];
   const auto place = std::find(fetched.begin(), fetched.end(), key);
   if (place == fetched.end() || !slots_.take_back(key, executor_)) return false;
   fetched.erase(place);
-  ++dropped_;
+  ++counts_.cancelled;
   return true;
 }
 

@@ -37,6 +37,16 @@ class Lookahead final : public Announcements {
     return is_active() && decode_ && prefetcher_->reaches({ordinal, ordinals_.second, offloaded_});
   }
 
+  /// Whether something may be announced before the first layer of this pass.
+  [[nodiscard]] bool announces_pass() const { return is_active() && decode_ && before_passes_; }
+  /// Precondition: announces_pass(). The copies wait for `known`. `predictions` as announce().
+  void announce_pass(const StepRouting& routing, const StepPredictions* predictions, OpId known);
+
+  /// The host knows the ids of a layer that needs no arrive().
+  void observe(int ordinal, const StepRouting& routing) {
+    predictor_->observe(ordinal, routing.activated(ordinal), routing.tokens(ordinal));
+  }
+
   /// The ids of the layer moment.ordinal are known: the residents kept for it may leave again, and the
   /// prefetcher may drop what turned out wrong. A layer that is always fetched whole and was not announced
   /// (the first of a step, every one of a prefill) is fetched now.
@@ -54,14 +64,26 @@ class Lookahead final : public Announcements {
   [[nodiscard]] std::span<const ExpertKey> fetched(int target) const override {
     return fetched_[index(target)];
   }
+  [[nodiscard]] bool is_brought(ExpertKey key) const override;
+  [[nodiscard]] bool has_arrived(ExpertKey key) const override;
   bool drop(int target, ExpertKey key) override;
-  [[nodiscard]] std::int64_t dropped() const { return dropped_; }
+
+  /// What was announced in the pass, since the last call.
+  struct Announced {
+    std::int64_t foreseeable = 0, guesses = 0, right = 0, cancelled = 0;  ///< as AccessCounts
+  };
+  Announced take_counts() { return std::exchange(counts_, {}); }
 
  private:
   static std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
   /// From the drive, where there is one, those of `keys` that want() will fetch.
   void read_absent(int target, std::span<const ExpertKey> keys);
   void want(int target, ExpertKey key, std::uint8_t priority);
+  void show(const StepRouting& routing, const StepPredictions* predictions) {
+    if (oracle_ != nullptr) oracle_->show(routing, predictions);
+  }
+  void judge(int ordinal, std::span<const ExpertKey> activated);
+  void cancel_wrong(int ordinal);
 
   const ExpertMap& map_;
   const Plan& plan_;
@@ -73,12 +95,15 @@ class Lookahead final : public Announcements {
   std::unique_ptr<Predictor> predictor_;
   Oracle* oracle_ = nullptr;  ///< the predictor, where it is one
   std::unique_ptr<Prefetcher> prefetcher_;
-  bool whole_layers_;
+  bool whole_layers_, before_passes_ = false, cancels_;
   std::uint8_t priority_;
   std::vector<std::vector<ExpertKey>> fetched_, kept_, staged_;  // by ordinal
   std::vector<ExpertKey> to_read_;
   std::vector<std::uint8_t> announced_;  // by ordinal, in this step
-  std::int64_t dropped_ = 0;
+  enum : std::uint8_t { is_guessed = 1, is_kept = 2, is_activated = 4 };
+  std::vector<std::uint8_t> marks_;              // by key: of the above, until its layer is done
+  std::vector<std::vector<ExpertKey>> guesses_;  // by ordinal, in this step
+  Announced counts_;
   bool decode_ = true;
   std::pair<int, int> ordinals_;
   OpId ids_known_ = no_op;  ///< of the layer that announces

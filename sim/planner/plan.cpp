@@ -47,15 +47,28 @@ std::vector<HeldElsewhere> held_elsewhere(const std::vector<std::optional<PlaceI
   return held;
 }
 
+/// MoE layers.
+int deepest_stack(const ExpertMap& map) {
+  int most = 0;
+  for (const MoeLayer& layer : map.layers()) {
+    const auto [first, last] = map.ordinals(layer.stack);
+    most = std::max(most, last - first);
+  }
+  return most;
+}
+
 std::int64_t working_buffers(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan) {
   const PredictorEntry& predictor = *policy.lookahead.predictor;
   const bool fetches_nothing = !policy.miss.service->fetches && !policy.miss.service->copies_too &&
                                policy.miss.admission == MissAdmission::none && !predictor.predicts();
   if (fetches_nothing) return 0;
   if (!predictor.predicts()) return std::max(1, scan.most_activated);
-  const std::int64_t announced = predictor.most_guesses(map, scan);
+  const std::int64_t announced = predictor.most_guesses(policy.lookahead.predictor.parameters(), map, scan);
   // The guesses in flight and in use; where they may be wrong, the misses of the layer that computes.
-  const std::int64_t guesses = (std::int64_t{policy.lookahead.distance} + 1) * announced;
+  const auto& prefetcher = policy.prefetch.prefetcher;
+  const std::int64_t in_flight =
+      prefetcher->in_flight(prefetcher.parameters(), policy.lookahead.distance, deepest_stack(map));
+  const std::int64_t guesses = (in_flight + 1) * announced;
   return std::max<std::int64_t>(1, guesses + (predictor.misses_none ? 0 : scan.most_activated));
 }
 
@@ -64,9 +77,15 @@ void note_thrashing(Plan& plan, const ExpertMap& map, const TraceScan& scan) {
   const PolicySpec& policy = plan.policy;
   if (plan.cache_slots == 0) return;
   const bool global = policy.cache.scope == CacheScope::global;
-  const std::int64_t smallest =
-      *std::min_element(plan.geometry.capacity.begin(), plan.geometry.capacity.end());
-  if (!global && smallest < scan.most_activated) {
+  std::int64_t smallest = scan.most_activated;  // of layers that need a cache
+  for (std::size_t layer = 0; !global && layer < plan.geometry.capacity.size(); ++layer) {
+    const ExpertKey first = plan.geometry.first_key[layer], end = plan.geometry.first_key[layer + 1];
+    const bool stays =
+        std::all_of(plan.geometry.excluded.begin() + first, plan.geometry.excluded.begin() + end,
+                    [](std::uint8_t excluded) { return excluded != 0; });
+    if (!stays) smallest = std::min(smallest, plan.geometry.capacity[layer]);
+  }
+  if (smallest < scan.most_activated) {
     plan.notes.push_back(
         "the cache holds " + std::to_string(smallest) + " experts a layer, but a step activates up to " +
         std::to_string(scan.most_activated) + ": the rest bypass it through the working buffers");
@@ -199,6 +218,16 @@ void plan_host_cache(Plan& plan, const ExpertMap& map, const std::vector<std::ui
   };
 }
 
+/// What is computed instead of the gates' choice is not known before the run.
+void check_exact(const PolicySpec& policy, const cache::EvictionEntry& eviction) {
+  if (!eviction.needs_future || policy.cache.capacity.kind == CapacityKind::none || !why_not_exact(policy))
+    return;
+  throw InputError(
+      "policy " + policy.name,
+      "the eviction '" + eviction.name + "' knows what the gates choose, and something else is computed",
+      "choose another --eviction, or set lookahead.exact to true");
+}
+
 }  // namespace
 
 void check_gate_weights(const cache::EvictionEntry& eviction, const trace::TraceInfo& info) {
@@ -214,7 +243,9 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   check_predictions(policy, source.info());
   check_gate_weights(eviction, source.info());
   check_hit_rate(policy, eviction);
+  check_exact(policy, eviction);
   Plan plan;
+  if (const auto why = why_not_exact(policy)) plan.notes.push_back("not exact: " + *why);
   plan.policy = policy;
   plan.measures_all_phases = !scan.has_decode;
   Placed placed = place(policy, {map, scan, topology, source});

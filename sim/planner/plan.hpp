@@ -58,7 +58,9 @@ struct Plan {
   [[nodiscard]] bool computes_on_cpu() const { return policy.miss.service->uses_cpu; }
   /// Some part asks what the time is, or takes copies back.
   [[nodiscard]] bool needs_clock() const {
-    const bool prefetches = policy.lookahead.predictor->predicts() && policy.prefetch.prefetcher->needs_clock;
+    const bool prefetches =
+        policy.lookahead.predictor->predicts() &&
+        (policy.prefetch.prefetcher->needs_clock || policy.prefetch.wrong == WrongGuesses::cancel);
     return prefetches || policy.miss.service->needs_clock;
   }
   /// Null: every miss is fetched.

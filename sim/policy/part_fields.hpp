@@ -58,6 +58,12 @@ void add_part_parameters(Fields<Spec>& fields, const std::string& kind, sim::Cho
              own->read((spec.*part).parameters(), table, own->field);
            }});
       field.fallback = parameter.value(entry.parameters.defaults());
+      for (const Entry& other : registry.entries()) {
+        const auto* const same = other.parameters.find(key);
+        if (same == nullptr) continue;
+        const std::string own = shown_value(field, same->value(other.parameters.defaults()));
+        if (own != shown_value(field, field.fallback)) field.help += "; " + own + " of " + other.name;
+      }
       if (field.need == Need::always) field.need = Need::with_condition;
       field.only_with({kind, with, ""});
     }

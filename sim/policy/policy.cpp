@@ -28,10 +28,39 @@ void validate_lookahead(const PolicySpec& policy, const std::string& where) {
     throw InputError(where, "lookahead.distance means nothing without a lookahead",
                      "set lookahead.kind to one of: " + kinds_that_predict());
   }
+  if (!looks_ahead && (lookahead.cost.count > 0 || lookahead.cost_stream != PredictionStream::compute)) {
+    throw InputError(where, "lookahead.cost is of a prediction, and nothing is predicted",
+                     "set lookahead.kind to one of: " + kinds_that_predict());
+  }
   if (policy.placement.kind->keeps_all && looks_ahead) {
     throw InputError(
         where, "placement.kind = '" + policy.placement.kind->name + "' leaves nothing to look ahead for",
         "remove lookahead.kind or choose another placement");
+  }
+}
+
+std::string kinds_that_know_passes() {
+  std::string kinds;
+  for (const sim::PredictorEntry& each : sim::built_in_parts().predictors.entries()) {
+    if (each.knows_pass) kinds += (kinds.empty() ? "" : ", ") + each.name;
+  }
+  return kinds;
+}
+
+void validate_prefetch(const PolicySpec& policy, const std::string& where) {
+  const auto& predictor = *policy.lookahead.predictor;
+  const auto& prefetcher = *policy.prefetch.prefetcher;
+  if (predictor.predicts() && prefetcher.before_passes && !predictor.knows_pass) {
+    throw InputError(where,
+                     "prefetch.kind = '" + prefetcher.name +
+                         "' announces before a pass, of which lookahead.kind = '" + predictor.name +
+                         "' knows nothing then",
+                     "set lookahead.kind to one of: " + kinds_that_know_passes());
+  }
+  if (predictor.is_whole_layer && policy.prefetch.wrong == WrongGuesses::cancel) {
+    throw InputError(where,
+                     "the lookahead '" + predictor.name + "' copies whole layers, of which none is wrong",
+                     "remove prefetch.wrong");
   }
 }
 
@@ -157,9 +186,16 @@ void validate_host_cache(const PolicySpec& policy, const std::string& where) {
 
 }  // namespace
 
+std::optional<std::string> why_not_exact(const PolicySpec& policy) {
+  const auto& predictor = policy.lookahead.predictor;
+  if (predictor->is_exact == nullptr || predictor->is_exact(predictor.parameters())) return std::nullopt;
+  return "what the lookahead '" + predictor->name + "' foretells is computed, not what the gates chose";
+}
+
 void validate(const PolicySpec& policy, const std::string& where) {
   check_ranges(policy_fields(), policy, where);
   validate_lookahead(policy, where);
+  validate_prefetch(policy, where);
   validate_start(policy, where);
   validate_misses(policy, where);
   validate_host_cache(policy, where);

@@ -21,6 +21,8 @@ enum class WriteBack { none, swap };
 enum class AnnouncedCopies { queued, one_layer };
 enum class ExpertCompute { grouped, per_expert };
 enum class MissAdmission { none, background };
+enum class PredictionStream { compute, host };
+enum class WrongGuesses { keep, cancel };
 
 /// An expert cache: whose experts share how much, and which of them leaves.
 struct CacheSpec {
@@ -64,11 +66,14 @@ struct PolicySpec {
   struct {
     sim::Chosen<sim::PredictorEntry> predictor = sim::built_in_parts().predictors.standard();  ///< key kind
     int distance = 1;  ///< MoE layers ahead, >= 1
+    Picoseconds cost;  ///< of a prediction, each time that something may be announced
+    PredictionStream cost_stream = PredictionStream::compute;  ///< where that time is spent
   } lookahead;
 
   struct {
     sim::Chosen<sim::PrefetcherEntry> prefetcher =
         sim::built_in_parts().prefetchers.standard();  ///< key kind
+    WrongGuesses wrong = WrongGuesses::keep;           ///< cancel: their copies, once the ids are known
   } prefetch;
 
   struct {
@@ -98,6 +103,10 @@ template <class Entry>
 void choose(sim::Chosen<Entry>& part, const sim::PartRegistry<Entry>& from, const std::string& name) {
   part = from.find(name, "policy");
 }
+
+/// What the policy computes instead of what the gates chose, in words, or nothing: then the model's output is
+/// what it is with all experts on the GPU.
+std::optional<std::string> why_not_exact(const PolicySpec& policy);
 
 /// Throws InputError on contradictions, e.g. distance < 1 or placement count missing.
 void validate(const PolicySpec& policy, const std::string& where);

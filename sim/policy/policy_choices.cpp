@@ -55,8 +55,27 @@ constexpr std::array<Choice<MissAdmission>, 2> miss_admissions{{
      "copied in the background", ""},
 }};
 
+constexpr std::array<Choice<PredictionStream>, 2> prediction_streams{{
+    {PredictionStream::compute, "compute", "the GPU, which computes nothing else then", "", ""},
+    {PredictionStream::host, "host", "the CPU, beside the GPU", "", ""},
+}};
+
+constexpr std::array<Choice<WrongGuesses>, 2> wrong_guesses{{
+    {WrongGuesses::keep, "keep", "it is copied all the same", "", ""},
+    {WrongGuesses::cancel, "cancel", "what of its copy has not started is taken back",
+     "wrong guesses cancelled", ""},
+}};
+
 }  // namespace
 
+template <>
+std::span<const Choice<PredictionStream>> choices() {
+  return prediction_streams;
+}
+template <>
+std::span<const Choice<WrongGuesses>> choices() {
+  return wrong_guesses;
+}
 template <>
 std::span<const Choice<CacheScope>> choices() {
   return scopes;

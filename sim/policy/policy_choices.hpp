@@ -24,5 +24,9 @@ template <>
 std::span<const Choice<ExpertCompute>> choices();
 template <>
 std::span<const Choice<MissAdmission>> choices();
+template <>
+std::span<const Choice<PredictionStream>> choices();
+template <>
+std::span<const Choice<WrongGuesses>> choices();
 
 }  // namespace pregate

@@ -100,6 +100,14 @@ Fields<Lookahead> lookahead(const sim::Parts& parts) {
   fields
       .add("distance", &Lookahead::distance, "how many MoE layers later", Range{1, 10'000, "from 1 to 10000"})
       .only_with({"kind", ahead, "a lookahead"});
+  fields
+      .add_where_set("cost", &Lookahead::cost,
+                     "time of a prediction, each time that something may be announced",
+                     Range{0, 10, "from 0 s to 10 s"})
+      .or_zero("nothing")
+      .only_with({"kind", ahead, "a lookahead"});
+  fields.add_where_set("cost_stream", &Lookahead::cost_stream, "where that time is spent")
+      .only_with({"kind", ahead, "a lookahead"});
   add_part_parameters(fields, "kind", &Lookahead::predictor, parts.predictors);
   return fields;
 }
@@ -109,6 +117,8 @@ Fields<Prefetch> prefetch(const sim::Parts& parts) {
   add_part(fields, "kind", &Prefetch::prefetcher, parts.prefetchers,
            "what of that is fetched early, and when");
   add_part_parameters(fields, "kind", &Prefetch::prefetcher, parts.prefetchers);
+  fields.add_where_set("wrong", &Prefetch::wrong,
+                       "what becomes of an expert that its layer's gate did not choose");
   return fields;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 
 #include "models/units.hpp"
 
@@ -23,6 +24,13 @@ class Estimates {
                                            std::uint32_t routed) const = 0;
   /// One expert of such a layer that gets `tokens`, on the GPU, in a kernel that runs anyway.
   [[nodiscard]] virtual Picoseconds on_gpu(int layer_class, std::uint32_t tokens) const = 0;
+  /// From the ids of such a layer, `experts` of whose experts get `routed` tokens, to those of the next one
+  /// if that is alike and nobody waits for copies.
+  [[nodiscard]] virtual Picoseconds between_gates([[maybe_unused]] int layer_class,
+                                                  [[maybe_unused]] std::uint32_t experts,
+                                                  [[maybe_unused]] std::uint32_t routed) const {
+    throw std::logic_error("these estimates do not say how far gates are apart");
+  }
 };
 
 }  // namespace pregate::sim

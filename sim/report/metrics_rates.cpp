@@ -181,6 +181,53 @@ std::vector<Metric> traffic_metrics() {
   };
 }
 
+/// Only decode steps look ahead. Without a value where nothing was announced.
+Value share_of_guesses(std::int64_t right, std::int64_t of) {
+  return of > 0 ? Value(static_cast<double>(right) / static_cast<double>(of)) : Value();
+}
+Value recall(const Result& r) {
+  return share_of_guesses(r.decode_cache.right_guesses, r.decode_cache.foreseeable);
+}
+
+std::vector<Metric> lookahead_metrics() {
+  return {
+      {.name = "lookahead.recall",
+       .unit = "0 to 1",
+       .help =
+           "of what layers activated for which something was announced, what was among it; absent without "
+           "announcements",
+       .value = recall,
+       .csv = "lookahead_recall"},
+      {.name = "lookahead.precision",
+       .unit = "0 to 1",
+       .help = "of what was announced, what its layer activated; absent without announcements",
+       .value = [](const Result& r) -> Value {
+         return share_of_guesses(r.decode_cache.right_guesses, r.decode_cache.guesses);
+       },
+       .csv = "lookahead_precision"},
+      {.name = "not_exact",
+       .unit = "",
+       .help = "what is computed instead of what the gates chose; absent where the output is the model's",
+       .value = [](const Result& r) -> Value {
+         const auto why = why_not_exact(r.policy);
+         return why ? Value(*why) : Value();
+       },
+       .csv = "not_exact"},
+      {.name = "lookahead.cancelled",
+       .unit = "",
+       .help = "copies of announced experts that were taken back, whole or in part; absent without any",
+       .value = [](const Result& r) { return where_any(r.decode_cache.cancelled); }},
+      {.name = "lookahead.guessed_recall",
+       .unit = "0 to 1",
+       .help = "lookahead.recall, where it may be below 1",
+       .value = [](const Result& r) -> Value {
+         return r.policy.lookahead.predictor->misses_none ? Value() : recall(r);
+       },
+       .table = TableColumn{.head = "recall", .rank = 9, .print = percent, .only_above_zero = true},
+       .in_json = false},
+  };
+}
+
 }  // namespace
 
 std::vector<Metric> rate_metrics() {
@@ -189,6 +236,7 @@ std::vector<Metric> rate_metrics() {
   append(all,
          cache_metrics("cache_decode", "in decode steps", [](const Result& r) { return r.decode_cache; }));
   append(all, traffic_metrics());
+  append(all, lookahead_metrics());
   return all;
 }
 

@@ -22,7 +22,7 @@ std::vector<Metric> path_metrics() {
                    .csv = std::string(part) + "_share"});
   };
   add("compute", "of the critical path: the GPU computes, with its launches", &PathShares::compute);
-  add("cpu", "of the critical path: the CPU computes experts", &PathShares::cpu);
+  add("cpu", "of the critical path: the CPU computes experts, or predicts them", &PathShares::cpu);
   add("transfer", "of the critical path: copies", &PathShares::transfer);
   add("host", "of the critical path: gate results on their way to the host", &PathShares::host);
   add("waiting", "of the critical path: nothing of these", &PathShares::waiting);

@@ -41,6 +41,13 @@ struct RunConfiguration {
   ServingSpec serving;
   std::string device = "simulator";  ///< or what executed it
   std::vector<std::string> notes;    ///< about the run as a whole
+  /// All policies were asked for: those that the run does not permit, with the reason. Tables are then
+  /// grouped by kind, and only the fastest of each kind is explained.
+  struct LeftOut {
+    std::string policy, reason;
+  };
+  bool all_policies = false;
+  std::vector<LeftOut> left_out;
 };
 
 /// Version of what results_json() and results_csv() write: a key or column that changes its meaning or goes
@@ -50,6 +57,8 @@ inline constexpr int results_format_version = 1;
 /// JSON of `simulate` and `compare` (docs/cli.md); deterministic, byte for byte.
 std::string results_json(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                          const Confidences& confidences = {});
+/// One of its results, on one line.
+std::string one_result_json(const SimulationResult& result, const std::optional<Confidence>& confidence);
 /// One row a result, with a header; names carry units.
 std::string results_csv(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                         const Confidences& confidences = {});

@@ -4,33 +4,31 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "sim/report/csv.hpp"
 #include "sim/report/metrics.hpp"
 #include "sim/report/report.hpp"
 
 namespace pregate::sim {
 
-namespace {
-
-/// A field, quoted where RFC 4180 asks for it.
-std::string field(const std::string& text) {
+std::string csv_field(const std::string& text) {
   if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
   return quoted + "\"";
 }
 
-/// Shortest digits that read back the same, as in the JSON.
-std::string number(double value) {
+std::string csv_number(double value) {
   return std::isfinite(value) ? nlohmann::json(value).dump() : std::string{};
 }
 
-/// Without a value where a result has none.
 std::string csv_cell(const MetricValue& value) {
   if (const auto* count = std::get_if<std::int64_t>(&value)) return std::to_string(*count);
-  if (const auto* measure = std::get_if<double>(&value)) return number(*measure);
+  if (const auto* measure = std::get_if<double>(&value)) return csv_number(*measure);
   const auto* text = std::get_if<std::string>(&value);
   return text == nullptr ? std::string() : *text;
 }
+
+namespace {
 
 struct CsvRow {
   const RunConfiguration& run;
@@ -49,7 +47,7 @@ void add_range(std::vector<CsvColumn>& columns, const std::string& rate_name,
     columns.push_back({rate_name + end, [=](const CsvRow& row) {
                          if (row.confidence == nullptr) return std::string();
                          const RateRange range = row.confidence->range_of((row.result.*rate)());
-                         return range.exists() ? number(range.*bound) : std::string();
+                         return range.exists() ? csv_number(range.*bound) : std::string();
                        }});
   };
   add("_low", &RateRange::least);
@@ -93,7 +91,7 @@ std::string results_csv(const RunConfiguration& configuration, const std::vector
     const bool is_known = i < confidences.size() && confidences[i] && results[i].has_figures();
     const CsvRow row{configuration, results[i], is_known ? &*confidences[i] : nullptr};
     for (const CsvColumn& column : all)
-      text += (&column == &all.front() ? "" : ",") + field(column.text(row));
+      text += (&column == &all.front() ? "" : ",") + csv_field(column.text(row));
     text += "\n";
   }
   return text;

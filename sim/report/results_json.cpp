@@ -82,6 +82,12 @@ Json result_json(const SimulationResult& result, const std::optional<Confidence>
       json["routing_span"] = {{"low", rates_json(result.routing_span->low)},
                               {"high", rates_json(result.routing_span->high)}};
   }
+  if (result.sensitivities) {
+    json["sensitivities"] = Json::array();
+    for (const Sensitivity& each : *result.sensitivities)
+      json["sensitivities"].push_back(
+          {{"key", each.key}, {"value", each.value}, {"tokens_per_s_per_log", each.tokens_per_s_per_log}});
+  }
   add_metrics(json, result, MetricGroup::memory);
   add_metrics(json, result, MetricGroup::run);
   json["policy_config"] = policy_json(result.policy);
@@ -90,6 +96,10 @@ Json result_json(const SimulationResult& result, const std::optional<Confidence>
 }
 
 }  // namespace
+
+std::string one_result_json(const SimulationResult& result, const std::optional<Confidence>& confidence) {
+  return result_json(result, confidence).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 std::string results_json(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                          const Confidences& confidences) {
@@ -102,6 +112,11 @@ std::string results_json(const RunConfiguration& configuration, const std::vecto
   for (std::size_t i = 0; i < results.size(); ++i) {
     json["results"].push_back(
         result_json(results[i], i < confidences.size() ? confidences[i] : std::nullopt));
+  }
+  if (configuration.all_policies) {
+    json["left_out"] = Json::array();
+    for (const RunConfiguration::LeftOut& each : configuration.left_out)
+      json["left_out"].push_back({{"policy", each.policy}, {"reason", each.reason}});
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

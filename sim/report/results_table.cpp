@@ -1,8 +1,10 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
 
 #include "models/terminal_text.hpp"
+#include "sim/policy/policy_kind.hpp"
 #include "sim/report/metrics.hpp"
 #include "sim/report/report.hpp"
 #include "sim/report/shares.hpp"
@@ -60,15 +62,21 @@ const char* instead(const SimulationResult& result) {
   return result.out_of_memory ? "out of memory" : "interrupted";
 }
 
-TextTable table_of(const std::vector<const Metric*>& shown, const std::vector<SimulationResult>& results) {
+TextTable table_of(const std::vector<const Metric*>& shown, const std::vector<SimulationResult>& results,
+                   bool by_kind) {
   std::vector<std::string> head{"policy"}, best;
   for (const Metric* metric : shown) {
     head.push_back(metric->table->head);
     best.push_back(best_of(*metric, results));
   }
   TextTable table(head);
+  std::optional<PolicyKind> kind;
   for (const SimulationResult& result : results) {
-    std::vector<std::string> row{one_line(result.policy.name)};
+    if (by_kind && kind != kind_of(result.policy)) {
+      kind = kind_of(result.policy);
+      table.add_section(to_string(*kind));
+    }
+    std::vector<std::string> row{(by_kind ? "  " : "") + one_line(result.policy.name)};
     for (std::size_t i = 0; i < shown.size(); ++i) {
       const bool is_known = result.out_of_memory && shown[i]->group == MetricGroup::memory;
       if (!result.has_figures() && !is_known) {
@@ -84,7 +92,8 @@ TextTable table_of(const std::vector<const Metric*>& shown, const std::vector<Si
 }
 
 /// The table, without the columns for which the layout has no room; a line says which.
-std::string fitted_table(const std::vector<SimulationResult>& results, const TextLayout& layout) {
+std::string fitted_table(const std::vector<SimulationResult>& results, const TextLayout& layout,
+                         bool by_kind) {
   std::vector<const Metric*> shown;
   for (const Metric* metric : table_columns()) {
     const bool is_above_zero =
@@ -94,7 +103,7 @@ std::string fitted_table(const std::vector<SimulationResult>& results, const Tex
     if (is_above_zero || !metric->table->only_above_zero) shown.push_back(metric);
   }
   std::string left_out;
-  TextTable table = table_of(shown, results);
+  TextTable table = table_of(shown, results, by_kind);
   while (!layout.all_columns && table.width() > layout.columns) {
     const auto least = std::max_element(shown.begin(), shown.end(), [](const Metric* a, const Metric* b) {
       return a->table->rank < b->table->rank;
@@ -102,13 +111,22 @@ std::string fitted_table(const std::vector<SimulationResult>& results, const Tex
     if ((*least)->table->rank == 0) break;
     left_out += (left_out.empty() ? "" : ", ") + (*least)->table->head;
     shown.erase(least);
-    table = table_of(shown, results);
+    table = table_of(shown, results, by_kind);
   }
   std::string text = table.text();
   if (!left_out.empty())
     text +=
         "Left out at " + std::to_string(layout.columns) + " columns: " + left_out + " (--wide shows all).\n";
   return text;
+}
+
+bool is_fastest_of_its_kind(const SimulationResult& result, const std::vector<SimulationResult>& results) {
+  if (!result.has_figures()) return false;
+  return std::all_of(results.begin(), results.end(), [&](const SimulationResult& other) {
+    return &other == &result || !other.has_figures() || kind_of(other.policy) != kind_of(result.policy) ||
+           other.tokens_per_second() < result.tokens_per_second() ||
+           (other.tokens_per_second() == result.tokens_per_second() && &result < &other);
+  });
 }
 
 std::string heading(const RunConfiguration& run) {
@@ -143,7 +161,9 @@ std::string why(const SimulationResult& result) {
   const Utilisation busy = utilisation(result);
   std::string text = limits_text(limits_of(result));
   const CacheResult& cache = result.decode_steps > 0 ? result.decode_cache : result.other_cache;
-  if (cpu_share > 0) {
+  if (cpu_share > 0 && !result.policy.miss.service->uses_cpu && result.policy.lookahead.cost.count > 0) {
+    text += "; the CPU predicts in " + percent(cpu_share) + " of the time";
+  } else if (cpu_share > 0) {
     text += "; the CPU computes " +
             percent(static_cast<double>(cache.computed_on_cpu) /
                     static_cast<double>(std::max<std::int64_t>(1, cache.hits + cache.misses))) +
@@ -164,8 +184,10 @@ std::string results_table(const RunConfiguration& run, const std::vector<Simulat
   std::string legend = results.size() > 1 ? "* best of its column. " : "";
   const Evidence evidence = results.empty() ? Evidence::simulated : results.front().evidence;
   legend += std::string("All figures are ") + to_string(evidence) + ".\n\n";
-  std::string text = folded(heading(run), layout) + fitted_table(results, layout) + folded(legend, layout);
+  std::string text =
+      folded(heading(run), layout) + fitted_table(results, layout, run.all_policies) + folded(legend, layout);
   for (const SimulationResult& result : results) {
+    if (run.all_policies && !is_fastest_of_its_kind(result, results)) continue;
     const std::string name = one_line(result.policy.name);
     std::string line = folded(name + ": " + one_line(why(result)) + "\n", layout);
     if (layout.colour && line.starts_with(name))
@@ -175,6 +197,8 @@ std::string results_table(const RunConfiguration& run, const std::vector<Simulat
   text += folded(confidence_text(results, confidences), layout);
   text += folded(routing_span_text(results), layout);
   std::string notes;
+  for (const RunConfiguration::LeftOut& each : run.left_out)
+    notes += "left out: " + one_line(each.policy) + ": " + one_line(each.reason) + "\n";
   for (const SimulationResult& result : results) {
     for (const std::string& note : result.notes)
       notes += "note: " + one_line(result.policy.name) + ": " + one_line(note) + "\n";

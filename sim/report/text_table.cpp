@@ -32,6 +32,7 @@ std::string three_digits(double value) {
 }
 
 std::string percent(double share) {
+  if (!std::isfinite(share)) return "-";
   const double value = 100 * share;
   if (value > 0 && value < 1) return "<1 %";
   if (value > 99 && value < 100) return ">99 %";
@@ -40,13 +41,14 @@ std::string percent(double share) {
 
 std::vector<std::size_t> TextTable::widths() const {
   std::vector<std::size_t> widths;
-  for (const auto& [cells, wide] : rows_) {
+  for (const auto& [cells, wide, is_section] : rows_) {
+    if (is_section) continue;
     widths.resize(std::max(widths.size(), cells.size()));
     for (std::size_t i = 0; i < cells.size(); ++i) {
       if (wide == 0 || i != wide) widths[i] = std::max(widths[i], display_width(cells[i]));
     }
   }
-  for (const auto& [cells, wide] : rows_) {
+  for (const auto& [cells, wide, is_section] : rows_) {
     if (wide == 0) continue;
     const std::size_t needed = display_width(cells[wide]), room = widths[wide] + gap + widths[wide + 1];
     if (needed > room) widths[wide + 1] += needed - room;
@@ -65,7 +67,11 @@ std::string TextTable::text(int indent) const {
   const std::string margin(static_cast<std::size_t>(indent), ' ');
   std::string text;
   for (std::size_t r = 0; r < rows_.size(); ++r) {
-    const auto& [cells, wide] = rows_[r];
+    const auto& [cells, wide, is_section] = rows_[r];
+    if (is_section) {
+      text += margin + cells[0] + "\n";
+      continue;
+    }
     std::string line = margin;
     for (std::size_t i = 0; i < cells.size(); ++i) {
       if (wide > 0 && i == wide + 1) continue;

@@ -16,6 +16,8 @@ class TextTable {
   void add(std::vector<std::string> cells, std::size_t wide = 0) {
     rows_.push_back({std::move(cells), wide});
   }
+  /// A line of its own between the rows, which takes no column.
+  void add_section(std::string title) { rows_.push_back({{std::move(title)}, 0, true}); }
   /// Head, rule, rows; each line ends with a newline and carries `indent` spaces.
   [[nodiscard]] std::string text(int indent = 0) const;
   /// Columns that its longest line takes on a terminal.
@@ -27,6 +29,7 @@ class TextTable {
   struct Row {
     std::vector<std::string> cells;
     std::size_t wide = 0;
+    bool is_section = false;
   };
   std::vector<Row> rows_;
 };

@@ -129,6 +129,12 @@ void CountedRun::moe_layer_ahead(int ordinal, std::size_t layer_class, const Pas
       .announced = announces ? experts_of(target) : 0,
       .ready = is_announced ? early : CountedCopies{}};
   if (is_announced || whole) counts.prefetched += missed;
+  if (is_announced && offloads_) {
+    const std::uint32_t activated = routing.activated_count(ordinal);
+    counts.foreseeable += activated;
+    counts.guesses += whole ? experts_of(ordinal) : activated;
+    counts.right_guesses += activated;
+  }
   if (whole && offloads_) counts.wasted += experts_of(ordinal) - missed;
   const CountedCopies& copies = clock_.run(layer);
   if (announces) announced_[place_of(target)] = layer.announced > 0 ? copies : CountedCopies{};

@@ -15,8 +15,9 @@ namespace pregate::sim {
 namespace {
 
 CacheResult to_result(const AccessCounts& counts) {
-  return {counts.hits,         counts.misses,     counts.prefetched, counts.wasted, counts.computed_on_cpu,
-          counts.written_back, counts.drive_reads};
+  return {counts.hits,         counts.misses,      counts.prefetched,  counts.wasted,  counts.computed_on_cpu,
+          counts.written_back, counts.drive_reads, counts.foreseeable, counts.guesses, counts.right_guesses,
+          counts.cancelled};
 }
 
 /// A stack of the trace as the loop over passes needs it.
@@ -74,6 +75,17 @@ struct Drafts {
 
 }  // namespace
 
+void note_requests(RequestLog& requests, const SimulationOptions& options, SimulationResult& result) {
+  result.requests = static_cast<std::int64_t>(requests.records().size());
+  result.requests_with_prompt = requests.requests_with_prompt();
+  result.ttft_ms = requests.mean_ttft_ms();
+  result.tpot_ms = requests.mean_tpot_ms();
+  result.ttft = requests.ttft_percentiles();
+  result.tpot = requests.tpot_percentiles();
+  if (requests.has_arrivals()) result.queue = requests.queue_percentiles();
+  if (options.keeps_requests) result.request_records = requests.take_records();
+}
+
 void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Plan& plan,
                  const LayerClassOf& layer_class, const trace::TraceInfo& info, Batcher& batcher,
                  const SimulationOptions& options, PassRunner& runner, SimulationResult& result) {
@@ -81,7 +93,10 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   const ExpertMap& map = prepared.map();
   StepRouting routing(map);
   StepPredictions predictions(map);
-  const bool predicts = plan.policy.lookahead.predictor->needs_recorded;
+  const auto& predictor = plan.policy.lookahead.predictor;
+  const bool predicts = predictor->needs_recorded;
+  const std::unique_ptr<GuessedRouting> guessed =
+      predictor->replaces ? predictor->replaces(predictor.parameters(), map) : nullptr;
   const std::vector<StackLayers> stacks = stack_layers(model, info, layer_class);
   RequestLog requests;
   std::vector<AlikeSequences> alike;
@@ -94,7 +109,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
       result.idle += pass.begin - now;
       runner.idle_until(now = pass.begin);
     }
-    const trace::Step& step = pass.step;
+    const trace::Step step = guessed ? guessed->guess(pass.step) : pass.step;
     const StackLayers& stack = stacks[static_cast<std::size_t>(step.stack)];
     routing.load(step);
     if (predicts) predictions.load(step);
@@ -134,14 +149,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
     result.notes.push_back("no request is there for " + std::to_string(percent) +
                            " % of the time, which counts as waiting, and in tokens/s");
   }
-  result.requests = static_cast<std::int64_t>(requests.records().size());
-  result.requests_with_prompt = requests.requests_with_prompt();
-  result.ttft_ms = requests.mean_ttft_ms();
-  result.tpot_ms = requests.mean_tpot_ms();
-  result.ttft = requests.ttft_percentiles();
-  result.tpot = requests.tpot_percentiles();
-  if (requests.has_arrivals()) result.queue = requests.queue_percentiles();
-  if (options.keeps_requests) result.request_records = requests.take_records();
+  note_requests(requests, options, result);
   result.decode_cache = to_result(runner.decode_counts());
   result.other_cache = to_result(runner.other_counts());
   result.tally = runner.tally();

@@ -6,6 +6,7 @@
 
 #include "sim/run/pass_runner.hpp"
 #include "sim/serve/batcher.hpp"
+#include "sim/serve/request_log.hpp"
 #include "sim/simulate.hpp"
 
 namespace pregate::sim {
@@ -20,7 +21,10 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
                  const LayerClassOf& layer_class, const trace::TraceInfo& info, Batcher& batcher,
                  const SimulationOptions& options, PassRunner& runner, SimulationResult& result);
 
-/// The same in lock step, through the passes as the source has them; it is rewound.
+/// What `requests` come to, into `result`.
+void note_requests(RequestLog& requests, const SimulationOptions& options, SimulationResult& result);
+
+/// drive_trace() in lock step, through the passes as the source has them; it is rewound.
 void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Plan& plan,
                  const LayerClassOf& layer_class, trace::StepSource& source, const SimulationOptions& options,
                  PassRunner& runner, SimulationResult& result);

@@ -23,6 +23,7 @@ GuessedRun::GuessedRun(const Topology& topology, const ExpertMap& map, const Pla
       clock_(topology, copies_of_expert(costs), true),
       arena_(static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots)),
       slot_of_(map.keys(), -1),
+      is_activated_(map.keys()),
       announced_(map.layers().size()),
       alike_(static_cast<std::size_t>(costs.layer_classes())) {
   const auto& predictor = plan.policy.lookahead.predictor;
@@ -155,12 +156,24 @@ std::span<const ExpertKey> GuessedRun::keep_residents(std::span<const ExpertKey>
   return {missing, missing_count};
 }
 
+/// Its layer comes in this pass, with these.
+void GuessedRun::judge(std::span<const ExpertKey> activated, std::span<const ExpertKey> guesses) {
+  for (const ExpertKey key : activated) is_activated_[key] = 1;
+  std::int64_t right = 0;
+  for (const ExpertKey key : guesses) right += is_activated_[key];
+  for (const ExpertKey key : activated) is_activated_[key] = 0;
+  counts_->foreseeable += static_cast<std::int64_t>(activated.size());
+  counts_->guesses += static_cast<std::int64_t>(guesses.size());
+  counts_->right_guesses += right;
+}
+
 std::uint32_t GuessedRun::announce(int ordinal, const Pass& pass) {
   const int target = ordinal + distance_;
   if (!decode_ || target >= end_ordinal_) return 0;
   Announced& announced = announced_[place_of(target)];
   if (oracle_ != nullptr) oracle_->show(pass.routing, pass.predictions);
   std::span<const ExpertKey> missing = predictor_->predict(ordinal, target);
+  judge(pass.routing.activated(target), missing);
   if (cache_) missing = keep_residents(missing, announced);
   const std::int64_t before = copies_;
   for (const ExpertKey key : missing) {

@@ -55,6 +55,7 @@ class GuessedRun final : public PassRunner {
   void classify(int ordinal, std::span<const ExpertKey> activated);
   void take_slots();
   std::span<const ExpertKey> keep_residents(std::span<const ExpertKey> guesses, Announced& announced);
+  void judge(std::span<const ExpertKey> activated, std::span<const ExpertKey> guesses);
   std::uint32_t announce(int ordinal, const Pass& pass);
   void fetch(ExpertKey key, std::int64_t copy);
   void release(Announced& announced);
@@ -75,9 +76,10 @@ class GuessedRun final : public PassRunner {
   CountedClock clock_;
   SlotArena arena_;                    // Slot::ready is the number of an announced copy, no_copy of any other
   std::vector<std::int32_t> slot_of_;  // by key; -1 = in no slot
-  std::int64_t copies_ = 0;            // announced so far
-  std::vector<Announced> announced_;   // by ordinal
-  std::vector<Alike> alike_;           // by layer class
+  std::vector<std::uint8_t> is_activated_;  // by key; all 0 between calls
+  std::int64_t copies_ = 0;                 // announced so far
+  std::vector<Announced> announced_;        // by ordinal
+  std::vector<Alike> alike_;                // by layer class
   AccessCounts decode_counts_, other_counts_;
   // of the pass
   bool decode_ = true;

@@ -27,6 +27,7 @@ Picoseconds& share_of(CriticalPath& path, const Operation& operation, std::optio
     case OpKind::drive_read:
       return path.transfer;
     case OpKind::cpu_experts:
+    case OpKind::host_predict:
       return path.cpu;
     case OpKind::gate_readback:
       return path.host;

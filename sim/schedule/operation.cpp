@@ -10,8 +10,9 @@ namespace pregate::sim {
 namespace {
 
 constexpr std::array<const char*, op_kind_count> kind_names{
-    "step_overhead", "dense_layer", "attention",   "gate",        "gate_readback", "experts", "head",
-    "fetch",         "write_back",  "device_copy", "activations", "cpu_experts",   "combine", "drive_read"};
+    "step_overhead", "dense_layer", "attention",  "gate",        "gate_readback", "experts",
+    "head",          "fetch",       "write_back", "device_copy", "activations",   "cpu_experts",
+    "combine",       "drive_read",  "predict",    "host_predict"};
 
 template <std::size_t n>
 const char* name_at(const std::array<const char*, n>& names, std::size_t index) {

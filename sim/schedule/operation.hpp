@@ -27,8 +27,10 @@ enum class OpKind : std::uint8_t {
   cpu_experts,    ///< experts computed by the CPU
   combine,        ///< adds what was computed elsewhere to what the GPU did
   drive_read,     ///< an expert's weights, drive to host
+  predict,        ///< a predictor on the GPU, before what it announces is copied
+  host_predict,   ///< the same on the CPU
 };
-inline constexpr int op_kind_count = 14;
+inline constexpr int op_kind_count = 16;
 const char* to_string(OpKind kind);
 std::optional<OpKind> op_kind_named(std::string_view name);
 

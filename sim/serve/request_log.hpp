@@ -53,6 +53,10 @@ struct Percentiles {
 /// Keeps a record of every request, 72 bytes each, and what they come to.
 class RequestLog {
  public:
+  RequestLog() = default;
+  /// Of records that were made elsewhere.
+  explicit RequestLog(std::vector<RequestRecord> records) : records_(std::move(records)) {}
+
   /// A pass of these rows ran. A request begins with the first pass that has rows of it, and a pass gives it
   /// a token when all of these do.
   void add(std::span<const Row> rows, Picoseconds begin, Picoseconds end);

@@ -6,25 +6,9 @@
 #include <cmath>
 
 #include "models/error.hpp"
-#include "traces/reader.hpp"
+#include "sim/workload/profile.hpp"
 
 namespace pregate::sim {
-
-namespace {
-
-void check_alike(const ExpertMap& map, const ExpertMap& profile, const std::string& path,
-                 const std::string& where) {
-  const auto alike = [](const MoeLayer& a, const MoeLayer& b) {
-    return a.stack == b.stack && a.layer == b.layer && a.experts == b.experts;
-  };
-  if (std::equal(map.layers().begin(), map.layers().end(), profile.layers().begin(), profile.layers().end(),
-                 alike))
-    return;
-  throw InputError(where, printable(path) + " is a trace of a model with other MoE layers",
-                   "pregate trace info shows what it holds");
-}
-
-}  // namespace
 
 std::vector<double> activation_shares(trace::StepSource& source, const ExpertMap& map, double part) {
   std::vector<double> shares(map.keys());
@@ -52,10 +36,8 @@ std::vector<double> activation_shares(trace::StepSource& source, const ExpertMap
 }
 
 ActivationProfile read_profile(const std::string& path, const ExpertMap& map, const std::string& where) {
-  const auto source = trace::open_trace(path);
-  const ExpertMap of_profile(source->info());
-  check_alike(map, of_profile, path, where);
-  return {activation_shares(*source, of_profile),
+  const auto source = open_profile(path, map, where);
+  return {activation_shares(*source, ExpertMap(source->info())),
           printable(path) + ", content " + source->info().content_hash.substr(0, 12)};
 }
 

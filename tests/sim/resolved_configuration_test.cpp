@@ -169,7 +169,9 @@ struct Keys {
         break;
       }
     }
-    const int least = field.quantity == Quantity::flag ? 1 : 2;
+    const bool is_one_of_two =
+        field.quantity == Quantity::count && field.range && field.range->most - field.range->least == 1;
+    const int least = field.quantity == Quantity::flag || is_one_of_two ? 1 : 2;
     EXPECT_GE(accepted, field.quantity == Quantity::choice ? static_cast<int>(tried.size()) : least)
         << root << field.key << ": values were refused that its description allows";
   }

@@ -36,6 +36,8 @@ std::string mechanism_of(const PolicySpec& policy) {
   const bool looks_ahead = policy.lookahead.predictor->predicts();
   add(looks_ahead && policy.lookahead.distance > 1,
       std::to_string(policy.lookahead.distance) + " layers ahead");
+  add(looks_ahead, policy.prefetch.prefetcher->mechanism);
+  add_part(looks_ahead, policy.prefetch.wrong);
   const bool on_cpu = policy.miss.service->uses_cpu;
   add(looks_ahead && on_cpu, "misses on the CPU");
   add(has_cache(policy), "cached");

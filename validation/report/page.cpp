@@ -18,7 +18,43 @@ td.n { text-align: right; font-variant-numeric: tabular-nums; }
 .pass { color: #1b7f3b; }
 .undecidable { color: #8a6d00; }
 svg { display: block; margin: 1em 0; max-width: 100%; height: auto; }
+pre { overflow-x: auto; font-size: 13px; }
+pre.command { background: #f3f3f3; padding: 0.6em; }
+dt { font-weight: bold; }
+.wide { overflow-x: auto; }
+.wide svg { max-width: none; }
+table.sortable th { cursor: pointer; }
+table.sortable th[aria-sort=ascending]::after { content: " \2191"; }
+table.sortable th[aria-sort=descending]::after { content: " \2193"; }
 </style>
+)";
+
+// A click on a head sorts by that column, numbers as numbers; a field above the table keeps the rows that
+// hold a text.
+constexpr const char* script = R"(<script>
+for (const table of document.querySelectorAll("table.sortable")) {
+  const body = table.tBodies[0];
+  const filter = document.createElement("input");
+  filter.type = "search"; filter.placeholder = "only rows with ..."; filter.setAttribute("aria-label", "filter rows");
+  filter.addEventListener("input", () => {
+    for (const row of body.rows) row.hidden = !row.textContent.toLowerCase().includes(filter.value.toLowerCase());
+  });
+  table.parentNode.insertBefore(filter, table);
+  table.tHead.rows[0].querySelectorAll("th").forEach((head, column) => head.addEventListener("click", () => {
+    const down = head.getAttribute("aria-sort") !== "descending";
+    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const value = row => row.cells[column].textContent;
+    const order = (a, b) => {
+      const x = parseFloat(value(a)), y = parseFloat(value(b));
+      if (isNaN(x) !== isNaN(y)) return isNaN(x) ? 1 : -1;
+      const difference = isNaN(x) ? value(a).localeCompare(value(b)) : x - y;
+      return down ? -difference : difference;
+    };
+    [...body.rows].sort(order).forEach(row => body.appendChild(row));
+  }));
+}
+</script>
 )";
 
 }  // namespace
@@ -47,8 +83,10 @@ std::string escaped(std::string_view text) {
 }
 
 std::string page(std::string_view title, const std::string& body_markup) {
-  return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + escaped(title) +
-         "</title>\n" + style + "</head><body>\n" + body_markup + "</body></html>\n";
+  return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>" +
+         escaped(title) + "</title>\n" + style + "</head><body>\n" + body_markup +
+         (body_markup.find("class=\"sortable\"") != std::string::npos ? script : "") + "</body></html>\n";
 }
 
 std::string table(std::initializer_list<const char*> head) {

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "sim/parts/part.hpp"
+#include "sim/workload/guessed_routing.hpp"
 #include "sim/workload/routing.hpp"
 #include "sim/workload/trace_scan.hpp"
 
@@ -22,13 +23,16 @@ class Predictor {
   Predictor& operator=(const Predictor&) = delete;
 
   virtual void begin_pass([[maybe_unused]] trace::Phase phase, [[maybe_unused]] bool first_of_request) {}
-  /// The ids of layer `ordinal`, not all of whose experts are resident for the run, are known: its activated
-  /// experts, with the tokens of each.
+  /// The host knows the ids of layer `ordinal`, not all of whose experts are resident for the run, or which
+  /// announces: its activated experts, with the tokens of each.
   virtual void observe([[maybe_unused]] int ordinal, [[maybe_unused]] std::span<const ExpertKey> activated,
                        [[maybe_unused]] std::span<const std::uint32_t> tokens) {}
-  /// Experts of layer `target` > `ordinal`, the likeliest first, when the ids of `ordinal` are known. Valid
-  /// until the next call.
+  /// Experts of layer `target` > `ordinal`, the likeliest first, when the ids of `ordinal` are known; each
+  /// once. Before the first layer of a pass, where PredictorEntry::knows_pass, `ordinal` is the one before
+  /// it. Valid until the next call.
   virtual std::span<const ExpertKey> predict(int ordinal, int target) = 0;
+  /// Of those that predict() named last, in their order: how likely each is, 0 to 1. Empty: it does not say.
+  [[nodiscard]] virtual std::span<const double> probabilities() const { return {}; }
 };
 
 /// A predictor that is shown the truth: a gate that is evaluated early, a recording, a bound.
@@ -51,8 +55,9 @@ class Oracle : public Predictor {
 };
 
 /// Most experts that it predicts for one layer.
-using MostGuesses = int (*)(const ExpertMap& map, const TraceScan& scan);
-int as_many_as_activated(const ExpertMap& map, const TraceScan& scan);
+using MostGuesses =
+    std::function<int(const std::any& parameters, const ExpertMap& map, const TraceScan& scan)>;
+int as_many_as_activated(const std::any& parameters, const ExpertMap& map, const TraceScan& scan);
 
 /// A predictor as policies choose it (`lookahead.kind`). What is not said of it is not assumed.
 struct PredictorEntry : PartDescription {
@@ -67,9 +72,13 @@ struct PredictorEntry : PartDescription {
   bool needs_recorded = false;  ///< the trace must hold predicted ids
   bool is_whole_layer = false;  ///< names every expert of a layer, whose copies are then one transfer
   bool misses_none = false;     ///< whoever is activated was among its guesses
+  bool knows_pass = false;      ///< can be asked of all layers before the first one has run
   ByCounts by_counts = ByCounts::no;
   MostGuesses most_guesses = as_many_as_activated;
   bool keeps_to_most_guesses = false;  ///< never names more experts of a layer, whatever happens
+  /// Null, or what computes with its guesses instead of what the gates chose; empty: it never does.
+  std::function<std::unique_ptr<GuessedRouting>(const std::any& parameters, const ExpertMap& map)> replaces;
+  bool (*is_exact)(const std::any& parameters) = nullptr;  ///< whether replaces() gives null; null: it does
 
   [[nodiscard]] bool predicts() const { return static_cast<bool>(make); }
 };

@@ -26,6 +26,10 @@ class Announcements {
   virtual void want(int target, std::span<const ExpertKey> keys) = 0;
   /// Copied early for this layer and not dropped since, in the order of issue; the copies may not have ended.
   [[nodiscard]] virtual std::span<const ExpertKey> fetched(int target) const = 0;
+  /// On the GPU already, or its copy is issued: nothing would have to be copied for it.
+  [[nodiscard]] virtual bool is_brought(ExpertKey key) const = 0;
+  /// Whether the copy of one of fetched() has ended. For prefetchers that need the clock.
+  [[nodiscard]] virtual bool has_arrived(ExpertKey key) const = 0;
   /// Takes the copy of one of fetched(target) back, as much of it as has not started; the expert is then not
   /// there. False when all of it has started: it stays. For prefetchers that need the clock.
   virtual bool drop(int target, ExpertKey key) = 0;
@@ -41,6 +45,20 @@ struct LayersAhead {
   }
 };
 
+/// Calls `use` with each of the next `layers` layers that has experts to be fetched, until it returns false.
+template <class Use>
+void each_ahead(const LayersAhead& ahead, int layers, const Use& use) {
+  for (int target = ahead.ordinal + 1; target < ahead.end && target - ahead.ordinal <= layers; ++target) {
+    if (ahead.has(target) && !use(target)) return;
+  }
+}
+/// Whether there is any.
+inline bool any_ahead(const LayersAhead& ahead, int layers) {
+  bool any = false;
+  each_ahead(ahead, layers, [&](int) { return !(any = true); });
+  return any;
+}
+
 /// Which of what is predicted is fetched early, and when.
 class Prefetcher {
  public:
@@ -50,6 +68,10 @@ class Prefetcher {
   Prefetcher& operator=(const Prefetcher&) = delete;
 
   virtual void begin_pass() {}
+  /// Before the first layer of a pass (D2), where PrefetcherEntry::before_passes: ahead.ordinal is the one
+  /// before it.
+  virtual void pass_begins([[maybe_unused]] const LayersAhead& ahead, [[maybe_unused]] Predictor& predictor,
+                           [[maybe_unused]] Announcements& announced) {}
   /// Whether something may be announced when the ids of ahead.ordinal are known. The host must be told them
   /// then.
   [[nodiscard]] virtual bool reaches(const LayersAhead& ahead) const = 0;
@@ -66,10 +88,14 @@ class Prefetcher {
 struct PrefetcherEntry : PartDescription {
   /// `distance`: the policy's lookahead.distance.
   using Make = std::function<std::unique_ptr<Prefetcher>(const std::any& parameters, int distance)>;
+  /// How many layers ahead may have something announced at a time; no more than `layers`, all of a stack.
+  using LayersInFlight = std::function<int(const std::any& parameters, int distance, int layers)>;
 
   Make make;
-  bool needs_clock = false;  ///< asks what the time is, what is left to do, or drops copies
-  bool by_counts = false;    ///< all that is predicted of the layer at the distance is announced, once
+  bool needs_clock = false;    ///< asks what the time is, what is left to do, or drops copies
+  bool by_counts = false;      ///< all that is predicted of the layer at the distance is announced, once
+  bool before_passes = false;  ///< announces before a pass: the predictor must know passes
+  LayersInFlight in_flight = [](const std::any&, int distance, int) { return distance; };
 };
 
 }  // namespace pregate::sim

@@ -31,7 +31,7 @@ PredictorEntry stubborn() {
   PredictorEntry entry;
   entry.name = "stubborn";
   entry.make = [](const std::any&, const ExpertMap& map) { return std::make_unique<Stubborn>(map); };
-  entry.most_guesses = [](const ExpertMap&, const TraceScan&) { return 3; };
+  entry.most_guesses = [](const std::any&, const ExpertMap&, const TraceScan&) { return 3; };
   return entry;
 }
 

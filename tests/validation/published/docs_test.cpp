@@ -8,8 +8,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "tests/support/shared_data.hpp"
-#include "validation/published/report.hpp"
+#include "tests/validation/published/evaluated_once.hpp"
 
 namespace pregate::validation {
 namespace {
@@ -28,9 +27,7 @@ void check(const std::string& name) {
   const std::size_t begin = text.find(begin_mark), end = text.find(end_mark);
   ASSERT_TRUE(begin != std::string::npos && end != std::string::npos) << path << " lacks its marks";
   const std::size_t from = begin + std::string(begin_mark).size();
-  const Case published = load_case(name);
-  const CaseResult result = evaluate(published, {test::shared_data()});
-  const std::string computed = results_markdown({published, result});
+  const std::string computed = results_markdown(evaluated(name));
   if (std::getenv("PREGATE_UPDATE_GOLDEN") != nullptr) {
     std::ofstream(path, std::ios::binary) << text.substr(0, from) << computed << text.substr(end);
     GTEST_SKIP() << "SKIPPED: wrote " << path;

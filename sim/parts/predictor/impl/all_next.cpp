@@ -25,7 +25,7 @@ class AllNext final : public Predictor {
   std::vector<ExpertKey> keys_;
 };
 
-int all_of_a_layer(const ExpertMap& map, const TraceScan& scan) {
+int all_of_a_layer(const std::any&, const ExpertMap& map, const TraceScan& scan) {
   int most = scan.most_activated;
   for (const MoeLayer& layer : map.layers()) most = std::max(most, layer.experts);
   return most;

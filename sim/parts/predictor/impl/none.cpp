@@ -4,7 +4,9 @@
 
 namespace pregate::sim {
 
-int as_many_as_activated(const ExpertMap&, const TraceScan& scan) { return scan.most_activated; }
+int as_many_as_activated(const std::any&, const ExpertMap&, const TraceScan& scan) {
+  return scan.most_activated;
+}
 
 PredictorEntry no_predictor() {
   PredictorEntry entry;

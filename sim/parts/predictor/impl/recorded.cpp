@@ -11,7 +11,9 @@ class Recorded final : public Oracle {
   std::span<const ExpertKey> predict(int, int target) override { return recorded().predicted(target); }
 };
 
-int as_many_as_recorded(const ExpertMap&, const TraceScan& scan) { return scan.most_predicted; }
+int as_many_as_recorded(const std::any&, const ExpertMap&, const TraceScan& scan) {
+  return scan.most_predicted;
+}
 
 }  // namespace
 

@@ -1,0 +1,60 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/run.hpp"
+#include "sim/simulate.hpp"
+
+namespace pregate::cli {
+
+/// What a command line that runs a setting is made of.
+struct CommandFacts {
+  std::string model;   ///< as the user named it
+  std::string format;  ///< of the routed experts
+  int context = 0;     ///< tokens: prompt and answer
+  int cpu_layers = 0;  ///< layers of the model, from the first, whose experts are not on the GPU
+  int cores = 0;
+};
+
+/// A way to run a model, before it is sized to a machine.
+struct Way {
+  std::string label;     ///< as people call it
+  std::string policy;    ///< of the catalogue
+  std::string software;  ///< empty: the usual one, as nobody sells it
+  std::string weights;   ///< format of the routed experts; empty: as the user said, or the model's own
+  std::string (*command)(const CommandFacts&) = nullptr;  ///< null: research, which nobody can simply run
+};
+
+/// The ways that are tried: first those with a command, then every other policy of the catalogue.
+/// `wide_weights`: the model's own format is wider than the usual four bits and the user chose none.
+std::vector<Way> ways(bool wide_weights);
+
+/// A way, sized to the machine and simulated.
+struct Tried {
+  Way way;
+  std::string knobs;     ///< what fills the card, in words; empty: there is nothing to choose
+  std::string command;   ///< empty: research
+  std::string left_out;  ///< why it cannot be run so; then nothing below is set
+  sim::SimulationResult result;
+  std::optional<sim::Confidence> confidence;
+
+  /// Decode tokens/s where there are answers, else tokens/s; 0 where it does not fit.
+  [[nodiscard]] double rate() const;
+  [[nodiscard]] bool runs() const { return left_out.empty() && result.has_figures(); }
+};
+
+/// The run of a way's software and format, its routing resolved; its policies are not yet those.
+using RunOf = std::function<Run(const Way&)>;
+
+/// Sizes the way to the run's machine (as many layers, experts or cache slots as fit) and simulates it.
+Tried try_way(const Way& way, Run run, const std::string& model);
+
+/// The fastest of those that run, `with_command` only; null without any.
+const Tried* fastest(const std::vector<Tried>& tried, bool with_command);
+
+}  // namespace pregate::cli

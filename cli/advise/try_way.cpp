@@ -1,0 +1,150 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <stdexcept>
+
+#include "cli/advise/setting.hpp"
+#include "models/error.hpp"
+#include "sim/cost/memory_model.hpp"
+#include "sim/platform/machine_topology.hpp"
+#include "sim/policy/load_policy.hpp"
+
+namespace pregate::cli {
+
+namespace {
+
+/// A policy's one number that takes what GPU memory is left.
+struct Knob {
+  enum class Kind { none, cache_slots, placed_layers, placed_experts } kind = Kind::none;
+  std::int64_t most = 0;
+};
+
+Knob knob_of(const PolicySpec& policy, const sim::ExpertMap& map) {
+  std::int64_t experts = 0;
+  for (const sim::MoeLayer& layer : map.layers()) experts = std::max<std::int64_t>(experts, layer.experts);
+  const std::string& placement = policy.placement.kind->name;
+  if (policy.cache.capacity.kind != CapacityKind::none)
+    return {Knob::Kind::cache_slots,
+            policy.cache.scope == CacheScope::layer ? experts : static_cast<std::int64_t>(map.keys())};
+  if (placement == "last-layers" || placement == "first-layers")
+    return {Knob::Kind::placed_layers, static_cast<std::int64_t>(map.layers().size())};
+  if (placement == "popular") return {Knob::Kind::placed_experts, experts};
+  return {};
+}
+
+PolicySpec turned(PolicySpec policy, const Knob& knob, std::int64_t value) {
+  if (knob.kind == Knob::Kind::cache_slots) {
+    policy.cache.capacity = {};
+    if (value > 0) policy.cache.capacity = {CapacityKind::slots, value, {}, 0};
+  } else if (knob.kind != Knob::Kind::none) {
+    policy.placement.kind.set("count", std::to_string(value));
+  }
+  return policy;
+}
+
+std::string in_words(const PolicySpec& policy, const Knob& knob, std::int64_t value) {
+  switch (knob.kind) {
+    case Knob::Kind::none:
+      return {};
+    case Knob::Kind::cache_slots:
+      return "--cache '" + std::to_string(value) + " slots'" +
+             (policy.cache.scope == CacheScope::layer ? " a layer" : "");
+    case Knob::Kind::placed_layers:
+      return std::to_string(value) + " of " + std::to_string(knob.most) + " MoE layers on the GPU";
+    case Knob::Kind::placed_experts:
+      return std::to_string(value) + " experts a layer on the GPU";
+  }
+  return {};
+}
+
+/// The largest value in [0, knob.most] that fits; without one, `told` says why not even 0 does.
+std::optional<std::int64_t> largest_that_fits(const Run& run, const PolicySpec& policy, const Knob& knob,
+                                              const sim::PreparedTrace& prepared, trace::StepSource& source,
+                                              sim::SimulationResult& told) {
+  const sim::MemoryLimits limits = sim::memory_limits(run.configuration.machine);
+  const sim::Topology topology = sim::topology_of(run.configuration.machine);
+  const auto fits = [&](std::int64_t value) {
+    source.rewind();
+    return sim::fits_in_memory(run.configuration.model, limits, turned(policy, knob, value), prepared,
+                               topology, source, run.options.counted, run.options.prompt_chunk);
+  };
+  if (!fits(0)) {
+    told.topology = topology;
+    source.rewind();
+    if (!sim::plan_run(run.configuration.model, limits, turned(policy, knob, 0), prepared, source,
+                       run.options.counted, told, run.options.prompt_chunk))
+      return std::nullopt;
+    throw std::logic_error("a plan fits that does not");
+  }
+  std::int64_t fit = 0, too_many = knob.most + 1;
+  while (too_many - fit > 1) {
+    const std::int64_t middle = fit + (too_many - fit) / 2;
+    (fits(middle) ? fit : too_many) = middle;
+  }
+  return fit;
+}
+
+CommandFacts facts_of(const Run& run, const std::string& model, const Knob& knob, std::int64_t value) {
+  CommandFacts facts{.model = model,
+                     .format = run.configuration.model.expert_format.name,
+                     .context = 0,
+                     .cpu_layers = 0,
+                     .cores = run.configuration.machine.host.cores};
+  if (run.configuration.routing)
+    facts.context = run.configuration.routing->prompt_tokens + run.configuration.routing->output_tokens;
+  if (knob.kind == Knob::Kind::placed_layers) {
+    // The option counts layers of the model from the first, those without experts as well.
+    const std::vector<int> layers = moe_layers(run.configuration.model.stacks.back());
+    const auto on_cpu = static_cast<std::size_t>(knob.most - value);
+    facts.cpu_layers = on_cpu == 0 ? 0 : layers[on_cpu - 1] + 1;
+  }
+  return facts;
+}
+
+}  // namespace
+
+double Tried::rate() const {
+  if (!runs()) return 0;
+  return result.decode_steps > 0 ? result.decode_tokens_per_second() : result.tokens_per_second();
+}
+
+Tried try_way(const Way& way, Run run, const std::string& model) {
+  Tried tried{.way = way, .knobs = {}, .command = {}, .left_out = {}, .result = {}, .confidence = {}};
+  try {
+    PolicySpec policy = load_policy(way.policy, run.set, run.cache_flags);
+    const OpenTrace trace = run.reopen();
+    const sim::PreparedTrace prepared(trace.source(), run.configuration.model, run.trace_name,
+                                      run.options.serving);
+    const Knob knob = knob_of(policy, prepared.map());
+    const std::optional<std::int64_t> fitting =
+        largest_that_fits(run, policy, knob, prepared, trace.source(), tried.result);
+    if (!fitting) return tried;
+    const std::int64_t value = *fitting;
+    if (knob.kind == Knob::Kind::placed_layers && value == knob.most)
+      throw InputError("", "all layers fit, which is everything on the GPU");
+    policy = turned(policy, knob, value);
+    tried.knobs = in_words(policy, knob, value);
+    if (way.command != nullptr) tried.command = way.command(facts_of(run, model, knob, value));
+    run.policies = {policy};
+    run.policy_names = {way.policy};
+    trace.source().rewind();
+    tried.result = sim::simulate(run.configuration.model, run.configuration.machine, policy, prepared,
+                                 trace.source(), run.options);
+    if (tried.result.has_figures()) tried.confidence = confidences_in(run, {tried.result}).front();
+  } catch (const InputError& error) {
+    const std::string what = error.what();
+    tried.left_out = what.substr(0, what.find('\n'));
+  }
+  return tried;
+}
+
+const Tried* fastest(const std::vector<Tried>& tried, bool with_command) {
+  const Tried* best = nullptr;
+  for (const Tried& each : tried) {
+    if (!each.runs() || (with_command && each.command.empty())) continue;
+    if (best == nullptr || each.rate() > best->rate()) best = &each;
+  }
+  return best;
+}
+
+}  // namespace pregate::cli

@@ -1,0 +1,66 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cli/sweep_inputs.hpp"
+#include "sim/retime/many_machines.hpp"
+#include "sim/simulate.hpp"
+#include "sim/sweep/store.hpp"
+
+namespace pregate::cli {
+
+/// Points that one policy decides on one workload: they differ in the hardware.
+struct SweepTask {
+  int workload = 0, policy = 0;
+  std::vector<std::int64_t> points;
+};
+
+/// The points that have no row yet, in tasks of at most so many: few enough for `threads` to share them.
+std::vector<SweepTask> tasks_of(const SweepInputs& inputs, const std::vector<std::uint8_t>& done,
+                                int threads);
+
+/// Computes tasks, several threads at once. A point whose input makes no sense is a row that says so.
+class SweepRunner {
+ public:
+  explicit SweepRunner(const SweepInputs& inputs) : inputs_(inputs) {}
+
+  /// Each point's row, as it is done; ends early when `stops()`.
+  void run(const SweepTask& task, const std::function<void(sim::PointRow)>& emit,
+           const std::function<bool()>& stops);
+  /// Of the configuration that a row names. JSON.
+  [[nodiscard]] std::string configuration(std::int64_t number);
+
+ private:
+  struct Workload {
+    explicit Workload(Run resolved);
+    Run run;
+    OpenTrace trace;
+    sim::PreparedTrace prepared;
+  };
+  /// The last ones used are kept. InputError.
+  std::shared_ptr<const Workload> workload(int number);
+  /// Points that differ in the hardware; `run` is the workload's, whose machine is changed.
+  void run_on(std::span<const std::int64_t> points, sim::ManyMachines& many, Run& run,
+              const std::function<void(sim::PointRow)>& emit);
+  /// Read once for many policies. InputError.
+  std::shared_ptr<const MachineSpec> machine(const Run& run, int workload, int hardware);
+  [[nodiscard]] sim::PointRow row_of(std::int64_t point) const;
+  void refuse(std::span<const std::int64_t> points, const std::string& reason,
+              const std::function<void(sim::PointRow)>& emit) const;
+
+  const SweepInputs& inputs_;
+  std::mutex mutex_;
+  std::vector<std::pair<int, std::shared_ptr<const Workload>>> workloads_;
+  std::map<std::pair<int, int>, std::shared_ptr<const MachineSpec>> machines_;  ///< by workload and hardware
+};
+
+}  // namespace pregate::cli
