@@ -168,7 +168,13 @@ void load_all_policies(Run& run) {
   std::exception_ptr first;
   for (const std::string& name : policy_names()) {
     try {
-      run.policies.push_back(load(name, run));
+      try {
+        run.policies.push_back(load(name, run));
+      } catch (const InputError&) {
+        if (run.cache_flags.empty()) throw;
+        run.policies.push_back(load_policy(name, run.set));  // one that has no cache to be of another size
+        run.configuration.notes.push_back("--cache and the like do not apply to " + name + ": it ran without");
+      }
     } catch (const InputError& error) {
       if (!first) first = std::current_exception();
       run.configuration.left_out.push_back({name, reason_of(error.what())});

@@ -160,6 +160,7 @@ struct SsdSpec {
   Bytes capacity;
   BytesPerSecond read_bandwidth;
   Picoseconds latency;
+  int read_depth = 1;  ///< reads that it works on at a time
 };
 
 /// A host apart from a GPU, which takes the place of a machine's own.

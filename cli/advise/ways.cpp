@@ -4,6 +4,7 @@
 
 #include "cli/advise/setting.hpp"
 #include "models/catalog.hpp"
+#include "sim/policy/load_policy.hpp"
 
 namespace pregate::cli {
 
@@ -43,7 +44,7 @@ std::vector<Way> ways(bool wide_weights) {
   for (const std::string& name : policy_names()) {
     const bool known =
         std::any_of(all.begin(), all.end(), [&](const Way& way) { return way.policy == name; });
-    if (!known) all.push_back({name, name, {}, {}, nullptr});
+    if (!known) all.push_back({name, name, load_policy(name).software, {}, nullptr});
   }
   return all;
 }

@@ -83,6 +83,9 @@ Fields<SsdSpec> ssd() {
   fields.add("capacity", &SsdSpec::capacity, "size of the drive", some_memory()).needed();
   fields.add("read_bandwidth", &SsdSpec::read_bandwidth, "of large reads", any_rate()).needed();
   fields.add("latency", &SsdSpec::latency, "of a read", any_cost()).needed();
+  fields.add_where_set("read_depth", &SsdSpec::read_depth,
+                       "reads that it works on at a time, whose latencies overlap",
+                       Range{1, 65536, "from 1 to 65536"});
   return fields;
 }
 

@@ -31,6 +31,7 @@ struct EvictionEntry {
   bool draws = false;          ///< CacheGeometry::seed matters
   bool watches = false;        ///< must be told of passes and gates (ExpertCache::begin_pass, gate, end_pass)
   bool swaps = false;          ///< experts change places at the end of a pass
+  bool starts_full = false;    ///< without a profile, with the lowest ids
   bool needs_weights = false;  ///< the trace must hold gate weights
   sim::PartParameters parameters;  ///< CacheGeometry::parameters: keys of the table `cache` of a policy
   Make make_general = nullptr;

@@ -28,6 +28,7 @@ void register_priority_step(EvictionRegistry& registry);
 void register_predicted_first(EvictionRegistry& registry);
 void register_window_oracle(EvictionRegistry& registry);
 void register_periodic_rank(EvictionRegistry& registry);
+void register_per_request(EvictionRegistry& registry);
 void register_given_rate(EvictionRegistry& registry);
 
 bool is_small(const CacheGeometry& geometry) {
@@ -80,6 +81,7 @@ const EvictionRegistry& eviction_registry() {
     register_predicted_first(all);
     register_window_oracle(all);
     register_periodic_rank(all);
+    register_per_request(all);
     register_given_rate(all);
     return all;
   }();

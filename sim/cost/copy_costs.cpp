@@ -45,6 +45,14 @@ CopyCost computed_by(const Units& units, const LayerProfile& profile, std::int64
 
 }  // namespace
 
+CopyCost overlapped(const CopyCost& read, int depth) {
+  CopyCost next = read;
+  const Picoseconds bytes = read.duration - read.fixed;
+  next.duration = std::max(bytes, Picoseconds{read.duration.count / depth});
+  next.fixed = next.duration - bytes;
+  return next;
+}
+
 CopyCost CostModel::copy_cost(const LinkSpec& link, Bytes bytes, bool page_locked) const {
   BytesPerSecond rate = page_locked ? copy_rate(link, bytes) : link.pageable_bandwidth;
   // A copy cannot run faster than the host memory it reads: alone it then still gets its whole rate.

@@ -98,7 +98,10 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   fetch_ = copy_cost(machine.h2d, copies.chunk, policy.transfer.pinned);
   last_chunk_ = copy_cost(machine.h2d, copies.last, policy.transfer.pinned);
   write_back_ = copy_cost(machine.d2h, expert, policy.transfer.pinned);
-  if (machine.ssd.read_bandwidth.value > 0) drive_read_ = copy_cost(drive_to_host, expert);
+  if (machine.ssd.read_bandwidth.value > 0) {
+    drive_read_ = copy_cost(drive_to_host, expert);
+    next_drive_read_ = overlapped(drive_read_, machine.ssd.read_depth);
+  }
   const auto& service = policy.miss.service;
   if (service->read_rate) {
     read_rate_ = service->read_rate(service.parameters());

@@ -28,6 +28,10 @@ struct CopyCost {
   bool host_bound = false;  ///< its rate is that of the host's memory
 };
 
+/// A read behind others of a drive that works on `depth` at a time: latencies overlap until its rate is the
+/// limit. One follows the other after b/B, or (latency + b/B) / depth where that is longer.
+CopyCost overlapped(const CopyCost& read, int depth);
+
 /// What every layer of a class costs in the current step.
 struct LayerCost {
   GpuTime attention;  ///< MoE layer: norms and attention; other layers: the whole layer
@@ -117,7 +121,10 @@ class CostModel {
     return fetch_.duration * (chunks_ - 1) + last_chunk_.duration;
   }
   [[nodiscard]] const CopyCost& write_back() const { return write_back_; }  ///< one expert, to the host
-  [[nodiscard]] const CopyCost& drive_read() const { return drive_read_; }  ///< one expert, to the host
+  /// One expert, to the host, behind `before` others that were asked for at once.
+  [[nodiscard]] const CopyCost& drive_read(std::uint32_t before = 0) const {
+    return before == 0 ? drive_read_ : next_drive_read_;
+  }
   /// A kernel that takes `time` on the GPU and reads `experts` over the link meanwhile: the longer of the
   /// two. Its launches come first. host_bound says here that the link is what it waits for.
   [[nodiscard]] CopyCost read_through(const GpuTime& time, std::int64_t experts) const;
@@ -199,7 +206,7 @@ class CostModel {
   GpuTime step_overhead_, head_;
   Picoseconds request_overhead_, lookup_;
   Picoseconds device_copy_;
-  CopyCost fetch_, last_chunk_, write_back_, drive_read_;
+  CopyCost fetch_, last_chunk_, write_back_, drive_read_, next_drive_read_;
   BytesPerSecond read_rate_;  ///< of kernels that read the host's memory
   int chunks_ = 1;
 };

@@ -67,7 +67,7 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     case OpKind::host_predict:
       return {costs_.prediction(), nullptr, {}};
     case OpKind::drive_read:
-      return {costs_.drive_read().duration, &costs_.drive_read(), {}};
+      return {costs_.drive_read(work.routed).duration, &costs_.drive_read(work.routed), {}};
   }
   return {};
 }

@@ -39,7 +39,7 @@ cache::CacheGeometry cache_geometry(const CacheSpec& spec, const ExpertMap& map,
   geometry.hit_rate = spec.hit_rate.value_or(0);
 
   const Capacity& capacity = spec.capacity;
-  const bool spread = spec.split == CacheSplit::spread && !by_bytes;
+  const bool spread = spec.split != CacheSplit::even && !by_bytes;
   std::int64_t experts_before = 0;
   for (std::uint32_t domain = 0; domain < geometry.domains; ++domain) {
     const std::int64_t experts = free_experts[domain];

@@ -14,4 +14,7 @@ namespace pregate::sim {
 /// it is no trace, or one of a model with other MoE layers.
 std::string start_from_profile(cache::CacheGeometry& geometry, const ExpertMap& map, const std::string& path);
 
+/// Fills `start` with the experts of the lowest ids, as many as fit. Returns a note that says so.
+std::string start_from_ids(cache::CacheGeometry& geometry);
+
 }  // namespace pregate::sim

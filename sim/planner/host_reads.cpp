@@ -18,13 +18,32 @@ void HostReads::begin_layer() {
 }
 
 void HostReads::bring(int ordinal, int layer, std::span<const ExpertKey> keys, OpId ids_known) {
+  if (tier_ && !keys.empty()) read(tier_->access(ordinal, keys), layer, ids_known, changed_);
+}
+
+void HostReads::preload(int ordinal, int layer, std::span<const ExpertKey> keys, OpId after) {
   if (!tier_ || keys.empty()) return;
-  for (const ExpertKey key : tier_->access(ordinal, keys)) {
-    program_.open(OpKind::drive_read, from_drive_, layer);
+  const auto place = static_cast<std::size_t>(ordinal);
+  if (preloaded_.size() <= place) preloaded_.resize(place + 1);
+  read(tier_->access(ordinal, keys), layer, after, preloaded_[place]);
+}
+
+void HostReads::leave(int ordinal) {
+  if (preloaded_.size() <= static_cast<std::size_t>(ordinal)) return;
+  std::vector<ExpertKey>& preloaded = preloaded_[static_cast<std::size_t>(ordinal)];
+  for (const ExpertKey key : preloaded) read_[key] = no_op;
+  preloaded.clear();
+}
+
+void HostReads::read(std::span<const ExpertKey> absent, int layer, OpId after,
+                     std::vector<ExpertKey>& changed) {
+  std::uint32_t before = 0;
+  for (const ExpertKey key : absent) {
+    program_.open(OpKind::drive_read, from_drive_, layer).routed = before++;
     program_.use({key, -1});
-    program_.after(ids_known);
+    program_.after(after);
     read_[key] = program_.close();
-    changed_.push_back(key);
+    changed.push_back(key);
     ++count_;
   }
 }

@@ -31,15 +31,26 @@ class HostReads {
   void bring(int ordinal, int layer, std::span<const ExpertKey> keys, OpId ids_known);
   /// What a copy or computation that is issued in the same layer as bring() waits for; no_op: nothing.
   [[nodiscard]] OpId read_of(ExpertKey key) const { return tier_ ? read_[key] : no_op; }
+  /// Likewise for a layer to come, whose copies then wait for reads that are still under way.
+  void preload(int ordinal, int layer, std::span<const ExpertKey> keys, OpId after);
+  /// The layer is done: nothing waits for what was preloaded for it.
+  void leave(int ordinal);
+  /// An expert leaves the GPU.
+  void take_back(ExpertKey key) {
+    if (tier_) tier_->take_back(key);
+  }
   [[nodiscard]] std::int64_t count() const { return count_; }
 
  private:
+  void read(std::span<const ExpertKey> absent, int layer, OpId after, std::vector<ExpertKey>& changed);
+
   LayerProgram& program_;
   std::uint32_t keys_;
   std::unique_ptr<HostTier> tier_;
   Hop from_drive_;
-  std::vector<OpId> read_;          // by key, of this layer
-  std::vector<ExpertKey> changed_;  // those of them that are not no_op
+  std::vector<OpId> read_;                         // by key, of this layer
+  std::vector<ExpertKey> changed_;                 // those of them that are not no_op
+  std::vector<std::vector<ExpertKey>> preloaded_;  // by ordinal, of layers to come
   std::int64_t count_ = 0;
 };
 

@@ -58,7 +58,7 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
       continue;
     }
     const bool resident = plan_.resident[key] != 0;
-    if (!resident && !slots_.holds(key)) {
+    if (!resident && !slots_.holds(key) && !is_decreed_hit(key)) {
       missing_.add(key, tokens[i]);
       missing_place_.push_back(static_cast<std::uint32_t>(i));
       continue;
@@ -72,7 +72,11 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
   decide_misses(routing);
   if (low_) low_->look_up(cache_domain(ordinal));
   misses_ = {};
-  if (cache_) {
+  if (hits_are_decreed_) {  // by the look-up of whoever is activated
+    cacheable_.insert(cacheable_.end(), missing_.keys().begin(), missing_.keys().end());
+    cache_->access(cache_domain(ordinal), cacheable_);
+    misses_ = demanded_;
+  } else if (cache_) {
     if (plan_.computes_on_cpu() || !service_) {
       cacheable_.insert(cacheable_.end(), demanded_.begin(), demanded_.end());
     } else {

@@ -148,6 +148,7 @@ void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const Ste
     }
     release(ordinal);
   }
+  if (reads_.any()) read_ahead(ordinal);
   if (decode_ || plan_.measures_all_phases) program_.measure(block_first_, last_);
   run();
 }
@@ -220,7 +221,7 @@ void LayerPlanner::release(int ordinal) {
 
 void LayerPlanner::release_evicted() {
   if (!cache_) return;
-  for (const ExpertKey key : cache_->evicted()) slots_.release(key);
+  for (const ExpertKey key : cache_->evicted()) leave_slot(key);
 }
 
 /// Between passes: copies that nothing waits for but who uses the expert next.

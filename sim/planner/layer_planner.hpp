@@ -101,10 +101,13 @@ class LayerPlanner {
                      std::uint32_t routed, bool with_shared);
   void release(int ordinal);
   void release_evicted();
+  /// The expert leaves the GPU, if it is in a slot.
+  void leave_slot(ExpertKey key);
+  void read_ahead(int ordinal);
   void exchange_experts();
   void write_back_evicted();
   void release_transient(ExpertKey key) {
-    if (!cache_ || !cache_->is_resident(key)) slots_.release(key);
+    if (!cache_ || !cache_->is_resident(key)) leave_slot(key);
   }
 
   const ExpertMap& map_;

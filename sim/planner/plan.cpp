@@ -8,6 +8,9 @@
 
 #include "models/error.hpp"
 #include "sim/planner/cache_start.hpp"
+#include "sim/planner/plan_checks.hpp"
+#include "sim/planner/slot_budgets.hpp"
+#include "sim/residency/exclusive_host_tier.hpp"
 
 namespace pregate::sim {
 
@@ -131,66 +134,6 @@ std::unique_ptr<cache::HitCounter> Plan::make_counter() const {
 
 namespace {
 
-void check_hit_rate(const PolicySpec& policy, const cache::EvictionEntry& eviction) {
-  const std::string where = "policy " + policy.name;
-  if (policy.placement.kind->keeps_all) return;
-  if (!eviction.is_decreed) {
-    if (!policy.cache.hit_rate) return;
-    throw InputError(where, "cache.hit_rate means nothing with the eviction '" + eviction.name + "'",
-                     "remove it, or set cache.eviction to given-rate");
-  }
-  if (!policy.cache.profile.empty()) {
-    throw InputError(where, "the eviction '" + eviction.name + "' keeps nothing that could be there before",
-                     "remove cache.profile");
-  }
-  if (!policy.cache.hit_rate) {
-    throw InputError(where, "the eviction '" + eviction.name + "' needs the rate at which the cache hits",
-                     "e.g. --set policy.cache.hit_rate=0.7");
-  }
-  if (policy.cache.capacity.kind == CapacityKind::none) {
-    throw InputError(where, "a cache that hits needs memory",
-                     "give its capacity (--cache): it counts as GPU memory");
-  }
-  if (!policy.miss.service->fetches_all() || policy.transfer.write_back == WriteBack::swap) {
-    throw InputError(where, "a given hit rate goes with misses that are fetched and experts that just leave",
-                     "remove miss.service and transfer.write_back");
-  }
-}
-
-}  // namespace
-
-namespace {
-
-void check_predictions(const PolicySpec& policy, const trace::TraceInfo& info) {
-  if (!policy.lookahead.predictor->needs_recorded) return;
-  if (!info.has_predictions) {
-    throw InputError(
-        "policy " + policy.name,
-        "the lookahead '" + policy.lookahead.predictor->name + "' needs a trace with predicted experts",
-        "this trace has none (pregate trace info shows what it holds)");
-  }
-  if (info.prediction_distance != policy.lookahead.distance) {
-    throw InputError("policy " + policy.name,
-                     "the trace predicts " + std::to_string(info.prediction_distance) +
-                         " MoE layers ahead, the policy looks " + std::to_string(policy.lookahead.distance) +
-                         " ahead",
-                     "--set policy.lookahead.distance=" + std::to_string(info.prediction_distance));
-  }
-}
-
-void check_service(const MissServiceEntry& service, const trace::TraceInfo& info, const Topology& topology) {
-  if (service.needs_weights && !info.has_weights) {
-    throw InputError("policy.miss.service", "'" + service.name + "' needs a trace with gate weights",
-                     "this trace has none (pregate trace info shows what it holds)");
-  }
-  const auto& places = topology.places;
-  const auto is_near_data = [](const Place& place) { return place.kind == PlaceKind::near_data; };
-  if (service.uses_near_data && std::none_of(places.begin(), places.end(), is_near_data)) {
-    throw InputError("policy.miss.service", "'" + service.name + "' needs a machine with a near-data device",
-                     "set machine.near_data.memory, and its memory_bandwidth and link");
-  }
-}
-
 void plan_host_cache(Plan& plan, const ExpertMap& map, const std::vector<std::uint8_t>& never_cached,
                      const Topology& topology) {
   const auto& held = plan.policy.host_cache;
@@ -206,54 +149,39 @@ void plan_host_cache(Plan& plan, const ExpertMap& map, const std::vector<std::ui
   spec.capacity = held.capacity;
   spec.seed = held.seed;
   spec.eviction_parameters = held.eviction_parameters;
+  spec.hit_rate = held.hit_rate;
   const cache::CacheGeometry geometry = cache_geometry(spec, map, never_cached, false);
   for (const std::int64_t capacity : geometry.capacity) plan.host_slots += capacity;
   const cache::EvictionEntry& eviction =
       cache::eviction_registry().find(held.eviction, "policy.host_cache.eviction");
+  if (eviction.is_decreed)
+    plan.notes.push_back("the hit rate of the host's memory is given (host_cache.hit_rate), not simulated");
+  if (held.exclusive) {
+    plan.make_host_tier = [keys = map.keys(), slots = plan.host_slots]() -> std::unique_ptr<HostTier> {
+      return std::make_unique<ExclusiveHostTier>(keys, slots);
+    };
+    return;
+  }
   plan.make_host_tier = [geometry, of_each_layer, &eviction] {
     return std::make_unique<CachedHostTier>(eviction.make(geometry), of_each_layer);
   };
 }
 
-/// What is computed instead of the gates' choice is not known before the run.
-void check_exact(const PolicySpec& policy, const cache::EvictionEntry& eviction) {
-  if (!eviction.needs_future || policy.cache.capacity.kind == CapacityKind::none || !why_not_exact(policy))
-    return;
-  throw InputError(
-      "policy " + policy.name,
-      "the eviction '" + eviction.name + "' knows what the gates choose, and something else is computed",
-      "choose another --eviction, or set lookahead.exact to true");
-}
-
 }  // namespace
-
-void check_gate_weights(const cache::EvictionEntry& eviction, const trace::TraceInfo& info) {
-  if (!eviction.needs_weights || info.has_weights) return;
-  throw InputError("policy.cache.eviction", "'" + eviction.name + "' needs a trace with gate weights",
-                   "this trace has none (pregate trace info shows what it holds)");
-}
 
 Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan,
                const Topology& topology, trace::StepSource& source, CountedExperts counted) {
   const cache::EvictionEntry& eviction =
       cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction");
-  check_predictions(policy, source.info());
-  check_gate_weights(eviction, source.info());
-  check_hit_rate(policy, eviction);
-  check_exact(policy, eviction);
-  check_service(*policy.miss.service, source.info(), topology);
-  if (policy.miss.service->uses_low_format && policy.formats.low.empty()) {
-    throw InputError("policy " + policy.name,
-                     "miss.service = '" + policy.miss.service->name + "' needs a second weight format",
-                     "e.g. --set policy.formats.low=q4_k");
-  }
+  check_parts(policy, eviction, source.info(), topology);
   Plan plan;
-  if (const auto why = why_not_exact(policy)) plan.notes.push_back("not exact: " + *why);
   plan.policy = policy;
   plan.measures_all_phases = !scan.has_decode;
-  Placed placed = place(policy, {map, scan, topology});
+  Placed placed = place(policy, {map, scan, topology, source});
   plan.resident = std::move(placed.resident);
   plan.home = std::move(placed.home);
+  plan.notes = std::move(placed.notes);
+  if (const auto why = why_not_exact(policy)) plan.notes.push_back("not exact: " + *why);
   plan.elsewhere = held_elsewhere(plan.home, map, topology);
   if (plan.elsewhere.empty()) plan.home.clear();  // e.g. a count of 0
   const std::vector<std::string>& stacks = source.info().stacks;
@@ -285,6 +213,11 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
           counted == CountedExperts::all ? plan.prefill_slots : scan.most_activated_prefill;
     }
   }
+  if (policy.cache.split == CacheSplit::budgets && !nothing_on_host) {
+    const std::string note =
+        split_by_budgets(plan.geometry.capacity, policy.cache, source, map, never_cached);
+    if (policy.cache.capacity.kind != CapacityKind::none) plan.notes.push_back(note);
+  }
   for (const std::int64_t capacity : plan.geometry.capacity) plan.cache_slots += capacity;
   if (plan.cache_slots == 0 && policy.cache.capacity.kind != CapacityKind::none && !nothing_on_host) {
     plan.notes.push_back("the cache capacity " + to_string(policy.cache.capacity) +
@@ -294,6 +227,8 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   plan.cache_swaps = eviction.swaps;
   if (!policy.cache.profile.empty() && plan.cache_slots > 0)
     plan.notes.push_back(start_from_profile(plan.geometry, map, policy.cache.profile));
+  else if (eviction.starts_full && plan.cache_slots > 0)
+    plan.notes.push_back(start_from_ids(plan.geometry));
   // What is to come is counted by look-ups, in the trace's order: every activated expert must be looked up,
   // as it is where all misses are fetched to one GPU.
   if (eviction.needs_future && !eviction.watches && plan.cache_slots > 0 &&

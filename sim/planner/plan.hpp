@@ -88,9 +88,6 @@ struct Plan {
 cache::CacheGeometry cache_geometry(const CacheSpec& spec, const ExpertMap& map,
                                     const std::vector<std::uint8_t>& excluded, bool by_bytes);
 
-/// InputError when the eviction needs gate weights and the trace has none.
-void check_gate_weights(const cache::EvictionEntry& eviction, const trace::TraceInfo& info);
-
 /// InputError when the policy needs what the trace lacks (recorded predictions) or its parts contradict.
 /// `topology`: that it will run on.
 Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan,

@@ -65,6 +65,14 @@ void validate_prefetch(const PolicySpec& policy, const std::string& where) {
 }
 
 void validate_start(const PolicySpec& policy, const std::string& where) {
+  if (policy.cache.split == CacheSplit::budgets && policy.cache.scope == CacheScope::global) {
+    throw InputError(where, "cache.split = 'budgets' splits slots over layers, which share them all",
+                     "set cache.scope to layer, or remove cache.split");
+  }
+  if (policy.cache.split != CacheSplit::budgets && !policy.cache.budgets.empty()) {
+    throw InputError(where, "cache.budgets means nothing with this cache.split",
+                     "set cache.split to budgets");
+  }
   if (policy.cache.profile.empty() || policy.cache.capacity.kind != CapacityKind::none) return;
   throw InputError(where, "cache.profile fills a cache, and there is none",
                    "set cache.capacity (--cache), or remove cache.profile");
@@ -97,11 +105,12 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
   }
   const bool cached = policy.cache.capacity.kind != CapacityKind::none;
   const auto& evictions = cache::eviction_registry().entries();
-  const bool swaps = !policy.cache.profile.empty() &&
-                     std::any_of(evictions.begin(), evictions.end(), [&](const cache::EvictionEntry& each) {
-                       return each.swaps && each.name == policy.cache.eviction;
-                     });
-  if (cached && !admits && !fetches && !swaps) {
+  const bool swaps = std::any_of(evictions.begin(), evictions.end(), [&](const cache::EvictionEntry& each) {
+    return each.swaps && (each.starts_full || !policy.cache.profile.empty()) &&
+           each.name == policy.cache.eviction;
+  });
+  const bool hits_by_decree = policy.cache.hit_rate.has_value();  // whatever enters
+  if (cached && !admits && !fetches && !swaps && !hits_by_decree) {
     throw InputError(where,
                      std::string("nothing would ever enter the cache: its misses are ") +
                          (on_cpu ? "computed on the CPU" : "not copied"),
@@ -130,6 +139,22 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
   }
 }
 
+void validate_exclusive(const PolicySpec& policy, const std::string& where) {
+  const auto refuse = [&](const std::string& problem, const std::string& hint) {
+    throw InputError(where, "host_cache.exclusive " + problem, hint);
+  };
+  if (policy.transfer.write_back != WriteBack::swap)
+    refuse("needs experts that come back from the GPU", "set transfer.write_back to swap");
+  if (policy.host_cache.eviction != "lru" || policy.host_cache.scope != CacheScope::global)
+    refuse("drops who came back first, of all layers", "remove host_cache.eviction and host_cache.scope");
+  if (policy.host_cache.preload > 0)
+    refuse("has no place for what is read ahead", "remove host_cache.preload");
+  if (!policy.miss.service->fetches_all())
+    refuse("needs misses that are all fetched", "set miss.service to fetch");
+  if (policy.lookahead.predictor->predicts() && policy.prefetch.prefetcher->needs_clock)
+    refuse("does not go with copies that are taken back", "set prefetch.kind to at-distance");
+}
+
 void validate_host_cache(const PolicySpec& policy, const std::string& where) {
   const auto& held = policy.host_cache;
   if (!is_sound(held.capacity)) throw InputError(where, "host_cache.capacity is out of range", capacity_hint);
@@ -149,7 +174,15 @@ void validate_host_cache(const PolicySpec& policy, const std::string& where) {
                          "' would need to see the gates, and the host's memory sees what the GPU lacks",
                      "set it to another, e.g. lru");
   }
-  if (eviction.needs_future || eviction.is_decreed) {
+  if (eviction.is_decreed != held.hit_rate.has_value()) {
+    throw InputError(where,
+                     held.hit_rate ? "host_cache.hit_rate means nothing with this host_cache.eviction"
+                                   : "host_cache.eviction = '" + eviction.name +
+                                         "' needs the rate at which the host's memory hits",
+                     held.hit_rate ? "set host_cache.eviction to given-rate, or remove host_cache.hit_rate"
+                                   : "e.g. --set policy.host_cache.hit_rate=0.7");
+  }
+  if (eviction.needs_future) {
     throw InputError(
         where, "host_cache.eviction = '" + eviction.name + "' would need to know what the GPU will lack",
         "set it to one that decides by what was, e.g. lru");
@@ -159,10 +192,12 @@ void validate_host_cache(const PolicySpec& policy, const std::string& where) {
         where, "placement.kind = '" + policy.placement.kind->name + "' leaves nothing to read from a drive",
         "remove host_cache.capacity or choose another placement");
   }
-  if (policy.transfer.write_back == WriteBack::swap) {
+  const bool swaps = policy.transfer.write_back == WriteBack::swap;
+  if (swaps && !held.exclusive) {
     throw InputError(where, "transfer.write_back = 'swap' keeps each expert in one place, host_cache a copy",
-                     "remove one of the two");
+                     "remove one of the two, or set host_cache.exclusive to true");
   }
+  if (held.exclusive) validate_exclusive(policy, where);
 }
 
 }  // namespace

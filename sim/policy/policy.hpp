@@ -15,7 +15,7 @@
 namespace pregate {
 
 enum class CacheScope { layer, global };
-enum class CacheSplit { even, spread };
+enum class CacheSplit { even, spread, budgets };
 enum class TransferQueue { fifo, demand_first };
 enum class WriteBack { none, swap };
 enum class AnnouncedCopies { queued, one_layer };
@@ -33,6 +33,7 @@ struct CacheSpec {
   CacheSplit split = CacheSplit::even;
   std::string eviction = "lru";  ///< a name of the eviction registry (sim/cache)
   std::any eviction_parameters;  ///< of that eviction (EvictionEntry::parameters); else its defaults
+  std::string budgets;           ///< file of the trace that a split by budgets goes by; empty: the run's own
   std::string profile;           ///< file of a trace whose most activated experts it starts with; empty: none
   Admission admission = Admission::always;
   std::uint64_t seed = 1;          ///< of eviction policies that draw at random
@@ -57,6 +58,9 @@ struct PolicySpec {
     std::string eviction = "lru";
     std::any eviction_parameters;
     std::uint64_t seed = 1;
+    std::optional<double> hit_rate;  ///< [0, 1]; of the eviction `given-rate`, and only there
+    bool exclusive = false;          ///< holds no expert that the GPU holds
+    int preload = 0;                 ///< MoE layers ahead of the running one that are read whole; 0: none
   } host_cache;
 
   /// In what form the GPU holds experts, beside the model's own.

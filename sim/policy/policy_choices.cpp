@@ -13,9 +13,11 @@ constexpr std::array<Choice<CacheScope>, 2> scopes{{
     {CacheScope::global, "global", "all layers share the slots", "", ""},
 }};
 
-constexpr std::array<Choice<CacheSplit>, 2> splits{{
+constexpr std::array<Choice<CacheSplit>, 3> splits{{
     {CacheSplit::even, "even", "as many slots for each, rounded down", "", ""},
     {CacheSplit::spread, "spread", "all of them: layers may differ by one slot", "", ""},
+    {CacheSplit::budgets, "budgets", "all of them, so that an LRU of each layer together misses least",
+     "slots by layer", ""},
 }};
 
 constexpr std::array<Choice<Admission>, 2> admissions{{

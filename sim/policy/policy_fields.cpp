@@ -30,15 +30,17 @@ Fields<Placement> placement(const sim::Parts& parts) {
   return fields;
 }
 
-/// Without a value where there is none.
-void add_profile(Fields<Cache>& fields) {
+/// A file; without a value where there is none.
+Field& add_file(Fields<Cache>& fields, const std::string& key, std::string Cache::*member, std::string help) {
   Field field;
-  field.key = field.shown = field.json = "profile";
-  field.help = "file of a trace whose most activated experts are there at the start";
-  fields.add_entry(
+  field.key = field.shown = field.json = key;
+  field.help = std::move(help);
+  return fields.add_entry(
       {std::move(field),
-       [](const Cache& cache) { return cache.profile.empty() ? Node{} : node_of(cache.profile); },
-       [](Cache& cache, TableReader& table, const Field& its) { cache.profile = table.text(its.name()); }});
+       [member](const Cache& cache) { return (cache.*member).empty() ? Node{} : node_of(cache.*member); },
+       [member](Cache& cache, TableReader& table, const Field& its) {
+         cache.*member = table.text(its.name());
+       }});
 }
 
 Fields<Cache> cache_fields() {
@@ -53,7 +55,11 @@ Fields<Cache> cache_fields() {
   fields.add("seed", &Cache::seed, "of what the eviction draws").only_with(with_evictions_that_draw());
   fields.add("hit_rate", &Cache::hit_rate, "share of the look-ups that hit", unit_interval)
       .only_with({"eviction", {"given-rate"}, ""});
-  add_profile(fields);
+  add_file(fields, "budgets", &Cache::budgets,
+           "file of the trace whose misses the split goes by; without it the run's own")
+      .only_with({"split", {"budgets"}, ""});
+  add_file(fields, "profile", &Cache::profile,
+           "file of a trace whose most activated experts are there at the start");
   add_eviction_parameters(fields);
   return fields;
 }
@@ -68,6 +74,18 @@ Fields<HostCache> host_cache() {
       .listed_by("pregate list evictions")
       .only_with(behind_a_drive);
   fields.add("seed", &HostCache::seed, "of what the eviction draws").only_with(with_evictions_that_draw());
+  fields.add("hit_rate", &HostCache::hit_rate, "share of the host's look-ups that hit", unit_interval)
+      .only_with({"eviction", {"given-rate"}, ""});
+  fields
+      .add_where_set("exclusive", &HostCache::exclusive,
+                     "an expert that goes to the GPU leaves the host's memory, and comes back")
+      .only_with(behind_a_drive);
+  fields
+      .add_where_set("preload", &HostCache::preload,
+                     "MoE layers ahead of the one that computes whose experts are all read",
+                     Range{0, 10'000, "from 0 to 10000"})
+      .or_zero("none")
+      .only_with(behind_a_drive);
   add_eviction_parameters(fields, [](const cache::EvictionEntry& entry) { return !entry.watches; });
   return fields;
 }

@@ -37,7 +37,8 @@ struct Work {
   std::int32_t ordinal = -1;      ///< of a MoE layer, over all stacks
   std::int32_t layer_class = -1;  ///< layers that cost the same
   /// experts, cpu_experts, read_through: tokens times experts; activations: no more tokens than these, 0: all
-  /// of the pass; gate_readback: experts that the host looks up once it has the ids, 0: it reads them back.
+  /// of the pass; gate_readback: experts that the host looks up once it has the ids, 0: it reads them back;
+  /// drive_read: reads asked for at once with it, and before it.
   std::uint32_t routed = 0;
   ResourceSet crosses = 0;  ///< what its flow shares with others
   OpId first = no_op;       ///< identifier of its first operation

@@ -164,14 +164,6 @@ std::vector<Metric> cache_metrics(const std::string& key, const std::string& of,
 
 std::vector<Metric> traffic_metrics() {
   return {
-      {.name = "exactness",
-       .unit = "",
-       .help = "'not exact' where activated experts were dropped, substituted or computed from less "
-               "of the weights; absent where none was",
-       .value = [](const Result& r) -> Value {
-         const CacheResult all = cache_of_all_phases(r);
-         return all.altered() > 0 || is_cut(r.policy) ? Value(std::string("not exact")) : Value();
-       }},
       {.name = "hit_rate",
        .unit = "0 to 1",
        .help = "of decode steps (of all, in a trace without)",
@@ -247,8 +239,14 @@ std::vector<Metric> lookahead_metrics() {
        .unit = "",
        .help = "what is computed instead of what the gates chose; absent where the output is the model's",
        .value = [](const Result& r) -> Value {
-         const auto why = why_not_exact(r.policy);
-         return why ? Value(*why) : Value();
+         std::string why = why_not_exact(r.policy).value_or("");
+         const auto add = [&why](const char* more) { why += (why.empty() ? "" : "; ") + std::string(more); };
+         const CacheResult all = cache_of_all_phases(r);
+         if (all.dropped > 0) add("activated experts are dropped");
+         if (all.substituted > 0) add("others are computed in place of activated experts");
+         if (all.lower() > 0) add("experts are computed in formats.low");
+         if (is_cut(r.policy)) add("experts are computed from a part of their weights");
+         return why.empty() ? Value() : Value(why);
        },
        .csv = "not_exact"},
       {.name = "lookahead.cancelled",

@@ -23,6 +23,8 @@ class HostTier {
   /// the host's memory lacks, in that order, are read from the drive first; they are there from now on, and
   /// others may have left. `ordinal`: of the layer, over all stacks. Valid until the next call.
   virtual std::span<const cache::ExpertKey> access(int ordinal, std::span<const cache::ExpertKey> keys) = 0;
+  /// `key`, which was copied to the GPU, leaves it.
+  virtual void take_back(cache::ExpertKey) {}
 };
 
 /// Empty: the host's memory holds every expert.

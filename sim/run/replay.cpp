@@ -5,6 +5,7 @@
 #include "models/error.hpp"
 #include "sim/planner/cache_start.hpp"
 #include "sim/planner/plan.hpp"
+#include "sim/planner/plan_checks.hpp"
 #include "sim/run/pass_lookups.hpp"
 
 namespace pregate::sim {
@@ -42,7 +43,10 @@ ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes e
                      "choose another (pregate list evictions)");
   }
   check_gate_weights(eviction, info);
-  if (!policy.cache.profile.empty()) start_from_profile(plan.geometry, map, policy.cache.profile);
+  if (!policy.cache.profile.empty())
+    start_from_profile(plan.geometry, map, policy.cache.profile);
+  else if (eviction.starts_full)
+    start_from_ids(plan.geometry);
   if (eviction.needs_future) plan.next_use = next_uses(source, map, none_excluded, plan.geometry.start);
   plan.cache_watches = eviction.watches;
   PassLookups lookups(map, plan);

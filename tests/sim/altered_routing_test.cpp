@@ -68,11 +68,11 @@ TEST(SkipService, DropsWhatBetterExpertsOutweigh) {
   EXPECT_THAT(result.notes.back(), HasSubstr("not exact: 12.5 % of the activated experts are dropped"));
   const auto exactness = [](const SimulationResult& of) {
     for (const Metric& metric : metrics()) {
-      if (metric.name == "exactness") return metric.value(of);
+      if (metric.name == "not_exact") return metric.value(of);
     }
     return MetricValue("no such metric");
   };
-  EXPECT_EQ(exactness(result), MetricValue("not exact"));
+  EXPECT_EQ(exactness(result), MetricValue("activated experts are dropped"));
   const SimulationResult all =
       test::run(model, test::tiny_machine(), served_by("skip", "above", "1"), source);
   EXPECT_EQ(all.tally.fetches, 8);

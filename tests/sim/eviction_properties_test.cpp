@@ -87,7 +87,8 @@ TEST(EvictionProperty, NoneBeatsBeladyAndAllAreRepeatable) {
               if (entry.is_decreed) continue;
               const Counted counted = run(entry.name, sets, geometry);
               EXPECT_LE(counted.hits - counted.swaps, most) << entry.name << ' ' << capacity << ' ' << global;
-              EXPECT_EQ(entry.swaps, counted.swaps > 0) << entry.name;
+              const bool by_prompts = entry.name == "per-request";  // and there are none
+              EXPECT_EQ(entry.swaps && !by_prompts, counted.swaps > 0) << entry.name;
               EXPECT_EQ(counted, run(entry.name, sets, geometry)) << entry.name;
             }
           }

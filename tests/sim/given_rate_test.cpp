@@ -134,7 +134,8 @@ TEST(GivenRate, RefusesWhatItCannotMean) {
   no_memory.cache.capacity = {};
   refused(no_memory, "needs memory");
   choose(on_cpu.miss.service, built_in_parts().miss_services, "compute-on-cpu");
-  refused(on_cpu, "misses that are fetched");
+  on_cpu.miss.admission = MissAdmission::background;
+  refused(on_cpu, "nothing enters the cache");
   EXPECT_THROW(replay(source, at_rate("on-demand", 0.5)), InputError);  // nothing to replay
   for (const char* bad : {"-0.1", "1.5", "nan"}) {
     const std::vector<Override> set = {{"policy.cache.hit_rate", bad}};

@@ -109,9 +109,29 @@ struct Keys {
   }
   /// What else must be set so that `key` may be `value`: fields that need it, and the field's own condition.
   std::vector<Settings> companies(const Field& field, const std::string& value) const {
+    const Settings needed = needed_with(field.key, value, field.key);
+    std::vector<Settings> all = {{}};
+    if (!needed.empty()) all.push_back(needed);
+    if (field.condition) {
+      const std::string &on = field.condition->key, &chosen = field.condition->values.front();
+      Settings with = needed_with(on, chosen, field.key);
+      with.emplace_back(on, chosen);
+      all.push_back(with);
+    }
+    // Some choices of a policy need a cache, whatever it is like.
+    for (std::size_t i = 0, plain = all.size(); std::string_view(root) == "policy." && i < plain; ++i) {
+      if (field.key == "cache.capacity") break;
+      all.push_back(all[i]);
+      all.back().emplace_back("cache.capacity", "2 slots");
+    }
+    return all;
+  }
+
+  /// Fields but `itself` that `key` needs where it is `value`.
+  Settings needed_with(const std::string& key, const std::string& value, const std::string& itself) const {
     Settings needed;
     for (const auto& [other, value_in, read] : fields.entries()) {
-      if (!other.condition || other.condition->key != field.key) continue;
+      if (!other.condition || other.condition->key != key || other.key == itself) continue;
       const auto& when = other.condition->values;
       if (std::find(when.begin(), when.end(), value) == when.end()) continue;
       if (other.need != Need::with_condition) continue;
@@ -122,16 +142,7 @@ struct Keys {
         needed.emplace_back(other.key, some.front());
       }
     }
-    std::vector<Settings> all = {{}};
-    if (!needed.empty()) all.push_back(needed);
-    if (field.condition) all.push_back({{field.condition->key, field.condition->values.front()}});
-    // Some choices of a policy need a cache, whatever it is like.
-    for (std::size_t i = 0, plain = all.size(); std::string_view(root) == "policy." && i < plain; ++i) {
-      if (field.key == "cache.capacity") break;
-      all.push_back(all[i]);
-      all.back().emplace_back("cache.capacity", "2 slots");
-    }
-    return all;
+    return needed;
   }
 
   void check(const Field& field, const Node& present, const std::string& plain) const {

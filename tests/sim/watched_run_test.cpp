@@ -3,15 +3,12 @@
 // Runs whose cache watches gates, exchanges experts between passes, or is not empty at the start.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
 
 #include "models/error.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "sim/run/replay.hpp"
 #include "tests/sim/tiny.hpp"
-#include "traces/writer.hpp"
+#include "tests/sim/trace_file.hpp"
 
 namespace pregate::sim {
 namespace {
@@ -24,23 +21,6 @@ std::int64_t hits(const SimulationResult& result) {
 std::int64_t misses(const SimulationResult& result) {
   return result.decode_cache.misses + result.other_cache.misses;
 }
-
-/// A trace in a file, as long as this lives.
-class TraceFile {
- public:
-  explicit TraceFile(trace::StepSource& source) {
-    std::filesystem::remove(path_);
-    trace::write_trace(source, {}, path_.string());
-  }
-  ~TraceFile() { std::filesystem::remove(path_); }
-  TraceFile(const TraceFile&) = delete;
-  TraceFile& operator=(const TraceFile&) = delete;
-  [[nodiscard]] std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_ =
-      std::filesystem::temp_directory_path() / ("pregate-profile-" + std::to_string(getpid()) + ".db");
-};
 
 // What is copied is what misses and what is exchanged; who hits is who hits without a clock.
 TEST(Exchange, CopiesWhatComesIn) {
@@ -90,7 +70,7 @@ TEST(Profile, FillsTheCacheBeforeTheRun) {
   other.add(trace::Phase::decode, 1, {3, 2}, true);
   other.add(trace::Phase::decode, 1, {3, 0});
   other.add(trace::Phase::decode, 1, {3, 2});
-  const TraceFile file(other);
+  const test::TraceFile file(other);
   test::ListSource source(test::decoder_info(1, 4, 2));
   source.add(trace::Phase::decode, 1, {2, 3}, true);
   source.add(trace::Phase::decode, 1, {0, 1});
@@ -111,7 +91,7 @@ TEST(Profile, FillsTheCacheBeforeTheRun) {
 
 TEST(Profile, MustBeOfTheSameModel) {
   test::ListSource other = test::random_source(1, 2, 8, 2, 1, 3, 3);
-  const TraceFile file(other);
+  const test::TraceFile file(other);
   test::ListSource source = test::random_source(1, 4, 16, 3, 1, 3, 3);
   const PolicySpec policy = cached("capacity = \"2 slots\"\nprofile = \"" + file.path() + "\"");
   EXPECT_THROW(replay(source, policy), InputError);

@@ -9,10 +9,7 @@ namespace pregate::sim {
 
 void take_count(PlacementEntry& entry) {
   Fields<PlacedCount> fields;
-  fields
-      .add("count", &PlacedCount::count,
-           "popular, other-gpus: experts a layer; first-layers, last-layers: MoE layers; 0 for none",
-           pregate::Range{0, 1e8, "from 0 to 100000000"})
+  fields.add("count", &PlacedCount::count, counted_help, pregate::Range{0, 1e8, "from 0 to 100000000"})
       .needed();
   entry.parameters = PartParameters(fields);
   entry.is_idle = [](const std::any& parameters) { return count_of(parameters) == 0; };
@@ -23,6 +20,13 @@ std::vector<ExpertKey> by_popularity(const MoeLayer& layer, const TraceScan& sca
   std::iota(keys.begin(), keys.end(), layer.first_key);
   std::stable_sort(keys.begin(), keys.end(),
                    [&](ExpertKey a, ExpertKey b) { return scan.popularity[a] > scan.popularity[b]; });
+  return keys;
+}
+
+std::vector<ExpertKey> by_value(const MoeLayer& layer, const std::vector<double>& values) {
+  std::vector<ExpertKey> keys(static_cast<std::size_t>(layer.experts));
+  std::iota(keys.begin(), keys.end(), layer.first_key);
+  std::stable_sort(keys.begin(), keys.end(), [&](ExpertKey a, ExpertKey b) { return values[a] > values[b]; });
   return keys;
 }
 

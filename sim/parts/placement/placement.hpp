@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "sim/parts/part.hpp"
 #include "sim/platform/topology.hpp"
 #include "sim/workload/routing.hpp"
 #include "sim/workload/trace_scan.hpp"
+#include "traces/trace.hpp"
 
 namespace pregate::sim {
 
@@ -20,6 +22,7 @@ struct Unplaced {
   const ExpertMap& map;
   const TraceScan& scan;
   const Topology& topology;
+  trace::StepSource& source;  ///< of the run; rewound by whoever reads it
 };
 
 /// Where experts live for the whole run; those it says nothing of, in the host's memory.
@@ -27,6 +30,7 @@ struct Placed {
   std::vector<std::uint8_t> resident;  ///< by key: on the GPU that runs the layers
   /// By key: the place where it lives and is computed, if that is another; empty: none does.
   std::vector<std::optional<PlaceId>> home;
+  std::vector<std::string> notes;  ///< what the user should know of it
 };
 
 /// A placement as policies choose it (`placement.kind`). What is not said of it is not assumed.
@@ -43,6 +47,10 @@ struct PlacementEntry : PartDescription {
   [[nodiscard]] bool places(const std::any& chosen) const { return place && !(is_idle && is_idle(chosen)); }
 };
 
+/// What `count` is, in one line for all kinds, as lists have it.
+inline constexpr const char* counted_help =
+    "popular, other-gpus: experts a layer; first-layers, last-layers: MoE layers; 0 for none";
+
 /// The parameter of placements of so many.
 struct PlacedCount {
   std::int64_t count = 0;
@@ -55,5 +63,7 @@ inline std::int64_t count_of(const std::any& parameters) {
 
 /// Keys of a layer, those that the trace activates most first.
 std::vector<ExpertKey> by_popularity(const MoeLayer& layer, const TraceScan& scan);
+/// The same by a value of each key, the highest first, the lower id on a tie.
+std::vector<ExpertKey> by_value(const MoeLayer& layer, const std::vector<double>& values);
 
 }  // namespace pregate::sim

@@ -48,6 +48,12 @@ TEST(Docs, CommunityRtx3090GptOss120b) { check("community-rtx3090-gpt-oss-120b")
 TEST(Docs, CommunityRtx3090Mixtral) { check("community-rtx3090-mixtral"); }
 TEST(Docs, CommunityKtransformers) { check("community-ktransformers"); }
 TEST(Docs, ImpQwen3) { check("imp-qwen3"); }
+TEST(Docs, WarpKimiDrive) { check("warp-kimi-drive"); }
+TEST(Docs, StreamlxDrive) { check("streamlx-drive"); }
+TEST(Docs, SparkLaguna) { check("spark-laguna"); }
+TEST(Docs, StrataRtx2080Ti) { check("strata-rtx2080ti"); }
+TEST(Docs, KtransformersPlacement) { check("ktransformers-placement"); }
+TEST(Docs, FiddlerMixtral) { check("fiddler-mixtral"); }
 TEST(Docs, MixtralOffloading) { check("mixtral-offloading"); }
 TEST(Docs, ServingH100) { check("serving-h100"); }
 TEST(Docs, CacheReplay) {
