@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include "cli/in_threads.hpp"
@@ -17,9 +18,6 @@
 namespace pregate::cli {
 
 namespace {
-
-/// Above these bits a parameter people mostly run a narrower format.
-constexpr double widest_usual_bits = 5;
 
 double wanted_rate(const Parsed& parsed) {
   if (!parsed.has("want")) return 0;
@@ -108,11 +106,17 @@ class Question {
     return parse("", run_options(), arguments);
   }
 
-  /// A file that was measured says itself what its software costs, whatever the way.
+  /// InputError where the machine's file says itself what its software costs and the way is of another.
   void set_machine(const Way& way, const std::string& name, Run& run) const {
     sim::RunConfiguration& configuration = run.configuration;
     configuration.machine = load_machine(name, set_, parsed_.text("host"));
-    if (configuration.machine.software.empty() || configuration.machine.calibration != "datasheet") {
+    const MachineSpec& machine = configuration.machine;
+    const bool says_itself = machine.software.empty() || machine.calibration != "datasheet";
+    if (says_itself && !way.software.empty() && way.software != machine.software) {
+      throw InputError("", "the file of the machine says what its software costs" +
+                               (machine.software.empty() ? "" : ", which is " + machine.software));
+    }
+    if (says_itself) {
       configuration.software.reset();
     } else if (!way.software.empty()) {
       configuration.machine = load_machine(name, set_, parsed_.text("host"), way.software);
@@ -129,14 +133,24 @@ class Question {
 /// What is tried at once: a way on a machine, changed or not.
 struct Trial {
   Way way;
-  Run run;
+  std::optional<Run> run;
+  std::string left_out;  ///< why there is none
 };
+
+Trial trial_of(const Way& way, const std::string& machine, Question& question) {
+  try {
+    return {way, question.run_of(way, machine), {}};
+  } catch (const InputError& error) {
+    return {way, std::nullopt, error.what()};
+  }
+}
 
 std::vector<Tried> try_all(std::vector<Trial> trials, const std::string& model, int threads) {
   std::vector<Tried> tried(trials.size());
   Progress progress(trials.size());
   const auto faults = in_threads(trials.size(), threads, [&](std::size_t i) {
-    tried[i] = try_way(trials[i].way, std::move(trials[i].run), model);
+    tried[i] = trials[i].run ? try_way(trials[i].way, std::move(*trials[i].run), model)
+                             : left_out(trials[i].way, trials[i].left_out);
     progress.report(i, 1, 1);
   });
   progress.clear();
@@ -147,22 +161,26 @@ std::vector<Tried> try_all(std::vector<Trial> trials, const std::string& model, 
 
 std::vector<Upgraded> try_upgrades(const std::vector<Way>& all, Question& question,
                                    const std::string& machine, const std::string& model, int threads) {
+  std::vector<Upgraded> upgraded;
+  if (all.empty()) return upgraded;
+  const std::vector<Upgrade>& changes = upgrades(question.run_of({}, machine).configuration.machine);
   std::vector<Trial> trials;
-  for (const Upgrade& upgrade : upgrades()) {
+  for (const Upgrade& upgrade : changes) {
     for (const Way& way : all) {
-      Trial trial{way, question.run_of(way, machine)};
-      upgrade.change(trial.run.configuration.machine);
-      trial.run.machine_changed = true;
+      Trial trial = trial_of(way, machine, question);
+      if (trial.run) {
+        upgrade.change(trial.run->configuration.machine);
+        trial.run->machine_changed = true;
+      }
       trials.push_back(std::move(trial));
     }
   }
   const std::vector<Tried> tried = try_all(std::move(trials), model, threads);
-  std::vector<Upgraded> upgraded;
-  for (std::size_t i = 0; i < upgrades().size(); ++i) {
+  for (std::size_t i = 0; i < changes.size(); ++i) {
     const auto first = tried.begin() + static_cast<std::ptrdiff_t>(i * all.size());
     const std::vector<Tried> of_this(first, first + static_cast<std::ptrdiff_t>(all.size()));
     const Tried* best = fastest(of_this, true);
-    upgraded.push_back({upgrades()[i].name, best != nullptr ? *best : of_this.front()});
+    upgraded.push_back({changes[i].name, best != nullptr ? *best : of_this.front()});
   }
   return upgraded;
 }
@@ -213,8 +231,7 @@ ExitCode advise(const Arguments& arguments) {
   const Run usual = question.run_of({}, machines.front());
   const ModelSpec& model = usual.configuration.model;
   const std::string model_name = parsed.has("model") ? parsed.text("model") : model.name;
-  std::vector<Way> all =
-      ways(!parsed.has("weights") && model.expert_format.bits_per_parameter > widest_usual_bits);
+  std::vector<Way> all = ways(model, !parsed.has("weights"));
   const bool one = machines.size() == 1 && parsed.has("machine");
   std::vector<Way> runnable = all;
   std::erase_if(runnable, [](const Way& way) { return way.command == nullptr; });
@@ -222,7 +239,7 @@ ExitCode advise(const Arguments& arguments) {
 
   std::vector<Trial> trials;
   for (const std::string& machine : machines)
-    for (const Way& way : all) trials.push_back({way, question.run_of(way, machine)});
+    for (const Way& way : all) trials.push_back(trial_of(way, machine, question));
   const std::vector<Tried> tried = try_all(std::move(trials), model_name, threads);
   std::vector<Advice> advice;
   for (std::size_t i = 0; i < machines.size(); ++i) {
@@ -232,6 +249,15 @@ ExitCode advise(const Arguments& arguments) {
                       machines[i],
                       {first, first + static_cast<std::ptrdiff_t>(all.size())},
                       {}});
+  }
+  for (Advice& each : advice) {
+    const MachineSpec& machine = each.configuration.machine;
+    if (machine.gpu.count * machine.network.hosts > 1)
+      each.configuration.notes.emplace_back(
+          "one of the machine's GPUs is advised on; what splits a model over several is not tried");
+    if (model.stacks.size() > 1)
+      each.configuration.notes.emplace_back(
+          "no software of which the command is known runs a model with an encoder");
   }
   if (one) advice.front().upgraded = try_upgrades(runnable, question, machines.front(), model_name, threads);
 

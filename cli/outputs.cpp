@@ -58,7 +58,7 @@ void check_outputs(const Parsed& parsed) {
       throw InputError(name, "'-' is standard output, which takes --json or --csv",
                        "name a file; './-' is a file of that name");
     }
-    if (!is_standard && parsed.has("trace")) refuse_overwriting(parsed.text("trace"), path);
+    if (!is_standard) refuse_overwriting_inputs(parsed, path);
     std::error_code ignored;
     const auto key = is_standard
                          ? std::filesystem::path(standard_output)
@@ -88,6 +88,20 @@ void write_files(const std::vector<TextFile>& files, const std::function<void()>
   // Data, byte for byte: a file would hold the same.
   if (std::fwrite(standard.data(), 1, standard.size(), stdout) != standard.size() || std::fflush(stdout) != 0)
     throw InputError("standard output", "cannot write", "is the disk full or the pipe closed?");
+}
+
+void refuse_overwriting_inputs(const Parsed& parsed, const std::string& output) {
+  for (const char* option :
+       {"trace", "model", "machine", "host", "software", "policy", "plan", "profile", "locality"}) {
+    if (!parsed.has(option)) continue;
+    const std::string text = parsed.text(option);
+    refuse_overwriting(text, output);
+    for (std::size_t begin = 0; begin <= text.size();) {  // of a list each
+      const std::size_t end = std::min(text.find(',', begin), text.size());
+      refuse_overwriting(text.substr(begin, end - begin), output);
+      begin = end + 1;
+    }
+  }
 }
 
 void refuse_overwriting(const std::string& input, const std::string& output) {

@@ -28,6 +28,9 @@ void check_outputs(const Parsed& parsed);
 /// first appears under its own; a full disk leaves all outputs as they were. Standard output comes last.
 void write_files(const std::vector<TextFile>& files, const std::function<void()>& then = nullptr);
 
+/// The same for every file that an option names, alone or in a list.
+void refuse_overwriting_inputs(const Parsed& parsed, const std::string& output);
+
 /// InputError when both names lead to the same existing file.
 void refuse_overwriting(const std::string& input, const std::string& output);
 

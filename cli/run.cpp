@@ -173,7 +173,8 @@ void load_all_policies(Run& run) {
       } catch (const InputError&) {
         if (run.cache_flags.empty()) throw;
         run.policies.push_back(load_policy(name, run.set));  // one that has no cache to be of another size
-        run.configuration.notes.push_back("--cache and the like do not apply to " + name + ": it ran without");
+        run.configuration.notes.push_back("--cache and the like do not apply to " + name +
+                                          ": it ran without");
       }
     } catch (const InputError& error) {
       if (!first) first = std::current_exception();

@@ -317,9 +317,9 @@ void check_database(const Parsed& parsed) {
                        "'" + printable(path, 200) + "' is also the file of --database",
                        "give every output a file of its own");
   }
-  if (!parsed.has("trace")) return;
-  for (const std::string& trace : split_list(parsed.text("trace"), "--trace"))
-    refuse_overwriting(trace, path);
+  for (const char* option : {"database", "csv", "json-lines"})
+    if (parsed.has(option) && parsed.text(option) != "-")
+      refuse_overwriting_inputs(parsed, parsed.text(option));
 }
 
 }  // namespace

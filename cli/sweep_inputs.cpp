@@ -3,6 +3,9 @@
 #include "cli/sweep_inputs.hpp"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -57,12 +60,33 @@ std::vector<sim::Axis> listed_axes(const Parsed& parsed) {
   return axes;
 }
 
+/// What a value that names a file stands for: a description's text, a recording's hash.
+void add_file(Json& files, const std::string& key, const std::string& value) {
+  if (key == "trace") {
+    files[value] = trace::open_trace(value, trace::Verify::no)->info().content_hash;
+    return;
+  }
+  constexpr std::uintmax_t most_bytes = 1 << 20;
+  std::error_code ignored;
+  if (!is_path(value) || !std::filesystem::is_regular_file(value, ignored)) return;
+  const std::uintmax_t size = std::filesystem::file_size(value, ignored);
+  if (size > most_bytes) {
+    files[value] = size;
+    return;
+  }
+  std::ifstream file(value, std::ios::binary);
+  files[value] = std::string(std::istreambuf_iterator<char>(file), {});
+}
+
 std::vector<sim::Axis> varied_axes(const Parsed& parsed) {
   std::vector<sim::Axis> axes;
   for (const std::string& text : parsed.texts("vary")) {
     axes.push_back(sim::parse_axis(text, "--vary"));
     const std::string& key = axes.back().key;
     std::ignore = parse_override(key + "=0");  // names the roots there are
+    if (key == "policy.software")
+      throw InputError("--vary policy.software", "all points run on one software",
+                       "name it with --software, or vary software.*");
     for (const std::string& set : parsed.texts("set")) {
       if (parse_override(set).path == key)
         throw InputError("--vary " + printable(key), "--set sets it as well", "leave one out");
@@ -176,6 +200,9 @@ std::string SweepInputs::plan() const {
     json["axes"].push_back(std::move(each));
   }
   json["set"] = parsed_.texts("set");
+  json["files"] = Json::object();
+  for (const sim::Axis& axis : points_.axes())
+    for (const std::string& value : axis.values) add_file(json["files"], axis.key, value);
   const Run first = workload(0);
   json["first"] = sim::configuration_json(first.configuration);
   json["policies"] = Json::array();

@@ -28,9 +28,9 @@ bool is_same_work(std::vector<Picoseconds> a, std::vector<Picoseconds> b) {
 bool is_same(const sim::SimulationResult& a, const sim::SimulationResult& b) {
   const auto counts = [](const sim::CacheResult& c) {
     return std::vector<std::int64_t>{
-        c.hits,        c.misses,      c.prefetched,   c.wasted,        c.computed_on_cpu, c.written_back,
-        c.drive_reads, c.foreseeable, c.guesses,      c.right_guesses, c.cancelled,       c.near_data,
-        c.read_through, c.dropped,    c.substituted,  c.low_hits,      c.low_fetched};
+        c.hits,         c.misses,      c.prefetched,  c.wasted,        c.computed_on_cpu, c.written_back,
+        c.drive_reads,  c.foreseeable, c.guesses,     c.right_guesses, c.cancelled,       c.near_data,
+        c.read_through, c.dropped,     c.substituted, c.low_hits,      c.low_fetched};
   };
   return a.out_of_memory == b.out_of_memory && a.memory.peak == b.memory.peak &&
          a.memory.usable == b.memory.usable && a.memory.host == b.memory.host &&

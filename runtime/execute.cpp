@@ -123,9 +123,7 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
 
 }  // namespace
 
-Execution execute(Device& device, const ModelSpec& model, const PolicySpec& policy,
-                  const sim::PreparedTrace& prepared, trace::StepSource& source,
-                  const ExecuteOptions& options) {
+void check_executable(const PolicySpec& policy) {
   if (policy.transfer.queue == TransferQueue::demand_first) {
     throw InputError("policy " + policy.name, "a device runs copies in the order of issue, not demand first",
                      "--set policy.transfer.queue=fifo");
@@ -180,6 +178,12 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
                      "a device cannot hit at a given rate: the experts would not be there",
                      "simulate it, or choose another --eviction (pregate list evictions)");
   }
+}
+
+Execution execute(Device& device, const ModelSpec& model, const PolicySpec& policy,
+                  const sim::PreparedTrace& prepared, trace::StepSource& source,
+                  const ExecuteOptions& options) {
+  check_executable(policy);
   if (options.files != nullptr && (options.experts.distinct_experts > 0 || options.store != nullptr)) {
     throw InputError("weights from files", "experts that share buffers cannot have weights of their own",
                      "leave out --distinct-experts");

@@ -41,6 +41,10 @@ struct Execution {
   bool was_interrupted = false;
 };
 
+/// InputError for a policy that no device can execute, as it decides by the time, changes what is computed,
+/// or needs a place that a device lacks.
+void check_executable(const PolicySpec& policy);
+
 /// Runs one policy on a device: the same plan, planner and memory rules as sim::simulate, but no price: the
 /// schedule says what is done and what is moved, the timeline how long it took. How much the weights take of
 /// host memory is for the store to refuse, as experts may share buffers. Out of memory of the device (by the

@@ -52,6 +52,8 @@ PolicySpec without_eviction(PolicySpec policy) {
   policy.cache.eviction_parameters.reset();
   policy.cache.hit_rate.reset();
   policy.cache.profile.clear();
+  policy.cache.split = CacheSplit::even;  // who has the slots takes no memory
+  policy.cache.budgets.clear();
   return policy;
 }
 
@@ -134,7 +136,8 @@ std::string FitsWith::text() const {
 bool fits_in_memory(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
                     const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,
                     CountedExperts counted, int prompt_chunk) {
-  return Trial(limits, prepared, topology, source, counted, prompt_chunk).fits(model, policy);
+  return Trial(limits, prepared, topology, source, counted, prompt_chunk)
+      .fits(model, without_eviction(policy));
 }
 
 FitsWith what_fits(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& given,

@@ -15,8 +15,8 @@ struct Upgrade {
   std::string name;  ///< "8 GiB more GPU memory"
   void (*change)(MachineSpec& machine) = nullptr;
 };
-/// GPU memory, its rate, link, host memory, cores.
-const std::vector<Upgrade>& upgrades();
+/// GPU memory, its rate, link, host memory, cores; where GPU and host share one memory, that, and cores.
+const std::vector<Upgrade>& upgrades(const MachineSpec& machine);
 
 struct Upgraded {
   std::string name;

@@ -14,9 +14,10 @@ namespace pregate::cli {
 
 /// What a command line that runs a setting is made of.
 struct CommandFacts {
-  std::string model;   ///< as the user named it
+  std::string model;   ///< a name, or the path of a .gguf
   std::string format;  ///< of the routed experts
-  int context = 0;     ///< tokens: prompt and answer
+  int context = 0;     ///< most tokens of a request: prompt and answer
+  int batch = 1;       ///< requests at a time
   int cpu_layers = 0;  ///< layers of the model, from the first, whose experts are not on the GPU
   int cores = 0;
 };
@@ -31,8 +32,9 @@ struct Way {
 };
 
 /// The ways that are tried: first those with a command, then every other policy of the catalogue.
-/// `wide_weights`: the model's own format is wider than the usual four bits and the user chose none.
-std::vector<Way> ways(bool wide_weights);
+/// `model`: nobody's software of these runs one of several stacks. `own_format`: the user chose no other, so
+/// that what serves checkpoints serves this.
+std::vector<Way> ways(const ModelSpec& model, bool own_format);
 
 /// A way, sized to the machine and simulated.
 struct Tried {
@@ -50,6 +52,9 @@ struct Tried {
 
 /// The run of a way's software and format, its routing resolved; its policies are not yet those.
 using RunOf = std::function<Run(const Way&)>;
+
+/// One that cannot be tried.
+Tried left_out(const Way& way, const std::string& why);
 
 /// Sizes the way to the run's machine (as many layers, experts or cache slots as fit) and simulates it.
 Tried try_way(const Way& way, Run run, const std::string& model);

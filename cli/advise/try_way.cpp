@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "cli/advise/setting.hpp"
+#include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "sim/cost/memory_model.hpp"
 #include "sim/platform/machine_topology.hpp"
@@ -84,19 +85,22 @@ std::optional<std::int64_t> largest_that_fits(const Run& run, const PolicySpec& 
   return fit;
 }
 
-CommandFacts facts_of(const Run& run, const std::string& model, const Knob& knob, std::int64_t value) {
-  CommandFacts facts{.model = model,
+CommandFacts facts_of(const Run& run, const std::string& model, const sim::PreparedTrace& prepared,
+                      const Knob& knob, std::int64_t value) {
+  CommandFacts facts{.model = model.ends_with(".gguf") ? model
+                              : is_path(model)         ? run.configuration.model.name
+                                                       : model,
                      .format = run.configuration.model.expert_format.name,
-                     .context = 0,
+                     .context = prepared.scan().most_context,
+                     .batch = run.configuration.batch,
                      .cpu_layers = 0,
                      .cores = run.configuration.machine.host.cores};
   if (run.configuration.routing)
     facts.context = run.configuration.routing->prompt_tokens + run.configuration.routing->output_tokens;
   if (knob.kind == Knob::Kind::placed_layers) {
     // The option counts layers of the model from the first, those without experts as well.
-    const std::vector<int> layers = moe_layers(run.configuration.model.stacks.back());
     const auto on_cpu = static_cast<std::size_t>(knob.most - value);
-    facts.cpu_layers = on_cpu == 0 ? 0 : layers[on_cpu - 1] + 1;
+    facts.cpu_layers = on_cpu == 0 ? 0 : prepared.map().layers()[on_cpu - 1].layer + 1;
   }
   return facts;
 }
@@ -108,8 +112,17 @@ double Tried::rate() const {
   return result.decode_steps > 0 ? result.decode_tokens_per_second() : result.tokens_per_second();
 }
 
+Tried left_out(const Way& way, const std::string& why) {
+  return {.way = way,
+          .knobs = {},
+          .command = {},
+          .left_out = why.substr(0, why.find('\n')),
+          .result = {},
+          .confidence = {}};
+}
+
 Tried try_way(const Way& way, Run run, const std::string& model) {
-  Tried tried{.way = way, .knobs = {}, .command = {}, .left_out = {}, .result = {}, .confidence = {}};
+  Tried tried = left_out(way, "");
   try {
     PolicySpec policy = load_policy(way.policy, run.set, run.cache_flags);
     const OpenTrace trace = run.reopen();
@@ -124,7 +137,7 @@ Tried try_way(const Way& way, Run run, const std::string& model) {
       throw InputError("", "all layers fit, which is everything on the GPU");
     policy = turned(policy, knob, value);
     tried.knobs = in_words(policy, knob, value);
-    if (way.command != nullptr) tried.command = way.command(facts_of(run, model, knob, value));
+    if (way.command != nullptr) tried.command = way.command(facts_of(run, model, prepared, knob, value));
     run.policies = {policy};
     run.policy_names = {way.policy};
     trace.source().rewind();
@@ -132,8 +145,7 @@ Tried try_way(const Way& way, Run run, const std::string& model) {
                                  trace.source(), run.options);
     if (tried.result.has_figures()) tried.confidence = confidences_in(run, {tried.result}).front();
   } catch (const InputError& error) {
-    const std::string what = error.what();
-    tried.left_out = what.substr(0, what.find('\n'));
+    return left_out(way, error.what());
   }
   return tried;
 }

@@ -6,8 +6,13 @@ namespace pregate::cli {
 
 namespace {
 
-void more_gpu_memory(MachineSpec& machine) { machine.gpu.memory.count += std::int64_t{8} << 30; }
-void faster_gpu_memory(MachineSpec& machine) { machine.gpu.memory_bandwidth.value *= 2; }
+constexpr std::int64_t more_memory = std::int64_t{8} << 30;
+
+void more_gpu_memory(MachineSpec& machine) { machine.gpu.memory.count += more_memory; }
+void faster_gpu_memory(MachineSpec& machine) {
+  machine.gpu.memory_bandwidth.value *= 2;
+  machine.gpu.device_copy_bandwidth.value *= 2;
+}
 void faster_link(MachineSpec& machine) {
   for (LinkSpec* link : {&machine.h2d, &machine.d2h}) {
     link->bandwidth.value *= 2;
@@ -24,9 +29,27 @@ void more_cores(MachineSpec& machine) {
   machine.host.rate.value *= 2;
 }
 
+/// Of GPU and host at once.
+void more_shared_memory(MachineSpec& machine) {
+  machine.gpu.memory.count += more_memory;
+  machine.host.memory.count += more_memory;
+}
+void faster_shared_memory(MachineSpec& machine) {
+  faster_gpu_memory(machine);
+  faster_host_memory(machine);
+  faster_link(machine);
+  machine.gpu.host_memory_traffic.value *= 2;
+}
+
 }  // namespace
 
-const std::vector<Upgrade>& upgrades() {
+const std::vector<Upgrade>& upgrades(const MachineSpec& machine) {
+  static const std::vector<Upgrade> of_one_memory{
+      {"8 GiB more memory", more_shared_memory},
+      {"memory twice as fast", faster_shared_memory},
+      {"twice the cores", more_cores},
+  };
+  if (machine.gpu.host_memory_traffic.value > 0) return of_one_memory;
   static const std::vector<Upgrade> all{
       {"8 GiB more GPU memory", more_gpu_memory},
       {"GPU memory twice as fast", faster_gpu_memory},

@@ -21,6 +21,7 @@ struct Moment {
   const Topology* topology = nullptr;
   StreamId fetches{};  ///< the stream that brings experts to the GPU
   PlaceId cpu{};
+  bool decode = true;                       ///< a decode pass; otherwise of a prompt or an encoder
   int tokens = 0;                           ///< of the pass
   int ordinal = 0;                          ///< the MoE layer whose ids are known
   int layer_class = 0;                      ///< of that layer, for the estimates

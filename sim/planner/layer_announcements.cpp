@@ -22,7 +22,9 @@ void LayerPlanner::announce(const StepRouting& routing, const StepPredictions* p
       }
     }
   }
-  lookahead_.announce(moment(), routing, predictions, predict(ids_known_));
+  // What was foretold before the pass is paid for.
+  lookahead_.announce(moment(), routing, predictions,
+                      lookahead_.announces_pass() ? ids_known_ : predict(ids_known_));
 }
 
 /// What the predictor costs, before whatever it announces.

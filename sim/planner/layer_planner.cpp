@@ -196,6 +196,7 @@ Moment LayerPlanner::moment() const {
           .topology = &topology_,
           .fetches = in_.stream,
           .cpu = cpu_,
+          .decode = decode_,
           .tokens = tokens_,
           .ordinal = ordinal_,
           .layer_class = layer_class_,

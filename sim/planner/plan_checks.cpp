@@ -102,6 +102,11 @@ void check_parts(const PolicySpec& policy, const cache::EvictionEntry& eviction,
   check_hit_rate(policy, eviction);
   check_exact(policy, eviction);
   check_service(*policy.miss.service, info, topology);
+  if (policy.miss.service->uses_low_format && why_not_exact(policy)) {
+    throw InputError("policy " + policy.name,
+                     "formats.low has buffers for what the trace activates, and something else is computed",
+                     "set lookahead.exact to true, or choose another miss.service");
+  }
   if (policy.miss.service->uses_low_format && policy.formats.low.empty()) {
     throw InputError("policy " + policy.name,
                      "miss.service = '" + policy.miss.service->name + "' needs a second weight format",

@@ -151,8 +151,10 @@ void validate_exclusive(const PolicySpec& policy, const std::string& where) {
     refuse("has no place for what is read ahead", "remove host_cache.preload");
   if (!policy.miss.service->fetches_all())
     refuse("needs misses that are all fetched", "set miss.service to fetch");
-  if (policy.lookahead.predictor->predicts() && policy.prefetch.prefetcher->needs_clock)
-    refuse("does not go with copies that are taken back", "set prefetch.kind to at-distance");
+  if (policy.lookahead.predictor->predicts() &&
+      (policy.prefetch.prefetcher->needs_clock || policy.prefetch.wrong == WrongGuesses::cancel))
+    refuse("does not go with copies that are taken back",
+           "set prefetch.kind to at-distance and prefetch.wrong to keep");
 }
 
 void validate_host_cache(const PolicySpec& policy, const std::string& where) {
@@ -198,6 +200,10 @@ void validate_host_cache(const PolicySpec& policy, const std::string& where) {
                      "remove one of the two, or set host_cache.exclusive to true");
   }
   if (held.exclusive) validate_exclusive(policy, where);
+  if (held.preload > 0 && eviction.is_decreed) {
+    throw InputError(where, "host_cache.preload cannot make hits where host_cache.hit_rate gives them",
+                     "remove one of the two");
+  }
 }
 
 }  // namespace

@@ -59,6 +59,7 @@ struct StreamLimits {
   StreamId stream;
   std::span<const Limit> limits;
 };
+/// Kernels that read over the link wait for it on the stream that computes: Tally::reading.
 constexpr std::array gpu_limits{Limit::gpu_arithmetic, Limit::gpu_memory, Limit::kernels, Limit::launches};
 constexpr std::array copy_limits{Limit::link, Limit::device_copies, Limit::host_memory};
 constexpr std::array cpu_limits{Limit::host_memory, Limit::cpu_arithmetic, Limit::link};
@@ -107,7 +108,9 @@ Limits limits_of(const SimulationResult& result) {
   for (const StreamLimits& stream : limits_by_stream(result.topology)) {
     const bool has =
         std::find(stream.limits.begin(), stream.limits.end(), limits.binding) != stream.limits.end();
-    const Picoseconds gone = has ? work[static_cast<std::size_t>(limits.binding)] : Picoseconds{};
+    Picoseconds gone = has ? work[static_cast<std::size_t>(limits.binding)] : Picoseconds{};
+    if (limits.binding == Limit::link && stream.limits.data() == gpu_limits.data())
+      gone = result.tally.reading;
     const Picoseconds left = result.tally.busy[number_of(stream.stream)] - gone;
     if (left <= limits.least) continue;
     limits.least = left;

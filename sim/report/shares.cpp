@@ -40,8 +40,9 @@ PathShares path_shares(const SimulationResult& result) {
 
 Utilisation utilisation(const SimulationResult& result) {
   if (!result.has_figures()) return {};
-  return {.compute = share(busy(result, PlaceKind::gpu), result.total),
-          .h2d = share(busy_copying(result), result.total),
+  // While kernels read over the link it is the link that is busy.
+  return {.compute = share(busy(result, PlaceKind::gpu) - result.tally.reading, result.total),
+          .h2d = share(busy_copying(result) + result.tally.reading, result.total),
           .cpu = share(busy(result, PlaceKind::cpu), result.total)};
 }
 

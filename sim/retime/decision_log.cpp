@@ -15,7 +15,9 @@ bool cost_alike(const ModelSpec& model, const Stack& stack, int a, int b) {
   const std::vector<LayerProfile> profiles = model.profile(stack);
   LayerProfile first = profiles[static_cast<std::size_t>(a)], second = profiles[static_cast<std::size_t>(b)];
   first.layer = second.layer = 0;
-  return first == second && stack.mixer_of(a) == stack.mixer_of(b);
+  return first == second && stack.mixer_of(a) == stack.mixer_of(b) &&
+         stack.layers[static_cast<std::size_t>(a)].formats ==
+             stack.layers[static_cast<std::size_t>(b)].formats;
 }
 
 /// Whether all activated experts of a one-token layer have that token.
@@ -154,6 +156,12 @@ std::uint32_t DecisionLog::run_of(const Pass& pass, std::uint32_t body, AccessCo
     const std::uint32_t announced = announces ? experts_of(target) : 0;
     if (own > 0xFFFF || announced > 0xFFFF) is_usable_ = false;
     if (is_announced || whole_layers_) counts.prefetched += missed(ordinal);
+    if (is_announced && offloads_) {
+      const std::uint32_t activated = pass.routing.activated_count(ordinal);
+      counts.foreseeable += activated;
+      counts.guesses += whole_layers_ ? experts_of(ordinal) : activated;
+      counts.right_guesses += activated;
+    }
     if (whole_layers_ && offloads_) counts.wasted += experts_of(ordinal) - missed(ordinal);
     experts_copied += std::int64_t{own} + announced;
     key_.push_back(own << 16U | announced);

@@ -10,8 +10,8 @@ namespace pregate::sim {
 namespace {
 
 constexpr std::array<const char*, op_kind_count> kind_names{
-    "step_overhead", "dense_layer", "attention",  "gate",        "gate_readback", "experts",
-    "head",          "fetch",       "write_back", "device_copy", "activations",   "cpu_experts",
+    "step_overhead", "dense_layer", "attention",  "gate",         "gate_readback", "experts",
+    "head",          "fetch",       "write_back", "device_copy",  "activations",   "cpu_experts",
     "combine",       "drive_read",  "predict",    "host_predict", "read_through"};
 
 template <std::size_t n>

@@ -84,6 +84,36 @@ TEST_F(Advise, NamesTheFirstMachineThatReachesWhatIsWanted) {
   EXPECT_THAT(beyond.err, HasSubstr("the fastest gives"));
 }
 
+TEST_F(Advise, CommandsRunWhatWasSimulated) {
+  // Eight sequences of 80 tokens share what llama-server keeps.
+  const Json batch =
+      ask({"--model", "gpt-oss-20b", "--machine", "rtx4090-pcie4", "--batch", "8"})["machines"][0];
+  EXPECT_THAT(std::string(batch["best"]["command"]), HasSubstr("-c 640 -np 8"));
+  // vLLM serves the checkpoint's own format, whatever was asked.
+  const Json narrow =
+      ask({"--model", "qwen3-30b-a3b", "--machine", "rtx4090-pcie4", "--weights", "q4_k_m"})["machines"][0];
+  for (const Json& each : narrow["settings"]) EXPECT_NE(each["software"], "vllm");
+  // A name that a shell would take apart.
+  const std::string file = write("my model;x.toml", content_of(std::filesystem::path(PREGATE_SOURCE_DIR) /
+                                                               "models/catalog/models/olmoe-1b-7b.toml"));
+  const Json named = ask({"--model", file, "--machine", "rtx4090-pcie4"})["machines"][0];
+  EXPECT_THAT(std::string(named["best"]["command"]), Not(HasSubstr(" -m my ")));
+}
+
+TEST_F(Advise, AModelWithAnEncoderHasNoCommand) {
+  const Json machine = ask({"--model", "nllb-moe-54b", "--machine", "rtx4090-pcie4"})["machines"][0];
+  for (const Json& each : machine["settings"]) EXPECT_FALSE(each.contains("command")) << each;
+}
+
+TEST_F(Advise, AMachineThatSaysItsSoftwareHasNoOther) {
+  const Json machine =
+      ask({"--model", "switch-base-64", "--machine", "a100-80g-fastertransformer"})["machines"][0];
+  for (const Json& each : machine["settings"]) {
+    if (each["software"] != "llama-cpp") continue;
+    EXPECT_TRUE(each.contains("left_out")) << each;
+  }
+}
+
 TEST_F(Advise, TriesTheCardsOfABudget) {
   const Json answer = ask({"--model", "gpt-oss-20b", "--budget-vram", "12GB"});
   ASSERT_GT(answer["machines"].size(), 2U);

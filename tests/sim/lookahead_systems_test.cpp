@@ -258,5 +258,55 @@ TEST(LookaheadSystems, RefuseWhatDoesNotGoTogether) {
                InputError);
 }
 
+// A predictor of recall .6 that is asked three times of each layer is one of recall .6: what it missed once
+// it misses again.
+TEST(LookaheadSystems, AskingOftenTellsNoMore) {
+  const ModelSpec model = test::tiny_model(8, 32, 4);
+  test::ListSource source = test::random_source(3, 8, 32, 4, 2, 0, 100);
+  const auto recall = [&](const Set& prefetch) {
+    const SimulationResult result = test::run(
+        model, test::tiny_machine(),
+        policy(joined({{"lookahead.kind", "given-recall"}, {"lookahead.recall", "0.6"}}, prefetch)), source);
+    return static_cast<double>(result.decode_cache.right_guesses) /
+           static_cast<double>(result.decode_cache.foreseeable);
+  };
+  EXPECT_NEAR(recall({}), 0.6, 0.02);
+  EXPECT_NEAR(recall({{"prefetch.kind", "horizons"}, {"prefetch.horizons", "3"}}), 0.6, 0.02);
+}
+
+// Nearer layers are foretold better: .9 a layer ahead, .5 three ahead. Once all horizons have been asked it
+// is the nearest one's.
+TEST(LookaheadSystems, TheNearestAnswerCounts) {
+  const ModelSpec model = test::tiny_model(8, 32, 4);
+  test::ListSource source = test::random_source(3, 8, 32, 4, 2, 0, 100);
+  const SimulationResult result = test::run(model, test::tiny_machine(),
+                                            policy({{"lookahead.kind", "gate-reuse"},
+                                                    {"lookahead.recall", "0.9"},
+                                                    {"lookahead.recall_loss", "0.2"},
+                                                    {"prefetch.kind", "horizons"},
+                                                    {"prefetch.horizons", "3"}}),
+                                            source);
+  EXPECT_NEAR(static_cast<double>(result.decode_cache.right_guesses) /
+                  static_cast<double>(result.decode_cache.foreseeable),
+              0.9, 0.02);
+}
+
+// What was foretold before the pass is paid for once, however far it is copied ahead.
+TEST(LookaheadSystems, APassIsForetoldOnce) {
+  test::ListSource source = test::random_source(3, 6, 16, 2, 1, 0, 5);
+  for (const char* window : {"0", "2"}) {
+    const SimulationResult result = recorded(test::tiny_model(6, 16, 2),
+                                             policy({{"lookahead.kind", "hash"},
+                                                     {"lookahead.cost", "30 us"},
+                                                     {"prefetch.kind", "before-pass"},
+                                                     {"prefetch.window", window}}),
+                                             source);
+    int predictions = 0;
+    for (std::size_t i = 0; i < result.schedule.size(); ++i)
+      predictions += result.schedule.operation(static_cast<OpId>(i)).kind == OpKind::predict ? 1 : 0;
+    EXPECT_EQ(predictions, 5) << "window " << window;
+  }
+}
+
 }  // namespace
 }  // namespace pregate::sim

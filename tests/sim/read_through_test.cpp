@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "sim/engine/event_engine.hpp"
+#include "sim/report/limits.hpp"
+#include "sim/report/shares.hpp"
 #include "tests/sim/recorded_run.hpp"
 
 namespace pregate::sim {
@@ -74,6 +76,17 @@ TEST_F(ReadThrough, SharesTheLinkWithCopies) {
   // Six experts cross a link of 1 GB/s that both begin to use when the first ids are known.
   EXPECT_GE(result.total, Picoseconds{6 * 98'304'000LL});
   EXPECT_EQ(test::run(model, machine, policy, two).total, result.total);
+}
+
+// Nearly all of the time is the link's, and taking the link away takes it away.
+TEST_F(ReadThrough, IsBoundByTheLinkThatItReadsOver) {
+  policy.miss.service.set("rate", "1MB/s");
+  const SimulationResult result = test::run(model, machine, policy, source);
+  const Limits limits = limits_of(result);
+  EXPECT_EQ(limits.binding, Limit::link);
+  EXPECT_GT(limits.most_speedup, 50);
+  EXPECT_GT(utilisation(result).h2d, 0.9);
+  EXPECT_LT(utilisation(result).compute, 0.1);
 }
 
 // Strata: of four misses, with half of the rate each, F = 2 are read by the GPU and the others the CPU

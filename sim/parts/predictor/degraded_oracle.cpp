@@ -19,7 +19,11 @@ std::uint64_t part_of_draws(double probability) {
 }  // namespace
 
 DegradedOracle::DegradedOracle(const GuessQuality& quality, const ExpertMap& map)
-    : map_(map), quality_(quality), right_below_(part_of_draws(quality.recall)), random_(quality.seed) {}
+    : map_(map),
+      quality_(quality),
+      right_below_(part_of_draws(quality.recall)),
+      random_(quality.seed),
+      drawn_(map.layers().size()) {}
 
 int DegradedOracle::most_guesses(const std::any& quality, const ExpertMap& map, const TraceScan& scan) {
   const int guesses = std::any_cast<const GuessQuality&>(quality).guesses;
@@ -32,28 +36,56 @@ std::span<const ExpertKey> DegradedOracle::predict(int ordinal, int target) {
     const double lost = quality_.loss * static_cast<double>(target - ordinal - 1);
     right_below_ = part_of_draws(std::max(0.0, quality_.recall - lost));
   }
-  return guess(map_.layers()[static_cast<std::size_t>(target)], truth().activated(target));
+  const MoeLayer& layer = map_.layers()[static_cast<std::size_t>(target)];
+  Drawn& drawn = drawn_[static_cast<std::size_t>(target)];
+  if (drawn.pass == pass_) return guess_again(truth().activated(target), layer.top_k, drawn);
+  drawn.pass = pass_;
+  return guess(layer, truth().activated(target), drawn);
 }
 
-std::span<const ExpertKey> DegradedOracle::guess(const MoeLayer& layer,
-                                                 std::span<const ExpertKey> activated) {
+std::span<const ExpertKey> DegradedOracle::guess_again(std::span<const ExpertKey> activated, int top_k,
+                                                       const Drawn& drawn) {
+  const std::size_t most = guesses_for(activated.size(), quality_.guesses, top_k);
+  std::size_t count = 0;
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < drawn.of_each.size(); ++i) {
+    if (drawn.of_each[i] < right_below_) {
+      guesses_[count++] = activated[i];
+    } else if (wrong < drawn.wrong.size()) {
+      guesses_[count++] = drawn.wrong[wrong++];
+    }
+  }
+  while (count < most && wrong < drawn.wrong.size()) guesses_[count++] = drawn.wrong[wrong++];
+  return {guesses_.data(), count};
+}
+
+std::span<const ExpertKey> DegradedOracle::guess(const MoeLayer& layer, std::span<const ExpertKey> activated,
+                                                 Drawn& drawn) {
+  drawn.of_each.clear();
+  drawn.wrong.clear();
   const std::size_t most = guesses_for(activated.size(), quality_.guesses, layer.top_k);
   const std::size_t room = std::max(activated.size(), most);
   if (guesses_.size() < room) guesses_.resize(room);
   std::size_t count = 0;
   std::size_t wrong = 0;
   for (const ExpertKey key : activated.first(std::min(most, activated.size()))) {
-    if (random_() >> 11U < right_below_) {
+    const std::uint64_t draw = random_() >> 11U;
+    drawn.of_each.push_back(draw);
+    if (draw < right_below_) {
       guesses_[count++] = key;
       continue;
     }
     if (wrong == 0) begin_others(layer, activated);
     if (wrong == others_count_) continue;
     guesses_[count++] = draw_other(layer, wrong++);
+    drawn.wrong.push_back(guesses_[count - 1]);
   }
   if (most <= activated.size()) return {guesses_.data(), count};
   if (wrong == 0) begin_others(layer, activated);
-  while (count < most && wrong < others_count_) guesses_[count++] = draw_other(layer, wrong++);
+  while (count < most && wrong < others_count_) {
+    guesses_[count++] = draw_other(layer, wrong++);
+    drawn.wrong.push_back(guesses_[count - 1]);
+  }
   return {guesses_.data(), count};
 }
 

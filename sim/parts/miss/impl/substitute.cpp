@@ -14,9 +14,9 @@ struct Kept {
   int kept = 1;
 };
 
-/// A stand-in is an expert of the layer that is on the GPU anyway. Traces hold the gate weights of the chosen
-/// experts alone: instead of the one that the gate ranks next, the one that the layer has activated most
-/// often so far.
+/// In decode passes; whoever is the best of some token is not replaced. A stand-in is an expert of the layer
+/// that is on the GPU anyway. Traces hold the gate weights of the chosen experts alone: instead of the one
+/// that the gate ranks next, the one that the layer has activated most often so far.
 class Substitute final : public MissService {
  public:
   Substitute(const Kept& kept, Service of_kept)
@@ -35,7 +35,8 @@ class Substitute final : public MissService {
     std::size_t next = 0;
     for (std::size_t rank = 0; rank < order_.size(); ++rank) {
       Serving& serving = of_each[order_[rank]];
-      if (rank < kept_ || next == idle_.size()) {
+      const bool is_best_of_a_token = misses.better[order_[rank]] <= 0;
+      if (!moment.decode || rank < kept_ || is_best_of_a_token || next == idle_.size()) {
         if (of_kept_ == Service::compute) serving = computed_at(moment.cpu);
       } else {
         serving = {.service = Service::substitute, .instead = idle_[next++]};
