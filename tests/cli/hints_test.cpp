@@ -38,14 +38,15 @@ TEST_F(Hints, NameOptionsThatExist) {
        {Words{"compare"}, Words{"simulate"}, Words{"execute"}, Words{"calibrate"}, Words{"analyze"},
         Words{"list"}, Words{"validate", "device"}, Words{"validate", "published"}, Words{"trace", "import"},
         Words{"trace", "export"}, Words{"trace", "info"}, Words{"trace", "check"}, Words{"trace", "generate"},
-        Words{"trace", "fit"}, Words{"trace", "replay"}, Words{"model", "show"}, Words{"advise"}}) {
+        Words{"trace", "fit"}, Words{"trace", "replay"}, Words{"model", "show"}, Words{"advise"},
+        Words{"sweep"}}) {
     Words asked = command;
     asked.emplace_back("--help");
     help += succeed(asked);
   }
   // The latter are of the programs that `advise` names.
-  std::set<std::string> options = {"--version", "--n-cpu-moe", "--max-model-len", "--cpu-moe", "--model",
-                                   "--gguf",    "--cpu"};
+  std::set<std::string> options = {"--version", "--n-cpu-moe", "--max-model-len", "--max-num-seqs",
+                                   "--cpu-moe", "--model",     "--gguf",          "--cpu"};
   static const std::regex option("--[a-z][a-z0-9-]+");
   for (auto at = std::sregex_iterator(help.begin(), help.end(), option); at != std::sregex_iterator(); ++at)
     options.insert(at->str());

@@ -36,7 +36,7 @@ class Sweep : public ProgramTest {
     return words;
   }
   void expect_sweep_refused(const Words& words, const std::vector<std::string>& mentions) const {
-    Words all{"sweep", "--profile", "switch-base-8", "-o", path("s.db")};
+    Words all{"sweep", "--model", "switch-base-8", "--prompt", "8", "--output", "4", "-o", path("s.db")};
     all.insert(all.end(), words.begin(), words.end());
     expect_refused(all, mentions);
   }
@@ -113,7 +113,7 @@ TEST_F(Sweep, RefusesAnotherSweepsDatabase) {
 // A point whose settings do not go together is a row that says so; a model that is too large one as well.
 TEST_F(Sweep, KeepsWhatDoesNotRun) {
   succeed({"sweep", "--model", "switch-base-8", "--prompt", "8", "--output", "4", "--policy",
-           "on-demand,gpu-only", "--vary", "machine.gpu.memory=3GB,80GB", "--vary",
+           "on-demand,gpu-only", "--vary", "machine.gpu.memory=80GB,3GB", "--vary",
            "machine.gpu.reserved=1GB,4GB", "-o", path("s.db")});
   EXPECT_EQ(sql("s.db", "SELECT count(*) FROM points"), "8");
   EXPECT_NE(sql("s.db", "SELECT count(*) FROM points WHERE status = 'refused' AND reason <> ''"), "0");
