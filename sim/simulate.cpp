@@ -149,9 +149,8 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
 
   // Without a cache or a lookahead nothing is copied while the CPU reads the experts.
   const bool shares_memory =
-      plan.computes_on_cpu() &&
-      (plan.cache_slots > 0 || policy.lookahead.predictor->predicts() || policy.miss.service->fetches ||
-       policy.host_cache.preload > 0);
+      plan.computes_on_cpu() && (plan.cache_slots > 0 || policy.lookahead.predictor->predicts() ||
+                                 policy.miss.service->fetches || policy.host_cache.preload > 0);
   // The link's copies and the drive's reads, where the host's memory cannot carry both at once.
   const bool drive_shares_memory =
       plan.make_host_tier &&
