@@ -68,6 +68,7 @@ std::vector<std::string> machines_asked(const Parsed& parsed) {
                      "pregate list machines");
   std::sort(sorted.begin(), sorted.end());
   std::vector<std::string> names;
+  names.reserve(sorted.size());
   for (const auto& [memory, rate, name] : sorted) names.push_back(name);
   return names;
 }

@@ -9,7 +9,7 @@
 namespace pregate::cli {
 
 sim::Confidences confidences_in(const Run& run, const std::vector<sim::SimulationResult>& results) {
-  const validation::Evidence evidence(validation::known_residuals());
+  static const validation::Evidence evidence(validation::known_residuals());
   const auto& provenance = run.configuration.trace.provenance;
   const auto format = provenance.find("format");
   validation::RunFacts facts{
