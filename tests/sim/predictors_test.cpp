@@ -183,6 +183,7 @@ std::pair<double, double> quality(const Chosen<PredictorEntry>& part, int distan
   auto& oracle = dynamic_cast<Oracle&>(*made);
   std::int64_t right = 0, named = 0;
   for (int i = 0; i < steps; ++i) {
+    made->begin_pass(trace::Phase::decode, false);
     oracle.show(routing, nullptr);
     const std::span<const ExpertKey> truth = routing.activated(distance);
     std::vector<ExpertKey> keys;
