@@ -231,14 +231,14 @@ void CountedClock::finish() {
   if (announced_last_) last_copied_ = last_announced_;
 }
 
-CauseSums CountedClock::spent(const CountedSums& sums) const {
+CauseSums spent_on(const CountedSums& sums, const CopyTrain& expert) {
   CauseSums spent;
   spent[Cause::gpu_memory] = sums.memory;
   spent[Cause::kernels] = sums.kernels;
   spent[Cause::launches] = sums.launches;
   spent[Cause::gate] = sums.readback;
-  spent[Cause::link] = (expert_.duration - expert_.at_host_memory) * sums.experts;
-  spent[Cause::copied_host_memory] = expert_.at_host_memory * sums.experts;
+  spent[Cause::link] = (expert.duration - expert.at_host_memory) * sums.experts;
+  spent[Cause::copied_host_memory] = expert.at_host_memory * sums.experts;
   return spent;
 }
 
@@ -247,7 +247,7 @@ Tally CountedClock::tally() const {
   tally.busy[number_of(computing_on_)] = computing_;
   tally.busy[number_of(reading_back_on_)] = all_.readback;
   tally.busy[number_of(copying_on_)] = expert_.duration * all_.experts;
-  tally.spent = spent(all_);
+  tally.spent = spent_on(all_, expert_);
   tally.exposed_transfer = exposed_transfer_;
   tally.exposed_host = all_.readback;
   tally.operations = operations_;
@@ -261,9 +261,9 @@ PathPoint CountedClock::end() const {
   const bool copies_last =
       copies_.finish > compute_ || (copies_.finish == compute_ && last_copied_ < last_computed_);
   if (copies_last && last_copied_ != no_op) {
-    return {copies_.finish, spent(copies_path_), copies_path_.waiting, last_copied_};
+    return {copies_.finish, spent_on(copies_path_, expert_), copies_path_.waiting, last_copied_};
   }
-  return {compute_, spent(compute_path_), compute_path_.waiting, last_computed_};
+  return {compute_, spent_on(compute_path_, expert_), compute_path_.waiting, last_computed_};
 }
 
 }  // namespace pregate::sim

@@ -32,6 +32,9 @@ struct CopyTrain {
   Bytes bytes;
 };
 
+/// What `sums` is spent on, where `expert` is copied.
+CauseSums spent_on(const CountedSums& sums, const CopyTrain& expert);
+
 /// The copy stream after some copies of a pass: when the last one ends, and what led to it: the layer whose
 /// ids the first of an unbroken row of copies waited for, and the experts copied since.
 struct CountedCopies {
@@ -131,7 +134,6 @@ class CountedClock {
   void start_announced(Picoseconds before);
   /// What the path is made of that ends `experts` copies after the ids of a layer.
   [[nodiscard]] CountedSums path_to(std::int32_t after_ids_of, std::int64_t experts);
-  [[nodiscard]] CauseSums spent(const CountedSums& sums) const;
 
   Tally nothing_;  ///< of the platform
   StreamId computing_on_, copying_on_, reading_back_on_;

@@ -40,14 +40,7 @@ std::size_t DecisionLog::KeyHash::operator()(const Key& key) const {
 }
 
 DecisionLog::DecisionLog(const ModelSpec& model, const ExpertMap& map, const Plan& plan)
-    : model_(model),
-      map_(map),
-      announces_(plan.policy.lookahead.predictor->predicts()),
-      whole_layers_(plan.policy.lookahead.predictor->is_whole_layer),
-      offloads_(plan.offloads()),
-      distance_(plan.policy.lookahead.distance),
-      hits_(map.layers().size()) {
-  if (plan.cache_slots > 0) cache_.emplace(map, plan);
+    : model_(model), map_(map), decisions_(map, plan) {
   for (const MoeLayer& layer : map.layers()) {
     const Stack& stack = model.stacks[static_cast<std::size_t>(layer.model_stack)];
     const auto first = std::find_if(map.layers().begin(), map.layers().end(), [&](const MoeLayer& other) {
@@ -60,19 +53,6 @@ DecisionLog::DecisionLog(const ModelSpec& model, const ExpertMap& map, const Pla
 std::size_t DecisionLog::moe_layers(int stack) const {
   const auto [first, last] = map_.ordinals(stack);
   return static_cast<std::size_t>(last - first);
-}
-
-/// As CountedRun does it.
-void DecisionLog::look_up(const Pass& pass, AccessCounts& counts) {
-  const auto [first, last] = map_.ordinals(pass.info.step.stack);
-  const std::span<const cache::BatchRange> activated = pass.routing.ranges(first, last);
-  std::uint32_t* const hits = hits_.data() + first;
-  if (cache_) cache_->count(pass.info.step, pass.routing, hits);
-  for (std::size_t i = 0; i < activated.size(); ++i) {
-    if (!offloads_) hits[i] = activated[i].size();
-    counts.hits += hits[i];
-    counts.misses += activated[i].size() - hits[i];
-  }
 }
 
 std::uint32_t DecisionLog::shape_of_pass(const Pass& pass) {
@@ -135,36 +115,14 @@ std::uint32_t DecisionLog::body_of(const Pass& pass) {
   return at->second;
 }
 
-/// Decode steps announce; a layer that is fetched whole and that nobody announced is fetched whole now.
 std::uint32_t DecisionLog::run_of(const Pass& pass, std::uint32_t body, AccessCounts& counts) {
   const auto [first, last] = map_.ordinals(pass.info.step.stack);
-  const bool decode = pass.info.step.phase == trace::Phase::decode;
-  const auto missed = [&](int ordinal) {
-    return pass.routing.activated_count(ordinal) - hits_[static_cast<std::size_t>(ordinal)];
-  };
-  const auto experts_of = [&](int ordinal) {
-    return whole_layers_
-               ? static_cast<std::uint32_t>(map_.layers()[static_cast<std::size_t>(ordinal)].experts)
-               : missed(ordinal);
-  };
   key_.assign(1, body);
   for (int ordinal = first; ordinal < last; ++ordinal) {
-    const bool is_announced = decode && ordinal - first >= distance_;
-    const int target = ordinal + distance_;
-    const bool announces = offloads_ && decode && target < last;
-    const std::uint32_t own = is_announced || !offloads_ ? 0 : experts_of(ordinal);
-    const std::uint32_t announced = announces ? experts_of(target) : 0;
-    if (own > 0xFFFF || announced > 0xFFFF) is_usable_ = false;
-    if (is_announced || whole_layers_) counts.prefetched += missed(ordinal);
-    if (is_announced && offloads_) {
-      const std::uint32_t activated = pass.routing.activated_count(ordinal);
-      counts.foreseeable += activated;
-      counts.guesses += whole_layers_ ? experts_of(ordinal) : activated;
-      counts.right_guesses += activated;
-    }
-    if (whole_layers_ && offloads_) counts.wasted += experts_of(ordinal) - missed(ordinal);
-    experts_copied += std::int64_t{own} + announced;
-    key_.push_back(own << 16U | announced);
+    const CountedDecisions::Copies decided = decisions_.copies(ordinal, pass, counts);
+    if (decided.own > 0xFFFF || decided.announced > 0xFFFF) is_usable_ = false;
+    experts_copied += std::int64_t{decided.own} + decided.announced;
+    key_.push_back(decided.own << 16U | decided.announced);
   }
   const auto [at, is_new] = run_numbers_.emplace(key_, static_cast<std::uint32_t>(runs.size()));
   if (is_new) {
@@ -182,8 +140,7 @@ void DecisionLog::count_misses(const Pass& pass, std::uint32_t body) {
   std::uint32_t all = 0;
   const std::uint16_t* const load = load_of_layer.data() + bodies[body].first_layer;
   for (int ordinal = first; ordinal < last; ++ordinal) {
-    const std::uint32_t missed =
-        pass.routing.activated_count(ordinal) - hits_[static_cast<std::size_t>(ordinal)];
+    const std::uint32_t missed = decisions_.misses(ordinal, pass.routing);
     ++misses_of_body_[body][std::uint64_t{load[ordinal - first]} << 32U | missed];
     all += missed;
   }
@@ -210,11 +167,11 @@ Picoseconds DecisionLog::run(const Pass& pass) {
   ++passes_;
   if (!is_usable_) return {passes_};
   AccessCounts& counts = pass.info.step.phase == trace::Phase::decode ? decode_counts_ : other_counts_;
-  look_up(pass, counts);
+  decisions_.look_up(pass, counts);
   const std::uint32_t body = body_of(pass);
   ++bodies[body].passes;
   layers_run += static_cast<std::int64_t>(moe_layers(pass.info.step.stack));
-  if (announces_) {
+  if (decisions_.announces()) {
     body_of_pass.push_back(run_of(pass, body, counts));
   } else {
     body_of_pass.push_back(body);

@@ -3,14 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "models/model.hpp"
 #include "sim/planner/plan.hpp"
-#include "sim/run/pass_lookups.hpp"
+#include "sim/run/counted_decisions.hpp"
 #include "sim/run/pass_runner.hpp"
 
 namespace pregate::sim {
@@ -76,16 +75,11 @@ class DecisionLog final : public PassRunner {
 
   /// False: it grew too large, or something did depend on time.
   [[nodiscard]] bool is_usable() const { return is_usable_; }
-  [[nodiscard]] bool announces() const { return announces_; }
-  [[nodiscard]] bool offloads() const { return offloads_; }
-  [[nodiscard]] int distance() const { return distance_; }
+  [[nodiscard]] bool announces() const { return decisions_.announces(); }
+  [[nodiscard]] bool offloads() const { return decisions_.offloads(); }
+  [[nodiscard]] int distance() const { return decisions_.distance(); }
   /// MoE layers of a stack, as its copies and loads have them.
   [[nodiscard]] std::size_t moe_layers(int stack) const;
-  /// Whether MoE layer `layer` of a pass waits for what an earlier one announced.
-  [[nodiscard]] bool is_announced(const LoggedShape& shape, std::size_t layer) const {
-    return announces_ && shape.shape.phase == trace::Phase::decode &&
-           layer >= static_cast<std::size_t>(distance_);
-  }
 
   std::vector<LoggedShape> shapes;
   std::vector<LoggedBody> bodies;
@@ -105,7 +99,6 @@ class DecisionLog final : public PassRunner {
     std::size_t operator()(const Key& key) const;
   };
   using Numbers = std::unordered_map<Key, std::uint32_t, KeyHash>;
-  void look_up(const Pass& pass, AccessCounts& counts);
   std::uint32_t shape_of_pass(const Pass& pass);
   std::uint32_t body_of(const Pass& pass);
   std::uint32_t run_of(const Pass& pass, std::uint32_t body, AccessCounts& counts);
@@ -114,11 +107,8 @@ class DecisionLog final : public PassRunner {
 
   const ModelSpec& model_;
   const ExpertMap& map_;
-  std::optional<PassLookups> cache_;
-  bool announces_, whole_layers_, offloads_;
-  int distance_;
-  std::vector<std::uint32_t> hits_;  // by ordinal, of the pass
-  std::vector<int> alike_layer_;     // by ordinal: the first layer of its stack that costs the same
+  CountedDecisions decisions_;
+  std::vector<int> alike_layer_;  // by ordinal: the first layer of its stack that costs the same
   Numbers shape_numbers_, body_numbers_, run_numbers_;
   std::vector<std::unordered_map<std::uint64_t, std::int64_t>> misses_of_body_;  // by load << 32 | misses
   Key key_;

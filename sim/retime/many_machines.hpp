@@ -15,6 +15,8 @@
 
 namespace pregate::sim {
 
+struct DecidedRun;
+
 /// One policy on one trace on many machines. Where what it decides does not depend on time
 /// (is_timed_by_counts()), that is found once, and each machine is timed from it; every other machine is
 /// simulated.
@@ -34,7 +36,6 @@ class ManyMachines {
   [[nodiscard]] std::int64_t retimed() const { return retimed_; }
 
  private:
-  struct Decided;
   struct Timed;
   [[nodiscard]] bool may_decide_alike() const;
   void find_decisions(const Plan& plan, const MachineSpec& machine);
@@ -48,7 +49,7 @@ class ManyMachines {
   const PreparedTrace& prepared_;
   trace::StepSource& source_;
   SimulationOptions options_;
-  std::unique_ptr<Decided> decided_;
+  std::unique_ptr<DecidedRun> decided_;
   std::vector<std::pair<std::string, std::unique_ptr<PricedLog>>> priced_;
   std::int64_t retimed_ = 0;
 };

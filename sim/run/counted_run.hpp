@@ -2,13 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "sim/cost/cost_model.hpp"
 #include "sim/engine/counted_clock.hpp"
 #include "sim/planner/plan.hpp"
-#include "sim/run/pass_lookups.hpp"
+#include "sim/run/counted_decisions.hpp"
 #include "sim/run/pass_runner.hpp"
 
 namespace pregate::sim {
@@ -42,10 +41,6 @@ class CountedRun final : public PassRunner {
     bool any = false;
   };
   static constexpr std::uint32_t unknown = ~std::uint32_t{0};
-  void look_up(const Pass& pass, AccessCounts& counts);
-  [[nodiscard]] std::uint32_t misses(int ordinal, const StepRouting& routing) const {
-    return routing.activated_count(ordinal) - hits_[static_cast<std::size_t>(ordinal)];
-  }
   [[nodiscard]] bool is_alike(int ordinal, const StepRouting& routing) const {
     return tokens_ == 1 && routing.routed(ordinal) == routing.activated_count(ordinal);
   }
@@ -56,15 +51,11 @@ class CountedRun final : public PassRunner {
   void moe_layer_ahead(int ordinal, std::size_t layer_class, const Pass& pass, AccessCounts& counts);
   void run_alike(Alike& alike);
 
-  const ExpertMap& map_;
   CostModel& costs_;
-  std::optional<PassLookups> cache_;
-  bool announces_, whole_layers_;
-  int distance_;
-  bool offloads_, measures_all_phases_;
+  CountedDecisions decisions_;
+  bool measures_all_phases_;
   CountedClock clock_;
-  std::vector<std::uint32_t> hits_;  // by ordinal, of the pass; 0 without a cache
-  std::vector<Alike> alike_;         // by layer class
+  std::vector<Alike> alike_;  // by layer class
   std::vector<std::uint32_t> ones_;
   std::vector<std::int64_t> single_;      // one layer, by its misses
   std::vector<CountedCopies> announced_;  // by ordinal, for it

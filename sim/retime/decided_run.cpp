@@ -1,0 +1,219 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/retime/decided_run.hpp"
+
+#include <numeric>
+
+#include "sim/run/drive.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+CountedSums sums_of(const GpuTime& time) {
+  CountedSums sums;
+  sums.add(time);
+  return sums;
+}
+
+void add_times(CountedSums& sums, const CountedSums& more, std::int64_t times) {
+  sums.memory += more.memory * times;
+  sums.kernels += more.kernels * times;
+  sums.launches += more.launches * times;
+  sums.readback += more.readback * times;
+  sums.waiting += more.waiting * times;
+  sums.experts += more.experts * times;
+}
+
+/// A body's prices of each machine.
+void price_lanes(const DecisionLog& log, const std::array<const PricedLog*, lane_count>& priced,
+                 std::size_t number, LaneBody& lanes) {
+  const LoggedBody& body = log.bodies[number];
+  lanes.loads.assign(body.loads, {});
+  lanes.before.assign(log.moe_layers(log.shapes[body.shape].stack) + 1, {});
+  for (std::size_t lane = 0; lane < lane_count; ++lane) {
+    const PricedLog& of = *priced[lane];
+    for (std::size_t i = 0; i < body.loads; ++i) {
+      const LayerTimes& times = of.loads[body.first_load + i];
+      LaneLoad& load = lanes.loads[i];
+      load.before_experts[lane] = times.attention_and_gate.whole().count;
+      load.readback[lane] = times.readback.count;
+      load.experts[lane] = times.experts.whole().count;
+      load.before_sums.set(lane, sums_of(times.attention_and_gate));
+      load.experts_sums.set(lane, sums_of(times.experts));
+    }
+    const PricedBody& prices = of.bodies[number];
+    for (std::size_t at = prices.first_between; at < prices.last_between; ++at) {
+      LaneComputed& computed = lanes.before[of.between[at].layer];
+      computed.any = true;
+      computed.whole[lane] = of.between[at].time.whole().count;
+      computed.sums.set(lane, sums_of(of.between[at].time));
+    }
+  }
+}
+
+}  // namespace
+
+void DecidedRun::find_segments() {
+  if (!is_usable()) return;
+  const auto passes = static_cast<std::int64_t>(log.body_of_pass.size());
+  for (const RequestRecord& request : counted.request_records) {
+    for (const Picoseconds at : {request.begin, request.first_token, request.end})
+      if (at.count > 0) bounds.push_back(at.count);
+  }
+  bounds.push_back(passes);
+  std::sort(bounds.begin(), bounds.end());
+  bounds.erase(std::unique(bounds.begin(), bounds.end()), bounds.end());
+  copied.assign(bounds.size(), 0);
+  std::vector<std::vector<Occurrence>> of_run(log.runs.size());
+  std::uint32_t segment = 0;
+  for (std::int64_t pass = 0; pass < passes; ++pass) {
+    while (pass >= bounds[segment]) ++segment;
+    const std::uint32_t number = log.body_of_pass[static_cast<std::size_t>(pass)];
+    if (log.announces()) {
+      std::vector<Occurrence>& of = of_run[number];
+      if (of.empty() || of.back().segment != segment) of.push_back({segment, 0});
+      ++of.back().passes;
+      continue;
+    }
+    const std::int64_t misses = log.misses_of_pass[static_cast<std::size_t>(pass)];
+    copied[segment] += misses;
+    if (is_decode(log.bodies[number])) copied_in_decode += misses;
+  }
+  by_body.resize(log.runs.size());
+  std::iota(by_body.begin(), by_body.end(), 0U);
+  std::stable_sort(by_body.begin(), by_body.end(),
+                   [&](std::uint32_t a, std::uint32_t b) { return log.runs[a].body < log.runs[b].body; });
+  for (const std::vector<Occurrence>& of : of_run) {
+    first_place.push_back(places.size());
+    places.insert(places.end(), of.begin(), of.end());
+  }
+  first_place.push_back(places.size());
+}
+
+/// Where nothing is announced each operation begins when the one before it ends.
+PassTimes DecidedRun::on_demand(const PricedLog& priced, Picoseconds copy) const {
+  PassTimes times;
+  times.segments.resize(bounds.size());
+  for (std::size_t segment = 0; segment < bounds.size(); ++segment) {
+    const std::int64_t begin = segment == 0 ? 0 : bounds[segment - 1];
+    Picoseconds whole;
+    for (std::int64_t pass = begin; pass < bounds[segment]; ++pass)
+      whole += priced.bodies[log.body_of_pass[static_cast<std::size_t>(pass)]].whole();
+    times.segments[segment] = whole + copy * copied[segment];
+  }
+  times.decode = copy * copied_in_decode;
+  for (std::size_t i = 0; i < log.bodies.size(); ++i) {
+    const LoggedBody& body = log.bodies[i];
+    add_times(times.path, priced.bodies[i].sums, body.passes);
+    if (is_decode(body)) times.decode += priced.bodies[i].whole() * body.passes;
+    if (!records_blocks(body)) continue;
+    for (std::size_t at = body.first_misses; at < body.last_misses; ++at) {
+      const LoggedMisses& misses = log.misses[at];
+      const LayerTimes& layer = priced.loads[body.first_load + misses.load];
+      times.blocks.add(
+          layer.attention_and_gate.whole() + layer.readback + layer.experts.whole() + copy * misses.misses,
+          misses.layers);
+    }
+  }
+  times.path.experts = log.experts_copied;
+  times.exposed_transfer = copy * log.experts_copied;
+  return times;
+}
+
+std::array<PassTimes, lane_count> DecidedRun::ahead(const std::array<const PricedLog*, lane_count>& priced,
+                                                    const std::array<Picoseconds, lane_count>& copy) const {
+  LaneValues copies{}, decode{};
+  for (std::size_t lane = 0; lane < lane_count; ++lane) copies[lane] = copy[lane].count;
+  PassLanes lanes(copies);
+  LaneTotals totals;
+  std::vector<LaneCell> segments(bounds.size());
+  LaneBody of_body;
+  std::uint32_t at_body = ~std::uint32_t{0};
+  for (const std::uint32_t i : by_body) {
+    const LoggedCopies& run = log.runs[i];
+    const LoggedBody& body = log.bodies[run.body];
+    const LoggedShape& shape = log.shapes[body.shape];
+    const std::size_t layers = log.moe_layers(shape.stack);
+    if (run.body != at_body) price_lanes(log, priced, run.body, of_body);
+    at_body = run.body;
+    const bool decodes = is_decode(body);
+    const auto distance = static_cast<std::size_t>(log.distance());
+    LaneValues each{};
+    lanes.run({.body = of_body,
+               .loads = std::span(log.load_of_layer).subspan(body.first_layer, layers),
+               .copies = std::span(log.copies).subspan(run.first_layer, layers),
+               .first_announced = decodes ? distance : layers,
+               .distance = distance,
+               .records_blocks = records_blocks(body),
+               .times = run.passes},
+              each, totals);
+    if (decodes) decode += each * run.passes;
+    for (std::size_t at = first_place[i]; at < first_place[std::size_t{i} + 1]; ++at)
+      segments[places[at].segment].value += each * places[at].passes;
+  }
+  std::array<PassTimes, lane_count> times;
+  for (std::size_t lane = 0; lane < lane_count; ++lane) {
+    PassTimes& one = times[lane];
+    for (const LaneCell& segment : segments) one.segments.push_back({segment.value[lane]});
+    one.decode = {decode[lane]};
+    one.exposed_transfer = {totals.exposed_transfer[lane]};
+    one.path = totals.path.of(lane);
+    one.blocks = totals.blocks.of(lane);
+  }
+  return times;
+}
+
+void DecidedRun::finish(const PricedLog& priced, const CopyTrain& copy, PassTimes times,
+                        const SimulationOptions& options, SimulationResult& result) const {
+  result.idle = {};
+  result.steps = counted.steps;
+  result.prompt_chunks = counted.prompt_chunks;
+  result.output_tokens = counted.output_tokens;
+  result.decode_steps = counted.decode_steps;
+  result.decode_cache = counted.decode_cache;
+  result.other_cache = counted.other_cache;
+  result.notes.insert(result.notes.end(), counted.notes.begin(), counted.notes.end());
+  std::vector<Picoseconds> ends;
+  for (const Picoseconds segment : times.segments) ends.push_back(result.total += segment);
+  result.decode = times.decode;
+  result.before_decode = result.total - times.decode;
+  std::vector<RequestRecord> records = counted.request_records;
+  for (RequestRecord& request : records) {
+    for (Picoseconds* at : {&request.begin, &request.first_token, &request.end}) {
+      if (at->count <= 0) continue;
+      const auto bound = std::lower_bound(bounds.begin(), bounds.end(), at->count);
+      *at = ends[static_cast<std::size_t>(bound - bounds.begin())];
+    }
+  }
+  RequestLog requests(std::move(records));
+  note_requests(requests, options, result);
+
+  CountedSums all;
+  Picoseconds computing;
+  std::int64_t computed = 0;
+  for (std::size_t i = 0; i < log.bodies.size(); ++i) {
+    add_times(all, priced.bodies[i].sums, log.bodies[i].passes);
+    computing += priced.bodies[i].computing * log.bodies[i].passes;
+    computed += priced.bodies[i].computed * log.bodies[i].passes;
+  }
+  all.experts = log.experts_copied;
+  const Topology& topology = result.topology;
+  const Place& gpu = topology[topology.first(PlaceKind::gpu)];
+  const MemoryId host = topology[topology.first(PlaceKind::cpu)].memory;
+  Tally tally(topology);
+  tally.busy[number_of(gpu.compute)] = computing;
+  tally.busy[number_of(topology.route(gpu.memory, host).front().stream)] = all.readback;
+  tally.busy[number_of(topology.route(host, gpu.memory).front().stream)] = copy.duration * all.experts;
+  tally.spent = spent_on(all, copy);
+  tally.exposed_transfer = times.exposed_transfer;
+  tally.exposed_host = all.readback;
+  tally.operations = computed + (log.offloads() ? 4 : 3) * log.layers_run + copy.operations * all.experts;
+  tally.fetches = copy.operations * all.experts;
+  tally.fetched = copy.bytes * all.experts;
+  tally.block_latency = std::move(times.blocks);
+  result.path = {result.total, spent_on(times.path, copy), {}, tally.operations - 1};
+  result.tally = std::move(tally);
+}
+
+}  // namespace pregate::sim

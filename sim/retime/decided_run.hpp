@@ -1,0 +1,65 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "sim/retime/decision_log.hpp"
+#include "sim/retime/pass_lanes.hpp"
+#include "sim/retime/priced_log.hpp"
+#include "sim/simulate.hpp"
+
+namespace pregate::sim {
+
+/// How a run of passes was timed.
+struct PassTimes {
+  std::vector<Picoseconds> segments;
+  Picoseconds decode, exposed_transfer;
+  CountedSums path;
+  Histogram blocks;
+};
+
+/// What the policy decided, and where the passes lie between which requests are timed.
+struct DecidedRun {
+  struct Occurrence {
+    std::uint32_t segment = 0;
+    std::int64_t passes = 0;
+  };
+  Plan plan;
+  DecisionLog log;
+  SimulationResult counted;  ///< all that is no time; times are numbers of passes
+  /// Numbers of passes after which a request begins, has its first token or ends, ascending.
+  std::vector<std::int64_t> bounds;
+  std::vector<std::size_t> first_place;  ///< of each run, where layers announce, and one more: in `places`
+  std::vector<Occurrence> places;
+  std::vector<std::uint32_t> by_body;  ///< runs, those of a body after each other
+  std::vector<std::int64_t> copied;    ///< by segment, where nothing is announced
+  std::int64_t copied_in_decode = 0;   ///< likewise, of decode steps
+
+  explicit DecidedRun(const ModelSpec& model, const PreparedTrace& prepared, const Plan& of)
+      : plan(of), log(model, prepared.map(), of) {}
+  void find_segments();
+  /// No request arrives at a time.
+  [[nodiscard]] bool is_usable() const {
+    return log.is_usable() &&
+           std::none_of(counted.request_records.begin(), counted.request_records.end(),
+                        [](const RequestRecord& request) { return request.arrival.count > 0; });
+  }
+  [[nodiscard]] bool is_decode(const LoggedBody& body) const {
+    return log.shapes[body.shape].shape.phase == trace::Phase::decode;
+  }
+  [[nodiscard]] bool records_blocks(const LoggedBody& body) const {
+    return is_decode(body) || plan.measures_all_phases;
+  }
+  [[nodiscard]] PassTimes on_demand(const PricedLog& priced, Picoseconds copy) const;
+  [[nodiscard]] std::array<PassTimes, lane_count> ahead(
+      const std::array<const PricedLog*, lane_count>& priced,
+      const std::array<Picoseconds, lane_count>& copy) const;
+  void finish(const PricedLog& priced, const CopyTrain& copy, PassTimes times,
+              const SimulationOptions& options, SimulationResult& result) const;
+};
+
+}  // namespace pregate::sim

@@ -1,0 +1,68 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "sim/planner/plan.hpp"
+#include "sim/run/pass_lookups.hpp"
+#include "sim/run/pass_runner.hpp"
+
+namespace pregate::sim {
+
+/// What a plan that decides by counts (sim/planner/by_counts.hpp) decides in a pass: how many experts of each
+/// MoE layer are there, how many are copied for it and, in it, for a later one. Nothing of it depends on
+/// time.
+class CountedDecisions {
+ public:
+  /// Both outlive this.
+  CountedDecisions(const ExpertMap& map, const Plan& plan)
+      : map_(map),
+        announces_(plan.policy.lookahead.predictor->predicts()),
+        whole_layers_(plan.policy.lookahead.predictor->is_whole_layer),
+        offloads_(plan.offloads()),
+        distance_(plan.policy.lookahead.distance),
+        hits_(map.layers().size()) {
+    if (plan.cache_slots > 0) cache_.emplace(map, plan);
+  }
+
+  [[nodiscard]] bool announces() const { return announces_; }
+  [[nodiscard]] bool offloads() const { return offloads_; }
+  /// MoE layers from the one that announces to the one that it announces for.
+  [[nodiscard]] int distance() const { return distance_; }
+
+  /// Of the whole pass, before anything else is asked of it.
+  void look_up(const Pass& pass, AccessCounts& counts);
+  /// Activated experts that are not there.
+  [[nodiscard]] std::uint32_t misses(int ordinal, const StepRouting& routing) const {
+    return routing.activated_count(ordinal) - hits_[static_cast<std::size_t>(ordinal)];
+  }
+
+  struct Copies {
+    std::uint32_t own = 0;        ///< because this layer's gate chose them
+    std::uint32_t announced = 0;  ///< for the layer distance() later
+    bool is_announced = false;    ///< an earlier layer announced for this one
+    bool announces = false;       ///< this one does for that, if perhaps nobody
+  };
+  /// Of a plan that announces. Decode steps announce; a layer that is fetched whole and that nobody announced
+  /// is fetched whole now.
+  Copies copies(int ordinal, const Pass& pass, AccessCounts& counts) const;
+
+ private:
+  /// That are copied for a layer.
+  [[nodiscard]] std::uint32_t experts_of(int ordinal, const StepRouting& routing) const {
+    return whole_layers_
+               ? static_cast<std::uint32_t>(map_.layers()[static_cast<std::size_t>(ordinal)].experts)
+               : misses(ordinal, routing);
+  }
+
+  const ExpertMap& map_;
+  std::optional<PassLookups> cache_;
+  bool announces_, whole_layers_, offloads_;
+  int distance_;
+  std::vector<std::uint32_t> hits_;  // by ordinal, of the pass; 0 without a cache
+};
+
+}  // namespace pregate::sim
