@@ -26,8 +26,6 @@ namespace {
 using Seconds = std::chrono::duration<double>;
 using WallClock = std::chrono::steady_clock;
 
-/// A sweep of more points wants --yes.
-constexpr std::int64_t many_points = 20'000;
 /// Of the database: a row with its result, of a configuration that others share.
 constexpr std::int64_t bytes_a_point = 5000;
 constexpr double seconds_between_commits = 0.5;

@@ -107,13 +107,15 @@ SweepInputs::SweepInputs(const Parsed& parsed)
       sampling_(sampling_in(parsed)),
       points_(listed_axes(parsed), varied_axes(parsed), sampling_) {
   for (const sim::Axis& axis : points_.axes()) concerns_.push_back(concern_of(axis.key));
-  number_points();
+  // Who is asked first whether he wants so many samples need not wait for all of them.
+  const bool asks = points_.count() > many_points && !parsed.flag("yes");
+  number_points(asks && sampling_.kind != sim::Sampling::Kind::grid ? 1 : points_.count());
 }
 
-void SweepInputs::number_points() {
+void SweepInputs::number_points(std::int64_t first) {
   std::array<std::map<Settings, int>, concern_count> known;
-  for (std::vector<int>& numbers : numbers_) numbers.reserve(static_cast<std::size_t>(points_.count()));
-  for (std::int64_t point = 0; point < points_.count(); ++point) {
+  for (std::vector<int>& numbers : numbers_) numbers.reserve(static_cast<std::size_t>(first));
+  for (std::int64_t point = 0; point < first; ++point) {
     const std::vector<std::string> values = points_.at(point);
     std::array<Settings, concern_count> of_concern;
     for (std::size_t i = 0; i < values.size(); ++i)

@@ -14,6 +14,9 @@
 
 namespace pregate::cli {
 
+/// A sweep of more points wants --yes.
+inline constexpr std::int64_t many_points = 20'000;
+
 /// What a setting of a point decides: which routing of which model runs on which software, on what hardware,
 /// by which policy.
 enum class Concern { workload, hardware, policy };
@@ -55,7 +58,8 @@ class SweepInputs {
   /// Of axes of one concern, in their order.
   using Settings = std::vector<std::string>;
   [[nodiscard]] std::vector<Override> overrides(Concern concern, int number) const;
-  void number_points();
+  /// Of the first so many points.
+  void number_points(std::int64_t first);
 
   Parsed parsed_;
   sim::Sampling sampling_;
