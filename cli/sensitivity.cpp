@@ -84,14 +84,19 @@ std::vector<sim::Sensitivity> sensitivities_of(const Run& run, const sim::Simula
   options.progress = nullptr;
   sim::ManyMachines many(run.configuration.model, run.policies.front(), prepared, trace.source(), options);
   const std::vector<sim::SimulationResult> results = many.run(nudging.machines());
+  // Where one of the two cannot be, or does not fit, the machine itself stands for it.
+  const auto runs = [&](int machine) {
+    return machine >= 0 && results[static_cast<std::size_t>(machine)].has_figures();
+  };
   const auto rate_of = [&](int machine) {
-    return machine < 0 || !results[static_cast<std::size_t>(machine)].has_figures()
-               ? result.tokens_per_second()
-               : results[static_cast<std::size_t>(machine)].tokens_per_second();
+    return runs(machine) ? results[static_cast<std::size_t>(machine)].tokens_per_second()
+                         : result.tokens_per_second();
   };
   std::vector<sim::Sensitivity> all;
   for (Nudged& each : nudged) {
-    const double over = (each.more >= 0 ? std::log1p(nudge) : 0) - (each.less >= 0 ? std::log1p(-nudge) : 0);
+    const double over =
+        (runs(each.more) ? std::log1p(nudge) : 0) - (runs(each.less) ? std::log1p(-nudge) : 0);
+    if (over == 0) continue;
     each.of.tokens_per_s_per_log = (rate_of(each.more) - rate_of(each.less)) / over;
     if (each.of.tokens_per_s_per_log != 0) all.push_back(each.of);
   }
