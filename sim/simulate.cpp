@@ -34,9 +34,15 @@ void check_expert_fits(const ModelSpec& model, const MemoryLimits& limits) {
 
 /// Whoever knows the future must be told it before the run.
 void check_serving(const ServingSpec& serving, const PolicySpec& policy, const trace::TraceInfo& trace) {
-  if (!serving.depends_on_time(trace) || policy.cache.capacity.kind == CapacityKind::none) return;
+  if (policy.cache.capacity.kind == CapacityKind::none) return;
   const cache::EvictionEntry& eviction = cache::eviction_registry().find(policy.cache.eviction, "--eviction");
-  if (!eviction.needs_future) return;
+  if (eviction.needs_prompts && serving.batcher->mixes_prompts(serving.batcher.parameters())) {
+    throw InputError("policy " + policy.name,
+                     "the eviction '" + eviction.name +
+                         "' learns from passes over prompts, and here prompts run beside decode steps",
+                     "--set serve.prompts=before, or choose another (pregate list evictions)");
+  }
+  if (!serving.depends_on_time(trace) || !eviction.needs_future) return;
   throw InputError("policy " + policy.name,
                    "the eviction '" + eviction.name +
                        "' knows the future, and which passes come depends on when requests arrive",

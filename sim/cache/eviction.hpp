@@ -33,6 +33,7 @@ struct EvictionEntry {
   bool swaps = false;          ///< experts change places at the end of a pass
   bool starts_full = false;    ///< without a profile, with the lowest ids
   bool needs_weights = false;  ///< the trace must hold gate weights
+  bool needs_prompts = false;  ///< learns from passes that hold nothing but prompts
   sim::PartParameters parameters;  ///< CacheGeometry::parameters: keys of the table `cache` of a policy
   Make make_general = nullptr;
   Make make_small = nullptr;  ///< same decisions, faster, where is_small(); null = make_general serves all

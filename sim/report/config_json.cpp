@@ -33,7 +33,7 @@ Json software_json(const std::optional<SoftwareSpec>& software) {
 }
 
 Json kernels_json(const KernelEvidence& evidence) {
-  Json json{{"library", evidence.library},
+  Json json{{"library", evidence.whose},
             {"source", evidence.source == KernelSource::measured ? "measured" : "by-kin"},
             {"measured_on", evidence.measured_on},
             {"used", Json::array()},

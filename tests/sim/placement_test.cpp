@@ -9,6 +9,7 @@
 #include "sim/policy/load_policy.hpp"
 #include "sim/run/replay.hpp"
 #include "tests/models/error_of.hpp"
+#include "tests/sim/served.hpp"
 #include "tests/sim/tiny.hpp"
 #include "tests/sim/trace_file.hpp"
 
@@ -148,6 +149,18 @@ TEST(PerRequest, DecodeChangesNothing) {
       parse_policy_toml("[cache]\ncapacity = \"2 slots\"\neviction = \"per-request\"", "test");
   EXPECT_EQ(replay(source, policy).swaps, 0);
   EXPECT_EQ(replay(source, policy).decode_hits, 0);
+}
+
+TEST(PerRequest, NeedsPassesOverPromptsAlone) {
+  test::ListSource source = test::random_source(1, 2, 8, 2, 3, 4, 5);
+  const PolicySpec policy =
+      parse_policy_toml("[cache]\ncapacity = \"2 slots\"\neviction = \"per-request\"", "test");
+  const auto run = [&](const char* prompts) {
+    return test::run(test::tiny_model(2, 8, 2), test::tiny_machine(), policy, source,
+                     {.serving = test::continuous({{"prompts", prompts}})});
+  };
+  EXPECT_GT(run("before").output_tokens, 0);
+  EXPECT_THAT(test::error_of([&] { run("beside"); }), HasSubstr("serve.prompts=before"));
 }
 
 // Huang et al.: an expert of d 2048 and 8192 in fp16 is 64 MiB; a GPU has 16 of each of the decoder's 6 MoE

@@ -70,7 +70,7 @@ void register_per_request(EvictionRegistry& registry) {
       "per-request",
       "on a miss nobody; after a prompt those that the fewest of its tokens chose for the most chosen");
   entry.parameters = sim::PartParameters(fields);
-  entry.starts_full = true;
+  entry.starts_full = entry.needs_prompts = true;
 }
 
 }  // namespace pregate::cache
