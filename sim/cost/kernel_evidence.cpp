@@ -48,7 +48,7 @@ std::optional<KernelEvidence> kernel_evidence(const ModelSpec& model, const Mach
 }
 
 std::string kernel_note(const KernelEvidence& evidence) {
-  std::string note = "kernel times: " + evidence.library + "'s, " +
+  std::string note = "kernel times: " + evidence.whose + "'s, " +
                      (evidence.source == KernelSource::measured
                           ? "measured on this GPU"
                           : "by kin: as shares of this GPU's peaks, measured on another") +

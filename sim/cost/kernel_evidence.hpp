@@ -20,7 +20,7 @@ struct KernelEvidence {
     std::string dtype;            ///< whose constants: bf16's, with the format's bytes, where it has none
     std::optional<double> error;  ///< median relative error to expect; see GpuKernelTimes
   };
-  std::string library;
+  std::string whose;
   KernelSource source = KernelSource::measured;
   std::string measured_on;
   std::vector<Used> used;              ///< each once

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <initializer_list>
 
 #include "sim/parts/parts.hpp"
 #include "sim/workload/guessed_routing.hpp"
@@ -75,15 +76,20 @@ TEST(PreviousToken, NamesTheStepBeforeAndNobodyAtFirst) {
   EXPECT_THAT(fed.predict(0, 1), IsEmpty()) << "of another request";
 }
 
-// After 0 came 1 twice and 2 once: shares 2/3 and 1/3. After 3 nobody is known.
-TEST(Table, CountsWhatCameAfterAnExpert) {
-  Fed fed(predictor("table", {{"guesses", "2"}}), test::decoder_info(2, 4, 1));
-  for (const ExpertKey next : {1U, 2U, 1U}) {
+/// Decode steps of two layers: 0 in the first, then these in the second one.
+void see_after_0(Fed& fed, std::initializer_list<ExpertKey> each) {
+  for (const ExpertKey next : each) {
     fed.begin();
     fed.see(0, {0});
     fed.predict(0, 1);
     fed.see(1, {next});
   }
+}
+
+// After 0 came 1 twice and 2 once: shares 2/3 and 1/3. After 3 nobody is known.
+TEST(Table, CountsWhatCameAfterAnExpert) {
+  Fed fed(predictor("table", {{"guesses", "2"}}), test::decoder_info(2, 4, 1));
+  see_after_0(fed, {1, 2, 1});
   fed.begin();
   fed.see(0, {0});
   EXPECT_THAT(fed.predict(0, 1), ElementsAre(1, 2));
@@ -113,12 +119,7 @@ TEST(Table, OfOrderTwoKnowsTheLayerBefore) {
 
 TEST(Table, StopsLearningAndRefusesWhatDoesNotFit) {
   Fed fed(predictor("table", {{"learns", "1"}}), test::decoder_info(2, 4, 1));
-  for (const ExpertKey next : {2U, 1U, 1U}) {
-    fed.begin();
-    fed.see(0, {0});
-    fed.predict(0, 1);
-    fed.see(1, {next});
-  }
+  see_after_0(fed, {2, 1, 1});
   fed.begin();
   fed.see(0, {0});
   EXPECT_THAT(fed.predict(0, 1), ElementsAre(2));
