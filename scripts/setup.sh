@@ -2,17 +2,27 @@
 # SPDX-FileCopyrightText: The pregate authors
 # SPDX-License-Identifier: Apache-2.0
 # Installs what building and testing pregate needs, from Debian's packages. Does nothing when all is there.
+#   scripts/setup.sh            all of it
+#   scripts/setup.sh --program  only what the program needs
 set -euo pipefail
 
 packages=(
-  g++ cmake ninja-build pkg-config ccache
-  libboost-dev libboost-graph-dev libboost-program-options-dev
-  libsqlite3-dev libtomlplusplus-dev nlohmann-json3-dev libssl-dev zlib1g-dev
-  libopenblas-dev liburing-dev libzstd-dev libnlopt-dev
-  libgtest-dev libgmock-dev libbenchmark-dev
-  libsimgrid-dev
-  clang-format clang-tidy clang libclang-rt-14-dev
+  g++ cmake ninja-build pkg-config
+  libboost-dev libboost-program-options-dev
+  libsqlite3-dev libtomlplusplus-dev nlohmann-json3-dev libssl-dev zlib1g-dev libzstd-dev
+  libopenblas-dev liburing-dev
 )
+case "${1:-}" in
+  "")
+    packages+=(
+      ccache
+      libgtest-dev libgmock-dev libbenchmark-dev
+      libsimgrid-dev libnlopt-dev
+      clang-format clang-tidy clang libclang-rt-14-dev
+    ) ;;
+  --program) ;;
+  *) echo "usage: scripts/setup.sh [--program]" >&2; exit 2 ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do
