@@ -4,6 +4,7 @@
 # Installs what building and testing pregate needs, from Debian's packages. Does nothing when all is there.
 #   scripts/setup.sh            all of it
 #   scripts/setup.sh --program  only what the program needs
+#   scripts/setup.sh --package  what scripts/package.sh needs
 set -euo pipefail
 
 packages=(
@@ -19,9 +20,11 @@ case "${1:-}" in
       libgtest-dev libgmock-dev libbenchmark-dev
       libsimgrid-dev libnlopt-dev
       clang-format clang-tidy clang libclang-rt-14-dev
+      dpkg-dev file help2man
     ) ;;
   --program) ;;
-  *) echo "usage: scripts/setup.sh [--program]" >&2; exit 2 ;;
+  --package) packages+=(dpkg-dev file help2man) ;;
+  *) echo "usage: scripts/setup.sh [--program | --package]" >&2; exit 2 ;;
 esac
 
 missing=()
