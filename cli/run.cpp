@@ -252,7 +252,10 @@ std::vector<sim::SimulationResult> run_policies_on(const Run& run, const Opener&
   Faults faults = in_threads(run.policies.size(), run.threads, [&](std::size_t i) {
     const OpenTrace trace = reopen();
     sim::SimulationOptions options = run_options;
-    options.progress = [&, i](std::int64_t done, std::int64_t of) { progress.report(i, done, of); };
+    options.progress = [&, i](std::int64_t done, std::int64_t of) {
+      progress.report(i, done, of);
+      if (run.check) run.check();
+    };
     results[i] = sim::simulate(run.configuration.model, run.configuration.machine, run.policies[i], prepared,
                                trace.source(), options);
     progress.report(i, 1, 1);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,8 @@ struct Run {
   std::vector<std::string> routing_notes;  ///< those of configuration.notes that do not depend on any time
   sim::SimulationOptions options;
   int threads = 1;
+  std::function<void()>
+      check;  ///< called now and then by every thread that simulates; what it throws ends the run
   /// What of the machine's and the model's description is the catalogue's own.
   bool is_catalogue_machine = false, machine_changed = false, model_changed = false;
 };

@@ -77,6 +77,7 @@ sim::TextLayout text_layout(Channel channel, bool all_columns) {
 }
 
 void show(Channel channel, const std::string& text) {
+  if (channel == Channel::output && Silence::living > 0) return;
   const std::string shown = safe(text, has_colour(channel));
   std::FILE* const stream = channel == Channel::output ? stdout : stderr;
   const bool written =

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "sim/report/text_layout.hpp"
@@ -18,6 +19,16 @@ sim::TextLayout text_layout(Channel channel, bool all_columns);
 /// Writes a text for people. Nothing in it reaches a terminal as a control sequence but the marks of
 /// TextLayout::colour. InputError when standard output cannot be written.
 void show(Channel channel, const std::string& text);
+
+/// While one lives, show() writes nothing to standard output: the commands of a host program.
+class Silence {
+ public:
+  Silence() { ++living; }
+  ~Silence() { --living; }
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+  static inline std::atomic<int> living = 0;
+};
 
 /// One error, as show() does.
 void show_error(const std::string& what);

@@ -57,7 +57,10 @@ constexpr std::size_t most_listed = 60;
 }  // namespace
 
 InputError::InputError(std::string_view where, std::string_view problem, std::string_view hint)
-    : std::runtime_error(message(where, problem, hint)) {}
+    : std::runtime_error(message(where, problem, hint)),
+      where_(one_line(where)),
+      problem_(one_line(problem)),
+      hint_(one_line(hint)) {}
 
 std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> valid,
                                        std::size_t limit) {

@@ -17,6 +17,13 @@ class InputError : public std::runtime_error {
  public:
   /// `where` names a file, file:line, option or key path; it may be empty.
   InputError(std::string_view where, std::string_view problem, std::string_view hint = {});
+  /// Each as it stands in what(); `where` and `hint` may be empty.
+  [[nodiscard]] const std::string& where() const { return where_; }
+  [[nodiscard]] const std::string& problem() const { return problem_; }
+  [[nodiscard]] const std::string& hint() const { return hint_; }
+
+ private:
+  std::string where_, problem_, hint_;
 };
 
 /// The names closest to `name` (edit distance, at most `limit`), nearest first; for "did you mean".

@@ -21,6 +21,7 @@ case "${1:-}" in
       libsimgrid-dev libnlopt-dev
       clang-format clang-tidy clang libclang-rt-14-dev
       dpkg-dev file help2man
+      python3-dev python3-venv
     ) ;;
   --program) ;;
   --package) packages+=(dpkg-dev file help2man) ;;

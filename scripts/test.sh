@@ -2,12 +2,12 @@
 # SPDX-FileCopyrightText: The pregate authors
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing, builds and passes every test.
-#   scripts/test.sh          optimised build, all tests
+#   scripts/test.sh          optimised build, all tests, those of the Python package too
 #   scripts/test.sh --all    what continuous integration runs: format; with CUDA, optimised and warnings as errors, the
 #                            tests of the program, of published cases, of CUDA and the runtime, with checked indices;
 #                            without CUDA, under AddressSanitizer and UndefinedBehaviorSanitizer, those of all that
 #                            reads files, simulates and executes; what has threads under ThreadSanitizer; lint; a
-#                            benchmark run
+#                            benchmark run; the Python package, as a wheel
 # Ends, also where something failed, with the time that every stage took.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -50,8 +50,9 @@ trap finish EXIT
 run_preset() {
   local preset="$1"
   local last="build/$preset/Testing/Temporary/LastTest.log"
+  local options=("${@:2}")
   stage "$preset: build"
-  cmake --preset "$preset" >/dev/null
+  cmake --preset "$preset" "${options[@]}" >/dev/null
   cmake --build --preset "$preset" -j "$jobs"
   stage "$preset: test"
   ctest --preset "$preset" -j "$jobs" --output-log "build/$preset/tests.log"
@@ -71,13 +72,20 @@ run_preset() {
 
 stage setup
 ./scripts/setup.sh
+stage "python: tools"
+./scripts/python.sh tools
+with_python=(-DPREGATE_PYTHON=ON "-DPython_EXECUTABLE=$PWD/build/venv/bin/python")
 if [ "$all" = no ]; then
-  run_preset release
+  run_preset release "${with_python[@]}"
+  stage "python: test"
+  ./scripts/python.sh test build/release
   exit 0
 fi
 stage format
 ./scripts/check_style.sh format
-run_preset ci
+run_preset ci "${with_python[@]}"
+stage "python: test"
+./scripts/python.sh test build/ci
 run_preset asan
 run_preset tsan
 stage lint

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "sim/cache/expert_cache.hpp"
 
@@ -50,10 +51,11 @@ class Evictable {
 template <class Eviction>
 class CacheOf final : public ExpertCache {
  public:
-  explicit CacheOf(const CacheGeometry& geometry) : ExpertCache(geometry), eviction_(geometry_) {
-    inserted_in_.assign(geometry_.keys(), 0);
-    last_batch_.assign(geometry_.keys(), 0);
-    evicted_.resize(geometry_.keys());
+  explicit CacheOf(const CacheGeometry& geometry) : ExpertCache(geometry), eviction_(geometry_) { prepare(); }
+  /// With an eviction that takes more than a geometry to make.
+  CacheOf(const CacheGeometry& geometry, Eviction eviction)
+      : ExpertCache(geometry), eviction_(std::move(eviction)) {
+    prepare();
   }
 
   std::uint32_t access(std::uint32_t domain, std::span<const ExpertKey> activated) override {
@@ -113,6 +115,12 @@ class CacheOf final : public ExpertCache {
     }
   }();
   static constexpr std::uint64_t no_batch = ~std::uint64_t{0};
+
+  void prepare() {
+    inserted_in_.assign(geometry_.keys(), 0);
+    last_batch_.assign(geometry_.keys(), 0);
+    evicted_.resize(geometry_.keys());
+  }
 
   void admit(std::uint32_t domain, ExpertKey key) {
     eviction_.miss(domain, key);

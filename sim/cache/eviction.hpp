@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,7 +23,7 @@ bool is_small(const CacheGeometry& geometry);
 
 /// One registered eviction policy.
 struct EvictionEntry {
-  using Make = std::unique_ptr<ExpertCache> (*)(const CacheGeometry&);
+  using Make = std::function<std::unique_ptr<ExpertCache>(const CacheGeometry&)>;
   using MakeCounter = std::unique_ptr<HitCounter> (*)(const CacheGeometry&);
 
   std::string name;
@@ -34,6 +36,7 @@ struct EvictionEntry {
   bool starts_full = false;    ///< without a profile, with the lowest ids
   bool needs_weights = false;  ///< the trace must hold gate weights
   bool needs_prompts = false;  ///< learns from passes that hold nothing but prompts
+  bool is_own = false;         ///< of the host program (EvictionRegistry::add_own())
   sim::PartParameters parameters;  ///< CacheGeometry::parameters: keys of the table `cache` of a policy
   Make make_general = nullptr;
   Make make_small = nullptr;  ///< same decisions, faster, where is_small(); null = make_general serves all
@@ -71,7 +74,11 @@ class EvictionRegistry {
     entry.make_general = &make_cache<Cache>;
     entries_.push_back(std::move(entry));
   }
-  [[nodiscard]] const std::vector<EvictionEntry>& entries() const { return entries_; }
+  /// A policy of the host program's own, for as long as it runs; one of the same name that was added so
+  /// before gives way. InputError when it is the name of a policy of ours. Not while anything runs.
+  EvictionEntry& add_own(EvictionEntry entry);
+  void forget_own();
+  [[nodiscard]] const std::deque<EvictionEntry>& entries() const { return entries_; }
   /// InputError that lists the valid names when there is none called `name`.
   [[nodiscard]] const EvictionEntry& find(const std::string& name, const std::string& where) const;
 
@@ -102,10 +109,19 @@ class EvictionRegistry {
     return std::make_unique<Counter>(geometry);
   }
 
-  std::vector<EvictionEntry> entries_;
+  std::deque<EvictionEntry> entries_;  // an entry stays where it is
 };
+
+/// For EvictionEntry::make_general of a policy that takes more than a geometry to make.
+template <class Eviction>
+std::unique_ptr<ExpertCache> make_cache_with(const CacheGeometry& geometry, Eviction eviction) {
+  return std::make_unique<CacheOf<Eviction>>(geometry, std::move(eviction));
+}
 
 /// Every eviction policy there is. A new one is a file in impl/ and its line in eviction_registry.cpp.
 const EvictionRegistry& eviction_registry();
+/// See EvictionRegistry::add_own().
+EvictionEntry& add_own_eviction(EvictionEntry entry);
+void forget_own_evictions();
 
 }  // namespace pregate::cache

@@ -57,8 +57,26 @@ std::unique_ptr<HitCounter> EvictionEntry::make_counter(const CacheGeometry& geo
   return std::make_unique<CacheHitCounter>(make(geometry), geometry.domains);
 }
 
-const EvictionRegistry& eviction_registry() {
-  static const EvictionRegistry registry = [] {
+EvictionEntry& EvictionRegistry::add_own(EvictionEntry entry) {
+  entry.is_own = true;
+  const auto same = std::find_if(entries_.begin(), entries_.end(),
+                                 [&](const EvictionEntry& other) { return other.name == entry.name; });
+  if (same == entries_.end()) return entries_.emplace_back(std::move(entry));
+  if (!same->is_own) {
+    throw InputError("eviction '" + printable(entry.name) + "'", "there is a policy of that name",
+                     "choose another name");
+  }
+  return *same = std::move(entry);
+}
+
+void EvictionRegistry::forget_own() {
+  while (!entries_.empty() && entries_.back().is_own) entries_.pop_back();
+}
+
+namespace {
+
+EvictionRegistry& registry_of_process() {
+  static EvictionRegistry registry = [] {
     EvictionRegistry all;
     register_lru(all);
     register_lfu(all);
@@ -87,6 +105,16 @@ const EvictionRegistry& eviction_registry() {
   }();
   return registry;
 }
+
+}  // namespace
+
+const EvictionRegistry& eviction_registry() { return registry_of_process(); }
+
+EvictionEntry& add_own_eviction(EvictionEntry entry) {
+  return registry_of_process().add_own(std::move(entry));
+}
+
+void forget_own_evictions() { registry_of_process().forget_own(); }
 
 const EvictionEntry& EvictionRegistry::find(const std::string& name, const std::string& where) const {
   std::vector<std::string> names;

@@ -1,0 +1,309 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// Eviction policies of the user's own: objects of Python, called with the interpreter's lock, or compiled
+// functions (numba's @cfunc, ctypes), called as they are.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "models/error.hpp"
+#include "python/src/bindings.hpp"
+#include "python/src/running.hpp"
+#include "sim/cache/eviction.hpp"
+
+namespace nb = nanobind;
+
+namespace pregate::python {
+
+namespace {
+
+using cache::CacheGeometry;
+using cache::Evictable;
+using cache::ExpertKey;
+
+/// A key as (MoE layer counted from 0, expert of it).
+class Places {
+ public:
+  explicit Places(const CacheGeometry& geometry) : layers_(geometry.keys()), experts_(geometry.keys()) {
+    std::vector<ExpertKey> first;
+    for (const cache::CachedLayer& layer : geometry.layers) first.push_back(layer.first_key);
+    if (first.empty()) first.assign(geometry.first_key.begin(), geometry.first_key.end() - 1);
+    std::size_t layer = 0;
+    for (ExpertKey key = 0; key < geometry.keys(); ++key) {
+      while (layer + 1 < first.size() && key >= first[layer + 1]) ++layer;
+      layers_[key] = static_cast<std::uint32_t>(layer);
+      experts_[key] = key - first[layer];
+    }
+    layer_count_ = static_cast<std::uint32_t>(first.size());
+  }
+  [[nodiscard]] std::uint32_t layer(ExpertKey key) const { return layers_[key]; }
+  [[nodiscard]] std::uint32_t expert(ExpertKey key) const { return experts_[key]; }
+  [[nodiscard]] std::uint32_t layers() const { return layer_count_; }
+
+ private:
+  std::vector<std::uint32_t> layers_, experts_;
+  std::uint32_t layer_count_ = 0;
+};
+
+/// The residents of each domain, the one that was admitted first in front.
+class Residents {
+ public:
+  explicit Residents(const CacheGeometry& geometry) : of_domain_(geometry.domains) {}
+  void insert(std::uint32_t domain, ExpertKey key) { of_domain_[domain].push_back(key); }
+  void evict(std::uint32_t domain, ExpertKey key) {
+    std::vector<ExpertKey>& keys = of_domain_[domain];
+    keys.erase(std::find(keys.begin(), keys.end(), key));
+  }
+  /// Those that may leave; valid until the next call.
+  const std::vector<ExpertKey>& candidates(std::uint32_t domain, const Evictable& evictable) {
+    candidates_.clear();
+    for (const ExpertKey key : of_domain_[domain]) {
+      if (evictable(key)) candidates_.push_back(key);
+    }
+    return candidates_;
+  }
+
+ private:
+  std::vector<std::vector<ExpertKey>> of_domain_;
+  std::vector<ExpertKey> candidates_;
+};
+
+/// What makes an object of the user's class. Held and let go with the interpreter's lock.
+using Factory = std::shared_ptr<nb::object>;
+
+Factory held(nb::object object) {
+  return {new nb::object(std::move(object)), [](nb::object* kept) {
+            if (!nb::is_alive()) return;  // the interpreter is gone, and its objects with it
+            const nb::gil_scoped_acquire lock;
+            delete kept;
+          }};
+}
+
+/// A method of `object`; null where it has none of that name.
+Factory method_of(const nb::object& object, const char* name) {
+  return nb::hasattr(object, name) ? held(object.attr(name)) : nullptr;
+}
+
+/// An object of a class of the user's: victim(layer, candidates), and as it likes hit(layer, expert),
+/// miss(layer, expert) and end_batch(layer, experts).
+class PythonEviction {
+ public:
+  PythonEviction(const CacheGeometry& geometry, const std::string& name, const Factory& factory)
+      : name_(name),
+        is_global_(geometry.domains == 1 && geometry.layers.size() > 1),
+        places_(geometry),
+        residents_(geometry) {
+    const nb::gil_scoped_acquire lock;
+    guarded([&] {
+      object_ = held((*factory)());
+      hit_ = method_of(*object_, "hit");
+      miss_ = method_of(*object_, "miss");
+      end_batch_ = method_of(*object_, "end_batch");
+      victim_ = held(object_->attr("victim"));
+    });
+  }
+  void hit(std::uint32_t, ExpertKey key) { tell(hit_, key); }
+  void miss(std::uint32_t, ExpertKey key) { tell(miss_, key); }
+  void end_batch(std::uint32_t, std::span<const ExpertKey> activated, const std::vector<std::uint8_t>&) {
+    if (!end_batch_ || activated.empty()) return;
+    const nb::gil_scoped_acquire lock;
+    guarded([&] {
+      nb::list experts;
+      for (const ExpertKey key : activated) experts.append(nb::int_(places_.expert(key)));
+      (*end_batch_)(places_.layer(activated.front()), experts);
+    });
+  }
+  void insert(std::uint32_t domain, ExpertKey key) { residents_.insert(domain, key); }
+  void evict(std::uint32_t domain, ExpertKey key) { residents_.evict(domain, key); }
+  ExpertKey victim(std::uint32_t domain, ExpertKey incoming, const Evictable& evictable) {
+    const std::vector<ExpertKey>& candidates = residents_.candidates(domain, evictable);
+    if (candidates.empty()) return cache::no_key;
+    const nb::gil_scoped_acquire lock;
+    ExpertKey leaving = cache::no_key;
+    guarded([&] {
+      nb::list offered;
+      for (const ExpertKey key : candidates) offered.append(shown(key));
+      const nb::object answer = (*victim_)(places_.layer(incoming), offered);
+      if (answer.is_none()) {
+        leaving = incoming;
+        return;
+      }
+      for (const ExpertKey key : candidates) {
+        if (answer.equal(shown(key))) leaving = key;
+      }
+      if (leaving == cache::no_key) {
+        const std::string said = nb::repr(answer).c_str();
+        throw InputError("eviction '" + name_ + "'",
+                         "victim() returned " + printable(said) + ", which is no candidate",
+                         "return one of the candidates, or None to leave the new expert out");
+      }
+    });
+    return leaving;
+  }
+
+ private:
+  [[nodiscard]] nb::object shown(ExpertKey key) const {
+    if (is_global_) return nb::make_tuple(places_.layer(key), places_.expert(key));
+    return nb::int_(places_.expert(key));
+  }
+  void tell(const Factory& method, ExpertKey key) {
+    if (!method) return;
+    const nb::gil_scoped_acquire lock;
+    guarded([&] { (*method)(places_.layer(key), places_.expert(key)); });
+  }
+  template <class Work>
+  static void guarded(const Work& work) {
+    try {
+      work();
+    } catch (nb::python_error& error) {
+      error.restore();
+      fail_with_python_error();
+    }
+  }
+
+  std::string name_;
+  bool is_global_;
+  Places places_;
+  Residents residents_;
+  Factory object_, hit_, miss_, end_batch_, victim_;
+};
+
+/// Compiled functions, and the numbers that they keep: `state` of each expert, zero at first, in one array of
+/// doubles [layers, experts of a layer, state]; of layers of unequal size each row is as long as the largest.
+struct CompiledFunctions {
+  using Tell = void (*)(double* state, std::int64_t width, std::int64_t layer, std::int64_t expert);
+  /// Which of `count` candidates leaves, or a negative number: the new expert stays out. `candidates` are
+  /// rows of the array, layer x width + expert.
+  using Choose = std::int64_t (*)(double* state, std::int64_t width, std::int64_t layer,
+                                  const std::int64_t* candidates, std::int64_t count);
+  /// The batch's activated experts in router order, as rows of the array.
+  using End = void (*)(double* state, std::int64_t width, std::int64_t layer, const std::int64_t* experts,
+                       std::int64_t count);
+  std::string name;
+  Tell hit = nullptr, miss = nullptr;  // null: not wanted
+  End end_batch = nullptr;             // null: not wanted
+  Choose victim = nullptr;
+  std::size_t state = 1;
+};
+
+class CompiledEviction {
+ public:
+  CompiledEviction(const CacheGeometry& geometry, const CompiledFunctions& functions)
+      : functions_(functions), places_(geometry), residents_(geometry) {
+    for (ExpertKey key = 0; key < geometry.keys(); ++key)
+      width_ = std::max<std::int64_t>(width_, places_.expert(key) + 1);
+    state_.assign(static_cast<std::size_t>(width_) * places_.layers() * functions.state, 0);
+  }
+  void hit(std::uint32_t, ExpertKey key) {
+    if (functions_.hit != nullptr)
+      functions_.hit(state_.data(), width_, places_.layer(key), places_.expert(key));
+  }
+  void miss(std::uint32_t, ExpertKey key) {
+    if (functions_.miss != nullptr)
+      functions_.miss(state_.data(), width_, places_.layer(key), places_.expert(key));
+  }
+  void end_batch(std::uint32_t, std::span<const ExpertKey> activated, const std::vector<std::uint8_t>&) {
+    if (functions_.end_batch == nullptr || activated.empty()) return;
+    set_rows(activated);
+    functions_.end_batch(state_.data(), width_, places_.layer(activated.front()), rows_.data(),
+                         static_cast<std::int64_t>(rows_.size()));
+  }
+  void insert(std::uint32_t domain, ExpertKey key) { residents_.insert(domain, key); }
+  void evict(std::uint32_t domain, ExpertKey key) { residents_.evict(domain, key); }
+  ExpertKey victim(std::uint32_t domain, ExpertKey incoming, const Evictable& evictable) {
+    const std::vector<ExpertKey>& candidates = residents_.candidates(domain, evictable);
+    if (candidates.empty()) return cache::no_key;
+    set_rows(candidates);
+    const auto count = static_cast<std::int64_t>(rows_.size());
+    const std::int64_t chosen =
+        functions_.victim(state_.data(), width_, places_.layer(incoming), rows_.data(), count);
+    if (chosen < 0) return incoming;
+    if (chosen >= count) {
+      throw InputError(
+          "eviction '" + functions_.name + "'",
+          "victim() returned " + std::to_string(chosen) + " of " + std::to_string(count) + " candidates",
+          "return an index of candidates, or a negative number to leave the new expert out");
+    }
+    return candidates[static_cast<std::size_t>(chosen)];
+  }
+
+ private:
+  void set_rows(std::span<const ExpertKey> keys) {
+    rows_.clear();
+    for (const ExpertKey key : keys) rows_.push_back(places_.layer(key) * width_ + places_.expert(key));
+  }
+
+  CompiledFunctions functions_;
+  Places places_;
+  Residents residents_;
+  std::int64_t width_ = 0;
+  std::vector<double> state_;
+  std::vector<std::int64_t> rows_;
+};
+
+void add(const std::string& name, const std::string& description, cache::EvictionEntry::Make make) {
+  if (running > 0) {
+    throw InputError("eviction '" + printable(name) + "'", "a simulation is running in another thread",
+                     "define it before, or after");
+  }
+  const bool is_word = !name.empty() && name.size() <= 60 &&
+                       name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") == std::string::npos;
+  if (!is_word) {
+    throw InputError("eviction '" + printable(name) + "'", "is not a name",
+                     "small letters, digits, '-', '_' and '.', at most 60");
+  }
+  cache::EvictionEntry entry;
+  entry.name = name;
+  entry.description = description;
+  entry.make_general = std::move(make);
+  cache::add_own_eviction(std::move(entry));
+}
+
+void add_python(const std::string& name, const std::string& description, nb::object factory) {
+  add(name, description, [name, kept = held(std::move(factory))](const CacheGeometry& geometry) {
+    return cache::make_cache_with(geometry, PythonEviction(geometry, name, kept));
+  });
+}
+
+void add_compiled(const std::string& name, const std::string& description, std::uintptr_t hit,
+                  std::uintptr_t miss, std::uintptr_t end_batch, std::uintptr_t victim, std::int64_t state) {
+  if (victim == 0)
+    throw InputError("eviction '" + printable(name) + "'", "victim has address 0",
+                     "give a cfunc, or its .address");
+  if (state < 1 || state > 1024)
+    throw InputError("eviction '" + printable(name) + "'", "state is not from 1 to 1024",
+                     "numbers an expert");
+  const CompiledFunctions functions{name,
+                                    reinterpret_cast<CompiledFunctions::Tell>(hit),
+                                    reinterpret_cast<CompiledFunctions::Tell>(miss),
+                                    reinterpret_cast<CompiledFunctions::End>(end_batch),
+                                    reinterpret_cast<CompiledFunctions::Choose>(victim),
+                                    static_cast<std::size_t>(state)};
+  add(name, description, [functions](const CacheGeometry& geometry) {
+    return cache::make_cache_with(geometry, CompiledEviction(geometry, functions));
+  });
+}
+
+}  // namespace
+
+void bind_evictions(nb::module_& module) {
+  module.def("add_eviction", &add_python, nb::arg("name"), nb::arg("description"), nb::arg("factory"));
+  module.def("add_compiled_eviction", &add_compiled, nb::arg("name"), nb::arg("description"), nb::arg("hit"),
+             nb::arg("miss"), nb::arg("end_batch"), nb::arg("victim"), nb::arg("state"));
+  // What they hold of Python's must go before the interpreter does.
+  module.def("forget_evictions", &cache::forget_own_evictions);
+  module.def("eviction_names", [] {
+    std::vector<std::string> names;
+    for (const cache::EvictionEntry& entry : cache::eviction_registry().entries())
+      names.push_back(entry.name);
+    return names;
+  });
+}
+
+}  // namespace pregate::python
