@@ -102,6 +102,8 @@ struct SoftwareMemorySpec {
   Bytes framework = {};
   double layer_experts = 0;  ///< buffers that grow with the experts, in experts of its largest MoE layer
   double fragmentation = 0;  ///< what its allocator holds and nothing uses, as a share of all else
+  /// Experts that live on the GPU for the whole run are in the host's memory as well, from where they came.
+  bool host_copies = true;
 };
 
 /// How fast the CPU computes experts. An expert in the cache of no core is read from memory once.

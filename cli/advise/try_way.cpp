@@ -58,31 +58,41 @@ std::string in_words(const PolicySpec& policy, const Knob& knob, std::int64_t va
   return {};
 }
 
+/// What a mapped file has of the host's memory: all but a tenth, which the system and its programs are taken
+/// to hold.
+Capacity page_cache(const HostSpec& host, const ModelSpec& model) {
+  constexpr double share = 0.9;
+  const auto room = static_cast<std::int64_t>(share * static_cast<double>(host.memory.count));
+  return {CapacityKind::bytes, 0, std::min(Bytes{room}, model.all_expert_bytes()), 0};
+}
+
 /// The largest value in [0, knob.most] that fits; without one, `told` says why not even 0 does.
 std::optional<std::int64_t> largest_that_fits(const Run& run, const PolicySpec& policy, const Knob& knob,
                                               const sim::PreparedTrace& prepared, trace::StepSource& source,
                                               sim::SimulationResult& told) {
   const sim::MemoryLimits limits = sim::memory_limits(run.configuration.machine);
   const sim::Topology topology = sim::topology_of(run.configuration.machine);
-  const auto fits = [&](std::int64_t value) {
+  const auto fits = [&](std::int64_t value, const sim::MemoryLimits& within) {
     source.rewind();
-    return sim::fits_in_memory(run.configuration.model, limits, turned(policy, knob, value), prepared,
+    return sim::fits_in_memory(run.configuration.model, within, turned(policy, knob, value), prepared,
                                topology, source, run.options.counted, run.options.prompt_chunk);
   };
-  if (!fits(0)) {
-    told.topology = topology;
-    source.rewind();
-    if (!sim::plan_run(run.configuration.model, limits, turned(policy, knob, 0), prepared, source,
-                       run.options.counted, told, run.options.prompt_chunk))
-      return std::nullopt;
-    throw std::logic_error("a plan fits that does not");
-  }
+  // What goes to the GPU may leave the host's memory, so that more on the GPU may fit where less does not.
+  sim::MemoryLimits of_gpu = limits;
+  if (!limits.is_one_memory) of_gpu.host = std::nullopt;
   std::int64_t fit = 0, too_many = knob.most + 1;
-  while (too_many - fit > 1) {
+  const bool none_fits = !fits(0, of_gpu);
+  while (!none_fits && too_many - fit > 1) {
     const std::int64_t middle = fit + (too_many - fit) / 2;
-    (fits(middle) ? fit : too_many) = middle;
+    (fits(middle, of_gpu) ? fit : too_many) = middle;
   }
-  return fit;
+  if (!none_fits && fits(fit, limits)) return fit;
+  told.topology = topology;
+  source.rewind();
+  if (!sim::plan_run(run.configuration.model, limits, turned(policy, knob, fit), prepared, source,
+                     run.options.counted, told, run.options.prompt_chunk))
+    return std::nullopt;
+  throw std::logic_error("a plan fits that does not");
 }
 
 CommandFacts facts_of(const Run& run, const std::string& model, const sim::PreparedTrace& prepared,
@@ -125,6 +135,8 @@ Tried try_way(const Way& way, Run run, const std::string& model) {
   Tried tried = left_out(way, "");
   try {
     PolicySpec policy = load_policy(way.policy, run.set, run.cache_flags);
+    if (way.command != nullptr && policy.host_cache.capacity.kind != CapacityKind::none)
+      policy.host_cache.capacity = page_cache(run.configuration.machine.host, run.configuration.model);
     const OpenTrace trace = run.reopen();
     const sim::PreparedTrace prepared(trace.source(), run.configuration.model, run.trace_name,
                                       run.options.serving);

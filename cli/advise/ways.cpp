@@ -41,6 +41,7 @@ std::string llama_cpp_on_gpu(const CommandFacts& facts) { return llama_cpp(facts
 std::string llama_cpp_beside_cpu(const CommandFacts& facts) {
   return llama_cpp(facts, "--n-cpu-moe " + std::to_string(facts.cpu_layers) + " ");
 }
+std::string llama_cpp_mapped(const CommandFacts& facts) { return llama_cpp(facts, "--cpu-moe "); }
 std::string vllm(const CommandFacts& facts) {
   return "vllm serve " + quoted(facts.model) + " --max-model-len " + std::to_string(facts.context) +
          (facts.batch > 1 ? " --max-num-seqs " + std::to_string(facts.batch) : "");
@@ -65,6 +66,7 @@ std::vector<Way> ways(const ModelSpec& model, bool own_format) {
     gguf("llama.cpp, all on the GPU", "gpu-only", "llama-cpp", llama_cpp_on_gpu);
     if (own_format) all.push_back({"vLLM", "gpu-only", "vllm", {}, vllm});
     gguf("llama.cpp -ncmoe", "llama-cpp-ncmoe", "llama-cpp", llama_cpp_beside_cpu);
+    gguf("llama.cpp, read from the drive", "llama-cpp-mmap", "llama-cpp", llama_cpp_mapped);
     gguf("KTransformers", "experts-on-cpu", "ktransformers", ktransformers);
   }
   for (const std::string& name : policy_names()) {

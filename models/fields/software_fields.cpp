@@ -105,6 +105,8 @@ Fields<SoftwareMemorySpec> software_memory_fields() {
              Range{0, 100, "from 0 to 100"});
   fields.add("fragmentation", &Memory::fragmentation,
              "what its allocator holds and nothing uses, as a share of all else", Range{0, 1, "from 0 to 1"});
+  fields.add("host_copies", &Memory::host_copies,
+             "experts that live on the GPU for the whole run take the host's memory as well");
   return fields;
 }
 

@@ -22,6 +22,14 @@ Bytes slot_size(const ModelSpec& model) {
   return slot;
 }
 
+Bytes smallest_expert(const ModelSpec& model) {
+  Bytes smallest = slot_size(model);
+  for (const Stack& stack : model.stacks) {
+    if (model.expert_bytes(stack).count > 0) smallest = std::min(smallest, model.expert_bytes(stack));
+  }
+  return smallest;
+}
+
 /// Residual, normed input and attention output of every token, the widest intermediate of the feed-forward
 /// (the experts' for each of top-k), and the logits of one token a sequence in fp32.
 Bytes activations(const ModelSpec& model, const TraceScan& scan, int prompt_chunk) {
@@ -192,7 +200,9 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
   use.elsewhere_usable = limits.other_gpu;
   Bytes elsewhere;
   for (const HeldElsewhere& held : plan.elsewhere) elsewhere += held.experts;
-  const Bytes offloaded = plan.offloads() ? model.all_expert_bytes() - elsewhere : Bytes{};
+  Bytes offloaded = plan.offloads() ? model.all_expert_bytes() - elsewhere : Bytes{};
+  if (!limits.software.host_copies && formats.held == 0)
+    offloaded = offloaded - std::min(offloaded, smallest_expert(model) * plan.resident_experts);
   if (plan.policy.miss.service->uses_near_data) use.near_data = model.all_expert_bytes();
   use.near_data_capacity = limits.near_data;
   use.host = plan.make_host_tier ? whole * plan.host_slots : offloaded + low.all_experts;

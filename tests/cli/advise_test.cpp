@@ -34,6 +34,28 @@ class Advise : public ProgramTest {
   }
 };
 
+// All experts together are more than the host's 64 GiB; without those on the GPU they are not.
+TEST_F(Advise, WhatIsOnTheGpuNeedNotFitTheHost) {
+  const Json machine = ask({"--model", "gpt-oss-120b", "--machine", "rtx3090-pcie4", "--host",
+                            "desktop-ddr4-3200", "--weights", "q4_k_m"})["machines"][0];
+  const Json split = setting(machine, "llama-cpp-ncmoe", "llama-cpp");
+  EXPECT_FALSE(split.contains("left_out")) << split;
+  EXPECT_LE(split["host_memory_bytes"], 64LL << 30);
+  EXPECT_GT(split["host_memory_bytes"], 56LL << 30);
+  EXPECT_TRUE(setting(machine, "experts-on-cpu", "ktransformers").contains("left_out"));
+}
+
+// What fits neither is read from the drive; the page cache is the host's memory but a tenth.
+TEST_F(Advise, AFileLargerThanTheMemoryIsMapped) {
+  const Json machine = ask({"--model", "qwen3-235b-a22b", "--machine", "rtx3090-pcie4", "--host",
+                            "desktop-ddr4-3200", "--weights", "q4_k_m"})["machines"][0];
+  EXPECT_TRUE(setting(machine, "llama-cpp-ncmoe", "llama-cpp").contains("left_out"));
+  const Json mapped = setting(machine, "llama-cpp-mmap", "llama-cpp");
+  EXPECT_THAT(std::string(mapped["command"]), HasSubstr(" --cpu-moe "));
+  EXPECT_LE(mapped["host_memory_bytes"], (64LL << 30) * 9 / 10);
+  EXPECT_GT(mapped["host_memory_bytes"], (64LL << 30) * 88 / 100);
+}
+
 TEST_F(Advise, FillsTheCardAndNoFurther) {
   const Json machine = ask({"--model", "gpt-oss-120b", "--machine", "rtx3090-pcie4"})["machines"][0];
   const Json split = setting(machine, "llama-cpp-ncmoe", "llama-cpp");

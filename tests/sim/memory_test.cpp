@@ -75,6 +75,23 @@ TEST(Memory, LayersOfMixtralTakeWhatLlamaCppAllocates) {
   EXPECT_NEAR(static_cast<double>(bytes), 18.0e9, 1.8e9);
 }
 
+// One expert a layer lives on the GPU: of software that maps its file the host holds the others, else all.
+TEST(Memory, WhatLivesOnTheGpuNeedNotBeOnTheHost) {
+  SwitchRun run = switch_run("switch-base-128");
+  const PreparedTrace prepared(*run.source, run.model, "test");
+  PolicySpec policy = load_policy("fiddler");
+  policy.placement.kind.set("count", "1");
+  const auto host = [&](bool host_copies) {
+    MachineSpec machine = load_machine("a100-80g-pcie4");
+    machine.memory.host_copies = host_copies;
+    run.source->rewind();
+    return simulate(run.model, machine, policy, prepared, *run.source).memory.host;
+  };
+  constexpr std::int64_t expert = 18'874'368, moe_layers = 12;
+  EXPECT_EQ(host(true), run.model.all_expert_bytes());
+  EXPECT_EQ(host(false).count, run.model.all_expert_bytes().count - moe_layers * expert);
+}
+
 // CPU and GPU of a GB10 share 128 GB: what the GPU holds is not there for the experts that wait in host
 // memory.
 TEST(Memory, OfOneMemoryNothingCountsTwice) {
