@@ -3,6 +3,7 @@
 #include "cli/run.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <exception>
 #include <optional>
@@ -337,6 +338,37 @@ void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::
     if (parsed.has("store"))
       sim::store_results(parsed.text("store"), run.configuration, results, confidences);
   });
+}
+
+void set_recorded_steps(const Parsed& parsed, Run& run) {
+  constexpr std::int64_t most = 1'000'000;
+  if (!parsed.has("timeline-steps")) {
+    run.options.recorded_steps = parsed.integer("record-steps", 16, 1, most);
+    return;
+  }
+  const std::string given = parsed.text("timeline-steps");
+  if (parsed.has("record-steps")) {
+    throw InputError("--timeline-steps", "--record-steps says as well how many are recorded",
+                     "leave one of them out");
+  }
+  std::int64_t first = 0, end = 0;
+  const char* const last = given.data() + given.size();
+  const auto [colon, bad_first] = std::from_chars(given.data(), last, first);
+  const bool is_pair = bad_first == std::errc{} && colon != last && *colon == ':';
+  const auto [rest, bad_end] =
+      is_pair ? std::from_chars(colon + 1, last, end) : std::from_chars(last, last, end);
+  if (!is_pair || bad_end != std::errc{} || rest != last || first < 0 || end <= first || end - first > most) {
+    throw InputError("--timeline-steps", "'" + printable(given) + "' is no window of at most a million steps",
+                     "the first step and the one after the last, e.g. 100:116");
+  }
+  const std::int64_t steps = run.configuration.trace.steps;
+  if (run.configuration.batch == 1 && steps > 0 && first >= steps) {
+    throw InputError("--timeline-steps", "the run has " + std::to_string(steps) + " steps",
+                     "counted from 0: " + std::to_string(std::max<std::int64_t>(0, steps - 16)) + ":" +
+                         std::to_string(steps));
+  }
+  run.options.first_recorded_step = first;
+  run.options.recorded_steps = end - first;
 }
 
 std::vector<std::string> split_list(const std::string& text, const std::string& where) {

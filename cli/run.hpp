@@ -63,6 +63,10 @@ sim::Confidences confidences_in(const Run& run, const std::vector<sim::Simulatio
 void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results,
                    const sim::Confidences& confidences, const std::vector<TextFile>& more = {});
 
+/// What of a run is recorded: `record-steps` from the first one on, or `timeline-steps`, "100:116".
+/// InputError for both, and where no step of the run is among them.
+void set_recorded_steps(const Parsed& parsed, Run& run);
+
 /// Splits at commas; empty parts are InputErrors at `where`.
 std::vector<std::string> split_list(const std::string& text, const std::string& where);
 

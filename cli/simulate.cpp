@@ -62,6 +62,8 @@ ExitCode simulate(const Arguments& arguments) {
        "write the schedule of the first steps, with its times, as JSON")                             //
       ("request-log", po::value<std::string>(), "write each request's times as CSV to this file")    //
       ("record-steps", po::value<std::string>(), "steps in --timeline and --schedule (default 16)")  //
+      ("timeline-steps", po::value<std::string>(),
+       "steps in --timeline, of a long run: the first, from 0, and the one after the last, e.g. 100:116")  //
       ("sensitivity", po::bool_switch(),
        "how tokens/s follow each number of the machine: d tokens/s / d ln of it");
   const Parsed parsed = parse(
@@ -81,7 +83,11 @@ ExitCode simulate(const Arguments& arguments) {
     throw InputError("--record-steps", "there is nothing to record to",
                      "give --timeline or --schedule as well");
   }
-  if (records) run.options.recorded_steps = parsed.integer("record-steps", 16, 1, 1'000'000);
+  if (parsed.has("timeline-steps") && (!parsed.has("timeline") || parsed.has("schedule"))) {
+    throw InputError("--timeline-steps", "a window is of a timeline; a schedule begins with the run",
+                     "give --timeline, and for --schedule --record-steps");
+  }
+  if (records) set_recorded_steps(parsed, run);
   run.options.keeps_requests = parsed.has("request-log");
   std::vector<sim::SimulationResult> results = run_policies(run);
   note_without_effect(parsed, run, results);
@@ -97,9 +103,10 @@ ExitCode simulate(const Arguments& arguments) {
     }
     if (parsed.has("schedule"))
       files.push_back({parsed.text("schedule"), sim::to_json(result.schedule, &result.timeline)});
-    recorded = "\nrecorded " + std::to_string(std::min(run.options.recorded_steps, result.steps)) + " of " +
-               std::to_string(result.steps) + " steps, " + std::to_string(result.schedule.size()) +
-               " operations\n";
+    const std::int64_t recorded_steps = std::clamp<std::int64_t>(
+        result.steps - run.options.first_recorded_step, 0, run.options.recorded_steps);
+    recorded = "\nrecorded " + std::to_string(recorded_steps) + " of " + std::to_string(result.steps) +
+               " steps, " + std::to_string(result.schedule.size()) + " operations\n";
     if (parsed.has("timeline"))
       recorded += "timeline: open " + parsed.text("timeline") + " in https://ui.perfetto.dev\n";
   }

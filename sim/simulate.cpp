@@ -205,6 +205,7 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   };
   if (options.engine == Engine::event || needs_events) {
     EventExecutor executor(result.topology, costs, prepared.map(), options.recorded_steps);
+    executor.record_from(options.first_recorded_step);
     plan_for(executor);
     result.schedule = executor.schedule();
     result.timeline = executor.timeline();

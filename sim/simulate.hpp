@@ -40,6 +40,7 @@ struct SimulationOptions {
   bool keeps_requests = false;                        ///< SimulationResult::request_records
   std::optional<MemoryLimits> memory = std::nullopt;  ///< instead of the machine's
   std::int64_t recorded_steps = 0;  ///< steps whose schedule and timeline are kept (uses the event engine)
+  std::int64_t first_recorded_step = 0;
   /// Called now and then with the steps done so far; for progress on a terminal.
   std::function<void(std::int64_t steps_done, std::int64_t steps)> progress = nullptr;
 };

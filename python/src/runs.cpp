@@ -43,10 +43,11 @@ struct Runs {
 Runs run_command(const cli::Arguments& arguments, bool is_comparison) {
   cli::po::options_description options = cli::run_options();
   const auto text = [] { return cli::po::value<std::string>(); };
-  options.add_options()                                                            //
-      ("policy", text(), "policies, comma-separated")                              //
-      ("record-steps", text(), "steps whose timeline and schedule are kept")       //
-      ("keep-requests", cli::po::bool_switch(), "keep the times of each request")  //
+  options.add_options()                                                                      //
+      ("policy", text(), "policies, comma-separated")                                        //
+      ("record-steps", text(), "steps whose timeline and schedule are kept")                 //
+      ("timeline-steps", text(), "instead: the first such step and the one after the last")  //
+      ("keep-requests", cli::po::bool_switch(), "keep the times of each request")            //
       ("sensitivity", cli::po::bool_switch(), "how tokens/s follow each number of the machine");
   const cli::Parsed parsed = cli::parse("pregate", options, arguments);
   for (const char* output : {"json", "csv", "store"}) {
@@ -60,8 +61,7 @@ Runs run_command(const cli::Arguments& arguments, bool is_comparison) {
     made.run.check = check_interrupt;
     if (!is_comparison && made.run.policies.size() != 1)
       throw InputError("policy", "simulate runs one policy", "pregate.compare runs several");
-    if (parsed.has("record-steps"))
-      made.run.options.recorded_steps = parsed.integer("record-steps", 16, 1, 1'000'000);
+    if (parsed.has("record-steps") || parsed.has("timeline-steps")) cli::set_recorded_steps(parsed, made.run);
     made.run.options.keeps_requests = parsed.flag("keep-requests");
     made.results = made.run.configuration.all_policies ? cli::run_permitted_policies(made.run)
                                                        : cli::run_policies(made.run);

@@ -75,6 +75,9 @@ class EventExecutor final : public Executor {
         engine_(topology.platform),
         ledger_(topology, recorded_steps, costs.compute_traffic()) {}
 
+  /// As Ledger's.
+  void record_from(std::int64_t step) { ledger_.record_from(step); }
+
   [[nodiscard]] bool records() const override { return true; }
   void begin_pass(const PassInfo& pass) override;
   void run(const LayerProgram& program) override;

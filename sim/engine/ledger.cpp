@@ -111,12 +111,21 @@ const Operation& Ledger::enter(const Spending& spending, std::span<const OpId> o
                                std::span<const OpId> copies) {
   submitted_.assign(others.begin(), others.end());
   submitted_.insert(submitted_.end(), copies.begin(), copies.end());
-  if (step_ < recorded_steps_) schedule_.add(operation_, submitted_);
+  if (is_recorded_step()) record();
   pending_.push_back({next_id(), operation_.kind, operation_.stream, dependencies_.size(), others.size(),
                       submitted_.size(), operation_.bytes, spending});
   dependencies_.insert(dependencies_.end(), submitted_.begin(), submitted_.end());
   kept_.push_unwritten();
   return operation_;
+}
+
+void Ledger::record() {
+  if (schedule_.size() == 0) first_recorded_ = next_id();
+  recorded_dependencies_.clear();
+  for (const OpId dependency : submitted_) {
+    if (dependency >= first_recorded_) recorded_dependencies_.push_back(dependency - first_recorded_);
+  }
+  schedule_.add(operation_, recorded_dependencies_);
 }
 
 void Ledger::make_empty(OpId id) {
@@ -126,7 +135,7 @@ void Ledger::make_empty(OpId id) {
     throw std::logic_error("ledger: an operation that is settled was taken back");
   pending->bytes = {};
   pending->spending = {};
-  if (id < static_cast<OpId>(schedule_.size())) schedule_.make_empty(id);
+  if (recorded_place(id) != no_op) schedule_.make_empty(recorded_place(id));
 }
 
 const PathPoint* Ledger::point(OpId id) const {
@@ -228,8 +237,8 @@ void Ledger::account(const Pending& operation, Times times) {
   stream = last;
   kept_[static_cast<std::uint64_t>(operation.id)] = {last, start};
   if (stream.decides_over(end_)) end_ = stream;
-  if (operation.id < static_cast<OpId>(schedule_.size())) {
-    const auto recorded = static_cast<std::size_t>(operation.id);
+  if (recorded_place(operation.id) != no_op) {
+    const auto recorded = static_cast<std::size_t>(recorded_place(operation.id));
     if (timeline_.start.size() < schedule_.size()) {
       timeline_.start.resize(schedule_.size());
       timeline_.finish.resize(schedule_.size());

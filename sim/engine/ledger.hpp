@@ -45,6 +45,10 @@ class Ledger {
   Ledger(const Topology& topology, std::int64_t recorded_steps, BytesPerSecond compute_traffic = {},
          Attribution attribution = Attribution::priced);
 
+  /// Recorded are as many steps from `step` on: before anything is entered. Dependencies on what came before
+  /// them are not in the schedule, whose times are those of the run.
+  void record_from(std::int64_t step) { first_recorded_step_ = step; }
+
   void begin_step(std::int64_t step, int stack, int tokens);
   /// Enters the next operation. It depends on `others` and on copies, no_op not among them. The result is
   /// valid until the next call; its dependencies are dependencies(), copies last.
@@ -113,7 +117,19 @@ class Ledger {
   [[nodiscard]] CauseSums spent_on(const Pending& operation, Picoseconds took) const;
   [[nodiscard]] const PathPoint* point(OpId id) const;
 
-  std::int64_t recorded_steps_;
+  [[nodiscard]] bool is_recorded_step() const {
+    return step_ >= first_recorded_step_ && step_ - first_recorded_step_ < recorded_steps_;
+  }
+  void record();
+  /// Its place in the schedule; no_op: it is not there.
+  [[nodiscard]] OpId recorded_place(OpId id) const {
+    const OpId place = id - first_recorded_;
+    return place >= 0 && place < static_cast<OpId>(schedule_.size()) ? place : no_op;
+  }
+
+  std::int64_t recorded_steps_, first_recorded_step_ = 0;
+  OpId first_recorded_ = 0;                  ///< operation of the schedule
+  std::vector<OpId> recorded_dependencies_;  // of the operation recorded last
   BytesPerSecond compute_traffic_;
   Attribution attribution_;
   std::uint64_t cpu_streams_;  ///< on which CPUs compute, as a set of 1 << stream

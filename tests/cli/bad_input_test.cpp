@@ -33,6 +33,19 @@ TEST_F(BadInput, Usage) {
   expect_refused({"compare", "--json", ""}, {"--json", "empty"});
   expect_refused({"simulate", "--policy", "on-demand,pre-gated"}, {"--policy", "one policy", "hint:"});
   expect_refused({"simulate", "--record-steps", "4"}, {"--record-steps", "hint:", "--timeline"});
+  const Words timeline = {"simulate", "--requests", "1", "--timeline", "t.json"};
+  const auto with = [](auto words, const auto& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  for (const char* window :
+       {"4", "4:4", "5:4", "-1:4", "4:", ":4", "1:2:3", "0:1000001", "x:y", "100000:100001"})
+    expect_refused(with(timeline, Words{"--timeline-steps", window}), {"--timeline-steps", "hint:"});
+  expect_refused(with(timeline, Words{"--timeline-steps", "1:2", "--record-steps", "2"}),
+                 {"leave one of them out"});
+  expect_refused({"simulate", "--timeline-steps", "1:2"}, {"--timeline-steps", "hint:", "--timeline"});
+  expect_refused(with(timeline, Words{"--timeline-steps", "1:2", "--schedule", "s.json"}),
+                 {"a schedule begins with"});
   expect_refused({"analyze"}, {"no schedule", "hint:"});
   for (const char* command : {"info", "check", "export", "fit", "replay"})
     expect_refused({"trace", command}, {"no trace given", "hint:", "usage"});

@@ -41,6 +41,38 @@ Case small_case(std::int64_t recorded_steps = 0) {
   return made;
 }
 
+// Steps 2 and 3 alone: the operations of these steps, at the times that they have where all are recorded.
+TEST(Recorded, AWindowIsAPartOfTheWhole) {
+  const ModelSpec model = test::tiny_model(3, 8, 2);
+  test::ListSource source = test::random_source(1, 3, 8, 2, 2, 4, 6);
+  for (const char* name : {"gpu-only", "on-demand", "pre-gated-cache", "prefetch-all"}) {
+    const auto run = [&](SimulationOptions options) {
+      return test::run(model, test::tiny_machine(), load_policy(name), source, options);
+    };
+    const SimulationResult all = run({.recorded_steps = 1000});
+    const SimulationResult part = run({.recorded_steps = 2, .first_recorded_step = 2});
+    OpId begin = 0;
+    while (all.schedule.operation(begin).step < 2) ++begin;
+    OpId end = begin;
+    while (end < static_cast<OpId>(all.schedule.size()) && all.schedule.operation(end).step < 4) ++end;
+    ASSERT_EQ(part.schedule.size(), static_cast<std::size_t>(end - begin)) << name;
+    EXPECT_GT(begin, 0);
+    for (OpId id = begin; id < end; ++id) {
+      const OpId place = id - begin;
+      EXPECT_EQ(part.schedule.operation(place), all.schedule.operation(id));
+      EXPECT_EQ(part.timeline.start[static_cast<std::size_t>(place)],
+                all.timeline.start[static_cast<std::size_t>(id)]);
+      EXPECT_EQ(part.timeline.finish[static_cast<std::size_t>(place)],
+                all.timeline.finish[static_cast<std::size_t>(id)]);
+      std::vector<OpId> within;
+      for (const OpId dependency : all.schedule.dependencies(id))
+        if (dependency >= begin) within.push_back(dependency - begin);
+      EXPECT_THAT(part.schedule.dependencies(place), testing::ElementsAreArray(within));
+    }
+    EXPECT_EQ(part.total, all.total);
+  }
+}
+
 TEST(Json, HasTheDocumentedKeys) {
   const Case made = small_case();
   const json document = json::parse(results_json(made.configuration, made.results));
