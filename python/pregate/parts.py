@@ -12,6 +12,9 @@ from pregate import _core
 
 atexit.register(_core.forget_evictions)
 
+_compiled: dict[str, tuple[Any, ...]] = {}
+"""By name the functions of compiled evictions, which must live as long as their addresses are called."""
+
 
 class Eviction(Protocol):
     """What a policy of one's own has. It decides exactly, in its place in time; a run makes an object of its own.
@@ -90,3 +93,4 @@ def compiled_eviction(
         address(victim),
         state,
     )
+    _compiled[name] = (hit, miss, end_batch, victim)

@@ -74,19 +74,8 @@ class Residents {
   std::vector<ExpertKey> candidates_;
 };
 
-/// What makes an object of the user's class. Held and let go with the interpreter's lock.
-using Factory = std::shared_ptr<nb::object>;
-
-Factory held(nb::object object) {
-  return {new nb::object(std::move(object)), [](nb::object* kept) {
-            if (!nb::is_alive()) return;  // the interpreter is gone, and its objects with it
-            const nb::gil_scoped_acquire lock;
-            delete kept;
-          }};
-}
-
 /// A method of `object`; null where it has none of that name.
-Factory method_of(const nb::object& object, const char* name) {
+Held method_of(const nb::object& object, const char* name) {
   return nb::hasattr(object, name) ? held(object.attr(name)) : nullptr;
 }
 
@@ -94,7 +83,7 @@ Factory method_of(const nb::object& object, const char* name) {
 /// miss(layer, expert) and end_batch(layer, experts).
 class PythonEviction {
  public:
-  PythonEviction(const CacheGeometry& geometry, const std::string& name, const Factory& factory)
+  PythonEviction(const CacheGeometry& geometry, const std::string& name, const Held& factory)
       : name_(name),
         is_global_(geometry.domains == 1 && geometry.layers.size() > 1),
         places_(geometry),
@@ -152,13 +141,14 @@ class PythonEviction {
     if (is_global_) return nb::make_tuple(places_.layer(key), places_.expert(key));
     return nb::int_(places_.expert(key));
   }
-  void tell(const Factory& method, ExpertKey key) {
+  void tell(const Held& method, ExpertKey key) {
     if (!method) return;
     const nb::gil_scoped_acquire lock;
     guarded([&] { (*method)(places_.layer(key), places_.expert(key)); });
   }
   template <class Work>
   static void guarded(const Work& work) {
+    check_interrupt();  // a pass may take long with callbacks, and progress is reported by the thousand
     try {
       work();
     } catch (nb::python_error& error) {
@@ -171,7 +161,7 @@ class PythonEviction {
   bool is_global_;
   Places places_;
   Residents residents_;
-  Factory object_, hit_, miss_, end_batch_, victim_;
+  Held object_, hit_, miss_, end_batch_, victim_;
 };
 
 /// Compiled functions, and the numbers that they keep: `state` of each expert, zero at first, in one array of

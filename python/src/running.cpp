@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "python/src/running.hpp"
 
-#include <nanobind/nanobind.h>
-
+#include <exception>
 #include <optional>
+#include <utility>
 
 #include "cli/interrupt.hpp"
 
@@ -14,22 +14,39 @@ namespace pregate::python {
 
 namespace {
 
-/// Stands for an exception of Python's while C++ unwinds without the interpreter's lock.
+/// An exception of Python's while C++ unwinds without the interpreter's lock.
 struct CallbackFailed : std::exception {
+  explicit CallbackFailed(Held its_error) : error(std::move(its_error)) {}
   [[nodiscard]] const char* what() const noexcept override { return "a callback in Python failed"; }
+  Held error;
 };
 
 struct Interrupted : std::exception {
   [[nodiscard]] const char* what() const noexcept override { return "interrupted"; }
 };
 
-/// The first of the run; guarded by the interpreter's lock.
-nb::object& kept_error() {
-  static nb::object* const error = new nb::object();  // outlives the interpreter's objects: never destroyed
-  return *error;
+/// Python hears of signals in its main thread, and a handler is for the whole process.
+bool is_main_thread() {
+  const nb::module_ threading = nb::module_::import_("threading");
+  return threading.attr("current_thread")().is(threading.attr("main_thread")());
 }
 
+struct CountRunning {
+  CountRunning() { ++running; }
+  ~CountRunning() { --running; }
+  CountRunning(const CountRunning&) = delete;
+  CountRunning& operator=(const CountRunning&) = delete;
+};
+
 }  // namespace
+
+Held held(nb::object object) {
+  return {new nb::object(std::move(object)), [](nb::object* kept) {
+            if (!nb::is_alive()) return;  // the interpreter is gone, and its objects with it
+            const nb::gil_scoped_acquire lock;
+            delete kept;
+          }};
+}
 
 void check_interrupt() {
   if (cli::interrupts != 0) throw Interrupted();
@@ -40,39 +57,39 @@ void fail_with_python_error() {
   PyErr_Fetch(&type, &value, &traceback);
   PyErr_NormalizeException(&type, &value, &traceback);
   if (traceback != nullptr) PyException_SetTraceback(value, traceback);
-  if (!kept_error().is_valid()) kept_error() = nb::borrow(value);
+  Held error = held(nb::steal(value));
   Py_XDECREF(type);
-  Py_XDECREF(value);
   Py_XDECREF(traceback);
-  throw CallbackFailed();
+  throw CallbackFailed(std::move(error));
 }
 
 void run_unlocked(const std::function<void()>& work) {
-  kept_error().reset();
+  const bool hears_signals = is_main_thread();
   bool interrupted = false;
+  Held raised;
   {
-    ++running;
+    const CountRunning counted;
     const nb::gil_scoped_release unlocked;
-    const cli::CatchInterrupt caught;
+    std::optional<cli::CatchInterrupt> caught;
+    if (hears_signals) caught.emplace();
     try {
       work();
     } catch (const Interrupted&) {
       interrupted = true;
-    } catch (const CallbackFailed&) {  // kept_error() says what it was
-    } catch (...) {
-      --running;
-      throw;
+    } catch (const CallbackFailed& failed) {
+      raised = failed.error;
     }
-    --running;
+    if (hears_signals) {
+      interrupted = interrupted || cli::interrupts != 0;  // a command may have ended early of itself
+      cli::interrupts = 0;
+    }
   }
   if (interrupted) {
     PyErr_SetNone(PyExc_KeyboardInterrupt);
     throw nb::python_error();
   }
-  if (kept_error().is_valid()) {
-    const nb::object error = std::move(kept_error());
-    kept_error() = nb::object();
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
+  if (raised) {
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(raised->ptr())), raised->ptr());
     throw nb::python_error();
   }
 }

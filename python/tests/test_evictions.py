@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evictions of one's own are parts like any other."""
 
+import threading
 from collections import Counter
 from typing import Any
 
@@ -118,6 +119,51 @@ def test_errors_of_callbacks_arrive(trace: pg.Trace) -> None:
     with pytest.raises(pg.InputError, match="returned 4096, which is no candidate"):
         pg.simulate(trace, policy="on-demand-cache", cache="25%", eviction="own-wrong")
     assert pg.simulate(trace, policy="on-demand-cache", cache="25%").status == "ok"
+
+
+def test_threads_fail_apart(trace: pg.Trace) -> None:
+    """What a callback raises in one thread is raised there, and in no other."""
+    pg.eviction("own-fifo")(Fifo)
+
+    @pg.eviction("own-fails")
+    class Fails(Fifo):
+        def victim(self, layer: int, candidates: list[Any]) -> Any:
+            raise LookupError("here")
+
+    seen: dict[int, str] = {}
+
+    def work(number: int) -> None:
+        eviction = "own-fails" if number % 2 else "own-fifo"
+        try:
+            seen[number] = pg.simulate(trace, policy="on-demand-cache", cache="25%", eviction=eviction).status
+        except LookupError as error:
+            seen[number] = str(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [seen[number] for number in range(8)] == ["ok", "here"] * 4
+
+
+def test_global_replay_names_layers(trace: pg.Trace) -> None:
+    """Where all layers share a cache, an expert is told with its layer, and candidates are pairs."""
+    layers: set[int] = set()
+
+    @pg.eviction("own-pairs")
+    class Pairs(Fifo):
+        def miss(self, layer: int, expert: int) -> None:
+            assert expert < 64
+            layers.add(layer)
+
+        def victim(self, layer: int, candidates: list[Any]) -> Any:
+            assert all(isinstance(each, tuple) for each in candidates)
+            return candidates[0]
+
+    ours = pg.replay(trace, eviction="fifo", scope="global")
+    assert pg.replay(trace, eviction="own-pairs", scope="global") == ours
+    assert layers == set(range(16))
 
 
 def test_names() -> None:

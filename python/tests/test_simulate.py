@@ -3,7 +3,9 @@
 """Simulations are the program's, byte for byte."""
 
 import json
+import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -183,6 +185,26 @@ def test_threads_run_at_once(trace: pg.Trace) -> None:
     for thread in threads:
         thread.join()
     assert found == [alone] * 4
+
+
+def test_interrupt(trace: pg.Trace) -> None:
+    """Ctrl-C ends a simulation, and what follows is not interrupted."""
+    seconds = 60.0
+
+    @pg.eviction("own-slow")
+    class Slow:
+        """Would take a minute."""
+
+        def victim(self, layer: int, candidates: list[int]) -> int:
+            time.sleep(seconds / 1000)
+            return candidates[0]
+
+    timer = threading.Timer(0.3, lambda: signal.raise_signal(signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        pg.simulate(trace, policy="on-demand-cache", cache="8 slots", eviction="own-slow")
+    timer.join()
+    assert pg.simulate(trace, policy="on-demand-cache", cache="8 slots").status == "ok"
 
 
 def test_lists() -> None:
