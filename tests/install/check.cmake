@@ -4,14 +4,7 @@
 set(prefix ${FOLDER}/prefix)
 file(REMOVE_RECURSE ${prefix} ${FOLDER}/build)
 
-# run(words...): fails the test unless the command succeeds; its output is in `output`.
-function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE text ERROR_VARIABLE text)
-  if(NOT result EQUAL 0)
-    message(FATAL_ERROR "${ARGN}: ${result}\n${text}")
-  endif()
-  set(output "${text}" PARENT_SCOPE)
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} --config "${CONFIGURATION}")
 
