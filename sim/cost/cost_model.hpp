@@ -15,6 +15,7 @@
 #include "sim/policy/policy.hpp"
 #include "sim/program/format.hpp"
 #include "sim/program/step_shape.hpp"
+#include "sim/program/work.hpp"
 #include "traces/trace.hpp"
 
 namespace pregate::sim {
@@ -130,6 +131,8 @@ class CostModel {
   [[nodiscard]] CopyCost read_through(const GpuTime& time, std::int64_t experts) const;
   /// Activations of so many tokens before an expert layer, or what was computed of them, over a link.
   [[nodiscard]] CopyCost activations(LinkId link, int tokens) const;
+  /// What GPUs that share layers send each other at once, over link.peer, or through the host without one.
+  [[nodiscard]] Picoseconds exchange(const Meeting& meeting) const;
   /// As cpu_experts(), by what computes from such a memory: the CPU, or a near-data device.
   [[nodiscard]] CopyCost experts_at(PlaceKind kind, int layer_class, std::int64_t experts,
                                     std::uint32_t routed) const {
