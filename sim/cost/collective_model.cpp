@@ -1,0 +1,68 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cost/collective_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "models/error.hpp"
+
+namespace pregate::sim {
+namespace {
+
+const CollectiveConstants& constants_for(const GpuCollectives& gpu, CollectiveLibrary library,
+                                         Collective kind) {
+  if (const CollectiveFit* fit = gpu.find(library, kind)) return fit->constants;
+  throw InputError(
+      "collectives of " + gpu.name,
+      "no constants for " + std::string(to_string(library)) + "'s " + std::string(to_string(kind)),
+      "models/catalog/collectives has those that were measured");
+}
+
+}  // namespace
+
+double ring_volume(Collective kind, double bytes, int gpus) {
+  return (kind == Collective::all_reduce ? 2 : 1) * bytes * (gpus - 1) / gpus;
+}
+
+double nccl_time(Collective kind, double bytes, int gpus, const CollectiveConstants& constants) {
+  const double steps = gpus - 1;
+  const double volume =
+      ring_volume(kind, bytes, gpus) * (1 + constants.level_share * std::max(0.0, std::log2(gpus / 2.0)));
+  if (bytes < constants.switch_bytes)
+    return constants.low_floor_s + constants.low_step_s * steps + volume / constants.low_rate;
+  return constants.bulk_floor_s + constants.bulk_step_s * steps + volume / constants.bulk_rate +
+         bytes / constants.own_rate;
+}
+
+bool is_own_all_reduce(double bytes, int gpus, GpuLinks links) {
+  constexpr double most_bytes =
+      8.0 * 1024 * 1024;  // vllm/distributed/device_communicators/custom_all_reduce.py
+  return bytes < most_bytes && (gpus == 2 || links == GpuLinks::nvlink);
+}
+
+double own_all_reduce_time(double bytes, int gpus, const CollectiveConstants& constants) {
+  // csrc/custom_all_reduce.cuh: from which size on each GPU adds up but its part.
+  const double whole = gpus <= 2 ? HUGE_VAL : (gpus <= 4 ? 512.0 : 256.0) * 1024;
+  const double steps = gpus - 1;
+  if (bytes < whole)
+    return constants.low_floor_s + constants.low_step_s * steps + bytes * steps / constants.low_rate;
+  return constants.bulk_floor_s + constants.bulk_step_s * steps +
+         ring_volume(Collective::all_reduce, bytes, gpus) / constants.bulk_rate;
+}
+
+double collective_time(Collective kind, CollectiveLibrary library, CollectiveLaunch launch, double bytes,
+                       int gpus, const GpuCollectives& gpu) {
+  const bool vllm = library == CollectiveLibrary::vllm && kind == Collective::all_reduce;
+  const bool own = vllm && is_own_all_reduce(bytes, gpus, gpu.links);
+  const double replayed =
+      own ? own_all_reduce_time(bytes, gpus, constants_for(gpu, CollectiveLibrary::vllm, kind))
+          : nccl_time(kind, bytes, gpus, constants_for(gpu, CollectiveLibrary::nccl, kind));
+  if (launch == CollectiveLaunch::graph) return replayed;
+  // vLLM's all-reduce by NCCL leaves its input as it is: the sum is made in a copy.
+  const double copied = vllm && !own ? bytes / gpu.eager_copy.value : 0;
+  return std::max(gpu.eager_s, replayed + copied);
+}
+
+}  // namespace pregate::sim
