@@ -24,13 +24,14 @@ constexpr CollectiveConstant bulk_step{
 constexpr CollectiveConstant bulk_rate{
     "bulk_rate_gb_s", &CollectiveConstants::bulk_rate, 1e9, 100, 0.1, 1000};
 constexpr CollectiveConstant own_rate{"own_rate_gb_s", &CollectiveConstants::own_rate, 1e9, 800, 1, 10'000};
-constexpr CollectiveConstant level_share{"level_share", &CollectiveConstants::level_share, 1, 0.3, 0.001, 20};
+constexpr CollectiveConstant sharing{"sharing", &CollectiveConstants::sharing, 1, 0.5, 0.001, 3};
 constexpr CollectiveConstant switch_kib{"switch_kib", &CollectiveConstants::switch_bytes, 1024, 1024, 16,
                                         16'384};
 
-constexpr std::array nccl_constants{low_floor, low_step, low_rate,    bulk_floor, bulk_step,
-                                    bulk_rate, own_rate, level_share, switch_kib};
+constexpr std::array nccl_constants{low_floor, low_step, low_rate, bulk_floor, bulk_step,
+                                    bulk_rate, own_rate, sharing,  switch_kib};
 constexpr std::array vllm_constants{low_floor, low_step, low_rate, bulk_floor, bulk_step, bulk_rate};
+constexpr std::array vllm_pair_constants{low_floor, low_rate};
 
 template <typename T>
 struct Named {
@@ -44,6 +45,10 @@ constexpr std::array<Named<Collective>, 4> collective_names{{{Collective::all_re
                                                              {Collective::all_to_all, "all_to_all"}}};
 constexpr std::array<Named<CollectiveLibrary>, 2> library_names{
     {{CollectiveLibrary::nccl, "nccl"}, {CollectiveLibrary::vllm, "vllm"}}};
+constexpr std::array<Named<CollectiveKernels>, 3> kernel_names{
+    {{CollectiveKernels::nccl, "nccl"},
+     {CollectiveKernels::vllm, "vllm"},
+     {CollectiveKernels::nccl_in_vllm, "nccl in vllm"}}};
 constexpr std::array<Named<GpuLinks>, 2> link_names{{{GpuLinks::nvlink, "nvlink"}, {GpuLinks::pcie, "pcie"}}};
 
 template <typename T, std::size_t size>
@@ -79,17 +84,17 @@ double number_within(TableReader& table, std::string_view key, double least, dou
   return value;
 }
 
-CollectiveFit read_collective(TableReader& table) {
+CollectiveFit read_collective(TableReader& table, GpuLinks over) {
   CollectiveFit fit;
-  fit.library = chosen(table, "library", library_names);
+  fit.kernels = chosen(table, "kernels", kernel_names);
   fit.kind = chosen(table, "kind", collective_names);
-  if (fit.library == CollectiveLibrary::vllm && fit.kind != Collective::all_reduce)
-    throw InputError(table.where("kind"), "vLLM has kernels of its own for all_reduce alone");
+  if (fit.kernels != CollectiveKernels::nccl && fit.kind != Collective::all_reduce)
+    throw InputError(table.where("kind"), "only the all_reduce of vLLM is not as NCCL's own");
   constexpr std::int64_t most_rows = 1'000'000'000;
   fit.fitted_rows = static_cast<std::size_t>(table.integer("fitted_rows", 1, most_rows));
   fit.judged_rows = static_cast<std::size_t>(table.integer("judged_rows", 0, most_rows));
   fit.mape = number_within(table, "mape", 0, 100);
-  for (const CollectiveConstant& constant : constants_of(fit.library))
+  for (const CollectiveConstant& constant : constants_of(fit.kernels, over))
     fit.constants.*constant.member =
         number_within(table, constant.name, constant.least, constant.most) * constant.unit;
   table.finish();
@@ -109,16 +114,18 @@ std::span<const CollectiveLibrary> collective_libraries() {
 }
 
 std::string_view to_string(Collective collective) { return name_among(collective_names, collective); }
+std::string_view to_string(CollectiveKernels kernels) { return name_among(kernel_names, kernels); }
 std::string_view to_string(CollectiveLibrary library) { return name_among(library_names, library); }
 
-std::span<const CollectiveConstant> constants_of(CollectiveLibrary library) {
-  if (library == CollectiveLibrary::nccl) return nccl_constants;
+std::span<const CollectiveConstant> constants_of(CollectiveKernels kernels, GpuLinks links) {
+  if (kernels != CollectiveKernels::vllm) return nccl_constants;
+  if (links == GpuLinks::pcie) return vllm_pair_constants;
   return vllm_constants;
 }
 
-const CollectiveFit* GpuCollectives::find(CollectiveLibrary library, Collective kind) const {
+const CollectiveFit* GpuCollectives::find(CollectiveKernels kernels, Collective kind) const {
   const auto found = std::find_if(fits.begin(), fits.end(), [&](const CollectiveFit& fit) {
-    return fit.library == library && fit.kind == kind;
+    return fit.kernels == kernels && fit.kind == kind;
   });
   return found == fits.end() ? nullptr : &*found;
 }
@@ -149,10 +156,11 @@ GpuCollectives parse_gpu_collectives(std::string_view text, const std::string& n
   all.links = chosen(top, "links", link_names);
   constexpr double us = 1e-6;
   all.eager_s = number_within(top, "eager_us", 0, 1000) * us;
+  all.eager_nccl_s = number_within(top, "eager_nccl_us", 0, 1000) * us;
   all.eager_copy = top.byte_rate("eager_copy");
   for (TableReader& table : top.tables("collective")) {
-    CollectiveFit fit = read_collective(table);
-    if (all.find(fit.library, fit.kind) != nullptr)
+    CollectiveFit fit = read_collective(table, all.links);
+    if (all.find(fit.kernels, fit.kind) != nullptr)
       throw InputError(table.where(), "this collective has constants already");
     all.fits.push_back(std::move(fit));
   }

@@ -9,27 +9,13 @@
 #include "models/error.hpp"
 
 namespace pregate::sim {
-namespace {
-
-const CollectiveConstants& constants_for(const GpuCollectives& gpu, CollectiveLibrary library,
-                                         Collective kind) {
-  if (const CollectiveFit* fit = gpu.find(library, kind)) return fit->constants;
-  throw InputError(
-      "collectives of " + gpu.name,
-      "no constants for " + std::string(to_string(library)) + "'s " + std::string(to_string(kind)),
-      "models/catalog/collectives has those that were measured");
-}
-
-}  // namespace
-
 double ring_volume(Collective kind, double bytes, int gpus) {
   return (kind == Collective::all_reduce ? 2 : 1) * bytes * (gpus - 1) / gpus;
 }
 
 double nccl_time(Collective kind, double bytes, int gpus, const CollectiveConstants& constants) {
   const double steps = gpus - 1;
-  const double volume =
-      ring_volume(kind, bytes, gpus) * (1 + constants.level_share * std::max(0.0, std::log2(gpus / 2.0)));
+  const double volume = ring_volume(kind, bytes, gpus) * std::pow(gpus / 2.0, constants.sharing);
   if (bytes < constants.switch_bytes)
     return constants.low_floor_s + constants.low_step_s * steps + volume / constants.low_rate;
   return constants.bulk_floor_s + constants.bulk_step_s * steps + volume / constants.bulk_rate +
@@ -52,17 +38,33 @@ double own_all_reduce_time(double bytes, int gpus, const CollectiveConstants& co
          ring_volume(Collective::all_reduce, bytes, gpus) / constants.bulk_rate;
 }
 
+const CollectiveFit& kernels_of(Collective kind, CollectiveLibrary library, double bytes, int gpus,
+                                const GpuCollectives& gpu) {
+  const CollectiveFit* fit = nullptr;
+  if (library == CollectiveLibrary::vllm) {
+    fit = gpu.find(
+        is_own_all_reduce(bytes, gpus, gpu.links) ? CollectiveKernels::vllm : CollectiveKernels::nccl_in_vllm,
+        kind);
+  }
+  if (fit == nullptr) fit = gpu.find(CollectiveKernels::nccl, kind);
+  if (fit == nullptr) {
+    throw InputError("collectives of " + gpu.name, "no constants for " + std::string(to_string(kind)),
+                     "models/catalog/collectives has those that were measured");
+  }
+  return *fit;
+}
+
 double collective_time(Collective kind, CollectiveLibrary library, CollectiveLaunch launch, double bytes,
                        int gpus, const GpuCollectives& gpu) {
-  const bool vllm = library == CollectiveLibrary::vllm && kind == Collective::all_reduce;
-  const bool own = vllm && is_own_all_reduce(bytes, gpus, gpu.links);
+  const CollectiveFit& fit = kernels_of(kind, library, bytes, gpus, gpu);
+  const bool own = fit.kernels == CollectiveKernels::vllm;
   const double replayed =
-      own ? own_all_reduce_time(bytes, gpus, constants_for(gpu, CollectiveLibrary::vllm, kind))
-          : nccl_time(kind, bytes, gpus, constants_for(gpu, CollectiveLibrary::nccl, kind));
+      own ? own_all_reduce_time(bytes, gpus, fit.constants) : nccl_time(kind, bytes, gpus, fit.constants);
   if (launch == CollectiveLaunch::graph) return replayed;
   // vLLM's all-reduce by NCCL leaves its input as it is: the sum is made in a copy.
-  const double copied = vllm && !own ? bytes / gpu.eager_copy.value : 0;
-  return std::max(gpu.eager_s, replayed + copied);
+  const bool copies = library == CollectiveLibrary::vllm && kind == Collective::all_reduce && !own;
+  return std::max(own ? gpu.eager_s : gpu.eager_nccl_s,
+                  replayed + (copies ? bytes / gpu.eager_copy.value : 0));
 }
 
 }  // namespace pregate::sim

@@ -19,6 +19,10 @@ bool is_own_all_reduce(double bytes, int gpus, GpuLinks links);
 /// Of such a one.
 double own_all_reduce_time(double bytes, int gpus, const CollectiveConstants& constants);
 
+/// Which kernels run a call on this GPU: those that it has constants of. InputError where it has none.
+const CollectiveFit& kernels_of(Collective kind, CollectiveLibrary library, double bytes, int gpus,
+                                const GpuCollectives& gpu);
+
 /// Of one call as its library runs it. InputError where the GPU has no constants for it.
 double collective_time(Collective kind, CollectiveLibrary library, CollectiveLaunch launch, double bytes,
                        int gpus, const GpuCollectives& gpu);

@@ -16,7 +16,7 @@ namespace {
 
 /// Of a pair's large all-gather: bytes a second each way.
 double measured_link_rate(const GpuCollectives& gpu) {
-  const CollectiveFit* fit = gpu.find(CollectiveLibrary::nccl, Collective::all_gather);
+  const CollectiveFit* fit = gpu.find(CollectiveKernels::nccl, Collective::all_gather);
   if (fit == nullptr) return 0;
   constexpr double bytes = 1 << 30;
   return ring_volume(Collective::all_gather, bytes, 2) /
@@ -145,9 +145,15 @@ Picoseconds CollectiveTimes::all_to_all(std::span<const Bytes> from_to, int gpus
 }
 
 std::optional<double> CollectiveTimes::expected_error(Collective kind, CollectiveLibrary library) const {
-  const CollectiveFit* fit = measured_.find(library, kind);
-  if (fit == nullptr) fit = measured_.find(CollectiveLibrary::nccl, kind);
-  return fit == nullptr || fit->judged_rows == 0 ? std::nullopt : std::optional(fit->mape);
+  double sum = 0, rows = 0;
+  for (const CollectiveFit& fit : measured_.fits) {
+    const bool is_nccl = fit.kernels == CollectiveKernels::nccl;
+    if (fit.kind != kind || (library == CollectiveLibrary::nccl && !is_nccl)) continue;
+    const auto judged = static_cast<double>(fit.judged_rows);
+    sum += judged * fit.mape;
+    rows += judged;
+  }
+  return rows > 0 ? std::optional(sum / rows) : std::nullopt;
 }
 
 std::string CollectiveTimes::note() const {
@@ -160,7 +166,7 @@ std::string CollectiveTimes::note() const {
   for (const CollectiveFit& fit : measured_.fits) {
     char error[16];
     std::snprintf(error, sizeof error, "%.0f %%", 100 * fit.mape);
-    text += (&fit == measured_.fits.data() ? " " : ", ") + std::string(to_string(fit.library)) + " " +
+    text += (&fit == measured_.fits.data() ? " " : ", ") + std::string(to_string(fit.kernels)) + " " +
             std::string(to_string(fit.kind)) + " " + error;
   }
   return text + (network_.hosts > 1 ? "; between hosts an estimate" : "");

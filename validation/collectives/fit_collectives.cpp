@@ -90,13 +90,11 @@ Rows rows_if(const Rows& rows, const std::function<bool(const MeasuredCollective
 }
 
 /// Constants as their file gives them back. Where a switch is among them, the best of powers of two.
-void fit_one(GpuCollectives& gpu, CollectiveLibrary library, Collective kind, const Rows& rows) {
-  gpu.fits.push_back({library, kind, {}, rows.size(), 0, 0});
-  const std::size_t place = gpu.fits.size() - 1;
-  CollectiveConstants& constants = gpu.fits[place].constants;
+void fit_one(GpuCollectives& gpu, CollectiveKernels kernels, Collective kind, const Rows& rows) {
+  CollectiveConstants& constants = gpu.fits.emplace_back(CollectiveFit{kernels, kind, {}, 0, 0, 0}).constants;
   std::vector<CollectiveConstant> free;
   bool switches = false;
-  for (const CollectiveConstant& each : constants_of(library)) {
+  for (const CollectiveConstant& each : constants_of(kernels, gpu.links)) {
     if (each.member == &CollectiveConstants::switch_bytes) {
       switches = true;
     } else {
@@ -127,11 +125,16 @@ void fit_one(GpuCollectives& gpu, CollectiveLibrary library, Collective kind, co
 }
 
 void fit_eager(GpuCollectives& gpu, const Rows& rows) {
+  const bool shows_nccl = gpu.links == GpuLinks::pcie;
   const auto set = [&](const double* logarithms) {
     gpu.eager_s = std::stod(number(std::exp(logarithms[0]))) * 1e-6;
     gpu.eager_copy.value = std::stod(number(std::exp(logarithms[1]))) * 1e9;
+    gpu.eager_nccl_s = shows_nccl ? std::stod(number(std::exp(logarithms[2]))) * 1e-6 : gpu.eager_s;
   };
-  const Minimum best = minimum_of({{20, 1, 500}, {500, 10, 10'000}}, [&](const double* logarithms) {
+  constexpr Dimension launch_us{20, 1, 500}, copy_gb_s{500, 10, 10'000};
+  std::vector<Dimension> dimensions{launch_us, copy_gb_s};
+  if (shows_nccl) dimensions.push_back(launch_us);
+  const Minimum best = minimum_of(dimensions, [&](const double* logarithms) {
     set(logarithms);
     return log_error(rows, gpu);
   });
@@ -143,12 +146,13 @@ void write(const std::string& path, const GpuCollectives& gpu) {
   old << std::ifstream(path).rdbuf();
   std::string text = old.str();
   text.resize(std::min(text.size(), text.find("\neager_us")));
-  text += "\neager_us = " + number(gpu.eager_s * 1e6) + "\neager_copy = \"" +
+  text += "\neager_us = " + number(gpu.eager_s * 1e6) +
+          "\neager_nccl_us = " + number(gpu.eager_nccl_s * 1e6) + "\neager_copy = \"" +
           number(gpu.eager_copy.value * 1e-9) + " GB/s\"\n";
   for (const CollectiveFit& fit : gpu.fits) {
-    text += "\n[[collective]]\nlibrary = \"" + std::string(to_string(fit.library)) + "\"\nkind = \"" +
+    text += "\n[[collective]]\nkernels = \"" + std::string(to_string(fit.kernels)) + "\"\nkind = \"" +
             std::string(to_string(fit.kind)) + "\"\n";
-    for (const CollectiveConstant& constant : constants_of(fit.library))
+    for (const CollectiveConstant& constant : constants_of(fit.kernels, gpu.links))
       text +=
           std::string(constant.name) + " = " + number(fit.constants.*constant.member / constant.unit) + '\n';
     text += "fitted_rows = " + std::to_string(fit.fitted_rows) +
@@ -160,37 +164,41 @@ void write(const std::string& path, const GpuCollectives& gpu) {
 void fit_gpu(GpuCollectives& gpu, const Rows& all, bool judges) {
   const Rows fitted = rows_if(all, [](const MeasuredCollective& row) { return !row.judged; });
   gpu.fits.clear();
-  const auto is_own = [&](const MeasuredCollective& row) {
-    return row.library == CollectiveLibrary::vllm && sim::is_own_all_reduce(row.bytes, row.gpus, gpu.links);
+  const auto replayed = [&](Collective kind, CollectiveLibrary library, bool own) {
+    return rows_if(fitted, [&](const MeasuredCollective& row) {
+      const bool is_own =
+          row.library == CollectiveLibrary::vllm && sim::is_own_all_reduce(row.bytes, row.gpus, gpu.links);
+      return row.kind == kind && row.launch == CollectiveLaunch::graph && row.library == library &&
+             is_own == own;
+    });
   };
-  for (const Collective kind : collectives()) {
-    fit_one(gpu, CollectiveLibrary::nccl, kind, rows_if(fitted, [&](const MeasuredCollective& row) {
-              return row.kind == kind && row.launch == CollectiveLaunch::graph && !is_own(row);
-            }));
+  for (const Collective kind : collectives())
+    fit_one(gpu, CollectiveKernels::nccl, kind, replayed(kind, CollectiveLibrary::nccl, false));
+  const Rows own = replayed(Collective::all_reduce, CollectiveLibrary::vllm, true);
+  fit_one(gpu, CollectiveKernels::vllm, Collective::all_reduce, own);
+  // Over NVLink only buffers beyond vLLM's own go to NCCL: too few to say anything about small messages.
+  if (gpu.links == GpuLinks::pcie) {
+    fit_one(gpu, CollectiveKernels::nccl_in_vllm, Collective::all_reduce,
+            replayed(Collective::all_reduce, CollectiveLibrary::vllm, false));
   }
-  fit_one(gpu, CollectiveLibrary::vllm, Collective::all_reduce,
-          rows_if(fitted, [&](const MeasuredCollective& row) {
-            return row.launch == CollectiveLaunch::graph && is_own(row);
-          }));
   fit_eager(gpu, rows_if(fitted, [](const MeasuredCollective& row) {
               return row.launch == CollectiveLaunch::eager;
             }));
   for (CollectiveFit& fit : gpu.fits) {
     const auto of_fit = [&](bool judged) {
-      return rows_if(all, [&](const MeasuredCollective& row) {
-        return row.judged == judged && row.kind == fit.kind && row.library == fit.library;
-      });
+      return rows_if(
+          all, [&](const MeasuredCollective& row) { return row.judged == judged && is_of(row, fit, gpu); });
     };
     const Rows seen = of_fit(false);
     fit.fitted_rows = seen.size();
-    std::printf("%-18s %-4s %-14s %3zu fitted %5.1f %%:", gpu.name.c_str(),
-                std::string(to_string(fit.library)).c_str(), std::string(to_string(fit.kind)).c_str(),
+    std::printf("%-18s %-12s %-14s %3zu fitted %5.1f %%:", gpu.name.c_str(),
+                std::string(to_string(fit.kernels)).c_str(), std::string(to_string(fit.kind)).c_str(),
                 seen.size(), 100 * mean_error(seen, gpu));
     for (const int gpus : {2, 4, 8}) {
       const Rows some = rows_if(seen, [&](const MeasuredCollective& row) { return row.gpus == gpus; });
       std::printf(" %d: %4.1f %%", gpus, 100 * mean_error(some, gpu));
     }
-    for (const CollectiveConstant& constant : constants_of(fit.library))
+    for (const CollectiveConstant& constant : constants_of(fit.kernels, gpu.links))
       std::printf(" %s %s", constant.name, number(fit.constants.*constant.member / constant.unit).c_str());
     std::printf("\n");
     if (std::getenv("ROWS")) {
@@ -209,9 +217,9 @@ void fit_gpu(GpuCollectives& gpu, const Rows& all, bool judges) {
     fit.judged_rows = rest.size();
     fit.mape = std::stod(number(mean_error(rest, gpu)));
   }
-  std::printf("%-18s eager %s us, copy %s GB/s; all fitted %.1f %%\n", gpu.name.c_str(),
-              number(gpu.eager_s * 1e6).c_str(), number(gpu.eager_copy.value * 1e-9).c_str(),
-              100 * mean_error(fitted, gpu));
+  std::printf("%-18s eager %s us, of NCCL %s us, copy %s GB/s; all fitted %.1f %%\n", gpu.name.c_str(),
+              number(gpu.eager_s * 1e6).c_str(), number(gpu.eager_nccl_s * 1e6).c_str(),
+              number(gpu.eager_copy.value * 1e-9).c_str(), 100 * mean_error(fitted, gpu));
 }
 
 int run(const std::string& measurements, const std::string& catalogue, bool judges) {

@@ -66,6 +66,11 @@ std::vector<MeasuredCollective> read_measured_collectives(const std::filesystem:
   return rows;
 }
 
+bool is_of(const MeasuredCollective& row, const CollectiveFit& fit, const GpuCollectives& gpu) {
+  const CollectiveFit& used = sim::kernels_of(row.kind, row.library, row.bytes, row.gpus, gpu);
+  return used.kernels == fit.kernels && used.kind == fit.kind;
+}
+
 double mean_error(std::span<const MeasuredCollective> rows, const GpuCollectives& gpu) {
   double sum = 0;
   for (const MeasuredCollective& row : rows)

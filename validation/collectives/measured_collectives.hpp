@@ -26,6 +26,9 @@ struct MeasuredCollective {
 /// be read.
 std::vector<MeasuredCollective> read_measured_collectives(const std::filesystem::path& folder);
 
+/// Whether this GPU's model prices the row by this fit of its.
+bool is_of(const MeasuredCollective& row, const CollectiveFit& fit, const GpuCollectives& gpu);
+
 /// Mean of |predicted / measured - 1|; 0 of no rows.
 double mean_error(std::span<const MeasuredCollective> rows, const GpuCollectives& gpu);
 
