@@ -9,6 +9,7 @@
 
 #include "models/machine.hpp"
 #include "models/model.hpp"
+#include "sim/cost/collectives.hpp"
 #include "sim/cost/gpu_time.hpp"
 #include "sim/cost/kernel_prices.hpp"
 #include "sim/platform/topology.hpp"
@@ -41,10 +42,11 @@ struct LayerCost {
 };
 
 /// Adding up what the GPUs that share every layer computed, twice a layer: after its mixer and after its
-/// feed-forward. It takes `fixed` + message / rate.
-struct AllReduce {
-  Picoseconds fixed;
-  BytesPerSecond rate;  ///< 0: one GPU computes whole layers
+/// feed-forward, a bf16 hidden state a token. Passes are replayed.
+struct SharedLayers {
+  std::shared_ptr<const CollectiveTimes> collectives;  ///< of the machine with all of them; null: one GPU
+  int gpus = 1;
+  CollectiveLibrary library = CollectiveLibrary::vllm;
 };
 
 struct CostOptions {
@@ -53,7 +55,7 @@ struct CostOptions {
   bool attention_scores = true;
   /// Where model and machine are one GPU's share of them. No setting of a run: nothing else knows of the
   /// others.
-  AllReduce all_reduce = {};
+  SharedLayers shared = {};
 };
 
 /// Durations by the roofline: fixed overhead + max(FLOP / rate, bytes / bandwidth); measured tables of the
