@@ -19,5 +19,6 @@ std::span<const EmbeddedFile> embedded_hosts();
 std::span<const EmbeddedFile> embedded_policies();
 std::span<const EmbeddedFile> embedded_software();
 std::span<const EmbeddedFile> embedded_kernels();
+std::span<const EmbeddedFile> embedded_collectives();
 
 }  // namespace pregate

@@ -130,6 +130,7 @@ struct SimulationResult {
   double tpot_ms = 0;                          ///< mean over requests with more than one token
   Percentiles ttft, tpot;                      ///< over the same requests
   std::optional<Percentiles> queue;            ///< from arrival to first pass; where requests arrive in time
+  std::optional<std::int64_t> within_limits;   ///< requests, where serve.limits names any
   std::vector<RequestRecord> request_records;  ///< in the order of the trace; where they are kept
   CacheResult decode_cache, other_cache;
   Tally tally;

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "models/error.hpp"
+#include "sim/cost/expert_exchange.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/program/copy_plan.hpp"
 
@@ -41,9 +42,8 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     lookup_ = machine.overhead.lookup;
   }
   if (machine_.overhead.kernel_library != KernelLibrary::none) {
-    const bool is_replayed = policy_.placement.kind->keeps_all && machine_.overhead.replayed < 1;
     kernels_.emplace(kernel_times_of(machine_),
-                     is_replayed ? Picoseconds{} : machine_.overhead.single_launch);
+                     is_replayed() ? Picoseconds{} : machine_.overhead.single_launch);
     head_kernel_ = head_kernel(model_, kernels_->gpu());
   }
   const auto times = [this](const char* operation, const LayerProfile& profile) {
@@ -157,10 +157,12 @@ GpuTime CostModel::experts_by_kernels(LayerClass& layer, std::span<const std::ui
 }
 
 GpuTime CostModel::all_reduce(int tokens) const {
-  if (options_.all_reduce.rate.value <= 0) return {};
+  const SharedLayers& shared = options_.shared;
+  if (!shared.collectives) return {};
   constexpr std::int64_t activation_bytes = 2;  // bf16
-  const Bytes message{activation_bytes * model_.d_model * tokens};
-  return kernel_time_of(options_.all_reduce.fixed + time_at(message, options_.all_reduce.rate));
+  return kernel_time_of(shared.collectives->time({Collective::all_reduce,
+                                                  gathered_bytes(tokens, model_.d_model, activation_bytes),
+                                                  shared.gpus, shared.library}));
 }
 
 void CostModel::begin_step(const StepShape& shape) {

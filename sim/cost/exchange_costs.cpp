@@ -1,51 +1,48 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-// What GPUs that share layers send each other.
+// What GPUs that share layers send each other at once: docs/collectives.md.
 #include "sim/cost/cost_model.hpp"
-#include "sim/platform/machine_topology.hpp"
 
 namespace pregate::sim {
 
 namespace {
 
-/// One message between two GPUs of a host: over the link between them, else to the host's memory and on.
-struct Between {
-  Picoseconds latency;
-  BytesPerSecond rate;
-};
-Between between_gpus_of(const MachineSpec& machine) {
-  if (machine.network.hosts > 1) {
-    return {machine.network.latency + machine.network.per_copy, machine.network.bandwidth};
+Collective collective_of(Exchange exchange) {
+  switch (exchange) {
+    case Exchange::all_gather:
+      return Collective::all_gather;
+    case Exchange::reduce_scatter:
+      return Collective::reduce_scatter;
+    case Exchange::all_to_all:
+      return Collective::all_to_all;
+    case Exchange::none:
+    case Exchange::all_reduce:
+      break;
   }
-  if (machine.peer.bandwidth.value > 0)
-    return {machine.peer.latency + machine.peer.per_copy, machine.peer.bandwidth};
-  // Both hops at once, chunk by chunk, so that the slower one is the rate.
-  const double slower = std::min(machine.h2d.bandwidth.value, machine.d2h.bandwidth.value);
-  return {machine.h2d.latency + machine.h2d.per_copy + machine.d2h.latency + machine.d2h.per_copy, {slower}};
+  return Collective::all_reduce;
 }
 
 }  // namespace
 
-/// Rings: an all-gather is p - 1 rounds of a p-th of the bytes each, and so is a reduce-scatter; an
-/// all-reduce is one of each. All-to-all: a message to each of the others, systems.md 1.7.
+const CollectiveTimes& CostModel::collectives() const {
+  if (!collectives_) collectives_ = std::make_unique<CollectiveTimes>(machine_);
+  return *collectives_;
+}
+
 Picoseconds CostModel::exchange(const Meeting& meeting) const {
-  const int rounds = meeting.gpus - 1;
-  if (meeting.exchange == Exchange::none || rounds == 0) return {};
-  const Between between = between_gpus_of(machine_);
-  const Picoseconds round =
-      between.latency + time_at(Bytes{meeting.bytes.count / meeting.gpus}, between.rate);
-  switch (meeting.exchange) {
-    case Exchange::none:
-      return {};
-    case Exchange::all_reduce:
-      return round * (2 * std::int64_t{rounds});
-    case Exchange::all_gather:
-    case Exchange::reduce_scatter:
-      return round * std::int64_t{rounds};
-    case Exchange::all_to_all:
-      return between.latency * std::int64_t{rounds} + time_at(meeting.bytes, between.rate);
-  }
-  return {};
+  if (meeting.exchange == Exchange::none || meeting.gpus < 2 || meeting.bytes.count == 0) return {};
+  const bool is_vllm = machine_.overhead.kernel_library == KernelLibrary::vllm;
+  CollectiveCall call{.kind = collective_of(meeting.exchange),
+                      .bytes = meeting.bytes,
+                      .gpus = meeting.gpus,
+                      .library = is_vllm ? CollectiveLibrary::vllm : CollectiveLibrary::nccl,
+                      .launch = CollectiveLaunch::graph};
+  // What was measured launched one by one was launched by that library.
+  if (is_vllm && !is_replayed()) call.launch = CollectiveLaunch::eager;
+  // A collective's buffer has what a GPU keeps as well: of p parts that are alike one.
+  if (meeting.exchange == Exchange::all_to_all)
+    call.bytes = Bytes{meeting.bytes.count * meeting.gpus / (meeting.gpus - 1)};
+  return collectives().time(call);
 }
 
 }  // namespace pregate::sim

@@ -82,28 +82,29 @@ KernelPeaks kernel_peaks(const GpuSpec& gpu) {
   return peaks;
 }
 
+bool is_measured_gpu(const GpuSpec& gpu, const GpuKernels& measured) {
+  const KernelPeaks own = kernel_peaks(gpu);
+  const auto near = [](double a, double b) { return std::abs(a / b - 1) <= 0.01; };
+  for (const auto& [precision, rate] : own.rates) {
+    const auto known = measured.peaks.rates.find(precision);
+    if (known != measured.peaks.rates.end() && !near(rate.value, known->second.value)) return false;
+  }
+  return name_of(gpu.architecture) == measured.architecture && own.sm_count == measured.peaks.sm_count &&
+         near(own.memory_bandwidth.value, measured.peaks.memory_bandwidth.value);
+}
+
 GpuKernelTimes kernel_times_of(const MachineSpec& machine) {
   const std::string architecture = name_of(machine.gpu.architecture);
-  const KernelPeaks own = kernel_peaks(machine.gpu);
-  const auto is_same = [&](const KernelPeaks& measured) {
-    const auto near = [](double a, double b) { return std::abs(a / b - 1) <= 0.01; };
-    for (const auto& [precision, rate] : own.rates) {
-      const auto known = measured.rates.find(precision);
-      if (known != measured.rates.end() && !near(rate.value, known->second.value)) return false;
-    }
-    return own.sm_count == measured.sm_count &&
-           near(own.memory_bandwidth.value, measured.memory_bandwidth.value);
-  };
   std::optional<GpuKernels> kin;
   std::string measured_architectures;
   for (const std::string& name : kernel_gpu_names()) {
     GpuKernels kernels = load_gpu_kernels(name);
     measured_architectures += (measured_architectures.empty() ? "" : ", ") + kernels.architecture;
     if (kernels.architecture != architecture) continue;
-    if (is_same(kernels.peaks)) return GpuKernelTimes(std::move(kernels));
+    if (is_measured_gpu(machine.gpu, kernels)) return GpuKernelTimes(std::move(kernels));
     if (!kin) kin = std::move(kernels);
   }
-  if (kin) return {std::move(*kin), own};
+  if (kin) return {std::move(*kin), kernel_peaks(machine.gpu)};
   throw InputError("machine " + printable(machine.name),
                    "its kernel_library has no times for a GPU of the architecture '" + architecture + "'",
                    "measured: " + measured_architectures +

@@ -63,6 +63,10 @@ class GpuKernelTimes {
 /// The peaks of a machine's GPU. Its description has no size of L2, which only repeated calls depend on: 0.
 KernelPeaks kernel_peaks(const GpuSpec& gpu);
 
+/// Whether the machine's GPU is the one that was measured: architecture, SMs, memory bandwidth and what rates
+/// both have, to 1 %.
+bool is_measured_gpu(const GpuSpec& gpu, const GpuKernels& measured);
+
 /// Times of the kernels that the catalogue has for the machine's GPU: of this GPU where its architecture,
 /// SMs, memory bandwidth and bf16 rate are those of one that was measured (to 1 %), else by kin of its
 /// architecture. InputError where no GPU of its architecture was measured.

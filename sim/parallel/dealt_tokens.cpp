@@ -71,15 +71,11 @@ std::uint32_t DealtTokens::most_exchanged(std::span<const std::uint16_t> ids, in
   got_.assign(gpus, 0);
   const auto width = static_cast<std::size_t>(top_k);
   for (std::size_t token = 0; token < sender_.size() && (token + 1) * width <= ids.size(); ++token) {
-    std::uint64_t sent_to = std::uint64_t{1} << sender_[token];
-    for (std::size_t i = 0; i < width; ++i) {
-      const std::uint16_t expert = ids[token * width + i];
-      if (expert == trace::no_expert) continue;
-      const std::uint8_t to = owner[expert];
-      if ((sent_to >> to & 1U) != 0) continue;
-      sent_to |= std::uint64_t{1} << to;
-      ++sent_[sender_[token]];
-      ++got_[to];
+    const std::uint8_t from = sender_[token];
+    for (const std::uint16_t expert : ids.subspan(token * width, width)) {
+      if (expert == trace::no_expert || owner[expert] == from) continue;
+      ++sent_[from];
+      ++got_[owner[expert]];
     }
   }
   return std::max(*std::max_element(sent_.begin(), sent_.end()), *std::max_element(got_.begin(), got_.end()));

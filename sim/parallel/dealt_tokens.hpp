@@ -26,7 +26,7 @@ class DealtTokens {
   void deal(const trace::Step& step);
   [[nodiscard]] std::size_t tokens() const { return sender_.size(); }
   /// Activations of tokens that the GPU which sends or gets most sends or gets for an expert layer of the
-  /// pass, each once to a GPU that has experts of it; not what it keeps. `ids`: tokens x top_k of the layer;
+  /// pass: once for each expert that is elsewhere; not what it keeps. `ids`: tokens x top_k of the layer;
   /// `owner`: of each expert.
   [[nodiscard]] std::uint32_t most_exchanged(std::span<const std::uint16_t> ids, int top_k,
                                              std::span<const std::uint8_t> owner);

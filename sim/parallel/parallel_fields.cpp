@@ -22,8 +22,8 @@ constexpr std::array<Choice<sim::ExpertSpread>, 2> spreads{{
 }};
 constexpr std::array<Choice<sim::TokenExchange>, 2> exchanges{{
     {sim::TokenExchange::gather, "gather", "all tokens to all GPUs, the sums scattered back", "", ""},
-    {sim::TokenExchange::route, "route", "every token to the GPUs that have its experts (all-to-all)", "",
-     ""},
+    {sim::TokenExchange::route, "route",
+     "a token once for each of its experts that is elsewhere (all-to-all)", "", ""},
 }};
 
 }  // namespace

@@ -3,13 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 namespace pregate::sim {
 
 /// How tokens come to the GPUs that have their experts, where GPUs attend to requests of their own.
 enum class TokenExchange : std::uint8_t {
   gather,  ///< each gets all tokens, before the gate is read; the sum is scattered afterwards (vLLM)
-  route,   ///< each sends every token to the GPUs that have its experts, and the results come back
+  route,   ///< each sends a token once for each of its experts that is elsewhere; the results come back
 };
 
 /// Which GPU gets which experts of a layer, where they are spread.
@@ -29,6 +31,8 @@ struct ParallelSpec {
   int data = 1;      ///< such groups in a stage, each with requests of its own
   ExpertShare experts = ExpertShare::columns;
   ExpertSpread spread = ExpertSpread::contiguous;
+  /// Instead of `spread`: of each expert of the trace, by key, its GPU in its stage.
+  std::shared_ptr<const std::vector<std::uint8_t>> homes = nullptr;
   TokenExchange tokens = TokenExchange::gather;  ///< of data > 1
 
   [[nodiscard]] int gpus_a_stage() const { return tensor * data; }

@@ -33,35 +33,40 @@ int owner(int expert, int experts, int gpus, ExpertSpread spread) {
   return expert < of_longer ? expert / (least + 1) : longer + (expert - of_longer) / least;
 }
 
-/// Its experts of each MoE layer, into `rank`.
-void spread_experts(Rank& rank, const ParallelSpec& spec, const ModelSpec& model) {
+/// The layer's feed-forward with so many experts; others may share it.
+void set_experts(Stack& stack, int layer, int experts) {
+  FeedForward feed_forward = stack.feed_forward_of(layer);
+  feed_forward.moe.experts = experts;
+  std::vector<FeedForward>& all = stack.feed_forwards;
+  auto same = std::find(all.begin(), all.end(), feed_forward);
+  if (same == all.end()) same = all.insert(all.end(), feed_forward);
+  stack.layers[static_cast<std::size_t>(layer)].feed_forward = static_cast<int>(same - all.begin());
+}
+
+/// Its experts of each MoE layer, into `rank`. `first_key`: of its first one, in the whole trace.
+void spread_experts(Rank& rank, const ParallelSpec& spec, const ModelSpec& model, std::size_t first_key) {
   const int gpus = spec.gpus_a_stage(), own = rank.group * spec.tensor + rank.part;
   for (trace::TraceLayer& layer : rank.info.layers) {
-    if (layer.experts < gpus) {
+    const auto experts = static_cast<std::size_t>(layer.experts);
+    std::vector<std::uint16_t> here(experts, trace::no_expert);
+    std::uint16_t count = 0;
+    for (std::size_t expert = 0; expert < experts; ++expert) {
+      const int of = spec.homes ? (*spec.homes)[first_key + expert]
+                                : owner(static_cast<int>(expert), layer.experts, gpus, spec.spread);
+      if (of == own) here[expert] = count++;
+    }
+    first_key += experts;
+    if (count == 0) {
       throw InputError("--ep",
-                       "layer " + std::to_string(rank.first_layer + layer.layer) + " of " +
-                           printable(model.name) + " has " + std::to_string(layer.experts) +
-                           " experts, fewer than " + std::to_string(gpus) + " GPUs",
+                       "of " + std::to_string(layer.experts) + " experts of layer " +
+                           std::to_string(rank.first_layer + layer.layer) + " of " + printable(model.name) +
+                           " GPU " + std::to_string(own) + " of " + std::to_string(gpus) + " gets none",
                        "fewer GPUs a stage");
     }
-    std::vector<std::uint16_t> here(static_cast<std::size_t>(layer.experts), trace::no_expert);
-    std::uint16_t count = 0;
-    for (int expert = 0; expert < layer.experts; ++expert) {
-      if (owner(expert, layer.experts, gpus, spec.spread) == own)
-        here[static_cast<std::size_t>(expert)] = count++;
-    }
     layer.experts = count;
+    const int stack = rank.model.stack_index(rank.info.stacks[static_cast<std::size_t>(layer.stack)]);
+    if (stack >= 0) set_experts(rank.model.stacks[static_cast<std::size_t>(stack)], layer.layer, count);
     rank.here.push_back(std::move(here));
-  }
-  for (Stack& stack : rank.model.stacks) {
-    for (FeedForward& feed_forward : stack.feed_forwards) {
-      if (feed_forward.kind != FeedForward::Kind::moe) continue;
-      const int experts = feed_forward.moe.experts;
-      int count = 0;
-      for (int expert = 0; expert < experts; ++expert)
-        count += owner(expert, experts, gpus, spec.spread) == own ? 1 : 0;
-      feed_forward.moe.experts = count;
-    }
   }
 }
 
@@ -106,7 +111,11 @@ std::vector<Rank> make_ranks(const ModelSpec& model, const trace::TraceInfo& inf
       added.number = static_cast<int>(ranks.size()) - 1;
       added.group = gpu / spec.tensor;
       added.part = gpu % spec.tensor;
-      if (spec.spreads_experts() && spec.gpus_a_stage() > 1) spread_experts(added, spec, model);
+      if (!spec.spreads_experts() || spec.gpus_a_stage() == 1) continue;
+      std::size_t first_key = 0;
+      for (std::size_t i = 0; i < added.first_moe; ++i)
+        first_key += static_cast<std::size_t>(info.layers[i].experts);
+      spread_experts(added, spec, model, first_key);
     }
   }
   return ranks;

@@ -113,6 +113,10 @@ Bytes token_of(const ModelSpec& model, double element) {
   return {static_cast<std::int64_t>(std::ceil(element * model.d_model))};
 }
 
+void say_where_times_come_from(const ParallelSpec& spec, const CostModel& costs, SimulationResult& result) {
+  if (spec.gpus_a_stage() > 1) result.notes.push_back(costs.collectives().note());
+}
+
 void say_what_is_not_simulated(const ParallelSpec& spec, const trace::TraceInfo& info,
                                SimulationResult& result) {
   if (spec.pipeline > 1 && info.requests > 1)
@@ -177,6 +181,7 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   }
 
   CostModel costs(priced_model(model, spec), used, policy, options.costs);
+  say_where_times_come_from(spec, costs, result);
   std::vector<RankPlan> plans;
   ExpertNames names(prepared.map());
   const std::vector<PlaceId> gpus = gpus_of(result.topology);

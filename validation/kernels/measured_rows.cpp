@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "models/error.hpp"
+#include "validation/kernels/fnv1a.hpp"
 #include "validation/kernels/gzip_table.hpp"
 
 namespace pregate::validation {
@@ -35,12 +36,6 @@ struct Reader {
   const KernelPeaks& gpu;
   Loads loads = {};
 };
-
-std::uint64_t fnv1a(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return hash;
-}
 
 std::int64_t whole(const GzipTable& table, std::string_view column) {
   return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::min(table.number(column), 1e9)));

@@ -48,13 +48,15 @@ Gate read_gate(TableReader& table) {
                                   {"worst-points", Measure::worst_points},
                                   {"bias", Measure::bias},
                                   {"order", Measure::order},
+                                  {"order-share", Measure::order_share},
                                   {"exact", Measure::exact}});
   gate.limit = table.number("limit");
   if (gate.limit < 0 || gate.limit > 1000) {
     throw InputError(table.where("limit"), "is not a threshold", "0 to 1000, in per cent, points or rows");
   }
   gate.reason = table.text("reason");
-  if (gate.measure == Measure::order && table.has("apart")) gate.apart = table.number("apart");
+  const bool orders = gate.measure == Measure::order || gate.measure == Measure::order_share;
+  if (orders && table.has("apart")) gate.apart = table.number("apart");
   if (!(gate.apart >= 0 && gate.apart <= 1000)) {
     throw InputError(table.where("apart"), "is not a difference", "0 to 1000, in per cent");
   }

@@ -19,13 +19,18 @@ bool is_of(const Row& row, const Gate& gate) {
   return row.metric == gate.metric && (gate.series.empty() || row.series == gate.series);
 }
 
-/// Pairs of one group, one at least of them predicted, whose published figures differ and whose predicted
-/// ones do not stand in that order; what is no number stands in none.
+/// Pairs of one group (order_share: of all rows), one at least of them predicted, whose published figures
+/// differ and whose predicted ones do not stand in that order; what is no number stands in none.
 GateResult order(const Gate& gate, const std::vector<Row>& rows) {
   GateResult result{gate, 0, 0, ""};
   std::map<std::pair<std::string, std::string>, std::vector<const Row*>> groups;
   for (const Row& row : rows) {
-    if (is_of(row, gate) && !row.group.empty()) groups[{row.series, row.group}].push_back(&row);
+    if (!is_of(row, gate)) continue;
+    if (gate.measure == Measure::order_share) {
+      groups[{row.metric, ""}].push_back(&row);
+    } else if (!row.group.empty()) {
+      groups[{row.series, row.group}].push_back(&row);
+    }
   }
   for (const auto& [key, members] : groups) {
     for (std::size_t i = 0; i < members.size(); ++i) {
@@ -37,15 +42,18 @@ GateResult order(const Gate& gate, const std::vector<Row>& rows) {
         ++result.rows;
         if (a.published < b.published ? a.predicted < b.predicted : a.predicted > b.predicted) continue;
         result.value += 1;
-        result.worst_row = key.first + ", " + name_of(a) + " against " + b.variant;
+        result.worst_row = gate.measure == Measure::order
+                               ? key.first + ", " + name_of(a) + " against " + b.variant
+                               : a.series + ", " + name_of(a) + " against " + b.series + ", " + name_of(b);
       }
     }
   }
+  if (gate.measure == Measure::order_share && result.rows > 0) result.value *= 100.0 / result.rows;
   return result;
 }
 
 GateResult hold(const Gate& gate, const std::vector<Row>& rows) {
-  if (gate.measure == Measure::order) return order(gate, rows);
+  if (gate.measure == Measure::order || gate.measure == Measure::order_share) return order(gate, rows);
   GateResult result{gate, 0, 0, ""};
   double sum = 0, signed_sum = 0, worst = -1;
   for (const Row& row : rows) {
@@ -121,6 +129,8 @@ const char* to_string(Measure measure) {
       return "bias";
     case Measure::order:
       return "order";
+    case Measure::order_share:
+      return "order-share";
     case Measure::exact:
       return "exact";
   }

@@ -156,6 +156,8 @@ std::string gate_text(const GateResult& gate) {
       return fixed(gate.value, 3) + " pt (limit " + significant(gate.gate.limit, 6) + " pt)";
     case Measure::order:
       return fixed(gate.value, 0) + " pairs wrong (limit " + significant(gate.gate.limit, 6) + ")";
+    case Measure::order_share:
+      return fixed(gate.value, 1) + " % of pairs wrong (limit " + significant(gate.gate.limit, 6) + " %)";
     case Measure::exact:
       return fixed(gate.value, 0) + " rows differ (limit " + significant(gate.gate.limit, 6) + ")";
   }

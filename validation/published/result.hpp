@@ -72,6 +72,8 @@ enum class Measure {
   worst_points,  ///< largest |difference| of them <= limit (points)
   bias,          ///< |mean signed error| of them <= limit (per cent)
   order,         ///< pairs of a group, Gate::apart or more, that stand in the wrong order <= limit
+  order_share,   ///< pairs of all rows of the metric, as above, that stand in the wrong order <= limit (per
+                 ///< cent)
   exact,         ///< rows that differ <= limit
 };
 const char* to_string(Measure measure);
@@ -83,7 +85,7 @@ struct Gate {
   double limit = 0;
   std::string reason;
   std::string series = {};  ///< only its rows; empty: those of all
-  double apart = 0;         ///< Measure::order: pairs count whose published figures differ by more, per cent
+  double apart = 0;  ///< order, order_share: pairs count whose published figures differ by more, per cent
   /// "Figure 11 tokens_per_s"
   [[nodiscard]] std::string rows() const { return series.empty() ? metric : series + " " + metric; }
 };
@@ -91,7 +93,7 @@ struct Gate {
 struct GateResult {
   Gate gate;
   double value = 0;
-  int rows = 0;  ///< rows (pairs, with Measure::order) that were held against it; 0 = it was not applied
+  int rows = 0;  ///< rows (pairs, of an order) that were held against it; 0 = it was not applied
   std::string worst_row;
   [[nodiscard]] bool applied() const { return rows > 0; }
   [[nodiscard]] bool passed() const { return applied() && value <= gate.limit; }

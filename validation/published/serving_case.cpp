@@ -8,12 +8,13 @@
 
 #include "models/catalog.hpp"
 #include "models/error.hpp"
+#include "models/gpu_share.hpp"
+#include "sim/cost/collectives.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "sim/simulate.hpp"
 #include "validation/published/case.hpp"
 #include "validation/published/case_reader.hpp"
 #include "validation/published/fit.hpp"
-#include "validation/published/gpu_share.hpp"
 #include "validation/published/served_load.hpp"
 
 namespace pregate::validation {
@@ -22,8 +23,8 @@ namespace {
 
 struct Server {
   std::string name, machine, software, model;
-  int gpus = 1;  ///< tensor parallel
-  sim::AllReduce all_reduce;
+  ModelOptions formats;
+  LayerSharing sharing;
   std::vector<Override> set;
 };
 
@@ -50,8 +51,13 @@ Server read_server(TableReader& table) {
   server.machine = machine_names()[known(table, "machine", machine_names())];
   server.software = software_names()[known(table, "software", software_names())];
   server.model = model_names()[known(table, "model", model_names())];
-  server.gpus = static_cast<int>(table.integer("gpus", 1, most_gpus));
-  if (server.gpus > 1) server.all_reduce = {table.duration("all_reduce"), table.byte_rate("all_reduce_rate")};
+  server.formats = {table.text_or("weights", ""), table.text_or("dense_weights", "")};
+  server.sharing.gpus = static_cast<int>(table.integer("gpus", 1, most_gpus));
+  if (table.has("expert_parallel")) {
+    server.sharing.expert = static_cast<int>(table.integer("expert_parallel", 2, server.sharing.gpus));
+    if (server.sharing.gpus % server.sharing.expert != 0)
+      throw InputError(table.where("expert_parallel"), "does not divide the GPUs");
+  }
   server.set = read_overrides(table);
   table.finish();
   return server;
@@ -162,8 +168,11 @@ class ServingExperiment final : public Experiment {
       figures.push_back(
           {setup_.file, {{{}, row.raw_row, "concurrency"}}, static_cast<double>(row.concurrency)});
       figures.push_back({setup_.file,
+                         {{{}, row.raw_row, "moe_ep_size"}},
+                         static_cast<double>(setup_.servers[row.server].sharing.expert)});
+      figures.push_back({setup_.file,
                          {{{}, row.raw_row, "tp_size"}},
-                         static_cast<double>(setup_.servers[row.server].gpus)});
+                         static_cast<double>(setup_.servers[row.server].sharing.gpus)});
     }
     return figures;
   }
@@ -217,7 +226,7 @@ class ServingExperiment final : public Experiment {
         set.push_back({target.path, text});
       }
     }
-    const ModelSpec model = share_of(load_model(server.model, {}, set), server.gpus);
+    const ModelSpec model = share_of(load_model(server.model, server.formats, set), server.sharing);
     const MachineSpec machine = load_machine(server.machine, set, {}, server.software);
     const SoftwareSpec software = load_software(server.software, set);
     const std::vector<Override> serve{{"serve.batcher", "continuous"},
@@ -227,7 +236,12 @@ class ServingExperiment final : public Experiment {
     options.serving = sim::load_serving(serve);
     if (software.prompt_chunk > 0)
       options.prompt_chunk = options.serving.prompt_chunk = software.prompt_chunk;
-    options.costs.all_reduce = server.all_reduce;
+    if (server.sharing.gpus > 1) {
+      MachineSpec all = machine;
+      all.gpu.count = server.sharing.gpus;
+      options.costs.shared = {std::make_shared<const sim::CollectiveTimes>(all), server.sharing.gpus,
+                              CollectiveLibrary::vllm};
+    }
     options.keeps_requests = true;
     const auto load = served_load(model, {.requests = row.concurrency * setup_.simulated_waves,
                                           .input = row.input,
