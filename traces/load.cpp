@@ -15,7 +15,7 @@ namespace pregate::trace {
 
 namespace {
 
-constexpr std::string_view header = "arrival_s,prompt_tokens,output_tokens";
+constexpr std::string_view load_header = "arrival_s,prompt_tokens,output_tokens";
 constexpr const char* form = "three numbers a line, as in 12.5,1024,128";
 constexpr double most_seconds = 9e6;  // as long as virtual time
 constexpr int most_output = 10'000'000;
@@ -65,9 +65,9 @@ std::vector<LoadRequest> parse_load(const std::string& text, const std::string& 
     if (line.ends_with('\r')) line.remove_suffix(1);
     const std::string at = where + ", line " + std::to_string(++number_of_line);
     if (number_of_line == 1) {
-      if (line != header)
+      if (line != load_header)
         throw InputError(at, "'" + printable(std::string(line), 60) + "' is not the header",
-                         "the first line is " + std::string(header));
+                         "the first line is " + std::string(load_header));
       continue;
     }
     if (line.empty()) continue;
@@ -83,7 +83,7 @@ std::vector<LoadRequest> parse_load(const std::string& text, const std::string& 
 
 std::vector<LoadRequest> read_load(const std::string& path) {
   constexpr std::int64_t most_bytes = 64LL << 20;
-  const InputFile file(path, "a CSV of requests: " + std::string(header));
+  const InputFile file(path, "a CSV of requests: " + std::string(load_header));
   if (file.size() > most_bytes) throw InputError(path, "is larger than 64 MiB", "split the load");
   std::string text(static_cast<std::size_t>(file.size()), '\0');
   file.read_at(0, std::as_writable_bytes(std::span(text)));

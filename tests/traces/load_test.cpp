@@ -21,7 +21,7 @@ TEST(Load, RowsInTheOrderOfArrival) {
 }
 
 TEST(Load, WhatIsNoLoadIsRefused) {
-  for (const std::string text :
+  for (const std::string& text :
        {std::string(), std::string("arrival,prompt,output\n1,2,3\n"), header, header + "1,2\n",
         header + "1,2,0\n", header + "1,-2,3\n", header + "x,2,3\n", header + "1,2,3,4\n",
         header + "2,1,1\n1,1,1\n", header + "0,1,1\n1e7,1,1\n", header + "nan,1,1\n",
