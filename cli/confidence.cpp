@@ -16,10 +16,11 @@ sim::Confidences confidences_in(const Run& run, const std::vector<sim::Simulatio
       .model = run.configuration.model,
       .machine = run.configuration.machine,
       .is_catalogue_machine = run.is_catalogue_machine,
-      .machine_changed = run.machine_changed || !run.options.parallel.is_one(),
+      .machine_changed = run.machine_changed,
       .model_changed = run.model_changed,
       .batch = run.configuration.batch,
       .generated_routing = format != provenance.end() && format->second == "generated"};
+  facts.several_gpus = !run.options.parallel.is_one();
   facts.software_changed = std::any_of(run.set.begin(), run.set.end(), [](const Override& each) {
     return each.path.starts_with("software.");
   });

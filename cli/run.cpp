@@ -238,9 +238,7 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
     run.configuration.machine = sim::with_gpus(run.configuration.machine, run.options.parallel.gpus());
   resolve_routing(parsed, set, run);
   if (!run.options.parallel.is_one())
-    run.configuration.notes.push_back(
-        "on " + sim::in_words(run.options.parallel) +
-        "; no case of several GPUs stands behind ranges, which are those of one GPU");
+    run.configuration.notes.push_back("on " + sim::in_words(run.options.parallel));
   run.routing_notes = run.configuration.notes;
   if (!run.configuration.machine.expert_kernel_table.empty()) {
     run.configuration.notes.emplace_back(

@@ -15,6 +15,13 @@ pregate_exported_schedule(prefetch-all --policy prefetch-all)
 pregate_exported_schedule(pre-gated-cache --policy pre-gated-cache --cache 10%)
 pregate_exported_schedule(demand-first --policy pre-gated --profile mixtral-8x7b --machine rtx4090-pcie4
   --set policy.transfer.queue=demand-first --set policy.transfer.chunk=16MiB)
+# Four GPUs whose copies share the host's memory, which carries less than their links together.
+set(four --model olmoe-1b-7b --machine rtx4090-pcie4 --set machine.host.memory_bandwidth=40GB/s --prompt 8 --output 8
+    --cache 30%)
+pregate_exported_schedule(stages --policy pre-gated-cache --pp 4 ${four})
+pregate_exported_schedule(whole-experts --policy on-demand-cache --ep 4 ${four})
+pregate_exported_schedule(routed-tokens --policy on-demand-cache --dp 4 --ep 4 --set parallel.tokens=route ${four})
+pregate_exported_schedule(stages-of-two --policy pre-gated-cache --pp 2 --ep 2 ${four})
 
 if(TARGET simgrid_replay)
   add_test(NAME cli.simgrid_replay COMMAND simgrid_replay ${folder})

@@ -41,6 +41,7 @@ TEST_F(ListedDocs, Cache) { EXPECT_EQ(check("cache.md"), 1); }
 TEST_F(ListedDocs, Models) { EXPECT_EQ(check("models.md"), 1); }
 TEST_F(ListedDocs, Software) { EXPECT_EQ(check("software.md"), 2); }
 TEST_F(ListedDocs, Serving) { EXPECT_EQ(check("serving.md"), 1); }
+TEST_F(ListedDocs, SeveralGpus) { EXPECT_EQ(check("several-gpus.md"), 1); }
 TEST_F(ListedDocs, Metrics) { EXPECT_EQ(check("cli.md"), 1); }
 
 }  // namespace

@@ -172,8 +172,10 @@ std::string fitted_on(const RunFacts& run) {
 sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, const Evidence& evidence) {
   Confidence confidence;
   confidence.mechanism = mechanism_of(policy);
-  const bool machine_changed = run.machine_changed || !run.machine.replaced_host.empty();
-  if (!run.machine.replaced_host.empty()) {
+  const bool machine_changed = run.machine_changed || run.several_gpus || !run.machine.replaced_host.empty();
+  if (run.several_gpus) {
+    confidence.reason = "it runs on several GPUs: what stands behind its range are runs on one";
+  } else if (!run.machine.replaced_host.empty()) {
     confidence.reason = "--host replaced the machine's host, so no measurement is about it";
   } else if (run.machine_changed) {
     confidence.reason = "--set machine.* changed the machine, so no measurement is about it";

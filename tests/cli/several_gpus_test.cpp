@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// Runs on several GPUs: options, what results say of them, what is refused.
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/program_test.hpp"
+
+namespace pregate::test {
+namespace {
+
+using Json = nlohmann::json;
+
+class SeveralGpus : public ProgramTest {
+ protected:
+  Json compare(Words words) {
+    words.insert(words.begin(), {"compare", "--model", "olmoe-1b-7b", "--machine", "rtx4090-pcie4",
+                                 "--prompt", "4", "--output", "6", "--requests", "2"});
+    words.insert(words.end(), {"--json", "r.json"});
+    succeed(words);
+    return Json::parse(read("r.json"));
+  }
+};
+
+TEST_F(SeveralGpus, OptionsAreShorthandForKeys) {
+  const Json run = compare({"--policy", "gpu-only,on-demand-cache", "--pp", "2", "--ep", "2"});
+  const Json& parallel = run["config"]["parallel"];
+  EXPECT_EQ(parallel["gpus"], 4);
+  EXPECT_EQ(parallel["pipeline"], 2);
+  EXPECT_EQ(parallel["tensor"], 2);
+  EXPECT_EQ(parallel["experts"], "whole");
+  EXPECT_EQ(run["config"]["machine"]["gpu"]["count"], 4);
+  for (const Json& result : run["results"]) {
+    EXPECT_EQ(result["status"], "ok");
+    ASSERT_EQ(result["gpus"].size(), 4U);
+    EXPECT_GT(result["limits"]["share"]["exchanges"], 0.0);
+    EXPECT_NE(result["confidence"]["reason"].get<std::string>().find("several GPUs"), std::string::npos);
+  }
+  const Json same = compare({"--policy", "gpu-only,on-demand-cache", "--set", "parallel.pipeline=2", "--set",
+                             "parallel.tensor=2", "--set", "parallel.experts=whole"});
+  EXPECT_EQ(same["results"], run["results"]);
+}
+
+TEST_F(SeveralGpus, OneSaysNothingOfThem) {
+  const Json run = compare({"--policy", "on-demand", "--gpus", "1"});
+  EXPECT_FALSE(run["config"].contains("parallel"));
+  EXPECT_FALSE(run["results"][0].contains("gpus"));
+  EXPECT_FALSE(run["results"][0]["limits"]["share"].contains("exchanges"));
+}
+
+// Two GPUs hold what one cannot.
+TEST_F(SeveralGpus, TwoHoldWhatOneCannot) {
+  const Words fits = {"--policy", "gpu-only", "--set", "machine.gpu.memory=10GiB"};
+  EXPECT_EQ(compare(fits)["results"][0]["status"], "out-of-memory");
+  Words two = fits;
+  two.insert(two.end(), {"--gpus", "2"});
+  EXPECT_EQ(compare(two)["results"][0]["status"], "ok");
+}
+
+TEST_F(SeveralGpus, WhatDoesNotAgreeIsRefused) {
+  expect_refused({"simulate", "--gpus", "9"}, {"--gpus"});
+  expect_refused({"simulate", "--gpus", "3", "--tp", "2"}, {"--gpus", "3", "hint:"});
+  expect_refused({"simulate", "--tp", "4", "--pp", "4"}, {"16 GPUs", "at most 8"});
+  expect_refused({"simulate", "--model", "olmoe-1b-7b", "--dp", "2"}, {"--dp", "--ep"});
+  expect_refused({"simulate", "--model", "olmoe-1b-7b", "--tp", "3"}, {"--tp", "heads", "--pp"});
+  expect_refused({"simulate", "--set", "parallel.pipline=2"}, {"pipline", "pipeline"});
+  expect_refused({"execute", "--device", "host", "--gpus", "2"}, {"--gpus", "one GPU"});
+}
+
+TEST_F(SeveralGpus, ALoadOfAFile) {
+  write("load.csv", "arrival_s,prompt_tokens,output_tokens\n0,20,3\n0.5,5,2\n");
+  succeed({"simulate", "--model", "olmoe-1b-7b", "--policy", "gpu-only", "--batcher", "continuous", "--load",
+           "load.csv", "--set", "serve.limits.ttft=1s", "--json", "r.json"});
+  const Json result = Json::parse(read("r.json"))["results"][0];
+  EXPECT_EQ(result["requests"], 2);
+  EXPECT_EQ(result["output_tokens"], 5);
+  EXPECT_EQ(result["within_limits"], 1.0);
+  EXPECT_GT(result["goodput_requests_per_s"], 0.0);
+  expect_refused({"simulate", "--load", "load.csv"}, {"--load", "--batcher continuous"});
+  expect_refused({"simulate", "--model", "olmoe-1b-7b", "--load", "load.csv", "--batcher", "continuous",
+                  "--prompt", "3"},
+                 {"--prompt", "--load"});
+}
+
+}  // namespace
+}  // namespace pregate::test
