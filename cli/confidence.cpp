@@ -16,7 +16,7 @@ sim::Confidences confidences_in(const Run& run, const std::vector<sim::Simulatio
       .model = run.configuration.model,
       .machine = run.configuration.machine,
       .is_catalogue_machine = run.is_catalogue_machine,
-      .machine_changed = run.machine_changed,
+      .machine_changed = run.machine_changed || !run.options.parallel.is_one(),
       .model_changed = run.model_changed,
       .batch = run.configuration.batch,
       .generated_routing = format != provenance.end() && format->second == "generated"};

@@ -111,6 +111,8 @@ ExitCode execute(const Arguments& arguments) {
   if (!run.options.serving.is_standard())
     throw InputError("--set serve", "a device executes requests in lock step, as the trace has them",
                      "leave serve.* out; pregate simulate has it");
+  if (!run.options.parallel.is_one())
+    throw InputError("--gpus", "a device executes on one GPU", "leave it out; pregate simulate has it");
   const bool records = parsed.has("timeline") || parsed.has("schedule");
   if (records && run.policies.size() != 1)
     throw InputError("--policy", "one timeline or schedule, but several policies", "name one policy");

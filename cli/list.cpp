@@ -9,6 +9,7 @@
 #include "models/fields/describe.hpp"
 #include "models/formats/weight_format.hpp"
 #include "sim/cache/eviction.hpp"
+#include "sim/parallel/parallel_fields.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "sim/policy/policy_fields.hpp"
 #include "sim/report/metrics.hpp"
@@ -174,6 +175,7 @@ std::string software() {
 
 std::string software_keys() { return field_list(software_fields()); }
 std::string parts() { return field_list(policy_fields()); }
+std::string parallel() { return field_list(sim::parallel_fields()); }
 std::string serving() { return field_list(sim::serving_fields()); }
 std::string machine_keys() { return field_list(machine_fields()); }
 
@@ -188,11 +190,12 @@ ExitCode list(const Arguments& arguments) {
   po::options_description options("Options");
   options.add_options()("what", po::value<std::string>(),
                         "models, families, machines, machine-keys, hosts, software, software-keys, policies, "
-                        "parts, serving, evictions, formats, weight-formats, "
+                        "parts, serving, parallel, evictions, formats, weight-formats, "
                         "localities, profiles, metrics");
   const Parsed parsed = parse(
       "pregate list "
-      "[models|families|machines|machine-keys|hosts|software|software-keys|policies|parts|serving|evictions|"
+      "[models|families|machines|machine-keys|hosts|software|software-keys|policies|parts|serving|parallel|"
+      "evictions|"
       "formats|"
       "weight-formats|"
       "localities|profiles|metrics]",
@@ -211,6 +214,7 @@ ExitCode list(const Arguments& arguments) {
       {"parts", "Parts of a policy (--set policy.<key>=<value>)", parts},
       {"serving", "How requests are served (--set serve.<key>=<value>; --batcher, --batch, --arrival-rate)",
        serving},
+      {"parallel", "Several GPUs (--set parallel.<key>=<value>; --gpus, --tp, --pp, --dp, --ep)", parallel},
       {"evictions", "Eviction policies (--eviction)", evictions},
       {"formats", "Recordings (--format of pregate trace import; docs/recording.md)", recording_formats},
       {"weight-formats", "Weight formats (--weights)", weight_formats},

@@ -60,13 +60,12 @@ class SharedSteps final : public trace::StepSource {
   std::size_t at_ = 0;
 };
 
-/// Readers of generated routing.
-std::function<std::shared_ptr<trace::StepSource>()> generated(const trace::GeneratorProfile& profile,
-                                                              std::int64_t requests, std::uint64_t seed) {
-  auto source = trace::generate(profile, requests, seed);
+/// Readers of what `generate` makes.
+std::function<std::shared_ptr<trace::StepSource>()> generated(
+    const std::function<std::shared_ptr<trace::StepSource>()>& generate) {
+  auto source = generate();
   auto info = std::make_shared<const trace::TraceInfo>(source->info());
-  if (info->routed_entries > most_entries_kept)
-    return [profile, requests, seed] { return trace::generate(profile, requests, seed); };
+  if (info->routed_entries > most_entries_kept) return generate;
   auto ids = std::make_shared<std::vector<std::uint16_t>>();
   ids->reserve(static_cast<std::size_t>(info->routed_entries));
   auto steps = std::make_shared<std::vector<trace::Step>>();
@@ -81,6 +80,12 @@ std::function<std::shared_ptr<trace::StepSource>()> generated(const trace::Gener
     at += each.experts.size();
   }
   return [steps, ids, info] { return std::make_shared<SharedSteps>(steps, ids, info); };
+}
+
+std::function<std::shared_ptr<trace::StepSource>()> generated(const trace::GeneratorProfile& profile,
+                                                              std::int64_t requests, std::uint64_t seed) {
+  return generated(
+      [=]() -> std::shared_ptr<trace::StepSource> { return trace::generate(profile, requests, seed); });
 }
 
 void refuse_beside(const Parsed& parsed, const char* option, std::initializer_list<const char*> others,
@@ -118,7 +123,7 @@ bool format_is_chosen(const Parsed& parsed, const std::string& model, const std:
 }
 
 void use_recording(const Parsed& parsed, const std::vector<Override>& set, Run& run) {
-  refuse_beside(parsed, "trace", {"profile", "locality", "prompt", "output", "requests", "seed"},
+  refuse_beside(parsed, "trace", {"profile", "locality", "prompt", "output", "requests", "seed", "load"},
                 "it is about a generated trace; leave one of them out");
   const std::string path = parsed.text("trace");
   sim::RunConfiguration& configuration = run.configuration;
@@ -149,7 +154,7 @@ void use_recording(const Parsed& parsed, const std::vector<Override>& set, Run& 
 }
 
 void use_profile(const Parsed& parsed, const std::vector<Override>& set, Run& run) {
-  refuse_beside(parsed, "profile", {"locality"},
+  refuse_beside(parsed, "profile", {"locality", "load"},
                 "a profile has statistics of its own; leave it out for routing of the model's own shape");
   const std::string name = parsed.has("profile") ? parsed.text("profile") : default_profile;
   trace::GeneratorProfile profile = trace::load_profile(name);
@@ -182,6 +187,17 @@ void use_profile(const Parsed& parsed, const std::vector<Override>& set, Run& ru
   configuration.trace.content_hash = trace::content_hash_of(*readers());
 }
 
+/// --load; empty without it.
+std::vector<trace::LoadRequest> load_of(const Parsed& parsed, const sim::RunConfiguration& configuration) {
+  if (!parsed.has("load")) return {};
+  refuse_beside(parsed, "load", {"prompt", "output", "requests"}, "the file says it, request by request");
+  if (configuration.serving.is_lock_step()) {
+    throw InputError("--load", "its requests arrive in time, and lock step knows no time",
+                     "--batcher continuous");
+  }
+  return trace::read_load(parsed.text("load"));
+}
+
 void use_own_shape(const Parsed& parsed, const std::vector<Override>& set, Run& run) {
   sim::RunConfiguration& configuration = run.configuration;
   configuration.model = load(parsed, parsed.text("model"), set);
@@ -191,8 +207,13 @@ void use_own_shape(const Parsed& parsed, const std::vector<Override>& set, Run& 
                                  {how.prompt, how.output});
   };
   const std::string name = parsed.has("locality") ? parsed.text("locality") : "typical";
+  const std::vector<trace::LoadRequest> load = load_of(parsed, configuration);
   const auto readers_of = [&](const std::string& locality) {
-    return generated(profile_of(locality), how.requests, how.seed);
+    const trace::GeneratorProfile profile = profile_of(locality);
+    if (load.empty()) return generated(profile, how.requests, how.seed);
+    return generated([profile, load, seed = how.seed]() -> std::shared_ptr<trace::StepSource> {
+      return trace::generate(profile, load, seed);
+    });
   };
   const auto readers = readers_of(name);
   run.open = run.reopen = passes(readers, configuration);
@@ -205,6 +226,7 @@ void use_own_shape(const Parsed& parsed, const std::vector<Override>& set, Run& 
       sim::Routing{.locality = name, .prompt_tokens = how.prompt, .output_tokens = how.output};
   run.trace_name = "routing of model " + configuration.model.name;
   configuration.trace_path = name + " locality (generated, seed " + std::to_string(how.seed) + ")";
+  if (!load.empty()) configuration.trace_path += ", load of " + printable(parsed.text("load"), 80);
   configuration.notes.push_back(
       "the routing is generated, not recorded: the model's own shape with " + name +
       " locality (docs/traces.md); a recording of it, read with --trace, says more");
@@ -262,6 +284,7 @@ po::options_description routing_options() {
       ("prompt", text(), "tokens of a generated request's prompt (default 512)")                     //
       ("output", text(), "decode steps of a generated request (default 128)")                        //
       ("requests", text(), "requests to generate (default: as many as --batch; with --profile 4)")   //
+      ("load", text(), "requests to generate, a .csv: arrival_s,prompt_tokens,output_tokens")        //
       ("seed", text(), "seed of the generator (default 1)")                                          //
       ("profile", text(),
        "generate from this profile instead (default switch-base-128 where no --model is given)");

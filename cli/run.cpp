@@ -16,6 +16,8 @@
 #include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "models/fields/member_value.hpp"
+#include "sim/parallel/parallel_fields.hpp"
+#include "sim/parallel/simulate_group.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "sim/policy/policy_kind.hpp"
 
@@ -72,6 +74,18 @@ std::vector<Override> serve_flags(const Parsed& parsed, const std::vector<Overri
   return flags;
 }
 
+sim::ParallelFlags parallel_flags(const Parsed& parsed) {
+  const auto number = [&](const char* option) -> std::optional<int> {
+    if (!parsed.has(option)) return std::nullopt;
+    return static_cast<int>(parsed.integer(option, 1, 1, most_gpus));
+  };
+  return {.gpus = number("gpus"),
+          .tensor = number("tp"),
+          .pipeline = number("pp"),
+          .data = number("dp"),
+          .expert = number("ep")};
+}
+
 bool changes(const std::vector<Override>& set, std::string_view root) {
   return std::any_of(set.begin(), set.end(),
                      [&](const Override& each) { return each.path.starts_with(root); });
@@ -98,9 +112,15 @@ po::options_description scenario_options() {
       ("batcher", text(), "which requests run together: lock-step, continuous (pregate list serving)")  //
       ("arrival-rate", text(), "continuous: requests that arrive in a second, at random")               //
       ("set", po::value<std::vector<std::string>>()->composing(),
-       "override: machine.link.h2d.bandwidth=50GB/s, model.…, policy.…, software.…, serve.…; repeatable")  //
+       "override: machine.link.h2d.bandwidth=50GB/s, model.…, policy.…, software.…, serve.…, parallel.…; "
+       "repeatable")  //
       ("count-experts", text()->default_value("all"),
-       "whose resident experts count as GPU memory: all, decoder")  //
+       "whose resident experts count as GPU memory: all, decoder")                              //
+      ("gpus", text(), "GPUs alike: each has its part of the layers, or as the next four say")  //
+      ("tp", text(), "GPUs that share every layer (tensor parallel)")                           //
+      ("pp", text(), "stages of layers, one after the other (pipeline)")                        //
+      ("dp", text(), "groups of GPUs with requests of their own (data-parallel attention)")     //
+      ("ep", text(), "whole experts spread over so many GPUs: all of a stage")                  //
       ("prompt-chunk", text(),
        "most prompt tokens a pass; 0: whole prompts (default: whole, activations of 8192)")  //
       ("engine", text()->default_value("auto"), "auto, timed or event; all give the same times");
@@ -212,7 +232,15 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
   std::vector<Override> serve = set;
   serve.insert(serve.end(), run.serve_flags.begin(), run.serve_flags.end());
   run.options.serving = sim::load_serving(serve);
+  run.options.parallel = sim::load_parallel(parallel_flags(parsed), set);
+  run.configuration.parallel = run.options.parallel;
+  if (!run.options.parallel.is_one())
+    run.configuration.machine = sim::with_gpus(run.configuration.machine, run.options.parallel.gpus());
   resolve_routing(parsed, set, run);
+  if (!run.options.parallel.is_one())
+    run.configuration.notes.push_back(
+        "on " + sim::in_words(run.options.parallel) +
+        "; no case of several GPUs stands behind ranges, which are those of one GPU");
   run.routing_notes = run.configuration.notes;
   if (!run.configuration.machine.expert_kernel_table.empty()) {
     run.configuration.notes.emplace_back(

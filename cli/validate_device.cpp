@@ -65,6 +65,8 @@ ExitCode validate_device(const Arguments& arguments) {
   if (!run.options.serving.is_standard())
     throw InputError("--set serve", "a device executes requests in lock step, as the trace has them",
                      "leave serve.* out; pregate simulate has it");
+  if (!run.options.parallel.is_one())
+    throw InputError("--gpus", "a device executes on one GPU", "leave it out; pregate simulate has it");
   const ModelSpec& model = run.configuration.model;
   MachineSpec machine = run.configuration.machine;
   machine.gpu.memory = std::min(machine.gpu.memory, device->info().memory);

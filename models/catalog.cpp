@@ -184,16 +184,17 @@ Override parse_override(const std::string& text) {
                      "e.g. --set machine.link.h2d.bandwidth=50GB/s");
   }
   Override change{text.substr(0, equals), text.substr(equals + 1)};
-  for (const std::string_view root :
-       {models.root, machines.root, policies.root, softwares.root, std::string_view("serve")}) {
+  for (const std::string_view root : {models.root, machines.root, policies.root, softwares.root,
+                                      std::string_view("serve"), std::string_view("parallel")}) {
     if (change.path.starts_with(std::string(root) + ".") && change.path.size() > root.size() + 1)
       return change;
   }
   const std::string root = change.path.substr(0, change.path.find('.'));
   throw InputError(
       "--set",
-      "'" + printable(change.path) + "' does not start with model., machine., policy., software. or serve.",
-      suggest(root, std::vector<std::string>{"model", "machine", "policy", "software", "serve"}));
+      "'" + printable(change.path) +
+          "' does not start with model., machine., policy., software., serve. or parallel.",
+      suggest(root, std::vector<std::string>{"model", "machine", "policy", "software", "serve", "parallel"}));
 }
 
 std::vector<std::string> model_names() { return names(models); }

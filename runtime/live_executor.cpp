@@ -174,6 +174,7 @@ void LiveExecutor::perform(const sim::Entry& entry, Bytes bytes, std::span<const
     case OpKind::predict:
     case OpKind::host_predict:
     case OpKind::read_through:
+    case OpKind::exchange:
       throw std::logic_error("the runtime neither writes experts back nor computes them on the CPU");
   }
 }

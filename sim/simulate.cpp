@@ -9,6 +9,7 @@
 #include "sim/cost/low_format.hpp"
 #include "sim/engine/event_executor.hpp"
 #include "sim/engine/stream_clock.hpp"
+#include "sim/parallel/simulate_group.hpp"
 #include "sim/planner/by_counts.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/run/counted_run.hpp"
@@ -49,6 +50,8 @@ void check_serving(const ServingSpec& serving, const PolicySpec& policy, const t
                    "choose another (pregate list evictions), or --arrival-rate 0");
 }
 
+}  // namespace
+
 /// What the model would say is then another thing, and how good that is nobody simulates.
 void note_altered_routing(SimulationResult& result) {
   const CacheResult &a = result.decode_cache, &b = result.other_cache;
@@ -69,8 +72,6 @@ void note_altered_routing(SimulationResult& result) {
   }
   result.notes.push_back("not exact: " + parts + ": the model's answers change, which is not simulated");
 }
-
-}  // namespace
 
 const char* to_string(Evidence evidence) { return evidence == Evidence::measured ? "measured" : "simulated"; }
 
@@ -134,12 +135,14 @@ bool needs_operations(const MachineSpec& machine, const CostModel& costs, const 
 
 bool is_timed_by_counts(const Plan& plan, const PreparedTrace& prepared, const MachineSpec& machine,
                         const CostModel& costs, const SimulationOptions& options) {
-  return !needs_operations(machine, costs, options) && decides_by_counts(plan, prepared.scan());
+  return options.parallel.is_one() && !needs_operations(machine, costs, options) &&
+         decides_by_counts(plan, prepared.scan());
 }
 
 SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
                           const PreparedTrace& prepared, trace::StepSource& source,
                           const SimulationOptions& options) {
+  if (!options.parallel.is_one()) return simulate_group(model, machine, policy, prepared, source, options);
   SimulationResult result;
   CostModel costs(model, machine, policy, options.costs);
   const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;

@@ -13,6 +13,7 @@
 #include "sim/cost/cost_model.hpp"
 #include "sim/cost/memory_model.hpp"
 #include "sim/engine/tally.hpp"
+#include "sim/parallel/parallel_spec.hpp"
 #include "sim/planner/plan.hpp"
 #include "sim/platform/topology.hpp"
 #include "sim/policy/policy.hpp"
@@ -36,6 +37,7 @@ struct SimulationOptions {
   CountedExperts counted = CountedExperts::all;
   int prompt_chunk = default_prompt_chunk;  ///< tokens of a prompt whose activations count; 0 = all of a pass
   ServingSpec serving = {};
+  ParallelSpec parallel = {};
   CostOptions costs = {};
   bool keeps_requests = false;                        ///< SimulationResult::request_records
   std::optional<MemoryLimits> memory = std::nullopt;  ///< instead of the machine's
@@ -84,6 +86,14 @@ inline bool is_cut(const PolicySpec& policy) {
   return policy.formats.copied + policy.formats.held < 1 - 1e-9;
 }
 
+/// One of several GPUs that a run is spread over. Hits, misses: of decode steps.
+struct GpuShare {
+  Bytes memory;  ///< at its peak
+  std::int64_t cache_slots = 0;
+  std::int64_t routed = 0;  ///< tokens times experts that it computed
+  std::int64_t hits = 0, misses = 0;
+};
+
 /// Where the times of a result come from.
 enum class Evidence { simulated, measured };
 const char* to_string(Evidence evidence);
@@ -98,7 +108,8 @@ struct SimulationResult {
   PolicySpec policy;
   Topology topology;  ///< of the machine that it ran on
   Evidence evidence = Evidence::simulated;
-  MemoryUse memory;
+  MemoryUse memory;            ///< of several GPUs that of the fullest, but of the host what all hold there
+  std::vector<GpuShare> gpus;  ///< of a run on several
   std::vector<std::string> notes;
   std::int64_t cache_slots = 0, buffer_slots = 0, prefill_slots = 0;
   int largest_pass = 0;        ///< tokens of the trace's largest pass
@@ -119,6 +130,7 @@ struct SimulationResult {
   double tpot_ms = 0;                          ///< mean over requests with more than one token
   Percentiles ttft, tpot;                      ///< over the same requests
   std::optional<Percentiles> queue;            ///< from arrival to first pass; where requests arrive in time
+  std::optional<std::int64_t> within_limits;   ///< requests, where serve.limits names any
   std::vector<RequestRecord> request_records;  ///< in the order of the trace; where they are kept
   CacheResult decode_cache, other_cache;
   Tally tally;
@@ -143,6 +155,8 @@ class PreparedTrace {
                 const ServingSpec& serving = {});
   [[nodiscard]] const ExpertMap& map() const { return map_; }
   [[nodiscard]] const TraceScan& scan() const { return scan_; }
+  /// The model is a part of another one, whose layer `first` is its first: so are layers named.
+  void name_layers_from(int first) { map_.name_layers_from(first); }
 
  private:
   ExpertMap map_;
@@ -160,6 +174,9 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits,
 /// the same on every machine of which this holds for the same plan.
 bool is_timed_by_counts(const Plan& plan, const PreparedTrace& prepared, const MachineSpec& machine,
                         const CostModel& costs, const SimulationOptions& options);
+
+/// Notes what of the result's counts makes it another model's answer.
+void note_altered_routing(SimulationResult& result);
 
 /// Simulates one policy. `source` is the prepared trace or another reader of the same one (each thread its
 /// own). Out of memory is a result. InputError: an expert larger than the GPU's usable memory, parts that do

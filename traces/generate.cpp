@@ -113,8 +113,10 @@ class LayerChoice {
 
 class Generator final : public StepSource {
  public:
-  Generator(const GeneratorProfile& profile, std::int64_t requests, std::uint64_t seed)
-      : profile_(profile), seed_(seed) {
+  /// `load`: empty where all requests are as the profile says.
+  Generator(const GeneratorProfile& profile, std::int64_t requests, std::uint64_t seed,
+            std::vector<LoadRequest> load = {})
+      : profile_(profile), load_(std::move(load)), seed_(seed) {
     validate_profile(profile, profile.name.empty() ? "profile" : profile.name);
     if (requests < 1)
       throw InputError("requests", std::to_string(requests) + " requests", "generate at least one");
@@ -144,6 +146,7 @@ class Generator final : public StepSource {
     step.index = index_;
     step.first_of_request = index_ == 0;
     step.sequences = profile_.sequences;
+    if (!load_.empty()) step.arrival_ns = load_[static_cast<std::size_t>(request_)].arrival_ns;
     std::int64_t at = index_;
     const int last_stack = static_cast<int>(info_.stacks.size()) - 1;
     const auto is_next = [&](bool present) { return present && at-- == 0; };
@@ -151,14 +154,14 @@ class Generator final : public StepSource {
     if (is_next(profile_.encoder_tokens > 0)) {
       step.phase = Phase::encoder;
       tokens = profile_.encoder_tokens;
-    } else if (is_next(profile_.prefill_tokens > 0)) {
+    } else if (is_next(prompt_ > 0)) {
       step.phase = Phase::prefill;
       step.stack = last_stack;
-      tokens = profile_.prefill_tokens;
+      tokens = prompt_;
     } else {
       step.phase = Phase::decode;
       step.stack = last_stack;
-      step.position = profile_.prefill_tokens + static_cast<int>(at);
+      step.position = prompt_ + static_cast<int>(at);
     }
     step.tokens = tokens * profile_.sequences;
     fill(static_cast<std::size_t>(step.stack), static_cast<std::size_t>(tokens));
@@ -173,11 +176,27 @@ class Generator final : public StepSource {
   void rewind() override { request_ = index_ = 0; }
 
  private:
+  /// Of one request.
+  void set_lengths(int prompt, std::int64_t output) {
+    prompt_ = prompt;
+    steps_a_request_ = (profile_.encoder_tokens > 0 ? 1 : 0) + (prompt > 0 ? 1 : 0) + output;
+  }
+
+  void count_load() {
+    info_.has_arrivals = true;
+    info_.requests = static_cast<std::int64_t>(load_.size());
+    for (const LoadRequest& request : load_) {
+      info_.steps += (request.prompt_tokens > 0 ? 1 : 0) + request.output_tokens;
+      info_.tokens += std::int64_t{request.prompt_tokens} + request.output_tokens;
+    }
+    info_.routed_entries = info_.tokens * layouts_.back().entries_a_token;
+  }
+
   void count(std::int64_t requests) {
+    if (!load_.empty()) return count_load();
     const std::int64_t encoder = profile_.encoder_tokens,
                        rest = profile_.prefill_tokens + std::int64_t{profile_.decode_steps};
-    steps_a_request_ =
-        (encoder > 0 ? 1 : 0) + (profile_.prefill_tokens > 0 ? 1 : 0) + std::int64_t{profile_.decode_steps};
+    set_lengths(profile_.prefill_tokens, profile_.decode_steps);
     const std::int64_t entries =
         (encoder * layouts_.front().entries_a_token + rest * layouts_.back().entries_a_token) *
         profile_.sequences;
@@ -192,6 +211,10 @@ class Generator final : public StepSource {
 
   /// A request's choices depend on the seed and its number alone.
   void begin_request() {
+    if (!load_.empty()) {
+      const LoadRequest& request = load_[static_cast<std::size_t>(request_)];
+      set_lengths(request.prompt_tokens, request.output_tokens);
+    }
     random_ = Random(seed_of(seed_, 0x72657175657374U, static_cast<std::uint64_t>(request_)));
     ranks_.resize(choices_.size());
     started_.assign(info_.stacks.size(), false);
@@ -229,6 +252,8 @@ class Generator final : public StepSource {
   }
 
   GeneratorProfile profile_;
+  std::vector<LoadRequest> load_;
+  int prompt_ = 0;  ///< of the request at hand
   std::uint64_t seed_;
   TraceInfo info_;
   std::vector<StackLayout> layouts_;
@@ -246,6 +271,17 @@ class Generator final : public StepSource {
 std::unique_ptr<StepSource> generate(const GeneratorProfile& profile, std::int64_t requests,
                                      std::uint64_t seed) {
   return std::make_unique<Generator>(profile, requests, seed);
+}
+
+std::unique_ptr<StepSource> generate(const GeneratorProfile& profile, std::vector<LoadRequest> load,
+                                     std::uint64_t seed) {
+  if (profile.encoder_tokens > 0)
+    throw InputError(
+        "load", printable(profile.name) + " has an encoder: its requests have no prompt to be of a length",
+        "a model without an encoder");
+  if (load.empty()) throw InputError("load", "no requests");
+  const auto requests = static_cast<std::int64_t>(load.size());
+  return std::make_unique<Generator>(profile, requests, seed, std::move(load));
 }
 
 }  // namespace pregate::trace

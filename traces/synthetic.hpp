@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "traces/load.hpp"
 #include "traces/trace.hpp"
 
 namespace pregate::trace {
@@ -55,6 +56,11 @@ GeneratorProfile fit_profile(StepSource& source, const std::string& name);
 
 /// Streams `requests` requests; deterministic in (profile, requests, seed), whatever the platform.
 std::unique_ptr<StepSource> generate(const GeneratorProfile& profile, std::int64_t requests,
+                                     std::uint64_t seed);
+
+/// The same requests with the times and lengths of `load`, one each, in place of the profile's prefill_tokens
+/// and decode_steps. InputError for a profile with an encoder, whose requests have no such prompt.
+std::unique_ptr<StepSource> generate(const GeneratorProfile& profile, std::vector<LoadRequest> load,
                                      std::uint64_t seed);
 
 }  // namespace pregate::trace

@@ -64,6 +64,8 @@ const char* colour_of(sim::Limit limit) {
       return "#d9d9d9";
     case Limit::drive:
       return svg::black;
+    case Limit::exchanges:
+      return "#8c564b";
   }
   return svg::black;
 }

@@ -42,9 +42,9 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     lookup_ = machine.overhead.lookup;
   }
   if (machine_.overhead.kernel_library != KernelLibrary::none) {
-    const bool is_replayed = policy_.placement.kind->keeps_all && machine_.overhead.replayed < 1;
-    kernels_.emplace(kernel_times_of(machine_), is_replayed ? Picoseconds{} : machine_.overhead.single_launch,
-                     is_replayed ? KernelPrices::Pass::replayed : KernelPrices::Pass::launched);
+    kernels_.emplace(kernel_times_of(machine_),
+                     is_replayed() ? Picoseconds{} : machine_.overhead.single_launch,
+                     is_replayed() ? KernelPrices::Pass::replayed : KernelPrices::Pass::launched);
     head_kernel_ = head_kernel(model_, kernels_->gpu());
   }
   const auto times = [this](const char* operation, const LayerProfile& profile) {

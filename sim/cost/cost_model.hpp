@@ -16,6 +16,7 @@
 #include "sim/policy/policy.hpp"
 #include "sim/program/format.hpp"
 #include "sim/program/step_shape.hpp"
+#include "sim/program/work.hpp"
 #include "traces/trace.hpp"
 
 namespace pregate::sim {
@@ -132,6 +133,8 @@ class CostModel {
   [[nodiscard]] CopyCost read_through(const GpuTime& time, std::int64_t experts) const;
   /// Activations of so many tokens before an expert layer, or what was computed of them, over a link.
   [[nodiscard]] CopyCost activations(LinkId link, int tokens) const;
+  /// What GPUs that share layers send each other at once.
+  [[nodiscard]] Picoseconds exchange(const Meeting& meeting) const;
   /// As cpu_experts(), by what computes from such a memory: the CPU, or a near-data device.
   [[nodiscard]] CopyCost experts_at(PlaceKind kind, int layer_class, std::int64_t experts,
                                     std::uint32_t routed) const {
@@ -145,6 +148,8 @@ class CostModel {
   [[nodiscard]] CopyCost near_data_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const;
   /// What compute operations take of the host's memory bus while they run; 0 = nothing.
   [[nodiscard]] BytesPerSecond compute_traffic() const { return machine_.gpu.host_memory_traffic; }
+  /// Of the machine's GPUs.
+  [[nodiscard]] const CollectiveTimes& collectives() const;
   CostModel(const CostModel&) = delete;
   CostModel& operator=(const CostModel&) = delete;
 
@@ -168,6 +173,10 @@ class CostModel {
           {};  ///< experts time of n experts, none with more than a tile; -1 = unknown
     } few_tokens = {};
   };
+  /// Where every expert is resident, and the software can.
+  [[nodiscard]] bool is_replayed() const {
+    return policy_.placement.kind->keeps_all && machine_.overhead.replayed < 1;
+  }
   void price_low_format();
   void price_products(LayerClass& layer, int tokens) const;
   [[nodiscard]] GpuTime experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
@@ -192,9 +201,10 @@ class CostModel {
   MachineSpec machine_;
   PolicySpec policy_;
   CostOptions options_;
-  std::unique_ptr<CostModel> low_;  ///< where the policy has formats.low
-  std::vector<int> low_classes_;    ///< by layer class
-  BytesPerSecond unpack_;           ///< 0: nothing is unpacked
+  mutable std::unique_ptr<CollectiveTimes> collectives_;  ///< once somebody asked
+  std::unique_ptr<CostModel> low_;                        ///< where the policy has formats.low
+  std::vector<int> low_classes_;                          ///< by layer class
+  BytesPerSecond unpack_;                                 ///< 0: nothing is unpacked
   const KernelTimes* head_times_ = nullptr;
   std::optional<KernelPrices> kernels_;
   std::optional<Product> head_kernel_;

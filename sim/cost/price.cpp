@@ -66,6 +66,8 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
       return on_gpu(kernel_time_of(costs_.prediction()));
     case OpKind::host_predict:
       return {costs_.prediction(), nullptr, {}};
+    case OpKind::exchange:
+      return {costs_.exchange(work.meeting), nullptr, {}};
     case OpKind::drive_read:
       return {costs_.drive_read(work.routed).duration, &costs_.drive_read(work.routed), {}};
   }

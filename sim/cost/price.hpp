@@ -133,6 +133,9 @@ class Spending {
       case OpKind::host_predict:
         sums[Cause::cpu_arithmetic] += duration_;
         return;
+      case OpKind::exchange:
+        sums[Cause::exchanges] += duration_;
+        return;
       default:
         sums[Cause::gpu_memory] += first_;
         sums[Cause::kernels] += kernels_;

@@ -23,8 +23,9 @@ enum class Cause : std::uint8_t {
   cpu_arithmetic,  ///< the same, at the rate of its arithmetic, its fixed times included; predictors there
   gate,            ///< read-back of the expert ids
   drive,           ///< reads from a drive
+  exchanges,       ///< between GPUs that share layers
 };
-inline constexpr int cause_count = 10;
+inline constexpr int cause_count = 11;
 
 /// Exact sums by cause.
 class CauseSums {
@@ -42,7 +43,7 @@ class CauseSums {
   }
   [[nodiscard]] constexpr Picoseconds transfer() const {
     return (*this)[Cause::link] + (*this)[Cause::copied_host_memory] + (*this)[Cause::device_copies] +
-           (*this)[Cause::drive];
+           (*this)[Cause::drive] + (*this)[Cause::exchanges];
   }
   [[nodiscard]] constexpr Picoseconds cpu() const {
     return (*this)[Cause::cpu_memory] + (*this)[Cause::cpu_arithmetic];

@@ -11,7 +11,7 @@ void EventExecutor::begin_pass(const PassInfo& pass) {
 
 void EventExecutor::run(const LayerProgram& program) {
   for (const Work& work : program.work()) {
-    for_each_operation(work, program, prices_, map_,
+    for_each_operation(work, program, prices_, names_,
                        [&](const Entry& entry, const Price& price, std::span<const OpId> others,
                            std::span<const OpId> copies) {
                          const Operation& operation = ledger_.add(entry, price, others, copies);

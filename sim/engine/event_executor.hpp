@@ -6,6 +6,7 @@
 
 #include "sim/engine/event_engine.hpp"
 #include "sim/engine/executor.hpp"
+#include "sim/engine/expert_names.hpp"
 #include "sim/engine/ledger.hpp"
 #include "sim/workload/routing.hpp"
 
@@ -15,8 +16,8 @@ namespace pregate::sim {
 /// a train, of which each waits as the train does and each expert's staging copy for its last one. `prices`
 /// is a Pricer, or what says another thing of each operation in its place.
 template <class Prices, class Enter>
-void for_each_operation(const Work& work, const LayerProgram& program, Prices& prices, const ExpertMap& map,
-                        Enter&& enter) {
+void for_each_operation(const Work& work, const LayerProgram& program, Prices& prices,
+                        const ExpertNames& names, Enter&& enter) {
   Entry entry{.kind = work.kind,
               .stream = work.stream,
               .crosses = work.crosses,
@@ -29,7 +30,7 @@ void for_each_operation(const Work& work, const LayerProgram& program, Prices& p
       OpId id = work.first;
       for (const SlotUse& use : program.uses(work)) {
         entry.kind = OpKind::fetch;
-        entry.expert = map.index_of(use.key);
+        entry.expert = names.of(work.stream, use.key);
         entry.key = use.key;
         entry.slot = entry.source = use.slot;
         for (entry.chunk = 0; entry.chunk < program.shape().chunks; ++entry.chunk, ++id) {
@@ -49,7 +50,7 @@ void for_each_operation(const Work& work, const LayerProgram& program, Prices& p
     case OpKind::drive_read:
     case OpKind::write_back: {
       const SlotUse& use = program.uses(work).front();
-      entry.expert = map.index_of(use.key);
+      entry.expert = names.of(work.stream, use.key);
       entry.slot = use.slot;
       break;
     }
@@ -69,9 +70,9 @@ void for_each_operation(const Work& work, const LayerProgram& program, Prices& p
 class EventExecutor final : public Executor {
  public:
   /// As Ledger. All referred to must outlive it.
-  EventExecutor(const Topology& topology, CostModel& costs, const ExpertMap& map, std::int64_t recorded_steps)
+  EventExecutor(const Topology& topology, CostModel& costs, ExpertNames names, std::int64_t recorded_steps)
       : prices_(costs),
-        map_(map),
+        names_(std::move(names)),
         engine_(topology.platform),
         ledger_(topology, recorded_steps, costs.compute_traffic()) {}
 
@@ -99,7 +100,7 @@ class EventExecutor final : public Executor {
   void settle();
 
   Pricer prices_;
-  const ExpertMap& map_;
+  ExpertNames names_;
   EventEngine engine_;
   Ledger ledger_;
 };

@@ -29,6 +29,8 @@ Cause measured_cause(OpKind kind) {
       return Cause::gate;
     case OpKind::step_overhead:
       return Cause::launches;
+    case OpKind::exchange:
+      return Cause::exchanges;
     default:
       return Cause::kernels;
   }
@@ -139,8 +141,12 @@ void Ledger::make_empty(OpId id) {
 }
 
 const PathPoint* Ledger::point(OpId id) const {
-  // Operations that are not kept ended before those that are pending now were issued, and decide nothing.
-  return id < oldest() ? nullptr : &kept_[static_cast<std::uint64_t>(id)].path;
+  if (id >= oldest()) return &kept_[static_cast<std::uint64_t>(id)].path;
+  // Operations that are not kept ended before those that are pending now were issued, and decide nothing, but
+  // for the last one of a stream, which another stream may wait for.
+  const auto last =
+      std::find_if(streams_.begin(), streams_.end(), [id](const PathPoint& end) { return end.id == id; });
+  return last == streams_.end() ? nullptr : &*last;
 }
 
 void Ledger::account_all() {

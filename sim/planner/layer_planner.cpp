@@ -3,12 +3,12 @@
 #include "sim/planner/layer_planner.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace pregate::sim {
 
 namespace {
 
-const Place& gpu_of(const Topology& topology) { return topology[topology.first(PlaceKind::gpu)]; }
 const Place& host_of(const Topology& topology) { return topology[topology.first(PlaceKind::cpu)]; }
 Hop read_from_drive(const Topology& topology) {
   const MemoryId host = host_of(topology).memory;
@@ -18,26 +18,26 @@ constexpr std::size_t index(int ordinal) { return static_cast<std::size_t>(ordin
 
 }  // namespace
 
-LayerPlanner::LayerPlanner(const Topology& topology, const ExpertMap& map, const Plan& plan,
-                           const WorkShape& shape, const Estimates* estimates, Executor& executor)
+LayerPlanner::LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMap& map, const Plan& plan,
+                           const Estimates* estimates, Executor& executor, LayerProgram& program)
     : map_(map),
       plan_(plan),
       executor_(executor),
-      computes_(gpu_of(topology).compute),
-      in_(topology.route(host_of(topology).memory, gpu_of(topology).memory).front()),
-      out_(topology.route(gpu_of(topology).memory, host_of(topology).memory).front()),
-      program_(shape),
       topology_(topology),
-      estimates_(estimates),
-      gpu_(topology.first(PlaceKind::gpu)),
+      gpu_(gpu),
       cpu_(topology.first(PlaceKind::cpu)),
+      computes_(topology[gpu].compute),
+      in_(topology.route(host_of(topology).memory, topology[gpu].memory).front()),
+      out_(topology.route(topology[gpu].memory, host_of(topology).memory).front()),
+      program_(program),
+      estimates_(estimates),
       names_experts_(executor.records()),
       stops_at_gates_(executor.stops_at_gates() || plan.needs_clock()),
       offloaded_(map.layers().size()),
       cache_(plan.cache_slots > 0 ? plan.make_cache() : nullptr),
       reads_(map.keys(), program_),
       slots_(map.keys(), static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
-             in_, out_, plan.policy.transfer.write_back, reads_, program_),
+             in_, out_, plan.policy.transfer.write_back, reads_, program_, model_format, plan.first_slot),
       lookahead_(map, plan, offloaded_, cache_.get(), slots_, reads_, executor),
       remote_(topology, gpu_, estimates, names_experts_, reads_, program_),
       service_(plan.make_miss_service()),
@@ -72,10 +72,11 @@ void LayerPlanner::run() {
 
 OpId LayerPlanner::compute(OpKind kind, int layer, int layer_class) {
   program_.open(kind, computes_, layer).layer_class = layer_class;
+  program_.after(std::exchange(arrived_, no_op));
   return program_.close();
 }
 
-void LayerPlanner::begin_pass(const trace::Step& step) {
+void LayerPlanner::begin_pass(const trace::Step& step, OpId begun) {
   decode_ = step.phase == trace::Phase::decode;
   tokens_ = step.tokens;
   counts_now_ = decode_ ? &decode_counts_ : &other_counts_;
@@ -87,26 +88,59 @@ void LayerPlanner::begin_pass(const trace::Step& step) {
     if (cache_watches_ && low_ && low_->cache() != nullptr) low_->cache()->begin_pass(start);
   }
   // What is announced before the pass waits for an operation of this one, if only one that takes no time.
-  if (program_.shape().step_overhead || lookahead_.announces_pass())
+  if (begun != no_op) {
+    last_ = arrived_ = begun;
+  } else if (program_.shape().step_overhead || lookahead_.announces_pass()) {
     last_ = compute(OpKind::step_overhead, -1, -1);
+  }
+}
+
+void LayerPlanner::meet(std::span<const OpId> ready, const Meeting& meeting) {
+  Work& work = program_.open(OpKind::exchange, computes_, layer_);
+  work.meeting = meeting;
+  for (const OpId id : ready) program_.after(id);
+  last_ = program_.close();
+}
+
+OpId LayerPlanner::gather_up(std::span<const OpId> ids) {
+  program_.open(OpKind::exchange, computes_, layer_);
+  for (const OpId id : ids) program_.after(id);
+  return last_ = program_.close();
+}
+
+OpId LayerPlanner::send_to(PlaceId gpu) {
+  OpId sent = last_;
+  for (const Hop& hop : topology_.route(topology_[gpu_].memory, topology_[gpu].memory)) {
+    program_.open(OpKind::activations, hop, layer_);
+    program_.after(sent);
+    sent = program_.close();
+  }
+  return sent;
 }
 
 void LayerPlanner::dense_layer(int layer, int layer_class) {
   last_ = compute(OpKind::dense_layer, layer, layer_class);
 }
 
-void LayerPlanner::begin_moe_layer(int ordinal, int layer_class) {
+void LayerPlanner::attend(int ordinal, int layer_class) {
   ordinal_ = ordinal;
   layer_ = map_.layers()[index(ordinal)].layer;
   layer_class_ = layer_class;
   slots_.begin_layer(layer_);
   if (low_) low_->begin_layer(layer_);
   reads_.begin_layer();
-  block_first_ = compute(OpKind::attention, layer_, layer_class);
+  last_ = block_first_ = compute(OpKind::attention, layer_, layer_class);
+}
+
+void LayerPlanner::gate() {
   Work& gate = program_.open(OpKind::gate, computes_, layer_);
-  gate.layer_class = layer_class;
-  gate.ordinal = ordinal;
+  gate.layer_class = layer_class_;
+  gate.ordinal = ordinal_;
   last_ = program_.close();
+}
+
+void LayerPlanner::read_ids() {
+  const int ordinal = ordinal_;
   reads_back_ = offloaded_[index(ordinal)] != 0 || lookahead_.announces(ordinal);
   if (reads_back_) {
     copies_.clear();
@@ -122,7 +156,7 @@ void LayerPlanner::begin_moe_layer(int ordinal, int layer_class) {
   if (reads_back_) now_ = executor_.wait(ids_known_);
 }
 
-void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
+void LayerPlanner::serve_layer(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
   const std::span<const ExpertKey> activated = routing.activated(ordinal);
   activated_ = static_cast<std::uint32_t>(activated.size());
   routed_ = routing.routed(ordinal);
@@ -149,6 +183,9 @@ void LayerPlanner::gate_known(int ordinal, const StepRouting& routing, const Ste
     release(ordinal);
   }
   if (reads_.any()) read_ahead(ordinal);
+}
+
+void LayerPlanner::leave_layer() {
   if (decode_ || plan_.measures_all_phases) program_.measure(block_first_, last_);
   run();
 }

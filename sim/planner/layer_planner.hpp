@@ -42,18 +42,45 @@ namespace pregate::sim {
 /// stops at each gate. What leaves the GPU is decided in release().
 class LayerPlanner {
  public:
-  /// `estimates` may be null where the CPU computes nothing. All outlive this.
-  LayerPlanner(const Topology& topology, const ExpertMap& map, const Plan& plan, const WorkShape& shape,
-               const Estimates* estimates, Executor& executor);
+  /// For the layers that run on `gpu`. `estimates` may be null where the CPU computes nothing. All outlive
+  /// this. Planners of several GPUs of one run share `program`, which numbers their operations.
+  LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMap& map, const Plan& plan,
+               const Estimates* estimates, Executor& executor, LayerProgram& program);
 
-  void begin_pass(const trace::Step& step);
+  /// `begun`: what another GPU's planner began the pass with, where this is not the first one's.
+  void begin_pass(const trace::Step& step, OpId begun = no_op);
   /// What is known of the pass before its first layer, where the policy announces then.
   void announce_pass(const StepRouting& routing, const StepPredictions* predictions);
   void dense_layer(int layer, int layer_class);
-  /// Attention, gate and, where the host must know the ids, their read-back.
-  void begin_moe_layer(int ordinal, int layer_class);
+  /// Attention, gate and, where the host must know the ids, their read-back: the next three, one after the
+  /// other.
+  void begin_moe_layer(int ordinal, int layer_class) {
+    attend(ordinal, layer_class);
+    gate();
+    read_ids();
+  }
+  void attend(int ordinal, int layer_class);
+  void gate();
+  void read_ids();
   /// `predictions` may be null; it is asked only by the lookahead `recorded`.
-  void gate_known(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
+  void gate_known(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
+    serve_layer(ordinal, routing, predictions);
+    leave_layer();
+  }
+  /// Its experts, those that are announced, and what leaves the GPU.
+  void serve_layer(int ordinal, const StepRouting& routing, const StepPredictions* predictions);
+  /// Hands the layer over; its last operation ends the block that is measured.
+  void leave_layer();
+
+  /// Where several GPUs run a pass. The last operation here; what is issued next waits for `id` as well.
+  [[nodiscard]] OpId last() const { return last_; }
+  void wait_for(OpId id) { arrived_ = id; }
+  /// Takes part in an exchange, which begins when all of `ready` are done.
+  void meet(std::span<const OpId> ready, const Meeting& meeting);
+  /// An operation without work here that waits for all of these.
+  OpId gather_up(std::span<const OpId> ids);
+  /// Copies this GPU's activations to another's memory after its last operation; the last hop.
+  OpId send_to(PlaceId gpu);
   /// `has_head`: the pass ends with the output projection. Returns its last operation.
   OpId end_pass(bool has_head);
 
@@ -113,12 +140,12 @@ class LayerPlanner {
   const ExpertMap& map_;
   const Plan& plan_;
   Executor& executor_;
+  const Topology& topology_;
+  PlaceId gpu_, cpu_;
   StreamId computes_;
   Hop in_, out_;
-  LayerProgram program_;
-  const Topology& topology_;
+  LayerProgram& program_;
   const Estimates* estimates_;
-  PlaceId gpu_, cpu_;
   bool names_experts_, stops_at_gates_;
   std::vector<std::uint8_t> offloaded_;  // by ordinal: some expert is not resident for the run
   std::unique_ptr<cache::ExpertCache> cache_;
@@ -145,7 +172,7 @@ class LayerPlanner {
   std::uint32_t activated_ = 0, routed_ = 0;
   bool reads_back_ = false;
   Picoseconds now_;
-  OpId block_first_ = no_op, ids_known_ = no_op, last_ = no_op;
+  OpId block_first_ = no_op, ids_known_ = no_op, last_ = no_op, arrived_ = no_op;
   std::span<const ExpertKey> misses_;
   std::size_t to_fetch_ = 0, found_low_ = 0;
   std::vector<ExpertKey> cacheable_, in_order_;

@@ -63,6 +63,7 @@ struct Plan {
   bool some_on_host = false;         ///< some are fetched, or computed by the CPU
   bool cache_watches = false;        ///< of the eviction: EvictionEntry::watches, and swaps
   bool cache_swaps = false;
+  std::int32_t first_slot = 0;    ///< number of its GPU's first slot among those of all
   bool hits_are_decreed = false;  ///< the cache keeps nothing: it hits at a given rate
   [[nodiscard]] bool offloads() const { return some_on_host; }
   [[nodiscard]] bool lives_elsewhere(ExpertKey key) const { return !home.empty() && home[key].has_value(); }

@@ -73,6 +73,26 @@ class MoreDevices {
     }
   }
 
+  /// As those from and to the first GPU: over the link between GPUs, at the one that gets what is sent; or
+  /// hop by hop through the memories of their hosts.
+  void add_ways_between_others() {
+    const std::vector<MemoryId> others = others_;
+    for (const MemoryId from : others) {
+      for (const MemoryId to : others) {
+        if (from == to) continue;
+        const std::span<const Hop> there = topology_.route(first_, to);
+        if (there.size() == 1 && topology_.route(from, first_).size() == 1) {
+          topology_.add_route(from, to, {there.front()});
+          continue;
+        }
+        const std::span<const Hop> out = topology_.route(from, host_), in = topology_.route(host_, to);
+        std::vector<Hop> hops(out.begin(), out.end());
+        hops.insert(hops.end(), in.begin(), in.end());
+        topology_.add_route(from, to, std::move(hops));
+      }
+    }
+  }
+
   void add_near_data() {
     const LinkSpec link = link_spec(machine_, near_data_link);
     const NearDataSpec& device = machine_.near_data;
@@ -100,6 +120,7 @@ class MoreDevices {
   /// `bus`: of the memory of its host; `there`, `back`: from the memory of the first host to that one.
   void add_gpu(const std::string& name, ResourceSet bus, std::vector<Hop> there, std::vector<Hop> back) {
     const MemoryId memory = topology_.add_memory(name);
+    others_.push_back(memory);
     topology_.add_place({.name = name,
                          .kind = PlaceKind::gpu,
                          .memory = memory,
@@ -129,6 +150,7 @@ class MoreDevices {
   const MachineSpec& machine_;
   MemoryId first_, host_;
   ResourceSet bus_;
+  std::vector<MemoryId> others_;  // of GPUs
 };
 
 LinkSpec link_like(const PathSpec& path) {
@@ -162,6 +184,7 @@ Topology topology_of(const MachineSpec& machine, StreamOrder copy_order) {
   MoreDevices more(topology, machine);
   more.add_gpus_of_this_host();
   more.add_other_hosts();
+  more.add_ways_between_others();
   if (machine.near_data.memory.count > 0) more.add_near_data();
   return topology;
 }

@@ -17,6 +17,22 @@ struct SlotUse {
   std::int32_t slot;
 };
 
+/// What GPUs that share layers send each other at once.
+enum class Exchange : std::uint8_t {
+  none,            ///< nothing: they wait for each other
+  all_reduce,      ///< each has a summand of all, and gets the sum
+  all_gather,      ///< each has a part, and gets the whole
+  reduce_scatter,  ///< each has a summand of the whole, and gets a part of the sum
+  all_to_all,      ///< each sends another part to each
+};
+struct Meeting {
+  Exchange exchange = Exchange::none;
+  std::uint8_t gpus = 1;  ///< that take part
+  /// all_reduce: of the summand; all_gather, reduce_scatter: of the whole; all_to_all: that the GPU which
+  /// sends or gets the most sends or gets, without what it keeps.
+  Bytes bytes;
+};
+
 /// A part of one of a program's arrays.
 struct Range {
   std::uint32_t begin = 0, size = 0;
@@ -41,6 +57,7 @@ struct Work {
   /// drive_read: reads asked for at once with it, and before it.
   std::uint32_t routed = 0;
   ResourceSet crosses = 0;  ///< what its flow shares with others
+  Meeting meeting;          ///< exchange
   OpId first = no_op;       ///< identifier of its first operation
   /// fetch: the experts of a train and the slots they fill; write_back, device_copy: the one expert and the
   /// slot that is read (device_copy that follows a fetch inside a train has no entry of its own). experts:

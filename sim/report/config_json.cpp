@@ -6,6 +6,7 @@
 
 #include "models/fields/describe.hpp"
 #include "sim/cost/kernel_evidence.hpp"
+#include "sim/parallel/parallel_fields.hpp"
 #include "sim/policy/policy_fields.hpp"
 #include "sim/report/fields_json.hpp"
 
@@ -92,6 +93,10 @@ nlohmann::ordered_json configuration_json(const RunConfiguration& run) {
   if (!run.serving.is_standard()) {
     json["serve"] = Json::object();
     add_fields(json["serve"], serving_fields(), run.serving);
+  }
+  if (!run.parallel.is_one()) {
+    json["parallel"] = {{"gpus", run.parallel.gpus()}};
+    add_fields(json["parallel"], parallel_fields(), run.parallel);
   }
   json["notes"] = run.notes;
   return json;

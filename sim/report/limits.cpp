@@ -15,13 +15,13 @@ namespace {
 using LimitParts = std::array<Picoseconds, limit_count>;
 
 constexpr std::array<const char*, limit_count> keys{
-    "gpu_arithmetic", "gpu_memory",     "kernels", "launches", "link", "device_copies",
-    "host_memory",    "cpu_arithmetic", "gate",    "waiting",  "drive"};
+    "gpu_arithmetic", "gpu_memory",     "kernels", "launches", "link",  "device_copies",
+    "host_memory",    "cpu_arithmetic", "gate",    "waiting",  "drive", "exchanges"};
 constexpr std::array<const char*, limit_count> names{
     "GPU arithmetic", "GPU memory",     "the kernels",
     "launches",       "the link",       "copies inside the GPU",
     "host memory",    "CPU arithmetic", "waiting for the gate",
-    "waiting",        "the drive"};
+    "waiting",        "the drive",      "exchanges between GPUs"};
 
 const char* name_of(Limit limit) { return names.at(static_cast<std::size_t>(limit)); }
 
@@ -39,6 +39,7 @@ LimitParts by_limit(const CauseSums& spent, Picoseconds gpu_arithmetic, Picoseco
   set(Limit::gate, spent[Cause::gate]);
   set(Limit::waiting, waiting);
   set(Limit::drive, spent[Cause::drive]);
+  set(Limit::exchanges, spent[Cause::exchanges]);
   return parts;
 }
 
@@ -60,7 +61,8 @@ struct StreamLimits {
   std::span<const Limit> limits;
 };
 /// Kernels that read over the link wait for it on the stream that computes: Tally::reading.
-constexpr std::array gpu_limits{Limit::gpu_arithmetic, Limit::gpu_memory, Limit::kernels, Limit::launches};
+constexpr std::array gpu_limits{Limit::gpu_arithmetic, Limit::gpu_memory, Limit::kernels, Limit::launches,
+                                Limit::exchanges};
 constexpr std::array copy_limits{Limit::link, Limit::device_copies, Limit::host_memory};
 constexpr std::array cpu_limits{Limit::host_memory, Limit::cpu_arithmetic, Limit::link};
 constexpr std::array drive_limits{Limit::drive, Limit::host_memory};
@@ -84,7 +86,7 @@ std::vector<StreamLimits> limits_by_stream(const Topology& topology) {
 constexpr std::array all_limits{Limit::gpu_arithmetic, Limit::gpu_memory,     Limit::kernels,
                                 Limit::launches,       Limit::link,           Limit::device_copies,
                                 Limit::host_memory,    Limit::cpu_arithmetic, Limit::gate,
-                                Limit::waiting,        Limit::drive};
+                                Limit::waiting,        Limit::drive,          Limit::exchanges};
 
 }  // namespace
 

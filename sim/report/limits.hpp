@@ -24,8 +24,9 @@ enum class Limit : std::uint8_t {
   gate,
   waiting,
   drive,
+  exchanges,  ///< between GPUs that share layers
 };
-inline constexpr int limit_count = 11;
+inline constexpr int limit_count = 12;
 /// Key of the JSON: "gpu_memory".
 const char* to_string(Limit limit);
 

@@ -47,6 +47,20 @@ std::vector<Metric> queue_percentiles() {
                      return r.queue ? MetricValue((*r.queue).*which) : MetricValue();
                    }});
   }
+  all.push_back({.name = "within_limits",
+                 .unit = "0 to 1",
+                 .help = "requests within serve.limits, of all; absent without limits",
+                 .value = [](const SimulationResult& r) -> MetricValue {
+                   if (!r.within_limits || r.requests == 0) return {};
+                   return static_cast<double>(*r.within_limits) / static_cast<double>(r.requests);
+                 }});
+  all.push_back({.name = "goodput_requests_per_s",
+                 .unit = "1/s",
+                 .help = "requests within serve.limits in a second of the run; absent likewise",
+                 .value = [](const SimulationResult& r) -> MetricValue {
+                   if (!r.within_limits || r.total.count == 0) return {};
+                   return static_cast<double>(*r.within_limits) / r.total.seconds();
+                 }});
   all.push_back({.name = "idle_ms",
                  .unit = "ms",
                  .help = "of the run's time, in which no request was there; absent likewise",

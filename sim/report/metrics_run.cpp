@@ -55,6 +55,7 @@ std::vector<Metric> cause_metrics() {
                      if (static_cast<Limit>(i) == Limit::drive &&
                          r.policy.host_cache.capacity.kind == CapacityKind::none)
                        return {};  // nothing is read from one
+                     if (static_cast<Limit>(i) == Limit::exchanges && r.gpus.size() < 2) return {};
                      return share;
                    }});
   }

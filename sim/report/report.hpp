@@ -39,6 +39,7 @@ struct RunConfiguration {
   int prompt_chunk = default_prompt_chunk;  ///< 0 = whole passes
   bool prompt_in_chunks = false;            ///< also in time, not as memory alone
   ServingSpec serving;
+  ParallelSpec parallel;
   std::string device = "simulator";  ///< or what executed it
   std::vector<std::string> notes;    ///< about the run as a whole
   /// All policies were asked for: those that the run does not permit, with the reason. Tables are then

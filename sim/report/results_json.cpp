@@ -82,6 +82,15 @@ Json result_json(const SimulationResult& result, const std::optional<Confidence>
       json["routing_span"] = {{"low", rates_json(result.routing_span->low)},
                               {"high", rates_json(result.routing_span->high)}};
   }
+  if (!result.gpus.empty()) {
+    json["gpus"] = Json::array();
+    for (const GpuShare& gpu : result.gpus)
+      json["gpus"].push_back({{"peak_gpu_bytes", gpu.memory.count},
+                              {"cache_slots", gpu.cache_slots},
+                              {"routed", gpu.routed},
+                              {"hits", gpu.hits},
+                              {"misses", gpu.misses}});
+  }
   if (result.sensitivities) {
     json["sensitivities"] = Json::array();
     for (const Sensitivity& each : *result.sensitivities)

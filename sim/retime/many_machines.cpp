@@ -53,8 +53,8 @@ ManyMachines::ManyMachines(const ModelSpec& model, const PolicySpec& policy, con
 ManyMachines::~ManyMachines() = default;
 
 bool ManyMachines::may_decide_alike() const {
-  return !options_.serving.depends_on_time(source_.info()) && options_.engine != Engine::event &&
-         options_.recorded_steps == 0;
+  return options_.parallel.is_one() && !options_.serving.depends_on_time(source_.info()) &&
+         options_.engine != Engine::event && options_.recorded_steps == 0;
 }
 
 bool ManyMachines::is_same_plan(const Plan& plan) const {

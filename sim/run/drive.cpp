@@ -96,6 +96,8 @@ void note_requests(RequestLog& requests, const SimulationOptions& options, Simul
   result.tpot_ms = requests.mean_tpot_ms();
   result.ttft = requests.ttft_percentiles();
   result.tpot = requests.tpot_percentiles();
+  const RequestLimits& limits = options.serving.limits;
+  if (limits.any()) result.within_limits = requests.within(limits.ttft, limits.tpot);
   if (requests.has_arrivals()) result.queue = requests.queue_percentiles();
   if (options.keeps_requests) result.request_records = requests.take_records();
 }

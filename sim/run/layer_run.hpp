@@ -13,7 +13,9 @@ class LayerRun final : public PassRunner {
   /// As LayerPlanner.
   LayerRun(const Topology& topology, const ExpertMap& map, const Plan& plan, const WorkShape& shape,
            const Estimates* estimates, Executor& executor)
-      : executor_(executor), planner_(topology, map, plan, shape, estimates, executor) {}
+      : executor_(executor),
+        program_(shape),
+        planner_(topology, topology.first(PlaceKind::gpu), map, plan, estimates, executor, program_) {}
 
   Picoseconds run(const Pass& pass) override {
     executor_.begin_pass(pass.info);
@@ -43,6 +45,7 @@ class LayerRun final : public PassRunner {
 
  private:
   Executor& executor_;
+  LayerProgram program_;
   LayerPlanner planner_;
 };
 

@@ -26,6 +26,7 @@ Picoseconds& share_of(CriticalPath& path, const Operation& operation, std::optio
     case OpKind::activations:
     case OpKind::drive_read:
     case OpKind::read_through:
+    case OpKind::exchange:
       return path.transfer;
     case OpKind::cpu_experts:
     case OpKind::host_predict:

@@ -12,7 +12,7 @@ namespace {
 constexpr std::array<const char*, op_kind_count> kind_names{
     "step_overhead", "dense_layer", "attention",  "gate",         "gate_readback", "experts",
     "head",          "fetch",       "write_back", "device_copy",  "activations",   "cpu_experts",
-    "combine",       "drive_read",  "predict",    "host_predict", "read_through"};
+    "combine",       "drive_read",  "predict",    "host_predict", "read_through",  "exchange"};
 
 template <std::size_t n>
 const char* name_at(const std::array<const char*, n>& names, std::size_t index) {

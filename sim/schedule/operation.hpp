@@ -30,8 +30,9 @@ enum class OpKind : std::uint8_t {
   predict,        ///< a predictor on the GPU, before what it announces is copied
   host_predict,   ///< the same on the CPU
   read_through,   ///< experts whose weights the kernel reads over the link
+  exchange,       ///< what GPUs that share layers send each other, all at once: each is then done
 };
-inline constexpr int op_kind_count = 17;
+inline constexpr int op_kind_count = 18;
 const char* to_string(OpKind kind);
 std::optional<OpKind> op_kind_named(std::string_view name);
 

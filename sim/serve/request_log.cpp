@@ -109,4 +109,12 @@ Percentiles RequestLog::tpot_percentiles() const {
   return Percentiles::of(std::move(values));
 }
 
+std::int64_t RequestLog::within(Picoseconds ttft, Picoseconds tpot) const {
+  return std::count_if(records_.begin(), records_.end(), [&](const RequestRecord& each) {
+    const bool begins = ttft.count <= 0 || !each.has_ttft() || each.ttft() <= ttft;
+    const bool goes_on = tpot.count <= 0 || !each.has_tpot() || each.tpot_ms() <= tpot.milliseconds();
+    return begins && goes_on;
+  });
+}
+
 }  // namespace pregate::sim

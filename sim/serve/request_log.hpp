@@ -73,6 +73,8 @@ class RequestLog {
   [[nodiscard]] double mean_tpot_ms() const;
   [[nodiscard]] Percentiles ttft_percentiles() const;
   [[nodiscard]] Percentiles tpot_percentiles() const;
+  /// Requests within both times; one that lacks a time is within it. 0: no limit.
+  [[nodiscard]] std::int64_t within(Picoseconds ttft, Picoseconds tpot) const;
   /// Of the times from arrival to the first pass.
   [[nodiscard]] Percentiles queue_percentiles() const;
 

@@ -43,6 +43,15 @@ Fields<DraftSpec> draft_fields() {
   return fields;
 }
 
+Fields<RequestLimits> limit_fields() {
+  Fields<RequestLimits> fields;
+  const pregate::Range hours{0, 36'000, "from 0 to 10 h"};
+  fields.add("ttft", &RequestLimits::ttft, "to first token, of a request that counts as goodput; 0: any",
+             hours);
+  fields.add("tpot", &RequestLimits::tpot, "of an output token, likewise; 0: any", hours);
+  return fields;
+}
+
 }  // namespace
 
 const PartRegistry<BatcherEntry>& batchers() {
@@ -60,6 +69,7 @@ const Fields<ServingSpec>& serving_fields() {
     Fields<ServingSpec> fields;
     add_part(fields, "batcher", &ServingSpec::batcher, batchers(), "which requests run together");
     add_part_parameters(fields, "batcher", &ServingSpec::batcher, batchers());
+    fields.add_table("limits", &ServingSpec::limits, limit_fields());
     fields.add_table("draft", &ServingSpec::draft, draft_fields());
     return fields;
   }();

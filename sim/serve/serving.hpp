@@ -24,11 +24,19 @@ struct DraftSpec {
   bool operator==(const DraftSpec&) const = default;
 };
 
+/// What a request must be within to count; 0: no limit.
+struct RequestLimits {
+  Picoseconds ttft, tpot;
+  [[nodiscard]] bool any() const { return ttft.count > 0 || tpot.count > 0; }
+  bool operator==(const RequestLimits&) const = default;
+};
+
 /// How requests are served: a setting of the run, as their trace is, so that policies are compared under one
 /// load, and one policy can be put under another.
 struct ServingSpec {
   Chosen<BatcherEntry> batcher = batchers().standard();
   DraftSpec draft;
+  RequestLimits limits = {};
   int prompt_chunk = 0;  ///< most tokens of prompts a pass, where the batcher cuts them; 0: whole prompts
 
   [[nodiscard]] std::unique_ptr<Batcher> make(trace::StepSource& source) const {
@@ -36,7 +44,7 @@ struct ServingSpec {
   }
   [[nodiscard]] bool is_lock_step() const { return &*batcher == &batchers().standard(); }
   /// As it is where nothing is said.
-  [[nodiscard]] bool is_standard() const { return is_lock_step() && draft == DraftSpec{}; }
+  [[nodiscard]] bool is_standard() const { return is_lock_step() && draft == DraftSpec{} && !limits.any(); }
   [[nodiscard]] bool depends_on_time(const trace::TraceInfo& trace) const {
     return batcher->depends_on_time(batcher.parameters(), trace);
   }

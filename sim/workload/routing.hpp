@@ -43,6 +43,10 @@ class ExpertMap {
   [[nodiscard]] int ordinal_of(ExpertKey key) const;
   /// Of an expert in its layer. A search: for what is written down, not for hot loops.
   [[nodiscard]] std::int32_t index_of(ExpertKey key) const;
+  /// Adds `first` to the layers' numbers.
+  void name_layers_from(int first) {
+    for (MoeLayer& layer : layers_) layer.layer += first;
+  }
   /// Ordinals of a trace stack's MoE layers: [first, second).
   [[nodiscard]] std::pair<int, int> ordinals(int stack) const {
     return ordinals_[static_cast<std::size_t>(stack)];

@@ -20,6 +20,13 @@ if(SIMGRID_INCLUDE_DIR AND SIMGRID_LIBRARY)
   target_include_directories(simgrid_replay PRIVATE ${PROJECT_SOURCE_DIR})
   target_include_directories(simgrid_replay SYSTEM PRIVATE ${SIMGRID_INCLUDE_DIR} ${Boost_INCLUDE_DIRS})
   add_test(NAME simgrid.replay COMMAND simgrid_replay ${schedules})
+  # Runs of the simulator on four GPUs that share the host's memory.
+  set(group_schedules ${CMAKE_CURRENT_BINARY_DIR}/group_schedules)
+  add_test(NAME simgrid.make_group_schedules COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:pregate_cli>
+    -DFOLDER=${group_schedules} -P ${CMAKE_CURRENT_SOURCE_DIR}/group_schedules.cmake)
+  set_tests_properties(simgrid.make_group_schedules PROPERTIES FIXTURES_SETUP group_schedules TIMEOUT 120)
+  add_test(NAME simgrid.replay_several_gpus COMMAND simgrid_replay ${group_schedules})
+  set_tests_properties(simgrid.replay_several_gpus PROPERTIES FIXTURES_REQUIRED group_schedules TIMEOUT 300)
   # A wrong time in a file must be noticed, or agreement would mean nothing.
   add_test(NAME simgrid.replay_notices_wrong_times COMMAND simgrid_replay ${schedules}/wrong)
   set_tests_properties(simgrid.replay_notices_wrong_times PROPERTIES

@@ -85,7 +85,9 @@ TEST(RecordingExecutor, IsToldWhichExpertsAreInWhichSlots) {
       ASSERT_TRUE(plan.has_value());
       SlotKeeper executor;
       const Topology topology = topology_of(machine);
-      LayerPlanner planner(topology, prepared.map(), *plan, work_shape(costs), nullptr, executor);
+      LayerProgram program(work_shape(costs));
+      LayerPlanner planner(topology, topology.first(PlaceKind::gpu), prepared.map(), *plan, nullptr, executor,
+                           program);
       StepRouting routing(prepared.map());
       trace::Step step;
       while (source.next(step)) {

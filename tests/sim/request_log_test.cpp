@@ -53,6 +53,12 @@ TEST(RequestLog, KeepsWhatBecameOfEachRequest) {
   EXPECT_DOUBLE_EQ(log.ttft_percentiles().p99, 4);
   EXPECT_DOUBLE_EQ(log.tpot_percentiles().p50, 1);
   EXPECT_DOUBLE_EQ(log.tpot_percentiles().p90, 1.5);
+  // The second one has no time to its first token.
+  EXPECT_EQ(log.within(ms(4), {}), 2);
+  EXPECT_EQ(log.within(Picoseconds{ms(4).count - 1}, {}), 1);
+  EXPECT_EQ(log.within({}, Picoseconds{ms(3).count / 2}), 2);
+  EXPECT_EQ(log.within({}, Picoseconds{ms(3).count / 2 - 1}), 1);
+  EXPECT_EQ(log.within(ms(3), ms(1)), 1);
   EXPECT_EQ(requests_csv(log.records()),
             "request,sequences,prompt_tokens,output_tokens,begin_ms,first_token_ms,end_ms,ttft_ms,tpot_ms,"
             "arrival_ms,queue_ms\n"

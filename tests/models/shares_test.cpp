@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "models/gpu_share.hpp"
+#include "models/shares.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,9 +14,9 @@ namespace pregate {
 namespace {
 
 // Heads, widths and vocabulary divide; what a GPU holds of the weights that are matrices is half.
-TEST(GpuShare, TensorParallelGpusHaveAPartOfEverything) {
+TEST(Shares, TensorParallelGpusHaveAPartOfEverything) {
   const ModelSpec whole = load_model("gpt-oss-120b");
-  const ModelSpec half = share_of(whole, {.gpus = 2});
+  const ModelSpec half = tensor_share(whole, 2);
   const Mixer& mixer = half.stacks.front().mixer_of(0);
   EXPECT_EQ(mixer.heads, whole.stacks.front().mixer_of(0).heads / 2);
   EXPECT_EQ(mixer.kv_heads, whole.stacks.front().mixer_of(0).kv_heads / 2);
@@ -25,20 +25,20 @@ TEST(GpuShare, TensorParallelGpusHaveAPartOfEverything) {
   EXPECT_EQ(moe.top_k, before.top_k);
   EXPECT_EQ(moe.ffn_dim, before.ffn_dim / 2);
   EXPECT_EQ(half.vocabulary, (whole.vocabulary + 1) / 2);
-  EXPECT_EQ(share_of(whole, {}).vocabulary, whole.vocabulary);
+  EXPECT_EQ(tensor_share(whole, 1).vocabulary, whole.vocabulary);
 }
 
 // Four key heads on eight GPUs: each has one, two GPUs the same.
-TEST(GpuShare, KeyHeadsFewerThanGpusAreCopied) {
-  const ModelSpec share = share_of(load_model("qwen3-235b-a22b"), {.gpus = 8});
+TEST(Shares, KeyHeadsFewerThanGpusAreCopied) {
+  const ModelSpec share = tensor_share(load_model("qwen3-235b-a22b"), 8);
   EXPECT_EQ(share.stacks.front().mixer_of(0).heads, 8);
   EXPECT_EQ(share.stacks.front().mixer_of(0).kv_heads, 1);
 }
 
 // The latent is every head's: each GPU keeps it whole, so the cache does not shrink.
-TEST(GpuShare, LatentsAreHeldByEveryGpu) {
+TEST(Shares, LatentsAreHeldByEveryGpu) {
   const ModelSpec whole = load_model("deepseek-v3");
-  const ModelSpec share = share_of(whole, {.gpus = 8});
+  const ModelSpec share = tensor_share(whole, 8);
   const Mixer &mixer = share.stacks.front().mixer_of(0), &before = whole.stacks.front().mixer_of(0);
   EXPECT_EQ(mixer.heads, before.heads / 8);
   EXPECT_EQ(mixer.kv_lora_rank, before.kv_lora_rank);
@@ -48,9 +48,9 @@ TEST(GpuShare, LatentsAreHeldByEveryGpu) {
 
 // Eight GPUs in four groups: a quarter of the experts, half as wide; a token has a quarter of its experts
 // here.
-TEST(GpuShare, ExpertParallelGpusHaveWholeExpertsOfTheirOwn) {
+TEST(Shares, ExpertParallelGpusHaveWholeExpertsOfTheirOwn) {
   const MoeBlock before = load_model("qwen3-235b-a22b").stacks.front().first_moe();
-  const ModelSpec share = share_of(load_model("qwen3-235b-a22b"), {.gpus = 8, .expert = 4});
+  const ModelSpec share = mean_expert_share(load_model("qwen3-235b-a22b"), 8, 4);
   const MoeBlock& moe = share.stacks.front().first_moe();
   EXPECT_EQ(moe.experts, before.experts / 4);
   EXPECT_EQ(moe.top_k, before.top_k / 4);
@@ -60,19 +60,18 @@ TEST(GpuShare, ExpertParallelGpusHaveWholeExpertsOfTheirOwn) {
   EXPECT_EQ(expert_bytes(share) * 8, expert_bytes(load_model("qwen3-235b-a22b")));
 }
 
-TEST(GpuShare, WhatDoesNotDivideIsRefused) {
-  const auto refusal = [](const char* model, LayerSharing sharing) {
+TEST(Shares, WhatDoesNotDivideIsRefused) {
+  const auto refusal = [](const char* model, int gpus, int groups) {
     try {
-      share_of(load_model(model), sharing);
+      mean_expert_share(load_model(model), gpus, groups);
     } catch (const InputError& error) {
       return std::string(error.what());
     }
     return std::string("accepted");
   };
-  EXPECT_THAT(refusal("gpt-oss-120b", {.gpus = 3}), testing::HasSubstr("heads, 64, do not divide by 3"));
-  EXPECT_THAT(refusal("gpt-oss-120b", {.gpus = 8, .expert = 8}),
-              testing::HasSubstr("experts a token, 4, do not divide by 8"));
-  EXPECT_THAT(refusal("gpt-oss-120b", {.gpus = 4, .expert = 3}), testing::HasSubstr("groups of experts"));
+  EXPECT_THAT(refusal("gpt-oss-120b", 3, 1), testing::HasSubstr("heads, 64, do not divide"));
+  EXPECT_THAT(refusal("gpt-oss-120b", 8, 8), testing::HasSubstr("experts a token, 4, do not divide by 8"));
+  EXPECT_THAT(refusal("gpt-oss-120b", 4, 3), testing::HasSubstr("are not 3 groups"));
 }
 
 }  // namespace

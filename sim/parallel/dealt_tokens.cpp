@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/parallel/dealt_tokens.hpp"
+
+#include <algorithm>
+
+namespace pregate::sim {
+
+namespace {
+
+constexpr int parts_of(int count, int groups) { return (count + groups - 1) / groups; }
+
+}  // namespace
+
+const StepShape& DealtTokens::shape_of_first(const StepShape& shape) {
+  first_ = shape;
+  const int groups = spec_.data;
+  if (groups == 1) return first_;
+  alike_.assign(shape.alike.begin(), shape.alike.end());
+  std::stable_sort(alike_.begin(), alike_.end(), [](const AlikeSequences& a, const AlikeSequences& b) {
+    return a.position + a.tokens / std::max(1, a.sequences) >
+           b.position + b.tokens / std::max(1, b.sequences);
+  });
+  kept_.clear();
+  int dealt = 0, tokens = 0, sequences = 0;
+  for (const AlikeSequences& alike : alike_) {
+    const int own = parts_of(dealt + alike.sequences, groups) - parts_of(dealt, groups);
+    dealt += alike.sequences;
+    if (own == 0) continue;
+    AlikeSequences part = alike;
+    part.tokens = alike.tokens / alike.sequences * own;
+    part.sequences = own;
+    tokens += part.tokens;
+    sequences += own;
+    kept_.push_back(part);
+  }
+  if (kept_.empty()) {
+    sequences = parts_of(shape.sequences, groups);
+    const std::int64_t all = std::int64_t{shape.tokens} * sequences;
+    tokens = static_cast<int>((all + shape.sequences - 1) / std::max(1, shape.sequences));
+  }
+  if (shape.logit_rows >= 0) first_.logit_rows = std::min(tokens, parts_of(shape.logit_rows, groups));
+  first_.tokens = tokens;
+  first_.sequences = sequences;
+  first_.alike = kept_;
+  return first_;
+}
+
+void DealtTokens::deal(const trace::Step& step) {
+  sender_.clear();
+  int sequence = 0, token = 0;
+  const auto add = [&](int tokens) {
+    for (int i = 0; i < tokens; ++i, ++token)
+      sender_.push_back(
+          static_cast<std::uint8_t>(sequence % spec_.data * spec_.tensor + token % spec_.tensor));
+    ++sequence;
+  };
+  if (!step.parts.empty()) {
+    for (const trace::SequencePart& part : step.parts) add(part.tokens);
+  } else {
+    const std::int64_t tokens = step.tokens, sequences = std::max(1, step.sequences);
+    for (std::int64_t i = 0; i < sequences; ++i)
+      add(static_cast<int>(tokens * (i + 1) / sequences - tokens * i / sequences));
+  }
+}
+
+std::uint32_t DealtTokens::most_exchanged(std::span<const std::uint16_t> ids, int top_k,
+                                          std::span<const std::uint8_t> owner) {
+  const auto gpus = static_cast<std::size_t>(spec_.gpus_a_stage());
+  sent_.assign(gpus, 0);
+  got_.assign(gpus, 0);
+  const auto width = static_cast<std::size_t>(top_k);
+  for (std::size_t token = 0; token < sender_.size() && (token + 1) * width <= ids.size(); ++token) {
+    const std::uint8_t from = sender_[token];
+    for (const std::uint16_t expert : ids.subspan(token * width, width)) {
+      if (expert == trace::no_expert || owner[expert] == from) continue;
+      ++sent_[from];
+      ++got_[owner[expert]];
+    }
+  }
+  return std::max(*std::max_element(sent_.begin(), sent_.end()), *std::max_element(got_.begin(), got_.end()));
+}
+
+}  // namespace pregate::sim

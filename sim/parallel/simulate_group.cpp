@@ -1,0 +1,233 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/parallel/simulate_group.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "models/error.hpp"
+#include "sim/engine/event_executor.hpp"
+#include "sim/engine/stream_clock.hpp"
+#include "sim/parallel/group_run.hpp"
+#include "sim/platform/machine_topology.hpp"
+#include "sim/run/drive.hpp"
+#include "sim/serve/served_steps.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+/// A rank with what is planned for it. Does not move: they refer to each other.
+struct PlannedRank {
+  PlannedRank(const Rank& rank, trace::StepSource& source, const ServingSpec& serving, const ModelSpec& whole)
+      : rank(rank),
+        served(source, serving),
+        steps(served, this->rank),
+        prepared(steps, this->rank.model,
+                 "the part of " + whole.name + " on GPU " + std::to_string(rank.number)) {}
+  Rank rank;
+  ServedSteps served;
+  RankSteps steps;
+  PreparedTrace prepared;
+  std::optional<Plan> plan;
+  SimulationResult result;
+};
+using PlannedRanks = std::vector<std::unique_ptr<PlannedRank>>;
+
+void check_policy(const PolicySpec& policy, const ServingSpec& serving, const trace::TraceInfo& info) {
+  const auto refuse = [&](const std::string& what, const std::string& hint) {
+    throw InputError("policy " + policy.name, what + ", which is simulated on one GPU only", hint);
+  };
+  if (!policy.formats.low.empty())
+    refuse("it has experts in a second format", "--set policy.formats.low=none");
+  if (policy.miss.service->uses_near_data)
+    refuse("a near-data device computes its misses", "another miss service");
+  if (policy.lookahead.predictor->replaces)
+    refuse("its predictor replaces the routing", "a predictor that only foresees it");
+  if (policy.host_cache.capacity.kind != CapacityKind::none)
+    refuse("a drive lies behind the host's memory", "--set policy.host_cache.capacity=none");
+  if (serving.depends_on_time(info) && policy.cache.capacity.kind != CapacityKind::none &&
+      cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future)
+    refuse("its eviction knows the future", "choose another (pregate list evictions)");
+}
+
+/// What all hold in the host's memory together, and who is fullest.
+const PlannedRank& add_up_memory(const PlannedRanks& ranks, SimulationResult& result) {
+  const PlannedRank* fullest = ranks.front().get();
+  Bytes host;
+  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
+    const MemoryUse& memory = rank->result.memory;
+    host += memory.host;
+    const auto left = [](const PlannedRank& of) {
+      return of.result.memory.usable.count - of.result.memory.total().count;
+    };
+    if (left(*rank) < left(*fullest)) fullest = rank.get();
+    result.gpus.push_back({.memory = memory.total(), .cache_slots = rank->result.cache_slots});
+  }
+  result.memory = fullest->result.memory;
+  result.memory.host = host;
+  result.cache_slots = fullest->result.cache_slots;
+  result.buffer_slots = fullest->result.buffer_slots;
+  result.prefill_slots = fullest->result.prefill_slots;
+  result.largest_pass = fullest->result.largest_pass;
+  return *fullest;
+}
+
+/// Copies to several GPUs that the host's memory cannot carry at once, or that cross each other's links.
+bool shares_resources(const MachineSpec& machine, const ParallelSpec& spec, const PlannedRanks& ranks,
+                      const CostModel& costs) {
+  const bool offloads =
+      std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->offloads(); });
+  const bool through_host = spec.pipeline > 1 && machine.peer.bandwidth.value <= 0;
+  if (!offloads && !through_host) return false;
+  if (machine.gpu.host_memory_traffic.value > 0 || machine.network.hosts > 1) return true;
+  const bool cpu =
+      std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->computes_on_cpu(); });
+  // Stages compute one after the other, but copy at the same time.
+  const double copied = costs.fetch().rate.value * spec.gpus();
+  return cpu || through_host || copied > machine.host.memory_bandwidth.value;
+}
+
+/// What operations on a GPU's streams call its experts: as the whole layer numbers them.
+void name_experts(const PlannedRank& planned, const Topology& topology, PlaceId gpu, ExpertNames& names) {
+  const ExpertMap& map = planned.prepared.map();
+  std::vector<std::int32_t> of_key(map.keys());
+  for (std::size_t i = 0; i < map.layers().size(); ++i) {
+    const MoeLayer& layer = map.layers()[i];
+    for (int expert = 0; expert < layer.experts; ++expert)
+      of_key[layer.first_key + static_cast<ExpertKey>(expert)] = expert;
+    if (planned.rank.here.empty()) continue;
+    const std::vector<std::uint16_t>& here = planned.rank.here[i];
+    for (std::size_t expert = 0; expert < here.size(); ++expert) {
+      if (here[expert] != trace::no_expert)
+        of_key[layer.first_key + here[expert]] = static_cast<std::int32_t>(expert);
+    }
+  }
+  const MemoryId host = topology[topology.first(PlaceKind::cpu)].memory;
+  names.set(topology.route(host, topology[gpu].memory).front().stream, of_key);
+  names.set(topology.route(topology[gpu].memory, host).front().stream, of_key);
+}
+
+Bytes token_of(const ModelSpec& model, double element) {
+  return {static_cast<std::int64_t>(std::ceil(element * model.d_model))};
+}
+
+void say_where_times_come_from(const ParallelSpec& spec, const CostModel& costs, SimulationResult& result) {
+  if (spec.gpus_a_stage() > 1) result.notes.push_back(costs.collectives().note());
+}
+
+void say_what_is_not_simulated(const ParallelSpec& spec, const trace::TraceInfo& info,
+                               SimulationResult& result) {
+  if (spec.pipeline > 1 && info.requests > 1)
+    result.notes.emplace_back(
+        "one pass at a time goes through the stages: batches that follow each other in a "
+        "pipeline are not simulated");
+}
+
+}  // namespace
+
+MachineSpec with_gpus(MachineSpec machine, int gpus) {
+  const int has = machine.gpu.count * machine.network.hosts;
+  if (has >= gpus) return machine;
+  if (machine.network.hosts > 1) {
+    throw InputError("--gpus",
+                     "machine " + printable(machine.name) + " has " + std::to_string(has) + " GPUs in " +
+                         std::to_string(machine.network.hosts) + " hosts",
+                     "--set machine.gpu.count=N for more in each");
+  }
+  if (gpus > most_gpus) {
+    throw InputError("--gpus", std::to_string(gpus) + " GPUs", "at most " + std::to_string(most_gpus));
+  }
+  machine.gpu.count = gpus;
+  return machine;
+}
+
+SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+                                const PreparedTrace& prepared, trace::StepSource& source,
+                                const SimulationOptions& options) {
+  const ParallelSpec& spec = options.parallel;
+  const ServingSpec& serving = options.serving;
+  SimulationResult result;
+  result.policy = policy;
+  check_policy(policy, serving, source.info());
+  const MachineSpec used = with_gpus(machine, spec.gpus());
+  const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
+  result.topology = topology_of(used, demand_first ? StreamOrder::priority : StreamOrder::fifo);
+
+  const MemoryLimits limits = options.memory.value_or(memory_limits(used));
+  PlannedRanks ranks;
+  for (const Rank& rank : make_ranks(model, source.info(), spec)) {
+    source.rewind();
+    ranks.push_back(std::make_unique<PlannedRank>(rank, source, serving, model));
+    PlannedRank& planned = *ranks.back();
+    planned.result.topology = result.topology;
+    planned.prepared.name_layers_from(rank.first_layer);
+    planned.plan = plan_run(planned.rank.model, limits, policy, planned.prepared, planned.steps,
+                            options.counted, planned.result, options.prompt_chunk);
+  }
+  source.rewind();
+  const PlannedRank& fullest = add_up_memory(ranks, result);
+  result.notes = fullest.result.notes;
+  say_what_is_not_simulated(spec, source.info(), result);
+  const bool host_is_full = result.memory.host_usable && result.memory.host > *result.memory.host_usable;
+  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
+    if (rank->plan && !host_is_full) continue;
+    result.out_of_memory = true;
+    result.out_of_memory_reason =
+        "GPU " + std::to_string(rank->rank.number) + " of " + std::to_string(spec.gpus()) + ": " +
+        (rank->plan ? result.memory.explain(policy.name, limits.name) : rank->result.out_of_memory_reason);
+    return result;
+  }
+
+  CostModel costs(priced_model(model, spec), used, policy, options.costs);
+  say_where_times_come_from(spec, costs, result);
+  std::vector<RankPlan> plans;
+  ExpertNames names(prepared.map());
+  const std::vector<PlaceId> gpus = gpus_of(result.topology);
+  std::int64_t slots = 0;
+  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
+    Plan& plan = *rank->plan;
+    plan.first_slot = static_cast<std::int32_t>(slots);
+    slots += plan.cache_slots + plan.buffer_slots + plan.prefill_slots;
+    plans.push_back({rank->rank, rank->prepared.map(), plan});
+    name_experts(*rank, result.topology, gpus[static_cast<std::size_t>(rank->rank.number)], names);
+  }
+  const CostEstimates estimates(costs);
+  const double element = std::max(2.0, model.dense_format.bits_per_parameter / 8);
+  const Bytes logits{static_cast<std::int64_t>(std::ceil(element * static_cast<double>(model.vocabulary)))};
+  const auto run_on = [&](Executor& executor) {
+    GroupRun runner(result.topology, spec, source.info(), plans, work_shape(costs), token_of(model, element),
+                    logits, &estimates, executor);
+    const std::unique_ptr<Batcher> batcher = serving.make(source);
+    drive_trace(model, prepared, *ranks.front()->plan, layer_class_of(costs), source.info(), *batcher,
+                options, runner, result);
+    source.rewind();
+    for (std::size_t i = 0; i < ranks.size(); ++i) {
+      result.gpus[i].routed = runner.routed_by_gpu()[i];
+      result.gpus[i].hits = runner.counts_by_gpu()[i].hits;
+      result.gpus[i].misses = runner.counts_by_gpu()[i].misses;
+    }
+  };
+  const bool needs_events = options.recorded_steps > 0 || shares_resources(used, spec, ranks, costs);
+  if (options.engine == Engine::timed && needs_events) {
+    throw InputError("--engine", "the timed engine cannot record a schedule or share a memory bus",
+                     "--engine auto or --engine event");
+  }
+  const bool needs_clock =
+      std::any_of(plans.begin(), plans.end(), [](const RankPlan& rank) { return rank.plan.needs_clock(); });
+  if (options.engine == Engine::event || needs_events) {
+    EventExecutor executor(result.topology, costs, names, options.recorded_steps);
+    executor.record_from(options.first_recorded_step);
+    run_on(executor);
+    result.schedule = executor.schedule();
+    result.timeline = executor.timeline();
+  } else {
+    StreamClock executor(result.topology, costs, needs_clock ? Loop::closed : Loop::open);
+    run_on(executor);
+  }
+  note_altered_routing(result);
+  return result;
+}
+
+}  // namespace pregate::sim

@@ -1,0 +1,363 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "models/error.hpp"
+#include "models/shares.hpp"
+#include "sim/engine/event_engine.hpp"
+#include "sim/parallel/dealt_tokens.hpp"
+#include "sim/parallel/parallel_fields.hpp"
+#include "sim/parallel/rank.hpp"
+#include "sim/parallel/simulate_group.hpp"
+#include "tests/sim/expect_same_run.hpp"
+#include "tests/sim/recorded_run.hpp"
+
+namespace pregate::sim {
+namespace {
+
+using test::ListSource;
+using test::run;
+using trace::Phase;
+
+ParallelSpec pipeline(int stages) { return {.pipeline = stages}; }
+ParallelSpec expert_parallel(int gpus) { return {.tensor = gpus, .experts = ExpertShare::whole}; }
+
+/// With a link between its GPUs: 5 us and 10 GB/s.
+MachineSpec linked_machine() {
+  MachineSpec machine = test::tiny_machine();
+  machine.peer = {.bandwidth = {10e9}, .latency = from_seconds(4e-6), .per_copy = from_seconds(1e-6)};
+  return machine;
+}
+
+/// Of the operations of this kind, in the order of issue.
+std::vector<OpId> operations(const SimulationResult& result, OpKind kind) {
+  std::vector<OpId> all;
+  for (std::size_t i = 0; i < result.schedule.size(); ++i) {
+    if (result.schedule.operation(static_cast<OpId>(i)).kind == kind) all.push_back(static_cast<OpId>(i));
+  }
+  return all;
+}
+
+class OneGpuAsAGroup : public testing::TestWithParam<std::tuple<std::string, std::string, Engine>> {};
+
+// Every policy: the way of several GPUs with one of them is the other way, to the picosecond.
+TEST_P(OneGpuAsAGroup, EqualsOneGpu) {
+  const auto& [name, capacity, engine] = GetParam();
+  PolicySpec policy = load_policy(name);
+  if (capacity != "own") policy.cache.capacity = parse_capacity(capacity, "test");
+  const ModelSpec model = test::tiny_model(4, 16, 3);
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    ListSource source = test::random_source(seed, 4, 16, 3, 2, 7, 20);
+    source.weigh_by_halves(3);
+    MachineSpec machine = test::tiny_machine();
+    machine.h2d.bandwidth = {1e9 * static_cast<double>(seed * seed)};
+    SimulationOptions options{.engine = engine};
+    const SimulationResult alone = run(model, machine, policy, source, options);
+    options.parallel.even_for_one = true;
+    const SimulationResult group = run(model, machine, policy, source, options);
+    SCOPED_TRACE(name + ", " + capacity + ", " + std::to_string(seed));
+    ASSERT_FALSE(alone.out_of_memory);
+    test::expect_same_run(alone, group);
+    EXPECT_EQ(alone.memory.total(), group.memory.total());
+    EXPECT_EQ(alone.memory.host, group.memory.host);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Policies, OneGpuAsAGroup,
+                         testing::Combine(testing::Values("gpu-only", "on-demand", "prefetch-all",
+                                                          "pre-gated", "promoe", "hybrimoe", "experts-on-cpu",
+                                                          "fiddler"),
+                                          testing::Values("own"), testing::Values(Engine::event)));
+INSTANTIATE_TEST_SUITE_P(
+    Caches, OneGpuAsAGroup,
+    testing::Combine(testing::Values("on-demand-cache", "prefetch-all-cache", "pre-gated-cache"),
+                     testing::Values("25%", "60%"), testing::Values(Engine::automatic, Engine::event)));
+
+// Stages one after the other: as on one GPU, and between them the activations go from one to the next.
+TEST(SeveralGpus, StagesHandOverActivations) {
+  const ModelSpec model = test::tiny_model(4, 8, 2);
+  ListSource source(test::decoder_info(4, 8, 2));
+  source.add(Phase::decode, 1, {0, 1, 2, 3, 4, 5, 6, 7}, true);
+  source.add(Phase::decode, 1, {1, 2, 3, 4, 5, 6, 7, 0});
+  const PolicySpec policy = load_policy("gpu-only");
+  const MachineSpec machine = linked_machine();
+  const SimulationResult alone = run(model, machine, policy, source);
+  const SimulationResult two = run(model, machine, policy, source, {.parallel = pipeline(2)});
+  // 64 numbers of fp32.
+  const Picoseconds sent = from_seconds(5e-6) + time_at(Bytes{64 * 4}, machine.peer.bandwidth);
+  EXPECT_EQ(two.total, alone.total + sent * 2);
+  ASSERT_EQ(two.gpus.size(), 2U);
+  EXPECT_EQ(two.gpus[0].routed, 8);
+  EXPECT_EQ(two.gpus[1].routed, 8);
+}
+
+// Through the host's memory: out over one link, in over the other.
+TEST(SeveralGpus, WithoutALinkBetweenThemTheyGoThroughTheHost) {
+  const ModelSpec model = test::tiny_model(4, 8, 2);
+  ListSource source(test::decoder_info(4, 8, 2));
+  source.add(Phase::decode, 1, {0, 1, 2, 3, 4, 5, 6, 7}, true);
+  const PolicySpec policy = load_policy("gpu-only");
+  const MachineSpec machine = test::tiny_machine();
+  const SimulationResult alone = run(model, machine, policy, source);
+  const SimulationResult two = run(model, machine, policy, source, {.parallel = pipeline(2)});
+  const auto hop = [&](const LinkSpec& link) {
+    return link.latency + link.per_copy + time_at(Bytes{64 * 4}, copy_rate(link, Bytes{64 * 4}));
+  };
+  EXPECT_EQ(two.total, alone.total + hop(machine.h2d) + hop(machine.d2h));
+}
+
+// What is fetched on demand is fetched over the link of the GPU that needs it.
+TEST(SeveralGpus, EachStageFetchesOverItsOwnLink) {
+  const ModelSpec model = test::tiny_model(4, 8, 2);
+  ListSource source = test::random_source(3, 4, 8, 2, 1, 0, 12);
+  const PolicySpec policy = load_policy("on-demand");
+  const SimulationResult alone = run(model, linked_machine(), policy, source);
+  const SimulationResult two =
+      run(model, linked_machine(), policy, source, {.parallel = pipeline(2), .recorded_steps = 100});
+  EXPECT_EQ(two.tally.fetched, alone.tally.fetched);
+  EXPECT_EQ(two.decode_cache.misses, alone.decode_cache.misses);
+  const StreamId first = two.topology.platform.stream_named("h2d").value(),
+                 second = two.topology.platform.stream_named("gpu1.h2d").value();
+  for (const OpId id : operations(two, OpKind::fetch)) {
+    const Operation& fetch = two.schedule.operation(id);
+    EXPECT_EQ(fetch.stream, fetch.layer < 2 ? first : second);
+  }
+}
+
+// Experts 0 to 3 are the first GPU's, 4 to 7 the second's; attention and its sum are in step. A layer takes
+// as long as the GPU that has more to do.
+TEST(SeveralGpus, ALayerTakesAsLongAsItsSlowestGpu) {
+  const ModelSpec model = test::tiny_model(1, 8, 4);
+  const PolicySpec policy = load_policy("on-demand");
+  const auto total = [&](std::vector<std::uint16_t> experts) {
+    ListSource source(test::decoder_info(1, 8, 4));
+    source.add(Phase::decode, 1, std::move(experts), true);
+    return run(model, linked_machine(), policy, source, {.parallel = expert_parallel(2)});
+  };
+  const SimulationResult balanced = total({0, 1, 4, 5}), uneven = total({0, 1, 2, 4}),
+                         all = total({0, 1, 2, 3});
+  EXPECT_LT(balanced.total, uneven.total);
+  EXPECT_LT(uneven.total, all.total);
+  // One copy more or less on the GPU that has most, one expert more or less in its kernel.
+  EXPECT_GE((uneven.total - balanced.total).count, copy_time().count);
+  EXPECT_EQ(balanced.gpus[0].routed, 2);
+  EXPECT_EQ(uneven.gpus[0].routed, 3);
+  EXPECT_EQ(uneven.gpus[1].routed, 1);
+  EXPECT_EQ(all.gpus[1].routed, 0);
+  EXPECT_EQ(all.gpus[1].misses, 0);
+}
+
+// Two GPUs, as many experts each, in closed form: what one GPU does of its part, and two all-reduces a layer.
+TEST(SeveralGpus, ABalancedPairIsItsClosedForm) {
+  const ModelSpec model = test::tiny_model(3, 8, 4);
+  ListSource source(test::decoder_info(3, 8, 4));
+  for (int step = 0; step < 5; ++step)
+    source.add(Phase::decode, 1, {0, 1, 4, 5, 2, 3, 6, 7, 0, 2, 4, 6}, step == 0);
+  const PolicySpec policy = load_policy("gpu-only");
+  const MachineSpec machine = linked_machine();
+  const ParallelSpec spec = expert_parallel(2);
+  const SimulationResult pair = run(model, machine, policy, source, {.parallel = spec});
+
+  CostModel costs(priced_model(model, spec), with_gpus(machine, 2), policy, {});
+  Picoseconds expected;
+  for (int step = 0; step < 5; ++step) {
+    costs.begin_step({.tokens = 1, .position = step});
+    const LayerCost& layer = costs.layer(costs.layer_class(0, 0));
+    const std::vector<std::uint32_t> each{1, 1};
+    const Picoseconds sum = costs.exchange({Exchange::all_reduce, 2, Bytes{64 * 4}});
+    EXPECT_GT(sum.count, 0);
+    const Picoseconds of_layer = layer.attention.whole() + layer.gate.whole() + sum * 2 +
+                                 costs.experts(costs.layer_class(0, 0), each, 2, 1, true).whole();
+    expected += costs.step_overhead().whole() + of_layer * 3 + costs.head().whole() +
+                costs.exchange({Exchange::all_gather, 2, Bytes{100 * 4}});
+  }
+  EXPECT_EQ(pair.total, expected);
+}
+
+// Columns of every expert on each GPU: both fetch a half of every miss, and each does what the other does.
+TEST(SeveralGpus, PartsOfExpertsAreFetchedByAll) {
+  const ModelSpec model = test::tiny_model(3, 8, 2);
+  ListSource source = test::random_source(5, 3, 8, 2, 2, 4, 10);
+  PolicySpec policy = load_policy("on-demand-cache");
+  policy.cache.capacity = parse_capacity("50%", "test");
+  const SimulationResult alone = run(model, linked_machine(), policy, source);
+  const SimulationResult two = run(model, linked_machine(), policy, source, {.parallel = {.tensor = 2}});
+  EXPECT_EQ(two.tally.fetched, alone.tally.fetched);
+  EXPECT_EQ(two.tally.fetches, alone.tally.fetches * 2);
+  EXPECT_EQ(two.decode_cache.hits, alone.decode_cache.hits * 2);
+  EXPECT_EQ(two.gpus[0].misses, two.gpus[1].misses);
+}
+
+// Whole experts: together they hit and miss what is activated, and copy no byte twice.
+TEST(SeveralGpus, SpreadExpertsAreCountedOnce) {
+  const ModelSpec model = test::tiny_model(3, 16, 3);
+  for (const ExpertSpread spread : {ExpertSpread::contiguous, ExpertSpread::round_robin}) {
+    ListSource source = test::random_source(5, 3, 16, 3, 2, 4, 10);
+    ParallelSpec spec = expert_parallel(4);
+    spec.spread = spread;
+    const SimulationResult alone = run(model, linked_machine(), load_policy("on-demand"), source);
+    const SimulationResult four =
+        run(model, linked_machine(), load_policy("on-demand"), source, {.parallel = spec});
+    EXPECT_EQ(four.decode_cache.misses, alone.decode_cache.misses);
+    EXPECT_EQ(four.tally.fetched, alone.tally.fetched);
+    std::int64_t routed = 0;
+    for (const GpuShare& gpu : four.gpus) routed += gpu.routed;
+    EXPECT_EQ(routed, source.info().routed_entries);
+    EXPECT_EQ(four.memory.host, alone.memory.host);
+  }
+}
+
+class GroupEngines : public testing::TestWithParam<std::tuple<std::string, int>> {};
+
+// The times computed at issue, those of the event queue, and those of the exported schedule.
+TEST_P(GroupEngines, Agree) {
+  const auto& [name, shape] = GetParam();
+  const ParallelSpec specs[] = {
+      {.pipeline = 2},
+      {.tensor = 2},
+      {.tensor = 4, .experts = ExpertShare::whole},
+      {.data = 2, .experts = ExpertShare::whole},
+      {.tensor = 2, .data = 2, .experts = ExpertShare::whole, .tokens = TokenExchange::route},
+      {.pipeline = 2, .tensor = 2, .experts = ExpertShare::whole}};
+  const ParallelSpec& spec = specs[shape];
+  const ModelSpec model = test::tiny_model(4, 16, 3);
+  PolicySpec policy = load_policy(name);
+  if (policy.cache.capacity.kind != CapacityKind::none) policy.cache.capacity = parse_capacity("50%", "test");
+  ListSource source = test::random_source(9, 4, 16, 3, 2, 6, 15);
+  const SimulationResult timed =
+      run(model, linked_machine(), policy, source, {.engine = Engine::timed, .parallel = spec});
+  const SimulationResult event =
+      run(model, linked_machine(), policy, source, {.engine = Engine::event, .parallel = spec});
+  ASSERT_FALSE(timed.out_of_memory) << timed.out_of_memory_reason;
+  // Several operations may end last.
+  test::expect_same_figures(timed, event);
+  const SimulationResult recorded =
+      run(model, linked_machine(), policy, source, {.parallel = spec, .recorded_steps = 1000});
+  test::expect_same_figures(timed, recorded);
+  const Timeline again = sim::run(recorded.schedule);
+  EXPECT_EQ(again.start, recorded.timeline.start);
+  EXPECT_EQ(again.finish, recorded.timeline.finish);
+  EXPECT_EQ(timed.path.spent.total() + timed.path.gpu_arithmetic(), timed.path.finish);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GroupEngines,
+                         testing::Combine(testing::Values("gpu-only", "on-demand", "on-demand-cache",
+                                                          "pre-gated-cache", "prefetch-all"),
+                                          testing::Range(0, 6)));
+
+// Four requests of four lengths, two groups: the first attends to the longest and the third-longest.
+TEST(DealtTokens, TheFirstGroupHasMostToDo) {
+  ParallelSpec spec{.data = 2, .experts = ExpertShare::whole};
+  DealtTokens dealt(spec);
+  const std::vector<AlikeSequences> alike{{1, 1, 10, 0}, {1, 1, 40, 0}, {1, 1, 20, 0}, {1, 1, 30, 0}};
+  const StepShape& first =
+      dealt.shape_of_first({.tokens = 4, .sequences = 4, .position = 25, .alike = alike});
+  EXPECT_EQ(first.tokens, 2);
+  EXPECT_EQ(first.sequences, 2);
+  ASSERT_EQ(first.alike.size(), 2U);
+  EXPECT_EQ(first.alike[0].position, 40);
+  EXPECT_EQ(first.alike[1].position, 20);
+  // A prompt of one request is not divided.
+  EXPECT_EQ(dealt.shape_of_first({.phase = Phase::prefill, .tokens = 100, .sequences = 1}).tokens, 100);
+  EXPECT_EQ(dealt.shape_of_first({.tokens = 3, .sequences = 3}).tokens, 2);
+}
+
+// Two GPUs, four tokens of two experts; the first and third token are the first GPU's. Experts 0, 1 are
+// there, 2, 3 on the other: token 0 -> {0, 2}, 1 -> {0, 1}, 2 -> {2, 3}, 3 -> {3, 2}. The first GPU sends
+// token 0 once and token 2 twice; the second sends token 1 twice, and gets three.
+TEST(DealtTokens, ATokenIsSentToEachExpertThatIsElsewhere) {
+  DealtTokens dealt({.data = 2, .experts = ExpertShare::whole, .tokens = TokenExchange::route});
+  trace::Step step;
+  step.tokens = step.sequences = 4;
+  dealt.deal(step);
+  const std::vector<std::uint16_t> ids{0, 2, 0, 1, 2, 3, 3, 2};
+  const std::vector<std::uint8_t> owner{0, 0, 1, 1};
+  EXPECT_EQ(dealt.most_exchanged(ids, 2, owner), 3U);
+}
+
+TEST(ModelShares, LayersAddUpToTheModel) {
+  for (const char* name : {"qwen3-30b-a3b", "gpt-oss-20b", "deepseek-v3", "olmoe-1b-7b"}) {
+    const ModelSpec model = load_model(name);
+    const int layers = static_cast<int>(model.stacks.front().layers.size());
+    for (const int stages : {2, 3}) {
+      Bytes dense, experts;
+      for (const auto& [first, end] : stage_layers(layers, stages)) {
+        const ModelSpec share = layer_share(model, first, end);
+        dense += share.dense_bytes();
+        experts += share.all_expert_bytes();
+      }
+      EXPECT_EQ(experts, model.all_expert_bytes()) << name;
+      // Of the final norm at most, which counts with the whole.
+      EXPECT_NEAR(static_cast<double>(dense.count), static_cast<double>(model.dense_bytes().count),
+                  1e-4 * static_cast<double>(model.dense_bytes().count) +
+                      (model.tied_embeddings ? static_cast<double>(model.head_bytes().count) : 0))
+          << name;
+    }
+  }
+}
+
+TEST(ModelShares, PartsOfLayers) {
+  const ModelSpec model = load_model("qwen3-30b-a3b");
+  const ModelSpec half = tensor_share(model, 2), eighth = tensor_share(model, 8, false);
+  EXPECT_EQ(half.all_expert_bytes().count * 2, model.all_expert_bytes().count);
+  EXPECT_EQ(eighth.all_expert_bytes(), model.all_expert_bytes());
+  EXPECT_EQ(half.stacks[0].mixers[0].kv_heads, 2);
+  EXPECT_EQ(eighth.stacks[0].mixers[0].kv_heads, 1);  // four of them, each there twice
+  EXPECT_EQ(eighth.stacks[0].mixers[0].heads, 4);
+  EXPECT_THROW(tensor_share(model, 3), InputError);
+}
+
+TEST(Parallel, FlagsAgreeOrAreRefused) {
+  EXPECT_EQ(load_parallel({.gpus = 2}, {}).pipeline, 2);
+  EXPECT_EQ(load_parallel({.tensor = 4}, {}).gpus(), 4);
+  const ParallelSpec experts = load_parallel({.gpus = 4, .expert = 4}, {});
+  EXPECT_EQ(experts.tensor, 4);
+  EXPECT_TRUE(experts.spreads_experts());
+  EXPECT_EQ(load_parallel({.gpus = 4, .data = 4, .expert = 4}, {}).data, 4);
+  EXPECT_TRUE(load_parallel({}, {}).is_one());
+  EXPECT_EQ(load_parallel({}, std::vector<Override>{{"parallel.pipeline", "3"}}).gpus(), 3);
+  EXPECT_THROW(load_parallel({.gpus = 4, .tensor = 2}, {}), InputError);
+  EXPECT_THROW(load_parallel({.tensor = 4, .expert = 2}, {}), InputError);
+  EXPECT_THROW(load_parallel({.tensor = 4, .pipeline = 4}, {}), InputError);
+  EXPECT_THROW(load_parallel({}, std::vector<Override>{{"parallel.experts", "halves"}}), InputError);
+  EXPECT_THROW(load_parallel({}, std::vector<Override>{{"parallel.gpus", "2"}}), InputError);
+}
+
+TEST(SeveralGpus, WhatCannotBeSpreadIsRefused) {
+  ListSource source = test::random_source(1, 2, 4, 2, 1, 0, 2);
+  const ModelSpec model = test::tiny_model(2, 4, 2);
+  const auto attempt = [&](const ParallelSpec& spec, const char* policy) {
+    return run(model, test::tiny_machine(), load_policy(policy), source, {.parallel = spec});
+  };
+  EXPECT_THROW(attempt({.pipeline = 3}, "on-demand"), InputError);
+  EXPECT_THROW(attempt({.data = 2}, "on-demand"), InputError);
+  EXPECT_THROW(attempt(expert_parallel(8), "on-demand"), InputError);  // heads and experts: four each
+  EXPECT_THROW(attempt(pipeline(2), "monde"), InputError);
+  EXPECT_THROW(attempt(pipeline(2), "hobbit"), InputError);
+}
+
+// What does not fit one GPU fits two.
+TEST(SeveralGpus, MemoryIsThatOfTheFullest) {
+  const ModelSpec model = test::tiny_model(4, 8, 2);
+  ListSource source = test::random_source(2, 4, 8, 2, 1, 3, 4);
+  const PolicySpec policy = load_policy("gpu-only");
+  MachineSpec machine = linked_machine();
+  const SimulationResult whole = run(model, machine, policy, source);
+  machine.gpu.reserved = machine.gpu.memory - whole.memory.total() + Bytes{1};
+  EXPECT_TRUE(run(model, machine, policy, source).out_of_memory);
+  for (const ParallelSpec& spec : {pipeline(2), expert_parallel(2), ParallelSpec{.tensor = 2}}) {
+    const SimulationResult two = run(model, machine, policy, source, {.parallel = spec});
+    EXPECT_FALSE(two.out_of_memory) << two.out_of_memory_reason;
+    ASSERT_EQ(two.gpus.size(), 2U);
+    EXPECT_EQ(two.memory.total(), std::max(two.gpus[0].memory, two.gpus[1].memory));
+  }
+  machine.gpu.reserved = machine.gpu.memory - Bytes{1 << 20};
+  const SimulationResult none = run(model, machine, policy, source, {.parallel = pipeline(2)});
+  EXPECT_TRUE(none.out_of_memory);
+  EXPECT_NE(none.out_of_memory_reason.find("GPU 0 of 2"), std::string::npos) << none.out_of_memory_reason;
+}
+
+}  // namespace
+}  // namespace pregate::sim
