@@ -43,7 +43,8 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   }
   if (machine_.overhead.kernel_library != KernelLibrary::none) {
     kernels_.emplace(kernel_times_of(machine_),
-                     is_replayed() ? Picoseconds{} : machine_.overhead.single_launch);
+                     is_replayed() ? Picoseconds{} : machine_.overhead.single_launch,
+                     is_replayed() ? KernelPrices::Pass::replayed : KernelPrices::Pass::launched);
     head_kernel_ = head_kernel(model_, kernels_->gpu());
   }
   const auto times = [this](const char* operation, const LayerProfile& profile) {

@@ -13,6 +13,10 @@ namespace {
 
 /// Tokens of a sequence up to which its heads' queries share the rows of a decode kernel.
 constexpr int most_drafts = 16;
+/// What a launch from Python takes at least (all-reduces of 128 elements that were not replayed:
+/// docs/collectives.md, eager_us): a product with a longer floor was launched one by one when it was
+/// measured.
+constexpr double launch_from_python_s = 20e-6;
 /// sort by expert, up, activation, down, combine
 constexpr int expert_kernels = 5;
 
@@ -45,8 +49,13 @@ struct KernelPrices::Rows {
 };
 
 double KernelPrices::product_seconds(const Product& product, std::int64_t tokens) const {
-  return gemm_time({tokens, product.n, product.k}, gpu_.peaks(), product.kernel.format,
-                   product.kernel.constants);
+  KernelConstants constants = product.kernel.constants;
+  if (pass_ == Pass::replayed && constants.floor_s > launch_from_python_s) {
+    // One that quantises the activations, and the product itself.
+    if (const KernelFit* bf16 = gpu_.find(KernelFamily::gemm, "bf16"))
+      constants.floor_s = std::min(constants.floor_s, 2 * bf16->constants.floor_s);
+  }
+  return gemm_time({tokens, product.n, product.k}, gpu_.peaks(), product.kernel.format, constants);
 }
 
 GpuTime KernelPrices::products(std::span<const Product> products, std::int64_t tokens) const {

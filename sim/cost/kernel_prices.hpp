@@ -13,11 +13,13 @@ namespace pregate::sim {
 
 /// Prices a layer's operations by the kernels of a library on one GPU. A kernel's fitted time begins at the
 /// end of the one before it in a replayed graph, as it was measured: what launching it one by one costs
-/// beyond that is `single_launch`, zero where passes are replayed.
+/// beyond that is `single_launch`, zero where passes are replayed. Products that were measured launched one
+/// by one all the same (docs/kernel-times.md) are, in a replayed pass, two kernels with the floor of bf16's.
 class KernelPrices {
  public:
-  KernelPrices(GpuKernelTimes gpu, Picoseconds single_launch)
-      : gpu_(std::move(gpu)), single_launch_(single_launch) {}
+  enum class Pass { launched, replayed };
+  KernelPrices(GpuKernelTimes gpu, Picoseconds single_launch, Pass pass = Pass::launched)
+      : gpu_(std::move(gpu)), single_launch_(single_launch), pass_(pass) {}
 
   [[nodiscard]] const GpuKernelTimes& gpu() const { return gpu_; }
   /// Each product on its own, of so many tokens.
@@ -40,6 +42,7 @@ class KernelPrices {
 
   GpuKernelTimes gpu_;
   Picoseconds single_launch_;
+  Pass pass_;
 };
 
 }  // namespace pregate::sim

@@ -60,6 +60,28 @@ TEST(KernelPrices, ALayerIsItsKernels) {
   EXPECT_NEAR(costs.experts(costs.layer_class(0, 0), tokens, 32, 8, true).seconds(), experts, 5e-3 * experts);
 }
 
+// The benchmarks of block-scaled products were launched from Python (43 us for the smallest on an H100): a
+// pass that is replayed does not pay that, one that is launched does, and other formats do not change.
+TEST(KernelPrices, AReplayedPassDoesNotPayTheLaunchesOfABenchmark) {
+  const MachineSpec machine = driven_by_vllm("h100-sxm-pcie5");
+  const ModelSpec model = load_model("minimax-m2.5");
+  const GpuKernelTimes gpu = kernel_times_of(machine);
+  const double floor = gpu.find(KernelFamily::gemm, "fp8_block")->constants.floor_s;
+  const double bf16_floor = gpu.find(KernelFamily::gemm, "bf16")->constants.floor_s;
+  ASSERT_GT(floor, 40e-6);
+  const LayerKernels layer = layer_kernels(model, model.stacks[0], model.profile(model.stacks[0])[0], gpu);
+  ASSERT_EQ(layer.projections.front().kernel.dtype, "fp8_block");
+  const KernelPrices launched(gpu, {}), replayed(gpu, {}, KernelPrices::Pass::replayed);
+  const auto count = static_cast<double>(layer.projections.size());
+  EXPECT_NEAR(
+      launched.products(layer.projections, 8).seconds() - replayed.products(layer.projections, 8).seconds(),
+      count * (floor - 2 * bf16_floor), 1e-11);
+  const ModelSpec other = load_model("gpt-oss-120b");
+  const LayerKernels wide = layer_kernels(other, other.stacks[0], other.profile(other.stacks[0])[0], gpu);
+  ASSERT_EQ(wide.projections.front().kernel.dtype, "bf16");
+  EXPECT_EQ(launched.products(wide.projections, 8).count, replayed.products(wide.projections, 8).count);
+}
+
 // 1024 tokens of a prompt in a pass beside seven sequences that decode: both attention kernels, once each.
 TEST(KernelPrices, PromptsBesideDecodesAreKernelsOfTheirOwn) {
   const MachineSpec machine = driven_by_vllm("h100-sxm-pcie5");

@@ -8,7 +8,7 @@
 
 #include "models/catalog.hpp"
 #include "models/error.hpp"
-#include "models/gpu_share.hpp"
+#include "models/shares.hpp"
 #include "sim/cost/collectives.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "sim/simulate.hpp"
@@ -24,7 +24,8 @@ namespace {
 struct Server {
   std::string name, machine, software, model;
   ModelOptions formats;
-  LayerSharing sharing;
+  int gpus = 1;    ///< share every layer
+  int groups = 1;  ///< of them, with whole experts each (expert parallel)
   std::vector<Override> set;
 };
 
@@ -52,10 +53,10 @@ Server read_server(TableReader& table) {
   server.software = software_names()[known(table, "software", software_names())];
   server.model = model_names()[known(table, "model", model_names())];
   server.formats = {table.text_or("weights", ""), table.text_or("dense_weights", "")};
-  server.sharing.gpus = static_cast<int>(table.integer("gpus", 1, most_gpus));
+  server.gpus = static_cast<int>(table.integer("gpus", 1, most_gpus));
   if (table.has("expert_parallel")) {
-    server.sharing.expert = static_cast<int>(table.integer("expert_parallel", 2, server.sharing.gpus));
-    if (server.sharing.gpus % server.sharing.expert != 0)
+    server.groups = static_cast<int>(table.integer("expert_parallel", 2, server.gpus));
+    if (server.gpus % server.groups != 0)
       throw InputError(table.where("expert_parallel"), "does not divide the GPUs");
   }
   server.set = read_overrides(table);
@@ -169,10 +170,10 @@ class ServingExperiment final : public Experiment {
           {setup_.file, {{{}, row.raw_row, "concurrency"}}, static_cast<double>(row.concurrency)});
       figures.push_back({setup_.file,
                          {{{}, row.raw_row, "moe_ep_size"}},
-                         static_cast<double>(setup_.servers[row.server].sharing.expert)});
+                         static_cast<double>(setup_.servers[row.server].groups)});
       figures.push_back({setup_.file,
                          {{{}, row.raw_row, "tp_size"}},
-                         static_cast<double>(setup_.servers[row.server].sharing.gpus)});
+                         static_cast<double>(setup_.servers[row.server].gpus)});
     }
     return figures;
   }
@@ -226,7 +227,8 @@ class ServingExperiment final : public Experiment {
         set.push_back({target.path, text});
       }
     }
-    const ModelSpec model = share_of(load_model(server.model, server.formats, set), server.sharing);
+    const ModelSpec model =
+        mean_expert_share(load_model(server.model, server.formats, set), server.gpus, server.groups);
     const MachineSpec machine = load_machine(server.machine, set, {}, server.software);
     const SoftwareSpec software = load_software(server.software, set);
     const std::vector<Override> serve{{"serve.batcher", "continuous"},
@@ -236,10 +238,10 @@ class ServingExperiment final : public Experiment {
     options.serving = sim::load_serving(serve);
     if (software.prompt_chunk > 0)
       options.prompt_chunk = options.serving.prompt_chunk = software.prompt_chunk;
-    if (server.sharing.gpus > 1) {
+    if (server.gpus > 1) {
       MachineSpec all = machine;
-      all.gpu.count = server.sharing.gpus;
-      options.costs.shared = {std::make_shared<const sim::CollectiveTimes>(all), server.sharing.gpus,
+      all.gpu.count = server.gpus;
+      options.costs.shared = {std::make_shared<const sim::CollectiveTimes>(all), server.gpus,
                               CollectiveLibrary::vllm};
     }
     options.keeps_requests = true;

@@ -56,6 +56,7 @@ TEST(Docs, KtransformersPlacement) { check("ktransformers-placement"); }
 TEST(Docs, FiddlerMixtral) { check("fiddler-mixtral"); }
 TEST(Docs, MixtralOffloading) { check("mixtral-offloading"); }
 TEST(Docs, ServingH100) { check("serving-h100"); }
+TEST(Docs, ServingH100Others) { check("serving-h100-others"); }
 TEST(Docs, CacheReplay) {
   PREGATE_NEEDS_SHARED_DATA();
   check("cache-replay-qwen3");
