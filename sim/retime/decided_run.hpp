@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "sim/retime/decision_log.hpp"
 #include "sim/retime/pass_lanes.hpp"
 #include "sim/retime/priced_log.hpp"
+#include "sim/retime/sorted_blocks.hpp"
 #include "sim/simulate.hpp"
 
 namespace pregate::sim {
@@ -20,6 +22,20 @@ struct PassTimes {
   Picoseconds decode, exposed_transfer;
   CountedSums path;
   Histogram blocks;
+};
+
+/// What a run's passes take of a machine beside copies, and the sums over them all.
+struct PricedRun {
+  PricedLog log;
+  CountedSums all;
+  Picoseconds computing;
+  std::int64_t computed = 0;  ///< operations outside of MoE layers
+  // where nothing is announced:
+  std::vector<Picoseconds> segments;
+  Picoseconds decode;
+  /// Once a second machine has these prices.
+  std::unique_ptr<const SortedBlocks> blocks;
+  int machines = 0;
 };
 
 /// What the policy decided, and where the passes lie between which requests are timed.
@@ -54,12 +70,17 @@ struct DecidedRun {
   [[nodiscard]] bool records_blocks(const LoggedBody& body) const {
     return is_decode(body) || plan.measures_all_phases;
   }
-  [[nodiscard]] PassTimes on_demand(const PricedLog& priced, Picoseconds copy) const;
+  [[nodiscard]] std::unique_ptr<PricedRun> sum_up(PricedLog priced) const;
+  [[nodiscard]] PassTimes on_demand(PricedRun& priced, Picoseconds copy) const;
   [[nodiscard]] std::array<PassTimes, lane_count> ahead(
       const std::array<const PricedLog*, lane_count>& priced,
       const std::array<Picoseconds, lane_count>& copy) const;
-  void finish(const PricedLog& priced, const CopyTrain& copy, PassTimes times,
+  void finish(const PricedRun& priced, const CopyTrain& copy, PassTimes times,
               const SimulationOptions& options, SimulationResult& result) const;
+
+ private:
+  /// MoE layers that count as blocks, where nothing is announced.
+  [[nodiscard]] std::vector<SortedBlocks::Layers> blocks(const PricedLog& priced) const;
 };
 
 }  // namespace pregate::sim

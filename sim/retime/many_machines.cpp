@@ -42,7 +42,7 @@ std::string computing_side(const MachineSpec& machine) {
 
 struct ManyMachines::Timed {
   SimulationResult* result;
-  const PricedLog* priced;
+  PricedRun* priced;
   CopyTrain copy;
 };
 
@@ -77,13 +77,12 @@ void ManyMachines::find_decisions(const Plan& plan, const MachineSpec& machine) 
   decided_ = std::move(decided);
 }
 
-const PricedLog& ManyMachines::priced(const MachineSpec& machine, CostModel& costs) {
+PricedRun& ManyMachines::priced(const MachineSpec& machine, CostModel& costs) {
   const std::string side = computing_side(machine);
   const auto at =
       std::find_if(priced_.begin(), priced_.end(), [&](const auto& each) { return each.first == side; });
   if (at != priced_.end()) return *at->second;
-  priced_.emplace_back(side,
-                       std::make_unique<PricedLog>(price(decided_->log, model_, source_.info(), costs)));
+  priced_.emplace_back(side, decided_->sum_up(price(decided_->log, model_, source_.info(), costs)));
   return *priced_.back().second;
 }
 
@@ -104,7 +103,7 @@ void ManyMachines::time(std::vector<Timed>& machines) {
     std::array<Picoseconds, lane_count> copy{};
     for (std::size_t lane = 0; lane < lane_count; ++lane) {
       const Timed& machine = machines[first + std::min(lane, count - 1)];
-      priced[lane] = machine.priced;
+      priced[lane] = &machine.priced->log;
       copy[lane] = machine.copy.duration;
     }
     std::array<PassTimes, lane_count> times = decided_->ahead(priced, copy);
@@ -139,8 +138,8 @@ std::vector<SimulationResult> ManyMachines::run(std::span<const MachineSpec> mac
       time(timed);
       priced_.clear();
     }
-    const PricedLog* const prices = alike ? &priced(machine, costs) : nullptr;
-    if (prices == nullptr || (decided_->log.announces() && !prices->all_take_time)) {
+    PricedRun* const prices = alike ? &priced(machine, costs) : nullptr;
+    if (prices == nullptr || (decided_->log.announces() && !prices->log.all_take_time)) {
       result = simulate(model_, machine, policy_, prepared_, source_, options_);
       continue;
     }

@@ -16,6 +16,7 @@
 namespace pregate::sim {
 
 struct DecidedRun;
+struct PricedRun;
 
 /// One policy on one trace on many machines. Where what it decides does not depend on time
 /// (is_timed_by_counts()), that is found once, and each machine is timed from it; every other machine is
@@ -41,7 +42,7 @@ class ManyMachines {
   void find_decisions(const Plan& plan, const MachineSpec& machine);
   [[nodiscard]] bool is_same_plan(const Plan& plan) const;
   /// Of the machine's side that computes, priced once for all that have it.
-  const PricedLog& priced(const MachineSpec& machine, CostModel& costs);
+  PricedRun& priced(const MachineSpec& machine, CostModel& costs);
   void time(std::vector<Timed>& machines);
 
   const ModelSpec& model_;
@@ -50,7 +51,7 @@ class ManyMachines {
   trace::StepSource& source_;
   SimulationOptions options_;
   std::unique_ptr<DecidedRun> decided_;
-  std::vector<std::pair<std::string, std::unique_ptr<PricedLog>>> priced_;
+  std::vector<std::pair<std::string, std::unique_ptr<PricedRun>>> priced_;
   std::int64_t retimed_ = 0;
 };
 

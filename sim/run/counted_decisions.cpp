@@ -9,6 +9,10 @@ void CountedDecisions::look_up(const Pass& pass, AccessCounts& counts) {
   const std::span<const cache::BatchRange> activated = pass.routing.ranges(first, last);
   std::uint32_t* const hits = hits_.data() + first;
   if (cache_) cache_->count(pass.info.step, pass.routing, hits);
+  if (whole_) {
+    const bool decode = pass.info.step.phase == trace::Phase::decode;
+    whole_->count(pass.info.step, pass.routing, decode ? first + distance_ : last, hits);
+  }
   for (std::size_t i = 0; i < activated.size(); ++i) {
     if (!offloads_) hits[i] = activated[i].size();
     counts.hits += hits[i];
@@ -30,7 +34,7 @@ CountedDecisions::Copies CountedDecisions::copies(int ordinal, const Pass& pass,
   if (copies.is_announced) {
     const std::uint32_t activated = routing.activated_count(ordinal);
     counts.foreseeable += activated;
-    counts.guesses += whole_layers_ ? here : activated;
+    counts.guesses += whole_layers_ ? experts(ordinal) : activated;
     counts.right_guesses += activated;
   } else {
     copies.own = here;

@@ -9,6 +9,7 @@
 #include "sim/planner/plan.hpp"
 #include "sim/run/pass_lookups.hpp"
 #include "sim/run/pass_runner.hpp"
+#include "sim/run/whole_layer_lookups.hpp"
 
 namespace pregate::sim {
 
@@ -25,7 +26,12 @@ class CountedDecisions {
         offloads_(plan.offloads()),
         distance_(plan.policy.lookahead.distance),
         hits_(map.layers().size()) {
-    if (plan.cache_slots > 0) cache_.emplace(map, plan);
+    if (plan.cache_slots == 0) return;
+    if (announces_ && whole_layers_) {
+      whole_.emplace(map, plan);
+    } else {
+      cache_.emplace(map, plan);
+    }
   }
 
   [[nodiscard]] bool announces() const { return announces_; }
@@ -53,13 +59,16 @@ class CountedDecisions {
  private:
   /// That are copied for a layer.
   [[nodiscard]] std::uint32_t experts_of(int ordinal, const StepRouting& routing) const {
-    return whole_layers_
-               ? static_cast<std::uint32_t>(map_.layers()[static_cast<std::size_t>(ordinal)].experts)
-               : misses(ordinal, routing);
+    if (!whole_layers_) return misses(ordinal, routing);
+    return whole_ ? whole_->lacked(ordinal) : experts(ordinal);
+  }
+  [[nodiscard]] std::uint32_t experts(int ordinal) const {
+    return static_cast<std::uint32_t>(map_.layers()[static_cast<std::size_t>(ordinal)].experts);
   }
 
   const ExpertMap& map_;
   std::optional<PassLookups> cache_;
+  std::optional<WholeLayerLookups> whole_;  // instead, where whole layers are announced
   bool announces_, whole_layers_, offloads_;
   int distance_;
   std::vector<std::uint32_t> hits_;  // by ordinal, of the pass; 0 without a cache
