@@ -23,7 +23,8 @@ double Histogram::percentile_ms(double share) const {
   if (count_ == 0) return 0;
   const auto rank = static_cast<std::int64_t>(std::ceil(share * static_cast<double>(count_)));
   std::int64_t seen = 0;
-  for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket) {
+  for (std::size_t bucket = bucket_of(static_cast<std::uint64_t>(least_)); bucket < counts_.size();
+       ++bucket) {
     seen += counts_[bucket];
     if (seen >= rank) {
       const auto middle = static_cast<std::int64_t>(middle_of(bucket));

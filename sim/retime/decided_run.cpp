@@ -44,7 +44,7 @@ void find_computed(const std::array<const PricedLog*, lane_count>& priced, std::
 }
 
 /// A body's prices of each machine.
-void price_lanes(const DecisionLog& log, const std::array<const PricedLog*, lane_count>& priced,
+void price_lanes(const PassLog& log, const std::array<const PricedLog*, lane_count>& priced,
                  std::size_t number, LaneBody& lanes) {
   const LoggedBody& body = log.bodies[number];
   lanes.loads.resize(body.loads);
@@ -75,34 +75,35 @@ void price_lanes(const DecisionLog& log, const std::array<const PricedLog*, lane
 
 void DecidedRun::find_segments() {
   if (!is_usable()) return;
-  const auto passes = static_cast<std::int64_t>(log.body_of_pass.size());
+  const auto count = static_cast<std::int64_t>(passes->body_of_pass.size());
   for (const RequestRecord& request : counted.request_records) {
     for (const Picoseconds at : {request.begin, request.first_token, request.end})
       if (at.count > 0) bounds.push_back(at.count);
   }
-  bounds.push_back(passes);
+  bounds.push_back(count);
   std::sort(bounds.begin(), bounds.end());
   bounds.erase(std::unique(bounds.begin(), bounds.end()), bounds.end());
   copied.assign(bounds.size(), 0);
-  std::vector<std::vector<Occurrence>> of_run(log.runs.size());
+  std::vector<std::vector<Occurrence>> of_run(copies->runs.size());
   std::uint32_t segment = 0;
-  for (std::int64_t pass = 0; pass < passes; ++pass) {
+  for (std::int64_t pass = 0; pass < count; ++pass) {
     while (pass >= bounds[segment]) ++segment;
-    const std::uint32_t number = log.body_of_pass[static_cast<std::size_t>(pass)];
-    if (log.announces()) {
-      std::vector<Occurrence>& of = of_run[number];
+    if (copies->announces()) {
+      std::vector<Occurrence>& of = of_run[copies->run_of_pass[static_cast<std::size_t>(pass)]];
       if (of.empty() || of.back().segment != segment) of.push_back({segment, 0});
       ++of.back().passes;
       continue;
     }
-    const std::int64_t misses = log.misses_of_pass[static_cast<std::size_t>(pass)];
+    const std::int64_t misses = copies->misses_of_pass[static_cast<std::size_t>(pass)];
     copied[segment] += misses;
-    if (is_decode(log.bodies[number])) copied_in_decode += misses;
+    if (is_decode(passes->bodies[passes->body_of_pass[static_cast<std::size_t>(pass)]]))
+      copied_in_decode += misses;
   }
-  by_body.resize(log.runs.size());
+  by_body.resize(copies->runs.size());
   std::iota(by_body.begin(), by_body.end(), 0U);
-  std::stable_sort(by_body.begin(), by_body.end(),
-                   [&](std::uint32_t a, std::uint32_t b) { return log.runs[a].body < log.runs[b].body; });
+  std::stable_sort(by_body.begin(), by_body.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return copies->runs[a].body < copies->runs[b].body;
+  });
   for (const std::vector<Occurrence>& of : of_run) {
     first_place.push_back(places.size());
     places.insert(places.end(), of.begin(), of.end());
@@ -112,22 +113,19 @@ void DecidedRun::find_segments() {
 
 std::unique_ptr<PricedRun> DecidedRun::sum_up(PricedLog priced) const {
   auto run = std::make_unique<PricedRun>();
-  for (std::size_t i = 0; i < log.bodies.size(); ++i) {
+  for (std::size_t i = 0; i < passes->bodies.size(); ++i) {
     const PricedBody& body = priced.bodies[i];
-    add_times(run->all, body.sums, log.bodies[i].passes);
-    run->computing += body.computing * log.bodies[i].passes;
-    run->computed += body.computed * log.bodies[i].passes;
-    if (is_decode(log.bodies[i])) run->decode += body.whole() * log.bodies[i].passes;
+    add_times(run->all, body.sums, passes->bodies[i].passes);
+    run->computing += body.computing * passes->bodies[i].passes;
+    run->computed += body.computed * passes->bodies[i].passes;
+    if (is_decode(passes->bodies[i])) run->decode += body.whole() * passes->bodies[i].passes;
   }
-  run->all.experts = log.experts_copied;
-  if (!log.announces()) {
-    std::int64_t pass = 0;
-    for (const std::int64_t end : bounds) {
-      Picoseconds whole;
-      for (; pass < end; ++pass)
-        whole += priced.bodies[log.body_of_pass[static_cast<std::size_t>(pass)]].whole();
-      run->segments.push_back(whole);
-    }
+  std::int64_t pass = 0;
+  for (const std::int64_t end : bounds) {
+    Picoseconds whole;
+    for (; pass < end; ++pass)
+      whole += priced.bodies[passes->body_of_pass[static_cast<std::size_t>(pass)]].whole();
+    run->segments.push_back(whole);
   }
   run->log = std::move(priced);
   return run;
@@ -135,15 +133,13 @@ std::unique_ptr<PricedRun> DecidedRun::sum_up(PricedLog priced) const {
 
 std::vector<SortedBlocks::Layers> DecidedRun::blocks(const PricedLog& priced) const {
   std::vector<SortedBlocks::Layers> all;
-  all.reserve(log.misses.size());
-  for (const LoggedBody& body : log.bodies) {
+  all.reserve(copies->misses.size());
+  for (const LoggedMisses& misses : copies->misses) {
+    const LoggedBody& body = passes->bodies[misses.body];
     if (!records_blocks(body)) continue;
-    for (std::size_t at = body.first_misses; at < body.last_misses; ++at) {
-      const LoggedMisses& misses = log.misses[at];
-      const LayerTimes& layer = priced.loads[body.first_load + misses.load];
-      all.push_back({misses.misses, layer.attention_and_gate.whole() + layer.readback + layer.experts.whole(),
-                     misses.layers});
-    }
+    const LayerTimes& layer = priced.loads[body.first_load + misses.load];
+    all.push_back({misses.misses, layer.attention_and_gate.whole() + layer.readback + layer.experts.whole(),
+                   misses.layers});
   }
   return all;
 }
@@ -155,11 +151,14 @@ PassTimes DecidedRun::on_demand(PricedRun& priced, Picoseconds copy) const {
     times.segments.push_back(priced.segments[segment] + copy * copied[segment]);
   times.decode = priced.decode + copy * copied_in_decode;
   times.path = priced.all;
-  times.exposed_transfer = copy * log.experts_copied;
+  times.path.experts = copies->experts_copied;
+  times.exposed_transfer = copy * copies->experts_copied;
+  if (priced.blocks.size() <= number) priced.blocks.resize(number + 1);
+  PricedRun::Blocks& of = priced.blocks[number];
   // Sorting pays from the second machine on.
-  if (++priced.machines == 2) priced.blocks = std::make_unique<const SortedBlocks>(blocks(priced.log));
-  if (priced.blocks) {
-    times.blocks = priced.blocks->of(copy);
+  if (++of.machines == 2) of.sorted = std::make_unique<const SortedBlocks>(blocks(priced.log));
+  if (of.sorted) {
+    times.blocks = of.sorted->of(copy);
   } else {
     for (const SortedBlocks::Layers& each : blocks(priced.log))
       times.blocks.add(each.without_copies + copy * each.misses, each.count);
@@ -169,28 +168,28 @@ PassTimes DecidedRun::on_demand(PricedRun& priced, Picoseconds copy) const {
 
 std::array<PassTimes, lane_count> DecidedRun::ahead(const std::array<const PricedLog*, lane_count>& priced,
                                                     const std::array<Picoseconds, lane_count>& copy) const {
-  LaneValues copies{}, decode{};
-  for (std::size_t lane = 0; lane < lane_count; ++lane) copies[lane] = copy[lane].count;
-  PassLanes lanes(copies);
+  LaneValues copy_times{}, decode{};
+  for (std::size_t lane = 0; lane < lane_count; ++lane) copy_times[lane] = copy[lane].count;
+  PassLanes lanes(copy_times);
   LaneTotals totals;
   std::vector<LaneCell> segments(bounds.size());
   LaneBody of_body;
   std::uint32_t at_body = ~std::uint32_t{0};
   for (const std::uint32_t i : by_body) {
-    const LoggedCopies& run = log.runs[i];
-    const LoggedBody& body = log.bodies[run.body];
-    const LoggedShape& shape = log.shapes[body.shape];
-    const std::size_t layers = log.moe_layers(shape.stack);
+    const LoggedCopies& run = copies->runs[i];
+    const LoggedBody& body = passes->bodies[run.body];
+    const LoggedShape& shape = passes->shapes[body.shape];
+    const std::size_t layers = passes->moe_layers(shape.stack);
     if (run.body != at_body) {
-      price_lanes(log, priced, run.body, of_body);
+      price_lanes(*passes, priced, run.body, of_body);
       lanes.begin_body(of_body);
     }
     at_body = run.body;
     const bool decodes = is_decode(body);
-    const auto distance = static_cast<std::size_t>(log.distance());
+    const auto distance = static_cast<std::size_t>(copies->distance());
     LaneValues each{};
-    lanes.run({.loads = std::span(log.load_of_layer).subspan(body.first_layer, layers),
-               .copies = std::span(log.copies).subspan(run.first_layer, layers),
+    lanes.run({.loads = std::span(passes->load_of_layer).subspan(body.first_layer, layers),
+               .copies = std::span(copies->copies).subspan(run.first_layer, layers),
                .first_announced = decodes ? distance : layers,
                .distance = distance,
                .records_blocks = records_blocks(body),
@@ -237,20 +236,22 @@ void DecidedRun::finish(const PricedRun& priced, const CopyTrain& copy, PassTime
   RequestLog requests(std::move(records));
   note_requests(requests, options, result);
 
+  CountedSums all = priced.all;
+  all.experts = copies->experts_copied;
   const Topology& topology = result.topology;
   const Place& gpu = topology[topology.first(PlaceKind::gpu)];
   const MemoryId host = topology[topology.first(PlaceKind::cpu)].memory;
   Tally tally(topology);
   tally.busy[number_of(gpu.compute)] = priced.computing;
-  tally.busy[number_of(topology.route(gpu.memory, host).front().stream)] = priced.all.readback;
-  tally.busy[number_of(topology.route(host, gpu.memory).front().stream)] = copy.duration * log.experts_copied;
-  tally.spent = spent_on(priced.all, copy);
+  tally.busy[number_of(topology.route(gpu.memory, host).front().stream)] = all.readback;
+  tally.busy[number_of(topology.route(host, gpu.memory).front().stream)] = copy.duration * all.experts;
+  tally.spent = spent_on(all, copy);
   tally.exposed_transfer = times.exposed_transfer;
-  tally.exposed_host = priced.all.readback;
-  tally.operations =
-      priced.computed + (log.offloads() ? 4 : 3) * log.layers_run + copy.operations * log.experts_copied;
-  tally.fetches = copy.operations * log.experts_copied;
-  tally.fetched = copy.bytes * log.experts_copied;
+  tally.exposed_host = all.readback;
+  tally.operations = priced.computed + (copies->offloads() ? 4 : 3) * passes->layers_run +
+                     copy.operations * copies->experts_copied;
+  tally.fetches = copy.operations * copies->experts_copied;
+  tally.fetched = copy.bytes * copies->experts_copied;
   tally.block_latency = std::move(times.blocks);
   result.path = {result.total, spent_on(times.path, copy), {}, tally.operations - 1};
   result.tally = std::move(tally);

@@ -8,8 +8,9 @@
 #include <memory>
 #include <vector>
 
-#include "sim/retime/decision_log.hpp"
+#include "sim/retime/copy_log.hpp"
 #include "sim/retime/pass_lanes.hpp"
+#include "sim/retime/pass_log.hpp"
 #include "sim/retime/priced_log.hpp"
 #include "sim/retime/sorted_blocks.hpp"
 #include "sim/simulate.hpp"
@@ -24,18 +25,22 @@ struct PassTimes {
   Histogram blocks;
 };
 
-/// What a run's passes take of a machine beside copies, and the sums over them all.
+/// What a run's passes take of a machine beside copies, and the sums over them all: the same of all policies
+/// that differ in what they copy.
 struct PricedRun {
   PricedLog log;
   CountedSums all;
   Picoseconds computing;
-  std::int64_t computed = 0;  ///< operations outside of MoE layers
-  // where nothing is announced:
-  std::vector<Picoseconds> segments;
+  std::int64_t computed = 0;          ///< operations outside of MoE layers
+  std::vector<Picoseconds> segments;  ///< as DecidedRun::bounds
   Picoseconds decode;
-  /// Once a second machine has these prices.
-  std::unique_ptr<const SortedBlocks> blocks;
-  int machines = 0;
+  /// Of a policy that announces nothing.
+  struct Blocks {
+    int machines = 0;  ///< that were timed
+    /// Once there is a second one.
+    std::unique_ptr<const SortedBlocks> sorted;
+  };
+  std::vector<Blocks> blocks;  ///< by DecidedRun::number
 };
 
 /// What the policy decided, and where the passes lie between which requests are timed.
@@ -44,8 +49,10 @@ struct DecidedRun {
     std::uint32_t segment = 0;
     std::int64_t passes = 0;
   };
+  std::size_t number = 0;  ///< among the policies whose passes are the same
   Plan plan;
-  DecisionLog log;
+  std::shared_ptr<const PassLog> passes;  ///< null: nothing was found
+  std::unique_ptr<const CopyLog> copies;
   SimulationResult counted;  ///< all that is no time; times are numbers of passes
   /// Numbers of passes after which a request begins, has its first token or ends, ascending.
   std::vector<std::int64_t> bounds;
@@ -55,17 +62,15 @@ struct DecidedRun {
   std::vector<std::int64_t> copied;    ///< by segment, where nothing is announced
   std::int64_t copied_in_decode = 0;   ///< likewise, of decode steps
 
-  explicit DecidedRun(const ModelSpec& model, const PreparedTrace& prepared, const Plan& of)
-      : plan(of), log(model, prepared.map(), of) {}
   void find_segments();
-  /// No request arrives at a time.
+  /// It is known, and no request arrives at a time.
   [[nodiscard]] bool is_usable() const {
-    return log.is_usable() &&
+    return passes != nullptr && copies != nullptr &&
            std::none_of(counted.request_records.begin(), counted.request_records.end(),
                         [](const RequestRecord& request) { return request.arrival.count > 0; });
   }
   [[nodiscard]] bool is_decode(const LoggedBody& body) const {
-    return log.shapes[body.shape].shape.phase == trace::Phase::decode;
+    return passes->shapes[body.shape].shape.phase == trace::Phase::decode;
   }
   [[nodiscard]] bool records_blocks(const LoggedBody& body) const {
     return is_decode(body) || plan.measures_all_phases;

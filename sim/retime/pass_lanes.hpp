@@ -10,7 +10,7 @@
 
 #include "sim/cost/gpu_time.hpp"
 #include "sim/engine/counted_clock.hpp"
-#include "sim/retime/decision_log.hpp"
+#include "sim/retime/copy_log.hpp"
 #include "sim/retime/lane_histograms.hpp"
 #include "sim/retime/lane_values.hpp"
 

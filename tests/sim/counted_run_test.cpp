@@ -191,6 +191,7 @@ TEST(CountedRun, LeavesToThePlannerWhatNeedsSlots) {
   whole.policy.cache.capacity = parse_capacity("25%", "test");
   EXPECT_TRUE(whole.is_served());
   whole.policy.cache.eviction = "given-rate";
+  whole.policy.cache.hit_rate = 0.5;
   EXPECT_FALSE(whole.is_served()) << "a hit that is not there is fetched with the layer";
   whole.policy.cache.eviction = "lru";
   whole.policy.cache.scope = CacheScope::global;
