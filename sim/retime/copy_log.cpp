@@ -3,7 +3,6 @@
 #include "sim/retime/copy_log.hpp"
 
 #include <algorithm>
-#include <tuple>
 
 namespace pregate::sim {
 
@@ -11,7 +10,8 @@ CopyLog::CopyLog(const ExpertMap& map, const Plan& plan, StackLookups* shared)
     : map_(map), decisions_(map, plan, shared) {}
 
 std::size_t CopyLog::words() const {
-  return misses.size() * 6 + runs.size() * 8 + copies.size() + run_of_pass.size() + misses_of_pass.size();
+  return layers_of_.size() * 2 + counted_.size() * 4 + runs.size() * 8 + copies.size() + run_of_pass.size() +
+         misses_of_pass.size();
 }
 
 std::uint32_t CopyLog::run_of(const Pass& pass, std::uint32_t body, AccessCounts& counts) {
@@ -35,45 +35,26 @@ std::uint32_t CopyLog::run_of(const Pass& pass, std::uint32_t body, AccessCounts
 }
 
 void CopyLog::count_misses(const Pass& pass, std::uint32_t body, const PassLog& passes) {
-  constexpr std::size_t least_to_merge = 1U << 16U;
   const auto [first, last] = map_.ordinals(pass.info.step.stack);
   const LoggedBody& of = passes.bodies[body];
   const std::uint16_t* const load = passes.load_of_layer.data() + of.first_layer;
-  std::size_t width = 1;
-  for (int ordinal = first; ordinal < last; ++ordinal)
-    width = std::max<std::size_t>(width, pass.routing.activated_count(ordinal) + 1);
-  layers_of_.assign(of.loads * width, 0);
+  if (counted_.size() <= body) counted_.resize(std::size_t{body} + 1);
+  Counted& counted = counted_[body];
+  if (counted.width == 0) {
+    for (std::size_t i = 0; i < of.loads; ++i)
+      counted.width = std::max<std::size_t>(counted.width, passes.loads[of.first_load + i].activated);
+    counted = {layers_of_.size(), counted.width + 1};
+    layers_of_.resize(layers_of_.size() + of.loads * counted.width);
+  }
+  std::int64_t* const layers = layers_of_.data() + counted.first;
   std::uint32_t all = 0;
   for (int ordinal = first; ordinal < last; ++ordinal) {
     const std::uint32_t missed = decisions_.misses(ordinal, pass.routing);
-    ++layers_of_[load[ordinal - first] * width + missed];
+    ++layers[load[ordinal - first] * counted.width + missed];
     all += missed;
-  }
-  for (std::size_t i = 0; i < layers_of_.size(); ++i) {
-    if (layers_of_[i] == 0) continue;
-    misses.push_back(
-        {body, static_cast<std::uint32_t>(i / width), static_cast<std::uint32_t>(i % width), layers_of_[i]});
   }
   experts_copied += all;
   misses_of_pass.push_back(all);
-  if (misses.size() > std::max(2 * merged_, least_to_merge)) merge_misses();
-}
-
-/// Layers of one body, load and number of misses in one entry.
-void CopyLog::merge_misses() {
-  const auto key = [](const LoggedMisses& of) { return std::tie(of.body, of.load, of.misses); };
-  std::sort(misses.begin(), misses.end(),
-            [&](const LoggedMisses& a, const LoggedMisses& b) { return key(a) < key(b); });
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < misses.size(); ++i) {
-    if (kept > 0 && key(misses[kept - 1]) == key(misses[i])) {
-      misses[kept - 1].layers += misses[i].layers;
-    } else {
-      misses[kept++] = misses[i];
-    }
-  }
-  misses.resize(kept);
-  merged_ = kept;
 }
 
 void CopyLog::add(const Pass& pass, std::uint32_t body, const PassLog& passes) {
@@ -87,8 +68,20 @@ void CopyLog::add(const Pass& pass, std::uint32_t body, const PassLog& passes) {
 }
 
 void CopyLog::finish() {
-  merge_misses();
+  for (std::size_t body = 0; body < counted_.size(); ++body) {
+    const Counted& of = counted_[body];
+    const std::size_t end = body + 1 < counted_.size() ? counted_[body + 1].first : layers_of_.size();
+    for (std::size_t i = of.first; i < end; ++i) {
+      if (layers_of_[i] == 0) continue;
+      const std::size_t place = i - of.first;
+      misses.push_back({static_cast<std::uint32_t>(body), static_cast<std::uint32_t>(place / of.width),
+                        static_cast<std::uint32_t>(place % of.width), layers_of_[i]});
+    }
+  }
+  counted_ = {};
+  layers_of_ = {};
   run_numbers_ = {};
+  for (const LayerCopies& each : copies) most_copied = std::max({most_copied, each.misses, each.announced});
 }
 
 }  // namespace pregate::sim

@@ -55,18 +55,22 @@ class CopyLog {
   std::vector<std::uint32_t> run_of_pass;     ///< where layers announce
   std::vector<std::uint32_t> misses_of_pass;  ///< where nothing is announced
   std::int64_t experts_copied = 0;            ///< of all passes
+  std::uint16_t most_copied = 0;              ///< of `copies`, either of a layer
 
  private:
   std::uint32_t run_of(const Pass& pass, std::uint32_t body, AccessCounts& counts);
   void count_misses(const Pass& pass, std::uint32_t body, const PassLog& passes);
-  void merge_misses();
+  /// Where a body's layers are counted, by load and misses, in `layers_of_`.
+  struct Counted {
+    std::size_t first = 0, width = 0;
+  };
 
   const ExpertMap& map_;
   CountedDecisions decisions_;
   LogKey::Numbers run_numbers_;
   LogKey::Words key_;
-  std::vector<std::int64_t> layers_of_;  // of the pass, by load and misses
-  std::size_t merged_ = 0;               // entries of `misses` when they were merged last
+  std::vector<Counted> counted_;  // by body
+  std::vector<std::int64_t> layers_of_;
   bool is_usable_ = true;
   AccessCounts decode_counts_, other_counts_;
 };

@@ -170,7 +170,7 @@ std::array<PassTimes, lane_count> DecidedRun::ahead(const std::array<const Price
                                                     const std::array<Picoseconds, lane_count>& copy) const {
   LaneValues copy_times{}, decode{};
   for (std::size_t lane = 0; lane < lane_count; ++lane) copy_times[lane] = copy[lane].count;
-  PassLanes lanes(copy_times);
+  PassLanes lanes(copy_times, copies->most_copied);
   LaneTotals totals;
   std::vector<LaneCell> segments(bounds.size());
   LaneBody of_body;

@@ -141,6 +141,10 @@ CountedSums LaneSums::of(std::size_t lane) const {
   return sums;
 }
 
+PassLanes::PassLanes(const LaneValues& copy, std::size_t most_copied) : copies_(most_copied + 1) {
+  for (std::size_t i = 1; i <= most_copied; ++i) copies_[i].value = copies_[i - 1].value + copy;
+}
+
 void PassLanes::prepare(const LanePasses& passes) {
   const std::size_t layers = passes.copies.size();
   if (ready_.size() < layers) {
@@ -149,9 +153,6 @@ void PassLanes::prepare(const LanePasses& passes) {
     ready_sums_.resize(layers);
     latencies_.resize(layers);
   }
-  std::uint16_t most = 0;
-  for (const LayerCopies& copies : passes.copies) most = std::max({most, copies.misses, copies.announced});
-  while (copies_.size() <= most) copies_.push_back({copies_.back().value + copy_});
 }
 
 /// False: not enough bits.

@@ -64,8 +64,8 @@ struct LanePasses {
 /// same time decides, and a pass would depend on those before it.
 class PassLanes {
  public:
-  /// `copy`: of one expert.
-  explicit PassLanes(const LaneValues& copy) : copy_(copy), copies_{{}} {}
+  /// `copy`: of one expert; a layer copies `most_copied` at once at most.
+  PassLanes(const LaneValues& copy, std::size_t most_copied);
 
   /// The passes that follow are of this body, which outlives them.
   void begin_body(const LaneBody& body) { body_ = &body; }
@@ -86,7 +86,6 @@ class PassLanes {
   void add_packed(const LaneValues& path, std::int64_t times, LaneSums& sums) const;
   void prepare(const LanePasses& passes);
 
-  LaneValues copy_;
   const LaneBody* body_ = nullptr;
   Packing packing_;
   std::vector<LaneCell> copies_;  // by how many experts, how long

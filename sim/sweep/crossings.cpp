@@ -17,7 +17,7 @@ constexpr double precise = 1e-3;  // of the value
 constexpr int most_rounds = 12;
 constexpr int most_borders = 16;  // that are searched for between two values
 
-struct Place {
+struct Probed {
   Measure at;
   std::string text;
   PolicyRates rates;
@@ -43,8 +43,8 @@ std::string rounded(double number, const std::string& unit) {
   return (exact ? plain_digits(exact->number) : std::string(text)) + unit;
 }
 
-std::vector<Place> places_between(const Place& low, const Place& high) {
-  std::vector<Place> places;
+std::vector<Probed> probes_between(const Probed& low, const Probed& high) {
+  std::vector<Probed> places;
   double last = low.at.number;
   for (int i = 1; i <= probes; ++i) {
     const double share = static_cast<double>(i) / (probes + 1);
@@ -58,18 +58,18 @@ std::vector<Place> places_between(const Place& low, const Place& high) {
 }
 
 /// Moves `low`, where the policy stays the best, and `high`, where it does not, towards each other.
-void narrow(std::optional<std::size_t> policy, Place& low, Place& high, const RatesAt& rates_at) {
+void narrow(std::optional<std::size_t> policy, Probed& low, Probed& high, const RatesAt& rates_at) {
   for (int round = 0; round < most_rounds; ++round) {
     if (high.at.number - low.at.number <= precise * std::abs(high.at.number)) return;
-    std::vector<Place> places = places_between(low, high);
+    std::vector<Probed> places = probes_between(low, high);
     if (places.empty()) return;
     std::vector<std::string> values;
-    for (const Place& place : places) values.push_back(place.text);
+    for (const Probed& place : places) values.push_back(place.text);
     std::vector<PolicyRates> rates = rates_at(values);
     if (rates.size() != places.size()) return;
     for (std::size_t i = 0; i < places.size(); ++i) places[i].rates = std::move(rates[i]);
     const auto first =
-        std::find_if(places.begin(), places.end(), [&](const Place& p) { return !stays(policy, p.rates); });
+        std::find_if(places.begin(), places.end(), [&](const Probed& p) { return !stays(policy, p.rates); });
     if (first != places.end()) high = *first;
     if (first != places.begin()) low = *(first - 1);
   }
@@ -99,11 +99,11 @@ std::vector<Reign> find_reigns(const std::vector<std::string>& values, const std
   begin(values.front(), rates.front());
   for (std::size_t i = 1; i < values.size(); ++i) {
     const auto place = [&](std::size_t of) {
-      return Place{searches ? *measure_of(values[of]) : Measure{}, values[of], rates[of]};
+      return Probed{searches ? *measure_of(values[of]) : Measure{}, values[of], rates[of]};
     };
-    Place low = place(i - 1);
+    Probed low = place(i - 1);
     for (int border = 0; !stays(reigns.back().policy, rates[i]); ++border) {
-      Place high = place(i);
+      Probed high = place(i);
       if (searches && border < most_borders) narrow(reigns.back().policy, low, high, rates_at);
       reigns.back().to = low.text;
       begin(high.text, high.rates);
