@@ -10,28 +10,61 @@ CopyLog::CopyLog(const ExpertMap& map, const Plan& plan, StackLookups* shared)
     : map_(map), decisions_(map, plan, shared) {}
 
 std::size_t CopyLog::words() const {
-  return layers_of_.size() * 2 + counted_.size() * 4 + runs.size() * 8 + copies.size() + run_of_pass.size() +
+  return layers_of_.size() * 2 + counted_.size() * 4 + runs.size() * 12 + copies.size() + run_of_pass.size() +
          misses_of_pass.size();
 }
 
 std::uint32_t CopyLog::run_of(const Pass& pass, std::uint32_t body, AccessCounts& counts) {
   const auto [first, last] = map_.ordinals(pass.info.step.stack);
-  key_.assign(1, body);
+  copies_now_.clear();
   for (int ordinal = first; ordinal < last; ++ordinal) {
     const CountedDecisions::Copies decided = decisions_.copies(ordinal, pass, counts);
     if (decided.own > 0xFFFF || decided.announced > 0xFFFF) is_usable_ = false;
     experts_copied += std::int64_t{decided.own} + decided.announced;
-    key_.push_back(decided.own << 16U | decided.announced);
+    copies_now_.push_back(
+        {static_cast<std::uint16_t>(decided.own), static_cast<std::uint16_t>(decided.announced)});
   }
-  const auto [at, is_new] = run_numbers_.emplace(key_, static_cast<std::uint32_t>(runs.size()));
-  if (is_new) {
-    runs.push_back({body, copies.size(), 0});
-    for (std::size_t i = 1; i < key_.size(); ++i)
-      copies.push_back(
-          {static_cast<std::uint16_t>(key_[i] >> 16U), static_cast<std::uint16_t>(key_[i] & 0xFFFFU)});
+  const std::uint32_t run = run_with(body);
+  ++runs[run].passes;
+  return run;
+}
+
+/// The run of that body whose layers copy what those of this pass do.
+std::uint32_t CopyLog::run_with(std::uint32_t body) {
+  std::uint64_t hash = 0x9E3779B97F4A7C15U ^ body;
+  for (const LayerCopies& each : copies_now_) {
+    hash = (hash ^ (std::uint32_t{each.misses} << 16U | each.announced)) * 0xFF51AFD7ED558CCDU;
+    hash ^= hash >> 32U;
   }
-  ++runs[at->second].passes;
-  return at->second;
+  make_room_for_run();
+  const std::size_t mask = run_places_.size() - 1;
+  std::size_t place = hash & mask;
+  for (; run_places_[place] != 0; place = (place + 1) & mask) {
+    const std::uint32_t run = run_places_[place] - 1;
+    if (run_hashes_[run] == hash && runs[run].body == body &&
+        std::equal(copies_now_.begin(), copies_now_.end(),
+                   copies.begin() + static_cast<std::ptrdiff_t>(runs[run].first_layer)))
+      return run;
+  }
+  const auto run = static_cast<std::uint32_t>(runs.size());
+  run_places_[place] = run + 1;
+  run_hashes_.push_back(hash);
+  runs.push_back({body, copies.size(), 0});
+  copies.insert(copies.end(), copies_now_.begin(), copies_now_.end());
+  return run;
+}
+
+/// Half of the table stays free.
+void CopyLog::make_room_for_run() {
+  constexpr std::size_t least = 1024;
+  if (2 * (runs.size() + 1) <= run_places_.size()) return;
+  run_places_.assign(std::max(least, 2 * run_places_.size()), 0);
+  const std::size_t mask = run_places_.size() - 1;
+  for (std::size_t run = 0; run < runs.size(); ++run) {
+    std::size_t place = run_hashes_[run] & mask;
+    while (run_places_[place] != 0) place = (place + 1) & mask;
+    run_places_[place] = static_cast<std::uint32_t>(run + 1);
+  }
 }
 
 void CopyLog::count_misses(const Pass& pass, std::uint32_t body, const PassLog& passes) {
@@ -80,7 +113,8 @@ void CopyLog::finish() {
   }
   counted_ = {};
   layers_of_ = {};
-  run_numbers_ = {};
+  run_places_ = {};
+  run_hashes_ = {};
   for (const LayerCopies& each : copies) most_copied = std::max({most_copied, each.misses, each.announced});
 }
 

@@ -29,6 +29,7 @@ struct LoggedCopies {
 /// Experts that a MoE layer copies: those that its gate chose, then those announced for a later one.
 struct LayerCopies {
   std::uint16_t misses = 0, announced = 0;
+  bool operator==(const LayerCopies&) const = default;
 };
 
 /// What a plan that decides by counts copies in the passes of a run.
@@ -59,6 +60,8 @@ class CopyLog {
 
  private:
   std::uint32_t run_of(const Pass& pass, std::uint32_t body, AccessCounts& counts);
+  std::uint32_t run_with(std::uint32_t body);
+  void make_room_for_run();
   void count_misses(const Pass& pass, std::uint32_t body, const PassLog& passes);
   /// Where a body's layers are counted, by load and misses, in `layers_of_`.
   struct Counted {
@@ -67,9 +70,10 @@ class CopyLog {
 
   const ExpertMap& map_;
   CountedDecisions decisions_;
-  LogKey::Numbers run_numbers_;
-  LogKey::Words key_;
-  std::vector<Counted> counted_;  // by body
+  std::vector<LayerCopies> copies_now_;    // of the pass
+  std::vector<std::uint32_t> run_places_;  // a hash table: numbers of runs, one more than they are; 0: free
+  std::vector<std::uint64_t> run_hashes_;  // by run
+  std::vector<Counted> counted_;           // by body
   std::vector<std::int64_t> layers_of_;
   bool is_usable_ = true;
   AccessCounts decode_counts_, other_counts_;

@@ -140,7 +140,7 @@ TEST_F(Sweep, CapacitiesTogetherAreWhatEachAloneGives) {
     succeed(words);
     return sql(name,
                "SELECT group_concat(result, ';') FROM (SELECT result FROM points"
-               " WHERE settings->>'policy.cache.capacity' = '3 slots' ORDER BY point)");
+               " WHERE settings->>'$.\"policy.cache.capacity\"' = '3 slots' ORDER BY point)");
   };
   const std::string alone = at("3 slots", "alone.db");
   EXPECT_THAT(alone, HasSubstr("tokens_per_s"));

@@ -184,16 +184,16 @@ TEST(CountedRun, EqualsItWhereHitsAreGiven) {
 
 TEST(CountedRun, LeavesToThePlannerWhatNeedsSlots) {
   EXPECT_TRUE(Prepared{}.is_served());
-  Prepared staging, whole, shared, overtaking, each, pinned, waves;
+  Prepared staging, whole, decreed, shared, overtaking, each, pinned, waves;
   staging.policy.transfer.staging_copies = 1;
   EXPECT_FALSE(staging.is_served());
   choose(whole.policy.lookahead.predictor, built_in_parts().predictors, "all-next");
   whole.policy.cache.capacity = parse_capacity("25%", "test");
   EXPECT_TRUE(whole.is_served());
-  whole.policy.cache.eviction = "given-rate";
-  whole.policy.cache.hit_rate = 0.5;
-  EXPECT_FALSE(whole.is_served()) << "a hit that is not there is fetched with the layer";
-  whole.policy.cache.eviction = "lru";
+  decreed.policy = whole.policy;
+  decreed.policy.cache.eviction = "given-rate";
+  decreed.policy.cache.hit_rate = 0.5;
+  EXPECT_FALSE(decreed.is_served()) << "a hit that is not there is fetched with the layer";
   whole.policy.cache.scope = CacheScope::global;
   EXPECT_FALSE(whole.is_served());
   choose(shared.policy.lookahead.predictor, built_in_parts().predictors, "pre-gate");
