@@ -34,21 +34,22 @@ class LruStacks final : public StackDistances {
   }
 
  private:
-  /// Returns the deepest place of a member; those who are in no cache go behind all.
-  std::size_t look_up(const std::vector<ExpertKey>& stack, std::span<const ExpertKey> activated,
-                      std::uint32_t* distances);
-  void place_members(std::vector<ExpertKey>& stack, std::span<const ExpertKey> activated);
-  void place_others(std::vector<ExpertKey>& stack, std::size_t members, std::size_t deepest);
-  void place(std::vector<ExpertKey>& stack, std::size_t at, ExpertKey key);
+  /// Marks a batch's members as used now; returns how many of them the stack has.
+  std::size_t mark(std::span<const ExpertKey> activated, std::uint32_t* distances);
+  [[nodiscard]] bool is_member(ExpertKey key) const { return last_used_[key] > before_batch_; }
+  /// Its place in the batch.
+  [[nodiscard]] std::size_t index_of(ExpertKey key) const {
+    return static_cast<std::size_t>(last_used_[key] - before_batch_ - 1);
+  }
   void set_aside(ExpertKey key);
 
   std::vector<std::vector<ExpertKey>> stacks_;  // by domain
-  std::vector<std::uint32_t> place_;            // by key, from 1; 0: in no cache
-  std::vector<std::uint64_t> last_used_;        // by key: larger is more recent
-  std::vector<std::uint64_t> batch_of_;         // by key: the last one that it was a member of
-  std::vector<ExpertKey> before_;               // the stack's first places before the batch
-  std::vector<ExpertKey> aside_;                // without a place, the least recent first
-  std::uint64_t clock_ = 0, batch_ = 0;
+  std::vector<std::uint64_t> last_used_;        // by key: larger is more recent; 0: never
+  std::uint64_t before_batch_ = 0, clock_ = 0;
+  // Of a batch: who has no place yet, the most recent first, in [first_, last_) of aside_.
+  std::vector<ExpertKey> aside_;
+  std::size_t first_ = 0, last_ = 0;
+  std::vector<std::uint8_t> placed_;  // by member
 };
 
 }  // namespace pregate::cache
