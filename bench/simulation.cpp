@@ -185,6 +185,30 @@ void retiming(benchmark::State& state, const char* policy_name, Varied varied) {
   state.counters["retimed"] = static_cast<double>(many.retimed() - timed);
 }
 
+/// A machine with LRU caches of 20 capacities, nothing known before: to be held against one_simulation.
+void twenty_capacities(benchmark::State& state, const char* policy_name) {
+  trace::StepSource& source = *repeated_trace().memory;
+  const ModelSpec model = load_model("gpt-oss-20b");
+  const std::vector<MachineSpec> machines{load_machine("rtx4090-pcie4")};
+  const sim::PreparedTrace prepared(source, model, "benchmark");
+  std::vector<PolicySpec> policies(20, load_policy(policy_name));
+  for (std::size_t i = 0; i < policies.size(); ++i)
+    policies[i].cache.capacity = parse_capacity(std::to_string(i + 4) + " slots", "benchmark");
+  for (auto _ : state) {
+    sim::ManyMachines many(model, policies, prepared, source, {});
+    for (std::size_t i = 0; i < policies.size(); ++i)
+      benchmark::DoNotOptimize(many.run(i, machines).back().total);
+  }
+  state.SetLabel(repeated_trace().label);
+}
+
+BENCHMARK_CAPTURE(twenty_capacities, on_demand_lru, "on-demand-cache")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(twenty_capacities, pre_gated_lru, "pre-gated-cache")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(twenty_capacities, prefetch_all_lru, "prefetch-all-cache")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(one_simulation, prefetch_all_lru_25_percent, "prefetch-all-cache")
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(retiming, prefetch_all_lru_25_percent_links, "prefetch-all-cache", Varied::link)
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(one_simulation, on_demand_lru_25_percent, "on-demand-cache")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(one_simulation, pre_gated_lru_25_percent, "pre-gated-cache")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(retiming, on_demand_lru_25_percent_links, "on-demand-cache", Varied::link)

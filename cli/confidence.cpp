@@ -8,7 +8,7 @@
 
 namespace pregate::cli {
 
-sim::Confidences confidences_in(const Run& run, const std::vector<sim::SimulationResult>& results) {
+sim::Confidences confidences_in(const Run& run, std::span<const sim::SimulationResult> results) {
   static const validation::Evidence evidence(validation::known_residuals());
   const auto& provenance = run.configuration.trace.provenance;
   const auto format = provenance.find("format");

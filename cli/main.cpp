@@ -6,6 +6,10 @@
 #include <string>
 
 #include "cli/command.hpp"
+#include "cli/ranks.hpp"
+#ifdef PREGATE_WITH_MPI
+#include "cli/mpi_ranks.hpp"
+#endif
 #include "cli/terminal.hpp"
 #include "models/error.hpp"
 #include "runtime/device_error.hpp"
@@ -19,6 +23,16 @@ pregate::cli::ExitCode print_version(const Arguments&) {
   return 0;
 }
 
+#ifdef PREGATE_WITH_MPI
+constexpr pregate::cli::JoinRanks join_ranks = &pregate::cli::join_mpi_ranks;
+#else
+constexpr pregate::cli::JoinRanks join_ranks = &pregate::cli::refuse_ranks;
+#endif
+
+pregate::cli::ExitCode sweep_in_ranks(const Arguments& arguments) {
+  return pregate::cli::sweep_with(arguments, join_ranks);
+}
+
 pregate::cli::ExitCode run(const Arguments& arguments) {
   using namespace pregate::cli;
   if (!arguments.empty() && arguments[0] == "--version") return print_version(arguments);
@@ -29,7 +43,7 @@ pregate::cli::ExitCode run(const Arguments& arguments) {
       {{"compare", "several policies on one trace, model and machine, side by side", compare},
        {"simulate", "one policy in detail; timeline and schedule on request", simulate},
        {"advise", "what to run on a machine and how, and what an upgrade would bring", advise},
-       {"sweep", "many machines, settings and policies into a database: what if", sweep},
+       {"sweep", "many machines, settings and policies into a database: what if", sweep_in_ranks},
        {"list", "models, machines, policies and their parts", list},
        {"model", "what was understood of a model: parameters, layers, cache, formats", model},
        {"trace", "import, inspect, generate, replay routing traces", trace},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -57,7 +58,7 @@ std::vector<sim::SimulationResult> run_policies(const Run& run);
 std::vector<sim::SimulationResult> run_permitted_policies(Run& run);
 
 /// How well each simulated result is supported; none for what did not fit.
-sim::Confidences confidences_in(const Run& run, const std::vector<sim::SimulationResult>& results);
+sim::Confidences confidences_in(const Run& run, std::span<const sim::SimulationResult> results);
 
 /// Writes what --json, --csv and --store ask for, and `more` files, as write_files() does.
 void write_outputs(const Parsed& parsed, const Run& run, const std::vector<sim::SimulationResult>& results,

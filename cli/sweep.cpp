@@ -1,21 +1,21 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include <atomic>
+#include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstdio>
-#include <deque>
 #include <exception>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "cli/interrupt.hpp"
 #include "cli/progress.hpp"
-#include "cli/sweep_run.hpp"
+#include "cli/ranks.hpp"
+#include "cli/report/sweep_page.hpp"
+#include "cli/sweep_fill.hpp"
+#include "cli/sweep_report.hpp"
 #include "models/error.hpp"
 #include "sim/report/csv.hpp"
-#include "sim/report/text_table.hpp"
 #include "sim/sweep/store.hpp"
 #include "traces/output_file.hpp"
 
@@ -23,173 +23,19 @@ namespace pregate::cli {
 
 namespace {
 
-using Seconds = std::chrono::duration<double>;
-using WallClock = std::chrono::steady_clock;
-
 /// Of the database: a row with its result, of a configuration that others share.
 constexpr std::int64_t bytes_a_point = 5000;
-constexpr double seconds_between_commits = 0.5;
-/// Rows that threads may be ahead of the database.
-constexpr std::size_t most_waiting = 1024;
-
-double seconds_since(WallClock::time_point begin) { return Seconds(WallClock::now() - begin).count(); }
-
-/// Rows on their way from the threads that compute to the one that writes.
-class RowQueue {
- public:
-  void put(sim::PointRow row) {
-    std::unique_lock lock(mutex_);
-    has_room_.wait(lock, [&] { return rows_.size() < most_waiting || is_closed_; });
-    rows_.push_back(std::move(row));
-    has_rows_.notify_one();
-  }
-  /// Those that are there, after a while if none is.
-  std::deque<sim::PointRow> take() {
-    std::unique_lock lock(mutex_);
-    has_rows_.wait_for(lock, std::chrono::milliseconds(100), [&] { return !rows_.empty(); });
-    has_room_.notify_all();
-    return std::exchange(rows_, {});
-  }
-  /// Nobody takes any more: who waits for room need not.
-  void close() {
-    const std::lock_guard lock(mutex_);
-    is_closed_ = true;
-    has_room_.notify_all();
-  }
-  void wake() { has_rows_.notify_one(); }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable has_rows_, has_room_;
-  std::deque<sim::PointRow> rows_;
-  bool is_closed_ = false;
-};
-
-/// Points done, their rate and the time that is left, on a terminal.
-class PointProgress {
- public:
-  PointProgress(std::int64_t done, std::int64_t all)
-      : first_(done), done_(done), all_(all), shown_(isatty(STDERR_FILENO) != 0), began_(WallClock::now()) {}
-  void add(std::size_t points) { done_ += static_cast<std::int64_t>(points); }
-  void show() {
-    if (!shown_ || seconds_since(last_) < 0.2) return;
-    last_ = WallClock::now();
-    const double took = seconds_since(began_);
-    const double rate = static_cast<double>(done_ - first_) / std::max(took, 1e-3);
-    const double left = static_cast<double>(all_ - done_) / std::max(rate, 1e-3);
-    std::fprintf(stderr, "\r%lld of %lld points, %.0f a second, %s left   ", static_cast<long long>(done_),
-                 static_cast<long long>(all_), rate, duration(left).c_str());
-  }
-  void clear() const {
-    if (shown_) std::fprintf(stderr, "\r%70s\r", "");
-  }
-  [[nodiscard]] std::int64_t done() const { return done_; }
-
- private:
-  std::int64_t first_, done_, all_;
-  bool shown_;
-  WallClock::time_point began_, last_{};
-};
-
-/// Threads that compute tasks in turn. The first error that is nobody's input stops them.
-class Workers {
- public:
-  Workers(SweepRunner& runner, const std::vector<SweepTask>& tasks, int threads, RowQueue& rows)
-      : runner_(runner), tasks_(tasks), rows_(rows), running_(threads) {
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
-  }
-  ~Workers() { stop(); }
-  Workers(const Workers&) = delete;
-  Workers& operator=(const Workers&) = delete;
-
-  void stop() {
-    stopped_ = true;
-    rows_.close();
-    threads_.clear();
-  }
-  [[nodiscard]] bool are_done() const { return running_ == 0; }
-  void rethrow() const {
-    if (fault_) std::rethrow_exception(fault_);
-  }
-
- private:
-  void work() {
-    try {
-      for (std::size_t i = next_++; i < tasks_.size() && !stopped_; i = next_++) {
-        runner_.run(
-            tasks_[i], [&](sim::PointRow row) { rows_.put(std::move(row)); },
-            [&] { return stopped_.load(); });
-      }
-    } catch (...) {
-      const std::lock_guard lock(mutex_);
-      if (!fault_) fault_ = std::current_exception();
-      stopped_ = true;
-    }
-    --running_;
-    rows_.wake();
-  }
-
-  SweepRunner& runner_;
-  const std::vector<SweepTask>& tasks_;
-  RowQueue& rows_;
-  std::atomic<std::size_t> next_{0};
-  std::atomic<bool> stopped_{false};
-  std::atomic<int> running_;
-  std::mutex mutex_;
-  std::exception_ptr fault_;
-  std::vector<std::jthread> threads_;
-};
-
-/// Computes what is left into the store. False when Ctrl-C ended it.
-bool fill(const SweepInputs& inputs, sim::SweepStore& store, int threads) {
-  SweepRunner runner(inputs);
-  const std::vector<SweepTask> tasks = tasks_of(inputs, store.done(), threads);
-  const auto before = std::count(store.done().begin(), store.done().end(), std::uint8_t{1});
-  PointProgress progress(before, inputs.points().count());
-  std::int64_t kept = before;
-  RowQueue rows;
-  const CatchInterrupt interruptible;
-  try {
-    Workers workers(runner, tasks, std::min<int>(threads, std::max<int>(1, static_cast<int>(tasks.size()))),
-                    rows);
-    WallClock::time_point committed = WallClock::now();
-    for (bool last = false; !last;) {
-      last = workers.are_done() || interrupts != 0;
-      if (last) workers.stop();
-      const std::deque<sim::PointRow> some = rows.take();
-      for (const sim::PointRow& row : some) {
-        if (!store.has_configuration(row.configuration))
-          store.add_configuration(row.configuration, runner.configuration(row.configuration));
-        store.add(row);
-      }
-      progress.add(some.size());
-      progress.show();
-      if (!last && seconds_since(committed) < seconds_between_commits) continue;
-      store.commit();
-      kept = progress.done();
-      committed = WallClock::now();
-    }
-    progress.clear();
-    workers.rethrow();
-  } catch (...) {
-    progress.clear();
-    std::fprintf(stderr, "%lld of %lld points are kept; the same command goes on from there\n",
-                 static_cast<long long>(kept), static_cast<long long>(inputs.points().count()));
-    throw;
-  }
-  return progress.done() == inputs.points().count();
-}
 
 /// Time of the first point alone, the resolution of its inputs left out.
 double seconds_of_first(const SweepInputs& inputs) {
   SweepRunner runner(inputs);
-  const SweepTask first{inputs.number_of(Concern::workload, 0), inputs.number_of(Concern::policy, 0), {0}};
+  const SweepTask first{inputs.number_of(Concern::workload, 0), {0}};
   double took = 0;
   for (int i = 0; i < 2; ++i) {
-    const WallClock::time_point began = WallClock::now();
+    const auto began = std::chrono::steady_clock::now();
     runner.run(
         first, [](const sim::PointRow&) {}, [] { return false; });
-    took = seconds_since(began);
+    took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   }
   return took;
 }
@@ -275,36 +121,12 @@ void write_exports(const Parsed& parsed, const SweepInputs& inputs, sim::SweepSt
   lines.finish();
 }
 
-std::string summary_text(const SweepInputs& inputs, const sim::SweepStore& store, const std::string& path) {
-  const std::int64_t all = inputs.points().count();
-  sim::TextTable table({"policy", "points", "do not fit", "refused", "tokens/s from", "to"});
-  std::string best;
-  for (const sim::PolicySummary& each : store.summary()) {
-    const bool ran = !each.best.empty();
-    table.add({each.policy, std::to_string(each.points), std::to_string(each.out_of_memory),
-               std::to_string(each.refused), ran ? sim::three_digits(each.least) : "-",
-               ran ? sim::three_digits(each.most) : "-"});
-    const auto settings = nlohmann::ordered_json::parse(each.best, nullptr, false);
-    if (!ran || !settings.is_object()) continue;
-    std::string where;
-    for (const auto& [key, value] : settings.items()) {
-      const auto axis = std::find_if(inputs.points().axes().begin(), inputs.points().axes().end(),
-                                     [&, name = key](const sim::Axis& of) { return of.key == name; });
-      if (key == "policy" || axis == inputs.points().axes().end() || axis->values.size() == 1) continue;
-      where += (where.empty() ? "" : ", ") + key + "=" + (value.is_string() ? value.get<std::string>() : "");
-    }
-    best += each.policy + ": " + sim::three_digits(each.most) + " tokens/s at " +
-            (where.empty() ? "its only point" : where) + "\n";
-  }
-  return path + ": " + std::to_string(all) + " points\n\n" + table.text() + "All figures are simulated.\n\n" +
-         best;
-}
-
 void check_database(const Parsed& parsed) {
+  check_outputs(parsed);
   const std::string path = parsed.text("database");
   if (path.empty())
     throw InputError("--database", "there is no database for the results", "name it: -o sweep.db");
-  for (const char* option : {"csv", "json-lines"}) {
+  for (const char* option : {"csv", "json-lines", "json", "report"}) {
     if (!parsed.has(option) || parsed.text(option) == "-") continue;
     std::error_code ignored;
     const auto key = [&](const std::string& name) {
@@ -315,37 +137,105 @@ void check_database(const Parsed& parsed) {
                        "'" + printable(path, 200) + "' is also the file of --database",
                        "give every output a file of its own");
   }
-  for (const char* option : {"database", "csv", "json-lines"})
+  for (const char* option : {"database", "csv", "json-lines", "json", "report"})
     if (parsed.has(option) && parsed.text(option) != "-")
       refuse_overwriting_inputs(parsed, parsed.text(option));
 }
 
 }  // namespace
 
-ExitCode sweep(const Arguments& arguments) {
-  const char* usage =
-      "pregate sweep --vary KEY=LO..HI:N ... [--policy A,B] [--plan FILE] -o sweep.db [--csv FILE]";
+namespace {
+
+constexpr const char* usage =
+    "pregate sweep --vary KEY=LO..HI:N ... [--policy A,B] [--plan FILE] -o sweep.db [--csv FILE]";
+
+Parsed parse_sweep(const Arguments& arguments) {
   Parsed parsed = parse(usage, sweep_options(), arguments);
-  if (parsed.help) return 0;
-  if (parsed.has("plan")) {
-    Arguments all = arguments_of_plan(parsed.text("plan"), sweep_options());
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    parsed = parse(usage, sweep_options(), all);
+  if (parsed.help || !parsed.has("plan")) return parsed;
+  Arguments all = arguments_of_plan(parsed.text("plan"), sweep_options());
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  return parse(usage, sweep_options(), all);
+}
+
+/// Processes of one computer share its cores.
+int threads_in(const Parsed& parsed, const Ranks* ranks) {
+  const unsigned cores = ranks != nullptr ? 1 : std::max(1U, std::thread::hardware_concurrency());
+  return static_cast<int>(parsed.integer("threads", cores, 1, 1024));
+}
+
+/// A sweep that is ready to run.
+struct Prepared {
+  Prepared(const Parsed& of, const Ranks* ranks)
+      : parsed(of), inputs(parsed), threads(threads_in(parsed, ranks)) {
+    inputs.check_values();
+    const bool is_first = ranks == nullptr || ranks->rank() == 0;
+    if (inputs.points().count() > many_points && !parsed.flag("yes")) ask_for_yes(inputs, threads);
+    if (is_first)
+      store =
+          std::make_unique<sim::SweepStore>(parsed.text("database"), inputs.plan(), inputs.points().count());
   }
-  check_database(parsed);
-  const SweepInputs inputs(parsed);
-  inputs.check_values();
-  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  const auto threads = static_cast<int>(parsed.integer("threads", cores, 1, 1024));
-  const std::int64_t points = inputs.points().count();
-  if (points > many_points && !parsed.flag("yes")) ask_for_yes(inputs, threads);
-  sim::SweepStore store(parsed.text("database"), inputs.plan(), points);
-  if (!fill(inputs, store, threads)) {
+  Parsed parsed;
+  SweepInputs inputs;
+  int threads;
+  std::unique_ptr<sim::SweepStore> store;  ///< of rank 0
+};
+
+/// What all ranks must agree on. False: this rank has nothing more to do.
+bool meet(Ranks& ranks, const std::unique_ptr<Prepared>& prepared, const std::exception_ptr& fault,
+          const std::string& what) {
+  const auto first =
+      ranks.meet(what, prepared ? prepared->inputs.plan() : std::string(), prepared ? prepared->threads : 1);
+  if (!first) return true;
+  if (ranks.rank() != 0) return false;
+  if (fault) std::rethrow_exception(fault);
+  throw InputError("rank " + std::to_string(first->rank), first->message,
+                   "every rank needs the same program and the same files under the same names");
+}
+
+}  // namespace
+
+ExitCode sweep(const Arguments& arguments) { return sweep_with(arguments, nullptr); }
+
+ExitCode sweep_with(const Arguments& arguments, JoinRanks join) {
+  const std::unique_ptr<Ranks> ranks = join != nullptr ? join() : nullptr;
+  std::unique_ptr<Prepared> prepared;
+  std::exception_ptr fault;
+  std::string what;
+  bool helped = false;
+  try {
+    const Parsed parsed = parse_sweep(arguments);
+    helped = parsed.help;
+    if (!helped) {
+      if (ranks == nullptr || ranks->rank() == 0) check_database(parsed);
+      prepared = std::make_unique<Prepared>(parsed, ranks.get());
+    }
+  } catch (const InputError& error) {
+    if (!ranks) throw;
+    fault = std::current_exception();
+    what = error.what();
+  }
+  if (helped) return 0;
+  if (ranks && !meet(*ranks, prepared, fault, what)) return 2;
+  if (ranks && ranks->rank() != 0) {
+    SweepRunner runner(prepared->inputs);
+    ranks->work(runner, prepared->threads);
+    return 0;
+  }
+  const auto& [parsed, inputs, threads, store] = *prepared;
+  if (!fill(inputs, *store, threads, ranks.get())) {
     std::fprintf(stderr, "interrupted; the same command goes on from there\n");
     return 1;
   }
-  write_exports(parsed, inputs, store);
-  show(people(parsed), summary_text(inputs, store, parsed.text("database")));
+  write_exports(parsed, inputs, *store);
+  const SweepReport report{.database = parsed.text("database"),
+                           .points = inputs.points().count(),
+                           .policies = store->summary(),
+                           .best_along = find_best_along(parsed, inputs, *store, threads)};
+  std::vector<TextFile> files;
+  if (parsed.has("json")) files.push_back({parsed.text("json"), sweep_json(report)});
+  if (parsed.has("report")) files.push_back({parsed.text("report"), sweep_page(inputs, report)});
+  write_files(files);
+  show(people(parsed), sweep_text(inputs, report));
   return 0;
 }
 

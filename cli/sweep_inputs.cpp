@@ -110,6 +110,7 @@ SweepInputs::SweepInputs(const Parsed& parsed)
   // Who is asked first whether he wants so many samples need not wait for all of them.
   const bool asks = points_.count() > many_points && !parsed.flag("yes");
   number_points(asks && sampling_.kind != sim::Sampling::Kind::grid ? 1 : points_.count());
+  find_families();
 }
 
 void SweepInputs::number_points(std::int64_t first) {
@@ -125,6 +126,17 @@ void SweepInputs::number_points(std::int64_t first) {
       if (is_new) settings_[i].push_back(of_concern[i]);
       numbers_[i].push_back(at->second);
     }
+  }
+}
+
+void SweepInputs::find_families() {
+  std::map<std::vector<std::string>, int> known;
+  const int policies = count_of(Concern::policy);
+  for (int policy = 0; policy < policies; ++policy) {
+    std::vector<std::string> others;
+    for (const Override& each : overrides(Concern::policy, policy))
+      if (each.path != "policy.cache.capacity") others.push_back(each.value);
+    families_.push_back(known.emplace(others, static_cast<int>(known.size())).first->second);
   }
 }
 

@@ -45,6 +45,8 @@ class SweepInputs {
   [[nodiscard]] MachineSpec machine(const Run& workload, int number) const;
   [[nodiscard]] PolicySpec policy(const Run& workload, int number) const;
   [[nodiscard]] std::string policy_name(int number) const;
+  /// Policies of one family differ in cache.capacity at most. From 0.
+  [[nodiscard]] int family_of(int policy) const { return families_[static_cast<std::size_t>(policy)]; }
   /// JSON of the values of a point's axes.
   [[nodiscard]] std::string settings(std::int64_t point) const;
   /// What makes the sweep this one: axes, options, version, what the first point is resolved to and the
@@ -60,6 +62,7 @@ class SweepInputs {
   [[nodiscard]] std::vector<Override> overrides(Concern concern, int number) const;
   /// Of the first so many points.
   void number_points(std::int64_t first);
+  void find_families();
 
   Parsed parsed_;
   sim::Sampling sampling_;
@@ -67,6 +70,7 @@ class SweepInputs {
   std::vector<Concern> concerns_;  ///< by axis
   std::array<std::vector<Settings>, concern_count> settings_;
   std::array<std::vector<int>, concern_count> numbers_;
+  std::vector<int> families_;  ///< by policy
 };
 
 /// The words that a plan file stands for, to go before those of the command line: every key an option of

@@ -102,6 +102,8 @@ po::options_description sweep_options() {
       ("database,o", text(), "SQLite database of the results; goes on where it was left")               //
       ("csv", text(), "write all points as CSV to this file at the end; - is standard output")          //
       ("json-lines", text(), "write all points as JSON, one a line; - is standard output")              //
+      ("json", text(), "write what the sweep comes to as JSON to this file; - is standard output")      //
+      ("report", text(), "write a page with it to this .html")                                          //
       ("threads", text(), "points at once (default: the machine's cores)")                              //
       ("yes", po::bool_switch(), "run however many points there are");
   return options;

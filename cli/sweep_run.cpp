@@ -31,10 +31,15 @@ std::vector<SweepTask> tasks_of(const SweepInputs& inputs, const std::vector<std
     if (done[static_cast<std::size_t>(point)] != 0) continue;
     ++left;
     const int workload = inputs.number_of(Concern::workload, point);
-    const int policy = inputs.number_of(Concern::policy, point);
-    const auto [at, is_new] = known.emplace(std::pair(workload, policy), whole.size());
-    if (is_new) whole.push_back({workload, policy, {}});
+    const int family = inputs.family_of(inputs.number_of(Concern::policy, point));
+    const auto [at, is_new] = known.emplace(std::pair(workload, family), whole.size());
+    if (is_new) whole.push_back({workload, {}});
     whole[at->second].points.push_back(point);
+  }
+  for (SweepTask& task : whole) {
+    std::stable_sort(task.points.begin(), task.points.end(), [&](std::int64_t a, std::int64_t b) {
+      return inputs.number_of(Concern::policy, a) < inputs.number_of(Concern::policy, b);
+    });
   }
   const std::size_t most = std::max(least_task, left / (4 * static_cast<std::size_t>(threads)) + 1);
   std::vector<SweepTask> tasks;
@@ -42,7 +47,7 @@ std::vector<SweepTask> tasks_of(const SweepInputs& inputs, const std::vector<std
     for (std::size_t begin = 0; begin < task.points.size(); begin += most) {
       const auto first = task.points.begin() + static_cast<std::ptrdiff_t>(begin);
       const auto count = static_cast<std::ptrdiff_t>(std::min(most, task.points.size() - begin));
-      tasks.push_back({task.workload, task.policy, {first, first + count}});
+      tasks.push_back({task.workload, {first, first + count}});
     }
   }
   return tasks;
@@ -99,29 +104,45 @@ void SweepRunner::refuse(std::span<const std::int64_t> points, const std::string
   }
 }
 
+std::vector<std::span<const std::int64_t>> SweepRunner::by_policy(const SweepTask& task) const {
+  std::vector<std::span<const std::int64_t>> all;
+  const auto policy_of = [&](std::size_t i) { return inputs_.number_of(Concern::policy, task.points[i]); };
+  for (std::size_t begin = 0, end = 0; begin < task.points.size(); begin = end) {
+    while (end < task.points.size() && policy_of(end) == policy_of(begin)) ++end;
+    all.push_back(std::span(task.points).subspan(begin, end - begin));
+  }
+  return all;
+}
+
 void SweepRunner::run(const SweepTask& task, const std::function<void(sim::PointRow)>& emit,
                       const std::function<bool()>& stops) {
   std::shared_ptr<const Workload> of_task;
-  PolicySpec policy;
-  try {
-    of_task = workload(task.workload);
-    policy = inputs_.policy(of_task->run, task.policy);
-  } catch (const InputError& error) {
-    return refuse(task.points, error.what(), emit);
+  std::vector<std::span<const std::int64_t>> sound;
+  std::vector<PolicySpec> policies;
+  for (const std::span<const std::int64_t>& points : by_policy(task)) {
+    try {
+      if (!of_task) of_task = workload(task.workload);
+      policies.push_back(inputs_.policy(of_task->run, inputs_.number_of(Concern::policy, points.front())));
+      sound.push_back(points);
+    } catch (const InputError& error) {
+      refuse(points, error.what(), emit);
+    }
   }
+  if (sound.empty()) return;
   Run run = of_task->run;
   run.machine_changed = run.machine_changed || inputs_.varies(Concern::hardware);
   const OpenTrace trace = run.reopen();
-  sim::ManyMachines many(run.configuration.model, policy, of_task->prepared, trace.source(), run.options);
-  for (std::size_t begin = 0; begin < task.points.size() && !stops(); begin += points_at_once) {
-    const auto points =
-        std::span(task.points).subspan(begin, std::min(points_at_once, task.points.size() - begin));
-    run_on(points, many, run, emit);
+  sim::ManyMachines many(run.configuration.model, std::move(policies), of_task->prepared, trace.source(),
+                         run.options);
+  for (std::size_t policy = 0; policy < sound.size(); ++policy) {
+    const std::span<const std::int64_t> points = sound[policy];
+    for (std::size_t begin = 0; begin < points.size() && !stops(); begin += points_at_once)
+      run_on(points.subspan(begin, std::min(points_at_once, points.size() - begin)), many, policy, run, emit);
   }
 }
 
-void SweepRunner::run_on(std::span<const std::int64_t> points, sim::ManyMachines& many, Run& run,
-                         const std::function<void(sim::PointRow)>& emit) {
+void SweepRunner::run_on(std::span<const std::int64_t> points, sim::ManyMachines& many, std::size_t policy,
+                         Run& run, const std::function<void(sim::PointRow)>& emit) {
   std::vector<std::int64_t> sound;
   std::vector<MachineSpec> machines;
   for (const std::int64_t point : points) {
@@ -135,16 +156,16 @@ void SweepRunner::run_on(std::span<const std::int64_t> points, sim::ManyMachines
   }
   std::vector<sim::SimulationResult> results;
   try {
-    results = many.run(machines);
+    results = many.run(policy, machines);
   } catch (const InputError& error) {
     // One of them, and only there: each alone.
     if (points.size() == 1) return refuse(points, error.what(), emit);
-    for (const std::int64_t& point : sound) run_on({&point, 1}, many, run, emit);
+    for (const std::int64_t& point : sound) run_on({&point, 1}, many, policy, run, emit);
     return;
   }
   for (std::size_t i = 0; i < sound.size(); ++i) {
     run.configuration.machine = machines[i];
-    const std::optional<sim::Confidence> confidence = confidences_in(run, {results[i]}).front();
+    const std::optional<sim::Confidence> confidence = confidences_in(run, {&results[i], 1}).front();
     sim::PointRow row = row_of(sound[i]);
     row.status = status_of(results[i]);
     row.reason = results[i].out_of_memory_reason;

@@ -18,10 +18,11 @@
 
 namespace pregate::cli {
 
-/// Points that one policy decides on one workload: they differ in the hardware.
+/// Points of one workload and of policies of one family: they differ in the hardware and in the capacity of a
+/// cache.
 struct SweepTask {
-  int workload = 0, policy = 0;
-  std::vector<std::int64_t> points;
+  int workload = 0;
+  std::vector<std::int64_t> points;  ///< those of a policy after each other
 };
 
 /// The points that have no row yet, in tasks of at most so many: few enough for `threads` to share them.
@@ -48,9 +49,12 @@ class SweepRunner {
   };
   /// The last ones used are kept. InputError.
   std::shared_ptr<const Workload> workload(int number);
-  /// Points that differ in the hardware; `run` is the workload's, whose machine is changed.
-  void run_on(std::span<const std::int64_t> points, sim::ManyMachines& many, Run& run,
+  /// Points of the policy `policy` of `many`, which differ in the hardware; `run` is the workload's, whose
+  /// machine is changed.
+  void run_on(std::span<const std::int64_t> points, sim::ManyMachines& many, std::size_t policy, Run& run,
               const std::function<void(sim::PointRow)>& emit);
+  /// Those of one policy after each other.
+  [[nodiscard]] std::vector<std::span<const std::int64_t>> by_policy(const SweepTask& task) const;
   /// Read once for many policies. InputError.
   std::shared_ptr<const MachineSpec> machine(const Run& run, int workload, int hardware);
   [[nodiscard]] sim::PointRow row_of(std::int64_t point) const;

@@ -155,7 +155,7 @@ Tried try_way(const Way& way, Run run, const std::string& model) {
     trace.source().rewind();
     tried.result = sim::simulate(run.configuration.model, run.configuration.machine, policy, prepared,
                                  trace.source(), run.options);
-    if (tried.result.has_figures()) tried.confidence = confidences_in(run, {tried.result}).front();
+    if (tried.result.has_figures()) tried.confidence = confidences_in(run, {&tried.result, 1}).front();
   } catch (const InputError& error) {
     return left_out(way, error.what());
   }

@@ -13,6 +13,7 @@
 #include "sim/cache/cache_of.hpp"
 #include "sim/cache/expert_cache.hpp"
 #include "sim/cache/hit_counter.hpp"
+#include "sim/cache/stack_distances.hpp"
 #include "sim/parts/part.hpp"
 
 namespace pregate::cache {
@@ -25,6 +26,7 @@ bool is_small(const CacheGeometry& geometry);
 struct EvictionEntry {
   using Make = std::function<std::unique_ptr<ExpertCache>(const CacheGeometry&)>;
   using MakeCounter = std::unique_ptr<HitCounter> (*)(const CacheGeometry&);
+  using MakeStacks = std::unique_ptr<StackDistances> (*)(const CacheGeometry&);
 
   std::string name;
   std::string description;     ///< one line
@@ -41,6 +43,10 @@ struct EvictionEntry {
   Make make_general = nullptr;
   Make make_small = nullptr;  ///< same decisions, faster, where is_small(); null = make_general serves all
   MakeCounter make_small_counter = nullptr;  ///< same hits, faster, where is_small(); null = the cache counts
+
+  /// A larger cache always holds what a smaller one does: hits of every capacity in slots at once, of caches
+  /// that are empty at the start; null = it may not.
+  MakeStacks make_stacks = nullptr;
 
   [[nodiscard]] std::unique_ptr<ExpertCache> make(const CacheGeometry& geometry) const;
   [[nodiscard]] std::unique_ptr<HitCounter> make_counter(const CacheGeometry& geometry) const;

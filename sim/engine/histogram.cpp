@@ -6,20 +6,25 @@
 
 namespace pregate::sim {
 
+std::uint64_t Histogram::low_end_of(std::size_t bucket) {
+  const std::size_t exponent_plus_one = bucket >> mantissa_bits;
+  if (exponent_plus_one <= 1) return bucket;
+  return (std::uint64_t{bucket & ((1U << mantissa_bits) - 1)} + (1U << mantissa_bits))
+         << (exponent_plus_one - 1);
+}
+
 std::uint64_t Histogram::middle_of(std::size_t bucket) {
   const std::size_t exponent_plus_one = bucket >> mantissa_bits;
   if (exponent_plus_one <= 1) return bucket;
-  const std::size_t exponent = exponent_plus_one - 1;
-  const std::uint64_t low = (std::uint64_t{bucket & ((1U << mantissa_bits) - 1)} + (1U << mantissa_bits))
-                            << exponent;
-  return low + (std::uint64_t{1} << exponent) / 2;
+  return low_end_of(bucket) + (std::uint64_t{1} << (exponent_plus_one - 1)) / 2;
 }
 
 double Histogram::percentile_ms(double share) const {
   if (count_ == 0) return 0;
   const auto rank = static_cast<std::int64_t>(std::ceil(share * static_cast<double>(count_)));
   std::int64_t seen = 0;
-  for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket) {
+  for (std::size_t bucket = bucket_of(static_cast<std::uint64_t>(least_)); bucket < counts_.size();
+       ++bucket) {
     seen += counts_[bucket];
     if (seen >= rank) {
       const auto middle = static_cast<std::int64_t>(middle_of(bucket));

@@ -50,6 +50,8 @@ class Histogram {
     const unsigned exponent = 63U - static_cast<unsigned>(__builtin_clzll(v)) - mantissa_bits;
     return (static_cast<std::size_t>(exponent) << mantissa_bits) + static_cast<std::size_t>(v >> exponent);
   }
+  /// The least value in a bucket.
+  static std::uint64_t low_end_of(std::size_t bucket);
 
  private:
   // 10 bits of mantissa: a bucket spans 1/1024 of its value.

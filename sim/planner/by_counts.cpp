@@ -8,13 +8,12 @@ namespace pregate::sim {
 
 namespace {
 
-/// What a layer fetches early is what it misses, or all it has. `cached`: there is an expert cache.
+/// What a layer fetches early is what it misses, or all that the cache lacks. `cached`: there is an expert
+/// cache.
 bool by_counts(const PredictorEntry& predictor, bool cached, CacheScope scope) {
   switch (predictor.by_counts) {
     case PredictorEntry::ByCounts::no:
       return false;
-    case PredictorEntry::ByCounts::without_cache:
-      return !cached;
     case PredictorEntry::ByCounts::with_a_cache_of_each_layer:
       return !cached || !predictor.predicts() || scope == CacheScope::layer;
   }
@@ -52,8 +51,10 @@ bool announces_for_nothing(const PolicySpec& policy) {
 bool decides_by_counts(const Plan& plan, const TraceScan& scan) {
   const PolicySpec& policy = plan.policy;
   const bool announces = policy.lookahead.predictor->predicts();
+  // A decreed hit is not there, and whoever fetches a whole layer fetches it as well.
+  const bool keeps_hits = !policy.lookahead.predictor->is_whole_layer || !plan.hits_are_decreed;
   return fetches_and_computes_at_once(plan, scan) && announces_for_nothing(policy) && !plan.cache_swaps &&
-         policy.placement.kind->by_counts &&
+         keeps_hits && policy.placement.kind->by_counts &&
          by_counts(*policy.lookahead.predictor, plan.cache_slots > 0, policy.cache.scope) &&
          (!announces || policy.prefetch.prefetcher->by_counts) && by_counts(policy.transfer, announces);
 }

@@ -25,29 +25,48 @@ void add_times(CountedSums& sums, const CountedSums& more, std::int64_t times) {
   sums.experts += more.experts * times;
 }
 
+/// Where a body of some machine computes something between its MoE layers: not all have a step overhead.
+void find_computed(const std::array<const PricedLog*, lane_count>& priced, std::size_t number,
+                   std::vector<LaneComputed>& computed) {
+  computed.clear();
+  const PricedLog* known = nullptr;
+  for (const PricedLog* const of : priced) {
+    if (of == known) continue;
+    known = of;
+    const PricedBody& prices = of->bodies[number];
+    auto at = computed.begin();
+    for (std::size_t i = prices.first_between; i < prices.last_between; ++i) {
+      const std::size_t layer = of->between[i].layer;
+      at = std::find_if(at, computed.end(), [&](const LaneComputed& each) { return each.layer >= layer; });
+      if (at == computed.end() || at->layer != layer) at = computed.insert(at, {.layer = layer});
+    }
+  }
+}
+
 /// A body's prices of each machine.
-void price_lanes(const DecisionLog& log, const std::array<const PricedLog*, lane_count>& priced,
+void price_lanes(const PassLog& log, const std::array<const PricedLog*, lane_count>& priced,
                  std::size_t number, LaneBody& lanes) {
   const LoggedBody& body = log.bodies[number];
-  lanes.loads.assign(body.loads, {});
-  lanes.before.assign(log.moe_layers(log.shapes[body.shape].stack) + 1, {});
+  lanes.loads.resize(body.loads);
+  find_computed(priced, number, lanes.computed);
   for (std::size_t lane = 0; lane < lane_count; ++lane) {
     const PricedLog& of = *priced[lane];
     for (std::size_t i = 0; i < body.loads; ++i) {
       const LayerTimes& times = of.loads[body.first_load + i];
       LaneLoad& load = lanes.loads[i];
-      load.before_experts[lane] = times.attention_and_gate.whole().count;
-      load.readback[lane] = times.readback.count;
+      CountedSums before = sums_of(times.attention_and_gate);
+      before.readback = times.readback;
+      load.before_experts[lane] = (times.attention_and_gate.whole() + times.readback).count;
       load.experts[lane] = times.experts.whole().count;
-      load.before_sums.set(lane, sums_of(times.attention_and_gate));
+      load.before_sums.set(lane, before);
       load.experts_sums.set(lane, sums_of(times.experts));
     }
-    const PricedBody& prices = of.bodies[number];
-    for (std::size_t at = prices.first_between; at < prices.last_between; ++at) {
-      LaneComputed& computed = lanes.before[of.between[at].layer];
-      computed.any = true;
+    std::size_t at = of.bodies[number].first_between;
+    for (LaneComputed& computed : lanes.computed) {
+      if (at == of.bodies[number].last_between || of.between[at].layer != computed.layer) continue;
       computed.whole[lane] = of.between[at].time.whole().count;
       computed.sums.set(lane, sums_of(of.between[at].time));
+      ++at;
     }
   }
 }
@@ -56,34 +75,35 @@ void price_lanes(const DecisionLog& log, const std::array<const PricedLog*, lane
 
 void DecidedRun::find_segments() {
   if (!is_usable()) return;
-  const auto passes = static_cast<std::int64_t>(log.body_of_pass.size());
+  const auto count = static_cast<std::int64_t>(passes->body_of_pass.size());
   for (const RequestRecord& request : counted.request_records) {
     for (const Picoseconds at : {request.begin, request.first_token, request.end})
       if (at.count > 0) bounds.push_back(at.count);
   }
-  bounds.push_back(passes);
+  bounds.push_back(count);
   std::sort(bounds.begin(), bounds.end());
   bounds.erase(std::unique(bounds.begin(), bounds.end()), bounds.end());
   copied.assign(bounds.size(), 0);
-  std::vector<std::vector<Occurrence>> of_run(log.runs.size());
+  std::vector<std::vector<Occurrence>> of_run(copies->runs.size());
   std::uint32_t segment = 0;
-  for (std::int64_t pass = 0; pass < passes; ++pass) {
+  for (std::int64_t pass = 0; pass < count; ++pass) {
     while (pass >= bounds[segment]) ++segment;
-    const std::uint32_t number = log.body_of_pass[static_cast<std::size_t>(pass)];
-    if (log.announces()) {
-      std::vector<Occurrence>& of = of_run[number];
+    if (copies->announces()) {
+      std::vector<Occurrence>& of = of_run[copies->run_of_pass[static_cast<std::size_t>(pass)]];
       if (of.empty() || of.back().segment != segment) of.push_back({segment, 0});
       ++of.back().passes;
       continue;
     }
-    const std::int64_t misses = log.misses_of_pass[static_cast<std::size_t>(pass)];
+    const std::int64_t misses = copies->misses_of_pass[static_cast<std::size_t>(pass)];
     copied[segment] += misses;
-    if (is_decode(log.bodies[number])) copied_in_decode += misses;
+    if (is_decode(passes->bodies[passes->body_of_pass[static_cast<std::size_t>(pass)]]))
+      copied_in_decode += misses;
   }
-  by_body.resize(log.runs.size());
+  by_body.resize(copies->runs.size());
   std::iota(by_body.begin(), by_body.end(), 0U);
-  std::stable_sort(by_body.begin(), by_body.end(),
-                   [&](std::uint32_t a, std::uint32_t b) { return log.runs[a].body < log.runs[b].body; });
+  std::stable_sort(by_body.begin(), by_body.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return copies->runs[a].body < copies->runs[b].body;
+  });
   for (const std::vector<Occurrence>& of : of_run) {
     first_place.push_back(places.size());
     places.insert(places.end(), of.begin(), of.end());
@@ -91,58 +111,85 @@ void DecidedRun::find_segments() {
   first_place.push_back(places.size());
 }
 
-/// Where nothing is announced each operation begins when the one before it ends.
-PassTimes DecidedRun::on_demand(const PricedLog& priced, Picoseconds copy) const {
-  PassTimes times;
-  times.segments.resize(bounds.size());
-  for (std::size_t segment = 0; segment < bounds.size(); ++segment) {
-    const std::int64_t begin = segment == 0 ? 0 : bounds[segment - 1];
+std::unique_ptr<PricedRun> DecidedRun::sum_up(PricedLog priced) const {
+  auto run = std::make_unique<PricedRun>();
+  for (std::size_t i = 0; i < passes->bodies.size(); ++i) {
+    const PricedBody& body = priced.bodies[i];
+    add_times(run->all, body.sums, passes->bodies[i].passes);
+    run->computing += body.computing * passes->bodies[i].passes;
+    run->computed += body.computed * passes->bodies[i].passes;
+    if (is_decode(passes->bodies[i])) run->decode += body.whole() * passes->bodies[i].passes;
+  }
+  std::int64_t pass = 0;
+  for (const std::int64_t end : bounds) {
     Picoseconds whole;
-    for (std::int64_t pass = begin; pass < bounds[segment]; ++pass)
-      whole += priced.bodies[log.body_of_pass[static_cast<std::size_t>(pass)]].whole();
-    times.segments[segment] = whole + copy * copied[segment];
+    for (; pass < end; ++pass)
+      whole += priced.bodies[passes->body_of_pass[static_cast<std::size_t>(pass)]].whole();
+    run->segments.push_back(whole);
   }
-  times.decode = copy * copied_in_decode;
-  for (std::size_t i = 0; i < log.bodies.size(); ++i) {
-    const LoggedBody& body = log.bodies[i];
-    add_times(times.path, priced.bodies[i].sums, body.passes);
-    if (is_decode(body)) times.decode += priced.bodies[i].whole() * body.passes;
+  run->log = std::move(priced);
+  return run;
+}
+
+std::vector<SortedBlocks::Layers> DecidedRun::blocks(const PricedLog& priced) const {
+  std::vector<SortedBlocks::Layers> all;
+  all.reserve(copies->misses.size());
+  for (const LoggedMisses& misses : copies->misses) {
+    const LoggedBody& body = passes->bodies[misses.body];
     if (!records_blocks(body)) continue;
-    for (std::size_t at = body.first_misses; at < body.last_misses; ++at) {
-      const LoggedMisses& misses = log.misses[at];
-      const LayerTimes& layer = priced.loads[body.first_load + misses.load];
-      times.blocks.add(
-          layer.attention_and_gate.whole() + layer.readback + layer.experts.whole() + copy * misses.misses,
-          misses.layers);
-    }
+    const LayerTimes& layer = priced.loads[body.first_load + misses.load];
+    all.push_back({misses.misses, layer.attention_and_gate.whole() + layer.readback + layer.experts.whole(),
+                   misses.layers});
   }
-  times.path.experts = log.experts_copied;
-  times.exposed_transfer = copy * log.experts_copied;
+  return all;
+}
+
+/// Where nothing is announced each operation begins when the one before it ends.
+PassTimes DecidedRun::on_demand(PricedRun& priced, Picoseconds copy) const {
+  PassTimes times;
+  for (std::size_t segment = 0; segment < bounds.size(); ++segment)
+    times.segments.push_back(priced.segments[segment] + copy * copied[segment]);
+  times.decode = priced.decode + copy * copied_in_decode;
+  times.path = priced.all;
+  times.path.experts = copies->experts_copied;
+  times.exposed_transfer = copy * copies->experts_copied;
+  if (priced.blocks.size() <= number) priced.blocks.resize(number + 1);
+  PricedRun::Blocks& of = priced.blocks[number];
+  // Sorting pays from the second machine on.
+  if (++of.machines == 2) of.sorted = std::make_unique<const SortedBlocks>(blocks(priced.log));
+  if (of.sorted) {
+    times.blocks = of.sorted->of(copy);
+  } else {
+    for (const SortedBlocks::Layers& each : blocks(priced.log))
+      times.blocks.add(each.without_copies + copy * each.misses, each.count);
+  }
   return times;
 }
 
 std::array<PassTimes, lane_count> DecidedRun::ahead(const std::array<const PricedLog*, lane_count>& priced,
                                                     const std::array<Picoseconds, lane_count>& copy) const {
-  LaneValues copies{}, decode{};
-  for (std::size_t lane = 0; lane < lane_count; ++lane) copies[lane] = copy[lane].count;
-  PassLanes lanes(copies);
+  LaneValues copy_times{}, decode{};
+  for (std::size_t lane = 0; lane < lane_count; ++lane) copy_times[lane] = copy[lane].count;
+  PassLanes lanes(copy_times, copies->most_copied);
   LaneTotals totals;
   std::vector<LaneCell> segments(bounds.size());
   LaneBody of_body;
   std::uint32_t at_body = ~std::uint32_t{0};
   for (const std::uint32_t i : by_body) {
-    const LoggedCopies& run = log.runs[i];
-    const LoggedBody& body = log.bodies[run.body];
-    const LoggedShape& shape = log.shapes[body.shape];
-    const std::size_t layers = log.moe_layers(shape.stack);
-    if (run.body != at_body) price_lanes(log, priced, run.body, of_body);
+    const LoggedCopies& run = copies->runs[i];
+    const LoggedBody& body = passes->bodies[run.body];
+    const LoggedShape& shape = passes->shapes[body.shape];
+    const std::size_t layers = passes->moe_layers(shape.stack);
+    if (run.body != at_body) {
+      price_lanes(*passes, priced, run.body, of_body);
+      lanes.begin_body(of_body);
+    }
     at_body = run.body;
     const bool decodes = is_decode(body);
-    const auto distance = static_cast<std::size_t>(log.distance());
+    const auto distance = static_cast<std::size_t>(copies->distance());
     LaneValues each{};
-    lanes.run({.body = of_body,
-               .loads = std::span(log.load_of_layer).subspan(body.first_layer, layers),
-               .copies = std::span(log.copies).subspan(run.first_layer, layers),
+    lanes.run({.loads = std::span(passes->load_of_layer).subspan(body.first_layer, layers),
+               .copies = std::span(copies->copies).subspan(run.first_layer, layers),
                .first_announced = decodes ? distance : layers,
                .distance = distance,
                .records_blocks = records_blocks(body),
@@ -164,7 +211,7 @@ std::array<PassTimes, lane_count> DecidedRun::ahead(const std::array<const Price
   return times;
 }
 
-void DecidedRun::finish(const PricedLog& priced, const CopyTrain& copy, PassTimes times,
+void DecidedRun::finish(const PricedRun& priced, const CopyTrain& copy, PassTimes times,
                         const SimulationOptions& options, SimulationResult& result) const {
   result.idle = {};
   result.steps = counted.steps;
@@ -189,28 +236,22 @@ void DecidedRun::finish(const PricedLog& priced, const CopyTrain& copy, PassTime
   RequestLog requests(std::move(records));
   note_requests(requests, options, result);
 
-  CountedSums all;
-  Picoseconds computing;
-  std::int64_t computed = 0;
-  for (std::size_t i = 0; i < log.bodies.size(); ++i) {
-    add_times(all, priced.bodies[i].sums, log.bodies[i].passes);
-    computing += priced.bodies[i].computing * log.bodies[i].passes;
-    computed += priced.bodies[i].computed * log.bodies[i].passes;
-  }
-  all.experts = log.experts_copied;
+  CountedSums all = priced.all;
+  all.experts = copies->experts_copied;
   const Topology& topology = result.topology;
   const Place& gpu = topology[topology.first(PlaceKind::gpu)];
   const MemoryId host = topology[topology.first(PlaceKind::cpu)].memory;
   Tally tally(topology);
-  tally.busy[number_of(gpu.compute)] = computing;
+  tally.busy[number_of(gpu.compute)] = priced.computing;
   tally.busy[number_of(topology.route(gpu.memory, host).front().stream)] = all.readback;
   tally.busy[number_of(topology.route(host, gpu.memory).front().stream)] = copy.duration * all.experts;
   tally.spent = spent_on(all, copy);
   tally.exposed_transfer = times.exposed_transfer;
   tally.exposed_host = all.readback;
-  tally.operations = computed + (log.offloads() ? 4 : 3) * log.layers_run + copy.operations * all.experts;
-  tally.fetches = copy.operations * all.experts;
-  tally.fetched = copy.bytes * all.experts;
+  tally.operations = priced.computed + (copies->offloads() ? 4 : 3) * passes->layers_run +
+                     copy.operations * copies->experts_copied;
+  tally.fetches = copy.operations * copies->experts_copied;
+  tally.fetched = copy.bytes * copies->experts_copied;
   tally.block_latency = std::move(times.blocks);
   result.path = {result.total, spent_on(times.path, copy), {}, tally.operations - 1};
   result.tally = std::move(tally);

@@ -3,41 +3,122 @@
 #include "sim/retime/pass_lanes.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "sim/retime/lane_clones.hpp"
 
 namespace pregate::sim {
 
 namespace {
 
-void add(LaneSums& sums, const LaneSums& more) {
+[[gnu::always_inline]] inline void add(LaneSums& sums, const LaneSums& more) {
   sums.memory += more.memory;
   sums.kernels += more.kernels;
   sums.launches += more.launches;
   sums.readback += more.readback;
   sums.experts += more.experts;
 }
+[[gnu::always_inline]] inline void add(LaneCell& counts, std::int64_t more) { counts.value += more; }
 
 /// Those of `other` where the mask says so.
-void choose(LaneSums& sums, const LaneValues& mask, const LaneSums& other) {
+[[gnu::always_inline]] inline void choose(LaneSums& sums, const LaneValues& mask, const LaneSums& other) {
   sums.memory = mask ? other.memory : sums.memory;
   sums.kernels = mask ? other.kernels : sums.kernels;
   sums.launches = mask ? other.launches : sums.launches;
   sums.readback = mask ? other.readback : sums.readback;
   sums.experts = mask ? other.experts : sums.experts;
 }
+[[gnu::always_inline]] inline void choose(LaneCell& counts, const LaneValues& mask, const LaneCell& other) {
+  counts.value = mask ? other.value : counts.value;
+}
 
-/// The copy stream: when its last copy ends, and what led to that.
-struct LaneCopies {
-  LaneValues finish = LaneValues{} - 1;  // before the pass began
-  LaneSums path{};
+/// What a path takes in on its way, where its sums are carried.
+struct SummedSteps {
+  const LaneBody& body;
+  [[nodiscard]] const LaneSums& gate(std::size_t load) const { return body.loads[load].before_sums; }
+  [[nodiscard]] const LaneSums& experts(std::size_t load) const { return body.loads[load].experts_sums; }
+  [[nodiscard]] const LaneSums& computed(std::size_t place) const { return body.computed[place].sums; }
+  [[nodiscard]] LaneSums copies(std::int64_t experts) const {
+    LaneSums sums;
+    sums.experts += experts;
+    return sums;
+  }
 };
 
-/// More copies, ready when the ids are known.
-void copy(LaneCopies& stream, const LaneValues& ids_known, const LaneSums& gate, const LaneValues& duration,
-          std::int64_t experts) {
-  const LaneValues after_ids = ids_known > stream.finish;
-  choose(stream.path, after_ids, gate);
-  stream.finish = (after_ids ? ids_known : stream.finish) + duration * experts;
-  stream.path.experts += experts;
+/// The same, where they are counted: one of each at its place.
+template <class Packing>
+struct CountedSteps {
+  const Packing& packing;
+  [[nodiscard]] std::int64_t gate(std::size_t load) const {
+    return std::int64_t{1} << packing.loads[load].gates;
+  }
+  [[nodiscard]] std::int64_t experts(std::size_t load) const {
+    return std::int64_t{1} << packing.loads[load].experts;
+  }
+  [[nodiscard]] std::int64_t computed(std::size_t place) const {
+    return std::int64_t{1} << packing.computed[place];
+  }
+  [[nodiscard]] std::int64_t copies(std::int64_t experts) const { return experts << packing.copies; }
+};
+
+/// A pass: how long it takes, and its path. `durations`: of copies, by how many experts.
+template <class Path, class Steps>
+[[gnu::always_inline]] inline void go_through(const LanePasses& passes, const LaneBody& body,
+                                              const Steps& steps, const LaneCell* durations, LaneCell* ready,
+                                              Path* ready_path, LaneCell* latencies, LaneValues& duration,
+                                              Path& path) {
+  const std::size_t layers = passes.copies.size();
+  LaneValues computed{};
+  LaneValues copied = LaneValues{} - 1;  // when the copy stream is done: before the pass began
+  Path copied_path{};
+  std::size_t between = 0;
+  // More copies, ready when the ids are known.
+  const auto copy = [&](const LaneValues& ids_known, const Path& gate, std::uint16_t experts)
+      __attribute__((always_inline)) {
+    const LaneValues after_ids = ids_known > copied;
+    choose(copied_path, after_ids, gate);
+    copied = (after_ids ? ids_known : copied) + durations[experts].value;
+    add(copied_path, steps.copies(experts));
+  };
+  const auto compute_between = [&](std::size_t layer) __attribute__((always_inline)) {
+    if (between == body.computed.size() || body.computed[between].layer != layer) return;
+    computed += body.computed[between].whole;
+    add(path, steps.computed(between));
+    ++between;
+  };
+  for (std::size_t i = 0; i < layers; ++i) {
+    const std::size_t number = passes.loads[i];
+    const LaneLoad& load = body.loads[number];
+    const LayerCopies copies = passes.copies[i];
+    compute_between(i);
+    const LaneValues begin = computed;
+    const LaneValues ids_known = computed + load.before_experts;
+    add(path, steps.gate(number));
+    const Path gate = path;
+    LaneValues start = ids_known;
+    if (i >= passes.first_announced && passes.copies[i - passes.distance].announced > 0) {
+      const LaneValues is_last = ready[i].value >= ids_known;
+      start = is_last ? ready[i].value : start;
+      choose(path, is_last, ready_path[i]);
+    }
+    if (copies.misses > 0) {
+      copy(ids_known, gate, copies.misses);
+      const LaneValues is_last = copied > start;
+      start = is_last ? copied : start;
+      choose(path, is_last, copied_path);
+    }
+    if (copies.announced > 0) {
+      copy(ids_known, gate, copies.announced);
+      ready[i + passes.distance].value = copied;
+      ready_path[i + passes.distance] = copied_path;
+    }
+    computed = start + load.experts;
+    add(path, steps.experts(number));
+    latencies[i].value = computed - begin;
+  }
+  compute_between(layers);
+  duration = computed;
 }
 
 }  // namespace
@@ -60,88 +141,90 @@ CountedSums LaneSums::of(std::size_t lane) const {
   return sums;
 }
 
-void LaneHistograms::add(std::size_t lane, std::int64_t value, std::int64_t times) {
-  One& one = lanes_[lane];
-  const std::size_t bucket = Histogram::bucket_of(static_cast<std::uint64_t>(value));
-  if (bucket >= one.counts.size()) one.counts.resize(bucket + 1);
-  one.counts[bucket] += times;
-  one.count += times;
-  one.sum +=
-      static_cast<Histogram::Wide>(static_cast<std::uint64_t>(value)) * static_cast<std::uint64_t>(times);
-  one.least = std::min(one.least, value);
-  one.most = std::max(one.most, value);
+PassLanes::PassLanes(const LaneValues& copy, std::size_t most_copied) : copies_(most_copied + 1) {
+  for (std::size_t i = 1; i <= most_copied; ++i) copies_[i].value = copies_[i - 1].value + copy;
 }
 
-Histogram LaneHistograms::of(std::size_t lane) const {
-  const One& one = lanes_[lane];
-  return one.count == 0 ? Histogram() : Histogram(one.counts, one.count, one.sum, one.least, one.most);
-}
-
-// Vectors wider than the instructions of the plain build are taken apart by the compiler; where the processor
-// has wider ones, a second version of this function is used.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-__attribute__((target_clones("avx2", "default")))
-#endif
-void PassLanes::run(const LanePasses& passes, LaneValues& duration, LaneTotals& totals) {
-  const auto& [body, loads, copies, first_announced, distance, records_blocks, times] = passes;
-  const std::size_t layers = copies.size();
+void PassLanes::prepare(const LanePasses& passes) {
+  const std::size_t layers = passes.copies.size();
   if (ready_.size() < layers) {
     ready_.resize(layers);
+    ready_counts_.resize(layers);
     ready_sums_.resize(layers);
     latencies_.resize(layers);
   }
-  LaneValues computed{}, exposed{};
-  LaneSums path;
-  LaneCopies stream;
-  for (std::size_t i = 0; i < layers; ++i) {
-    const LaneLoad& load = body.loads[loads[i]];
-    if (const LaneComputed& before = body.before[i]; before.any) {
-      computed += before.whole;
-      add(path, before.sums);
-    }
-    const LaneValues begin = computed;
-    const LaneValues ids_known = computed + load.before_experts + load.readback;
-    add(path, load.before_sums);
-    path.readback += load.readback;
-    const LaneSums gate = path;
-    LaneValues start = ids_known;
-    if (i >= first_announced && copies[i - distance].announced > 0) {
-      const LaneValues is_last = ready_[i].value >= ids_known;
-      start = is_last ? ready_[i].value : start;
-      choose(path, is_last, ready_sums_[i]);
-    }
-    if (copies[i].misses > 0) {
-      copy(stream, ids_known, gate, copy_, copies[i].misses);
-      const LaneValues is_last = stream.finish > start;
-      start = is_last ? stream.finish : start;
-      choose(path, is_last, stream.path);
-    }
-    if (copies[i].announced > 0) {
-      copy(stream, ids_known, gate, copy_, copies[i].announced);
-      ready_[i + distance].value = stream.finish;
-      ready_sums_[i + distance] = stream.path;
-    }
-    exposed += start - ids_known;
-    computed = start + load.experts;
-    add(path, load.experts_sums);
-    latencies_[i].value = computed - begin;
+}
+
+/// False: not enough bits.
+bool PassLanes::pack(const LanePasses& passes) {
+  const auto bits_of = [](std::size_t most) { return static_cast<unsigned>(std::bit_width(most)); };
+  std::size_t experts = 0;
+  for (const LayerCopies& copies : passes.copies)
+    experts += std::size_t{copies.misses} + std::size_t{copies.announced};
+  const unsigned each = bits_of(passes.copies.size());
+  const std::size_t bits =
+      2 * body_->loads.size() * each + body_->computed.size() + std::size_t{bits_of(experts)};
+  if (bits > 62) return false;
+  packing_.loads.clear();
+  packing_.computed.clear();
+  packing_.bits_of_layers = each;
+  unsigned next = 0;
+  const auto take = [&next](unsigned count) { return std::exchange(next, next + count); };
+  for (std::size_t i = 0; i < body_->loads.size(); ++i) {
+    const unsigned gates = take(each);
+    packing_.loads.push_back({gates, take(each)});
   }
-  if (const LaneComputed& after = body.before[layers]; after.any) {
-    computed += after.whole;
-    add(path, after.sums);
+  for (std::size_t i = 0; i < body_->computed.size(); ++i) packing_.computed.push_back(take(1));
+  packing_.copies = next;
+  return true;
+}
+
+[[gnu::always_inline]] inline void PassLanes::add_packed(const LaneValues& path, std::int64_t times,
+                                                         LaneSums& sums) const {
+  const auto add_times = [&](const LaneSums& each, const LaneValues& passages)
+      __attribute__((always_inline)) {
+    sums.memory += each.memory * passages;
+    sums.kernels += each.kernels * passages;
+    sums.launches += each.launches * passages;
+    sums.readback += each.readback * passages;
+  };
+  const std::int64_t layers = (std::int64_t{1} << packing_.bits_of_layers) - 1;
+  for (std::size_t i = 0; i < packing_.loads.size(); ++i) {
+    const LaneLoad& load = body_->loads[i];
+    add_times(load.before_sums, ((path >> packing_.loads[i].gates) & layers) * times);
+    add_times(load.experts_sums, ((path >> packing_.loads[i].experts) & layers) * times);
   }
-  totals.exposed_transfer += exposed * times;
-  totals.path.memory += path.memory * times;
-  totals.path.kernels += path.kernels * times;
-  totals.path.launches += path.launches * times;
-  totals.path.readback += path.readback * times;
-  totals.path.experts += path.experts * times;
-  duration = computed;
-  if (!records_blocks) return;
-  for (std::size_t lane = 0; lane < lane_count; ++lane) {
-    for (std::size_t i = 0; i < layers; ++i) totals.blocks.add(lane, latencies_[i].value[lane], times);
+  for (std::size_t i = 0; i < packing_.computed.size(); ++i)
+    add_times(body_->computed[i].sums, ((path >> packing_.computed[i]) & 1) * times);
+  sums.experts += (path >> packing_.copies) * times;
+}
+
+PREGATE_LANE_CLONES
+void PassLanes::run(const LanePasses& passes, LaneValues& duration, LaneTotals& totals) {
+  prepare(passes);
+  if (pack(passes)) {
+    LaneCell path;
+    go_through(passes, *body_, CountedSteps<Packing>{packing_}, copies_.data(), ready_.data(),
+               ready_counts_.data(), latencies_.data(), duration, path);
+    add_packed(path.value, passes.times, totals.path);
+  } else {
+    LaneSums path{};
+    go_through(passes, *body_, SummedSteps{*body_}, copies_.data(), ready_.data(), ready_sums_.data(),
+               latencies_.data(), duration, path);
+    totals.path.memory += path.memory * passes.times;
+    totals.path.kernels += path.kernels * passes.times;
+    totals.path.launches += path.launches * passes.times;
+    totals.path.readback += path.readback * passes.times;
+    totals.path.experts += path.experts * passes.times;
   }
+  // What no operation accounts for is waiting for copies.
+  LaneValues computing{};
+  for (const std::uint16_t load : passes.loads)
+    computing += body_->loads[load].before_experts + body_->loads[load].experts;
+  for (const LaneComputed& each : body_->computed) computing += each.whole;
+  totals.exposed_transfer += (duration - computing) * passes.times;
+  if (passes.records_blocks)
+    totals.blocks.add(std::span(latencies_).first(passes.copies.size()), passes.times);
 }
 
 }  // namespace pregate::sim

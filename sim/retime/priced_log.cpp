@@ -10,8 +10,9 @@ namespace {
 
 class Pricing {
  public:
-  Pricing(const DecisionLog& log, const ModelSpec& model, const trace::TraceInfo& info, CostModel& costs)
-      : log_(log), model_(model), info_(info), costs_(costs) {
+  Pricing(const PassLog& log, bool offloads, const ModelSpec& model, const trace::TraceInfo& info,
+          CostModel& costs)
+      : log_(log), offloads_(offloads), model_(model), info_(info), costs_(costs) {
     priced_.loads.resize(log.loads.size());
   }
 
@@ -40,7 +41,7 @@ class Pricing {
     const std::span<const std::uint32_t> each{log_.tokens.data() + load.first_token, load.activated};
     LayerTimes& times = priced_.loads[number];
     times = {cost.attention + cost.gate, costs_.experts(layer_class, each, load.routed, tokens, true),
-             log_.offloads() ? cost.gate_readback : Picoseconds{}};
+             offloads_ ? cost.gate_readback : Picoseconds{}};
     const Picoseconds before = times.attention_and_gate.whole() + times.readback;
     if (before.count <= 0 || times.experts.whole().count <= 0) priced_.all_take_time = false;
   }
@@ -76,7 +77,8 @@ class Pricing {
     priced_.bodies.push_back(priced);
   }
 
-  const DecisionLog& log_;
+  const PassLog& log_;
+  bool offloads_;
   const ModelSpec& model_;
   const trace::TraceInfo& info_;
   CostModel& costs_;
@@ -87,9 +89,9 @@ class Pricing {
 
 }  // namespace
 
-PricedLog price(const DecisionLog& log, const ModelSpec& model, const trace::TraceInfo& info,
+PricedLog price(const PassLog& log, bool offloads, const ModelSpec& model, const trace::TraceInfo& info,
                 CostModel& costs) {
-  return Pricing(log, model, info, costs).run();
+  return Pricing(log, offloads, model, info, costs).run();
 }
 
 }  // namespace pregate::sim

@@ -7,7 +7,7 @@
 
 #include "sim/cost/cost_model.hpp"
 #include "sim/engine/counted_clock.hpp"
-#include "sim/retime/decision_log.hpp"
+#include "sim/retime/pass_log.hpp"
 #include "traces/trace.hpp"
 
 namespace pregate::sim {
@@ -28,16 +28,17 @@ struct PricedBody {
   [[nodiscard]] Picoseconds whole() const { return computing + sums.readback; }
 };
 
-/// A log priced for machines that differ in nothing but the copying of experts.
+/// Passes priced for machines that differ in nothing but the copying of experts.
 struct PricedLog {
-  std::vector<LayerTimes> loads;  ///< as DecisionLog::loads
+  std::vector<LayerTimes> loads;  ///< as PassLog::loads
   std::vector<PricedBody> bodies;
   std::vector<ComputedBetween> between;
   /// Attention, gate and read-back of every layer take time, and so do experts.
   bool all_take_time = true;
 };
 
-PricedLog price(const DecisionLog& log, const ModelSpec& model, const trace::TraceInfo& info,
+/// `offloads`: the host must know each layer's ids, as something can be missing.
+PricedLog price(const PassLog& log, bool offloads, const ModelSpec& model, const trace::TraceInfo& info,
                 CostModel& costs);
 
 }  // namespace pregate::sim

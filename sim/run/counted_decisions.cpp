@@ -9,10 +9,24 @@ void CountedDecisions::look_up(const Pass& pass, AccessCounts& counts) {
   const std::span<const cache::BatchRange> activated = pass.routing.ranges(first, last);
   std::uint32_t* const hits = hits_.data() + first;
   if (cache_) cache_->count(pass.info.step, pass.routing, hits);
+  if (whole_) {
+    const bool decode = pass.info.step.phase == trace::Phase::decode;
+    whole_->count(pass.info.step, pass.routing, decode ? first + distance_ : last, hits);
+  }
+  if (shared_ != nullptr) find_shared_hits(first, last);
   for (std::size_t i = 0; i < activated.size(); ++i) {
     if (!offloads_) hits[i] = activated[i].size();
     counts.hits += hits[i];
     counts.misses += activated[i].size() - hits[i];
+  }
+}
+
+void CountedDecisions::find_shared_hits(int first, int last) {
+  for (int ordinal = first; ordinal < last; ++ordinal) {
+    const auto slots = static_cast<std::uint32_t>(capacity(ordinal));
+    std::uint32_t hits = 0;
+    for (const std::uint32_t distance : shared_->distances(ordinal)) hits += distance <= slots ? 1U : 0U;
+    hits_[static_cast<std::size_t>(ordinal)] = hits;
   }
 }
 
@@ -30,7 +44,7 @@ CountedDecisions::Copies CountedDecisions::copies(int ordinal, const Pass& pass,
   if (copies.is_announced) {
     const std::uint32_t activated = routing.activated_count(ordinal);
     counts.foreseeable += activated;
-    counts.guesses += whole_layers_ ? here : activated;
+    counts.guesses += whole_layers_ ? experts(ordinal) : activated;
     counts.right_guesses += activated;
   } else {
     copies.own = here;

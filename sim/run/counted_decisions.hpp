@@ -2,13 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "sim/planner/plan.hpp"
 #include "sim/run/pass_lookups.hpp"
 #include "sim/run/pass_runner.hpp"
+#include "sim/run/stack_lookups.hpp"
+#include "sim/run/whole_layer_lookups.hpp"
 
 namespace pregate::sim {
 
@@ -17,15 +21,23 @@ namespace pregate::sim {
 /// time.
 class CountedDecisions {
  public:
-  /// Both outlive this.
-  CountedDecisions(const ExpertMap& map, const Plan& plan)
+  /// All outlive this. `shared`: looks every pass up before this does, for caches of several capacities;
+  /// null: the plan's cache is its own.
+  CountedDecisions(const ExpertMap& map, const Plan& plan, StackLookups* shared = nullptr)
       : map_(map),
         announces_(plan.policy.lookahead.predictor->predicts()),
         whole_layers_(plan.policy.lookahead.predictor->is_whole_layer),
         offloads_(plan.offloads()),
         distance_(plan.policy.lookahead.distance),
-        hits_(map.layers().size()) {
-    if (plan.cache_slots > 0) cache_.emplace(map, plan);
+        hits_(map.layers().size()),
+        shared_(shared),
+        capacity_(plan.geometry.capacity) {
+    if (plan.cache_slots == 0 || shared != nullptr) return;
+    if (announces_ && whole_layers_) {
+      whole_.emplace(map, plan);
+    } else {
+      cache_.emplace(map, plan);
+    }
   }
 
   [[nodiscard]] bool announces() const { return announces_; }
@@ -53,16 +65,28 @@ class CountedDecisions {
  private:
   /// That are copied for a layer.
   [[nodiscard]] std::uint32_t experts_of(int ordinal, const StepRouting& routing) const {
-    return whole_layers_
-               ? static_cast<std::uint32_t>(map_.layers()[static_cast<std::size_t>(ordinal)].experts)
-               : misses(ordinal, routing);
+    if (!whole_layers_) return misses(ordinal, routing);
+    if (shared_ != nullptr)
+      return experts(ordinal) -
+             static_cast<std::uint32_t>(std::min<std::int64_t>(shared_->depth(ordinal), capacity(ordinal)));
+    return whole_ ? whole_->lacked(ordinal) : experts(ordinal);
+  }
+  [[nodiscard]] std::int64_t capacity(int ordinal) const {
+    return capacity_.size() == 1 ? capacity_.front() : capacity_[static_cast<std::size_t>(ordinal)];
+  }
+  void find_shared_hits(int first, int last);
+  [[nodiscard]] std::uint32_t experts(int ordinal) const {
+    return static_cast<std::uint32_t>(map_.layers()[static_cast<std::size_t>(ordinal)].experts);
   }
 
   const ExpertMap& map_;
   std::optional<PassLookups> cache_;
+  std::optional<WholeLayerLookups> whole_;  // instead, where whole layers are announced
   bool announces_, whole_layers_, offloads_;
   int distance_;
   std::vector<std::uint32_t> hits_;  // by ordinal, of the pass; 0 without a cache
+  const StackLookups* shared_;
+  std::span<const std::int64_t> capacity_;  // by domain
 };
 
 }  // namespace pregate::sim

@@ -14,26 +14,6 @@ namespace pregate::sim {
 
 namespace {
 
-CacheResult to_result(const AccessCounts& counts) {
-  return {.hits = counts.hits,
-          .misses = counts.misses,
-          .prefetched = counts.prefetched,
-          .wasted = counts.wasted,
-          .computed_on_cpu = counts.computed_on_cpu,
-          .written_back = counts.written_back,
-          .drive_reads = counts.drive_reads,
-          .foreseeable = counts.foreseeable,
-          .guesses = counts.guesses,
-          .right_guesses = counts.right_guesses,
-          .cancelled = counts.cancelled,
-          .near_data = counts.near_data,
-          .read_through = counts.read_through,
-          .dropped = counts.dropped,
-          .substituted = counts.substituted,
-          .low_hits = counts.low_hits,
-          .low_fetched = counts.low_fetched};
-}
-
 /// A stack of the trace as the loop over passes needs it.
 struct StackLayers {
   int model_stack = 0;
@@ -88,6 +68,26 @@ struct Drafts {
 };
 
 }  // namespace
+
+CacheResult cache_result(const AccessCounts& counts) {
+  return {.hits = counts.hits,
+          .misses = counts.misses,
+          .prefetched = counts.prefetched,
+          .wasted = counts.wasted,
+          .computed_on_cpu = counts.computed_on_cpu,
+          .written_back = counts.written_back,
+          .drive_reads = counts.drive_reads,
+          .foreseeable = counts.foreseeable,
+          .guesses = counts.guesses,
+          .right_guesses = counts.right_guesses,
+          .cancelled = counts.cancelled,
+          .near_data = counts.near_data,
+          .read_through = counts.read_through,
+          .dropped = counts.dropped,
+          .substituted = counts.substituted,
+          .low_hits = counts.low_hits,
+          .low_fetched = counts.low_fetched};
+}
 
 void note_requests(RequestLog& requests, const SimulationOptions& options, SimulationResult& result) {
   result.requests = static_cast<std::int64_t>(requests.records().size());
@@ -166,8 +166,8 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
                            " % of the time, which counts as waiting, and in tokens/s");
   }
   note_requests(requests, options, result);
-  result.decode_cache = to_result(runner.decode_counts());
-  result.other_cache = to_result(runner.other_counts());
+  result.decode_cache = cache_result(runner.decode_counts());
+  result.other_cache = cache_result(runner.other_counts());
   result.tally = runner.tally();
   result.path = runner.end();
 }

@@ -21,6 +21,9 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
                  const LayerClassOf& layer_class, const trace::TraceInfo& info, Batcher& batcher,
                  const SimulationOptions& options, PassRunner& runner, SimulationResult& result);
 
+/// Counts as a result has them.
+CacheResult cache_result(const AccessCounts& counts);
+
 /// What `requests` come to, into `result`.
 void note_requests(RequestLog& requests, const SimulationOptions& options, SimulationResult& result);
 

@@ -18,34 +18,10 @@ constexpr const char* axis_hint =
     "write KEY=LO..HIunit:N (N values), KEY=LO..HIunit:Nlog, or KEY=a,b,c, e.g. "
     "machine.link.h2d.bandwidth=12..64GB/s:14";
 
-/// Without an exponent, as units are written after it.
-std::string digits(double value) {
-  char rounded[40];
-  std::snprintf(rounded, sizeof rounded, "%.12g", value);
-  char text[400];
-  const auto [end, error] =
-      std::to_chars(text, text + sizeof text, std::strtod(rounded, nullptr), std::chars_format::fixed);
-  return error == std::errc{} ? std::string(text, end) : std::string(rounded);
-}
-
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   return text;
-}
-
-struct Measure {
-  double number;
-  std::string unit;
-};
-
-std::optional<Measure> measure_of(std::string_view text) {
-  text = trimmed(text);
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || !std::isfinite(number)) return std::nullopt;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  return Measure{number, std::string(trimmed(text))};
 }
 
 struct Count {
@@ -90,8 +66,8 @@ Axis range_axis(std::string key, std::string_view text, std::size_t dots, const 
   }
   if (low->number >= high->number) {
     throw InputError(where,
-                     "the range '" + printable(text) + "' is empty: it goes from " + digits(low->number) +
-                         " to " + digits(high->number),
+                     "the range '" + printable(text) + "' is empty: it goes from " +
+                         plain_digits(low->number) + " to " + plain_digits(high->number),
                      "the smaller end comes first");
   }
   if (count.logarithmic && low->number <= 0) {
@@ -112,11 +88,29 @@ Axis range_axis(std::string key, std::string_view text, std::size_t dots, const 
 
 }  // namespace
 
+std::string plain_digits(double value) {
+  char rounded[40];
+  std::snprintf(rounded, sizeof rounded, "%.12g", value);
+  char text[400];
+  const auto [end, error] =
+      std::to_chars(text, text + sizeof text, std::strtod(rounded, nullptr), std::chars_format::fixed);
+  return error == std::errc{} ? std::string(text, end) : std::string(rounded);
+}
+
+std::optional<Measure> measure_of(std::string_view text) {
+  text = trimmed(text);
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || !std::isfinite(number)) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return Measure{number, std::string(trimmed(text))};
+}
+
 std::string ValueRange::at(double share) const {
-  if (share <= 0) return digits(low) + unit;
-  if (share >= 1) return digits(high) + unit;
+  if (share <= 0) return plain_digits(low) + unit;
+  if (share >= 1) return plain_digits(high) + unit;
   const double value = logarithmic ? low * std::pow(high / low, share) : low + share * (high - low);
-  return digits(value) + unit;
+  return plain_digits(value) + unit;
 }
 
 std::string Axis::at(double share) const {

@@ -9,6 +9,16 @@
 
 namespace pregate::sim {
 
+/// A number and what stands behind it.
+struct Measure {
+  double number = 0;
+  std::string unit;
+};
+/// Nothing: the text does not begin with a finite number.
+std::optional<Measure> measure_of(std::string_view text);
+/// Twelve significant digits without an exponent, as units are written after them.
+std::string plain_digits(double value);
+
 /// Numbers between two ends, with a unit that all of them have.
 struct ValueRange {
   double low = 0, high = 0;  ///< low < high; both above 0 where they are spaced by their logarithms

@@ -93,7 +93,8 @@ Outcome ProgramTest::run(const Words& arguments, const Surroundings& surrounding
   const std::string out =
       surroundings.standard_output.empty() ? (captured_ / "out").string() : surroundings.standard_output;
   const std::string err = (captured_ / "err").string();
-  std::vector<std::string> words = {name};
+  std::vector<std::string> words = surroundings.launcher;
+  words.push_back(name);
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
@@ -119,7 +120,7 @@ Outcome ProgramTest::run(const Words& arguments, const Surroundings& surrounding
     const std::string columns = std::to_string(surroundings.columns);
     if (surroundings.columns > 0) ::setenv("COLUMNS", columns.c_str(), 1);
     if (::chdir(folder_.c_str()) != 0) ::_exit(126);
-    ::execv(name.c_str(), argv.data());
+    ::execv(argv.front(), argv.data());
     ::_exit(127);
   }
   if (terminal) {

@@ -28,6 +28,7 @@ struct Surroundings {
   int columns = 0;  ///< $COLUMNS; without it the variable is not set, whatever the tests run in
   /// The signal is sent when standard error, which is then a terminal, has shown this.
   std::string kill_when_shown{};
+  std::vector<std::string> launcher{};  ///< words before the program's name, by whose first it is started
 };
 
 /// Runs the built program (or the one that $PREGATE_PROGRAM names) in a folder of the test's own.

@@ -72,6 +72,35 @@ TEST_F(Sweep, PointsAreWhatSimulateGives) {
   EXPECT_EQ(alone, swept);
 }
 
+#ifdef PREGATE_MPIEXEC
+const Surroundings two_ranks{
+    .launcher = {PREGATE_MPIEXEC, "-n", "2", "--oversubscribe", "--allow-run-as-root"}};
+#endif
+
+TEST_F(Sweep, IsTheSameInSeveralRanks) {
+#ifndef PREGATE_MPIEXEC
+  GTEST_SKIP() << "pregate was built without MPI";
+#else
+  const Words more{"--vary", "machine.overhead.step=1..200us:40"};
+  Words alone = command("alone.db", more), together = command("together.db", more);
+  for (auto [words, name] : {std::pair{&alone, "alone"}, {&together, "together"}}) {
+    const std::string base = path(name);
+    words->insert(words->end(), {"--csv", base + ".csv", "--json-lines", base + ".jsonl", "--threads", "2"});
+  }
+  succeed(alone);
+  const Outcome outcome = run(together, two_ranks);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(read("alone.csv"), read("together.csv"));
+  EXPECT_EQ(read("alone.jsonl"), read("together.jsonl"));
+  EXPECT_EQ(sql("together.db", "SELECT count(*) FROM points"), "480");
+  // What hinders all of them is said once, by whoever is the first.
+  const Outcome refused = run(command("none/s.db"), two_ranks);
+  EXPECT_NE(refused.exit_code, 0);
+  EXPECT_THAT(refused.err, HasSubstr("none/s.db"));
+  EXPECT_EQ(refused.err.find("error: "), refused.err.rfind("error: "));
+#endif
+}
+
 TEST_F(Sweep, GoesOnAfterKills) {
   const Words more{"--vary", "machine.overhead.step=1..200us:40"};
   Words undisturbed = command("whole.db", more), killed = command("killed.db", more);
@@ -90,6 +119,63 @@ TEST_F(Sweep, GoesOnAfterAFullDisk) {
   EXPECT_THAT(full.err, HasSubstr("the same command goes on"));
   succeed(command("s.db"));
   EXPECT_EQ(sql("s.db", "SELECT count(*) FROM points"), "12");
+}
+
+// Capacities of one family are looked up in one pass; each row is what its capacity alone gives.
+TEST_F(Sweep, CapacitiesTogetherAreWhatEachAloneGives) {
+  const auto at = [&](const std::string& capacities, const std::string& name) {
+    Words words{"sweep",
+                "--model",
+                "switch-base-8",
+                "--prompt",
+                "8",
+                "--output",
+                "6",
+                "--policy",
+                "on-demand-cache,pre-gated-cache,prefetch-all-cache",
+                "--vary",
+                "policy.cache.capacity=" + capacities,
+                "-o",
+                path(name)};
+    succeed(words);
+    return sql(name,
+               "SELECT group_concat(result, ';') FROM (SELECT result FROM points"
+               " WHERE settings->>'$.\"policy.cache.capacity\"' = '3 slots' ORDER BY point)");
+  };
+  const std::string alone = at("3 slots", "alone.db");
+  EXPECT_THAT(alone, HasSubstr("tokens_per_s"));
+  EXPECT_EQ(at("1 slots,2 slots,3 slots,50%,100%", "all.db"), alone);
+}
+
+// GPU-only does not fit below some memory; above it nothing is faster. The border is narrower than the axis.
+TEST_F(Sweep, SaysWhereTheBestPolicyChanges) {
+  const std::string text =
+      succeed({"sweep", "--model", "switch-base-8", "--prompt", "8", "--output", "6", "--policy",
+               "on-demand,gpu-only", "--vary", "machine.gpu.memory=2.5..8.5GiB:3", "-o", path("s.db"),
+               "--json", path("s.json"), "--report", path("s.html")});
+  EXPECT_THAT(text, HasSubstr("along machine.gpu.memory:"));
+  const auto json = nlohmann::json::parse(read("s.json"));
+  EXPECT_EQ(json["points"], 6);
+  const auto& best = json["best_along"];
+  ASSERT_GE(best["crossings"].size(), 1U) << best;
+  const auto& last = best["crossings"].back();
+  EXPECT_EQ(last["to_policy"], "gpu-only");
+  const auto gib = [](const nlohmann::json& value) { return std::stod(value.get<std::string>()); };
+  EXPECT_LT(gib(last["after"]), gib(last["at"]));
+  EXPECT_LE(gib(last["at"]) - gib(last["after"]), 1.01e-3 * gib(last["at"]));
+  // A run of its own on both sides.
+  const auto runs = [&](const std::string& memory) {
+    const Outcome outcome =
+        run({"simulate", "--model", "switch-base-8", "--prompt", "8", "--output", "6", "--policy", "gpu-only",
+             "--set", "machine.gpu.memory=" + memory, "--json", path("r.json")});
+    return nlohmann::json::parse(read("r.json"))["results"][0]["status"] == "ok";
+  };
+  EXPECT_TRUE(runs(last["at"].get<std::string>()));
+  EXPECT_FALSE(runs(last["after"].get<std::string>()));
+  EXPECT_THAT(read("s.html"), HasSubstr("<svg"));
+  // Of two axes nothing is said.
+  succeed(command("two.db", {"--json", path("two.json")}));
+  EXPECT_TRUE(nlohmann::json::parse(read("two.json"))["best_along"].is_null());
 }
 
 TEST_F(Sweep, ReadsAPlan) {

@@ -132,7 +132,6 @@ TEST(CountedRun, EqualsItWhereLayersAnnounce) {
   for (const std::string kind : {"pre-gate", "all-next"}) {
     for (const int distance : {1, 2, 3, 7}) {
       for (const char* capacity : {"0", "25%", "2 slots"}) {
-        if (kind == "all-next" && std::string(capacity) != "0") continue;
         for (const bool dropped : {false, true}) {
           for (const double rate : {1e8, 1e9, 1e10, 1e12}) {
             Prepared p;
@@ -153,6 +152,24 @@ TEST(CountedRun, EqualsItWhereLayersAnnounce) {
   }
 }
 
+// Residents of a layer that nobody announced may not leave while it is looked up: which ones stay is the
+// eviction's.
+TEST(CountedRun, EqualsItWhereWholeLayersAreAnnounced) {
+  for (const char* eviction : {"lru", "belady", "random", "lfu", "lfu-decay", "window-oracle", "s3-fifo"}) {
+    for (const char* capacity : {"2 slots", "40%", "100%"}) {
+      for (const int distance : {1, 2}) {
+        Prepared p;
+        choose(p.policy.lookahead.predictor, built_in_parts().predictors, "all-next");
+        p.policy.lookahead.distance = distance;
+        p.policy.cache.capacity = parse_capacity(capacity, "test");
+        p.policy.cache.eviction = eviction;
+        ASSERT_TRUE(p.is_served());
+        expect_equal(p.run_counted(), p.run_layers(), std::string(eviction) + ' ' + capacity);
+      }
+    }
+  }
+}
+
 TEST(CountedRun, EqualsItWhereHitsAreGiven) {
   Prepared p;
   p.policy.cache.capacity = parse_capacity("50%", "test");
@@ -167,11 +184,17 @@ TEST(CountedRun, EqualsItWhereHitsAreGiven) {
 
 TEST(CountedRun, LeavesToThePlannerWhatNeedsSlots) {
   EXPECT_TRUE(Prepared{}.is_served());
-  Prepared staging, whole, shared, overtaking, each, pinned, waves;
+  Prepared staging, whole, decreed, shared, overtaking, each, pinned, waves;
   staging.policy.transfer.staging_copies = 1;
   EXPECT_FALSE(staging.is_served());
   choose(whole.policy.lookahead.predictor, built_in_parts().predictors, "all-next");
   whole.policy.cache.capacity = parse_capacity("25%", "test");
+  EXPECT_TRUE(whole.is_served());
+  decreed.policy = whole.policy;
+  decreed.policy.cache.eviction = "given-rate";
+  decreed.policy.cache.hit_rate = 0.5;
+  EXPECT_FALSE(decreed.is_served()) << "a hit that is not there is fetched with the layer";
+  whole.policy.cache.scope = CacheScope::global;
   EXPECT_FALSE(whole.is_served());
   choose(shared.policy.lookahead.predictor, built_in_parts().predictors, "pre-gate");
   shared.policy.cache.capacity = parse_capacity("25%", "test");

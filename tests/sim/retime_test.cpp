@@ -83,7 +83,6 @@ TEST(Retiming, IsExactWhereLayersAnnounce) {
   for (const std::string kind : {"pre-gate", "all-next"}) {
     for (const int distance : {1, 2, 7}) {
       for (const char* capacity : {"0", "25%"}) {
-        if (kind == "all-next" && std::string(capacity) != "0") continue;
         SCOPED_TRACE(kind + " " + std::to_string(distance) + " " + capacity);
         PolicySpec policy = load_policy("on-demand");
         choose(policy.lookahead.predictor, built_in_parts().predictors, kind);
@@ -95,6 +94,49 @@ TEST(Retiming, IsExactWhereLayersAnnounce) {
       }
     }
   }
+}
+
+/// One policy with caches of many capacities, each of them on all of the machines.
+void expect_exact_at(const std::vector<std::string>& capacities, const PolicySpec& policy,
+                     trace::StepSource& source, std::int64_t passes_over_trace) {
+  const ModelSpec model = test::tiny_model(4, 16, 3);
+  const std::vector<MachineSpec> machines = unlike_machines();
+  const PreparedTrace prepared(source, model, "test");
+  std::vector<PolicySpec> policies;
+  for (const std::string& capacity : capacities) {
+    policies.push_back(policy);
+    policies.back().cache.capacity = parse_capacity(capacity, "test");
+  }
+  const SimulationOptions options{.keeps_requests = true};
+  ManyMachines many(model, policies, prepared, source, options);
+  for (std::size_t i = policies.size(); i-- > 0;) {
+    SCOPED_TRACE(policy.name + " " + capacities[i]);
+    const std::vector<SimulationResult> results = many.run(i, machines);
+    for (std::size_t j = 0; j < machines.size(); ++j) {
+      const SimulationResult alone = simulate(model, machines[j], policies[i], prepared, source, options);
+      test::expect_same_run(results[j], alone);
+      EXPECT_EQ(results[j].notes, alone.notes);
+      EXPECT_EQ(one_result_json(results[j], {}), one_result_json(alone, {}));
+      EXPECT_EQ(requests_csv(results[j].request_records), requests_csv(alone.request_records));
+    }
+  }
+  EXPECT_EQ(many.retimed(), static_cast<std::int64_t>(policies.size() * machines.size()));
+  EXPECT_EQ(many.passes_over_trace(), passes_over_trace);
+}
+
+// Capacities below a batch, of a batch, between and of all experts are looked up in one pass; nothing cached
+// is a pass of its own.
+TEST(Retiming, FindsAllCapacitiesOfAStackAtOnce) {
+  test::ListSource source = test::random_source(5, 4, 16, 3, 3, 7, 30);
+  const std::vector<std::string> capacities{"0",       "1 slots", "2 slots", "3 slots",  "4 slots", "30%",
+                                            "6 slots", "9 slots", "80%",     "15 slots", "100%"};
+  for (const char* name : {"on-demand-cache", "pre-gated-cache", "prefetch-all-cache"})
+    expect_exact_at(capacities, load_policy(name), source, 2);
+  PolicySpec policy = load_policy("on-demand-cache");
+  policy.cache.scope = CacheScope::global;
+  expect_exact_at({"1 slots", "3 slots", "7 slots", "20 slots", "50%", "100%"}, policy, source, 1);
+  policy.cache.eviction = "lfu";
+  expect_exact_at({"3 slots", "20 slots", "100%"}, policy, source, 3);
 }
 
 // An encoder and a decoder whose MoE layers lie between others, batches, another count of lanes than

@@ -5,6 +5,7 @@
 #include "sim/cache/eviction.hpp"
 #include "sim/cache/impl/lru_rows.hpp"
 #include "sim/cache/key_lists.hpp"
+#include "sim/cache/lru_stacks.hpp"
 
 namespace pregate::cache {
 
@@ -196,18 +197,25 @@ class SmallLruHits final : public HitCounter {
   std::vector<ExpertKey> residents_;  // of one batch
 };
 
+std::unique_ptr<StackDistances> make_stacks(const CacheGeometry& geometry) {
+  return std::make_unique<LruStacks>(geometry);
+}
+
 }  // namespace
 
 void register_lru(EvictionRegistry& registry) {
-  registry.add<Lru, SmallLru, SmallLruHits>("lru", "evicts the expert whose last activation is oldest");
+  registry.add<Lru, SmallLru, SmallLruHits>("lru", "evicts the expert whose last activation is oldest")
+      .make_stacks = &make_stacks;
 }
 
 /// ExpertFlow's order (2410.17954): who is announced for a layer that has yet to run stays before all others,
 /// who leave as of LRU. Announced residents are held whatever the policy (ExpertCache::hold), so what is left
 /// to decide is the order of the others; without a lookahead this is LRU.
 void register_predicted_first(EvictionRegistry& registry) {
-  registry.add<Lru, SmallLru, SmallLruHits>(
-      "predicted-first", "keeps who is announced for a layer to come; of the others evicts as lru");
+  registry
+      .add<Lru, SmallLru, SmallLruHits>(
+          "predicted-first", "keeps who is announced for a layer to come; of the others evicts as lru")
+      .make_stacks = &make_stacks;
 }
 
 }  // namespace pregate::cache

@@ -63,9 +63,9 @@ int as_many_as_activated(const std::any& parameters, const ExpertMap& map, const
 struct PredictorEntry : PartDescription {
   using Make = std::function<std::unique_ptr<Predictor>(const std::any& parameters, const ExpertMap& map)>;
 
-  /// Whether all that follows from its predictions follows from counts: as many as are activated, and
-  /// exactly those.
-  enum class ByCounts : std::uint8_t { no, without_cache, with_a_cache_of_each_layer };
+  /// Whether all that follows from its predictions follows from counts: exactly those that are activated, or
+  /// all of the layer.
+  enum class ByCounts : std::uint8_t { no, with_a_cache_of_each_layer };
 
   Make make;                    ///< empty: nothing is predicted
   bool is_oracle = false;       ///< makes an Oracle

@@ -40,8 +40,7 @@ PredictorEntry all_next() {
   entry.mechanism = "prefetch-all";
   entry.make = [](const std::any&, const ExpertMap& map) { return std::make_unique<AllNext>(map); };
   entry.is_whole_layer = entry.misses_none = true;
-  // With a cache it fetches whom the cache lacks, activated or not.
-  entry.by_counts = PredictorEntry::ByCounts::without_cache;
+  entry.by_counts = PredictorEntry::ByCounts::with_a_cache_of_each_layer;
   entry.most_guesses = all_of_a_layer;
   return entry;
 }
