@@ -10,6 +10,7 @@
 
 #include "models/error.hpp"
 #include "runtime/live_executor.hpp"
+#include "sim/cost/price.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/program/copy_plan.hpp"
 #include "sim/run/drive.hpp"
@@ -60,6 +61,24 @@ class QuietStreams {
   int exceptions_ = std::uncaught_exceptions();
 };
 
+/// Where nothing says how long work takes: for parts that do not ask.
+class NoEstimates final : public sim::Estimates {
+ public:
+  explicit NoEstimates(std::string policy) : policy_(std::move(policy)) {}
+  [[nodiscard]] Picoseconds fetch() const override { refuse(); }
+  [[nodiscard]] Picoseconds on_cpu(int, std::int64_t, std::uint32_t) const override { refuse(); }
+  [[nodiscard]] Picoseconds near_data(int, std::int64_t, std::uint32_t) const override { refuse(); }
+  [[nodiscard]] Picoseconds on_gpu(int, std::uint32_t) const override { refuse(); }
+  [[nodiscard]] Picoseconds between_gates(int, std::uint32_t, std::uint32_t) const override { refuse(); }
+
+ private:
+  [[noreturn]] void refuse() const {
+    throw InputError("policy " + policy_, "decides by the time that work takes, which nothing says here",
+                     "name the file that pregate calibrate wrote on this machine: --machine FILE");
+  }
+  std::string policy_;
+};
+
 std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, const sim::ExpertMap& map) {
   if (plan.policy.transfer.staging_copies == 0) return 0;
   int most = std::max({scan.most_activated, scan.most_activated_prefill, scan.most_activated_encoder, 1});
@@ -86,14 +105,19 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   }
   const auto compute = device.make_stream("compute"), h2d = device.make_stream("h2d"),
              d2h = device.make_stream("d2h");
+  const bool uses_cpu = plan.computes_on_cpu() && plan.offloads();
+  const auto cpu = uses_cpu ? device.make_stream("cpu") : nullptr;
   LayerRunner layers(device, *compute, shape, prepared.map(), prepared.scan(), options.seed);
   const ExpertArena arena(device, *h2d, store, shape, plan,
                           working_buffers(plan, prepared.scan(), prepared.map()));
-  execution.device_memory = layers.resident() + arena.size();
+  std::optional<HostExperts> on_cpu;
+  if (uses_cpu) on_cpu.emplace(device, *compute, layers, shape, prepared.map(), prepared.scan(), store);
+  execution.device_memory = layers.resident() + arena.size() + (on_cpu ? on_cpu->size() : Bytes{});
 
   const sim::CopyPlan copies = sim::copy_plan(model, plan.policy.transfer.chunk);
-  LiveExecutor executor(execution.result.topology, device, *compute, *h2d, *d2h, layers, store, arena,
-                        prepared.map(), copies, options.recorded_steps, options.fault);
+  const LiveStreams streams{*compute, *h2d, *d2h, cpu.get(), on_cpu ? &*on_cpu : nullptr};
+  LiveExecutor executor(execution.result.topology, device, streams, layers, store, arena, prepared.map(),
+                        copies, options.recorded_steps, options.fault);
   PageLockedMemory read;
   std::int64_t number = 0;
   if (options.outputs) {
@@ -106,15 +130,30 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
       options.outputs(number++, {rows.data(), static_cast<std::size_t>(rows.size().count)});
     };
   }
-  const QuietStreams quiet({compute.get(), h2d.get(), d2h.get()});
+  std::vector<Stream*> all_streams{compute.get(), h2d.get(), d2h.get()};
+  if (cpu) all_streams.push_back(cpu.get());
+  const QuietStreams quiet(std::move(all_streams));
   Interruptible until_interrupted(source, options.interrupted);
   const sim::WorkShape work{.chunks = copies.chunks,
                             .stages = plan.policy.transfer.staging_copies > 0,
                             .step_overhead = options.marks_step_overhead};
-  sim::LayerRun runner(execution.result.topology, prepared.map(), plan, work, nullptr, executor);
+  std::unique_ptr<sim::CostModel> costs;
+  if (options.prices != nullptr) {
+    costs = std::make_unique<sim::CostModel>(model, *options.prices, plan.policy,
+                                             sim::CostOptions{.attention_scores = false});
+    executor.before_pass = [&](const sim::StepShape& pass) { costs->begin_step(pass); };
+  }
+  std::unique_ptr<sim::Estimates> estimates;
+  if (costs) {
+    estimates = std::make_unique<sim::CostEstimates>(*costs);
+  } else {
+    estimates = std::make_unique<NoEstimates>(plan.policy.name);
+  }
+  sim::LayerRun runner(execution.result.topology, prepared.map(), plan, work, estimates.get(), executor);
   sim::SimulationOptions lock_step;
   lock_step.progress = options.progress;
-  sim::drive_trace(model, prepared, plan, nullptr, until_interrupted, lock_step, runner, execution.result);
+  sim::drive_trace(model, prepared, plan, costs ? sim::LayerClassOf(sim::layer_class_of(*costs)) : nullptr,
+                   until_interrupted, lock_step, runner, execution.result);
   execution.was_interrupted = execution.result.interrupted = until_interrupted.ended_early();
   execution.issue_time = executor.issue_time();
   execution.result.schedule = executor.ledger().schedule();
@@ -132,10 +171,9 @@ void check_executable(const PolicySpec& policy) {
     throw InputError("policy " + policy.name, "a device queues what is announced behind the copies under way",
                      "--set policy.transfer.announced=queued");
   }
-  if (policy.miss.service->uses_cpu || policy.transfer.write_back == WriteBack::swap) {
-    throw InputError(
-        "policy " + policy.name, "a device can neither compute experts on the CPU nor write them back",
-        "simulate it, or --set policy.miss.service=fetch and --set policy.transfer.write_back=none");
+  if (policy.transfer.write_back == WriteBack::swap) {
+    throw InputError("policy " + policy.name, "a device does not write back the experts that leave it",
+                     "simulate it, or --set policy.transfer.write_back=none");
   }
   if (policy.formats.copied < 1 || policy.formats.held > 0) {
     throw InputError("policy " + policy.name, "a device copies whole experts",

@@ -18,6 +18,9 @@ struct ExecuteOptions {
   Bytes memory = {};
   /// Passes begin with an operation of their own, which stands for the host's work beside the layers'.
   bool marks_step_overhead = false;
+  /// What parts that weigh times go by: then they decide as simulate() does with this machine. Null: such
+  /// parts are an InputError.
+  const MachineSpec* prices = nullptr;
   /// Weights to use instead of making them for this run; made for the same device, shape and map, and with
   /// the same seed.
   const ExpertStore* store = nullptr;

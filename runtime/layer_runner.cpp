@@ -185,6 +185,10 @@ void LayerRunner::gate(int ordinal) {
       if (ids[k] != trace::no_expert && !is_repeated(ids, k)) ++rows_[ids[k]].count;
     }
   }
+  place_rows();
+}
+
+void LayerRunner::place_rows() {
   std::int32_t begin = 0;
   activated_ = 0;
   for (Rows& rows : rows_) {
@@ -194,8 +198,36 @@ void LayerRunner::gate(int ordinal) {
   }
 }
 
+std::int64_t LayerRunner::pairs() const {
+  return std::int64_t{tokens_} * map_.layers()[static_cast<std::size_t>(ordinal_)].top_k;
+}
+
+DeviceSpan LayerRunner::normed() const { return scratch_.normed.part({}, row(tokens_, shape_.d_model)); }
+DeviceSpan LayerRunner::gate_weights() const { return scratch_.gate_weights.part({}, {4 * pairs()}); }
+const FeedForward& LayerRunner::expert_shape() const {
+  return layer_shape(map_.layers()[static_cast<std::size_t>(ordinal_)].layer).expert;
+}
+std::span<const std::int32_t> LayerRunner::known_ids() const {
+  return {scratch_.ids_read.as<std::int32_t>(), static_cast<std::size_t>(pairs())};
+}
+
+void LayerRunner::leave_out(std::span<const sim::ExpertKey> experts) {
+  const sim::MoeLayer& layer = map_.layers()[static_cast<std::size_t>(ordinal_)];
+  for (const sim::ExpertKey key : experts) rows_[key - layer.first_key].count = 0;
+  place_rows();
+  // The pairs of the others keep their ids; those that are dropped get one beyond all experts.
+  auto* const kept = scratch_.ids_kept.as<std::int32_t>();
+  const std::span<const std::int32_t> known = known_ids();
+  std::transform(known.begin(), known.end(), kept, [&](std::int32_t id) {
+    const bool is_here = id < layer.experts && rows_[static_cast<std::size_t>(id)].count > 0;
+    return is_here ? id : layer.experts;
+  });
+  const Bytes size{4 * pairs()};
+  stream_.copy_to_device(scratch_.ids.part({}, size), scratch_.ids_kept.part({}, size));
+}
+
 void LayerRunner::read_ids(Stream& stream) {
-  const Bytes size{4 * std::int64_t{tokens_} * map_.layers()[static_cast<std::size_t>(ordinal_)].top_k};
+  const Bytes size{4 * pairs()};
   stream.copy_to_host(scratch_.ids_read.part({}, size), scratch_.ids.part({}, size));
 }
 

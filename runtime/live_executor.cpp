@@ -26,21 +26,24 @@ Picoseconds since(HostClock::time_point begin) {
 /// What each operation moves over a link.
 struct BytesMoved {
   const sim::CopyPlan& copies;
+  Bytes rows;  ///< of the pass
   [[nodiscard]] Bytes fetch(int chunk, sim::FormatId) const { return copies.of(chunk); }
   [[nodiscard]] static Bytes device_copy() { return {}; }
-  [[nodiscard]] static Bytes price(const sim::Work&, const sim::LayerProgram&) { return {}; }
+  [[nodiscard]] Bytes price(const sim::Work& work, const sim::LayerProgram&) const {
+    return work.kind == OpKind::activations ? rows : Bytes{};
+  }
 };
 
 }  // namespace
 
-LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, Stream& compute, Stream& h2d,
-                           Stream& d2h, LayerRunner& layers, const ExpertStore& store,
-                           const ExpertArena& arena, const sim::ExpertMap& map, const sim::CopyPlan& copies,
+LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, const LiveStreams& streams,
+                           LayerRunner& layers, const ExpertStore& store, const ExpertArena& arena, const sim::ExpertMap& map, const sim::CopyPlan& copies,
                            std::int64_t recorded_steps, const PlantedFault& fault)
     : device_(device),
-      compute_(compute),
-      h2d_(h2d),
-      d2h_(d2h),
+      compute_(streams.compute),
+      h2d_(streams.h2d),
+      d2h_(streams.d2h),
+      host_experts_(streams.experts),
       layers_(layers),
       store_(store),
       arena_(arena),
@@ -50,12 +53,15 @@ LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, Stream
       fault_(fault),
       step_began_(device.make_event()),
       staged_(static_cast<std::size_t>(arena.slots())),
+      slot_of_buffer_(static_cast<std::size_t>(arena.working_buffers()), -1),
       streams_(topology.platform.streams.size()) {
   const sim::Place& gpu = topology[topology.first(sim::PlaceKind::gpu)];
-  const sim::MemoryId host = topology[topology.first(sim::PlaceKind::cpu)].memory;
+  const sim::Place& cpu = topology[topology.first(sim::PlaceKind::cpu)];
+  const sim::MemoryId host = cpu.memory;
   streams_[sim::number_of(gpu.compute)] = &compute_;
   streams_[sim::number_of(topology.route(host, gpu.memory).front().stream)] = &h2d_;
   streams_[sim::number_of(topology.route(gpu.memory, host).front().stream)] = &d2h_;
+  streams_[sim::number_of(cpu.compute)] = streams.cpu;
 }
 
 Stream& LiveExecutor::stream(StreamId id) {
@@ -75,6 +81,7 @@ bool LiveExecutor::is_done(OpId operation) const {
 }
 
 void LiveExecutor::begin_pass(const sim::PassInfo& pass) {
+  if (before_pass) before_pass(pass.shape);
   ledger_.begin_step(pass.number, pass.shape.model_stack, pass.step.tokens);
   layers_.prepare(pass.step, pass.number, pass.shape.model_stack);
   first_ = ledger_.next_id();
@@ -84,7 +91,7 @@ void LiveExecutor::begin_pass(const sim::PassInfo& pass) {
 }
 
 void LiveExecutor::run(const sim::LayerProgram& program) {
-  BytesMoved bytes_of{copies_};
+  BytesMoved bytes_of{copies_, layers_.hidden().size()};
   for (const sim::Work& work : program.work()) {
     const std::span<const sim::SlotUse> uses = program.uses(work);
     sim::for_each_operation(work, program, bytes_of, map_,
@@ -166,16 +173,32 @@ void LiveExecutor::perform(const sim::Entry& entry, Bytes bytes, std::span<const
     case OpKind::device_copy:
       device_copy(entry, stream);
       break;
-    case OpKind::write_back:
     case OpKind::activations:
+      if (&stream == &d2h_) {
+        host_experts_->send(stream);
+      } else {
+        host_experts_->receive(stream);
+      }
+      break;
     case OpKind::cpu_experts:
+      experts_on_cpu(uses, stream);
+      break;
     case OpKind::combine:
+      host_experts_->combine(stream);
+      break;
+    case OpKind::write_back:
     case OpKind::drive_read:
     case OpKind::predict:
     case OpKind::host_predict:
     case OpKind::read_through:
-      throw std::logic_error("the runtime neither writes experts back nor computes them on the CPU");
+      throw std::logic_error("the planner issued what check_executable() lets no policy ask for");
   }
+}
+
+void LiveExecutor::experts_on_cpu(std::span<const sim::SlotUse> uses, Stream& stream) {
+  on_cpu_.clear();
+  for (const sim::SlotUse& use : uses) on_cpu_.push_back(use.key);
+  host_experts_->compute(stream, ordinal_, on_cpu_);
 }
 
 /// `bytes` of the chunk.
@@ -208,7 +231,13 @@ void LiveExecutor::copy_late(std::int32_t slot) {
 }
 
 void LiveExecutor::device_copy(const sim::Entry& entry, Stream& stream) {
-  const DeviceSpan buffer = arena_.working_buffer(working_buffer_++);
+  const DeviceSpan buffer = arena_.working_buffer(working_buffer_);
+  std::int32_t& owner = slot_of_buffer_[static_cast<std::size_t>(working_buffer_ % arena_.working_buffers())];
+  ++working_buffer_;
+  // What was staged there long ago, and is read yet, is read from its slot.
+  if (owner >= 0 && staged_[static_cast<std::size_t>(owner)].data() == buffer.data())
+    staged_[static_cast<std::size_t>(owner)] = {};
+  owner = entry.source;
   stream.copy_on_device(buffer, arena_.slot(entry.source));
   staged_[static_cast<std::size_t>(entry.source)] = buffer;
 }
@@ -256,9 +285,9 @@ Picoseconds LiveExecutor::wait(OpId ids_known) {
 
 Picoseconds LiveExecutor::end_pass(OpId last) {
   if (held_.id != sim::no_op) copy_late(held_.slot);  // a guess that nobody read
-  compute_.synchronize();
-  h2d_.synchronize();
-  d2h_.synchronize();
+  for (Stream* const each : streams_) {
+    if (each != nullptr) each->synchronize();
+  }
   const auto at = [&](const Event& event) {
     return clock_ + std::max(Picoseconds{}, device_.elapsed(*step_began_, event));
   };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/expert_arena.hpp"
+#include "runtime/host_experts.hpp"
 #include "runtime/layer_runner.hpp"
 #include "sim/engine/executor.hpp"
 #include "sim/engine/ledger.hpp"
@@ -28,18 +29,26 @@ struct PlantedFault {
   std::int64_t at = 0;  ///< the how-manieth fetch, or cross-stream wait (drop_wait), from 0
 };
 
+/// What operations are issued to.
+struct LiveStreams {
+  Stream &compute, &h2d, &d2h;
+  Stream* cpu = nullptr;  ///< what the CPU computes; null: nothing
+  HostExperts* experts = nullptr;  ///< on it
+};
+
 /// Executor of the planner on a real device: issues each operation to the stream that the planner names,
 /// ordered by events where streams depend on each other, and reads the device's clock for its times. The
-/// streams h2d and d2h are copies; compute is all else.
+/// streams h2d and d2h are copies, cpu is what the CPU computes beside the device; compute is all else.
 class LiveExecutor final : public sim::Executor {
  public:
   /// Called after each pass, when all of it is done.
   std::function<void()> after_pass = nullptr;
+  /// Called before each.
+  std::function<void(const sim::StepShape& pass)> before_pass = nullptr;
 
   /// All referred to must outlive it. Times and tally cover every step, the schedule the first
   /// `recorded_steps`.
-  LiveExecutor(const sim::Topology& topology, Device& device, Stream& compute, Stream& h2d, Stream& d2h,
-               LayerRunner& layers, const ExpertStore& store, const ExpertArena& arena,
+  LiveExecutor(const sim::Topology& topology, Device& device, const LiveStreams& streams, LayerRunner& layers, const ExpertStore& store, const ExpertArena& arena,
                const sim::ExpertMap& map, const sim::CopyPlan& copies, std::int64_t recorded_steps,
                const PlantedFault& fault = {});
 
@@ -80,10 +89,12 @@ class LiveExecutor final : public sim::Executor {
   void copy_late(std::int32_t slot);
   void device_copy(const sim::Entry& entry, Stream& stream);
   void experts(std::span<const sim::SlotUse> uses);
+  void experts_on_cpu(std::span<const sim::SlotUse> uses, Stream& stream);
   Marks& marks_of(sim::OpId operation);
 
   Device& device_;
   Stream &compute_, &h2d_, &d2h_;
+  HostExperts* host_experts_;
   LayerRunner& layers_;
   const ExpertStore& store_;
   const ExpertArena& arena_;
@@ -101,7 +112,9 @@ class LiveExecutor final : public sim::Executor {
   int computed_ = 0;         // experts of the layer so far
   bool layer_open_ = false;  // begin_experts() was called for it
   std::vector<ExpertWeights> weights_;
+  std::vector<sim::ExpertKey> on_cpu_;
   std::vector<DeviceSpan> staged_;  // by slot: the working buffer that holds its expert, or empty
+  std::vector<std::int32_t> slot_of_buffer_;  // whose expert each working buffer holds; -1: none's
   std::vector<Stream*> streams_;    // by id; null: the device has none
   std::array<std::int64_t, sim::most_streams> issued_before_{};  // operations of earlier passes, by stream
   std::int64_t working_buffer_ = 0;

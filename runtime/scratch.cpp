@@ -81,6 +81,7 @@ Scratch::Scratch(Device& device, const ModelShape& shape, const sim::ExpertMap& 
   staged.add(input, element * (tokens * d));
   staged.add(forced_logits, word * all_logits);
   staged.add(ids_read, word * pairs);
+  staged.add(ids_kept, word * pairs);
   page_locked_ = device.allocate_page_locked(staged.total(), "staging of activations");
   staged.place(page_locked_.span());
 }

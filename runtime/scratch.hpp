@@ -25,6 +25,7 @@ struct Scratch {
   PageLockedSpan input;                                           ///< hidden's
   PageLockedSpan forced_logits;                                   ///< logits'
   PageLockedSpan ids_read;                                        ///< ids as read back
+  PageLockedSpan ids_kept;  ///< ids, where another place computes some experts
   [[nodiscard]] Bytes size() const { return device_.size(); }
 
  private:

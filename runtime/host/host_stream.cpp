@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include "kernels/reference.hpp"
 #include "runtime/host/host_event.hpp"
@@ -87,6 +88,10 @@ void HostStream::gemm(const Gemm& gemm) {
 
 void HostStream::launch(const KernelArgs& args) {
   std::visit([this](const auto& a) { worker_.run([a] { run_kernel(a); }); }, args);
+}
+
+void HostStream::call(std::function<void()> work) {
+  worker_.run([work = std::move(work)] { work(); });
 }
 
 }  // namespace pregate::runtime

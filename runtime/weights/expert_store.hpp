@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "runtime/shapes.hpp"
@@ -33,6 +34,11 @@ class ExpertStore {
   /// Issues the copy of an expert's bytes from `at` on, as many as fit into `to`.
   void fetch(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes at) const;
   [[nodiscard]] std::int64_t buffers() const { return buffers_; }
+  [[nodiscard]] bool in_host_memory() const { return !file_; }
+  /// An expert where it lies. Precondition: in_host_memory().
+  [[nodiscard]] std::span<const std::byte> host_bytes(sim::ExpertKey key) const {
+    return {memory_.span().part(place(key), bytes_).data(), static_cast<std::size_t>(bytes_.count)};
+  }
   /// Of slots that are fetched into; others are correct as well, but slower.
   [[nodiscard]] std::int64_t slot_alignment() const { return file_ ? DirectFile::block : 256; }
 

@@ -31,6 +31,7 @@ LiveRun run_live(const std::string& device_name, const ModelSpec& model, const P
   const MachineSpec described = tiny_machine();
   options.memory = sim::memory_limits(described).gpu;
   options.marks_step_overhead = described.overhead.step.count > 0;
+  options.prices = &described;
   live.execution = execute(*device, model, policy, prepared, source, options);
   return live;
 }
