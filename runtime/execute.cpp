@@ -79,6 +79,12 @@ class NoEstimates final : public sim::Estimates {
   std::string policy_;
 };
 
+/// Held back only where something may be taken back or overtaken: that costs the host more.
+CopyOrder copy_order(const sim::Plan& plan) {
+  if (plan.policy.transfer.queue == TransferQueue::demand_first) return CopyOrder::by_priority;
+  return plan.needs_clock() ? CopyOrder::held_back : CopyOrder::at_once;
+}
+
 std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, const sim::ExpertMap& map) {
   if (plan.policy.transfer.staging_copies == 0) return 0;
   int most = std::max({scan.most_activated, scan.most_activated_prefill, scan.most_activated_encoder, 1});
@@ -86,7 +92,11 @@ std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, 
     for (const sim::MoeLayer& layer : map.layers()) most = std::max(most, layer.experts);
   }
   // Those that the layer reads, those that it announces, and those that an earlier layer may still read.
-  return std::int64_t{most} * (plan.policy.lookahead.distance + 2);
+  const auto& prefetcher = plan.policy.prefetch.prefetcher;
+  const int distance = plan.policy.lookahead.distance;
+  const int ahead =
+      prefetcher->in_flight(prefetcher.parameters(), distance, static_cast<int>(map.layers().size()));
+  return std::int64_t{most} * (std::max(distance, ahead) + 2);
 }
 
 void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepared,
@@ -115,9 +125,26 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   execution.device_memory = layers.resident() + arena.size() + (on_cpu ? on_cpu->size() : Bytes{});
 
   const sim::CopyPlan copies = sim::copy_plan(model, plan.policy.transfer.chunk);
+  LiveOptions live{.recorded_steps = options.recorded_steps,
+                   .copies = copy_order(plan),
+                   .expected = nullptr,
+                   .fault = options.fault};
+  std::unique_ptr<sim::CostModel> costs;
+  std::unique_ptr<sim::Estimates> estimates;
+  if (options.prices != nullptr) {
+    costs = std::make_unique<sim::CostModel>(model, *options.prices, plan.policy,
+                                             sim::CostOptions{.attention_scores = false});
+    estimates = std::make_unique<sim::CostEstimates>(*costs);
+    live.expected = [fetch = costs->fetch().duration](sim::OpKind kind) {
+      return kind == sim::OpKind::fetch ? fetch : Picoseconds{};
+    };
+  } else {
+    estimates = std::make_unique<NoEstimates>(plan.policy.name);
+  }
   const LiveStreams streams{*compute, *h2d, *d2h, cpu.get(), on_cpu ? &*on_cpu : nullptr};
   LiveExecutor executor(execution.result.topology, device, streams, layers, store, arena, prepared.map(),
-                        copies, options.recorded_steps, options.fault);
+                        copies, live);
+  if (costs) executor.before_pass = [&](const sim::StepShape& pass) { costs->begin_step(pass); };
   PageLockedMemory read;
   std::int64_t number = 0;
   if (options.outputs) {
@@ -137,86 +164,24 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   const sim::WorkShape work{.chunks = copies.chunks,
                             .stages = plan.policy.transfer.staging_copies > 0,
                             .step_overhead = options.marks_step_overhead};
-  std::unique_ptr<sim::CostModel> costs;
-  if (options.prices != nullptr) {
-    costs = std::make_unique<sim::CostModel>(model, *options.prices, plan.policy,
-                                             sim::CostOptions{.attention_scores = false});
-    executor.before_pass = [&](const sim::StepShape& pass) { costs->begin_step(pass); };
-  }
-  std::unique_ptr<sim::Estimates> estimates;
-  if (costs) {
-    estimates = std::make_unique<sim::CostEstimates>(*costs);
-  } else {
-    estimates = std::make_unique<NoEstimates>(plan.policy.name);
-  }
-  sim::LayerRun runner(execution.result.topology, prepared.map(), plan, work, estimates.get(), executor);
+  Answers answers;
+  AnswersRecorded recorded(executor, answers);
+  sim::Executor& asked = plan.needs_clock() ? static_cast<sim::Executor&>(recorded) : executor;
+  sim::LayerRun runner(execution.result.topology, prepared.map(), plan, work, estimates.get(), asked);
+  for (const sim::SlotUse& use : runner.held_at_start()) store.fetch(*h2d, arena.slot(use.slot), use.key, {});
+  h2d->synchronize();
   sim::SimulationOptions lock_step;
   lock_step.progress = options.progress;
   sim::drive_trace(model, prepared, plan, costs ? sim::LayerClassOf(sim::layer_class_of(*costs)) : nullptr,
                    until_interrupted, lock_step, runner, execution.result);
   execution.was_interrupted = execution.result.interrupted = until_interrupted.ended_early();
+  if (plan.needs_clock()) execution.answers = std::move(answers);
   execution.issue_time = executor.issue_time();
   execution.result.schedule = executor.ledger().schedule();
   execution.result.timeline = executor.ledger().timeline();
 }
 
 }  // namespace
-
-void check_executable(const PolicySpec& policy) {
-  if (policy.transfer.queue == TransferQueue::demand_first) {
-    throw InputError("policy " + policy.name, "a device runs copies in the order of issue, not demand first",
-                     "--set policy.transfer.queue=fifo");
-  }
-  if (policy.transfer.announced == AnnouncedCopies::one_layer) {
-    throw InputError("policy " + policy.name, "a device queues what is announced behind the copies under way",
-                     "--set policy.transfer.announced=queued");
-  }
-  if (policy.transfer.write_back == WriteBack::swap) {
-    throw InputError("policy " + policy.name, "a device does not write back the experts that leave it",
-                     "simulate it, or --set policy.transfer.write_back=none");
-  }
-  if (policy.formats.copied < 1 || policy.formats.held > 0) {
-    throw InputError("policy " + policy.name, "a device copies whole experts",
-                     "simulate it, or leave formats out");
-  }
-  if (!policy.miss.service->is_exact() || policy.miss.service->uses_near_data ||
-      policy.miss.service->read_rate) {
-    throw InputError("policy " + policy.name, "a device fetches each missing expert and computes it",
-                     "simulate it, or --set policy.miss.service=fetch");
-  }
-  const bool looks_ahead = policy.lookahead.predictor->predicts();
-  const bool plainly = policy.lookahead.cost.count == 0 && policy.prefetch.wrong == WrongGuesses::keep &&
-                       policy.prefetch.prefetcher->by_counts && !why_not_exact(policy);
-  if (looks_ahead && !plainly) {
-    throw InputError(
-        "policy " + policy.name,
-        "a device announces all that is predicted of one layer at no cost, keeps it, and computes what "
-        "the gates chose",
-        "simulate it, or --set policy.prefetch.kind=at-distance, --set policy.prefetch.wrong=keep and "
-        "no lookahead.cost");
-  }
-  if (policy.host_cache.capacity.kind != CapacityKind::none) {
-    throw InputError("policy " + policy.name, "a device has no drive behind host memory (host_cache)",
-                     "simulate it instead, or keep all experts on a drive with --experts-on-ssd");
-  }
-  if (policy.miss.service->needs_clock || (looks_ahead && policy.prefetch.prefetcher->needs_clock)) {
-    throw InputError("policy " + policy.name,
-                     "decides by the time, and a device cannot take a copy back that it was given",
-                     "simulate it, or choose another prefetch.kind or miss.service");
-  }
-  if (!policy.cache.profile.empty() ||
-      cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction").swaps) {
-    throw InputError(
-        "policy " + policy.name,
-        "a device neither starts with experts in its cache nor exchanges them between passes",
-        "simulate it, or remove cache.profile and choose another --eviction (pregate list evictions)");
-  }
-  if (policy.cache.hit_rate) {
-    throw InputError("policy " + policy.name,
-                     "a device cannot hit at a given rate: the experts would not be there",
-                     "simulate it, or choose another --eviction (pregate list evictions)");
-  }
-}
 
 Execution execute(Device& device, const ModelSpec& model, const PolicySpec& policy,
                   const sim::PreparedTrace& prepared, trace::StepSource& source,
@@ -227,7 +192,10 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
                      "leave out --distinct-experts");
   }
   Execution execution;
-  execution.result.topology = sim::one_device_topology();
+  const sim::Topology topology = sim::one_device_topology(policy.transfer.queue == TransferQueue::demand_first
+                                                              ? sim::StreamOrder::priority
+                                                              : sim::StreamOrder::fifo);
+  execution.result.topology = topology;
   execution.result.evidence = sim::Evidence::measured;
   const DeviceInfo& info = device.info();
   const sim::MemoryLimits limits{.name = info.kind + " device",
@@ -246,7 +214,7 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
     }
   } catch (const OutOfMemory& error) {
     execution.result = {};
-    execution.result.topology = sim::one_device_topology();
+    execution.result.topology = topology;
     execution.result.policy = policy;
     execution.result.evidence = sim::Evidence::measured;
     execution.result.out_of_memory = true;

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 
+#include "runtime/answers.hpp"
 #include "runtime/device.hpp"
+#include "runtime/executable.hpp"
 #include "runtime/live_executor.hpp"
 #include "sim/simulate.hpp"
 
@@ -42,17 +45,15 @@ struct Execution {
   std::int64_t distinct_experts = 0;
   Bytes device_memory;  ///< allocated by the run
   bool was_interrupted = false;
+  /// Of a policy that decides by the time: replay() decides as it did.
+  std::optional<Answers> answers = std::nullopt;
 };
-
-/// InputError for a policy that no device can execute, as it decides by the time, changes what is computed,
-/// or needs a place that a device lacks.
-void check_executable(const PolicySpec& policy);
 
 /// Runs one policy on a device: the same plan, planner and memory rules as sim::simulate, but no price: the
 /// schedule says what is done and what is moved, the timeline how long it took. How much the weights take of
 /// host memory is for the store to refuse, as experts may share buffers. Out of memory of the device (by the
 /// rules, or because it says so) is a result. InputError as simulate(), and where the runtime cannot execute
-/// the model or the policy (demand-first queues).
+/// the model or the policy (executable.hpp).
 Execution execute(Device& device, const ModelSpec& model, const PolicySpec& policy,
                   const sim::PreparedTrace& prepared, trace::StepSource& source,
                   const ExecuteOptions& options = {});

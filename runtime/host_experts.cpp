@@ -36,13 +36,15 @@ HostExperts::HostExperts(Device& device, Stream& stream, LayerRunner& runner, co
       team_(device.info().cpu_cores),
       feed_forward_(team_) {
   if (!store.in_host_memory()) {
-    throw InputError("--experts-on-ssd", "the CPU computes experts from host memory, and these are on a drive",
+    throw InputError("--experts-on-ssd",
+                     "the CPU computes experts from host memory, and these are on a drive",
                      "leave it out, or choose another miss.service");
   }
   const std::int64_t tokens = scan.most_step_tokens;
   int top_k = 1;
   for (const sim::MoeLayer& layer : map.layers()) top_k = std::max(top_k, layer.top_k);
-  const Bytes all_rows = aligned(rows(tokens)), words = aligned({4 * tokens}), all_weights{4 * tokens * top_k};
+  const Bytes all_rows = aligned(rows(tokens)), words = aligned({4 * tokens}),
+              all_weights{4 * tokens * top_k};
   device_ = device.allocate(all_rows + words * 2, "what the CPU computed");
   returned_ = device_.span().part({}, all_rows);
   identity_ = device_.span().part(all_rows, {4 * tokens});

@@ -13,8 +13,8 @@
 namespace pregate::runtime {
 
 /// Experts that the CPU computes beside the device, from the host memory that holds them: the layer's rows
-/// come with their gate weights, and the weighted sum over the CPU's experts goes back, a row a token. A layer
-/// at a time: what is sent for the next one must wait for combine().
+/// come with their gate weights, and the weighted sum over the CPU's experts goes back, a row a token. A
+/// layer at a time: what is sent for the next one must wait for combine().
 class HostExperts {
  public:
   /// `rows` and `ids` come from the layers of `runner`, which must outlive this as all else. Uploads through

@@ -56,8 +56,8 @@ class LayerRunner {
   void end_experts();
   void head();
 
-  [[nodiscard]] DeviceSpan hidden() const;  ///< of the pass: [tokens x d_model]
-  [[nodiscard]] DeviceSpan normed() const;  ///< what the layer's experts read: [tokens x d_model]
+  [[nodiscard]] DeviceSpan hidden() const;        ///< of the pass: [tokens x d_model]
+  [[nodiscard]] DeviceSpan normed() const;        ///< what the layer's experts read: [tokens x d_model]
   [[nodiscard]] DeviceSpan gate_weights() const;  ///< of the layer, fp32: [tokens x top_k]
   [[nodiscard]] const FeedForward& expert_shape() const;  ///< of the layer
   [[nodiscard]] int tokens() const { return tokens_; }

@@ -51,7 +51,7 @@ CudaStream::CudaStream(std::string name) : name_(std::move(name)) {
 }
 
 CudaStream::~CudaStream() {
-  cublas_.reset();  // it works on the stream
+  cublas_.reset();                                                         // it works on the stream
   if (!calls_.empty()) static_cast<void>(cudaStreamSynchronize(stream_));  // they may still be called
   static_cast<void>(cudaStreamDestroy(stream_));
 }

@@ -47,7 +47,7 @@ class CudaStream final : public Stream {
 
   std::string name_;
   cudaStream_t stream_ = nullptr;
-  std::optional<Cublas> cublas_;  ///< made by the first GEMM
+  std::optional<Cublas> cublas_;                  ///< made by the first GEMM
   std::vector<std::unique_ptr<HostCall>> calls_;  ///< since the last synchronize()
 };
 

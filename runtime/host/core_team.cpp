@@ -17,8 +17,8 @@ constexpr int team_spins = 25'000;
 
 CoreTeam::CoreTeam(const std::vector<int>& cores) {
   for (std::size_t i = 1; i < cores.size(); ++i)
-    workers_.push_back(std::make_unique<Worker>("cpu " + std::to_string(i), std::vector<int>{cores[i]},
-                                                team_spins));
+    workers_.push_back(
+        std::make_unique<Worker>("cpu " + std::to_string(i), std::vector<int>{cores[i]}, team_spins));
 }
 
 void CoreTeam::share(int count, const std::function<void(int begin, int end)>& part) {

@@ -67,13 +67,11 @@ void CpuFeedForward::compute(const FeedForward& shape, int d_model, ElementType 
       throw std::invalid_argument("an expert's weights are too short");
     const auto* const in = reinterpret_cast<const Element*>(weights.data());
     const Element* const out = in + columns * d;
-    team_.share(shape.columns_in(), [&](int begin, int end) {
-      multiply_columns(in, rows, d, columns, mid_, begin, end);
-    });
+    team_.share(shape.columns_in(),
+                [&](int begin, int end) { multiply_columns(in, rows, d, columns, mid_, begin, end); });
     activate(shape, mid_, activated_);
-    team_.share(d_model, [&](int begin, int end) {
-      multiply_columns(out, activated_, inner, d, output, begin, end);
-    });
+    team_.share(d_model,
+                [&](int begin, int end) { multiply_columns(out, activated_, inner, d, output, begin, end); });
   });
 }
 

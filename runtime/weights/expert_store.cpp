@@ -69,6 +69,10 @@ void ExpertStore::fetch(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes
   }
 }
 
+void ExpertStore::write_back(Stream& stream, sim::ExpertKey key, DeviceSpan from) const {
+  stream.copy_to_host(memory_.span().part(place(key), from.size()), from);
+}
+
 std::uint64_t ExpertStore::seed_of(std::uint64_t seed, sim::ExpertKey key, std::int64_t buffers) {
   return seed_for(seed, expert_seed, key % static_cast<std::uint64_t>(buffers));
 }

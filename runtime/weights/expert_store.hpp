@@ -31,6 +31,8 @@ class ExpertStore {
   ExpertStore(Device& device, const ModelShape& shape, const sim::ExpertMap& map, const StoreOptions& options,
               std::uint64_t seed, const WeightFiles* files = nullptr);
 
+  /// Issues the copy of a whole expert back to where it was fetched from. Precondition: in_host_memory().
+  void write_back(Stream& stream, sim::ExpertKey key, DeviceSpan from) const;
   /// Issues the copy of an expert's bytes from `at` on, as many as fit into `to`.
   void fetch(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes at) const;
   [[nodiscard]] std::int64_t buffers() const { return buffers_; }

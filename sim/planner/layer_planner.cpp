@@ -66,6 +66,14 @@ LayerPlanner::LayerPlanner(const Topology& topology, const ExpertMap& map, const
   }
 }
 
+std::vector<SlotUse> LayerPlanner::held_at_start() const {
+  std::vector<SlotUse> held;
+  for (const ExpertKey key : plan_.geometry.start) {
+    if (slots_.holds(key)) held.push_back({key, slots_.slot_of(key)});
+  }
+  return held;
+}
+
 void LayerPlanner::run() {
   executor_.run(program_);
   program_.clear();

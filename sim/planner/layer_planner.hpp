@@ -46,6 +46,8 @@ class LayerPlanner {
   LayerPlanner(const Topology& topology, const ExpertMap& map, const Plan& plan, const WorkShape& shape,
                const Estimates* estimates, Executor& executor);
 
+  /// Who is in which slot before the first pass, for executors that must bring them there.
+  [[nodiscard]] std::vector<SlotUse> held_at_start() const;
   void begin_pass(const trace::Step& step);
   /// What is known of the pass before its first layer, where the policy announces then.
   void announce_pass(const StepRouting& routing, const StepPredictions* predictions);

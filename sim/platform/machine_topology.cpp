@@ -151,7 +151,7 @@ LinkSpec link_spec(const MachineSpec& machine, LinkId link) {
   return machine.near_data.link.bandwidth.value > 0 ? link_like(machine.near_data.link) : machine.h2d;
 }
 
-Topology one_device_topology() { return one_gpu_topology({}, false, StreamOrder::fifo); }
+Topology one_device_topology(StreamOrder copy_order) { return one_gpu_topology({}, false, copy_order); }
 
 Topology topology_of(const MachineSpec& machine, StreamOrder copy_order) {
   Topology topology = one_gpu_topology({.h2d = fastest(machine.h2d),

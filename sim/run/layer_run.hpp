@@ -15,6 +15,9 @@ class LayerRun final : public PassRunner {
            const Estimates* estimates, Executor& executor)
       : executor_(executor), planner_(topology, map, plan, shape, estimates, executor) {}
 
+  /// As LayerPlanner.
+  [[nodiscard]] std::vector<SlotUse> held_at_start() const { return planner_.held_at_start(); }
+
   Picoseconds run(const Pass& pass) override {
     executor_.begin_pass(pass.info);
     planner_.begin_pass(pass.info.step);

@@ -9,6 +9,7 @@
 #include "models/catalog.hpp"
 #include "runtime/device_error.hpp"
 #include "runtime/reference_model.hpp"
+#include "runtime/replay.hpp"
 #include "sim/policy/load_policy.hpp"
 
 namespace pregate::runtime::test {
@@ -83,11 +84,17 @@ PolicySpec policy_of(const std::string& name, const std::string& capacity, int s
 void check_policy(const std::string& device, const Workload& w, const PolicySpec& policy) {
   const ModelSpec model = tiny_model(w.layers, w.experts, w.top_k);
   ListSource source = random_source(5, w.layers, w.experts, w.top_k, w.requests, w.prompt, w.steps);
+  source.weigh_by_halves(static_cast<std::size_t>(w.top_k));  // some evictions ask
   const LiveRun live = run_live(device, model, policy, source, {.recorded_steps = 1000});
   EXPECT_LT(error_of(live, reference(device, model, source)), tolerance);
 
-  const sim::SimulationResult simulated = pregate::test::run(
-      model, tiny_machine(), policy, source, {.costs = {.attention_scores = false}, .recorded_steps = 1000});
+  const sim::SimulationOptions options{.costs = {.attention_scores = false}, .recorded_steps = 1000};
+  // Where decisions depend on time, those of the device are taken again.
+  const sim::PreparedTrace prepared(source, model, "test");
+  const sim::SimulationResult simulated =
+      live.execution.answers
+          ? replay(model, tiny_machine(), policy, prepared, source, *live.execution.answers, options)
+          : sim::simulate(model, tiny_machine(), policy, prepared, source, options);
   const sim::SimulationResult& measured = live.execution.result;
   EXPECT_TRUE(is_same_work(simulated.schedule, measured.schedule));
   EXPECT_EQ(simulated.decode_cache.hits, measured.decode_cache.hits);
@@ -183,6 +190,62 @@ void check_that_every_late_copy_is_seen(const std::string& device) {
         EXPECT_TRUE(is_seen(policy, at)) << name << ", staging " << staging << ", fetch " << at;
       }
     }
+  }
+}
+
+void check_that_wrong_guesses_are_taken_back(const std::string& device) {
+  constexpr int layers = 4, experts = 24, top_k = 2;
+  const ModelSpec model = tiny_model(layers, experts, top_k);
+  ListSource source = random_source(9, layers, experts, top_k, 1, 0, 12);
+  PolicySpec policy = policy_of("pre-gated-cache", "10%");
+  choose(policy.lookahead.predictor, sim::built_in_parts().predictors, "gate-reuse");
+  policy.lookahead.predictor.set("recall", "0.5");
+  policy.lookahead.predictor.set("guesses", "12");
+  policy.prefetch.wrong = WrongGuesses::cancel;
+  policy.transfer.chunk = {20'000};  // five copies an expert
+  const auto expected = reference(device, model, source);
+  const LiveRun whole = run_live(device, model, policy, source, {.recorded_steps = 1000});
+  EXPECT_LT(error_of(whole, expected), tolerance);
+  const sim::SimulationResult& measured = whole.execution.result;
+  EXPECT_GT(measured.decode_cache.cancelled, 0);
+  ASSERT_TRUE(whole.execution.answers);
+  const sim::PreparedTrace prepared(source, model, "test");
+  const sim::SimulationOptions options{.costs = {.attention_scores = false}, .recorded_steps = 1000};
+  const sim::SimulationResult again =
+      replay(model, tiny_machine(), policy, prepared, source, *whole.execution.answers, options);
+  EXPECT_TRUE(is_same_work(again.schedule, measured.schedule));
+  EXPECT_EQ(again.decode_cache.cancelled, measured.decode_cache.cancelled);
+  EXPECT_EQ(again.tally.fetched, measured.tally.fetched);
+  // Answers of another run are noticed.
+  Answers other = *whole.execution.answers;
+  other.all.erase(other.all.begin());
+  EXPECT_THROW(replay(model, tiny_machine(), policy, prepared, source, other, options), std::logic_error);
+
+  int seen = 0;
+  for (std::int64_t at = 0; at < 40; at += 5) {
+    try {
+      const LiveRun landed =
+          run_live(device, model, policy, source,
+                   {.fault = {.kind = PlantedFault::Kind::cancelled_copy_lands, .at = at}});
+      seen += error_of(landed, expected) > 1e-3 ? 1 : 0;
+    } catch (const DeviceError&) {
+      ++seen;  // it reached a gate
+    }
+  }
+  EXPECT_GT(seen, 0);
+}
+
+void check_that_what_weighs_times_needs_them(const std::string& device) {
+  const ModelSpec model = tiny_model(2, 8, 2);
+  ListSource source = random_source(4, 2, 8, 2, 1, 0, 3);
+  const auto opened = open_device(device, {});
+  const sim::PreparedTrace prepared(source, model, "test");
+  EXPECT_NO_THROW(execute(*opened, model, load_policy("experts-on-cpu"), prepared, source));
+  try {
+    execute(*opened, model, load_policy("fiddler"), prepared, source);
+    ADD_FAILURE() << "it was executed";
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("--machine"), std::string::npos) << error.what();
   }
 }
 
