@@ -29,7 +29,9 @@ using KernelArgs = std::variant<kernels::RouterArgs<float>, kernels::OrderArgs, 
                                 kernels::CombineArgs<float>, kernels::CombineArgs<kernels::Float16>,        //
                                 kernels::CombineArgs<kernels::BFloat16>,                                    //
                                 kernels::RmsNormArgs<float>, kernels::RmsNormArgs<kernels::Float16>,        //
-                                kernels::RmsNormArgs<kernels::BFloat16>>;
+                                kernels::RmsNormArgs<kernels::BFloat16>,                                    //
+                                kernels::DequantizeArgs<float>, kernels::DequantizeArgs<kernels::Float16>,  //
+                                kernels::DequantizeArgs<kernels::BFloat16>>;
 
 /// A point in a stream. Waiting and asking concern its latest record, as in CUDA.
 class Event {

@@ -100,8 +100,7 @@ void HostExperts::run(const Job& job) {
         for (std::size_t i = 0; i < d; ++i) gathered_.push_back(kernels::to_float(row[i]));
       });
     }
-    feed_forward_.compute(*job.shape, shape_.d_model, shape_.type, store_.host_bytes(key), gathered_,
-                          computed_);
+    feed_forward_.compute(*job.shape, shape_, store_.host_bytes(key), gathered_, computed_);
     for (std::size_t i = 0; i < chosen_.size(); ++i) {
       const auto [token, weight] = chosen_[i];
       for (std::size_t column = 0; column < d; ++column)

@@ -273,7 +273,9 @@ void LayerRunner::begin_experts() {
 void LayerRunner::experts(std::span<const ExpertWeights> experts) {
   const sim::MoeLayer& layer = map_.layers()[static_cast<std::size_t>(ordinal_)];
   const FeedForward& shape = layer_shape(layer.layer).expert;
-  const Bytes in = row(shape.columns_in(), shape_.d_model), out = row(shape_.d_model, shape.inner);
+  const std::int64_t values_in = std::int64_t{shape.columns_in()} * shape_.d_model,
+                     values_out = std::int64_t{shape_.d_model} * shape.inner;
+  const Bytes in = shape_.stored(values_in), out = shape_.stored(values_out);
   const auto rows_of = [&](const ExpertWeights& e) { return rows_[static_cast<std::size_t>(e.expert)]; };
   const auto at_row = [&](DeviceSpan all, int width, const Rows& rows) {
     return all.part(row(rows.begin, width), row(rows.count, width)).data();
@@ -281,7 +283,8 @@ void LayerRunner::experts(std::span<const ExpertWeights> experts) {
   for (const ExpertWeights& expert : experts) {
     const Rows rows = rows_of(expert);
     multiply(rows.count, shape.columns_in(), shape_.d_model, at_row(scratch_.permuted, shape_.d_model, rows),
-             expert.weights.part({}, in), at_row(scratch_.expert_mid, shape.columns_in(), rows));
+             unpacked(expert.weights.part({}, in), values_in),
+             at_row(scratch_.expert_mid, shape.columns_in(), rows));
   }
   if (static_cast<int>(experts.size()) == activated_) {  // all rows at once
     activation(shape, scratch_.expert_mid.data(), scratch_.expert_activated.data(),
@@ -296,8 +299,24 @@ void LayerRunner::experts(std::span<const ExpertWeights> experts) {
   for (const ExpertWeights& expert : experts) {
     const Rows rows = rows_of(expert);
     multiply(rows.count, shape_.d_model, shape.inner, at_row(scratch_.expert_activated, shape.inner, rows),
-             expert.weights.part(in, out), at_row(scratch_.expert_out, shape_.d_model, rows));
+             unpacked(expert.weights.part(in, out), values_out),
+             at_row(scratch_.expert_out, shape_.d_model, rows));
   }
+}
+
+DeviceSpan LayerRunner::unpacked(DeviceSpan matrix, std::int64_t values) {
+  if (!shape_.blocks) return matrix;
+  const DeviceSpan to = scratch_.unpacked.part({}, shape_.element * values);
+  if (unpackings_++ == left_out_unpacking_) return to;
+  with_element(shape_.type, [&](auto element) {
+    using E = decltype(element);
+    stream_.launch(
+        kernels::DequantizeArgs<E>{.blocks = matrix.as<std::uint8_t>(),
+                                   .values = to.as<E>(),
+                                   .count = static_cast<std::int32_t>(values / kernels::block_values),
+                                   .format = *shape_.blocks});
+  });
+  return to;
 }
 
 void LayerRunner::end_experts() {

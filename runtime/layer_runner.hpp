@@ -56,6 +56,9 @@ class LayerRunner {
   void end_experts();
   void head();
 
+  /// A fault for tests: of all matrices that are unpacked this one is not, and the one before is multiplied.
+  void leave_out_unpacking(std::int64_t at) { left_out_unpacking_ = at; }
+
   [[nodiscard]] DeviceSpan hidden() const;        ///< of the pass: [tokens x d_model]
   [[nodiscard]] DeviceSpan normed() const;        ///< what the layer's experts read: [tokens x d_model]
   [[nodiscard]] DeviceSpan gate_weights() const;  ///< of the layer, fp32: [tokens x top_k]
@@ -84,6 +87,8 @@ class LayerRunner {
   void feed_forward(const FeedForward& shape, DeviceSpan in, DeviceSpan out, int rows, const void* input,
                     void* output, float beta);
   void multiply(int rows, int columns, int inner, const void* a, DeviceSpan b, void* c, float beta = 0);
+  /// An expert's matrix as it is multiplied, until the next one is asked for.
+  DeviceSpan unpacked(DeviceSpan matrix, std::int64_t values);
   void norm(DeviceSpan weight, const std::byte* input, int rows);
   void activation(const FeedForward& shape, const void* input, void* output, int rows);
   [[nodiscard]] Bytes row(std::int64_t rows, int width) const { return shape_.element * (rows * width); }
@@ -97,6 +102,7 @@ class LayerRunner {
   std::uint64_t seed_;
   DenseWeights weights_;
   Scratch scratch_;
+  std::int64_t unpackings_ = 0, left_out_unpacking_ = -1;
   // of the pass
   int stack_ = 0, tokens_ = 0, sequences_ = 1;
   std::pair<int, int> ordinals_;

@@ -70,6 +70,7 @@ LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, const 
   streams_[sim::number_of(topology.route(host, gpu.memory).front().stream)] = &h2d_;
   streams_[sim::number_of(topology.route(gpu.memory, host).front().stream)] = &d2h_;
   streams_[sim::number_of(cpu.compute)] = streams.cpu;
+  if (fault_.kind == PlantedFault::Kind::stale_format) layers_.leave_out_unpacking(fault_.at);
 }
 
 Stream& LiveExecutor::stream(StreamId id) {

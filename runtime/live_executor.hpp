@@ -26,11 +26,12 @@ struct PlantedFault {
     drop_wait,     ///< a wait between streams is left out: what the device then does is chance
     late_copy,     ///< nothing waits for a fetch, and it is copied when its reader has run: the worst that a
                    ///< device may do with that wait left out, every time
+    stale_format,  ///< a matrix of an expert is not unpacked: the one that was before it is multiplied
     cancelled_copy_lands  ///< a copy that was taken back is made after all, behind the next one into its slot
   };
   Kind kind = Kind::none;
   std::int64_t at =
-      0;  ///< the how-manieth fetch, cross-stream wait (drop_wait) or copy that was taken back, from 0
+      0;  ///< the how-manieth fetch, cross-stream wait, matrix or copy that was taken back, from 0
 };
 
 /// What operations are issued to.

@@ -42,6 +42,10 @@ template <class Element>
 void run_kernel(const kernels::RmsNormArgs<Element>& args, cudaStream_t stream) {
   kernels::cuda::rms_norm(args, stream);
 }
+template <class Element>
+void run_kernel(const kernels::DequantizeArgs<Element>& args, cudaStream_t stream) {
+  kernels::cuda::dequantize(args, stream);
+}
 
 }  // namespace
 

@@ -18,11 +18,15 @@ class CpuFeedForward {
   explicit CpuFeedForward(CoreTeam& team) : team_(team) {}
 
   /// output[rows x d_model] of rows[rows x d_model]. `weights`: the two matrices one after the other,
-  /// [columns_in x d_model] and [d_model x inner], of `type`.
-  void compute(const FeedForward& shape, int d_model, ElementType type, std::span<const std::byte> weights,
+  /// [columns_in x d_model] and [d_model x inner], as `model` stores them.
+  void compute(const FeedForward& shape, const ModelShape& model, std::span<const std::byte> weights,
                const std::vector<float>& rows, std::vector<float>& output);
 
  private:
+  template <class Weights>
+  void compute_from(const FeedForward& shape, int d_model, const Weights& in, const Weights& out,
+                    const std::vector<float>& rows, std::vector<float>& output);
+
   CoreTeam& team_;
   std::vector<float> mid_, activated_;
 };

@@ -34,6 +34,10 @@ template <class Element>
 void run_kernel(const kernels::RmsNormArgs<Element>& args) {
   kernels::reference::rms_norm(args);
 }
+template <class Element>
+void run_kernel(const kernels::DequantizeArgs<Element>& args) {
+  kernels::reference::dequantize(args);
+}
 
 }  // namespace
 

@@ -8,6 +8,7 @@
 
 #include "models/error.hpp"
 #include "runtime/host/system_memory.hpp"
+#include "runtime/weights/block_weights.hpp"
 #include "runtime/weights/synthetic_weights.hpp"
 
 namespace pregate::runtime {
@@ -37,12 +38,24 @@ ExpertStore::ExpertStore(Device& device, const ModelShape& shape, const sim::Exp
     file_.emplace(options.directory, wanted, "--experts-on-ssd");
     passing.emplace(stride_);
   }
+  if (files != nullptr && shape.blocks) {
+    throw InputError("weights from files", "experts from files are not packed into blocks",
+                     "leave out --weights, or take synthetic experts");
+  }
+  std::vector<float> values;  // on their way into blocks
   const auto whole = static_cast<std::size_t>(bytes_.count / shape.element.count * shape.element.count);
   for (std::int64_t i = 0; i < buffers_; ++i) {
     const auto key = static_cast<sim::ExpertKey>(i);
     std::byte* const data = passing ? passing->span().data() : memory_.span().part(place(key), bytes_).data();
     if (files != nullptr && files->has(key)) {
       files->read(key, shape.type, {data, whole});
+    } else if (shape.blocks) {
+      const std::int64_t blocks = bytes_.count / kernels::block_bytes(*shape.blocks);
+      values.resize(static_cast<std::size_t>(blocks * kernels::block_values));
+      fill_synthetic(std::as_writable_bytes(std::span(values)), ElementType::f32,
+                     seed_of(seed, key, buffers_), scale(shape));
+      const auto packed = static_cast<std::size_t>(blocks * kernels::block_bytes(*shape.blocks));
+      pack_blocks(values, *shape.blocks, {data, packed});
     } else {
       fill_synthetic({data, whole}, shape.type, seed_of(seed, key, buffers_), scale(shape));
     }

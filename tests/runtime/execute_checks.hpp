@@ -56,6 +56,8 @@ void check_that_every_late_copy_is_seen(const std::string& device);
 /// Copies are cancelled that have not started, outputs stay right, and the simulator with the device's
 /// answers issues the same; one that lands all the same, behind the next copy into its slot, is seen.
 void check_that_wrong_guesses_are_taken_back(const std::string& device);
+/// q8_0 and mxfp4, on the device and on the CPU; one matrix that is not unpacked is seen.
+void check_experts_in_blocks(const std::string& device);
 void check_that_what_weighs_times_needs_them(const std::string& device);
 void check_that_out_of_memory_is_a_result(const std::string& device);
 void check_that_an_interrupt_ends_it_after_a_pass(const std::string& device);

@@ -38,6 +38,7 @@ TEST(Execute, AnInterruptEndsItAfterAPass) { check_that_an_interrupt_ends_it_aft
 TEST(Execute, EveryLateCopyIsSeen) { check_that_every_late_copy_is_seen(device); }
 
 TEST(Execute, WrongGuessesAreTakenBack) { check_that_wrong_guesses_are_taken_back(device); }
+TEST(Execute, ExpertsInBlocks) { check_experts_in_blocks(device); }
 TEST(Execute, WhatWeighsTimesNeedsThem) { check_that_what_weighs_times_needs_them(device); }
 
 TEST(Execute, WhatItCannotDoIsSaidAtOnce) {

@@ -30,6 +30,7 @@ TEST(CudaExecute, OutOfMemoryIsAResult) { check_that_out_of_memory_is_a_result(d
 TEST(CudaExecute, AnInterruptEndsItAfterAPass) { check_that_an_interrupt_ends_it_after_a_pass(device); }
 
 TEST(CudaExecute, WrongGuessesAreTakenBack) { check_that_wrong_guesses_are_taken_back(device); }
+TEST(CudaExecute, ExpertsInBlocks) { check_experts_in_blocks(device); }
 TEST(CudaExecute, WhatWeighsTimesNeedsThem) { check_that_what_weighs_times_needs_them(device); }
 
 TEST(CudaExecute, ExpertsOnADriveAreRefused) {
