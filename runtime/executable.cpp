@@ -59,9 +59,23 @@ Why in_lookahead(const PolicySpec& policy) {
 }
 
 Why in_caches(const PolicySpec& policy) {
-  if (policy.host_cache.capacity.kind != CapacityKind::none) {
-    return Refusal{"a device has no drive behind host memory (host_cache)",
-                   "simulate it, or keep all experts on a drive with --experts-on-ssd"};
+  const auto& held = policy.host_cache;
+  if (held.capacity.kind != CapacityKind::none) {
+    if (held.exclusive) {
+      return Refusal{
+          "an expert that leaves a device is not there any more for host memory to hold "
+          "(host_cache.exclusive)",
+          "--set policy.host_cache.exclusive=false"};
+    }
+    if (held.preload > 0)
+      return Refusal{"a device reads no layers ahead from the drive (host_cache.preload)",
+                     "--set policy.host_cache.preload=0"};
+    if (held.hit_rate ||
+        cache::eviction_registry().find(held.eviction, "policy.host_cache.eviction").is_decreed)
+      return Refusal{"host memory cannot hit at a given rate (host_cache.eviction)", "simulate it"};
+    if (policy.transfer.write_back == WriteBack::swap)
+      return Refusal{"experts are not written back to a drive (transfer.write_back)",
+                     "--set policy.transfer.write_back=none"};
   }
   const auto& eviction = cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction");
   if (policy.cache.hit_rate || eviction.is_decreed) {

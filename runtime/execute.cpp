@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -85,6 +86,13 @@ CopyOrder copy_order(const sim::Plan& plan) {
   return plan.needs_clock() ? CopyOrder::held_back : CopyOrder::at_once;
 }
 
+/// Experts in host memory that its tier does not count: of what one layer asks for and announces.
+std::int64_t most_on_the_way(const sim::Plan& plan, const sim::TraceScan& scan) {
+  const int most =
+      std::max({scan.most_activated, scan.most_activated_prefill, scan.most_activated_encoder, 1});
+  return 2 * (std::int64_t{most} + plan.buffer_slots) + plan.prefill_slots;
+}
+
 std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, const sim::ExpertMap& map) {
   if (plan.policy.transfer.staging_copies == 0) return 0;
   int most = std::max({scan.most_activated, scan.most_activated_prefill, scan.most_activated_encoder, 1});
@@ -100,12 +108,16 @@ std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, 
 }
 
 void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepared,
-         trace::StepSource& source, const ExecuteOptions& options, const sim::Plan& plan,
+         trace::StepSource& source, const ExecuteOptions& options, const sim::Plan& planned,
          Execution& execution) {
   const ModelShape shape = model_shape(model, device);
+  const bool has_drive = static_cast<bool>(planned.make_host_tier);
   std::optional<ExpertStore> made;
-  if (options.store == nullptr)
-    made.emplace(device, shape, prepared.map(), options.experts, options.seed, options.files);
+  if (options.store == nullptr) {
+    StoreOptions experts = options.experts;
+    experts.through_host = has_drive;
+    made.emplace(device, shape, prepared.map(), experts, options.seed, options.files);
+  }
   const ExpertStore& store = options.store != nullptr ? *options.store : *made;
   execution.distinct_experts = store.buffers();
   if (!options.experts.directory.empty()) {
@@ -115,13 +127,25 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   }
   const auto compute = device.make_stream("compute"), h2d = device.make_stream("h2d"),
              d2h = device.make_stream("d2h");
-  const bool uses_cpu = plan.computes_on_cpu() && plan.offloads();
+  const bool uses_cpu = planned.computes_on_cpu() && planned.offloads();
   const auto cpu = uses_cpu ? device.make_stream("cpu") : nullptr;
+  std::optional<HostSlots> host_slots;
+  sim::Plan plan = planned;
+  if (has_drive) {
+    host_slots.emplace(device, store, shape, prepared.map().keys(),
+                       planned.host_slots + most_on_the_way(planned, prepared.scan()));
+    plan.make_host_tier = host_slots->watched(planned.make_host_tier);
+  } else if (uses_cpu && !store.in_host_memory()) {
+    throw InputError("--experts-on-ssd",
+                     "the CPU computes experts from host memory, and these are on a drive",
+                     "leave it out, or choose another miss.service");
+  }
+  const auto drive = has_drive ? device.make_stream("ssd") : nullptr;
   LayerRunner layers(device, *compute, shape, prepared.map(), prepared.scan(), options.seed);
   const ExpertArena arena(device, *h2d, store, shape, plan,
                           working_buffers(plan, prepared.scan(), prepared.map()));
   std::optional<HostExperts> on_cpu;
-  if (uses_cpu) on_cpu.emplace(device, *compute, layers, shape, prepared.map(), prepared.scan(), store);
+  if (uses_cpu) on_cpu.emplace(device, *compute, layers, shape, prepared.map(), prepared.scan());
   execution.device_memory = layers.resident() + arena.size() + (on_cpu ? on_cpu->size() : Bytes{});
 
   const sim::CopyPlan copies = sim::copy_plan(model, plan.policy.transfer.chunk);
@@ -141,7 +165,13 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   } else {
     estimates = std::make_unique<NoEstimates>(plan.policy.name);
   }
-  const LiveStreams streams{*compute, *h2d, *d2h, cpu.get(), on_cpu ? &*on_cpu : nullptr};
+  const LiveStreams streams{*compute,
+                            *h2d,
+                            *d2h,
+                            cpu.get(),
+                            on_cpu ? &*on_cpu : nullptr,
+                            drive.get(),
+                            host_slots ? &*host_slots : nullptr};
   LiveExecutor executor(execution.result.topology, device, streams, layers, store, arena, prepared.map(),
                         copies, live);
   if (costs) executor.before_pass = [&](const sim::StepShape& pass) { costs->begin_step(pass); };
@@ -159,6 +189,7 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   }
   std::vector<Stream*> all_streams{compute.get(), h2d.get(), d2h.get()};
   if (cpu) all_streams.push_back(cpu.get());
+  if (drive) all_streams.push_back(drive.get());
   const QuietStreams quiet(std::move(all_streams));
   Interruptible until_interrupted(source, options.interrupted);
   const sim::WorkShape work{.chunks = copies.chunks,
@@ -168,7 +199,8 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   AnswersRecorded recorded(executor, answers);
   sim::Executor& asked = plan.needs_clock() ? static_cast<sim::Executor&>(recorded) : executor;
   sim::LayerRun runner(execution.result.topology, prepared.map(), plan, work, estimates.get(), asked);
-  for (const sim::SlotUse& use : runner.held_at_start()) store.fetch(*h2d, arena.slot(use.slot), use.key, {});
+  for (const sim::SlotUse& use : runner.held_at_start())
+    store.fetch_now(device, *h2d, arena.slot(use.slot), use.key);
   h2d->synchronize();
   sim::SimulationOptions lock_step;
   lock_step.progress = options.progress;
@@ -192,9 +224,11 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
                      "leave out --distinct-experts");
   }
   Execution execution;
+  const bool has_drive = policy.host_cache.capacity.kind != CapacityKind::none;
   const sim::Topology topology = sim::one_device_topology(policy.transfer.queue == TransferQueue::demand_first
                                                               ? sim::StreamOrder::priority
-                                                              : sim::StreamOrder::fifo);
+                                                              : sim::StreamOrder::fifo,
+                                                          has_drive);
   execution.result.topology = topology;
   execution.result.evidence = sim::Evidence::measured;
   const DeviceInfo& info = device.info();
@@ -202,7 +236,7 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
                                  .gpu = options.memory.count > 0 ? options.memory : info.memory,
                                  .host = std::nullopt,
                                  .other_gpu = {},
-                                 .drive = {}};
+                                 .drive = Bytes{std::numeric_limits<std::int64_t>::max()}};
   const std::optional<sim::Plan> plan =
       sim::plan_run(model, limits, policy, prepared, source, sim::CountedExperts::all, execution.result,
                     0);  // passes run whole

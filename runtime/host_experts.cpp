@@ -7,7 +7,6 @@
 #include <numeric>
 #include <utility>
 
-#include "models/error.hpp"
 #include "runtime/with_element.hpp"
 
 namespace pregate::runtime {
@@ -28,18 +27,8 @@ void store_as(ElementType type, const std::vector<float>& values, std::byte* to)
 }  // namespace
 
 HostExperts::HostExperts(Device& device, Stream& stream, LayerRunner& runner, const ModelShape& shape,
-                         const sim::ExpertMap& map, const sim::TraceScan& scan, const ExpertStore& store)
-    : runner_(runner),
-      shape_(shape),
-      map_(map),
-      store_(store),
-      team_(device.info().cpu_cores),
-      feed_forward_(team_) {
-  if (!store.in_host_memory()) {
-    throw InputError("--experts-on-ssd",
-                     "the CPU computes experts from host memory, and these are on a drive",
-                     "leave it out, or choose another miss.service");
-  }
+                         const sim::ExpertMap& map, const sim::TraceScan& scan)
+    : runner_(runner), shape_(shape), map_(map), team_(device.info().cpu_cores), feed_forward_(team_) {
   const std::int64_t tokens = scan.most_step_tokens;
   int top_k = 1;
   for (const sim::MoeLayer& layer : map.layers()) top_k = std::max(top_k, layer.top_k);
@@ -69,7 +58,7 @@ void HostExperts::send(Stream& stream) {
   stream.copy_to_host(weights_.part({}, weights.size()), weights);
 }
 
-void HostExperts::compute(Stream& stream, int ordinal, std::span<const sim::ExpertKey> experts) {
+void HostExperts::compute(Stream& stream, int ordinal, std::span<const Held> experts) {
   const sim::MoeLayer& layer = map_.layers()[static_cast<std::size_t>(ordinal)];
   auto job = std::make_shared<Job>();
   job->shape = &runner_.expert_shape();
@@ -79,7 +68,9 @@ void HostExperts::compute(Stream& stream, int ordinal, std::span<const sim::Expe
   job->experts.assign(experts.begin(), experts.end());
   const std::span<const std::int32_t> ids = runner_.known_ids();
   job->ids.assign(ids.begin(), ids.end());
-  runner_.leave_out(experts);
+  left_out_.clear();
+  for (const Held& expert : experts) left_out_.push_back(expert.key);
+  runner_.leave_out(left_out_);
   stream.call([this, job = std::move(job)] { run(*job); });
 }
 
@@ -87,8 +78,8 @@ void HostExperts::run(const Job& job) {
   const auto d = static_cast<std::size_t>(shape_.d_model);
   const std::vector<std::int32_t>& ids = job.ids;
   total_.assign(static_cast<std::size_t>(job.tokens) * d, 0.0F);
-  for (const sim::ExpertKey key : job.experts) {
-    const auto expert = static_cast<std::int32_t>(key - job.first);
+  for (const Held& held : job.experts) {
+    const auto expert = static_cast<std::int32_t>(held.key - job.first);
     chosen_.clear();
     gathered_.clear();
     for (std::size_t pair = 0; pair < ids.size(); ++pair) {
@@ -100,7 +91,7 @@ void HostExperts::run(const Job& job) {
         for (std::size_t i = 0; i < d; ++i) gathered_.push_back(kernels::to_float(row[i]));
       });
     }
-    feed_forward_.compute(*job.shape, shape_, store_.host_bytes(key), gathered_, computed_);
+    feed_forward_.compute(*job.shape, shape_, held.weights, gathered_, computed_);
     for (std::size_t i = 0; i < chosen_.size(); ++i) {
       const auto [token, weight] = chosen_[i];
       for (std::size_t column = 0; column < d; ++column)

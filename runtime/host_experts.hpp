@@ -18,14 +18,19 @@ namespace pregate::runtime {
 class HostExperts {
  public:
   /// `rows` and `ids` come from the layers of `runner`, which must outlive this as all else. Uploads through
-  /// `stream`. InputError where the experts are not in host memory.
+  /// `stream`.
   HostExperts(Device& device, Stream& stream, LayerRunner& runner, const ModelShape& shape,
-              const sim::ExpertMap& map, const sim::TraceScan& scan, const ExpertStore& store);
+              const sim::ExpertMap& map, const sim::TraceScan& scan);
 
   /// The layer's normed rows and gate weights, to the host.
   void send(Stream& stream);
+  /// An expert and its weights in host memory, which stay there until it is computed.
+  struct Held {
+    sim::ExpertKey key = 0;
+    std::span<const std::byte> weights;
+  };
   /// Computes these experts of the layer on the host, in `stream`; the device leaves them out.
-  void compute(Stream& stream, int ordinal, std::span<const sim::ExpertKey> experts);
+  void compute(Stream& stream, int ordinal, std::span<const Held> experts);
   /// What they came to, to the device.
   void receive(Stream& stream);
   /// Adds it to the hidden rows.
@@ -38,7 +43,7 @@ class HostExperts {
     const FeedForward* shape = nullptr;
     int tokens = 0, top_k = 0;
     sim::ExpertKey first = 0;
-    std::vector<sim::ExpertKey> experts;
+    std::vector<Held> experts;
     std::vector<std::int32_t> ids;  // as the gate chose them: [tokens][top_k]
   };
   void run(const Job& job);
@@ -47,7 +52,6 @@ class HostExperts {
   LayerRunner& runner_;
   ModelShape shape_;
   const sim::ExpertMap& map_;
-  const ExpertStore& store_;
   DeviceMemory device_;
   PageLockedMemory host_;
   DeviceSpan returned_, identity_, ones_;  ///< [t x d_model], int32 [t], fp32 [t]
@@ -56,6 +60,7 @@ class HostExperts {
   CpuFeedForward feed_forward_;
   std::vector<float> gathered_, computed_, total_;  // the stream's own
   std::vector<std::pair<std::size_t, float>> chosen_;
+  std::vector<sim::ExpertKey> left_out_;  // the host's own
 };
 
 }  // namespace pregate::runtime

@@ -49,6 +49,8 @@ LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, const 
       h2d_(streams.h2d),
       d2h_(streams.d2h),
       host_experts_(streams.experts),
+      drive_(streams.drive),
+      host_slots_(streams.host_slots),
       layers_(layers),
       store_(store),
       arena_(arena),
@@ -70,6 +72,8 @@ LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, const 
   streams_[sim::number_of(topology.route(host, gpu.memory).front().stream)] = &h2d_;
   streams_[sim::number_of(topology.route(gpu.memory, host).front().stream)] = &d2h_;
   streams_[sim::number_of(cpu.compute)] = streams.cpu;
+  if (drive_ != nullptr)
+    streams_[sim::number_of(topology.route(topology.behind(host), host).front().stream)] = drive_;
   if (fault_.kind == PlantedFault::Kind::stale_format) layers_.leave_out_unpacking(fault_.at);
 }
 
@@ -94,6 +98,7 @@ void LiveExecutor::begin_pass(const sim::PassInfo& pass) {
   ledger_.begin_step(pass.number, pass.shape.model_stack, pass.step.tokens);
   layers_.prepare(pass.step, pass.number, pass.shape.model_stack);
   first_ = ledger_.next_id();
+  if (host_slots_ != nullptr) host_slots_->begin_pass();
   issued_.clear();
   given_to_device_ = 0;
   compute_.record(*step_began_);
@@ -101,6 +106,7 @@ void LiveExecutor::begin_pass(const sim::PassInfo& pass) {
 }
 
 void LiveExecutor::run(const sim::LayerProgram& program) {
+  if (host_slots_ != nullptr) expect_uses(program);
   BytesMoved bytes_of{copies_, layers_.hidden().size()};
   for (const sim::Work& work : program.work()) {
     const std::span<const sim::SlotUse> uses = program.uses(work);
@@ -154,6 +160,7 @@ void LiveExecutor::issue(const sim::Entry& entry, Bytes bytes, std::span<const s
   target.record(*marks_of(id).start);
   perform(id, entry, bytes, uses, target);
   if (id != held_.id) target.record(*marks_of(id).finish);
+  if (late_read_ && entry.kind == OpKind::fetch) read_late(entry.key, id);
   if (entry.kind == OpKind::experts) {
     for (const sim::SlotUse& use : uses) copy_late(use.slot);
   }
@@ -175,6 +182,9 @@ void LiveExecutor::hand_over(const CopyQueue::Copy& copy) {
     lands_ = {copy.id, entry.slot, to.part(at, size), entry.key, at};
   }
   h2d_.record(*marks_of(copy.id).finish);
+  if (copy.is_taken_back && host_slots_ != nullptr && entry.kind == OpKind::fetch &&
+      entry.chunk + 1 == copies_.chunks)
+    host_slots_->give_up(entry.key);
   given_.push_back(copy.id);
 }
 
@@ -244,7 +254,7 @@ void LiveExecutor::perform(OpId id, const sim::Entry& entry, Bytes bytes, std::s
       }
       break;
     case OpKind::cpu_experts:
-      experts_on_cpu(uses, stream);
+      experts_on_cpu(id, uses, stream);
       break;
     case OpKind::combine:
       host_experts_->combine(stream);
@@ -253,6 +263,8 @@ void LiveExecutor::perform(OpId id, const sim::Entry& entry, Bytes bytes, std::s
       store_.write_back(stream, entry.key, arena_.slot(entry.slot));
       break;
     case OpKind::drive_read:
+      read_from_drive(entry.key, stream);
+      break;
     case OpKind::predict:
     case OpKind::host_predict:
     case OpKind::read_through:
@@ -260,10 +272,52 @@ void LiveExecutor::perform(OpId id, const sim::Entry& entry, Bytes bytes, std::s
   }
 }
 
-void LiveExecutor::experts_on_cpu(std::span<const sim::SlotUse> uses, Stream& stream) {
+void LiveExecutor::experts_on_cpu(OpId id, std::span<const sim::SlotUse> uses, Stream& stream) {
   on_cpu_.clear();
-  for (const sim::SlotUse& use : uses) on_cpu_.push_back(use.key);
+  for (const sim::SlotUse& use : uses) {
+    if (host_slots_ == nullptr) {
+      on_cpu_.push_back({use.key, store_.host_bytes(use.key)});
+      continue;
+    }
+    const PageLockedSpan at = host_slots_->at(use.key);
+    on_cpu_.push_back({use.key, {at.data(), static_cast<std::size_t>(at.size().count)}});
+    host_slots_->take(use.key, id);
+  }
   host_experts_->compute(stream, ordinal_, on_cpu_);
+}
+
+/// What the program will take from host memory must still be there when its turn comes.
+void LiveExecutor::expect_uses(const sim::LayerProgram& program) {
+  for (const sim::Work& work : program.work()) {
+    if (work.kind != OpKind::fetch && work.kind != OpKind::cpu_experts) continue;
+    for (const sim::SlotUse& use : program.uses(work)) host_slots_->expect(use.key);
+  }
+}
+
+void LiveExecutor::read_from_drive(sim::ExpertKey key, Stream& stream) {
+  const OpId last_use = host_slots_->assign(key);
+  if (last_use >= first_) stream.wait(*marks_of(last_use).finish);
+  if (fault_.kind == PlantedFault::Kind::late_drive_read && reads_++ == fault_.at) {
+    late_read_ = key;
+  } else {
+    host_slots_->read(stream, key);
+  }
+}
+
+/// To be called when what takes the expert has been issued.
+void LiveExecutor::read_late(sim::ExpertKey key, OpId taken_by) {
+  if (late_read_ != key) return;
+  late_read_.reset();
+  drive_->wait(*marks_of(taken_by).finish);
+  host_slots_->read(*drive_, key);
+}
+
+void LiveExecutor::copy_expert(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes at) {
+  if (host_slots_ == nullptr) {
+    store_.fetch(stream, to, key, at);
+  } else {
+    stream.copy_to_device(to, host_slots_->at(key).part(at, to.size()));
+  }
 }
 
 /// Equal chunks; the last one takes what is left.
@@ -282,8 +336,9 @@ void LiveExecutor::fetch(OpId id, const sim::Entry& entry, Bytes bytes, Stream& 
   if (late) {
     held_ = {id, entry.slot, to.part(at, bytes), key, at};
   } else {
-    store_.fetch(stream, to.part(at, bytes), key, at);
+    copy_expert(stream, to.part(at, bytes), key, at);
   }
+  if (host_slots_ != nullptr && entry.chunk + 1 == copies_.chunks) host_slots_->take(entry.key, id);
   staged_[static_cast<std::size_t>(entry.slot)] = {};
   if (entry.chunk + 1 == copies_.chunks) land_too_late(entry.slot, stream);
 }

@@ -5,11 +5,13 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "runtime/copy_queue.hpp"
 #include "runtime/expert_arena.hpp"
 #include "runtime/host_experts.hpp"
+#include "runtime/host_slots.hpp"
 #include "runtime/layer_runner.hpp"
 #include "runtime/stream_backlog.hpp"
 #include "sim/engine/executor.hpp"
@@ -26,7 +28,8 @@ struct PlantedFault {
     drop_wait,     ///< a wait between streams is left out: what the device then does is chance
     late_copy,     ///< nothing waits for a fetch, and it is copied when its reader has run: the worst that a
                    ///< device may do with that wait left out, every time
-    stale_format,  ///< a matrix of an expert is not unpacked: the one that was before it is multiplied
+    late_drive_read,      ///< an expert is read from the drive when it has been taken from host memory
+    stale_format,         ///< a matrix of an expert is not unpacked: the one that was before it is multiplied
     cancelled_copy_lands  ///< a copy that was taken back is made after all, behind the next one into its slot
   };
   Kind kind = Kind::none;
@@ -37,8 +40,10 @@ struct PlantedFault {
 /// What operations are issued to.
 struct LiveStreams {
   Stream &compute, &h2d, &d2h;
-  Stream* cpu = nullptr;           ///< what the CPU computes; null: nothing
-  HostExperts* experts = nullptr;  ///< on it
+  Stream* cpu = nullptr;            ///< what the CPU computes; null: nothing
+  HostExperts* experts = nullptr;   ///< on it
+  Stream* drive = nullptr;          ///< reads from a drive; null: host memory holds all experts
+  HostSlots* host_slots = nullptr;  ///< that it fills
 };
 
 /// When copies to the device are given to it.
@@ -109,17 +114,23 @@ class LiveExecutor final : public sim::Executor {
   void hand_over(const CopyQueue::Copy& copy);
   void hand_over_through(sim::OpId id);
   void hand_over_what_is_due();
+  void expect_uses(const sim::LayerProgram& program);
+  void copy_expert(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes at);
+  void read_from_drive(sim::ExpertKey key, Stream& stream);
+  void read_late(sim::ExpertKey key, sim::OpId taken_by);
   void land_too_late(std::int32_t slot, Stream& stream);
   [[nodiscard]] Picoseconds took(sim::OpId id) const;
   void copy_late(std::int32_t slot);
   void device_copy(const sim::Entry& entry, Stream& stream);
   void experts(std::span<const sim::SlotUse> uses);
-  void experts_on_cpu(std::span<const sim::SlotUse> uses, Stream& stream);
+  void experts_on_cpu(sim::OpId id, std::span<const sim::SlotUse> uses, Stream& stream);
   Marks& marks_of(sim::OpId operation);
 
   Device& device_;
   Stream &compute_, &h2d_, &d2h_;
   HostExperts* host_experts_;
+  Stream* drive_;
+  HostSlots* host_slots_;
   LayerRunner& layers_;
   const ExpertStore& store_;
   const ExpertArena& arena_;
@@ -143,7 +154,7 @@ class LiveExecutor final : public sim::Executor {
   int computed_ = 0;         // experts of the layer so far
   bool layer_open_ = false;  // begin_experts() was called for it
   std::vector<ExpertWeights> weights_;
-  std::vector<sim::ExpertKey> on_cpu_;
+  std::vector<HostExperts::Held> on_cpu_;
   std::vector<DeviceSpan> staged_;            // by slot: the working buffer that holds its expert, or empty
   std::vector<std::int32_t> slot_of_buffer_;  // whose expert each working buffer holds; -1: none's
   std::vector<Stream*> streams_;              // by id; null: the device has none
@@ -163,6 +174,8 @@ class LiveExecutor final : public sim::Executor {
     sim::ExpertKey key = 0;
     Bytes at;
   };
+  std::int64_t reads_ = 0;
+  std::optional<sim::ExpertKey> late_read_;
   HeldCopy held_;
   HeldCopy lands_;  ///< a copy that was taken back and is made all the same (cancelled_copy_lands)
   std::unique_ptr<Event> reader_ran_;

@@ -31,7 +31,7 @@ ExpertStore::ExpertStore(Device& device, const ModelShape& shape, const sim::Exp
   if (options.directory.empty()) {
     check_host_memory(wanted);
     memory_ = device.allocate_page_locked(wanted, "expert weights");
-  } else if (!device.info().reads_files) {
+  } else if (!options.through_host && !device.info().reads_files) {
     throw InputError("--experts-on-ssd",
                      "a " + device.info().kind + " device cannot read experts from a file", "--device host");
   } else {
@@ -80,6 +80,18 @@ void ExpertStore::fetch(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes
   } else {
     stream.copy_to_device(to, memory_.span().part(place(key) + at, to.size()));
   }
+}
+
+void ExpertStore::fetch_now(Device& device, Stream& stream, DeviceSpan to, sim::ExpertKey key) const {
+  if (in_host_memory() || device.info().reads_files) {
+    fetch(stream, to, key, {});
+    return;
+  }
+  const PageLockedMemory passing = device.allocate_page_locked(stride_, "an expert from the drive");
+  DirectReader reader;
+  read(reader, key, {passing.span().data(), static_cast<std::size_t>(bytes_.count)});
+  stream.copy_to_device(to, passing.span().part({}, bytes_));
+  stream.synchronize();
 }
 
 void ExpertStore::write_back(Stream& stream, sim::ExpertKey key, DeviceSpan from) const {

@@ -29,7 +29,7 @@ LiveRun run_live(const std::string& device_name, const ModelSpec& model, const P
     EXPECT_EQ(step, static_cast<std::int64_t>(live.outputs.size()));
     live.outputs.emplace_back(hidden.begin(), hidden.end());
   };
-  const MachineSpec described = tiny_machine();
+  const MachineSpec described = tiny_machine();  // which has a drive
   options.memory = sim::memory_limits(described).gpu;
   options.marks_step_overhead = described.overhead.step.count > 0;
   options.prices = &described;
@@ -65,6 +65,7 @@ std::vector<std::string> policies_of_devices() {
     const PolicySpec policy = load_policy(name);
     try {
       check_executable(policy);
+      if (policy.host_cache.capacity.kind != CapacityKind::none) continue;  // needs a drive
       names.push_back(name);
     } catch (const InputError&) {
       continue;  // simulated alone
@@ -81,11 +82,12 @@ PolicySpec policy_of(const std::string& name, const std::string& capacity, int s
   return policy;
 }
 
-void check_policy(const std::string& device, const Workload& w, const PolicySpec& policy) {
+void check_policy(const std::string& device, const Workload& w, const PolicySpec& policy,
+                  const StoreOptions& experts) {
   const ModelSpec model = tiny_model(w.layers, w.experts, w.top_k);
   ListSource source = random_source(5, w.layers, w.experts, w.top_k, w.requests, w.prompt, w.steps);
   source.weigh_by_halves(static_cast<std::size_t>(w.top_k));  // some evictions ask
-  const LiveRun live = run_live(device, model, policy, source, {.recorded_steps = 1000});
+  const LiveRun live = run_live(device, model, policy, source, {.recorded_steps = 1000, .experts = experts});
   EXPECT_LT(error_of(live, reference(device, model, source)), tolerance);
 
   const sim::SimulationOptions options{.costs = {.attention_scores = false}, .recorded_steps = 1000};
@@ -233,6 +235,35 @@ void check_that_wrong_guesses_are_taken_back(const std::string& device) {
     }
   }
   EXPECT_GT(seen, 0);
+}
+
+void check_drive_behind_host_memory(const std::string& device, const std::string& directory) {
+  const Workload small{3, 8, 2, 2, 5, 4};
+  for (const char* name : {"warp", "streamlx", "llama-cpp-mmap"})
+    check_policy(device, small, policy_of(name, "25%"), {.directory = directory});
+  PolicySpec ahead = policy_of("pre-gated-cache", "25%");
+  ahead.host_cache.capacity = parse_capacity("30%", "test");
+  check_policy(device, small, ahead, {.directory = directory});
+
+  const ModelSpec model = tiny_model(2, 4, 1);
+  ListSource source(decoder_info(2, 4, 1));
+  for (std::uint16_t step = 0; step < 4; ++step)
+    source.add(trace::Phase::decode, 1, {step, static_cast<std::uint16_t>(3 - step)}, step == 0);
+  const PolicySpec policy = policy_of("streamlx", "0");
+  const auto expected = reference(device, model, source);
+  const LiveRun whole = run_live(device, model, policy, source, {.experts = {.directory = directory}});
+  EXPECT_LT(error_of(whole, expected), tolerance);
+  EXPECT_EQ(whole.execution.result.decode_cache.drive_reads, 8);
+  for (std::int64_t at = 0; at < 8; ++at) {
+    try {
+      const LiveRun late = run_live(device, model, policy, source,
+                                    {.experts = {.directory = directory},
+                                     .fault = {.kind = PlantedFault::Kind::late_drive_read, .at = at}});
+      EXPECT_FALSE(error_of(late, expected) <= 1e-3) << "read " << at;
+    } catch (const DeviceError&) {  // it reached a gate
+    }
+  }
+  EXPECT_THROW(run_live(device, model, policy, source), InputError) << "no directory";
 }
 
 void check_experts_in_blocks(const std::string& device) {

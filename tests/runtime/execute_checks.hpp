@@ -45,7 +45,11 @@ struct Workload {
 };
 
 /// The outputs are the reference's and the schedule is the simulator's, operation by operation.
-void check_policy(const std::string& device, const Workload& workload, const PolicySpec& policy);
+void check_policy(const std::string& device, const Workload& workload, const PolicySpec& policy,
+                  const StoreOptions& experts = {});
+/// Host memory that holds some of the experts of a file in `directory`; a read that comes after its reader is
+/// seen.
+void check_drive_behind_host_memory(const std::string& device, const std::string& directory);
 void check_batches_and_tokens_with_fewer_experts(const std::string& device);
 void check_chunks_and_waves(const std::string& device);
 void check_shared_buffers(const std::string& device);

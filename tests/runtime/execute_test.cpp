@@ -39,6 +39,7 @@ TEST(Execute, EveryLateCopyIsSeen) { check_that_every_late_copy_is_seen(device);
 
 TEST(Execute, WrongGuessesAreTakenBack) { check_that_wrong_guesses_are_taken_back(device); }
 TEST(Execute, ExpertsInBlocks) { check_experts_in_blocks(device); }
+TEST(Execute, DriveBehindHostMemory) { check_drive_behind_host_memory(device, PREGATE_SOURCE_DIR); }
 TEST(Execute, WhatWeighsTimesNeedsThem) { check_that_what_weighs_times_needs_them(device); }
 
 TEST(Execute, WhatItCannotDoIsSaidAtOnce) {
@@ -77,7 +78,9 @@ TEST(Execute, WhatItCannotDoIsSaidAtOnce) {
   EXPECT_THAT(refusal(policy), HasSubstr("formats.copied"));
   policy = policy_of("on-demand", "0");
   policy.host_cache.capacity = parse_capacity("50%", "test");
-  EXPECT_THAT(refusal(policy), HasSubstr("host_cache"));
+  EXPECT_THAT(refusal(policy), HasSubstr("--experts-on-ssd"));
+  policy.host_cache.preload = 1;
+  EXPECT_THAT(refusal(policy), HasSubstr("host_cache.preload"));
   policy = policy_of("on-demand-cache", "25%");
   policy.cache.eviction = "given-rate";
   policy.cache.hit_rate = 0.5;

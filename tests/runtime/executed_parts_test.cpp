@@ -121,9 +121,20 @@ std::string executed_parts() {
                         {"low", with([](PolicySpec& p) { p.formats.low = "q4_k"; })},
                         {"copied", with([](PolicySpec& p) { p.formats.copied = 0.5; })},
                         {"held", with([](PolicySpec& p) { p.formats.held = 0.5; })}});
-  table.row("host_cache.capacity",
-            {{"none", with([](PolicySpec&) {})},
-             {"any", with([](PolicySpec& p) { p.host_cache.capacity = parse_capacity("50%", "test"); })}});
+  const auto behind = [&](auto change) {
+    return with([&](PolicySpec& p) {
+      p.host_cache.capacity = parse_capacity("50%", "test");
+      change(p.host_cache);
+    });
+  };
+  using HostCache = PolicySpec::HostCache;
+  table.row("host_cache", {{"capacity", behind([](HostCache&) {})},
+                           {"exclusive", behind([](HostCache& held) { held.exclusive = true; })},
+                           {"preload", behind([](HostCache& held) { held.preload = 1; })},
+                           {"hit_rate", behind([](HostCache& held) {
+                              held.eviction = "given-rate";
+                              held.hit_rate = 0.5;
+                            })}});
   std::vector<std::pair<std::string, PolicySpec>> policies;
   for (const std::string& name : policy_names()) policies.emplace_back(name, load_policy(name));
   table.row("--policy", policies);

@@ -31,6 +31,7 @@ TEST(CudaExecute, AnInterruptEndsItAfterAPass) { check_that_an_interrupt_ends_it
 
 TEST(CudaExecute, WrongGuessesAreTakenBack) { check_that_wrong_guesses_are_taken_back(device); }
 TEST(CudaExecute, ExpertsInBlocks) { check_experts_in_blocks(device); }
+TEST(CudaExecute, DriveBehindHostMemory) { check_drive_behind_host_memory(device, PREGATE_SOURCE_DIR); }
 TEST(CudaExecute, WhatWeighsTimesNeedsThem) { check_that_what_weighs_times_needs_them(device); }
 
 TEST(CudaExecute, ExpertsOnADriveAreRefused) {
