@@ -152,6 +152,7 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   LiveOptions live{.recorded_steps = options.recorded_steps,
                    .copies = copy_order(plan),
                    .expected = nullptr,
+                   .copies_ahead = options.copies_ahead,
                    .fault = options.fault};
   std::unique_ptr<sim::CostModel> costs;
   std::unique_ptr<sim::Estimates> estimates;

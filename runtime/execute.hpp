@@ -36,6 +36,9 @@ struct ExecuteOptions {
   std::function<void(std::int64_t steps_done, std::int64_t steps)> progress = nullptr;
   /// Asked after each pass; true ends the run there, as if the trace ended.
   std::function<bool()> interrupted = nullptr;
+  /// Copies that a device is given before anything waits for them, where they are held back. With 0, for
+  /// tests, every wrong guess is taken back, however fast the device copies.
+  std::size_t copies_ahead = 2;
   PlantedFault fault = {};
 };
 

@@ -63,6 +63,7 @@ LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, const 
       slot_of_buffer_(static_cast<std::size_t>(arena.working_buffers()), -1),
       streams_(topology.platform.streams.size()),
       copy_order_(options.copies),
+      copies_ahead_(options.copies_ahead),
       held_back_(options.copies == CopyOrder::by_priority),
       backlog_(options.expected) {
   const sim::Place& gpu = topology[topology.first(sim::PlaceKind::gpu)];
@@ -193,14 +194,13 @@ void LiveExecutor::hand_over_through(OpId id) {
   for (const CopyQueue::Copy& copy : held_back_.take_through(id)) hand_over(copy);
 }
 
-/// One copy runs and one waits behind it, so that the link does not.
+/// Of two copies one runs and one waits behind it, so that the link does not.
 void LiveExecutor::hand_over_what_is_due() {
-  constexpr std::size_t most_given = 2;
   const auto done = [this](OpId id) { return is_done(id); };
   const auto forget_made = [&] {
     while (!given_.empty() && is_done(given_.front())) given_.pop_front();
   };
-  for (forget_made(); given_.size() < most_given; forget_made()) {
+  for (forget_made(); given_.size() < copies_ahead_; forget_made()) {
     const OpId next = held_back_.next(done);
     if (next == sim::no_op) return;
     hand_over_through(next);

@@ -57,6 +57,7 @@ struct LiveOptions {
   std::int64_t recorded_steps = 0;  ///< whose schedule is kept; times and tally cover every step
   CopyOrder copies = CopyOrder::at_once;
   StreamBacklog::Expected expected = nullptr;  ///< of operations of which none has ended yet
+  std::size_t copies_ahead = 2;  ///< held back: those that the device has before anything waits for them
   PlantedFault fault = {};
 };
 
@@ -159,6 +160,7 @@ class LiveExecutor final : public sim::Executor {
   std::vector<std::int32_t> slot_of_buffer_;  // whose expert each working buffer holds; -1: none's
   std::vector<Stream*> streams_;              // by id; null: the device has none
   CopyOrder copy_order_;
+  std::size_t copies_ahead_;
   CopyQueue held_back_;
   std::deque<sim::OpId> given_;    // copies that the device has and has not made, as far as was asked
   mutable StreamBacklog backlog_;  // it learns when it is asked

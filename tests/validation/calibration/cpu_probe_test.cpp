@@ -52,7 +52,9 @@ TEST(CpuProbe, TheSimulatorPricesWhatWasFitted) {
              std::max(reading, routed * flop / machine.host.rate.value);
     };
     EXPECT_NEAR(price(1), fit.fixed + fit.expert + fit.token, 1e-8) << memory;
-    if (memory > 50e9) EXPECT_NEAR(price(8), fit.fixed + fit.expert + 8 * fit.token, 1e-8);
+    if (memory > 50e9) {
+      EXPECT_NEAR(price(8), fit.fixed + fit.expert + 8 * fit.token, 1e-8);
+    }
   }
 }
 
