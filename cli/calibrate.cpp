@@ -32,7 +32,7 @@ void refuse_other_options(const Parsed& parsed) {
   };
   if (is_fit) {
     refuse({"model", "weights", "dense-weights"}, "every row names its own: columns of the file");
-    refuse({"seconds", "max-tokens", "accept-noise", "device", "gpu-memory", "compute-threads",
+    refuse({"seconds", "max-tokens", "accept-noise", "device", "gpu-memory", "compute-threads", "cpu-threads",
             "distinct-experts", "experts-on-ssd"},
            "it is of measuring the machine at hand, which --from leaves out");
   } else {

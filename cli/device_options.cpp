@@ -19,6 +19,8 @@ po::options_description device_options() {
       ("gpu-memory", po::value<std::string>(), "budget of device memory, e.g. 8GiB; default: what it has")  //
       ("compute-threads", po::value<std::string>(),
        "host device: threads of the compute stream; default: all cores but one")  //
+      ("cpu-threads", po::value<std::string>(),
+       "cores for experts that the CPU computes; default: host device those of copies, else all but one")  //
       ("distinct-experts", po::value<std::string>(),
        "let experts share this many weight buffers in host memory; default: one each")  //
       ("experts-on-ssd", po::value<std::string>(),
@@ -33,6 +35,7 @@ std::unique_ptr<runtime::Device> open_device(const Parsed& parsed) {
   runtime::DeviceOptions options;
   if (parsed.has("gpu-memory")) options.memory = parse_bytes(parsed.text("gpu-memory"), "--gpu-memory");
   options.compute_threads = static_cast<int>(parsed.integer("compute-threads", 0, 1, 4096));
+  options.cpu_threads = static_cast<int>(parsed.integer("cpu-threads", 0, 1, 4096));
   return runtime::open_device(name, options);
 }
 

@@ -12,6 +12,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/progress.hpp"
 #include "cli/run.hpp"
+#include "cli/without_effect.hpp"
 #include "models/error.hpp"
 #include "sim/report/text_table.hpp"
 #include "validation/calibration/calibrate.hpp"
@@ -139,6 +140,7 @@ ExitCode execute(const Arguments& arguments) {
   if (records) execute_options.recorded_steps = parsed.integer("record-steps", 16, 1, 1'000'000);
   execute_options.experts = store_options(parsed);
   execute_options.marks_step_overhead = run.configuration.machine.overhead.step.count > 0;
+  if (!parsed.values["machine"].defaulted()) execute_options.prices = &run.configuration.machine;
   std::optional<runtime::WeightFiles> weights;
   if (parsed.has("weights-file")) {
     if (parsed.has("distinct-experts")) {
@@ -188,6 +190,7 @@ ExitCode execute(const Arguments& arguments) {
     }
   }
   report_stage("");
+  note_without_effect_on_device(run, results);
   std::vector<TextFile> files;
   const sim::SimulationResult& first = results.front();
   if (records && first.has_figures()) {

@@ -155,7 +155,42 @@ void note_policy(const Run& run, sim::SimulationResult& result) {
   }
 }
 
+/// Whether the policies of the run would do the same without that override of theirs.
+bool policies_are_same_without(const Run& run, std::size_t key,
+                               const std::vector<sim::SimulationResult>& results) {
+  Run other = run;
+  other.set.erase(other.set.begin() + static_cast<std::ptrdiff_t>(key));
+  try {
+    for (std::size_t i = 0; i < other.policies.size(); ++i)
+      other.policies[i] = load_policy(other.policy_names[i], other.set, other.cache_flags);
+    const std::vector<sim::SimulationResult> without = run_policies(other);
+    return std::equal(results.begin(), results.end(), without.begin(), without.end(), is_same);
+  } catch (const InputError&) {
+    return false;
+  }
+}
+
 }  // namespace
+
+void note_without_effect_on_device(Run& run, const std::vector<sim::SimulationResult>& measured) {
+  std::int64_t operations = 0;
+  for (const sim::SimulationResult& result : measured) operations += result.tally.operations;
+  const auto is_of_policy = [](const Override& change) { return change.path.starts_with("policy."); };
+  if (operations == 0 || operations > most_operations ||
+      std::none_of(run.set.begin(), run.set.end(), is_of_policy))
+    return;
+  try {
+    const std::vector<sim::SimulationResult> simulated = run_policies(run);
+    for (std::size_t i = 0; i < run.set.size(); ++i) {
+      if (!is_of_policy(run.set[i]) || !policies_are_same_without(run, i, simulated)) continue;
+      run.configuration.notes.push_back("--set " + printable(run.set[i].path, 100) + "=" +
+                                        printable(run.set[i].value) +
+                                        " changes nothing here: the schedule is the same without it");
+    }
+  } catch (const InputError&) {
+    return;  // a device executes what this description of it does not permit
+  }
+}
 
 void note_without_effect(const Parsed& parsed, Run& run, std::vector<sim::SimulationResult>& results) {
   note_keys(parsed, run, results);

@@ -121,4 +121,21 @@ struct RmsNormArgs {
   float epsilon = 1e-6F;   // > 0
 };
 
+/// How weights are stored in blocks of 32 values, in the layouts of ggml (ggml-common.h).
+enum class BlockFormat : std::uint8_t {
+  q8_0,   // a binary16 scale, 32 signed bytes: 34 bytes
+  mxfp4,  // an E8M0 scale (255: NaN), 32 E2M1 values, i and i + 16 in one byte: 17 bytes (OCP MX 1.0)
+};
+inline constexpr int block_values = 32;
+constexpr int block_bytes(BlockFormat format) { return format == BlockFormat::q8_0 ? 34 : 17; }
+
+/// values[i] = scale of its block * its number, rounded once to Element.
+template <class Element>
+struct DequantizeArgs {
+  const std::uint8_t* blocks = nullptr;  // [count][block_bytes(format)], at any address
+  Element* values = nullptr;             // out [count][32]
+  std::int32_t count = 0;
+  BlockFormat format = BlockFormat::q8_0;
+};
+
 }  // namespace pregate::kernels

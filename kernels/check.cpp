@@ -106,13 +106,21 @@ void check(const RmsNormArgs<Element>& args) {
   require_memory("rms_norm", "output", args.output, args.rows);
 }
 
+template <class Element>
+void check(const DequantizeArgs<Element>& args) {
+  require_size("dequantize", "count", args.count, 0, max_size / block_values);
+  require_memory("dequantize", "blocks", args.blocks, args.count);
+  require_memory("dequantize", "values", args.values, args.count);
+}
+
 #define PREGATE_INSTANTIATE(Element)                   \
   template void check(const RouterArgs<Element>&);     \
   template void check(const PermuteArgs<Element>&);    \
   template void check(const UnpermuteArgs<Element>&);  \
   template void check(const ActivationArgs<Element>&); \
   template void check(const CombineArgs<Element>&);    \
-  template void check(const RmsNormArgs<Element>&);
+  template void check(const RmsNormArgs<Element>&);    \
+  template void check(const DequantizeArgs<Element>&);
 PREGATE_INSTANTIATE(float)
 PREGATE_INSTANTIATE(Float16)
 PREGATE_INSTANTIATE(BFloat16)

@@ -22,5 +22,7 @@ template <class Element>
 void check(const CombineArgs<Element>& args);
 template <class Element>
 void check(const RmsNormArgs<Element>& args);
+template <class Element>
+void check(const DequantizeArgs<Element>& args);
 
 }  // namespace pregate::kernels

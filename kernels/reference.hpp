@@ -23,5 +23,7 @@ template <class Element>
 void combine(const CombineArgs<Element>& args);
 template <class Element>
 void rms_norm(const RmsNormArgs<Element>& args);
+template <class Element>
+void dequantize(const DequantizeArgs<Element>& args);
 
 }  // namespace pregate::kernels::reference

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -28,7 +29,9 @@ using KernelArgs = std::variant<kernels::RouterArgs<float>, kernels::OrderArgs, 
                                 kernels::CombineArgs<float>, kernels::CombineArgs<kernels::Float16>,        //
                                 kernels::CombineArgs<kernels::BFloat16>,                                    //
                                 kernels::RmsNormArgs<float>, kernels::RmsNormArgs<kernels::Float16>,        //
-                                kernels::RmsNormArgs<kernels::BFloat16>>;
+                                kernels::RmsNormArgs<kernels::BFloat16>,                                    //
+                                kernels::DequantizeArgs<float>, kernels::DequantizeArgs<kernels::Float16>,  //
+                                kernels::DequantizeArgs<kernels::BFloat16>>;
 
 /// A point in a stream. Waiting and asking concern its latest record, as in CUDA.
 class Event {
@@ -82,6 +85,9 @@ class Stream {
 
   virtual void gemm(const Gemm& gemm) = 0;
   virtual void launch(const KernelArgs& args) = 0;
+  /// Runs `work` on a thread of the host when its turn comes: it may touch host memory and must not call the
+  /// device. What it throws is thrown by synchronize(), and then nothing that was issued later is certain.
+  virtual void call(std::function<void()> work) = 0;
 
  protected:
   Stream() = default;
@@ -96,6 +102,7 @@ struct DeviceInfo {
   int compute_units = 0;           ///< SMs, or threads of the compute stream
   std::vector<ElementType> types;  ///< that it computes in
   bool reads_files = false;        ///< whether its streams can read_to_device()
+  std::vector<int> cpu_cores;      ///< on which the host computes experts beside it; none: any one
 };
 
 /// One processor with memory of its own. Streams, events and memory must be destroyed before it.
@@ -125,7 +132,10 @@ class Device {
 
 struct DeviceOptions {
   Bytes memory;             ///< budget; 0 = what the device has
-  int compute_threads = 0;  ///< host device: of the compute stream; 0 = all cores but one
+  int compute_threads = 0;  ///< host device: of the compute stream; 0 = all cores that are left
+  /// Cores for what the host computes beside the device. 0 = host device: none of its own, it shares those of
+  /// copies; others: all but one.
+  int cpu_threads = 0;
 };
 
 /// "host" or "cuda"; InputError for a name that is not known, a device that this build or machine lacks, or a

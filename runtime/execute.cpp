@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <exception>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "models/error.hpp"
 #include "runtime/live_executor.hpp"
+#include "sim/cost/price.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/program/copy_plan.hpp"
 #include "sim/run/drive.hpp"
@@ -60,6 +62,37 @@ class QuietStreams {
   int exceptions_ = std::uncaught_exceptions();
 };
 
+/// Where nothing says how long work takes: for parts that do not ask.
+class NoEstimates final : public sim::Estimates {
+ public:
+  explicit NoEstimates(std::string policy) : policy_(std::move(policy)) {}
+  [[nodiscard]] Picoseconds fetch() const override { refuse(); }
+  [[nodiscard]] Picoseconds on_cpu(int, std::int64_t, std::uint32_t) const override { refuse(); }
+  [[nodiscard]] Picoseconds near_data(int, std::int64_t, std::uint32_t) const override { refuse(); }
+  [[nodiscard]] Picoseconds on_gpu(int, std::uint32_t) const override { refuse(); }
+  [[nodiscard]] Picoseconds between_gates(int, std::uint32_t, std::uint32_t) const override { refuse(); }
+
+ private:
+  [[noreturn]] void refuse() const {
+    throw InputError("policy " + policy_, "decides by the time that work takes, which nothing says here",
+                     "name the file that pregate calibrate wrote on this machine: --machine FILE");
+  }
+  std::string policy_;
+};
+
+/// Held back only where something may be taken back or overtaken: that costs the host more.
+CopyOrder copy_order(const sim::Plan& plan) {
+  if (plan.policy.transfer.queue == TransferQueue::demand_first) return CopyOrder::by_priority;
+  return plan.needs_clock() ? CopyOrder::held_back : CopyOrder::at_once;
+}
+
+/// Experts in host memory that its tier does not count: of what one layer asks for and announces.
+std::int64_t most_on_the_way(const sim::Plan& plan, const sim::TraceScan& scan) {
+  const int most =
+      std::max({scan.most_activated, scan.most_activated_prefill, scan.most_activated_encoder, 1});
+  return 2 * (std::int64_t{most} + plan.buffer_slots) + plan.prefill_slots;
+}
+
 std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, const sim::ExpertMap& map) {
   if (plan.policy.transfer.staging_copies == 0) return 0;
   int most = std::max({scan.most_activated, scan.most_activated_prefill, scan.most_activated_encoder, 1});
@@ -67,16 +100,24 @@ std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, 
     for (const sim::MoeLayer& layer : map.layers()) most = std::max(most, layer.experts);
   }
   // Those that the layer reads, those that it announces, and those that an earlier layer may still read.
-  return std::int64_t{most} * (plan.policy.lookahead.distance + 2);
+  const auto& prefetcher = plan.policy.prefetch.prefetcher;
+  const int distance = plan.policy.lookahead.distance;
+  const int ahead =
+      prefetcher->in_flight(prefetcher.parameters(), distance, static_cast<int>(map.layers().size()));
+  return std::int64_t{most} * (std::max(distance, ahead) + 2);
 }
 
 void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepared,
-         trace::StepSource& source, const ExecuteOptions& options, const sim::Plan& plan,
+         trace::StepSource& source, const ExecuteOptions& options, const sim::Plan& planned,
          Execution& execution) {
   const ModelShape shape = model_shape(model, device);
+  const bool has_drive = static_cast<bool>(planned.make_host_tier);
   std::optional<ExpertStore> made;
-  if (options.store == nullptr)
-    made.emplace(device, shape, prepared.map(), options.experts, options.seed, options.files);
+  if (options.store == nullptr) {
+    StoreOptions experts = options.experts;
+    experts.through_host = has_drive;
+    made.emplace(device, shape, prepared.map(), experts, options.seed, options.files);
+  }
   const ExpertStore& store = options.store != nullptr ? *options.store : *made;
   execution.distinct_experts = store.buffers();
   if (!options.experts.directory.empty()) {
@@ -86,14 +127,55 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   }
   const auto compute = device.make_stream("compute"), h2d = device.make_stream("h2d"),
              d2h = device.make_stream("d2h");
+  const bool uses_cpu = planned.computes_on_cpu() && planned.offloads();
+  const auto cpu = uses_cpu ? device.make_stream("cpu") : nullptr;
+  std::optional<HostSlots> host_slots;
+  sim::Plan plan = planned;
+  if (has_drive) {
+    host_slots.emplace(device, store, shape, prepared.map().keys(),
+                       planned.host_slots + most_on_the_way(planned, prepared.scan()));
+    plan.make_host_tier = host_slots->watched(planned.make_host_tier);
+  } else if (uses_cpu && !store.in_host_memory()) {
+    throw InputError("--experts-on-ssd",
+                     "the CPU computes experts from host memory, and these are on a drive",
+                     "leave it out, or choose another miss.service");
+  }
+  const auto drive = has_drive ? device.make_stream("ssd") : nullptr;
   LayerRunner layers(device, *compute, shape, prepared.map(), prepared.scan(), options.seed);
   const ExpertArena arena(device, *h2d, store, shape, plan,
                           working_buffers(plan, prepared.scan(), prepared.map()));
-  execution.device_memory = layers.resident() + arena.size();
+  std::optional<HostExperts> on_cpu;
+  if (uses_cpu) on_cpu.emplace(device, *compute, layers, shape, prepared.map(), prepared.scan());
+  execution.device_memory = layers.resident() + arena.size() + (on_cpu ? on_cpu->size() : Bytes{});
 
   const sim::CopyPlan copies = sim::copy_plan(model, plan.policy.transfer.chunk);
-  LiveExecutor executor(execution.result.topology, device, *compute, *h2d, *d2h, layers, store, arena,
-                        prepared.map(), copies, options.recorded_steps, options.fault);
+  LiveOptions live{.recorded_steps = options.recorded_steps,
+                   .copies = copy_order(plan),
+                   .expected = nullptr,
+                   .copies_ahead = options.copies_ahead,
+                   .fault = options.fault};
+  std::unique_ptr<sim::CostModel> costs;
+  std::unique_ptr<sim::Estimates> estimates;
+  if (options.prices != nullptr) {
+    costs = std::make_unique<sim::CostModel>(model, *options.prices, plan.policy,
+                                             sim::CostOptions{.attention_scores = false});
+    estimates = std::make_unique<sim::CostEstimates>(*costs);
+    live.expected = [fetch = costs->fetch().duration](sim::OpKind kind) {
+      return kind == sim::OpKind::fetch ? fetch : Picoseconds{};
+    };
+  } else {
+    estimates = std::make_unique<NoEstimates>(plan.policy.name);
+  }
+  const LiveStreams streams{*compute,
+                            *h2d,
+                            *d2h,
+                            cpu.get(),
+                            on_cpu ? &*on_cpu : nullptr,
+                            drive.get(),
+                            host_slots ? &*host_slots : nullptr};
+  LiveExecutor executor(execution.result.topology, device, streams, layers, store, arena, prepared.map(),
+                        copies, live);
+  if (costs) executor.before_pass = [&](const sim::StepShape& pass) { costs->begin_step(pass); };
   PageLockedMemory read;
   std::int64_t number = 0;
   if (options.outputs) {
@@ -106,79 +188,33 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
       options.outputs(number++, {rows.data(), static_cast<std::size_t>(rows.size().count)});
     };
   }
-  const QuietStreams quiet({compute.get(), h2d.get(), d2h.get()});
+  std::vector<Stream*> all_streams{compute.get(), h2d.get(), d2h.get()};
+  if (cpu) all_streams.push_back(cpu.get());
+  if (drive) all_streams.push_back(drive.get());
+  const QuietStreams quiet(std::move(all_streams));
   Interruptible until_interrupted(source, options.interrupted);
   const sim::WorkShape work{.chunks = copies.chunks,
                             .stages = plan.policy.transfer.staging_copies > 0,
                             .step_overhead = options.marks_step_overhead};
-  sim::LayerRun runner(execution.result.topology, prepared.map(), plan, work, nullptr, executor);
+  Answers answers;
+  AnswersRecorded recorded(executor, answers);
+  sim::Executor& asked = plan.needs_clock() ? static_cast<sim::Executor&>(recorded) : executor;
+  sim::LayerRun runner(execution.result.topology, prepared.map(), plan, work, estimates.get(), asked);
+  for (const sim::SlotUse& use : runner.held_at_start())
+    store.fetch_now(device, *h2d, arena.slot(use.slot), use.key);
+  h2d->synchronize();
   sim::SimulationOptions lock_step;
   lock_step.progress = options.progress;
-  sim::drive_trace(model, prepared, plan, nullptr, until_interrupted, lock_step, runner, execution.result);
+  sim::drive_trace(model, prepared, plan, costs ? sim::LayerClassOf(sim::layer_class_of(*costs)) : nullptr,
+                   until_interrupted, lock_step, runner, execution.result);
   execution.was_interrupted = execution.result.interrupted = until_interrupted.ended_early();
+  if (plan.needs_clock()) execution.answers = std::move(answers);
   execution.issue_time = executor.issue_time();
   execution.result.schedule = executor.ledger().schedule();
   execution.result.timeline = executor.ledger().timeline();
 }
 
 }  // namespace
-
-void check_executable(const PolicySpec& policy) {
-  if (policy.transfer.queue == TransferQueue::demand_first) {
-    throw InputError("policy " + policy.name, "a device runs copies in the order of issue, not demand first",
-                     "--set policy.transfer.queue=fifo");
-  }
-  if (policy.transfer.announced == AnnouncedCopies::one_layer) {
-    throw InputError("policy " + policy.name, "a device queues what is announced behind the copies under way",
-                     "--set policy.transfer.announced=queued");
-  }
-  if (policy.miss.service->uses_cpu || policy.transfer.write_back == WriteBack::swap) {
-    throw InputError(
-        "policy " + policy.name, "a device can neither compute experts on the CPU nor write them back",
-        "simulate it, or --set policy.miss.service=fetch and --set policy.transfer.write_back=none");
-  }
-  if (policy.formats.copied < 1 || policy.formats.held > 0) {
-    throw InputError("policy " + policy.name, "a device copies whole experts",
-                     "simulate it, or leave formats out");
-  }
-  if (!policy.miss.service->is_exact() || policy.miss.service->uses_near_data ||
-      policy.miss.service->read_rate) {
-    throw InputError("policy " + policy.name, "a device fetches each missing expert and computes it",
-                     "simulate it, or --set policy.miss.service=fetch");
-  }
-  const bool looks_ahead = policy.lookahead.predictor->predicts();
-  const bool plainly = policy.lookahead.cost.count == 0 && policy.prefetch.wrong == WrongGuesses::keep &&
-                       policy.prefetch.prefetcher->by_counts && !why_not_exact(policy);
-  if (looks_ahead && !plainly) {
-    throw InputError(
-        "policy " + policy.name,
-        "a device announces all that is predicted of one layer at no cost, keeps it, and computes what "
-        "the gates chose",
-        "simulate it, or --set policy.prefetch.kind=at-distance, --set policy.prefetch.wrong=keep and "
-        "no lookahead.cost");
-  }
-  if (policy.host_cache.capacity.kind != CapacityKind::none) {
-    throw InputError("policy " + policy.name, "a device has no drive behind host memory (host_cache)",
-                     "simulate it instead, or keep all experts on a drive with --experts-on-ssd");
-  }
-  if (policy.miss.service->needs_clock || (looks_ahead && policy.prefetch.prefetcher->needs_clock)) {
-    throw InputError("policy " + policy.name,
-                     "decides by the time, and a device cannot take a copy back that it was given",
-                     "simulate it, or choose another prefetch.kind or miss.service");
-  }
-  if (!policy.cache.profile.empty() ||
-      cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction").swaps) {
-    throw InputError(
-        "policy " + policy.name,
-        "a device neither starts with experts in its cache nor exchanges them between passes",
-        "simulate it, or remove cache.profile and choose another --eviction (pregate list evictions)");
-  }
-  if (policy.cache.hit_rate) {
-    throw InputError("policy " + policy.name,
-                     "a device cannot hit at a given rate: the experts would not be there",
-                     "simulate it, or choose another --eviction (pregate list evictions)");
-  }
-}
 
 Execution execute(Device& device, const ModelSpec& model, const PolicySpec& policy,
                   const sim::PreparedTrace& prepared, trace::StepSource& source,
@@ -189,14 +225,19 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
                      "leave out --distinct-experts");
   }
   Execution execution;
-  execution.result.topology = sim::one_device_topology();
+  const bool has_drive = policy.host_cache.capacity.kind != CapacityKind::none;
+  const sim::Topology topology = sim::one_device_topology(policy.transfer.queue == TransferQueue::demand_first
+                                                              ? sim::StreamOrder::priority
+                                                              : sim::StreamOrder::fifo,
+                                                          has_drive);
+  execution.result.topology = topology;
   execution.result.evidence = sim::Evidence::measured;
   const DeviceInfo& info = device.info();
   const sim::MemoryLimits limits{.name = info.kind + " device",
                                  .gpu = options.memory.count > 0 ? options.memory : info.memory,
                                  .host = std::nullopt,
                                  .other_gpu = {},
-                                 .drive = {}};
+                                 .drive = Bytes{std::numeric_limits<std::int64_t>::max()}};
   const std::optional<sim::Plan> plan =
       sim::plan_run(model, limits, policy, prepared, source, sim::CountedExperts::all, execution.result,
                     0);  // passes run whole
@@ -208,7 +249,7 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
     }
   } catch (const OutOfMemory& error) {
     execution.result = {};
-    execution.result.topology = sim::one_device_topology();
+    execution.result.topology = topology;
     execution.result.policy = policy;
     execution.result.evidence = sim::Evidence::measured;
     execution.result.out_of_memory = true;

@@ -18,7 +18,7 @@ ExpertArena::ExpertArena(Device& device, Stream& stream, const ExpertStore& stor
   memory_ = device.allocate(stride_ * (slots_ + residents_ + working_buffers_), "expert slots");
   for (std::size_t key = 0; key < plan.resident.size(); ++key) {
     const auto expert = static_cast<sim::ExpertKey>(key);
-    if (plan.resident[key] != 0) store.fetch(stream, resident(expert), expert, {});
+    if (plan.resident[key] != 0) store.fetch_now(device, stream, resident(expert), expert);
   }
   stream.synchronize();
 }

@@ -24,6 +24,7 @@ class ExpertArena {
   [[nodiscard]] DeviceSpan working_buffer(std::int64_t index) const {
     return place(slots_ + residents_ + index % working_buffers_);
   }
+  [[nodiscard]] std::int64_t working_buffers() const { return working_buffers_; }
   [[nodiscard]] Bytes size() const { return memory_.size(); }
 
  private:

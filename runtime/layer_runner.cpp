@@ -185,6 +185,10 @@ void LayerRunner::gate(int ordinal) {
       if (ids[k] != trace::no_expert && !is_repeated(ids, k)) ++rows_[ids[k]].count;
     }
   }
+  place_rows();
+}
+
+void LayerRunner::place_rows() {
   std::int32_t begin = 0;
   activated_ = 0;
   for (Rows& rows : rows_) {
@@ -194,8 +198,36 @@ void LayerRunner::gate(int ordinal) {
   }
 }
 
+std::int64_t LayerRunner::pairs() const {
+  return std::int64_t{tokens_} * map_.layers()[static_cast<std::size_t>(ordinal_)].top_k;
+}
+
+DeviceSpan LayerRunner::normed() const { return scratch_.normed.part({}, row(tokens_, shape_.d_model)); }
+DeviceSpan LayerRunner::gate_weights() const { return scratch_.gate_weights.part({}, {4 * pairs()}); }
+const FeedForward& LayerRunner::expert_shape() const {
+  return layer_shape(map_.layers()[static_cast<std::size_t>(ordinal_)].layer).expert;
+}
+std::span<const std::int32_t> LayerRunner::known_ids() const {
+  return {scratch_.ids_read.as<std::int32_t>(), static_cast<std::size_t>(pairs())};
+}
+
+void LayerRunner::leave_out(std::span<const sim::ExpertKey> experts) {
+  const sim::MoeLayer& layer = map_.layers()[static_cast<std::size_t>(ordinal_)];
+  for (const sim::ExpertKey key : experts) rows_[key - layer.first_key].count = 0;
+  place_rows();
+  // The pairs of the others keep their ids; those that are dropped get one beyond all experts.
+  auto* const kept = scratch_.ids_kept.as<std::int32_t>();
+  const std::span<const std::int32_t> known = known_ids();
+  std::transform(known.begin(), known.end(), kept, [&](std::int32_t id) {
+    const bool is_here = id < layer.experts && rows_[static_cast<std::size_t>(id)].count > 0;
+    return is_here ? id : layer.experts;
+  });
+  const Bytes size{4 * pairs()};
+  stream_.copy_to_device(scratch_.ids.part({}, size), scratch_.ids_kept.part({}, size));
+}
+
 void LayerRunner::read_ids(Stream& stream) {
-  const Bytes size{4 * std::int64_t{tokens_} * map_.layers()[static_cast<std::size_t>(ordinal_)].top_k};
+  const Bytes size{4 * pairs()};
   stream.copy_to_host(scratch_.ids_read.part({}, size), scratch_.ids.part({}, size));
 }
 
@@ -241,7 +273,9 @@ void LayerRunner::begin_experts() {
 void LayerRunner::experts(std::span<const ExpertWeights> experts) {
   const sim::MoeLayer& layer = map_.layers()[static_cast<std::size_t>(ordinal_)];
   const FeedForward& shape = layer_shape(layer.layer).expert;
-  const Bytes in = row(shape.columns_in(), shape_.d_model), out = row(shape_.d_model, shape.inner);
+  const std::int64_t values_in = std::int64_t{shape.columns_in()} * shape_.d_model,
+                     values_out = std::int64_t{shape_.d_model} * shape.inner;
+  const Bytes in = shape_.stored(values_in), out = shape_.stored(values_out);
   const auto rows_of = [&](const ExpertWeights& e) { return rows_[static_cast<std::size_t>(e.expert)]; };
   const auto at_row = [&](DeviceSpan all, int width, const Rows& rows) {
     return all.part(row(rows.begin, width), row(rows.count, width)).data();
@@ -249,7 +283,8 @@ void LayerRunner::experts(std::span<const ExpertWeights> experts) {
   for (const ExpertWeights& expert : experts) {
     const Rows rows = rows_of(expert);
     multiply(rows.count, shape.columns_in(), shape_.d_model, at_row(scratch_.permuted, shape_.d_model, rows),
-             expert.weights.part({}, in), at_row(scratch_.expert_mid, shape.columns_in(), rows));
+             unpacked(expert.weights.part({}, in), values_in),
+             at_row(scratch_.expert_mid, shape.columns_in(), rows));
   }
   if (static_cast<int>(experts.size()) == activated_) {  // all rows at once
     activation(shape, scratch_.expert_mid.data(), scratch_.expert_activated.data(),
@@ -264,8 +299,24 @@ void LayerRunner::experts(std::span<const ExpertWeights> experts) {
   for (const ExpertWeights& expert : experts) {
     const Rows rows = rows_of(expert);
     multiply(rows.count, shape_.d_model, shape.inner, at_row(scratch_.expert_activated, shape.inner, rows),
-             expert.weights.part(in, out), at_row(scratch_.expert_out, shape_.d_model, rows));
+             unpacked(expert.weights.part(in, out), values_out),
+             at_row(scratch_.expert_out, shape_.d_model, rows));
   }
+}
+
+DeviceSpan LayerRunner::unpacked(DeviceSpan matrix, std::int64_t values) {
+  if (!shape_.blocks) return matrix;
+  const DeviceSpan to = scratch_.unpacked.part({}, shape_.element * values);
+  if (unpackings_++ == left_out_unpacking_) return to;
+  with_element(shape_.type, [&](auto element) {
+    using E = decltype(element);
+    stream_.launch(
+        kernels::DequantizeArgs<E>{.blocks = matrix.as<std::uint8_t>(),
+                                   .values = to.as<E>(),
+                                   .count = static_cast<std::int32_t>(values / kernels::block_values),
+                                   .format = *shape_.blocks});
+  });
+  return to;
 }
 
 void LayerRunner::end_experts() {

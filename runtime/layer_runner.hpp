@@ -40,17 +40,29 @@ class LayerRunner {
   /// Whether the ids read back are the trace's; to be asked when read_ids() has run.
   [[nodiscard]] bool ids_agree() const;
 
+  /// Those ids, [tokens][top_k], until they are read again.
+  [[nodiscard]] std::span<const std::int32_t> known_ids() const;
+  /// Another place computes these experts of the layer. To be called when the ids are known and before
+  /// begin_experts().
+  void leave_out(std::span<const sim::ExpertKey> experts);
+
   /// To be called once a layer before experts(): orders and permutes the tokens; shared experts.
   void begin_experts();
   /// Computes the layer's tokens through these experts.
   void experts(std::span<const ExpertWeights> experts);
-  /// How many experts the layer activates.
+  /// How many experts of the layer are computed here.
   [[nodiscard]] int activated() const { return activated_; }
   /// After the last of them: adds the weighted sum to the hidden rows.
   void end_experts();
   void head();
 
-  [[nodiscard]] DeviceSpan hidden() const;  ///< of the pass: [tokens x d_model]
+  /// A fault for tests: of all matrices that are unpacked this one is not, and the one before is multiplied.
+  void leave_out_unpacking(std::int64_t at) { left_out_unpacking_ = at; }
+
+  [[nodiscard]] DeviceSpan hidden() const;        ///< of the pass: [tokens x d_model]
+  [[nodiscard]] DeviceSpan normed() const;        ///< what the layer's experts read: [tokens x d_model]
+  [[nodiscard]] DeviceSpan gate_weights() const;  ///< of the layer, fp32: [tokens x top_k]
+  [[nodiscard]] const FeedForward& expert_shape() const;  ///< of the layer
   [[nodiscard]] int tokens() const { return tokens_; }
   /// Of the input rows of a pass: uniform in [-1, 1).
   static std::uint64_t input_seed(std::uint64_t seed, std::int64_t number);
@@ -69,10 +81,14 @@ class LayerRunner {
   [[nodiscard]] const Choices& choices() const {
     return choices_[static_cast<std::size_t>(ordinal_ - ordinals_.first)];
   }
+  void place_rows();
+  [[nodiscard]] std::int64_t pairs() const;
   void force_choices(const sim::MoeLayer& layer, Choices& choices, float* logits);
   void feed_forward(const FeedForward& shape, DeviceSpan in, DeviceSpan out, int rows, const void* input,
                     void* output, float beta);
   void multiply(int rows, int columns, int inner, const void* a, DeviceSpan b, void* c, float beta = 0);
+  /// An expert's matrix as it is multiplied, until the next one is asked for.
+  DeviceSpan unpacked(DeviceSpan matrix, std::int64_t values);
   void norm(DeviceSpan weight, const std::byte* input, int rows);
   void activation(const FeedForward& shape, const void* input, void* output, int rows);
   [[nodiscard]] Bytes row(std::int64_t rows, int width) const { return shape_.element * (rows * width); }
@@ -86,6 +102,7 @@ class LayerRunner {
   std::uint64_t seed_;
   DenseWeights weights_;
   Scratch scratch_;
+  std::int64_t unpackings_ = 0, left_out_unpacking_ = -1;
   // of the pass
   int stack_ = 0, tokens_ = 0, sequences_ = 1;
   std::pair<int, int> ordinals_;

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <stdexcept>
+#include <thread>
 
 #include "sim/engine/event_executor.hpp"
 
@@ -19,6 +20,9 @@ namespace {
 
 using HostClock = std::chrono::steady_clock;
 
+/// Between two looks at what is due: a small part of a copy, and long enough to leave the core to others.
+constexpr std::chrono::microseconds pause{20};
+
 Picoseconds since(HostClock::time_point begin) {
   return {std::chrono::duration_cast<std::chrono::nanoseconds>(HostClock::now() - begin).count() * 1000};
 }
@@ -26,36 +30,52 @@ Picoseconds since(HostClock::time_point begin) {
 /// What each operation moves over a link.
 struct BytesMoved {
   const sim::CopyPlan& copies;
+  Bytes rows;  ///< of the pass
+  [[nodiscard]] Bytes price(const sim::Work& work, const sim::LayerProgram&) const {
+    if (work.kind == OpKind::activations) return rows;
+    return work.kind == OpKind::write_back ? copies.expert() : Bytes{};
+  }
   [[nodiscard]] Bytes fetch(int chunk, sim::FormatId) const { return copies.of(chunk); }
   [[nodiscard]] static Bytes device_copy() { return {}; }
-  [[nodiscard]] static Bytes price(const sim::Work&, const sim::LayerProgram&) { return {}; }
 };
 
 }  // namespace
 
-LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, Stream& compute, Stream& h2d,
-                           Stream& d2h, LayerRunner& layers, const ExpertStore& store,
-                           const ExpertArena& arena, const sim::ExpertMap& map, const sim::CopyPlan& copies,
-                           std::int64_t recorded_steps, const PlantedFault& fault)
+LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, const LiveStreams& streams,
+                           LayerRunner& layers, const ExpertStore& store, const ExpertArena& arena,
+                           const sim::ExpertMap& map, const sim::CopyPlan& copies, const LiveOptions& options)
     : device_(device),
-      compute_(compute),
-      h2d_(h2d),
-      d2h_(d2h),
+      compute_(streams.compute),
+      h2d_(streams.h2d),
+      d2h_(streams.d2h),
+      host_experts_(streams.experts),
+      drive_(streams.drive),
+      host_slots_(streams.host_slots),
       layers_(layers),
       store_(store),
       arena_(arena),
       map_(map),
       copies_(copies),
-      ledger_(topology, recorded_steps, {}, sim::Attribution::measured),
-      fault_(fault),
+      ledger_(topology, options.recorded_steps, {}, sim::Attribution::measured),
+      fault_(options.fault),
       step_began_(device.make_event()),
       staged_(static_cast<std::size_t>(arena.slots())),
-      streams_(topology.platform.streams.size()) {
+      slot_of_buffer_(static_cast<std::size_t>(arena.working_buffers()), -1),
+      streams_(topology.platform.streams.size()),
+      copy_order_(options.copies),
+      copies_ahead_(options.copies_ahead),
+      held_back_(options.copies == CopyOrder::by_priority),
+      backlog_(options.expected) {
   const sim::Place& gpu = topology[topology.first(sim::PlaceKind::gpu)];
-  const sim::MemoryId host = topology[topology.first(sim::PlaceKind::cpu)].memory;
+  const sim::Place& cpu = topology[topology.first(sim::PlaceKind::cpu)];
+  const sim::MemoryId host = cpu.memory;
   streams_[sim::number_of(gpu.compute)] = &compute_;
   streams_[sim::number_of(topology.route(host, gpu.memory).front().stream)] = &h2d_;
   streams_[sim::number_of(topology.route(gpu.memory, host).front().stream)] = &d2h_;
+  streams_[sim::number_of(cpu.compute)] = streams.cpu;
+  if (drive_ != nullptr)
+    streams_[sim::number_of(topology.route(topology.behind(host), host).front().stream)] = drive_;
+  if (fault_.kind == PlantedFault::Kind::stale_format) layers_.leave_out_unpacking(fault_.at);
 }
 
 Stream& LiveExecutor::stream(StreamId id) {
@@ -70,21 +90,25 @@ LiveExecutor::Marks& LiveExecutor::marks_of(OpId operation) {
 
 bool LiveExecutor::is_done(OpId operation) const {
   if (operation < first_) return true;
-  if (operation == held_.id) return false;
+  if (operation == held_.id || held_back_.holds(operation)) return false;
   return device_.is_done(*marks_[static_cast<std::size_t>(operation - first_)].finish);
 }
 
 void LiveExecutor::begin_pass(const sim::PassInfo& pass) {
+  if (before_pass) before_pass(pass.shape);
   ledger_.begin_step(pass.number, pass.shape.model_stack, pass.step.tokens);
   layers_.prepare(pass.step, pass.number, pass.shape.model_stack);
   first_ = ledger_.next_id();
-  stream_of_.clear();
+  if (host_slots_ != nullptr) host_slots_->begin_pass();
+  issued_.clear();
+  given_to_device_ = 0;
   compute_.record(*step_began_);
   layers_.upload();
 }
 
 void LiveExecutor::run(const sim::LayerProgram& program) {
-  BytesMoved bytes_of{copies_};
+  if (host_slots_ != nullptr) expect_uses(program);
+  BytesMoved bytes_of{copies_, layers_.hidden().size()};
   for (const sim::Work& work : program.work()) {
     const std::span<const sim::SlotUse> uses = program.uses(work);
     sim::for_each_operation(work, program, bytes_of, map_,
@@ -95,15 +119,15 @@ void LiveExecutor::run(const sim::LayerProgram& program) {
     ledger_.record_block(block.first, block.last);
 }
 
-/// Streams run in order: of several operations on one stream the last one decides.
+/// Streams run in order: of several operations on one stream the one that it was given last decides.
 void LiveExecutor::wait_for(StreamId waiting, std::span<const OpId> operations) {
   std::array<OpId, sim::most_streams> last;
   last.fill(sim::no_op);
   for (const OpId operation : operations) {
     if (operation < first_) continue;     // of an earlier step, which has ended
     if (operation == held_.id) continue;  // the wait that late_copy leaves out
-    OpId& latest = last[static_cast<std::size_t>(stream_of_[static_cast<std::size_t>(operation - first_)])];
-    latest = std::max(latest, operation);
+    OpId& latest = last[sim::number_of(issued(operation).stream)];
+    if (latest == sim::no_op || issued(operation).turn > issued(latest).turn) latest = operation;
   }
   last[static_cast<std::size_t>(waiting)] = sim::no_op;
   for (const OpId operation : last) {
@@ -119,14 +143,25 @@ void LiveExecutor::issue(const sim::Entry& entry, Bytes bytes, std::span<const s
   const HostClock::time_point begin = HostClock::now();
   const OpId id = ledger_.next_id();
   ledger_.add(entry, bytes, others, copies);
-  stream_of_.push_back(entry.stream);
-  if (marks_.size() < stream_of_.size()) marks_.push_back({device_.make_event(), device_.make_event()});
+  issued_.push_back({entry.stream});
+  if (marks_.size() < issued_.size()) marks_.push_back({device_.make_event(), device_.make_event()});
+  backlog_.issue(entry.stream, id, entry.kind);
 
   Stream& target = stream(entry.stream);
-  wait_for(entry.stream, ledger_.dependencies());
+  const std::span<const OpId> before = ledger_.dependencies();
+  if (copy_order_ != CopyOrder::at_once && &target == &h2d_) {
+    held_back_.push({id, entry, bytes, {before.begin(), before.end()}});
+    hand_over_what_is_due();
+    issue_time_ += since(begin);
+    return;
+  }
+  for (const OpId each : before) hand_over_through(each);
+  wait_for(entry.stream, before);
+  issued(id).turn = given_to_device_++;
   target.record(*marks_of(id).start);
-  perform(entry, bytes, uses, target);
+  perform(id, entry, bytes, uses, target);
   if (id != held_.id) target.record(*marks_of(id).finish);
+  if (late_read_ && entry.kind == OpKind::fetch) read_late(entry.key, id);
   if (entry.kind == OpKind::experts) {
     for (const sim::SlotUse& use : uses) copy_late(use.slot);
   }
@@ -134,7 +169,52 @@ void LiveExecutor::issue(const sim::Entry& entry, Bytes bytes, std::span<const s
   issue_time_ += since(begin);
 }
 
-void LiveExecutor::perform(const sim::Entry& entry, Bytes bytes, std::span<const sim::SlotUse> uses,
+void LiveExecutor::hand_over(const CopyQueue::Copy& copy) {
+  const sim::Entry& entry = copy.entry;
+  wait_for(entry.stream, copy.dependencies);
+  issued(copy.id).turn = given_to_device_++;
+  h2d_.record(*marks_of(copy.id).start);
+  if (!copy.is_taken_back) {
+    perform(copy.id, entry, copy.bytes, {}, h2d_);
+  } else if (entry.kind == OpKind::fetch && fault_.kind == PlantedFault::Kind::cancelled_copy_lands &&
+             taken_back_++ == fault_.at) {
+    const DeviceSpan to = arena_.slot(entry.slot);
+    const Bytes size = copies_.of(entry.chunk), at = chunk_begin(entry.chunk, size, to.size());
+    lands_ = {copy.id, entry.slot, to.part(at, size), entry.key, at};
+  }
+  h2d_.record(*marks_of(copy.id).finish);
+  if (copy.is_taken_back && host_slots_ != nullptr && entry.kind == OpKind::fetch &&
+      entry.chunk + 1 == copies_.chunks)
+    host_slots_->give_up(entry.key);
+  given_.push_back(copy.id);
+}
+
+void LiveExecutor::hand_over_through(OpId id) {
+  if (held_back_.empty() || !held_back_.holds(id)) return;
+  for (const CopyQueue::Copy& copy : held_back_.take_through(id)) hand_over(copy);
+}
+
+/// Of two copies one runs and one waits behind it, so that the link does not.
+void LiveExecutor::hand_over_what_is_due() {
+  const auto done = [this](OpId id) { return is_done(id); };
+  const auto forget_made = [&] {
+    while (!given_.empty() && is_done(given_.front())) given_.pop_front();
+  };
+  for (forget_made(); given_.size() < copies_ahead_; forget_made()) {
+    const OpId next = held_back_.next(done);
+    if (next == sim::no_op) return;
+    hand_over_through(next);
+  }
+}
+
+bool LiveExecutor::cancel(OpId copy) {
+  if (!held_back_.take_back(copy)) return false;
+  ledger_.make_empty(copy);
+  backlog_.take_back(issued(copy).stream, copy);
+  return true;
+}
+
+void LiveExecutor::perform(OpId id, const sim::Entry& entry, Bytes bytes, std::span<const sim::SlotUse> uses,
                            Stream& stream) {
   switch (entry.kind) {
     case OpKind::step_overhead:
@@ -161,40 +241,114 @@ void LiveExecutor::perform(const sim::Entry& entry, Bytes bytes, std::span<const
       layers_.head();
       break;
     case OpKind::fetch:
-      fetch(entry, bytes, stream);
+      fetch(id, entry, bytes, stream);
       break;
     case OpKind::device_copy:
       device_copy(entry, stream);
       break;
-    case OpKind::write_back:
     case OpKind::activations:
+      if (&stream == &d2h_) {
+        host_experts_->send(stream);
+      } else {
+        host_experts_->receive(stream);
+      }
+      break;
     case OpKind::cpu_experts:
+      experts_on_cpu(id, uses, stream);
+      break;
     case OpKind::combine:
+      host_experts_->combine(stream);
+      break;
+    case OpKind::write_back:
+      store_.write_back(stream, entry.key, arena_.slot(entry.slot));
+      break;
     case OpKind::drive_read:
+      read_from_drive(entry.key, stream);
+      break;
     case OpKind::predict:
     case OpKind::host_predict:
     case OpKind::read_through:
     case OpKind::exchange:
-      throw std::logic_error("the runtime neither writes experts back nor computes them on the CPU");
+      throw std::logic_error("the planner issued what check_executable() lets no policy ask for");
   }
 }
 
+void LiveExecutor::experts_on_cpu(OpId id, std::span<const sim::SlotUse> uses, Stream& stream) {
+  on_cpu_.clear();
+  for (const sim::SlotUse& use : uses) {
+    if (host_slots_ == nullptr) {
+      on_cpu_.push_back({use.key, store_.host_bytes(use.key)});
+      continue;
+    }
+    const PageLockedSpan at = host_slots_->at(use.key);
+    on_cpu_.push_back({use.key, {at.data(), static_cast<std::size_t>(at.size().count)}});
+    host_slots_->take(use.key, id);
+  }
+  host_experts_->compute(stream, ordinal_, on_cpu_);
+}
+
+/// What the program will take from host memory must still be there when its turn comes.
+void LiveExecutor::expect_uses(const sim::LayerProgram& program) {
+  for (const sim::Work& work : program.work()) {
+    if (work.kind != OpKind::fetch && work.kind != OpKind::cpu_experts) continue;
+    for (const sim::SlotUse& use : program.uses(work)) host_slots_->expect(use.key);
+  }
+}
+
+void LiveExecutor::read_from_drive(sim::ExpertKey key, Stream& stream) {
+  const OpId last_use = host_slots_->assign(key);
+  if (last_use >= first_) stream.wait(*marks_of(last_use).finish);
+  if (fault_.kind == PlantedFault::Kind::late_drive_read && reads_++ == fault_.at) {
+    late_read_ = key;
+  } else {
+    host_slots_->read(stream, key);
+  }
+}
+
+/// To be called when what takes the expert has been issued.
+void LiveExecutor::read_late(sim::ExpertKey key, OpId taken_by) {
+  if (late_read_ != key) return;
+  late_read_.reset();
+  drive_->wait(*marks_of(taken_by).finish);
+  host_slots_->read(*drive_, key);
+}
+
+void LiveExecutor::copy_expert(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes at) {
+  if (host_slots_ == nullptr) {
+    store_.fetch(stream, to, key, at);
+  } else {
+    stream.copy_to_device(to, host_slots_->at(key).part(at, to.size()));
+  }
+}
+
+/// Equal chunks; the last one takes what is left.
+Bytes LiveExecutor::chunk_begin(int chunk, Bytes size, Bytes slot) const {
+  return chunk + 1 == copies_.chunks ? slot - size : size * chunk;
+}
+
 /// `bytes` of the chunk.
-void LiveExecutor::fetch(const sim::Entry& entry, Bytes bytes, Stream& stream) {
+void LiveExecutor::fetch(OpId id, const sim::Entry& entry, Bytes bytes, Stream& stream) {
   const DeviceSpan to = arena_.slot(entry.slot);
   sim::ExpertKey key = entry.key;
   if (fault_.kind == PlantedFault::Kind::corrupt_copy && fetches_ == fault_.at) key = (key + 1) % map_.keys();
   ++fetches_;
-  // Equal chunks; the last one takes what is left.
-  const bool last = entry.chunk + 1 == copies_.chunks;
-  const Bytes at = last ? to.size() - bytes : bytes * entry.chunk;
+  const Bytes at = chunk_begin(entry.chunk, bytes, to.size());
   const bool late = fault_.kind == PlantedFault::Kind::late_copy && fetches_ - 1 == fault_.at;
   if (late) {
-    held_ = {ledger_.next_id() - 1, entry.slot, to.part(at, bytes), key, at};
+    held_ = {id, entry.slot, to.part(at, bytes), key, at};
   } else {
-    store_.fetch(stream, to.part(at, bytes), key, at);
+    copy_expert(stream, to.part(at, bytes), key, at);
   }
+  if (host_slots_ != nullptr && entry.chunk + 1 == copies_.chunks) host_slots_->take(entry.key, id);
   staged_[static_cast<std::size_t>(entry.slot)] = {};
+  if (entry.chunk + 1 == copies_.chunks) land_too_late(entry.slot, stream);
+}
+
+/// To be called when another copy into the slot has been made.
+void LiveExecutor::land_too_late(std::int32_t slot, Stream& stream) {
+  if (lands_.id == sim::no_op || lands_.slot != slot) return;
+  store_.fetch(stream, lands_.to, lands_.key, lands_.at);
+  lands_ = {};
 }
 
 /// To be called when a reader of the slot has been issued.
@@ -209,7 +363,13 @@ void LiveExecutor::copy_late(std::int32_t slot) {
 }
 
 void LiveExecutor::device_copy(const sim::Entry& entry, Stream& stream) {
-  const DeviceSpan buffer = arena_.working_buffer(working_buffer_++);
+  const DeviceSpan buffer = arena_.working_buffer(working_buffer_);
+  std::int32_t& owner = slot_of_buffer_[static_cast<std::size_t>(working_buffer_ % arena_.working_buffers())];
+  ++working_buffer_;
+  // What was staged there long ago, and is read yet, is read from its slot.
+  if (owner >= 0 && staged_[static_cast<std::size_t>(owner)].data() == buffer.data())
+    staged_[static_cast<std::size_t>(owner)] = {};
+  owner = entry.source;
   stream.copy_on_device(buffer, arena_.slot(entry.source));
   staged_[static_cast<std::size_t>(entry.source)] = buffer;
 }
@@ -234,32 +394,47 @@ void LiveExecutor::experts(std::span<const sim::SlotUse> uses) {
   if (computed_ == layers_.activated()) layers_.end_experts();
 }
 
+Picoseconds LiveExecutor::took(OpId id) const {
+  const Marks& marks = marks_[static_cast<std::size_t>(id - first_)];
+  return std::max(Picoseconds{}, device_.elapsed(*marks.start, *marks.finish));
+}
+
 Picoseconds LiveExecutor::backlog(StreamId id) const {
-  std::int64_t waiting = 0;
-  for (std::size_t i = 0; i < stream_of_.size(); ++i) {
-    if (stream_of_[i] == id && !is_done(first_ + static_cast<OpId>(i))) ++waiting;
-  }
-  const std::int64_t measured = issued_before_[sim::number_of(id)];
-  return measured == 0 ? Picoseconds{}
-                       : Picoseconds{tally().busy[sim::number_of(id)].count / measured * waiting};
+  backlog_.settle(
+      id, [this](OpId operation) { return is_done(operation); },
+      [this](OpId operation) { return took(operation); });
+  return backlog_.left(id, [this](OpId operation) {
+    const Event& start = *marks_[static_cast<std::size_t>(operation - first_)].start;
+    if (held_back_.holds(operation) || !device_.is_done(start)) return Picoseconds{};
+    return std::max(Picoseconds{}, now_ - (clock_ + device_.elapsed(*step_began_, start)));
+  });
 }
 
 Picoseconds LiveExecutor::wait(OpId ids_known) {
-  device_.synchronize(*marks_of(ids_known).finish);
+  const Event& known = *marks_of(ids_known).finish;
+  // Nobody but the host hands over what is held back.
+  while (!held_back_.empty() && !device_.is_done(known)) {
+    hand_over_what_is_due();
+    std::this_thread::sleep_for(pause);
+  }
+  device_.synchronize(known);
   if (!layers_.ids_agree()) {
     d2h_.synchronize();  // a failure of the device explains it better
     compute_.synchronize();
     throw DeviceError("the gate of MoE layer " + std::to_string(ordinal_) +
                       " chose other experts on the device than the trace says");
   }
-  return clock_ + std::max(Picoseconds{}, device_.elapsed(*step_began_, *marks_of(ids_known).finish));
+  now_ = clock_ + std::max(Picoseconds{}, device_.elapsed(*step_began_, known));
+  return now_;
 }
 
 Picoseconds LiveExecutor::end_pass(OpId last) {
   if (held_.id != sim::no_op) copy_late(held_.slot);  // a guess that nobody read
-  compute_.synchronize();
-  h2d_.synchronize();
-  d2h_.synchronize();
+  for (OpId id = first_; id < ledger_.next_id(); ++id) hand_over_through(id);
+  given_.clear();
+  for (Stream* const each : streams_) {
+    if (each != nullptr) each->synchronize();
+  }
   const auto at = [&](const Event& event) {
     return clock_ + std::max(Picoseconds{}, device_.elapsed(*step_began_, event));
   };
@@ -271,7 +446,11 @@ Picoseconds LiveExecutor::end_pass(OpId last) {
                    end = std::max(end, finish);
                    return sim::Ledger::Times{start, finish};
                  });
-  for (const StreamId id : stream_of_) ++issued_before_[sim::number_of(id)];
+  for (std::size_t id = 0; id < streams_.size(); ++id) {
+    backlog_.settle(
+        static_cast<StreamId>(id), [](OpId) { return true; },
+        [this](OpId operation) { return took(operation); });
+  }
   static_cast<void>(last);  // it ends last, unless a guessed copy outlives it
   clock_ = end;
   if (after_pass) after_pass();

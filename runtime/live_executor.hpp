@@ -2,13 +2,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "runtime/copy_queue.hpp"
 #include "runtime/expert_arena.hpp"
+#include "runtime/host_experts.hpp"
+#include "runtime/host_slots.hpp"
 #include "runtime/layer_runner.hpp"
+#include "runtime/stream_backlog.hpp"
 #include "sim/engine/executor.hpp"
 #include "sim/engine/ledger.hpp"
 #include "sim/program/copy_plan.hpp"
@@ -21,27 +26,55 @@ struct PlantedFault {
     none,
     corrupt_copy,  ///< a fetch copies another expert
     drop_wait,     ///< a wait between streams is left out: what the device then does is chance
-    late_copy      ///< nothing waits for a fetch, and it is copied when its reader has run: the worst that a
+    late_copy,     ///< nothing waits for a fetch, and it is copied when its reader has run: the worst that a
                    ///< device may do with that wait left out, every time
+    late_drive_read,      ///< an expert is read from the drive when it has been taken from host memory
+    stale_format,         ///< a matrix of an expert is not unpacked: the one that was before it is multiplied
+    cancelled_copy_lands  ///< a copy that was taken back is made after all, behind the next one into its slot
   };
   Kind kind = Kind::none;
-  std::int64_t at = 0;  ///< the how-manieth fetch, or cross-stream wait (drop_wait), from 0
+  std::int64_t at =
+      0;  ///< the how-manieth fetch, cross-stream wait, matrix or copy that was taken back, from 0
+};
+
+/// What operations are issued to.
+struct LiveStreams {
+  Stream &compute, &h2d, &d2h;
+  Stream* cpu = nullptr;            ///< what the CPU computes; null: nothing
+  HostExperts* experts = nullptr;   ///< on it
+  Stream* drive = nullptr;          ///< reads from a drive; null: host memory holds all experts
+  HostSlots* host_slots = nullptr;  ///< that it fills
+};
+
+/// When copies to the device are given to it.
+enum class CopyOrder {
+  at_once,      ///< as they are issued
+  held_back,    ///< when their turn is close: until then they can be taken back
+  by_priority,  ///< likewise, and what is demanded overtakes what is announced
+};
+
+struct LiveOptions {
+  std::int64_t recorded_steps = 0;  ///< whose schedule is kept; times and tally cover every step
+  CopyOrder copies = CopyOrder::at_once;
+  StreamBacklog::Expected expected = nullptr;  ///< of operations of which none has ended yet
+  std::size_t copies_ahead = 2;  ///< held back: those that the device has before anything waits for them
+  PlantedFault fault = {};
 };
 
 /// Executor of the planner on a real device: issues each operation to the stream that the planner names,
 /// ordered by events where streams depend on each other, and reads the device's clock for its times. The
-/// streams h2d and d2h are copies; compute is all else.
+/// streams h2d and d2h are copies, cpu is what the CPU computes beside the device; compute is all else.
 class LiveExecutor final : public sim::Executor {
  public:
   /// Called after each pass, when all of it is done.
   std::function<void()> after_pass = nullptr;
+  /// Called before each.
+  std::function<void(const sim::StepShape& pass)> before_pass = nullptr;
 
-  /// All referred to must outlive it. Times and tally cover every step, the schedule the first
-  /// `recorded_steps`.
-  LiveExecutor(const sim::Topology& topology, Device& device, Stream& compute, Stream& h2d, Stream& d2h,
-               LayerRunner& layers, const ExpertStore& store, const ExpertArena& arena,
-               const sim::ExpertMap& map, const sim::CopyPlan& copies, std::int64_t recorded_steps,
-               const PlantedFault& fault = {});
+  /// All referred to must outlive it.
+  LiveExecutor(const sim::Topology& topology, Device& device, const LiveStreams& streams, LayerRunner& layers,
+               const ExpertStore& store, const ExpertArena& arena, const sim::ExpertMap& map,
+               const sim::CopyPlan& copies, const LiveOptions& options);
 
   [[nodiscard]] bool records() const override { return true; }
   [[nodiscard]] bool stops_at_gates() const override { return true; }
@@ -51,10 +84,10 @@ class LiveExecutor final : public sim::Executor {
   /// Waits until the ids of the layer's gate have reached the host. DeviceError when the gate did not choose
   /// what the trace says.
   Picoseconds wait(sim::OpId ids_known) override;
-  /// Operations issued in this pass and not done, each as long as those of its stream took in earlier ones.
+  /// Of this pass, as StreamBacklog.
   [[nodiscard]] Picoseconds backlog(sim::StreamId stream) const override;
-  /// A device has what it was given.
-  bool cancel(sim::OpId) override { return false; }
+  /// A copy that the device has been given counts as started, though one or two of those wait there.
+  bool cancel(sim::OpId copy) override;
   /// Waits until the pass has run and reads its times; returns the clock, which stands still between passes.
   /// A copy that nobody waits for belongs to its pass: the next one begins when it has ended.
   Picoseconds end_pass(sim::OpId last) override;
@@ -75,15 +108,30 @@ class LiveExecutor final : public sim::Executor {
   void wait_for(sim::StreamId waiting, std::span<const sim::OpId> operations);
   void issue(const sim::Entry& entry, Bytes bytes, std::span<const sim::SlotUse> uses,
              std::span<const sim::OpId> others, std::span<const sim::OpId> copies);
-  void perform(const sim::Entry& entry, Bytes bytes, std::span<const sim::SlotUse> uses, Stream& stream);
-  void fetch(const sim::Entry& entry, Bytes bytes, Stream& stream);
+  void perform(sim::OpId id, const sim::Entry& entry, Bytes bytes, std::span<const sim::SlotUse> uses,
+               Stream& stream);
+  void fetch(sim::OpId id, const sim::Entry& entry, Bytes bytes, Stream& stream);
+  [[nodiscard]] Bytes chunk_begin(int chunk, Bytes size, Bytes slot) const;
+  void hand_over(const CopyQueue::Copy& copy);
+  void hand_over_through(sim::OpId id);
+  void hand_over_what_is_due();
+  void expect_uses(const sim::LayerProgram& program);
+  void copy_expert(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes at);
+  void read_from_drive(sim::ExpertKey key, Stream& stream);
+  void read_late(sim::ExpertKey key, sim::OpId taken_by);
+  void land_too_late(std::int32_t slot, Stream& stream);
+  [[nodiscard]] Picoseconds took(sim::OpId id) const;
   void copy_late(std::int32_t slot);
   void device_copy(const sim::Entry& entry, Stream& stream);
   void experts(std::span<const sim::SlotUse> uses);
+  void experts_on_cpu(sim::OpId id, std::span<const sim::SlotUse> uses, Stream& stream);
   Marks& marks_of(sim::OpId operation);
 
   Device& device_;
   Stream &compute_, &h2d_, &d2h_;
+  HostExperts* host_experts_;
+  Stream* drive_;
+  HostSlots* host_slots_;
   LayerRunner& layers_;
   const ExpertStore& store_;
   const ExpertArena& arena_;
@@ -92,8 +140,14 @@ class LiveExecutor final : public sim::Executor {
   sim::Ledger ledger_;
   PlantedFault fault_;
   std::unique_ptr<Event> step_began_;
-  std::vector<Marks> marks_;              // by id - first_; reused from step to step
-  std::vector<sim::StreamId> stream_of_;  // of the pass, by id - first_
+  std::vector<Marks> marks_;  // by id - first_; reused from step to step
+  struct Issued {
+    sim::StreamId stream;
+    std::int64_t turn = 0;  ///< its place among what the device was given in this pass
+  };
+  [[nodiscard]] Issued& issued(sim::OpId id) { return issued_[static_cast<std::size_t>(id - first_)]; }
+  std::vector<Issued> issued_;  // of the pass, by id - first_
+  std::int64_t given_to_device_ = 0;
   sim::OpId first_ = 0;
   Picoseconds clock_;  // at the step's begin
   Picoseconds issue_time_;
@@ -101,11 +155,18 @@ class LiveExecutor final : public sim::Executor {
   int computed_ = 0;         // experts of the layer so far
   bool layer_open_ = false;  // begin_experts() was called for it
   std::vector<ExpertWeights> weights_;
-  std::vector<DeviceSpan> staged_;  // by slot: the working buffer that holds its expert, or empty
-  std::vector<Stream*> streams_;    // by id; null: the device has none
-  std::array<std::int64_t, sim::most_streams> issued_before_{};  // operations of earlier passes, by stream
+  std::vector<HostExperts::Held> on_cpu_;
+  std::vector<DeviceSpan> staged_;            // by slot: the working buffer that holds its expert, or empty
+  std::vector<std::int32_t> slot_of_buffer_;  // whose expert each working buffer holds; -1: none's
+  std::vector<Stream*> streams_;              // by id; null: the device has none
+  CopyOrder copy_order_;
+  std::size_t copies_ahead_;
+  CopyQueue held_back_;
+  std::deque<sim::OpId> given_;    // copies that the device has and has not made, as far as was asked
+  mutable StreamBacklog backlog_;  // it learns when it is asked
+  Picoseconds now_;                // at the last decision point
   std::int64_t working_buffer_ = 0;
-  std::int64_t fetches_ = 0, waits_ = 0;
+  std::int64_t fetches_ = 0, waits_ = 0, taken_back_ = 0;
 
   /// A fetch that late_copy holds back.
   struct HeldCopy {
@@ -115,7 +176,10 @@ class LiveExecutor final : public sim::Executor {
     sim::ExpertKey key = 0;
     Bytes at;
   };
+  std::int64_t reads_ = 0;
+  std::optional<sim::ExpertKey> late_read_;
   HeldCopy held_;
+  HeldCopy lands_;  ///< a copy that was taken back and is made all the same (cancelled_copy_lands)
   std::unique_ptr<Event> reader_ran_;
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "runtime/layer_runner.hpp"
+#include "runtime/weights/block_weights.hpp"
 #include "runtime/weights/dense_weights.hpp"
 #include "runtime/weights/expert_store.hpp"
 #include "runtime/weights/synthetic_weights.hpp"
@@ -48,8 +49,41 @@ ReferenceModel::Matrix ReferenceModel::expert_weights(sim::ExpertKey key) const 
   if (given_) {
     if (std::optional<Matrix> values = given_(key)) return *std::move(values);
   }
-  return weights(shape_.expert_bytes.count / shape_.element.count, 1,
-                 ExpertStore::seed_of(seed_, key, buffers_), ExpertStore::scale(shape_));
+  const std::uint64_t seed = ExpertStore::seed_of(seed_, key, buffers_);
+  if (shape_.blocks) return packed_weights(seed);
+  return weights(shape_.expert_bytes.count / shape_.element.count, 1, seed, ExpertStore::scale(shape_));
+}
+
+/// The numbers that blocks hold, read from their definition and not by the kernels.
+ReferenceModel::Matrix ReferenceModel::packed_weights(std::uint64_t seed) const {
+  const auto size = static_cast<std::size_t>(kernels::block_bytes(*shape_.blocks));
+  const std::size_t blocks = static_cast<std::size_t>(shape_.expert_bytes.count) / size;
+  std::vector<float> plain(blocks * 32);
+  fill_synthetic(std::as_writable_bytes(std::span(plain)), ElementType::f32, seed,
+                 ExpertStore::scale(shape_));
+  std::vector<std::byte> packed(blocks * size);
+  pack_blocks(plain, *shape_.blocks, packed);
+  Matrix values(plain.size());
+  for (std::size_t n = 0; n < blocks; ++n) {
+    const std::byte* const block = packed.data() + n * size;
+    for (std::size_t i = 0; i < 32; ++i) {
+      if (*shape_.blocks == kernels::BlockFormat::q8_0) {
+        const auto bits = std::to_integer<unsigned>(block[0]) | std::to_integer<unsigned>(block[1]) << 8U;
+        const int exponent = static_cast<int>(bits >> 10U & 31U);
+        const double mantissa = static_cast<double>(bits & 1023U) + (exponent > 0 ? 1024 : 0);
+        const double scale = std::ldexp(mantissa, std::max(exponent, 1) - 25);
+        values[n * 32 + i] = scale * static_cast<signed char>(block[2 + i]);
+      } else {
+        const unsigned code = std::to_integer<unsigned>(block[1 + i % 16]) >> (i < 16 ? 0U : 4U) & 15U;
+        const int exponent = static_cast<int>(code >> 1U & 3U);
+        const double mantissa = (code & 1U) + (exponent > 0 ? 2.0 : 0.0);
+        const double magnitude = std::ldexp(mantissa, std::max(exponent, 1) - 2);
+        values[n * 32 + i] =
+            std::ldexp(code < 8 ? magnitude : -magnitude, std::to_integer<int>(block[0]) - 127);
+      }
+    }
+  }
+  return values;
 }
 
 ReferenceModel::Matrix ReferenceModel::weights(std::int64_t rows, int inner, std::uint64_t seed,

@@ -31,6 +31,7 @@ class ReferenceModel {
  private:
   using Matrix = std::vector<double>;
   [[nodiscard]] Matrix weights(std::int64_t rows, int inner, std::uint64_t seed, float scale) const;
+  [[nodiscard]] Matrix packed_weights(std::uint64_t seed) const;
   [[nodiscard]] Matrix expert_weights(sim::ExpertKey key) const;
   void add_product(const Matrix& input, const Matrix& weights, int inner, int columns, Matrix& output) const;
   [[nodiscard]] Matrix norm(const Matrix& rows) const;

@@ -72,6 +72,7 @@ Scratch::Scratch(Device& device, const ModelShape& shape, const sim::ExpertMap& 
   layout.add(expert_mid, element * (pairs * expert_in));
   layout.add(expert_activated, element * (pairs * expert_inner));
   layout.add(expert_out, element * (pairs * d));
+  layout.add(unpacked, shape.blocks ? element * (d * std::max(expert_in, expert_inner)) : Bytes{});
   layout.add(head_logits,
              element * (std::max(1, scan.most_sequences) * static_cast<std::int64_t>(shape.vocabulary)));
   device_ = device.allocate(layout.total(), "activations");
@@ -81,6 +82,7 @@ Scratch::Scratch(Device& device, const ModelShape& shape, const sim::ExpertMap& 
   staged.add(input, element * (tokens * d));
   staged.add(forced_logits, word * all_logits);
   staged.add(ids_read, word * pairs);
+  staged.add(ids_kept, word * pairs);
   page_locked_ = device.allocate_page_locked(staged.total(), "staging of activations");
   staged.place(page_locked_.span());
 }

@@ -21,10 +21,12 @@ struct Scratch {
   DeviceSpan counts, offsets;     ///< int32 [experts], [experts + 1]
   DeviceSpan positions, sources;  ///< int32 [p]
   DeviceSpan permuted, expert_mid, expert_activated, expert_out;  ///< [p x ...]
-  DeviceSpan head_logits;                                         ///< [sequences x vocabulary]
-  PageLockedSpan input;                                           ///< hidden's
-  PageLockedSpan forced_logits;                                   ///< logits'
-  PageLockedSpan ids_read;                                        ///< ids as read back
+  DeviceSpan unpacked;           ///< a matrix of an expert; empty where they are stored as they are computed
+  DeviceSpan head_logits;        ///< [sequences x vocabulary]
+  PageLockedSpan input;          ///< hidden's
+  PageLockedSpan forced_logits;  ///< logits'
+  PageLockedSpan ids_read;       ///< ids as read back
+  PageLockedSpan ids_kept;       ///< ids, where another place computes some experts
   [[nodiscard]] Bytes size() const { return device_.size(); }
 
  private:

@@ -14,28 +14,49 @@ namespace {
 
 constexpr ElementType all_types[] = {ElementType::f32, ElementType::f16, ElementType::bf16};
 
+std::optional<kernels::BlockFormat> blocks_of(const std::string& format) {
+  if (format == "q8_0") return kernels::BlockFormat::q8_0;
+  if (format == "mxfp4") return kernels::BlockFormat::mxfp4;
+  return std::nullopt;
+}
+
+/// In which the device computes.
 ElementType type_of(const ModelSpec& model, const Device& device) {
   const std::vector<ElementType>& supported = device.info().types;
   std::string names;
   for (const ElementType type : supported)
     names += (names.empty() ? "" : ", ") + std::string(to_string(type));
-  const std::string& format = model.expert_format.name;
+  const std::string& experts = model.expert_format.name;
+  const bool in_blocks = blocks_of(experts).has_value();
+  const std::string& format = in_blocks ? model.dense_format.name : experts;
   const auto named = std::find_if(std::begin(all_types), std::end(all_types),
                                   [&](ElementType type) { return format == to_string(type); });
   if (named == std::end(all_types) ||
       std::find(supported.begin(), supported.end(), *named) == supported.end()) {
     throw InputError("model " + model.name,
-                     "its experts are stored as " + format + "; the device " + device.info().kind +
-                         " computes in " + names,
-                     "choose one with --weights, and the same with --dense-weights");
+                     std::string(in_blocks ? "all but its experts is" : "its experts are") + " stored as " +
+                         format + "; the device " + device.info().kind + " computes in " + names +
+                         (in_blocks ? "" : ", and takes experts in q8_0 and mxfp4 beside those"),
+                     in_blocks ? "choose one with --dense-weights"
+                               : "choose one with --weights, and the same with --dense-weights");
   }
-  if (model.dense_format.name != format) {
+  if (!in_blocks && model.dense_format.name != format) {
     throw InputError("model " + model.name,
                      "experts are stored as " + format + ", everything else as " + model.dense_format.name +
                          "; the runtime computes in one format",
                      "--dense-weights " + format);
   }
   return *named;
+}
+
+void check_blocks(const ModelSpec& model, const ModelShape& shape, const LayerShape& layer) {
+  if (!shape.blocks || !layer.moe) return;
+  if (shape.d_model % kernels::block_values == 0 && layer.expert.inner % kernels::block_values == 0) return;
+  throw InputError("model " + model.name,
+                   "its experts' rows are no whole number of blocks of " +
+                       std::to_string(kernels::block_values) + ", as " + model.expert_format.name +
+                       " has them",
+                   "choose another format with --weights");
 }
 
 int whole(double value) { return std::max(1, static_cast<int>(std::lround(value))); }
@@ -62,6 +83,7 @@ ModelShape model_shape(const ModelSpec& model, const Device& device) {
   shape.d_model = model.d_model;
   shape.type = type_of(model, device);
   shape.element = element_bytes(shape.type);
+  shape.blocks = blocks_of(model.expert_format.name);
   if (model.vocabulary > std::numeric_limits<int>::max())
     throw InputError("model " + model.name, "a vocabulary of more than 2^31 entries", "");
   shape.vocabulary = static_cast<int>(model.vocabulary);
@@ -87,6 +109,7 @@ ModelShape model_shape(const ModelSpec& model, const Device& device) {
         const pregate::FeedForward& dense = stack.feed_forward_of(profile.layer);
         layer.dense = {dense.ffn_dim, dense.gated};
       }
+      check_blocks(model, shape, layer);
       layers.push_back(layer);
     }
     shape.stacks.push_back(std::move(layers));

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,12 +34,21 @@ struct ModelShape {
   int vocabulary = 0;
   ElementType type = ElementType::f32;
   Bytes element;
+  /// Experts are stored in blocks of this format and unpacked for `type` before they are multiplied; none:
+  /// they are stored in `type`.
+  std::optional<kernels::BlockFormat> blocks;
   Bytes expert_bytes;                           ///< as stored: at least the two matrices
   std::vector<std::vector<LayerShape>> stacks;  ///< of the model, by layer
+
+  /// Of so many weights of an expert: whole blocks, where it is stored in blocks.
+  [[nodiscard]] Bytes stored(std::int64_t values) const {
+    if (!blocks) return element * values;
+    return {values / kernels::block_values * kernels::block_bytes(*blocks)};
+  }
 };
 
-/// InputError when the runtime cannot execute the model: its experts and dense weights must be stored in one
-/// of fp32, fp16 and bf16, the same for both (--weights, --dense-weights).
+/// InputError when the runtime cannot execute the model: its dense weights must be stored in one of fp32,
+/// fp16 and bf16, its experts in the same or in blocks, q8_0 or mxfp4 (--weights, --dense-weights).
 ModelShape model_shape(const ModelSpec& model, const Device& device);
 
 Bytes element_bytes(ElementType type);

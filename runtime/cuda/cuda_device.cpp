@@ -12,6 +12,7 @@
 #include "runtime/cuda/check.hpp"
 #include "runtime/cuda/cuda_event.hpp"
 #include "runtime/cuda/cuda_stream.hpp"
+#include "runtime/host/cores.hpp"
 
 namespace pregate::runtime {
 
@@ -63,6 +64,10 @@ class CudaDevice final : public Device {
     info_.clocks = clocks_of(device);
     info_.compute_units = properties.multiProcessorCount;
     info_.types = {ElementType::f32, ElementType::f16, ElementType::bf16};
+    info_.cpu_cores = usable_cores();
+    const auto cores = static_cast<int>(info_.cpu_cores.size());
+    const int computing = options.cpu_threads > 0 ? options.cpu_threads : cores - 1;
+    info_.cpu_cores.resize(static_cast<std::size_t>(std::clamp(computing, 1, cores)));
 
     const MemoryOfDevice memory = memory_of_device();
     if (options.memory > memory.free) {

@@ -42,6 +42,10 @@ template <class Element>
 void run_kernel(const kernels::RmsNormArgs<Element>& args, cudaStream_t stream) {
   kernels::cuda::rms_norm(args, stream);
 }
+template <class Element>
+void run_kernel(const kernels::DequantizeArgs<Element>& args, cudaStream_t stream) {
+  kernels::cuda::dequantize(args, stream);
+}
 
 }  // namespace
 
@@ -51,7 +55,8 @@ CudaStream::CudaStream(std::string name) : name_(std::move(name)) {
 }
 
 CudaStream::~CudaStream() {
-  cublas_.reset();  // it works on the stream
+  cublas_.reset();                                                         // it works on the stream
+  if (!calls_.empty()) static_cast<void>(cudaStreamSynchronize(stream_));  // they may still be called
   static_cast<void>(cudaStreamDestroy(stream_));
 }
 
@@ -66,6 +71,13 @@ void CudaStream::wait(const Event& event) {
 
 void CudaStream::synchronize() {
   check(cudaStreamSynchronize(stream_), [&] { return "cudaStreamSynchronize of " + name_; });
+  // Not before: a function that has not run, as after a failure of the device, may still be called.
+  std::exception_ptr failure;
+  for (const std::unique_ptr<HostCall>& done : calls_) {
+    if (!failure) failure = done->failure;
+  }
+  calls_.clear();
+  if (failure) std::rethrow_exception(failure);
 }
 
 void CudaStream::copy(void* to, const void* from, Bytes to_size, Bytes from_size, cudaMemcpyKind kind) {
@@ -106,6 +118,26 @@ void CudaStream::launch(const KernelArgs& args) {
     static_cast<void>(cudaGetLastError());
     throw DeviceError(std::string(error.what()) + " on stream " + name_);
   }
+}
+
+namespace {
+
+/// As CUDA calls it: nothing may be thrown through it.
+void CUDART_CB run_call(void* argument) {
+  auto& call = *static_cast<HostCall*>(argument);
+  try {
+    call.work();
+  } catch (...) {
+    call.failure = std::current_exception();
+  }
+}
+
+}  // namespace
+
+void CudaStream::call(std::function<void()> work) {
+  calls_.push_back(std::make_unique<HostCall>(HostCall{std::move(work), nullptr}));
+  check(cudaLaunchHostFunc(stream_, run_call, calls_.back().get()),
+        [&] { return "cudaLaunchHostFunc on " + name_; });
 }
 
 }  // namespace pregate::runtime::cuda

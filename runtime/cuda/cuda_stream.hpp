@@ -4,13 +4,23 @@
 
 #include <driver_types.h>
 
+#include <exception>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/cuda/cublas.hpp"
 #include "runtime/device.hpp"
 
 namespace pregate::runtime::cuda {
+
+/// Host work in a stream, and what it threw.
+struct HostCall {
+  std::function<void()> work;
+  std::exception_ptr failure;
+};
 
 /// A non-blocking stream: nothing on it waits for the default stream, which is never used.
 class CudaStream final : public Stream {
@@ -30,13 +40,15 @@ class CudaStream final : public Stream {
   void fill_zero(DeviceSpan what) override;
   void gemm(const Gemm& gemm) override;
   void launch(const KernelArgs& args) override;
+  void call(std::function<void()> work) override;
 
  private:
   void copy(void* to, const void* from, Bytes to_size, Bytes from_size, cudaMemcpyKind kind);
 
   std::string name_;
   cudaStream_t stream_ = nullptr;
-  std::optional<Cublas> cublas_;  ///< made by the first GEMM
+  std::optional<Cublas> cublas_;                  ///< made by the first GEMM
+  std::vector<std::unique_ptr<HostCall>> calls_;  ///< since the last synchronize()
 };
 
 }  // namespace pregate::runtime::cuda

@@ -8,7 +8,7 @@
 
 namespace pregate::runtime {
 
-Cores divide_cores(int compute_threads) {
+std::vector<int> usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
   std::vector<int> usable;
@@ -18,12 +18,24 @@ Cores divide_cores(int compute_threads) {
     }
   }
   if (usable.empty()) usable.push_back(0);
+  return usable;
+}
+
+Cores divide_cores(int compute_threads, int cpu_threads) {
+  std::vector<int> usable = usable_cores();
+  std::vector<int> cpu;
+  while (static_cast<int>(cpu.size()) < cpu_threads && usable.size() > 2) {
+    cpu.push_back(usable.back());
+    usable.pop_back();
+  }
   const int count = static_cast<int>(usable.size());
-  if (count == 1) return {usable, usable};
+  if (count == 1) return {usable, usable, usable};
   const int spare = count >= 8 ? 2 : 1;
   const int wanted = compute_threads > 0 ? compute_threads : count - spare;
   const auto computing = usable.begin() + std::clamp(wanted, 1, count - 1);
-  return {{usable.begin(), computing}, {computing, usable.end()}};
+  Cores cores{{usable.begin(), computing}, {computing, usable.end()}, cpu};
+  if (cpu.empty()) cores.cpu = cores.others;
+  return cores;
 }
 
 }  // namespace pregate::runtime

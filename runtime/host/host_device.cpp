@@ -42,7 +42,7 @@ std::byte* map_pages(std::size_t size) {
 class HostDevice final : public Device {
  public:
   HostDevice(const DeviceOptions& options, const Blas& blas)
-      : blas_(blas), cores_(divide_cores(options.compute_threads)) {
+      : blas_(blas), cores_(divide_cores(options.compute_threads, options.cpu_threads)) {
     const Bytes physical = system_memory().total;
     if (options.memory > physical) {
       throw InputError("--gpu-memory",
@@ -59,6 +59,7 @@ class HostDevice final : public Device {
     info_.compute_units = threads;
     info_.types = {ElementType::f32};
     info_.reads_files = true;
+    info_.cpu_cores = cores_.cpu;
   }
 
   [[nodiscard]] const DeviceInfo& info() const override { return info_; }
@@ -66,8 +67,9 @@ class HostDevice final : public Device {
   std::unique_ptr<Stream> make_stream(const std::string& name) override {
     const bool computes = name == "compute";
     const bool alone = computes && cores_.compute_has_its_own();
-    return std::make_unique<HostStream>(name, computes ? cores_.compute : cores_.others,
-                                        alone ? patient_spins : 0, blas_);
+    const std::vector<int>& beside = name == "cpu" ? cores_.cpu : cores_.others;
+    return std::make_unique<HostStream>(name, computes ? cores_.compute : beside, alone ? patient_spins : 0,
+                                        blas_);
   }
   std::unique_ptr<Event> make_event() override { return std::make_unique<HostEvent>(); }
 

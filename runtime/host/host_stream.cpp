@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include "kernels/reference.hpp"
 #include "runtime/host/host_event.hpp"
@@ -32,6 +33,10 @@ void run_kernel(const kernels::CombineArgs<Element>& args) {
 template <class Element>
 void run_kernel(const kernels::RmsNormArgs<Element>& args) {
   kernels::reference::rms_norm(args);
+}
+template <class Element>
+void run_kernel(const kernels::DequantizeArgs<Element>& args) {
+  kernels::reference::dequantize(args);
 }
 
 }  // namespace
@@ -87,6 +92,10 @@ void HostStream::gemm(const Gemm& gemm) {
 
 void HostStream::launch(const KernelArgs& args) {
   std::visit([this](const auto& a) { worker_.run([a] { run_kernel(a); }); }, args);
+}
+
+void HostStream::call(std::function<void()> work) {
+  worker_.run([work = std::move(work)] { work(); });
 }
 
 }  // namespace pregate::runtime

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,7 @@ class HostStream final : public Stream {
   void fill_zero(DeviceSpan what) override;
   void gemm(const Gemm& gemm) override;
   void launch(const KernelArgs& args) override;
+  void call(std::function<void()> work) override;
 
  private:
   void copy(std::byte* to, const std::byte* from, Bytes to_size, Bytes from_size);

@@ -8,6 +8,7 @@
 
 #include "models/error.hpp"
 #include "runtime/host/system_memory.hpp"
+#include "runtime/weights/block_weights.hpp"
 #include "runtime/weights/synthetic_weights.hpp"
 
 namespace pregate::runtime {
@@ -30,19 +31,31 @@ ExpertStore::ExpertStore(Device& device, const ModelShape& shape, const sim::Exp
   if (options.directory.empty()) {
     check_host_memory(wanted);
     memory_ = device.allocate_page_locked(wanted, "expert weights");
-  } else if (!device.info().reads_files) {
+  } else if (!options.through_host && !device.info().reads_files) {
     throw InputError("--experts-on-ssd",
                      "a " + device.info().kind + " device cannot read experts from a file", "--device host");
   } else {
     file_.emplace(options.directory, wanted, "--experts-on-ssd");
     passing.emplace(stride_);
   }
+  if (files != nullptr && shape.blocks) {
+    throw InputError("weights from files", "experts from files are not packed into blocks",
+                     "leave out --weights, or take synthetic experts");
+  }
+  std::vector<float> values;  // on their way into blocks
   const auto whole = static_cast<std::size_t>(bytes_.count / shape.element.count * shape.element.count);
   for (std::int64_t i = 0; i < buffers_; ++i) {
     const auto key = static_cast<sim::ExpertKey>(i);
     std::byte* const data = passing ? passing->span().data() : memory_.span().part(place(key), bytes_).data();
     if (files != nullptr && files->has(key)) {
       files->read(key, shape.type, {data, whole});
+    } else if (shape.blocks) {
+      const std::int64_t blocks = bytes_.count / kernels::block_bytes(*shape.blocks);
+      values.resize(static_cast<std::size_t>(blocks * kernels::block_values));
+      fill_synthetic(std::as_writable_bytes(std::span(values)), ElementType::f32,
+                     seed_of(seed, key, buffers_), scale(shape));
+      const auto packed = static_cast<std::size_t>(blocks * kernels::block_bytes(*shape.blocks));
+      pack_blocks(values, *shape.blocks, {data, packed});
     } else {
       fill_synthetic({data, whole}, shape.type, seed_of(seed, key, buffers_), scale(shape));
     }
@@ -67,6 +80,22 @@ void ExpertStore::fetch(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes
   } else {
     stream.copy_to_device(to, memory_.span().part(place(key) + at, to.size()));
   }
+}
+
+void ExpertStore::fetch_now(Device& device, Stream& stream, DeviceSpan to, sim::ExpertKey key) const {
+  if (in_host_memory() || device.info().reads_files) {
+    fetch(stream, to, key, {});
+    return;
+  }
+  const PageLockedMemory passing = device.allocate_page_locked(stride_, "an expert from the drive");
+  DirectReader reader;
+  read(reader, key, {passing.span().data(), static_cast<std::size_t>(bytes_.count)});
+  stream.copy_to_device(to, passing.span().part({}, bytes_));
+  stream.synchronize();
+}
+
+void ExpertStore::write_back(Stream& stream, sim::ExpertKey key, DeviceSpan from) const {
+  stream.copy_to_host(memory_.span().part(place(key), from.size()), from);
 }
 
 std::uint64_t ExpertStore::seed_of(std::uint64_t seed, sim::ExpertKey key, std::int64_t buffers) {

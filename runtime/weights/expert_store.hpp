@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "runtime/shapes.hpp"
@@ -17,6 +18,8 @@ namespace pregate::runtime {
 struct StoreOptions {
   std::int64_t distinct_experts = 0;  ///< buffers that experts share; 0 = one each
   std::string directory = {};  ///< of a file that they are fetched from; empty = page-locked host memory
+  bool through_host =
+      false;  ///< from the file they go to host memory first, so that any device can have them
 };
 
 /// The routed experts' weights, in page-locked host memory or in a file, from where they are fetched: those
@@ -30,9 +33,22 @@ class ExpertStore {
   ExpertStore(Device& device, const ModelShape& shape, const sim::ExpertMap& map, const StoreOptions& options,
               std::uint64_t seed, const WeightFiles* files = nullptr);
 
+  /// Likewise of a whole expert, before a run: any device, wherever the experts are.
+  void fetch_now(Device& device, Stream& stream, DeviceSpan to, sim::ExpertKey key) const;
+  /// A whole expert, now. Precondition: !in_host_memory().
+  void read(DirectReader& reader, sim::ExpertKey key, std::span<std::byte> to) const {
+    reader.read(*file_, place(key), to);
+  }
+  /// Issues the copy of a whole expert back to where it was fetched from. Precondition: in_host_memory().
+  void write_back(Stream& stream, sim::ExpertKey key, DeviceSpan from) const;
   /// Issues the copy of an expert's bytes from `at` on, as many as fit into `to`.
   void fetch(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes at) const;
   [[nodiscard]] std::int64_t buffers() const { return buffers_; }
+  [[nodiscard]] bool in_host_memory() const { return !file_; }
+  /// An expert where it lies. Precondition: in_host_memory().
+  [[nodiscard]] std::span<const std::byte> host_bytes(sim::ExpertKey key) const {
+    return {memory_.span().part(place(key), bytes_).data(), static_cast<std::size_t>(bytes_.count)};
+  }
   /// Of slots that are fetched into; others are correct as well, but slower.
   [[nodiscard]] std::int64_t slot_alignment() const { return file_ ? DirectFile::block : 256; }
 

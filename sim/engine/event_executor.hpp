@@ -51,6 +51,7 @@ void for_each_operation(const Work& work, const LayerProgram& program, Prices& p
     case OpKind::write_back: {
       const SlotUse& use = program.uses(work).front();
       entry.expert = names.of(work.stream, use.key);
+      entry.key = use.key;
       entry.slot = use.slot;
       break;
     }

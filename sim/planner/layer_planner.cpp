@@ -39,7 +39,8 @@ LayerPlanner::LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMa
       slots_(map.keys(), static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
              in_, out_, plan.policy.transfer.write_back, reads_, program_, model_format, plan.first_slot),
       lookahead_(map, plan, offloaded_, cache_.get(), slots_, reads_, executor),
-      remote_(topology, gpu_, estimates, names_experts_, reads_, program_),
+      remote_(topology, gpu_, plan.policy.miss.admission == MissAdmission::none ? nullptr : estimates,
+              names_experts_, reads_, program_),
       service_(plan.make_miss_service()),
       hits_are_decreed_(plan.hits_are_decreed),
       waits_to_announce_(plan.policy.transfer.announced == AnnouncedCopies::one_layer),
@@ -63,6 +64,14 @@ LayerPlanner::LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMa
     offloaded_[i] = resident < layer.experts ? 1 : 0;
     some_resident_ = some_resident_ || resident > 0;
   }
+}
+
+std::vector<SlotUse> LayerPlanner::held_at_start() const {
+  std::vector<SlotUse> held;
+  for (const ExpertKey key : plan_.geometry.start) {
+    if (slots_.holds(key)) held.push_back({key, slots_.slot_of(key)});
+  }
+  return held;
 }
 
 void LayerPlanner::run() {

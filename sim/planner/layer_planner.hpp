@@ -47,6 +47,8 @@ class LayerPlanner {
   LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMap& map, const Plan& plan,
                const Estimates* estimates, Executor& executor, LayerProgram& program);
 
+  /// Who is in which slot before the first pass, for executors that must bring them there.
+  [[nodiscard]] std::vector<SlotUse> held_at_start() const;
   /// `begun`: what another GPU's planner began the pass with, where this is not the first one's.
   void begin_pass(const trace::Step& step, OpId begun = no_op);
   /// What is known of the pass before its first layer, where the policy announces then.

@@ -58,7 +58,7 @@ OpId RemoteExperts::compute_at(PlaceId id, int layer, int ordinal, int layer_cla
   work.ordinal = ordinal;
   work.routed = experts.routed();
   program_.compute(experts.tokens());
-  if (on_gpu && names_experts_) {
+  if (names_experts_ && (on_gpu || place.kind == PlaceKind::cpu)) {
     for (const ExpertKey key : experts.keys()) program_.use({key, -1});
   }
   program_.after_copy(sent);
@@ -66,7 +66,7 @@ OpId RemoteExperts::compute_at(PlaceId id, int layer, int ordinal, int layer_cla
     for (const ExpertKey key : experts.keys()) program_.after_copy(reads_.read_of(key));
   }
   const OpId done = program_.close();
-  if (place.kind == PlaceKind::cpu) {
+  if (place.kind == PlaceKind::cpu && estimates_ != nullptr) {
     const auto count = static_cast<std::int64_t>(experts.keys().size());
     // Nobody gains by more than a copy of each miss of a layer.
     credit_ = std::min(credit_ + estimates_->on_cpu(layer_class, count, experts.routed()),

@@ -19,8 +19,8 @@ namespace pregate::sim {
 /// that such copies do not pile up on the link.
 class RemoteExperts {
  public:
-  /// `estimates` may be null where the CPU computes nothing. All outlive this. `names_experts`: programs must
-  /// name the experts that are read. What the CPU computes waits for what `reads` has of its experts.
+  /// `estimates` may be null where nobody takes credit. All outlive this. `names_experts`: programs must name
+  /// the experts that are read. What the CPU computes waits for what `reads` has of its experts.
   RemoteExperts(const Topology& topology, PlaceId gpu, const Estimates* estimates, bool names_experts,
                 const HostReads& reads, LayerProgram& program);
 

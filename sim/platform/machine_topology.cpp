@@ -18,7 +18,8 @@ struct Capacities {
   BytesPerSecond h2d, d2h, host_memory, ssd;
 };
 
-Topology one_gpu_topology(const Capacities& capacity, bool shares_bus, StreamOrder copy_order) {
+Topology one_gpu_topology(const Capacities& capacity, bool has_drive, bool shares_bus,
+                          StreamOrder copy_order) {
   Topology topology;
   Platform& platform = topology.platform;
   const MemoryId hbm = topology.add_memory("gpu"), dram = topology.add_memory("host");
@@ -40,7 +41,7 @@ Topology one_gpu_topology(const Capacities& capacity, bool shares_bus, StreamOrd
       {.name = "cpu", .kind = PlaceKind::cpu, .memory = dram, .compute = cpu, .reads_over = bit(bus)});
   topology.add_route(dram, hbm, {{.stream = h2d, .crosses = bit(link_h2d) | bit(bus), .link = host_to_gpu}});
   topology.add_route(hbm, dram, {{.stream = d2h, .crosses = bit(link_d2h) | bit(bus), .link = gpu_to_host}});
-  if (capacity.ssd.value > 0) {
+  if (has_drive) {
     topology.add_route(topology.add_memory("ssd"), dram,
                        {{.stream = ssd, .crosses = bit(reads) | bit(bus), .link = drive_to_host}});
   }
@@ -173,13 +174,16 @@ LinkSpec link_spec(const MachineSpec& machine, LinkId link) {
   return machine.near_data.link.bandwidth.value > 0 ? link_like(machine.near_data.link) : machine.h2d;
 }
 
-Topology one_device_topology() { return one_gpu_topology({}, false, StreamOrder::fifo); }
+Topology one_device_topology(StreamOrder copy_order, bool has_drive) {
+  return one_gpu_topology({}, has_drive, false, copy_order);
+}
 
 Topology topology_of(const MachineSpec& machine, StreamOrder copy_order) {
   Topology topology = one_gpu_topology({.h2d = fastest(machine.h2d),
                                         .d2h = fastest(machine.d2h),
                                         .host_memory = machine.host.memory_bandwidth,
                                         .ssd = machine.ssd.read_bandwidth},
+                                       machine.ssd.read_bandwidth.value > 0,
                                        machine.gpu.host_memory_traffic.value > 0, copy_order);
   MoreDevices more(topology, machine);
   more.add_gpus_of_this_host();

@@ -9,7 +9,8 @@ namespace pregate::sim {
 
 /// One GPU on one link, as every device is: `topology_of` without what a machine file says. Its resources
 /// limit no flow.
-Topology one_device_topology();
+/// `copy_order`: as topology_of(). `has_drive`: behind the host's memory.
+Topology one_device_topology(StreamOrder copy_order = StreamOrder::fifo, bool has_drive = false);
 
 /// The links of a machine, as topology_of() adds them and CostModel prices what crosses them.
 inline constexpr LinkId host_to_gpu{0}, gpu_to_host{1}, drive_to_host{2}, between_gpus{3}, between_hosts{4},

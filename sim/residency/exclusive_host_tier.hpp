@@ -29,6 +29,8 @@ class ExclusiveHostTier final : public HostTier {
     return absent_;
   }
 
+  [[nodiscard]] bool holds(cache::ExpertKey key) const override { return is_there_[key] != 0; }
+
   void take_back(cache::ExpertKey key) override {
     if (slots_ == 0 || is_there_[key] != 0) return;
     if (lists_.size(0) == slots_) remove(lists_.back(0));

@@ -23,6 +23,8 @@ class HostTier {
   /// the host's memory lacks, in that order, are read from the drive first; they are there from now on, and
   /// others may have left. `ordinal`: of the layer, over all stacks. Valid until the next call.
   virtual std::span<const cache::ExpertKey> access(int ordinal, std::span<const cache::ExpertKey> keys) = 0;
+  /// Whether the host's memory has it now.
+  [[nodiscard]] virtual bool holds(cache::ExpertKey key) const = 0;
   /// `key`, which was copied to the GPU, leaves it.
   virtual void take_back(cache::ExpertKey) {}
 };
@@ -40,6 +42,7 @@ class CachedHostTier final : public HostTier {
     cache_->access(of_each_layer_ ? static_cast<std::uint32_t>(ordinal) : 0U, keys);
     return cache_->misses();
   }
+  [[nodiscard]] bool holds(cache::ExpertKey key) const override { return cache_->is_resident(key); }
 
  private:
   std::unique_ptr<cache::ExpertCache> cache_;

@@ -17,6 +17,9 @@ class LayerRun final : public PassRunner {
         program_(shape),
         planner_(topology, topology.first(PlaceKind::gpu), map, plan, estimates, executor, program_) {}
 
+  /// As LayerPlanner.
+  [[nodiscard]] std::vector<SlotUse> held_at_start() const { return planner_.held_at_start(); }
+
   Picoseconds run(const Pass& pass) override {
     executor_.begin_pass(pass.info);
     planner_.begin_pass(pass.info.step);

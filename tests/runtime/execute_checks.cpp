@@ -9,6 +9,7 @@
 #include "models/catalog.hpp"
 #include "runtime/device_error.hpp"
 #include "runtime/reference_model.hpp"
+#include "runtime/replay.hpp"
 #include "sim/policy/load_policy.hpp"
 
 namespace pregate::runtime::test {
@@ -28,9 +29,10 @@ LiveRun run_live(const std::string& device_name, const ModelSpec& model, const P
     EXPECT_EQ(step, static_cast<std::int64_t>(live.outputs.size()));
     live.outputs.emplace_back(hidden.begin(), hidden.end());
   };
-  const MachineSpec described = tiny_machine();
+  const MachineSpec described = tiny_machine();  // which has a drive
   options.memory = sim::memory_limits(described).gpu;
   options.marks_step_overhead = described.overhead.step.count > 0;
+  options.prices = &described;
   live.execution = execute(*device, model, policy, prepared, source, options);
   return live;
 }
@@ -63,6 +65,7 @@ std::vector<std::string> policies_of_devices() {
     const PolicySpec policy = load_policy(name);
     try {
       check_executable(policy);
+      if (policy.host_cache.capacity.kind != CapacityKind::none) continue;  // needs a drive
       names.push_back(name);
     } catch (const InputError&) {
       continue;  // simulated alone
@@ -79,14 +82,21 @@ PolicySpec policy_of(const std::string& name, const std::string& capacity, int s
   return policy;
 }
 
-void check_policy(const std::string& device, const Workload& w, const PolicySpec& policy) {
+void check_policy(const std::string& device, const Workload& w, const PolicySpec& policy,
+                  const StoreOptions& experts) {
   const ModelSpec model = tiny_model(w.layers, w.experts, w.top_k);
   ListSource source = random_source(5, w.layers, w.experts, w.top_k, w.requests, w.prompt, w.steps);
-  const LiveRun live = run_live(device, model, policy, source, {.recorded_steps = 1000});
+  source.weigh_by_halves(static_cast<std::size_t>(w.top_k));  // some evictions ask
+  const LiveRun live = run_live(device, model, policy, source, {.recorded_steps = 1000, .experts = experts});
   EXPECT_LT(error_of(live, reference(device, model, source)), tolerance);
 
-  const sim::SimulationResult simulated = pregate::test::run(
-      model, tiny_machine(), policy, source, {.costs = {.attention_scores = false}, .recorded_steps = 1000});
+  const sim::SimulationOptions options{.costs = {.attention_scores = false}, .recorded_steps = 1000};
+  // Where decisions depend on time, those of the device are taken again.
+  const sim::PreparedTrace prepared(source, model, "test");
+  const sim::SimulationResult simulated =
+      live.execution.answers
+          ? replay(model, tiny_machine(), policy, prepared, source, *live.execution.answers, options)
+          : sim::simulate(model, tiny_machine(), policy, prepared, source, options);
   const sim::SimulationResult& measured = live.execution.result;
   EXPECT_TRUE(is_same_work(simulated.schedule, measured.schedule));
   EXPECT_EQ(simulated.decode_cache.hits, measured.decode_cache.hits);
@@ -182,6 +192,128 @@ void check_that_every_late_copy_is_seen(const std::string& device) {
         EXPECT_TRUE(is_seen(policy, at)) << name << ", staging " << staging << ", fetch " << at;
       }
     }
+  }
+}
+
+void check_that_wrong_guesses_are_taken_back(const std::string& device) {
+  constexpr int layers = 4, experts = 24, top_k = 2;
+  const ModelSpec model = tiny_model(layers, experts, top_k);
+  ListSource source = random_source(9, layers, experts, top_k, 1, 0, 8);
+  PolicySpec policy = policy_of("pre-gated-cache", "10%");
+  choose(policy.lookahead.predictor, sim::built_in_parts().predictors, "gate-reuse");
+  policy.lookahead.predictor.set("recall", "0.5");
+  policy.lookahead.predictor.set("guesses", "12");
+  policy.prefetch.wrong = WrongGuesses::cancel;
+  policy.transfer.chunk = {20'000};  // five copies an expert
+  const auto expected = reference(device, model, source);
+  const sim::PreparedTrace prepared(source, model, "test");
+  const sim::SimulationOptions options{.costs = {.attention_scores = false}, .recorded_steps = 1000};
+  for (const std::size_t ahead : {std::size_t{2}, std::size_t{0}}) {
+    const LiveRun whole =
+        run_live(device, model, policy, source, {.recorded_steps = 1000, .copies_ahead = ahead});
+    EXPECT_LT(error_of(whole, expected), tolerance);
+    const sim::SimulationResult& measured = whole.execution.result;
+    if (ahead == 0) {
+      EXPECT_GT(measured.decode_cache.cancelled, 0);
+    }
+    ASSERT_TRUE(whole.execution.answers);
+    const Answers& answers = *whole.execution.answers;
+    const sim::SimulationResult again =
+        replay(model, tiny_machine(), policy, prepared, source, answers, options);
+    EXPECT_TRUE(is_same_work(again.schedule, measured.schedule));
+    EXPECT_EQ(again.decode_cache.cancelled, measured.decode_cache.cancelled);
+    EXPECT_EQ(again.tally.fetched, measured.tally.fetched);
+    // Answers of another run are noticed.
+    Answers other = answers;
+    other.all.erase(other.all.begin());
+    EXPECT_THROW(replay(model, tiny_machine(), policy, prepared, source, other, options), std::logic_error);
+  }
+  int seen = 0;
+  for (std::int64_t at = 4; at < 24; at += 5) {  // the last chunks of experts
+    try {
+      const LiveRun landed = run_live(
+          device, model, policy, source,
+          {.copies_ahead = 0, .fault = {.kind = PlantedFault::Kind::cancelled_copy_lands, .at = at}});
+      seen += error_of(landed, expected) > 1e-3 ? 1 : 0;
+    } catch (const DeviceError&) {
+      ++seen;  // it reached a gate
+    }
+  }
+  EXPECT_GT(seen, 0);
+}
+
+void check_drive_behind_host_memory(const std::string& device, const std::string& directory) {
+  try {
+    DirectFile(directory, {1}, "test");
+  } catch (const InputError& error) {
+    GTEST_SKIP() << "SKIPPED: no direct reads: " << error.what();
+  }
+  const Workload small{3, 8, 2, 2, 5, 4};
+  for (const char* name : {"warp", "streamlx", "llama-cpp-mmap"})
+    check_policy(device, small, policy_of(name, "25%"), {.directory = directory});
+  PolicySpec ahead = policy_of("pre-gated-cache", "25%");
+  ahead.host_cache.capacity = parse_capacity("30%", "test");
+  check_policy(device, small, ahead, {.directory = directory});
+
+  const ModelSpec model = tiny_model(2, 4, 1);
+  ListSource source(decoder_info(2, 4, 1));
+  for (std::uint16_t step = 0; step < 4; ++step)
+    source.add(trace::Phase::decode, 1, {step, static_cast<std::uint16_t>(3 - step)}, step == 0);
+  const PolicySpec policy = policy_of("streamlx", "0");
+  const auto expected = reference(device, model, source);
+  const LiveRun whole = run_live(device, model, policy, source, {.experts = {.directory = directory}});
+  EXPECT_LT(error_of(whole, expected), tolerance);
+  EXPECT_EQ(whole.execution.result.decode_cache.drive_reads, 8);
+  for (std::int64_t at = 0; at < 8; ++at) {
+    try {
+      const LiveRun late = run_live(device, model, policy, source,
+                                    {.experts = {.directory = directory},
+                                     .fault = {.kind = PlantedFault::Kind::late_drive_read, .at = at}});
+      EXPECT_FALSE(error_of(late, expected) <= 1e-3) << "read " << at;
+    } catch (const DeviceError&) {  // it reached a gate
+    }
+  }
+  EXPECT_THROW(run_live(device, model, policy, source), InputError) << "no directory";
+}
+
+void check_experts_in_blocks(const std::string& device) {
+  ListSource source = random_source(6, 2, 8, 2, 1, 4, 4);
+  for (const auto& [format, bytes] : {std::pair{"q8_0", 34}, std::pair{"mxfp4", 17}}) {
+    ModelSpec model = tiny_model(2, 8, 2);
+    model.expert_format = weight_format(format, "test");
+    const auto expected = reference(device, model, source);
+    for (const char* name : {"gpu-only", "pre-gated-cache", "experts-on-cpu", "llama-cpp-expert-cache"}) {
+      const PolicySpec policy = policy_of(name, "25%");
+      const LiveRun live = run_live(device, model, policy, source, {.recorded_steps = 100});
+      EXPECT_LT(error_of(live, expected), tolerance) << format << ", " << name;
+      const sim::SimulationResult simulated =
+          pregate::test::run(model, tiny_machine(), policy, source,
+                             {.costs = {.attention_scores = false}, .recorded_steps = 100});
+      EXPECT_TRUE(is_same_work(simulated.schedule, live.execution.result.schedule)) << format << ", " << name;
+    }
+    const LiveRun fetched = run_live(device, model, policy_of("on-demand", "0"), source);
+    EXPECT_EQ(fetched.execution.result.tally.fetched.count,
+              fetched.execution.result.tally.fetches * (pregate::test::tiny_expert.count / 4 / 32 * bytes));
+    EXPECT_GT(error_of(fetched, reference(device, tiny_model(2, 8, 2), source)), 1e-3) << "it was rounded";
+    for (const std::int64_t at : {1, 6}) {
+      const LiveRun stale = run_live(device, model, policy_of("on-demand", "0"), source,
+                                     {.fault = {.kind = PlantedFault::Kind::stale_format, .at = at}});
+      EXPECT_GT(error_of(stale, expected), 1e-3) << format << ", matrix " << at;
+    }
+  }
+}
+
+void check_that_what_weighs_times_needs_them(const std::string& device) {
+  const ModelSpec model = tiny_model(2, 8, 2);
+  ListSource source = random_source(4, 2, 8, 2, 1, 0, 3);
+  const auto opened = open_device(device, {});
+  const sim::PreparedTrace prepared(source, model, "test");
+  EXPECT_NO_THROW(execute(*opened, model, load_policy("experts-on-cpu"), prepared, source));
+  try {
+    execute(*opened, model, load_policy("fiddler"), prepared, source);
+    ADD_FAILURE() << "it was executed";
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("--machine"), std::string::npos) << error.what();
   }
 }
 

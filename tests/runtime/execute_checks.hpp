@@ -45,7 +45,11 @@ struct Workload {
 };
 
 /// The outputs are the reference's and the schedule is the simulator's, operation by operation.
-void check_policy(const std::string& device, const Workload& workload, const PolicySpec& policy);
+void check_policy(const std::string& device, const Workload& workload, const PolicySpec& policy,
+                  const StoreOptions& experts = {});
+/// Host memory that holds some of the experts of a file in `directory`; a read that comes after its reader is
+/// seen.
+void check_drive_behind_host_memory(const std::string& device, const std::string& directory);
 void check_batches_and_tokens_with_fewer_experts(const std::string& device);
 void check_chunks_and_waves(const std::string& device);
 void check_shared_buffers(const std::string& device);
@@ -53,6 +57,12 @@ void check_shared_buffers(const std::string& device);
 void check_that_a_corrupt_copy_is_seen(const std::string& device);
 /// Nor is a missing wait ever hidden: each copy in turn comes after its reader, and each time it is seen.
 void check_that_every_late_copy_is_seen(const std::string& device);
+/// Copies are cancelled that have not started, outputs stay right, and the simulator with the device's
+/// answers issues the same; one that lands all the same, behind the next copy into its slot, is seen.
+void check_that_wrong_guesses_are_taken_back(const std::string& device);
+/// q8_0 and mxfp4, on the device and on the CPU; one matrix that is not unpacked is seen.
+void check_experts_in_blocks(const std::string& device);
+void check_that_what_weighs_times_needs_them(const std::string& device);
 void check_that_out_of_memory_is_a_result(const std::string& device);
 void check_that_an_interrupt_ends_it_after_a_pass(const std::string& device);
 

@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/runtime/execute_checks.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "models/error.hpp"
+#include "sim/policy/load_policy.hpp"
 
 namespace pregate::runtime::test {
 namespace {
@@ -35,18 +37,55 @@ TEST(Execute, AnInterruptEndsItAfterAPass) { check_that_an_interrupt_ends_it_aft
 
 TEST(Execute, EveryLateCopyIsSeen) { check_that_every_late_copy_is_seen(device); }
 
+TEST(Execute, WrongGuessesAreTakenBack) { check_that_wrong_guesses_are_taken_back(device); }
+TEST(Execute, ExpertsInBlocks) { check_experts_in_blocks(device); }
+TEST(Execute, DriveBehindHostMemory) { check_drive_behind_host_memory(device, PREGATE_SOURCE_DIR); }
+TEST(Execute, WhatWeighsTimesNeedsThem) { check_that_what_weighs_times_needs_them(device); }
+
 TEST(Execute, WhatItCannotDoIsSaidAtOnce) {
   const ModelSpec model = tiny_model(2, 8, 2);
   ListSource source = random_source(4, 2, 8, 2, 1, 0, 2);
+  const auto refusal = [&](const PolicySpec& policy) -> std::string {
+    try {
+      run_live(device, model, policy, source);
+      return "executed";
+    } catch (const InputError& error) {
+      return error.what();
+    }
+  };
+  const auto service = [](const char* name) {
+    PolicySpec policy = policy_of("on-demand-cache", "25%");
+    choose(policy.miss.service, sim::built_in_parts().miss_services, name);
+    return policy;
+  };
+  using testing::HasSubstr;
   PolicySpec policy = policy_of("pre-gated", "0");
-  policy.transfer.queue = TransferQueue::demand_first;
-  EXPECT_THROW(run_live(device, model, policy, source), InputError);
-  policy = policy_of("on-demand", "0");
-  choose(policy.miss.service, sim::built_in_parts().miss_services, "compute-on-cpu");
-  EXPECT_THROW(run_live(device, model, policy, source), InputError);
-  policy = policy_of("on-demand-cache", "25%");
+  policy.transfer.announced = AnnouncedCopies::one_layer;
+  EXPECT_THAT(refusal(policy), HasSubstr("transfer.announced"));
+  policy = service("compute-on-cpu");
   policy.transfer.write_back = WriteBack::swap;
-  EXPECT_THROW(run_live(device, model, policy, source), InputError);
+  EXPECT_THAT(refusal(policy), HasSubstr("transfer.write_back"));
+  EXPECT_THAT(refusal(service("near-data")), HasSubstr("miss.service = near-data"));
+  EXPECT_THAT(refusal(service("read-through")), HasSubstr("its own memory alone"));
+  EXPECT_THAT(refusal(service("skip")), HasSubstr("every expert that the trace names"));
+  EXPECT_THAT(refusal(service("substitute")), HasSubstr("and no others"));
+  EXPECT_THAT(refusal(service("precision")), HasSubstr("one format"));
+  policy = policy_of("pre-gated", "0");
+  policy.lookahead.cost = from_seconds(1e-3);
+  EXPECT_THAT(refusal(policy), HasSubstr("lookahead.cost"));
+  policy = policy_of("on-demand", "0");
+  policy.formats.copied = 0.5;
+  EXPECT_THAT(refusal(policy), HasSubstr("formats.copied"));
+  policy = policy_of("on-demand", "0");
+  policy.host_cache.capacity = parse_capacity("50%", "test");
+  EXPECT_THAT(refusal(policy), HasSubstr("--experts-on-ssd"));
+  policy.host_cache.preload = 1;
+  EXPECT_THAT(refusal(policy), HasSubstr("host_cache.preload"));
+  policy = policy_of("on-demand-cache", "25%");
+  policy.cache.eviction = "given-rate";
+  policy.cache.hit_rate = 0.5;
+  EXPECT_THAT(refusal(policy), HasSubstr("cache.eviction = given-rate"));
+  EXPECT_THAT(refusal(load_policy("sida")), HasSubstr("'hash'"));
   ModelSpec half = model;
   half.expert_format = half.dense_format = weight_format("bf16", "test");
   EXPECT_THROW(run_live(device, half, policy_of("pre-gated", "0"), source), InputError);

@@ -11,6 +11,7 @@
 #include "models/error.hpp"
 #include "runtime/host/system_memory.hpp"
 #include "validation/calibration/copy_table.hpp"
+#include "validation/calibration/cpu_probe.hpp"
 #include "validation/calibration/kernel_probe.hpp"
 #include "validation/calibration/link_probe.hpp"
 
@@ -140,13 +141,25 @@ Calibration calibrate(runtime::Device& device, const ModelSpec& model, const Cal
 
   stage("operations");
   const OperationProbe operations =
-      probe_operations(device, model, options.most_tokens, options.experts, options.seconds * 0.65);
+      probe_operations(device, model, options.most_tokens, options.experts, options.seconds * 0.55);
   machine.kernel_times = operations.times;
   machine.overhead = operations.overhead;
   insert(machine.h2d.table, {operations.expert_bytes, operations.fetch_rate});
   note_pooled("host to device", make_times_grow(machine.h2d.table, operations.expert_bytes), result.findings);
   note_pooled("device to host", make_times_grow(machine.d2h.table), result.findings);
   result.spreads.insert(result.spreads.end(), operations.spreads.begin(), operations.spreads.end());
+
+  // Of experts on a drive the CPU computes none.
+  if (!reads_files) {
+    stage("experts on the CPU");
+    const CpuProbe cpu =
+        probe_cpu(device, model, options.most_tokens, options.experts, options.seconds * 0.1);
+    const Stack& last = model.stacks.back();
+    for (const LayerProfile& layer : model.profile(last)) {
+      if (layer.moe) set_cpu(machine, cpu.fit, layer.expert, layer.expert_flop_per_token);
+    }
+    result.spreads.insert(result.spreads.end(), cpu.spreads.begin(), cpu.spreads.end());
+  }
 
   if (reads_files) machine.ssd.read_bandwidth = operations.fetch_rate;
   const std::string ssd = reads_files ? "measured: an expert's fetch; the rest is an estimate"
@@ -166,6 +179,10 @@ Calibration calibrate(runtime::Device& device, const ModelSpec& model, const Cal
       {"gpu.device_copy_bandwidth", "measured: one direction"},
       {"host.memory_bandwidth",
        "measured: from what copies and kernels make of each other (docs/calibration.md)"},
+      {"host.compute", reads_files ? "estimate, not measured: the experts were on a drive"
+                                   : "measured: runs of " + model.name +
+                                         " in which the CPU computes every expert; achieved, so the "
+                                         "efficiencies are 1"},
       {"overhead", "measured: on-demand runs of " + model.name + " through the runtime, one token"},
       {"ssd", ssd}};
   return result;

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 
 #include "models/error.hpp"
 #include "runtime/execute.hpp"
+#include "runtime/replay.hpp"
 #include "sim/report/report.hpp"
 #include "validation/calibration/effective_times.hpp"
 #include "validation/calibration/primitives.hpp"
@@ -126,11 +128,11 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
       const GridPoint& point = grid[i];
       stage("repeat " + std::to_string(repeat + 1) + ": " + point.name);
       const sim::PreparedTrace prepared(*point.source, model, "trace");
+      sim::SimulationOptions simulated_options;
+      simulated_options.costs.attention_scores = false;
+      simulated_options.memory = memory;
+      simulated_options.recorded_steps = all_steps;
       if (repeat == 0) {
-        sim::SimulationOptions simulated_options;
-        simulated_options.costs.attention_scores = false;
-        simulated_options.memory = memory;
-        simulated_options.recorded_steps = all_steps;
         points[i].simulated =
             sim::simulate(model, machine, point.policy, prepared, *point.source, simulated_options);
       }
@@ -140,6 +142,7 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
       execute_options.store = &store;
       execute_options.memory = memory.gpu;
       execute_options.marks_step_overhead = machine.overhead.step.count > 0;
+      execute_options.prices = &machine;
       const runtime::Execution execution =
           runtime::execute(device, model, point.policy, prepared, *point.source, execute_options);
       if (simulated.out_of_memory || execution.result.out_of_memory) {
@@ -149,9 +152,16 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
         continue;
       }
       if (repeat == 0) {
-        result.exact.push_back(compare_exactly(point.name, simulated, execution.result));
-        if (!shown[point.workload + point.policy.name])
-          result.timelines.push_back(first_steps(point.name, simulated, execution.result));
+        // Where decisions depend on time: with those of the device.
+        std::optional<sim::SimulationResult> replayed;
+        if (execution.answers) {
+          replayed = runtime::replay(model, machine, point.policy, prepared, *point.source,
+                                     *execution.answers, simulated_options);
+        }
+        const sim::SimulationResult& compared = replayed ? *replayed : simulated;
+        result.exact.push_back(compare_exactly(point.name, compared, execution.result));
+        if (!shown[point.workload + point.policy.name] && result.exact.back().same_schedule)
+          result.timelines.push_back(first_steps(point.name, compared, execution.result));
         shown[point.workload + point.policy.name] = true;
       }
       points[i].operations.push_back(mean_times(execution.result.schedule, execution.result.timeline));

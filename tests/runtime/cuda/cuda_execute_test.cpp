@@ -29,6 +29,11 @@ TEST(CudaExecute, ACorruptCopyIsSeen) { check_that_a_corrupt_copy_is_seen(device
 TEST(CudaExecute, OutOfMemoryIsAResult) { check_that_out_of_memory_is_a_result(device); }
 TEST(CudaExecute, AnInterruptEndsItAfterAPass) { check_that_an_interrupt_ends_it_after_a_pass(device); }
 
+TEST(CudaExecute, WrongGuessesAreTakenBack) { check_that_wrong_guesses_are_taken_back(device); }
+TEST(CudaExecute, ExpertsInBlocks) { check_experts_in_blocks(device); }
+TEST(CudaExecute, DriveBehindHostMemory) { check_drive_behind_host_memory(device, PREGATE_SOURCE_DIR); }
+TEST(CudaExecute, WhatWeighsTimesNeedsThem) { check_that_what_weighs_times_needs_them(device); }
+
 TEST(CudaExecute, ExpertsOnADriveAreRefused) {
   const ModelSpec model = pregate::test::tiny_model(2, 8, 2);
   ListSource source = pregate::test::random_source(4, 2, 8, 2, 1, 0, 1);
