@@ -9,6 +9,7 @@
 #include "cli/recorded_format.hpp"
 #include "cli/run.hpp"
 #include "models/error.hpp"
+#include "models/formats/apply_formats.hpp"
 #include "sim/serve/drafts.hpp"
 #include "sim/serve/prompt_chunks.hpp"
 #include "traces/content_hash.hpp"
@@ -110,8 +111,23 @@ Wanted wanted(const Parsed& parsed, std::int64_t default_requests) {
           static_cast<int>(parsed.integer("output", trace::RequestShape{}.output_tokens, 1, 10'000'000))};
 }
 
-ModelSpec load(const Parsed& parsed, const std::string& name, const std::vector<Override>& set) {
-  return load_model(name, {parsed.text("weights"), parsed.text("dense-weights")}, set);
+/// In the formats that were chosen, and where the software's files decide the
+/// rest, in theirs.
+ModelSpec load(const Parsed& parsed, const std::string& name, const std::vector<Override>& set, Run& run) {
+  const std::string weights = parsed.text("weights"), chosen = parsed.text("dense-weights");
+  ModelSpec model = load_model(name, {weights, chosen}, set);
+  const auto& software = run.configuration.software;
+  const std::vector<std::string> catalogue = model_names();
+  const bool is_file = std::find(catalogue.begin(), catalogue.end(), name) == catalogue.end();
+  const bool is_set = std::any_of(set.begin(), set.end(),
+                                  [](const Override& each) { return each.path == "model.weights.dense"; });
+  if (!software || is_set || (is_file && weights.empty())) return model;
+  const std::string dense = dense_format_in_files(*software, model.expert_format.name, weights, chosen);
+  if (dense.empty() || !chosen.empty()) return model;
+  store_rest_as(model, dense, "software.files.beside_mxfp4");
+  run.configuration.notes.push_back("all but the experts is " + dense + ", as in files for " +
+                                    software->name + " (--dense-weights says otherwise)");
+  return model;
 }
 
 /// Whether the user said how the experts are stored: by option, by key, or with a file of his own.
@@ -143,7 +159,7 @@ void use_recording(const Parsed& parsed, const std::vector<Override>& set, Run& 
     model = choice.name;
     found = choice.note;
   }
-  configuration.model = load(parsed, model, set);
+  configuration.model = load(parsed, model, set, run);
   check_model_fits(configuration.trace, configuration.model, path);
   const bool chosen = format_is_chosen(parsed, model, set);
   const std::string recorded = use_recorded_sizes(
@@ -171,7 +187,7 @@ void use_profile(const Parsed& parsed, const std::vector<Override>& set, Run& ru
   run.open = run.reopen = passes(readers, configuration);
   configuration.trace = readers()->info();
   if (parsed.has("model")) {
-    configuration.model = load(parsed, parsed.text("model"), set);
+    configuration.model = load(parsed, parsed.text("model"), set, run);
     try {
       check_model_fits(configuration.trace, configuration.model, run.trace_name);
     } catch (const InputError&) {
@@ -182,7 +198,7 @@ void use_profile(const Parsed& parsed, const std::vector<Override>& set, Run& ru
           "leave out --profile: routing of the model's own shape is then generated (--locality)");
     }
   } else {
-    configuration.model = load(parsed, model_of_trace(configuration.trace).name, set);
+    configuration.model = load(parsed, model_of_trace(configuration.trace).name, set, run);
   }
   configuration.trace.content_hash = trace::content_hash_of(*readers());
 }
@@ -200,7 +216,7 @@ std::vector<trace::LoadRequest> load_of(const Parsed& parsed, const sim::RunConf
 
 void use_own_shape(const Parsed& parsed, const std::vector<Override>& set, Run& run) {
   sim::RunConfiguration& configuration = run.configuration;
-  configuration.model = load(parsed, parsed.text("model"), set);
+  configuration.model = load(parsed, parsed.text("model"), set, run);
   const Wanted how = wanted(parsed, configuration.batch);
   const auto profile_of = [&](const std::string& locality) {
     return trace::shaped_profile(configuration.model, trace::load_locality(locality),
@@ -300,6 +316,10 @@ void resolve_routing(const Parsed& parsed, const std::vector<Override>& set, Run
   const auto& software = run.configuration.software;
   const bool cut_by_software = !parsed.has("prompt-chunk") && software && software->prompt_chunk > 0;
   if (cut_by_software) run.options.prompt_chunk = run.configuration.prompt_chunk = software->prompt_chunk;
+  // What reserves its buffers for a chunk does so whatever the prompts are.
+  SoftwareMemorySpec& memory = run.configuration.machine.memory;
+  if (parsed.has("prompt-chunk") && run.options.prompt_chunk > 0 && memory.reserved_tokens > 0)
+    memory.reserved_tokens = run.options.prompt_chunk;
   run.configuration.prompt_in_chunks =
       cut_by_software || (parsed.has("prompt-chunk") && run.options.prompt_chunk > 0);
   sim::ServingSpec& serving = run.options.serving;

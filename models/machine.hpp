@@ -39,6 +39,9 @@ struct PathSpec {
 /// By age. `other`: not said, or another vendor's.
 enum class GpuArchitecture { other, volta, turing, ampere, ada, hopper, blackwell };
 
+/// What a GPU's own memory is made of. `other`: not said.
+enum class GpuMemoryKind { other, gddr, hbm, lpddr };
+
 struct GpuSpec {
   std::string name;
   GpuArchitecture architecture = GpuArchitecture::other;
@@ -46,12 +49,17 @@ struct GpuSpec {
   Bytes memory;    ///< as sold
   Bytes reserved;  ///< context, driver, framework: usable = memory - reserved
   BytesPerSecond memory_bandwidth;
+  GpuMemoryKind memory_kind = GpuMemoryKind::other;
   double memory_efficiency = 1;  ///< share of memory_bandwidth that weight-streaming kernels reach, (0, 1]
+  /// Packed weights (of fewer than 16 bits) that a multiprocessor unpacks and multiplies in a cycle, in a
+  /// pass of few tokens; 0, or without clock_ghz: the memory alone decides. Of the software.
+  double unpacked_per_cycle = 0;
   std::map<std::string, FlopPerSecond>
       rates;                             ///< dense rates by precision: fp32, tf32, fp16, bf16, fp8, fp4, int8
   double compute_efficiency = 1;         ///< share of the rate that GEMMs reach, (0, 1]
   BytesPerSecond device_copy_bandwidth;  ///< device-to-device copy, bytes copied a second (one direction)
   int sm_count = 0;
+  double clock_ghz = 0;  ///< boost clock of the multiprocessors; 0: not said
   /// Tiled grouped GEMM: when tile_rows > 0 an expert GEMM is priced by whole output tiles, as a kernel that
   /// pads each expert's tokens to tile_rows x tile_columns runs them, in waves of one tile an SM.
   int grouped_gemm_tile_rows = 0;
@@ -104,6 +112,14 @@ struct SoftwareMemorySpec {
   double fragmentation = 0;  ///< what its allocator holds and nothing uses, as a share of all else
   /// Experts that live on the GPU for the whole run are in the host's memory as well, from where they came.
   bool host_copies = true;
+  /// The input embedding is looked up in the host's memory and is not on the
+  /// GPU.
+  bool host_embeddings = false;
+  /// Tokens of the largest pass that it reserves buffers for, whatever the
+  /// prompts are: activations in fp32, and logits of every one of them; 0:
+  /// activations of the passes that there are.
+  int reserved_tokens = 0;
+  int cache_cells = 1;  ///< the KV cache has a multiple of so many entries a sequence
 };
 
 /// How fast the CPU computes experts. An expert in the cache of no core is read from memory once.

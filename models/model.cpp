@@ -220,6 +220,13 @@ Bytes ModelSpec::head_bytes() const {
                 tied_embeddings ? tables : or_else(head_format, tables));
 }
 
+Bytes ModelSpec::input_embedding_bytes() const {
+  if (tied_embeddings) return {};
+  if (stored_embeddings.count > 0) return stored_embeddings;
+  const WeightFormat& tables = or_else(embedding_format, dense_format);
+  return stored(static_cast<double>(vocabulary) * d_model, tables);
+}
+
 double ModelSpec::head_flop_per_token() const { return 2.0 * static_cast<double>(vocabulary * d_model); }
 
 int ModelSpec::stack_index(const std::string& stack_name) const {

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/software.hpp"
 
+#include <algorithm>
+
 #include "models/document.hpp"
 #include "models/fields/choices.hpp"
 #include "models/fields/describe.hpp"
@@ -21,43 +23,69 @@ const Node* find_path(const Node& root, std::string_view path) {
   return node;
 }
 
-/// As the tree says; what is no architecture is refused where the machine is read.
-GpuArchitecture architecture_of(const Node& machine) {
-  const Node* named = find_path(machine, "gpu.architecture");
-  for (const Choice<GpuArchitecture>& each : choices<GpuArchitecture>()) {
+template <typename Value>
+Value choice_of(const Node& machine, const char* path) {
+  const Node* named = find_path(machine, path);
+  for (const Choice<Value>& each : choices<Value>()) {
     if (named != nullptr && named->kind == Node::Kind::text && named->text == each.name) return each.value;
   }
-  return GpuArchitecture::other;
+  return Value::other;
+}
+
+/// What of the GPU the software's costs go by, as the tree says; what is no
+/// such value is refused where the machine is read.
+GpuSpec gpu_of(const Node& machine) {
+  GpuSpec gpu;
+  gpu.architecture = choice_of<GpuArchitecture>(machine, "gpu.architecture");
+  gpu.memory_kind = choice_of<GpuMemoryKind>(machine, "gpu.memory_kind");
+  const Node* clock = find_path(machine, "gpu.clock_ghz");
+  if (clock != nullptr && clock->kind == Node::Kind::real) gpu.clock_ghz = clock->real;
+  if (clock != nullptr && clock->kind == Node::Kind::integer)
+    gpu.clock_ghz = static_cast<double>(clock->integer);
+  return gpu;
 }
 
 }  // namespace
 
-OverheadSpec overhead_of(const SoftwareSpec& software, GpuArchitecture architecture) {
+OverheadSpec overhead_of(const SoftwareSpec& software, const GpuSpec& gpu) {
   const SoftwareSpec::Launch& launch = software.launch;
   const SoftwareSpec::Kernels& kernels = software.kernels;
-  const bool replays = launch.graph.count > 0 && launch.graph < launch.eager &&
-                       architecture != GpuArchitecture::other && architecture >= launch.graphs_from;
-  return {
-      .step = software.host.step,
-      .request = software.host.request,
-      .lookup = software.host.lookup,
-      .dense_layer = launch.eager * kernels.dense_layer,
-      .attention = launch.eager * kernels.attention,
-      .gate = launch.eager * kernels.gate,
-      .gate_readback = software.host.gate_readback,
-      .experts = launch.eager * kernels.experts,
-      .device_copy = launch.eager * kernels.device_copy,
-      .replayed = replays ? launch.graph.seconds() / launch.eager.seconds() : 1,
-      .kernel_library = kernels.origin,
-      .single_launch = kernels.origin == KernelLibrary::none ? Picoseconds{} : launch.eager - launch.graph};
+  const bool own_cycles = gpu.memory_kind == GpuMemoryKind::hbm && launch.hbm_cycles > 0;
+  const double cycles = own_cycles ? launch.hbm_cycles : launch.cycles;
+  const bool by_clock = cycles > 0 && gpu.clock_ghz > 0;
+  const Picoseconds least = by_clock ? from_seconds(cycles / (gpu.clock_ghz * 1e9)) : Picoseconds{};
+  const Picoseconds eager = std::max(launch.eager, least);
+  const Picoseconds graph = by_clock ? least : launch.graph;
+  const bool replays = graph.count > 0 && launch.graph.count > 0 && graph < eager &&
+                       gpu.architecture != GpuArchitecture::other && gpu.architecture >= launch.graphs_from;
+  return {.step = software.host.step,
+          .request = software.host.request,
+          .lookup = software.host.lookup,
+          .dense_layer = eager * kernels.dense_layer,
+          .attention = eager * kernels.attention,
+          .gate = eager * kernels.gate,
+          .gate_readback = software.host.gate_readback,
+          .experts = eager * kernels.experts,
+          .device_copy = eager * kernels.device_copy,
+          .replayed = replays ? graph.seconds() / eager.seconds() : 1,
+          .kernel_library = kernels.origin,
+          .single_launch = kernels.origin == KernelLibrary::none ? Picoseconds{} : eager - graph};
+}
+
+std::string dense_format_in_files(const SoftwareSpec& software, const std::string& experts,
+                                  const std::string& weights, const std::string& dense_weights) {
+  if (!dense_weights.empty()) return dense_weights;
+  if (!weights.empty()) return software.files.is_one_mix ? weights : std::string();
+  return experts == "mxfp4" ? software.files.beside_mxfp4 : std::string();
 }
 
 bool fill_in(Node& machine, const SoftwareSpec& software) {
   MachineSpec filled;
-  filled.overhead = overhead_of(software, architecture_of(machine));
+  filled.overhead = overhead_of(software, gpu_of(machine));
   filled.memory = software.memory;
   filled.gpu.memory_efficiency = software.efficiency.memory;
   filled.gpu.compute_efficiency = software.efficiency.compute;
+  filled.gpu.unpacked_per_cycle = software.efficiency.unpacked;
   bool any = false;
   filled.host.compute.bandwidth_efficiency = software.cpu.bandwidth;
   filled.host.compute.compute_efficiency = software.cpu.compute;
@@ -72,7 +100,7 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
     const bool is_memory = field.key.starts_with("memory.");
     const bool is_its = field.key.starts_with("overhead.") || is_memory ||
                         field.key == "gpu.memory_efficiency" || field.key == "gpu.compute_efficiency" ||
-                        (is_of_cpu && has_host);
+                        field.key == "gpu.unpacked_per_cycle" || (is_of_cpu && has_host);
     const Node its_value = value(filled);
     if (!is_its || its_value.kind == Node::Kind::null || find_path(machine, field.key) != nullptr) continue;
     const std::size_t dot = field.key.find('.');
@@ -81,7 +109,8 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
         table == nullptr ? is_memory || field.key.starts_with("overhead.") : table->kind == Node::Kind::table;
     if (!is_read) continue;  // the machine is refused for it
     // What few machines have and this software does not need is no part of it.
-    const bool is_rare = is_memory || field.key == "overhead.request" || field.key == "overhead.lookup";
+    const bool is_rare = is_memory || field.key == "overhead.request" || field.key == "overhead.lookup" ||
+                         field.key == "gpu.unpacked_per_cycle";
     if (is_rare && written(field, its_value) == written(field, value(MachineSpec{}))) continue;
     set_value(machine, field.key, written(field, its_value), "software " + software.name);
     any = any || !is_of_cpu;

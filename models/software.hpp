@@ -20,6 +20,11 @@ struct SoftwareSpec {
     Picoseconds eager;
     Picoseconds graph;  ///< the same in a replayed CUDA graph; 0: it uses none
     GpuArchitecture graphs_from = GpuArchitecture::other;  ///< oldest on which it uses them
+    /// Multiprocessor cycles that a kernel takes beyond what it reads and
+    /// computes, where a GPU says its clock: no launch takes less, and one in a
+    /// graph takes that. 0: `eager` and `graph` hold everywhere.
+    double cycles = 0;
+    double hbm_cycles = 0;  ///< the same on GPUs with HBM; 0: as `cycles`
   } launch;
 
   /// Kernels launched a layer.
@@ -45,6 +50,7 @@ struct SoftwareSpec {
   /// Shares that its kernels reach.
   struct Efficiency {
     double memory = 1, compute = 1;
+    double unpacked = 0;  ///< GpuSpec::unpacked_per_cycle
   } efficiency;
 
   /// Of experts that the CPU computes.
@@ -56,12 +62,26 @@ struct SoftwareSpec {
     NumaUse numa = NumaUse::interleaved;
   } cpu;
 
+  /// How the files that it reads hold a model.
+  struct Files {
+    bool is_one_mix = false;   ///< a format chosen for the experts is that of the rest as well
+    std::string beside_mxfp4;  ///< format of the rest where the model's experts
+                               ///< are mxfp4; empty: its own
+  } files;
+
   SoftwareMemorySpec memory;
   int prompt_chunk = 0;  ///< most prompt tokens a pass, where none is given; 0: whole prompts
 };
 
-/// The overheads of a machine of this architecture that the software drives.
-OverheadSpec overhead_of(const SoftwareSpec& software, GpuArchitecture architecture);
+/// The overheads of a machine that the software drives; of `gpu` the
+/// architecture, the clock and the kind of memory count.
+OverheadSpec overhead_of(const SoftwareSpec& software, const GpuSpec& gpu);
+
+/// The format that a file for this software gives all but the experts, where
+/// the user chose `weights` and `dense_weights` (empty: nothing) and the
+/// model's experts are `experts`; empty: as the model describes it.
+std::string dense_format_in_files(const SoftwareSpec& software, const std::string& experts,
+                                  const std::string& weights, const std::string& dense_weights);
 
 /// Fills in what a machine's tree leaves out and the software says: [overhead] and [host.compute] key by key,
 /// [memory] where it says something, gpu.memory_efficiency and gpu.compute_efficiency. Returns whether there

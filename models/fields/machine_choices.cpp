@@ -18,6 +18,13 @@ constexpr std::array<Choice<GpuArchitecture>, 7> architectures{{
     {GpuArchitecture::blackwell, "blackwell", "B200, GB10, RTX PRO 6000, GeForce 50", "", ""},
 }};
 
+constexpr std::array<Choice<GpuMemoryKind>, 4> memory_kinds{{
+    {GpuMemoryKind::other, "other", "not said", "", ""},
+    {GpuMemoryKind::gddr, "gddr", "GDDR5 to GDDR7", "", ""},
+    {GpuMemoryKind::hbm, "hbm", "HBM2 to HBM3e", "", ""},
+    {GpuMemoryKind::lpddr, "lpddr", "LPDDR5X, one with the host's", "", ""},
+}};
+
 constexpr std::array<Choice<NumaUse>, 3> numa_uses{{
     {NumaUse::interleaved, "interleaved", "page by page over all nodes, threads everywhere", "", ""},
     {NumaUse::one_node, "one-node", "experts and threads at one node", "", ""},
@@ -36,6 +43,10 @@ std::span<const Choice<NumaUse>> choices() {
   return numa_uses;
 }
 
+template <>
+std::span<const Choice<GpuMemoryKind>> choices() {
+  return memory_kinds;
+}
 template <>
 std::span<const Choice<GpuArchitecture>> choices() {
   return architectures;

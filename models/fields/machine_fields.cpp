@@ -38,8 +38,15 @@ Fields<GpuSpec> gpu() {
            Range{0, 1e16, "at most 10 PB"})
       .needed();
   fields.add("memory_bandwidth", &GpuSpec::memory_bandwidth, "nominal", any_rate()).needed();
+  fields.add("memory_kind", &GpuSpec::memory_kind, "what its memory is made of");
   fields.add("memory_efficiency", &GpuSpec::memory_efficiency,
              "share of memory_bandwidth that kernels reading weights reach", part_of_one());
+  fields
+      .add("unpacked_per_cycle", &GpuSpec::unpacked_per_cycle,
+           "packed weights that a multiprocessor multiplies in a cycle, in "
+           "passes of up to 8 tokens",
+           few_a_cycle())
+      .or_zero("the memory alone decides");
   std::vector<std::string> precisions = precision_names();
   std::sort(precisions.begin(), precisions.end());  // the order of results
   for (const std::string& precision : precisions) {
@@ -54,6 +61,9 @@ Fields<GpuSpec> gpu() {
       .needed();
   fields.add("sm_count", &GpuSpec::sm_count, "multiprocessors", Range{1, 100'000, "from 1 to 100000"})
       .needed();
+  fields
+      .add("clock_ghz", &GpuSpec::clock_ghz, "boost clock of the multiprocessors", Range{0, 10, "at most 10"})
+      .or_zero("not said: what a software says by cycles is not applied");
   const auto tiles = [](const char* other) {
     return Condition{other, {"128"}, std::string(other) + " above 0"};
   };

@@ -18,6 +18,17 @@ Fields<Launch> launch_fields() {
   fields.add("graph", &Launch::graph, "the same in a replayed graph", any_cost())
       .or_zero("it uses no graphs");
   fields.add("graphs_from", &Launch::graphs_from, "oldest architecture on which it uses graphs");
+  fields
+      .add("cycles", &Launch::cycles,
+           "cycles of the GPU that a kernel takes beyond its reading: the "
+           "least of a launch, and all of one in "
+           "a graph, where gpu.clock_ghz is said",
+           Range{0, 1e6, "from 0 to 1000000"})
+      .or_zero("eager and graph hold everywhere");
+  fields
+      .add("hbm_cycles", &Launch::hbm_cycles, "the same on a GPU whose memory is HBM",
+           Range{0, 1e6, "from 0 to 1000000"})
+      .or_zero("as launch.cycles");
   return fields;
 }
 
@@ -59,6 +70,12 @@ Fields<Efficiency> efficiency_fields() {
            part_of_one())
       .needed();
   fields.add("compute", &Efficiency::compute, "share of gpu.rates that GEMMs reach", part_of_one()).needed();
+  fields
+      .add("unpacked", &Efficiency::unpacked,
+           "packed weights that a multiprocessor multiplies in a cycle, in "
+           "passes of up to 8 tokens",
+           few_a_cycle())
+      .or_zero("the memory alone decides");
   return fields;
 }
 
@@ -74,6 +91,18 @@ Fields<SoftwareSpec::Cpu> cpu_fields() {
   return fields;
 }
 
+Fields<SoftwareSpec::Files> file_fields() {
+  using Files = SoftwareSpec::Files;
+  Fields<Files> fields;
+  fields.add("is_one_mix", &Files::is_one_mix,
+             "--weights names a file: the rest is in it as well, unless "
+             "--dense-weights says");
+  fields.add("beside_mxfp4", &Files::beside_mxfp4,
+             "format of the rest where a model's experts are mxfp4 and nothing "
+             "is chosen");
+  return fields;
+}
+
 Fields<SoftwareSpec> software() {
   Fields<SoftwareSpec> fields;
   fields.add("description", &SoftwareSpec::description, "a line");
@@ -83,6 +112,7 @@ Fields<SoftwareSpec> software() {
   fields.add_table("host", &SoftwareSpec::host, host_work_fields());
   fields.add_table("efficiency", &SoftwareSpec::efficiency, efficiency_fields());
   fields.add_table("cpu", &SoftwareSpec::cpu, cpu_fields());
+  fields.add_table("files", &SoftwareSpec::files, file_fields());
   fields.add_table("memory", &SoftwareSpec::memory, software_memory_fields());
   fields
       .add("prompt_chunk", &SoftwareSpec::prompt_chunk, "most prompt tokens a pass, where none is given",
@@ -107,6 +137,14 @@ Fields<SoftwareMemorySpec> software_memory_fields() {
              "what its allocator holds and nothing uses, as a share of all else", Range{0, 1, "from 0 to 1"});
   fields.add("host_copies", &Memory::host_copies,
              "experts that live on the GPU for the whole run take the host's memory as well");
+  fields.add("host_embeddings", &Memory::host_embeddings, "the input embedding stays in the host's memory");
+  fields
+      .add("reserved_tokens", &Memory::reserved_tokens,
+           "tokens of the largest pass that buffers are reserved for, in fp32 and with logits of each",
+           Range{0, 1e6, "at most 1000000"})
+      .or_zero("activations of the passes that there are");
+  fields.add("cache_cells", &Memory::cache_cells, "entries a sequence that the KV cache is a multiple of",
+             Range{1, 65'536, "from 1 to 65536"});
   return fields;
 }
 

@@ -128,10 +128,25 @@ GpuTime CostModel::roofline(double flop, FlopPerSecond rate, double bytes) const
   return {time, memory >= arithmetic ? time : Picoseconds{}, {}, {}};
 }
 
+GpuTime CostModel::product(double flop, FlopPerSecond rate, double bytes, double weights, int tokens) const {
+  const GpuTime time = roofline(flop, rate, bytes);
+  const GpuSpec& gpu = machine_.gpu;
+  if (gpu.unpacked_per_cycle <= 0 || gpu.clock_ghz <= 0 || weights <= 0) return time;
+  // ggml's matrix-vector kernels (MMVQ) serve up to 8 tokens; above that tiles
+  // are unpacked once for many.
+  constexpr int most_tokens = 8;
+  constexpr double packed_below = 15;  // bits: 16-bit weights with biases in fp32 among them are above
+  if (tokens > most_tokens || bytes * 8 / weights >= packed_below) return time;
+  const Picoseconds unpacking =
+      from_seconds(weights / (gpu.sm_count * gpu.clock_ghz * 1e9 * gpu.unpacked_per_cycle));
+  return time < unpacking ? GpuTime{unpacking, {}, {}, {}} : time;
+}
+
 GpuTime CostModel::projections(const LayerClass& layer, int tokens) const {
   if (layer.kernels) return layer.products.projections;
-  return roofline(tokens * layer.profile.attention_flop_per_token, layer.dense_rate,
-                  static_cast<double>(layer.profile.attention_weights.count));
+  const double flop = layer.profile.attention_flop_per_token;
+  return product(tokens * flop, layer.dense_rate, static_cast<double>(layer.profile.attention_weights.count),
+                 flop / 2, tokens);
 }
 
 void CostModel::price_products(LayerClass& layer, int tokens) const {
@@ -175,8 +190,9 @@ void CostModel::begin_step(const StepShape& shape) {
     const LayerProfile& profile = layer.profile;
     const GpuTime feed_forward = layer.kernels
                                      ? kernels_->products(layer.kernels->feed_forward, shape.tokens)
-                                     : roofline(shape.tokens * profile.ffn_flop_per_token, layer.dense_rate,
-                                                static_cast<double>(profile.ffn_weights.count));
+                                     : product(shape.tokens * profile.ffn_flop_per_token, layer.dense_rate,
+                                               static_cast<double>(profile.ffn_weights.count),
+                                               profile.ffn_flop_per_token / 2, shape.tokens);
     LayerCost& cost = costs_[static_cast<std::size_t>(index)];
     const auto measured = [&](const KernelTimes* times) {
       return kernel_time_of(times->fixed + kernel_time(times->points, shape.tokens));
@@ -216,18 +232,20 @@ void CostModel::begin_step(const StepShape& shape) {
   if (shape.phase != trace::Phase::encoder && rows > 0) {
     head_ = head_times_ != nullptr
                 ? kernel_time_of(head_times_->fixed + kernel_time(head_times_->points, rows))
-            : head_kernel_
-                ? kernels_->products(std::span(&*head_kernel_, 1), rows)
-                : roofline(rows * head_flop_per_token_, dense_rate_, static_cast<double>(head_bytes_.count));
+            : head_kernel_ ? kernels_->products(std::span(&*head_kernel_, 1), rows)
+                           : product(rows * head_flop_per_token_, dense_rate_,
+                                     static_cast<double>(head_bytes_.count), head_flop_per_token_ / 2, rows);
     if (shape.drafting.count > 0) head_ += kernel_time_of(shape.drafting);
   }
 }
 
 GpuTime CostModel::grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                std::uint32_t routed) const {
+                                std::uint32_t routed, int step_tokens) const {
   const LayerProfile& profile = layer.profile;
   const double bytes = static_cast<double>(tokens.size()) * static_cast<double>(profile.expert.count);
-  const GpuTime ideal = roofline(routed * profile.expert_flop_per_token, layer.expert_rate, bytes);
+  const double weights = static_cast<double>(tokens.size()) * profile.expert_flop_per_token / 2;
+  const GpuTime ideal =
+      product(routed * profile.expert_flop_per_token, layer.expert_rate, bytes, weights, step_tokens);
   const GpuSpec& gpu = machine_.gpu;
   if (gpu.grouped_gemm_tile_rows <= 0) return ideal;
   // Whole tiles in waves of one tile an SM: an expert with one token costs as much as one with tile_rows of
@@ -269,7 +287,8 @@ Picoseconds CostModel::one_expert(int layer_class, std::uint32_t tokens) const {
   if (layer.expert_times != nullptr)
     return unpack(layer_class, 1) +
            kernel_time(layer.expert_times->points, static_cast<int>(std::min(tokens, 1U << 30)));
-  return unpack(layer_class, 1) + grouped_gemm(layer, {&tokens, 1}, tokens).whole();
+  const int most = static_cast<int>(std::min(tokens, 1U << 30));
+  return unpack(layer_class, 1) + grouped_gemm(layer, {&tokens, 1}, tokens, most).whole();
 }
 
 GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
@@ -280,8 +299,8 @@ GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32
     return kernel_time_of(
         kernel_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size())));
   }
-  const GpuTime products =
-      layer.kernels ? experts_by_kernels(layer, tokens, routed) : grouped_gemm(layer, tokens, routed);
+  const GpuTime products = layer.kernels ? experts_by_kernels(layer, tokens, routed)
+                                         : grouped_gemm(layer, tokens, routed, step_tokens);
   return launch_time(machine_.overhead.experts) + products;
 }
 

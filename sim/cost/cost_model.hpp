@@ -182,6 +182,11 @@ class CostModel {
   [[nodiscard]] GpuTime experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                            std::uint32_t routed) const;
   [[nodiscard]] GpuTime roofline(double flop, FlopPerSecond rate, double bytes) const;
+  /// The same of a product with `weights` weights of so many bytes, each met by
+  /// `tokens` tokens: where few tokens meet packed weights, unpacking them may
+  /// be what takes longest.
+  [[nodiscard]] GpuTime product(double flop, FlopPerSecond rate, double bytes, double weights,
+                                int tokens) const;
   [[nodiscard]] GpuTime attention(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime all_reduce(int tokens) const;
   [[nodiscard]] GpuTime projections(const LayerClass& layer, int tokens) const;
@@ -190,7 +195,7 @@ class CostModel {
                                      std::size_t first) const;
   [[nodiscard]] GpuTime cross_attention(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                     std::uint32_t routed) const;
+                                     std::uint32_t routed, int step_tokens) const;
   [[nodiscard]] GpuTime routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                        std::uint32_t routed, int step_tokens) const;
   static GpuTime one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens);

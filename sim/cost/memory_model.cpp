@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "sim/cost/graph_memory.hpp"
 #include "sim/program/copy_plan.hpp"
 
 namespace pregate::sim {
@@ -48,6 +49,12 @@ Bytes activations(const ModelSpec& model, const TraceScan& scan, int prompt_chun
   const double tokens = std::max(chunk, scan.most_whole_tokens);
   const double logits = static_cast<double>(scan.most_sequences) * static_cast<double>(model.vocabulary) * 4;
   return {static_cast<std::int64_t>(std::ceil(tokens * (3.0 * model.d_model + widest) * element + logits))};
+}
+
+std::int64_t reserved_tokens(const SoftwareMemorySpec& software, const TraceScan& scan, int prompt_chunk) {
+  const int prompt =
+      prompt_chunk > 0 ? std::min(prompt_chunk, scan.most_prefill_tokens) : scan.most_prefill_tokens;
+  return std::max({software.reserved_tokens, prompt, scan.most_whole_tokens});
 }
 
 Bytes largest_layer(const ModelSpec& model) {
@@ -169,7 +176,9 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
   const auto& formats = plan.policy.formats;
   const Bytes whole = slot_size(model);
   const Bytes slot = formats.copied < 1 ? share_of_expert(whole, formats.copied) : whole;
-  set(MemoryPurpose::dense_weights, model.dense_bytes());
+  const SoftwareMemorySpec& software = limits.software;
+  set(MemoryPurpose::dense_weights,
+      model.dense_bytes() - (software.host_embeddings ? model.input_embedding_bytes() : Bytes{}));
   Bytes resident = whole * plan.resident_experts;
   // Of those that are not there as a whole.
   if (formats.held > 0 && plan.offloads())
@@ -186,14 +195,21 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
   set(MemoryPurpose::working_buffers,
       slot * (plan.buffer_slots + (landing ? 1 : 0)) + low.slot * low.buffer_slots);
   set(MemoryPurpose::prefill_buffers, slot * plan.counted_prefill_slots);
-  Bytes kv = model.kv_bytes(scan.most_context);
+  const std::int64_t reserved = reserved_tokens(software, scan, prompt_chunk);
+  Bytes kv = software.cache_cells > 1
+                 ? cache_in_cells(model, scan.most_context, reserved, software.cache_cells)
+                 : model.kv_bytes(scan.most_context);
   for (const Stack& stack : model.stacks) {
     if (!stack.cross_attention) continue;
     for (const LayerProfile& layer : model.profile(stack))
       kv += layer.cross_kv_per_token * scan.most_encoder_tokens;
   }
   set(MemoryPurpose::kv_cache, kv * scan.most_sequences);
-  set(MemoryPurpose::activations, activations(model, scan, prompt_chunk));
+  set(MemoryPurpose::activations,
+      software.reserved_tokens > 0
+          ? graph_buffers(model, reserved,
+                          in_cells(scan.most_context, software.cache_cells) * scan.most_sequences)
+          : activations(model, scan, prompt_chunk));
   set(MemoryPurpose::workspace, own_memory(model, limits.software, use.total()));
   use.usable = limits.gpu;
   use.elsewhere = plan.elsewhere;

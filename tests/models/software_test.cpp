@@ -17,6 +17,12 @@ using testing::HasSubstr;
 
 constexpr std::int64_t us = 1'000'000;
 
+GpuSpec of(GpuArchitecture architecture) {
+  GpuSpec gpu;
+  gpu.architecture = architecture;
+  return gpu;
+}
+
 SoftwareSpec described() {
   SoftwareSpec software;
   software.launch = {.eager = {4 * us}, .graph = {1 * us}, .graphs_from = GpuArchitecture::ampere};
@@ -26,7 +32,7 @@ SoftwareSpec described() {
 }
 
 TEST(Software, LaunchesAreKernelsTimesTheirGap) {
-  const OverheadSpec turing = overhead_of(described(), GpuArchitecture::turing);
+  const OverheadSpec turing = overhead_of(described(), of(GpuArchitecture::turing));
   EXPECT_EQ(turing.attention.count, 40 * us);
   EXPECT_EQ(turing.dense_layer.count, 80 * us);
   EXPECT_EQ(turing.gate.count, 12 * us);
@@ -38,24 +44,54 @@ TEST(Software, LaunchesAreKernelsTimesTheirGap) {
 
 // A measured kernel's time has its start in a graph in it: one by one it costs 4 - 1 us more.
 TEST(Software, AKernelLibraryIsTheMachinesOnlyWhereOneIsNamed) {
-  EXPECT_EQ(overhead_of(described(), GpuArchitecture::hopper).kernel_library, KernelLibrary::none);
-  EXPECT_EQ(overhead_of(described(), GpuArchitecture::hopper).single_launch.count, 0);
+  EXPECT_EQ(overhead_of(described(), of(GpuArchitecture::hopper)).kernel_library, KernelLibrary::none);
+  EXPECT_EQ(overhead_of(described(), of(GpuArchitecture::hopper)).single_launch.count, 0);
   SoftwareSpec measured = described();
   measured.kernels.origin = KernelLibrary::vllm;
-  EXPECT_EQ(overhead_of(measured, GpuArchitecture::hopper).kernel_library, KernelLibrary::vllm);
-  EXPECT_EQ(overhead_of(measured, GpuArchitecture::hopper).single_launch.count, 3 * us);
+  EXPECT_EQ(overhead_of(measured, of(GpuArchitecture::hopper)).kernel_library, KernelLibrary::vllm);
+  EXPECT_EQ(overhead_of(measured, of(GpuArchitecture::hopper)).single_launch.count, 3 * us);
   EXPECT_EQ(load_machine("h100-sxm-pcie5", {}, {}, "vllm").overhead.kernel_library, KernelLibrary::vllm);
   EXPECT_EQ(load_machine("h100-sxm-pcie5").overhead.kernel_library, KernelLibrary::none);
 }
 
 TEST(Software, GraphsAreReplayedFromAnArchitectureOn) {
-  EXPECT_EQ(overhead_of(described(), GpuArchitecture::turing).replayed, 1);
-  EXPECT_EQ(overhead_of(described(), GpuArchitecture::other).replayed, 1) << "nobody said that it could";
-  EXPECT_EQ(overhead_of(described(), GpuArchitecture::ampere).replayed, 0.25);
-  EXPECT_EQ(overhead_of(described(), GpuArchitecture::blackwell).replayed, 0.25);
+  EXPECT_EQ(overhead_of(described(), of(GpuArchitecture::turing)).replayed, 1);
+  EXPECT_EQ(overhead_of(described(), of(GpuArchitecture::other)).replayed, 1) << "nobody said that it could";
+  EXPECT_EQ(overhead_of(described(), of(GpuArchitecture::ampere)).replayed, 0.25);
+  EXPECT_EQ(overhead_of(described(), of(GpuArchitecture::blackwell)).replayed, 0.25);
   SoftwareSpec eager = described();
   eager.launch.graph = {};
-  EXPECT_EQ(overhead_of(eager, GpuArchitecture::blackwell).replayed, 1);
+  EXPECT_EQ(overhead_of(eager, of(GpuArchitecture::blackwell)).replayed, 1);
+}
+
+// Where a GPU says its clock, a kernel takes 5000 cycles at the least: 2.5 us
+// at 2 GHz, below the 4 us of a launch one by one and all of one in a graph; 5
+// us at 1 GHz, above it. On HBM it is 10000.
+TEST(Software, KernelsTakeCyclesWhereAClockIsSaid) {
+  SoftwareSpec software = described();
+  software.launch.cycles = 5000;
+  GpuSpec gpu = of(GpuArchitecture::ada);
+  EXPECT_EQ(overhead_of(software, gpu).replayed, 0.25) << "no clock";
+  gpu.clock_ghz = 2;
+  EXPECT_EQ(overhead_of(software, gpu).gate.count, 12 * us);
+  EXPECT_EQ(overhead_of(software, gpu).replayed, 2.5 / 4);
+  gpu.clock_ghz = 1;
+  EXPECT_EQ(overhead_of(software, gpu).gate.count, 15 * us);
+  EXPECT_EQ(overhead_of(software, gpu).replayed, 1);
+  gpu.memory_kind = GpuMemoryKind::hbm;
+  EXPECT_EQ(overhead_of(software, gpu).gate.count, 15 * us) << "hbm_cycles is not said";
+  software.launch.hbm_cycles = 10'000;
+  EXPECT_EQ(overhead_of(software, gpu).gate.count, 30 * us);
+}
+
+TEST(Software, FilesForItMayHoldTheRestOfAModelOtherwise) {
+  const SoftwareSpec llama = load_software("llama-cpp"), generic = load_software("generic");
+  EXPECT_EQ(dense_format_in_files(llama, "mxfp4", "", ""), "q8_0");
+  EXPECT_EQ(dense_format_in_files(llama, "bf16", "", ""), "");
+  EXPECT_EQ(dense_format_in_files(llama, "q4_k_m", "q4_k_m", ""), "q4_k_m");
+  EXPECT_EQ(dense_format_in_files(llama, "q4_k_m", "q4_k_m", "bf16"), "bf16");
+  EXPECT_EQ(dense_format_in_files(generic, "mxfp4", "", ""), "");
+  EXPECT_EQ(dense_format_in_files(generic, "q4_k_m", "q4_k_m", ""), "");
 }
 
 // The constants of machines that nobody measured, as they were before software was described apart.

@@ -212,32 +212,25 @@ double decode_rate(const ModelSpec& model, const std::string& machine, const std
       .decode_tokens_per_second();
 }
 
-// Four GPUs that hold a model whole. Their memory bandwidths are 936, 1008, 1792 and 4800 GB/s. What
-// llama.cpp does is bytes over these and a fixed time a token, the same on all: further apart than their
-// bandwidths no two can be. Measured of Qwen3-30B-A3B, Q4_K_M: 261.5 tokens/s with llama.cpp on an RTX 4090
-// (sylvanus4/ktransformers-moe-offload-bench), 311.2 with imp on an RTX 5090 (kekzl/imp, pull request
-// 1365): 1.19 times as many, by another engine; 15 % are left to that. vLLM's kernels are all by kin there,
-// the RTX 3090's by those of an A100, whose fused MoE takes 60 us at least and 16 to 37 us elsewhere: only
-// the order is held.
-TEST(FourGpus, DifferAsTheirBandwidthsAndMeasuredRatesSay) {
-  const std::vector<std::pair<std::string, double>> gpus = {
-      {"rtx3090-pcie4", 936}, {"rtx4090-pcie4", 1008}, {"rtx5090-pcie5", 1792}, {"h200-sxm-pcie5", 4800}};
+// Four GPUs that hold a model whole, of 936, 1008, 1792 and 4800 GB/s. What llama.cpp does is bytes over
+// these and a number of cycles a kernel, which is higher on HBM: clocks of 1.695, 2.52, 2.407 and 1.98 GHz.
+// Measured of Qwen3-30B-A3B, Q4_K_M: 261.5 tokens/s on an RTX 4090
+// (sylvanus4/ktransformers-moe-offload-bench) and 352.06 on an RTX 5090 (ggml-org/llama.cpp discussion
+// 17621). vLLM's kernels are all by kin there, the RTX 3090's by those of an A100, whose fused MoE takes 60
+// us at least and 16 to 37 us elsewhere: only the order is held.
+TEST(FourGpus, DifferAsTheirClocksBandwidthsAndMeasuredRatesSay) {
+  const std::vector<const char*> gpus = {"rtx3090-pcie4", "rtx4090-pcie4", "rtx5090-pcie5", "h200-sxm-pcie5"};
   const ModelSpec qwen = load_model("qwen3-30b-a3b", {.weights = "q4_k_m", .dense_weights = "q4_k_m"});
   const ModelSpec olmoe = load_model("olmoe-1b-7b");
   std::vector<double> by_llama, by_vllm;
-  for (const auto& [machine, bandwidth] : gpus) {
+  for (const char* machine : gpus) {
     by_llama.push_back(decode_rate(qwen, machine, "llama-cpp"));
     by_vllm.push_back(decode_rate(olmoe, machine, "vllm"));
   }
-  const std::vector<double> ratios = {1, 1.043, 1.325, 1.355};  // to the one before
-  for (std::size_t i = 1; i < gpus.size(); ++i) {
-    const double ratio = by_llama[i] / by_llama[i - 1];
-    EXPECT_NEAR(ratio, ratios[i], 0.01 * ratios[i]) << gpus[i].first;
-    EXPECT_LT(ratio, gpus[i].second / gpus[i - 1].second) << gpus[i].first;
-    EXPECT_GT(by_vllm[i], by_vllm[i - 1]) << gpus[i].first;
-  }
-  EXPECT_NEAR(by_llama[1], 261.5, 3);
-  EXPECT_NEAR(by_llama[2] / by_llama[1], 311.24 / 261.5, 0.15 * 311.24 / 261.5);
+  for (std::size_t i = 1; i < gpus.size(); ++i) EXPECT_GT(by_vllm[i], by_vllm[i - 1]) << gpus[i];
+  EXPECT_NEAR(by_llama[1], 261.5, 0.1 * 261.5);
+  EXPECT_NEAR(by_llama[2], 352.06, 0.1 * 352.06);
+  EXPECT_LT(by_llama[1] / by_llama[0], 2.52 / 1.695) << "further apart than their clocks no two can be";
 }
 
 }  // namespace

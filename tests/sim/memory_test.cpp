@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "models/error.hpp"
+#include "sim/cost/graph_memory.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "tests/sim/tiny.hpp"
 #include "traces/synthetic.hpp"
@@ -73,6 +74,67 @@ TEST(Memory, LayersOfMixtralTakeWhatLlamaCppAllocates) {
   for (std::size_t layer = 0; layer < 23; ++layer)
     bytes += layers[layer].attention_weights.count + 8 * model.expert_bytes(decoder).count;
   EXPECT_NEAR(static_cast<double>(bytes), 18.0e9, 1.8e9);
+}
+
+constexpr double mib = 1 << 20;
+double in_mib(Bytes bytes) { return static_cast<double>(bytes.count) / mib; }
+
+// "CUDA0 compute buffer size" as llama.cpp's logs print it, -ub 512 with flash
+// attention.
+//   gpt-oss-20b at 131072 tokens, build 6699: 456.98 MiB
+//   (ikawrakow/ik_llama.cpp issue 822); a layer's mask of the whole cache
+//   decides. Qwen3-Coder-30B-A3B at 65536 tokens: 300.75 MiB (its log says 48
+//   layers, K and V of 3072 MiB each); the logits decide: 512 x 4 B x (151936 +
+//   2048), to the byte.
+TEST(GraphMemory, BuffersAreThoseThatLogsPrint) {
+  EXPECT_NEAR(in_mib(graph_buffers(load_model("gpt-oss-20b"), 512, 131'072)), 456.98, 0.005 * 456.98);
+  EXPECT_EQ(graph_buffers(load_model("qwen3-30b-a3b"), 512, 65'536).count, 315'359'232);
+  EXPECT_EQ(in_mib(Bytes{315'359'232}), 300.75);
+}
+
+// "KV buffer size" of the same logs: of gpt-oss 12 layers with 131072 cells,
+// 3072 MiB, and 12 with a window of 128 that hold 768 cells, 18 MiB; of
+// Qwen3-30B-A3B 6144 MiB.
+TEST(GraphMemory, CachesAreThoseThatLogsPrint) {
+  EXPECT_EQ(in_mib(cache_in_cells(load_model("gpt-oss-20b"), 131'072, 512, 256)), 3072 + 18);
+  EXPECT_EQ(in_mib(cache_in_cells(load_model("qwen3-30b-a3b"), 65'536, 512, 256)), 6144);
+  EXPECT_EQ(in_mib(cache_in_cells(load_model("qwen3-30b-a3b"), 65'535, 512, 256)), 6144);
+}
+
+// "CUDA0 model buffer size = 1242.03 MiB" of gpt-oss-20b with all experts on
+// the CPU (-ncmoe 99): attention, routers and head in q8_0, the input embedding
+// on the host.
+TEST(GraphMemory, WhatIsNotExpertsIsAsTheLogSays) {
+  const SoftwareSpec llama = load_software("llama-cpp");
+  const ModelSpec model =
+      load_model("gpt-oss-20b", {.weights = {}, .dense_weights = llama.files.beside_mxfp4});
+  EXPECT_TRUE(llama.memory.host_embeddings);
+  EXPECT_NEAR(in_mib(model.dense_bytes() - model.input_embedding_bytes()), 1242.03, 0.01 * 1242.03);
+}
+
+// Buffers for 512 tokens are there for a prompt of 60, and the input embedding
+// is not on the GPU: 100 x 64 values of 4 bytes. Cells of 256 hold a context
+// of 61.
+TEST(GraphMemory, IsCountedInARun) {
+  const ModelSpec model = test::tiny_model(1, 8, 2);
+  const auto use = [&](const SoftwareMemorySpec& software) {
+    test::ListSource source(test::decoder_info(1, 8, 2));
+    std::vector<std::uint16_t> ids;
+    for (int i = 0; i < 60; ++i) ids.insert(ids.end(), {0, 1});
+    source.add(trace::Phase::prefill, 60, std::move(ids), true);
+    MachineSpec machine = test::tiny_machine();
+    machine.memory = software;
+    return test::run(model, machine, load_policy("gpu-only"), source).memory;
+  };
+  const auto part = [](const MemoryUse& of, MemoryPurpose purpose) {
+    return of.peak[static_cast<std::size_t>(purpose)].count;
+  };
+  const MemoryUse plain = use({}), by_graph = use({.host_embeddings = true, .reserved_tokens = 512});
+  EXPECT_EQ(part(plain, MemoryPurpose::dense_weights) - part(by_graph, MemoryPurpose::dense_weights),
+            100 * 64 * 4);
+  EXPECT_EQ(part(by_graph, MemoryPurpose::activations), graph_buffers(model, 512, 60).count);
+  const MemoryUse celled = use({.cache_cells = 256});
+  EXPECT_EQ(part(celled, MemoryPurpose::kv_cache) * 60, part(plain, MemoryPurpose::kv_cache) * 256);
 }
 
 // One expert a layer lives on the GPU: of software that maps its file the host holds the others, else all.

@@ -215,11 +215,22 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, con
   }
   const bool calibrated = confidence.label == Confidence::Label::calibrated;
   const Basis basis = calibrated ? Basis::calibrated : Basis::datasheet;
+  // Of another host nothing was measured: the rows above are of hosts that
+  // differ from each other.
+  double spread = run.machine.measured_spread;
+  const bool on_the_cpu = !policy.placement.kind->keeps_all && policy.miss.service->uses_cpu;
+  if (!run.machine.replaced_host.empty() && on_the_cpu) {
+    const double hosts = spread_of_hosts(evidence.residuals());
+    spread = (1 + spread) * (1 + hosts) - 1;
+    if (hosts > 0)
+      confidence.reason +=
+          "; the range is wider by " + percent(hosts) + " either way, as published hosts differ";
+  }
   const bool is_described = !run.software_changed && run.machine.software != load_software().name;
   hold_against_nearest(
       {basis, machine_changed ? "" : run.machine.gpu.name, run.model_changed ? "" : run.model.name,
        confidence.mechanism, is_described ? run.machine.software : "", name_of(run.machine.gpu.architecture)},
-      evidence.residuals(), run.machine.measured_spread, confidence, evidence.widening(basis));
+      evidence.residuals(), spread, confidence, evidence.widening(basis));
   return confidence;
 }
 

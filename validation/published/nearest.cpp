@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -127,6 +128,27 @@ void hold(const Rows& rows, double spread, double widening, sim::Confidence& con
   const double half = span.half + widening + std::log1p(spread);
   confidence.least_factor = std::exp(-std::max(span.middle + half, 0.0));
   confidence.most_factor = std::exp(-std::min(span.middle - half, 0.0));
+}
+
+double spread_of_hosts(std::span<const Residual> residuals) {
+  struct Mean {
+    double sum = 0;
+    int rows = 0;
+  };
+  std::map<std::string, Mean> by_case;
+  for (const Residual& row : residuals) {
+    if (row.basis != Basis::datasheet || row.software.empty() || design_of(row.mechanism) != "cpu-computed")
+      continue;
+    Mean& mean = by_case[row.published_case];
+    mean.sum += std::log1p(row.percent / 100);
+    ++mean.rows;
+  }
+  if (by_case.size() < 2) return 0;
+  const auto cases = static_cast<double>(by_case.size());
+  double sum = 0, squares = 0;
+  for (const auto& [name, mean] : by_case) sum += mean.sum / mean.rows;
+  for (const auto& [name, mean] : by_case) squares += std::pow(mean.sum / mean.rows - sum / cases, 2);
+  return std::expm1(std::sqrt(squares / cases));
 }
 
 void hold_against_nearest(const Nearness& wanted, std::span<const Residual> residuals, double spread,

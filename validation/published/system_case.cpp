@@ -7,6 +7,7 @@
 
 #include "models/catalog.hpp"
 #include "models/error.hpp"
+#include "models/formats/apply_formats.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "sim/serve/prompt_chunks.hpp"
 #include "sim/simulate.hpp"
@@ -49,8 +50,6 @@ class SystemRuns {
       }
     }
     if (const auto known = done_.find(key); known != done_.end()) return known->second;
-    const ModelSpec model =
-        load_model(model_run.model, {.weights = model_run.weights, .dense_weights = model_run.weights}, set);
     sim::SimulationOptions options;
     const PolicySpec policy = load_policy(row.policy, set);
     MachineSpec machine = load_machine(system.machine, set, system.host, system.software);
@@ -59,9 +58,16 @@ class SystemRuns {
       software = policy.software;  // as `pregate simulate` does
       machine = load_machine(system.machine, set, system.host, software);
     }
+    ModelSpec model = load_model(
+        model_run.model, {.weights = model_run.weights, .dense_weights = model_run.dense_weights}, set);
+    const std::string dense = dense_format_in_files(load_software(software, set), model.expert_format.name,
+                                                    model_run.weights, model_run.dense_weights);
+    if (!dense.empty() && model_run.dense_weights.empty()) store_rest_as(model, dense, "software.files");
     options.serving.prompt_chunk =
         row.prompt_chunk > 0 ? row.prompt_chunk : load_software(software, set).prompt_chunk;
     if (options.serving.prompt_chunk > 0) options.prompt_chunk = options.serving.prompt_chunk;
+    if (row.prompt_chunk > 0 && machine.memory.reserved_tokens > 0)
+      machine.memory.reserved_tokens = row.prompt_chunk;
     Routed& routed = routing(row.run, model, options.serving);
     const sim::SimulationResult result =
         sim::simulate(model, machine, policy, *routed.prepared, *routed.source, options);

@@ -26,6 +26,7 @@ ModelRun read_run(TableReader& table) {
   run.name = table.text("name");
   run.model = name_or_path(table, "model", model_names());
   run.weights = table.text_or("weights", "");
+  run.dense_weights = table.text_or("dense_weights", run.weights);
   run.set = read_overrides(table);
   if (table.has("profile")) {
     run.profile = name_or_path(table, "profile", trace::profile_names());

@@ -20,8 +20,10 @@ struct System {
 
 /// A model and its routing.
 struct ModelRun {
-  std::string name, model, weights;  ///< weights: of the whole model; empty: as its description says
-  std::string profile, locality;     ///< neither: `active` experts a layer, all of them ever different
+  /// weights: of the whole model, dense_weights: of all but the experts; empty: as its description says, and
+  /// as files for the system's software hold it.
+  std::string name, model, weights, dense_weights;
+  std::string profile, locality;  ///< neither: `active` experts a layer, all of them ever different
   int active = 1, decode_steps = 128, requests = 1;
   int prompt = 0;  ///< tokens, where the locality is given
   std::vector<Override> set;

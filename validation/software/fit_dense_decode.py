@@ -8,7 +8,8 @@
                                                    77 if there is no such file of rows
 
 A token takes  read / (bandwidth x efficiency) + layers x layer + step:  three constants for all rows, by least squares of
-the relative error. What a row is, is taken from the model cards: parameters, layers, embeddings that a token does not
+the relative error. The description has one efficiency for all GPUs (fit_gpu_decode.py); with it given, these rows fix the
+other two, and those are what is held against the description. What a row is, is taken from the model cards: parameters, layers, embeddings that a token does not
 read. Rows left out, by rule: models that do not fit the GPU whole; Gemma, whose layers have twice as many norms and
 capped scores, so other kernels. Those that fit the GPU are predicted instead.
 
@@ -77,6 +78,12 @@ def fit(measured):
     return least_squares([[t * rate for t in terms(*shape)] for _, shape, rate in measured], [1] * len(measured))
 
 
+def fit_given(efficiency, measured):
+    """The constants with an efficiency that is not fitted."""
+    rights = [1 - terms(*shape)[0] / efficiency * rate for _, shape, rate in measured]
+    return [1 / efficiency] + least_squares([[t * rate for t in terms(*shape)[1:]] for _, shape, rate in measured], rights)
+
+
 def error(constants, shape, rate):
     return 1 / sum(c * t for c, t in zip(constants, terms(*shape))) / rate - 1
 
@@ -111,7 +118,6 @@ def differs(path, constants, share):
     with open(path, "rb") as file:
         software = tomllib.load(file)
     said = {
-        "efficiency.memory": (software["efficiency"]["memory"], 1 / constants[0]),
         "launch.eager x kernels.dense_layer, us": (
             micro(software["launch"]["eager"]) * software["kernels"]["dense_layer"], 1e6 * constants[1]),
         "host.step, us": (micro(software["host"]["step"]), 1e6 * constants[2]),
@@ -141,6 +147,12 @@ def main():
     print(f"each left out in turn: mean of absolute errors {100 * sum(map(abs, left_out)) / len(left_out):.1f} %")
     for name, shape, rate in rates(sys.argv[1], PREDICTED):
         print(f"  predicted  {name[:40]:42}{rate:7.1f} tokens/s {100 * error(constants, shape, rate):+6.1f} %")
+    if len(sys.argv) == 3:
+        with open(sys.argv[2], "rb") as file:
+            constants = fit_given(tomllib.load(file)["efficiency"]["memory"], measured)
+        mean = sum(abs(error(constants, shape, rate)) for _, shape, rate in measured) / len(measured)
+        print(f"with efficiency {1 / constants[0]:.3f} given: {1e6 * constants[1]:.1f} us a dense layer, "
+              f"{1e6 * constants[2]:.0f} us a step; mean of absolute errors {100 * mean:.1f} %")
     split = rates(sys.argv[1], SPLIT)
     share = fit_share(constants, split)
     print(f"the CPU reads at {share:.3f} of {HOST_BANDWIDTH / 1e9:.0f} GB/s")

@@ -14,6 +14,7 @@
 #include "models/error.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "validation/published/mechanism.hpp"
+#include "validation/published/nearest.hpp"
 
 namespace pregate::validation {
 namespace {
@@ -365,6 +366,31 @@ TEST(Residuals, WrittenAndReadAgain) {
   const std::vector<Residual> known = known_residuals();
   ASSERT_FALSE(known.empty());
   EXPECT_EQ(residuals_toml(parse_residuals(residuals_toml(known), "again.toml")), residuals_toml(known));
+}
+
+// Two hosts, whose mean errors are factors of 1 and 4: each is a factor of 2
+// from the mean of both. Rows of other designs, bases, and without the software
+// that a case names, say nothing of hosts.
+TEST(SpreadOfHosts, IsHowFarTheirMeanErrorsLieApart) {
+  const auto row = [](const char* name, double percent) {
+    Residual residual;
+    residual.basis = Basis::datasheet;
+    residual.published_case = name;
+    residual.software = "llama-cpp";
+    residual.mechanism = "cpu-computed, last layers pinned";
+    residual.percent = percent;
+    return residual;
+  };
+  std::vector<Residual> rows{row("a", 0), row("a", 0), row("b", 300)};
+  EXPECT_NEAR(spread_of_hosts(rows), 1, 1e-12);
+  rows.push_back(row("c", 900));
+  rows.back().mechanism = "gpu-only";
+  rows.push_back(row("d", 900));
+  rows.back().software.clear();
+  rows.push_back(row("e", 900));
+  rows.back().basis = Basis::calibrated;
+  EXPECT_NEAR(spread_of_hosts(rows), 1, 1e-12);
+  EXPECT_EQ(spread_of_hosts(std::vector<Residual>{row("a", 5), row("a", 9)}), 0);
 }
 
 }  // namespace
