@@ -15,8 +15,8 @@ namespace pregate::sim {
 /// MoE layers that follow each other, and how often a token goes from an expert of one to one of the next.
 struct LayerChain {
   int gpus = 1;
-  std::vector<std::size_t> experts;     ///< by layer
-  std::vector<const CountTable*> next;  ///< by layer but the last: see LayerRouting::next
+  std::vector<std::size_t> experts = {};     ///< by layer
+  std::vector<const CountTable*> next = {};  ///< by layer but the last: see LayerRouting::next
 };
 
 /// By layer, by expert: its GPU.
@@ -42,7 +42,7 @@ enum class AffinityMethod {
 };
 
 struct AffinityHomes {
-  ChainHomes homes;
+  ChainHomes homes = {};
   double crossings = 0;
   double bound = 0;  ///< as crossings_bound(), or a better one that the method gives
   AffinityMethod method = AffinityMethod::local_search;

@@ -18,7 +18,7 @@ struct IntegerProgram {
     double factor = 0;
   };
   struct Row {
-    std::vector<Term> terms;
+    std::vector<Term> terms = {};
     double low = -unbounded, high = unbounded;
   };
   std::vector<double> cost;            ///< by column
@@ -37,8 +37,8 @@ struct IntegerProgram {
 struct IntegerSolution {
   std::vector<double> values;  ///< by column; empty: none was found
   double objective = 0;
-  double bound = 0;          ///< no solution is lower
-  bool is_optimal = false;   ///< up to the allowed gap
+  double bound = 0;         ///< no solution is lower
+  bool is_optimal = false;  ///< up to the allowed gap
 };
 
 using IntegerProgramSolver = std::function<IntegerSolution(const IntegerProgram&)>;
