@@ -20,11 +20,11 @@ struct PlacementRequest {
   int gpus = 1;       ///< 1 .. max_expert_gpus, at most the experts of every layer
   int redundant = 0;  ///< `replicated`: copies beyond the experts of a layer
   /// `affinity`: which way; none: exact where few states allow, else local search.
-  std::optional<AffinityMethod> affinity;
+  std::optional<AffinityMethod> affinity = {};
   /// For what needs one; empty: there is none, and such a kind refuses.
-  IntegerProgramSolver solve;
+  IntegerProgramSolver solve = {};
   /// `two-stage`: rate of the link from GPU `row` to GPU `column` in any unit; no rows: all alike.
-  CountTable links;
+  CountTable links = {};
   std::uint64_t seed = 1;  ///< of local search
 };
 

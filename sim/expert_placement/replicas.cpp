@@ -88,4 +88,22 @@ std::vector<Replica> balance_replicas(std::span<const double> tokens, const Repl
   return replicas;
 }
 
+void set_replicas(ExpertHomes& homes, const MoeLayer& layer, const std::vector<Replica>& replicas) {
+  std::vector<std::uint8_t> has_home(static_cast<std::size_t>(layer.experts));
+  std::vector<ExpertCopy> copies;
+  for (const Replica& replica : replicas) {
+    const ExpertKey key = layer.first_key + static_cast<ExpertKey>(replica.expert);
+    const auto gpu = static_cast<std::uint8_t>(replica.gpu);
+    std::uint8_t& is_placed = has_home[static_cast<std::size_t>(replica.expert)];
+    if (is_placed == 0)
+      homes.of_key[key] = gpu;
+    else
+      copies.push_back({key, gpu});
+    is_placed = 1;
+  }
+  std::stable_sort(copies.begin(), copies.end(),
+                   [](const ExpertCopy& a, const ExpertCopy& b) { return a.key < b.key; });
+  homes.copies.insert(homes.copies.end(), copies.begin(), copies.end());
+}
+
 }  // namespace pregate::sim

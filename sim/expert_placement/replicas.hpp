@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "sim/expert_placement/expert_homes.hpp"
+
 namespace pregate::sim {
 
 struct ReplicaShape {
@@ -25,5 +27,8 @@ struct Replica {
 /// replicas are packed onto its GPUs, the heaviest first, each on the least loaded one with a free slot.
 /// Where slots do not divide evenly the first GPUs have one more. By GPU, in packing order.
 std::vector<Replica> balance_replicas(std::span<const double> tokens, const ReplicaShape& shape);
+
+/// The first replica of each expert as its home, the others as copies, which go behind those of lower layers.
+void set_replicas(ExpertHomes& homes, const MoeLayer& layer, const std::vector<Replica>& replicas);
 
 }  // namespace pregate::sim

@@ -107,7 +107,7 @@ class Search {
 /// swap's change the temperature falls a thousandfold.
 void anneal(Search& search, cache::SplitMix random) {
   const auto draws =
-      static_cast<std::int64_t>(std::clamp(2000.0 * static_cast<double>(search.experts()), 1e5, 2e7));
+      static_cast<std::int64_t>(std::clamp(1000.0 * static_cast<double>(search.experts()), 1e5, 2e7));
   double size = 0;
   constexpr int samples = 1000;
   for (int i = 0; i < samples; ++i) size += std::abs(search.gain(search.draw(random))) / samples;
@@ -128,14 +128,21 @@ void anneal(Search& search, cache::SplitMix random) {
 }  // namespace
 
 AffinityHomes affinity_by_search(const LayerChain& chain, std::uint64_t seed) {
-  Search search(chain);
-  anneal(search, cache::SplitMix(seed));
-  search.descend();
-  AffinityHomes found{.method = AffinityMethod::local_search};
-  found.homes = std::move(search).take();
-  found.crossings = crossings(chain, found.homes);
-  found.bound = crossings_bound(chain);
-  return found;
+  constexpr int starts = 4;
+  AffinityHomes best{.method = AffinityMethod::local_search};
+  best.bound = crossings_bound(chain);
+  cache::SplitMix seeds(seed);
+  for (int start = 0; start < starts; ++start) {
+    Search search(chain);
+    anneal(search, cache::SplitMix(seeds()));
+    search.descend();
+    ChainHomes homes = std::move(search).take();
+    const double crossed = crossings(chain, homes);
+    if (start > 0 && crossed >= best.crossings) continue;
+    best.homes = std::move(homes);
+    best.crossings = crossed;
+  }
+  return best;
 }
 
 }  // namespace pregate::sim
