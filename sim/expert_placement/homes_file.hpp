@@ -16,8 +16,8 @@ struct HomesOrigin {
   std::string trace;  ///< content hash of the trace that they were learned from
 };
 
-/// JSON: format, origin, number of GPUs, and for each MoE layer its stack, number, and by expert its GPU, with
-/// copies as pairs (expert, GPU). docs/placement-over-gpus.md describes it.
+/// JSON: format, origin, number of GPUs, and for each MoE layer its stack, number, and by expert its GPU,
+/// with copies as pairs (expert, GPU). docs/placement-over-gpus.md describes it.
 std::string homes_json(const ExpertHomes& homes, const trace::TraceInfo& info, const HomesOrigin& origin);
 
 /// Reads it. InputError, with `where` and what is at fault, for what is no such document, or of other stacks,

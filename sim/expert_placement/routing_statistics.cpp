@@ -105,7 +105,8 @@ RoutingStatistics measure_routing(trace::StepSource& source, const ExpertMap& ma
       const ExpertKey first_key = map.layers()[at].first_key;
       if (keys.empty()) continue;
       moments[at].add(keys, tokens, first_key, routing.routed(ordinal));
-      for (std::size_t i = 0; i < keys.size(); ++i) statistics.layers[at].tokens[keys[i] - first_key] += tokens[i];
+      for (std::size_t i = 0; i < keys.size(); ++i)
+        statistics.layers[at].tokens[keys[i] - first_key] += tokens[i];
     }
     for (int token = 0; token < step.tokens; ++token) {
       before.clear();

@@ -28,7 +28,7 @@ struct CountTable {
 /// What placements of a MoE layer's experts are decided by. A batch is one step of the trace that runs the
 /// layer; a share is of the entries that the batch routes in it (tokens x experts a token).
 struct LayerRouting {
-  std::vector<double> load;    ///< by expert: mean over batches of its share; sums to 1 where there is a batch
+  std::vector<double> load;  ///< by expert: mean over batches of its share; sums to 1 where there is a batch
   std::vector<double> tokens;  ///< by expert: tokens of all batches
   /// Pearson's correlation of two experts' shares over the batches; 0 where one of them does not vary.
   CountTable correlation;
