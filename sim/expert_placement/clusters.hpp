@@ -21,9 +21,12 @@ struct Clusters {
 /// Of the mean load of a cluster: deviations this close are as good (MoETuner's tolerance).
 inline constexpr double cluster_tolerance = 0.025;
 
-/// MoETuner's first program (2502.06643): clusters of equal counts with the least deviation. The better of
-/// what the solver finds within its limit of nodes and of the greedy packing.
+/// MoETuner's first program (2502.06643): clusters of equal counts with the least deviation. The solver is
+/// asked where the greedy packing with swaps is not proven within the tolerance; the better of both.
 Clusters balanced_clusters(std::span<const double> loads, int clusters, const IntegerProgramSolver& solve);
+/// No clusters of equal counts deviate less: the heaviest expert's cluster has at least the lightest beside
+/// it.
+double deviation_bound(std::span<const double> loads, int clusters);
 double deviation(std::span<const double> loads, const std::vector<std::uint8_t>& of_expert, int clusters);
 
 /// By layer, by cluster: its GPU.

@@ -15,7 +15,9 @@ void PlacementJudge::use(const ExpertHomes& homes) {
   first_copy_.assign(map_.keys() + 1, 0);
   for (const ExpertCopy& copy : homes_.copies) ++first_copy_[copy.key + 1];
   for (ExpertKey key = 0; key < map_.keys(); ++key) first_copy_[key + 1] += first_copy_[key];
-  turn_.assign(map_.keys(), 0);
+  turn_.resize(map_.keys());
+  for (ExpertKey key = 0; key < map_.keys(); ++key)
+    if (turn_[key] > first_copy_[key + 1] - first_copy_[key]) turn_[key] = 0;
 }
 
 std::uint8_t PlacementJudge::take(ExpertKey key) {

@@ -128,6 +128,17 @@ TEST(ExpertPlacement, AffinityByStatesIsTheOptimumOfExhaustiveSearch) {
     }
 }
 
+// Mixtral's size, where all ways can still be tried.
+TEST(ExpertPlacement, LocalSearchComesNearTheOptimumOfLongChains) {
+  std::mt19937_64 random(2);
+  const auto made = random_chain(random, 4, std::vector<std::size_t>(16, 8));
+  const AffinityHomes exact = affinity_by_states(made->chain), found = affinity_by_search(made->chain, 1);
+  EXPECT_EQ(crossings(made->chain, exact.homes), exact.crossings);
+  EXPECT_GE(found.crossings, exact.crossings);
+  EXPECT_LE(found.crossings, 1.05 * exact.crossings);
+  EXPECT_LT(crossings_bound(made->chain), exact.crossings);
+}
+
 /// The solver, or an empty one where this build has none.
 IntegerProgramSolver solver() { return runtime::open_cbc().solve; }
 #define PREGATE_NEEDS_CBC()                                                               \
@@ -166,6 +177,7 @@ TEST(ExpertPlacement, ClustersDeviateAsLittleAsExhaustiveSearchFinds) {
     const Clusters found = balanced_clusters(loads, clusters, solver());
     const double mean = std::accumulate(loads.begin(), loads.end(), 0.0) / clusters;
     EXPECT_TRUE(found.is_optimal);
+    EXPECT_LE(deviation_bound(loads, clusters), least + 1e-9);
     EXPECT_GE(found.deviation, least - 1e-9);
     EXPECT_LE(found.deviation, least + cluster_tolerance * mean + 1e-9);
     EXPECT_NEAR(found.deviation, deviation(loads, found.of_expert, clusters), 1e-9);
