@@ -59,6 +59,7 @@ ExitCode compare(const Arguments& arguments);
 ExitCode advise(const Arguments& arguments);
 ExitCode sweep(const Arguments& arguments);
 ExitCode list(const Arguments& arguments);
+ExitCode place(const Arguments& arguments);
 ExitCode analyze(const Arguments& arguments);
 ExitCode execute(const Arguments& arguments);
 ExitCode calibrate(const Arguments& arguments);

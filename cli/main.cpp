@@ -47,6 +47,7 @@ pregate::cli::ExitCode run(const Arguments& arguments) {
        {"list", "models, machines, policies and their parts", list},
        {"model", "what was understood of a model: parameters, layers, cache, formats", model},
        {"trace", "import, inspect, generate, replay routing traces", trace},
+       {"place", "which GPU each expert lives on under expert parallelism", place},
        {"execute", "run policies for real, on a GPU or on this computer, and measure", execute},
        {"calibrate", "measure this machine into a machine file", calibrate},
        {"validate", "hold the simulator against a device, or against published measurements", validate},

@@ -16,6 +16,7 @@
 #include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "models/fields/member_value.hpp"
+#include "sim/expert_placement/homes_file.hpp"
 #include "sim/parallel/parallel_fields.hpp"
 #include "sim/parallel/simulate_group.hpp"
 #include "sim/policy/load_policy.hpp"
@@ -86,6 +87,33 @@ sim::ParallelFlags parallel_flags(const Parsed& parsed) {
           .expert = number("ep")};
 }
 
+/// --expert-homes, of the trace of the run.
+void use_homes(const Parsed& parsed, Run& run) {
+  if (!parsed.has("expert-homes")) return;
+  const std::string path = parsed.text("expert-homes");
+  sim::ParallelSpec& spec = run.options.parallel;
+  if (!spec.spreads_experts() || spec.gpus_a_stage() == 1) {
+    throw InputError("--expert-homes", "no experts are spread over GPUs",
+                     "--ep N, for the N GPUs of the file");
+  }
+  const sim::ExpertHomes homes = sim::read_homes(path, run.configuration.trace);
+  if (homes.gpus != spec.gpus_a_stage()) {
+    throw InputError("--expert-homes",
+                     printable(path) + " is of " + std::to_string(homes.gpus) +
+                         " GPUs, and experts are spread over " + std::to_string(spec.gpus_a_stage()),
+                     "--ep " + std::to_string(homes.gpus) + ", or pregate place --gpus " +
+                         std::to_string(spec.gpus_a_stage()));
+  }
+  if (!homes.copies.empty()) {
+    throw InputError("--expert-homes",
+                     printable(path) + " has further copies of experts, which no run is simulated with",
+                     "a kind of placement without copies (pregate place)");
+  }
+  spec.homes = std::make_shared<const std::vector<std::uint8_t>>(homes.of_key);
+  run.configuration.parallel = spec;
+  run.configuration.notes.push_back("experts are spread over GPUs as " + printable(path) + " says");
+}
+
 bool changes(const std::vector<Override>& set, std::string_view root) {
   return std::any_of(set.begin(), set.end(),
                      [&](const Override& each) { return each.path.starts_with(root); });
@@ -121,6 +149,7 @@ po::options_description scenario_options() {
       ("pp", text(), "stages of layers, one after the other (pipeline)")                        //
       ("dp", text(), "groups of GPUs with requests of their own (data-parallel attention)")     //
       ("ep", text(), "whole experts spread over so many GPUs: all of a stage")                  //
+      ("expert-homes", text(), "whole experts: which GPU has which (pregate place -o FILE)")    //
       ("prompt-chunk", text(),
        "most prompt tokens a pass; 0: whole prompts (default: whole, activations of 8192)")  //
       ("engine", text()->default_value("auto"), "auto, timed or event; all give the same times");
@@ -237,6 +266,7 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
   if (!run.options.parallel.is_one())
     run.configuration.machine = sim::with_gpus(run.configuration.machine, run.options.parallel.gpus());
   resolve_routing(parsed, set, run);
+  use_homes(parsed, run);
   if (!run.options.parallel.is_one())
     run.configuration.notes.push_back("on " + sim::in_words(run.options.parallel));
   run.routing_notes = run.configuration.notes;

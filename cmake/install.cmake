@@ -8,6 +8,9 @@ install(TARGETS pregate_models pregate_traces pregate_schedule pregate_engine pr
         EXPORT pregate_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
 install(TARGETS pregate_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
 install(TARGETS pregate_blas_module LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/pregate COMPONENT program)
+if(TARGET pregate_cbc_module)
+  install(TARGETS pregate_cbc_module LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/pregate COMPONENT program)
+endif()
 if(PREGATE_WITH_CUDA)
   # Of its own, as Debian's packages do not hold it: they can say nothing of NVIDIA's libraries.
   install(TARGETS pregate_cuda_module LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/pregate COMPONENT cuda)

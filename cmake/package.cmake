@@ -7,7 +7,7 @@ option(PREGATE_MAN_PAGES "Make manual pages of the program's own help (needs hel
 if(PREGATE_MAN_PAGES)
   find_program(HELP2MAN help2man REQUIRED)
   set(pages)
-  foreach(command IN ITEMS "" advise analyze calibrate compare execute list "model show" simulate sweep "trace check"
+  foreach(command IN ITEMS "" advise analyze calibrate compare execute list "model show" place simulate sweep "trace check"
           "trace export" "trace fit" "trace generate" "trace import" "trace info" "trace replay" "validate device" "validate published")
     string(REPLACE " " "-" page "pregate ${command}")
     string(REGEX REPLACE "-$" "" page "${page}")

@@ -11,7 +11,7 @@ packages=(
   g++ cmake ninja-build pkg-config
   libboost-dev libboost-program-options-dev
   libsqlite3-dev libtomlplusplus-dev nlohmann-json3-dev libssl-dev zlib1g-dev libzstd-dev
-  libopenblas-dev liburing-dev
+  libopenblas-dev liburing-dev coinor-libcbc-dev
 )
 case "${1:-}" in
   "")

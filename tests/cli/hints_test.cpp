@@ -39,7 +39,7 @@ TEST_F(Hints, NameOptionsThatExist) {
         Words{"list"}, Words{"validate", "device"}, Words{"validate", "published"}, Words{"trace", "import"},
         Words{"trace", "export"}, Words{"trace", "info"}, Words{"trace", "check"}, Words{"trace", "generate"},
         Words{"trace", "fit"}, Words{"trace", "replay"}, Words{"model", "show"}, Words{"advise"},
-        Words{"sweep"}}) {
+        Words{"sweep"}, Words{"place"}}) {
     Words asked = command;
     asked.emplace_back("--help");
     help += succeed(asked);

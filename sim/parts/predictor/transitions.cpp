@@ -67,6 +67,11 @@ void Transitions::learn(int ordinal, Keys before, Keys activated, Keys target) {
   });
 }
 
+std::span<const float> Transitions::counts(int ordinal, int expert) const {
+  const Table& table = tables_[index(ordinal)];
+  return {table.counts.data() + index(expert) * table.width, table.width};
+}
+
 std::span<const double> Transitions::scores(int ordinal, Keys before, Keys activated) {
   scores_.assign(tables_[index(ordinal)].width, 0);
   each_row(ordinal, before, activated, [&](const Table& table, std::size_t row) {

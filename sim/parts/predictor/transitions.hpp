@@ -23,6 +23,9 @@ class Transitions {
   /// `before` is of the layer before `ordinal` in its stack, empty where there is none; `target` of the layer
   /// that comes distance() after `ordinal`.
   void learn(int ordinal, Keys before, Keys activated, Keys target);
+  /// Of order 1: by expert of the target layer, how often it was activated where `expert` of layer `ordinal`
+  /// was; empty where nothing comes so far behind. Whole up to 2^24.
+  [[nodiscard]] std::span<const float> counts(int ordinal, int expert) const;
   /// By expert of the target layer: the sum over what was activated of the share that it had then. Valid
   /// until the next call.
   std::span<const double> scores(int ordinal, Keys before, Keys activated);
