@@ -66,6 +66,36 @@ TEST_F(SeveralGpus, WhatDoesNotAgreeIsRefused) {
   expect_refused({"execute", "--device", "host", "--gpus", "2"}, {"--gpus", "one GPU"});
 }
 
+// What pregate place works out, a run takes; a file of other GPUs or models it does not.
+TEST_F(SeveralGpus, ExpertsLieAsAPlacementSays) {
+  succeed(
+      {"trace", "generate", "--model", "olmoe-1b-7b", "--prompt", "4", "--output-tokens", "8", "-o", "t.db"});
+  succeed({"place", "t.db", "--gpus", "4", "--kind", "round-robin", "-o", "homes.json"});
+  const auto run = [&](const Words& more) {
+    Words words = {"simulate", "--trace",   "t.db", "--model", "olmoe-1b-7b", "--machine", "rtx4090-pcie4",
+                   "--policy", "on-demand", "--ep", "4",       "--json",      "r.json"};
+    words.insert(words.end(), more.begin(), more.end());
+    succeed(words);
+    return Json::parse(read("r.json"))["results"][0];
+  };
+  const Json dealt = run({"--set", "parallel.spread=round-robin"}),
+             placed = run({"--expert-homes", "homes.json"});
+  EXPECT_EQ(placed["gpus"], dealt["gpus"]);
+  EXPECT_EQ(placed["tokens_per_s"], dealt["tokens_per_s"]);
+  EXPECT_NE(placed["gpus"], run({})["gpus"]);
+  const Words of_two = {"simulate", "--trace", "t.db",           "--model",   "olmoe-1b-7b",
+                        "--ep",     "2",       "--expert-homes", "homes.json"};
+  expect_refused(of_two, {"--expert-homes", "of 4 GPUs", "--ep 4"});
+  expect_refused({"simulate", "--trace", "t.db", "--model", "olmoe-1b-7b", "--expert-homes", "homes.json"},
+                 {"--expert-homes", "--ep"});
+  expect_refused({"simulate", "--model", "mixtral-8x7b", "--ep", "4", "--expert-homes", "homes.json"},
+                 {"homes.json"});
+  succeed({"place", "t.db", "--gpus", "4", "--kind", "replicated", "-o", "copies.json"});
+  expect_refused(
+      {"simulate", "--trace", "t.db", "--model", "olmoe-1b-7b", "--ep", "4", "--expert-homes", "copies.json"},
+      {"copies"});
+}
+
 TEST_F(SeveralGpus, ALoadOfAFile) {
   write("load.csv", "arrival_s,prompt_tokens,output_tokens\n0,20,3\n0.5,5,2\n");
   succeed({"simulate", "--model", "olmoe-1b-7b", "--policy", "gpu-only", "--batcher", "continuous", "--load",

@@ -209,6 +209,25 @@ TEST(SeveralGpus, SpreadExpertsAreCountedOnce) {
   }
 }
 
+// As a table of homes says, layer by layer, where GPUs may have different numbers of experts.
+TEST(SeveralGpus, ExpertsLieWhereATableSays) {
+  const ModelSpec model = test::tiny_model(2, 4, 2);
+  ListSource source(test::decoder_info(2, 4, 2));
+  source.add(Phase::decode, 1, {0, 1, 2, 3}, true);
+  ParallelSpec spec = expert_parallel(2);
+  const auto routed = [&](std::vector<std::uint8_t> homes) {
+    spec.homes = std::make_shared<const std::vector<std::uint8_t>>(std::move(homes));
+    const SimulationResult result =
+        run(model, linked_machine(), load_policy("on-demand"), source, {.parallel = spec});
+    EXPECT_EQ(result.gpus[0].routed + result.gpus[1].routed, 4);
+    return result.gpus[0].routed;
+  };
+  EXPECT_EQ(routed({0, 0, 1, 1, 0, 0, 1, 1}), 2);
+  EXPECT_EQ(routed({0, 0, 1, 1, 1, 1, 0, 0}), 4);
+  EXPECT_EQ(routed({1, 1, 0, 0, 1, 0, 1, 1}), 0);
+  EXPECT_THROW(routed({0, 0, 1, 1, 1, 1, 1, 1}), InputError);
+}
+
 class GroupEngines : public testing::TestWithParam<std::tuple<std::string, int>> {};
 
 // The times computed at issue, those of the event queue, and those of the exported schedule.
