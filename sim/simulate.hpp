@@ -157,6 +157,11 @@ class PreparedTrace {
   [[nodiscard]] const TraceScan& scan() const { return scan_; }
   /// The model is a part of another one, whose layer `first` is its first: so are layers named.
   void name_layers_from(int first) { map_.name_layers_from(first); }
+  /// Each of so many groups of GPUs keeps its part of a pass's sequences.
+  void deal_sequences(int groups) {
+    scan_.most_sequences = (scan_.most_sequences + groups - 1) / groups;
+    scan_.most_whole_tokens = (scan_.most_whole_tokens + groups - 1) / groups;
+  }
 
  private:
   ExpertMap map_;

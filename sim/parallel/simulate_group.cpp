@@ -35,12 +35,18 @@ struct PlannedRank {
 };
 using PlannedRanks = std::vector<std::unique_ptr<PlannedRank>>;
 
-void check_policy(const PolicySpec& policy, const ServingSpec& serving, const trace::TraceInfo& info) {
+void check_policy(const PolicySpec& policy, const SimulationOptions& options, const trace::TraceInfo& info) {
+  const ServingSpec& serving = options.serving;
   const auto refuse = [&](const std::string& what, const std::string& hint) {
     throw InputError("policy " + policy.name, what + ", which is simulated on one GPU only", hint);
   };
   if (!policy.formats.low.empty())
     refuse("it has experts in a second format", "--set policy.formats.low=none");
+  if (options.parallel.data > 1 && policy.miss.service->uses_cpu) {
+    throw InputError("policy " + policy.name,
+                     "the CPU computes misses, which is simulated where all GPUs attend to the same requests",
+                     "--tp in place of --dp");
+  }
   if (policy.miss.service->uses_near_data)
     refuse("a near-data device computes its misses", "another miss service");
   if (policy.lookahead.predictor->replaces)
@@ -50,6 +56,21 @@ void check_policy(const PolicySpec& policy, const ServingSpec& serving, const tr
   if (serving.depends_on_time(info) && policy.cache.capacity.kind != CapacityKind::none &&
       cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future)
     refuse("its eviction knows the future", "choose another (pregate list evictions)");
+}
+
+void check_plan(const PlannedRank& rank, const PolicySpec& policy, const MachineSpec& machine) {
+  if (!rank.plan) return;
+  if (!rank.plan->home.empty()) {
+    throw InputError(
+        "policy " + policy.name,
+        "its placement puts experts on GPUs beside the one that runs the layers, and here all run layers",
+        "--ep spreads experts over the GPUs of a stage");
+  }
+  if (machine.network.hosts > 1 && rank.plan->offloads()) {
+    throw InputError("policy " + policy.name,
+                     "experts in the memories of several hosts are not simulated on GPUs that all run layers",
+                     "--policy gpu-only, or a machine of one host");
+  }
 }
 
 /// What all hold in the host's memory together, and who is fullest.
@@ -150,7 +171,7 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   const ServingSpec& serving = options.serving;
   SimulationResult result;
   result.policy = policy;
-  check_policy(policy, serving, source.info());
+  check_policy(policy, options, source.info());
   const MachineSpec used = with_gpus(machine, spec.gpus());
   const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
   result.topology = topology_of(used, demand_first ? StreamOrder::priority : StreamOrder::fifo);
@@ -163,10 +184,12 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
     PlannedRank& planned = *ranks.back();
     planned.result.topology = result.topology;
     planned.prepared.name_layers_from(rank.first_layer);
+    planned.prepared.deal_sequences(spec.data);
     planned.plan = plan_run(planned.rank.model, limits, policy, planned.prepared, planned.steps,
                             options.counted, planned.result, options.prompt_chunk);
   }
   source.rewind();
+  for (const std::unique_ptr<PlannedRank>& rank : ranks) check_plan(*rank, policy, used);
   const PlannedRank& fullest = add_up_memory(ranks, result);
   result.notes = fullest.result.notes;
   say_what_is_not_simulated(spec, source.info(), result);
