@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 #include "models/document.hpp"
 #include "models/embedded.hpp"
@@ -159,10 +158,10 @@ GpuCollectives parse_gpu_collectives(std::string_view text, const std::string& n
   all.eager_nccl_s = number_within(top, "eager_nccl_us", 0, 1000) * us;
   all.eager_copy = top.byte_rate("eager_copy");
   for (TableReader& table : top.tables("collective")) {
-    CollectiveFit fit = read_collective(table, all.links);
+    const CollectiveFit fit = read_collective(table, all.links);
     if (all.find(fit.kernels, fit.kind) != nullptr)
       throw InputError(table.where(), "this collective has constants already");
-    all.fits.push_back(std::move(fit));
+    all.fits.push_back(fit);
   }
   top.finish();
   return all;

@@ -102,6 +102,7 @@ void fit_one(GpuCollectives& gpu, CollectiveKernels kernels, Collective kind, co
     }
   }
   std::vector<Dimension> dimensions;
+  dimensions.reserve(free.size());
   for (const CollectiveConstant& each : free) dimensions.push_back({each.start, each.least, each.most});
   const auto set = [&](const double* logarithms) {
     for (std::size_t i = 0; i < free.size(); ++i)
@@ -201,17 +202,6 @@ void fit_gpu(GpuCollectives& gpu, const Rows& all, bool judges) {
     for (const CollectiveConstant& constant : constants_of(fit.kernels, gpu.links))
       std::printf(" %s %s", constant.name, number(fit.constants.*constant.member / constant.unit).c_str());
     std::printf("\n");
-    if (std::getenv("ROWS")) {
-      for (const MeasuredCollective& row : seen) {
-        const double e =
-            sim::collective_time(row.kind, row.library, row.launch, row.bytes, row.gpus, gpu) / row.seconds -
-            1;
-        if (std::abs(e) > 0.15)
-          std::printf("    %d %s 2^%.0f %.1f %+.0f %%\n", row.gpus,
-                      row.launch == CollectiveLaunch::eager ? "eager" : "", std::log2(row.bytes),
-                      row.seconds * 1e6, 100 * e);
-      }
-    }
     if (!judges) continue;
     const Rows rest = of_fit(true);
     fit.judged_rows = rest.size();
