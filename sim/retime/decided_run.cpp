@@ -155,8 +155,9 @@ PassTimes DecidedRun::on_demand(PricedRun& priced, Picoseconds copy) const {
   times.exposed_transfer = copy * copies->experts_copied;
   if (priced.blocks.size() <= number) priced.blocks.resize(number + 1);
   PricedRun::Blocks& of = priced.blocks[number];
-  // Sorting pays from the second machine on.
-  if (++of.machines == 2) of.sorted = std::make_unique<const SortedBlocks>(blocks(priced.log));
+  // Sorting costs as much as some machines without it.
+  constexpr int worth_sorting = 16;
+  if (++of.machines == worth_sorting) of.sorted = std::make_unique<const SortedBlocks>(blocks(priced.log));
   if (of.sorted) {
     times.blocks = of.sorted->of(copy);
   } else {

@@ -37,7 +37,7 @@ struct PricedRun {
   /// Of a policy that announces nothing.
   struct Blocks {
     int machines = 0;  ///< that were timed
-    /// Once there is a second one.
+    /// Once there are many.
     std::unique_ptr<const SortedBlocks> sorted;
   };
   std::vector<Blocks> blocks;  ///< by DecidedRun::number

@@ -22,6 +22,8 @@ namespace {
 
 /// Sides of machines whose prices are kept.
 constexpr std::size_t most_priced = 2 * lane_count;
+/// From so many capacities on one look-up for all costs less than one for each.
+constexpr std::size_t least_shared = 4;
 
 /// What of a machine may differ without a price of what the GPU does being another: copies of experts and
 /// how much memory there is. All else is taken to matter.
@@ -74,6 +76,13 @@ ManyMachines::ManyMachines(const ModelSpec& model, std::vector<PolicySpec> polic
       decided_(policies_.size()) {}
 
 ManyMachines::~ManyMachines() = default;
+
+/// Looking many capacities up together does, unless a simulation is about as fast as timing the steps of
+/// each.
+bool ManyMachines::pays_on_one_machine(const PolicySpec& policy) const {
+  const PredictorEntry& predictor = *policy.lookahead.predictor;
+  return policies_.size() >= least_shared && (!predictor.predicts() || predictor.is_whole_layer);
+}
 
 bool ManyMachines::may_decide_alike() const {
   return options_.parallel.is_one() && !options_.serving.depends_on_time(source_.info()) &&
@@ -144,6 +153,10 @@ void ManyMachines::find_decisions(std::size_t policy, const Plan& plan, const Ma
     policies.push_back(other);
     plans.push_back(std::move(*beside));
   }
+  if (policies.size() < least_shared) {
+    policies.resize(1);
+    plans.erase(plans.begin() + 1, plans.end());
+  }
   if (decide(policies, std::move(plans), machine) || policies.size() == 1) return;
   for (const std::size_t each : policies) decided_[each] = nullptr;
   decide({policy}, {plan}, machine);  // too much together, perhaps not alone
@@ -194,7 +207,7 @@ std::vector<SimulationResult> ManyMachines::run(std::size_t number, std::span<co
   for (std::size_t i = 0; i < machines.size(); ++i) {
     const MachineSpec& machine = machines[i];
     SimulationResult& result = results[i];
-    const bool worth_it = decided != nullptr || machines.size() > 1 || policies_.size() > 1;
+    const bool worth_it = decided != nullptr || machines.size() > 1 || pays_on_one_machine(policy);
     if (!may_decide_alike() || !worth_it) {
       result = simulate(model_, machine, policy, prepared_, source_, options_);
       continue;

@@ -45,6 +45,7 @@ class ManyMachines {
  private:
   struct Timed;
   [[nodiscard]] bool may_decide_alike() const;
+  [[nodiscard]] bool pays_on_one_machine(const PolicySpec& policy) const;
   void find_decisions(std::size_t policy, const Plan& plan, const MachineSpec& machine);
   /// What that policy plans on the machine, if it is timed by counts there and can be looked up with `plan`.
   [[nodiscard]] std::optional<Plan> plan_beside(const Plan& plan, std::size_t policy,

@@ -64,6 +64,7 @@ void narrow(std::optional<std::size_t> policy, Probed& low, Probed& high, const 
     std::vector<Probed> places = probes_between(low, high);
     if (places.empty()) return;
     std::vector<std::string> values;
+    values.reserve(places.size());
     for (const Probed& place : places) values.push_back(place.text);
     std::vector<PolicyRates> rates = rates_at(values);
     if (rates.size() != places.size()) return;

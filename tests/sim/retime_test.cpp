@@ -4,6 +4,8 @@
 // and every sum behind it.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "sim/policy/load_policy.hpp"
 #include "sim/retime/many_machines.hpp"
 #include "tests/sim/expect_same_run.hpp"
@@ -73,6 +75,20 @@ TEST(Retiming, IsExactOnDemand) {
   }
   EXPECT_EQ(expect_exact(model, load_policy("gpu-only"), source, machines),
             static_cast<std::int64_t>(machines.size()));
+}
+
+// On many links the latencies of blocks are sorted once; lanes of one set of prices are full and in part
+// empty.
+TEST(Retiming, IsExactOnManyLinks) {
+  const ModelSpec model = test::tiny_model(4, 16, 3);
+  test::ListSource source = test::random_source(5, 4, 16, 3, 3, 7, 30);
+  std::vector<MachineSpec> machines;
+  for (int i = 0; i < 43; ++i) {
+    machines.push_back(test::tiny_machine());
+    machines.back().h2d.bandwidth = {1e8 * std::pow(1.2, i)};
+  }
+  for (const char* name : {"on-demand-cache", "on-demand", "pre-gated-cache", "prefetch-all"})
+    EXPECT_EQ(expect_exact(model, load_policy(name), source, machines, {.keeps_requests = true}), 43) << name;
 }
 
 // Slow links let copies run into the layers after; fast ones hide them.
