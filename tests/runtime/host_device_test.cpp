@@ -132,7 +132,7 @@ TEST(HostDevice, CallsTheHostInOrder) {
 }
 
 TEST(HostDevice, CoresForTheCpuAreThereOrRefused) {
-  EXPECT_THROW(open_device("host", {.cpu_threads = 4096}), InputError);
+  EXPECT_THROW(open_device("host", {.memory = {}, .compute_threads = 0, .cpu_threads = 4096}), InputError);
   EXPECT_FALSE(open_device("host", {})->info().cpu_cores.empty());
 }
 
