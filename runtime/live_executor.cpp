@@ -419,8 +419,9 @@ Picoseconds LiveExecutor::wait(OpId ids_known) {
   }
   device_.synchronize(known);
   if (!layers_.ids_agree()) {
-    d2h_.synchronize();  // a failure of the device explains it better
-    compute_.synchronize();
+    for (Stream* const each : streams_) {  // a failure of one of them explains it better
+      if (each != nullptr) each->synchronize();
+    }
     throw DeviceError("the gate of MoE layer " + std::to_string(ordinal_) +
                       " chose other experts on the device than the trace says");
   }

@@ -66,6 +66,12 @@ class CudaDevice final : public Device {
     info_.types = {ElementType::f32, ElementType::f16, ElementType::bf16};
     info_.cpu_cores = usable_cores();
     const auto cores = static_cast<int>(info_.cpu_cores.size());
+    if (options.cpu_threads > cores) {
+      throw InputError(
+          "--cpu-threads",
+          std::to_string(options.cpu_threads) + " cores, but this machine has " + std::to_string(cores),
+          "give fewer, or leave it out");
+    }
     const int computing = options.cpu_threads > 0 ? options.cpu_threads : cores - 1;
     info_.cpu_cores.resize(static_cast<std::size_t>(std::clamp(computing, 1, cores)));
 

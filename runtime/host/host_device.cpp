@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <fstream>
@@ -48,6 +49,15 @@ class HostDevice final : public Device {
       throw InputError("--gpu-memory",
                        to_string(options.memory) + " is more than this machine's " + to_string(physical),
                        "leave it out, or give a smaller budget");
+    }
+    const int left = std::max(0, static_cast<int>(usable_cores().size()) - 2);
+    if (options.cpu_threads > left) {
+      throw InputError("--cpu-threads",
+                       std::to_string(options.cpu_threads) +
+                           " cores of their own, but beside one that computes "
+                           "and one that copies this machine has " +
+                           std::to_string(left),
+                       "leave it out: then the CPU's experts share the cores of copies");
     }
     const int threads =
         options.compute_threads > 0 ? options.compute_threads : static_cast<int>(cores_.compute.size());

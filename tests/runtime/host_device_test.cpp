@@ -111,6 +111,31 @@ TEST(HostDevice, AFailureIsThrownByTheNextWait) {
   EXPECT_THROW(stream->synchronize(), std::invalid_argument);
 }
 
+// Work of the host has its turn in the stream, and what it throws is thrown by who waits.
+TEST(HostDevice, CallsTheHostInOrder) {
+  const auto device = open_device("host", {});
+  const auto stream = device->make_stream("cpu"), other = device->make_stream("h2d");
+  const PageLockedMemory from = device->allocate_page_locked({256}, "test");
+  const DeviceMemory to = device->allocate({256}, "test");
+  const auto written = device->make_event();
+  stream->call([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::memset(from.span().data(), 7, 256);
+  });
+  stream->record(*written);
+  other->wait(*written);
+  other->copy_to_device(to.span(), from.span());
+  other->synchronize();
+  EXPECT_EQ(std::to_integer<int>(to.span().data()[255]), 7);
+  stream->call([] { throw std::runtime_error("the host failed"); });
+  EXPECT_THROW(stream->synchronize(), std::runtime_error);
+}
+
+TEST(HostDevice, CoresForTheCpuAreThereOrRefused) {
+  EXPECT_THROW(open_device("host", {.memory = {}, .compute_threads = 0, .cpu_threads = 4096}), InputError);
+  EXPECT_FALSE(open_device("host", {})->info().cpu_cores.empty());
+}
+
 TEST(HostDevice, DifferentSizesDoNotCopy) {
   const auto device = open_device("host", {});
   const auto stream = device->make_stream("h2d");

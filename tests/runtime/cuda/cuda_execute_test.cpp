@@ -29,6 +29,11 @@ TEST(CudaExecute, ACorruptCopyIsSeen) { check_that_a_corrupt_copy_is_seen(device
 TEST(CudaExecute, OutOfMemoryIsAResult) { check_that_out_of_memory_is_a_result(device); }
 TEST(CudaExecute, AnInterruptEndsItAfterAPass) { check_that_an_interrupt_ends_it_after_a_pass(device); }
 
+// Rows of more than a page, which the stand-in closes to the host while copies use them.
+TEST(CudaExecute, ManyRowsForTheCpu) {
+  check_policy(device, {2, 8, 2, 1, 24, 2}, policy_of("experts-on-cpu", "0"));
+}
+
 TEST(CudaExecute, WrongGuessesAreTakenBack) { check_that_wrong_guesses_are_taken_back(device); }
 TEST(CudaExecute, ExpertsInBlocks) { check_experts_in_blocks(device); }
 TEST(CudaExecute, DriveBehindHostMemory) { check_drive_behind_host_memory(device, PREGATE_SOURCE_DIR); }

@@ -72,6 +72,29 @@ void HostGuard::open(const VectorClock& known) {
   for (const Guard& g : opened) protect(g.pages);
 }
 
+bool HostGuard::waits_for_a_function(const Operation& operation) const {
+  return std::any_of(functions_.begin(), functions_.end(),
+                     [&](const OperationPointer& function) { return is_known(*function, operation.clock); });
+}
+
+void HostGuard::begin_function(const OperationPointer& function) {
+  if (!guards_copies_) return;
+  const std::lock_guard guard(lock_);
+  functions_.push_back(function);
+  for (const Guard& g : guards_) {
+    if (is_known(*function, g.operation->clock)) protect(g.pages);
+  }
+}
+
+void HostGuard::end_function(const OperationPointer& function) {
+  if (!guards_copies_) return;
+  const std::lock_guard guard(lock_);
+  std::erase(functions_, function);
+  for (const Guard& g : guards_) {
+    if (is_known(*function, g.operation->clock)) protect(g.pages);
+  }
+}
+
 /// Gives each page the strictest protection that the guards over it ask for.
 void HostGuard::protect(const Range& pages) {
   std::vector<std::uintptr_t> cuts = {pages.low, pages.high};
@@ -84,7 +107,7 @@ void HostGuard::protect(const Range& pages) {
     if (cuts[i] == cuts[i + 1]) continue;
     int protection = PROT_READ | PROT_WRITE;
     for (const Guard& g : guards_) {
-      if (g.pages.low <= cuts[i] && cuts[i + 1] <= g.pages.high)
+      if (g.pages.low <= cuts[i] && cuts[i + 1] <= g.pages.high && !waits_for_a_function(*g.operation))
         protection &= g.pages.write ? PROT_NONE : PROT_READ;
     }
     mprotect(pointer_to(cuts[i]), cuts[i + 1] - cuts[i], protection);

@@ -28,6 +28,11 @@ class HostGuard {
   /// Opens what `known` has seen the end of.
   void open(const VectorClock& known);
 
+  /// A function of the host runs in a stream: until it ends, what copies behind it use is open, as they have
+  /// not begun.
+  void begin_function(const OperationPointer& function);
+  void end_function(const OperationPointer& function);
+
   /// Handles a fault at `address`. Does not return when the access was one of those above.
   void explain(std::uintptr_t address, bool write);
 
@@ -37,6 +42,7 @@ class HostGuard {
     Range pages;
   };
   void protect(const Range& pages);
+  [[nodiscard]] bool waits_for_a_function(const Operation& operation) const;
   [[noreturn]] void give_up(const std::string& text);
 
   Memory& memory_;
@@ -44,6 +50,7 @@ class HostGuard {
   bool guards_copies_;
   HiddenLock lock_;
   std::vector<Guard> guards_;
+  std::vector<OperationPointer> functions_;  ///< that run
 };
 
 }  // namespace pregate::standin

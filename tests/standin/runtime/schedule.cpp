@@ -59,7 +59,11 @@ void Engine::execute(const OperationPointer& operation) {
   for (const OperationPointer& dependency : operation->dependencies) tsan::acquire(&dependency->state);
   std::vector<Range> touched = operation->request.ranges;
   // A host function may tell the host anything by any means, so what it knows counts as known.
-  if (operation->request.kind == OperationKind::host_function) tell_host(operation->clock);
+  const bool is_function = operation->request.kind == OperationKind::host_function;
+  if (is_function) {
+    tell_host(operation->clock);
+    guard_.begin_function(operation);
+  }
   if (!stopped_ && operation->request.work) {
     try {
       const std::vector<Range> found = operation->request.work();
@@ -68,6 +72,7 @@ void Engine::execute(const OperationPointer& operation) {
       stop();
     }
   }
+  if (is_function) guard_.end_function(operation);
   tsan::touch(touched);
   tsan::release(&operation->state);
   tsan::switch_to(host_fiber);

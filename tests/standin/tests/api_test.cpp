@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -199,6 +200,27 @@ TEST(Api, HostFunctionsRunInStreamOrder) {
   OK(cudaStreamSynchronize(stream));
   EXPECT_EQ(seen, (std::vector<int>{0, 1, 2}));
   OK(cudaStreamDestroy(stream));
+}
+
+// Pages that a copy uses are closed to the host until it has waited; not to a function of the host that the
+// copy waits for, which fills them.
+TEST(Api, HostFunctionsFillWhatCopiesBehindThemRead) {
+  constexpr std::size_t size = 1 << 16;
+  cudaStream_t stream = nullptr;
+  OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  void *pinned = nullptr, *device = nullptr;
+  OK(cudaHostAlloc(&pinned, size, cudaHostAllocDefault));
+  OK(cudaMalloc(&device, size));
+  for (int round = 0; round < 3; ++round) {  // and what the copy before them has read
+    OK(cudaLaunchHostFunc(
+        stream, [](void* data) { std::memset(data, 5, size); }, pinned));
+    OK(cudaMemcpyAsync(device, pinned, size, cudaMemcpyHostToDevice, stream));
+  }
+  OK(cudaStreamSynchronize(stream));
+  EXPECT_EQ(static_cast<const unsigned char*>(pinned)[size - 1], 5);
+  OK(cudaStreamDestroy(stream));
+  OK(cudaFreeHost(pinned));
+  OK(cudaFree(device));
 }
 
 // A blocking stream and the default stream wait for each other (CUDA C++ Programming Guide, implicit
