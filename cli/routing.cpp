@@ -111,8 +111,7 @@ Wanted wanted(const Parsed& parsed, std::int64_t default_requests) {
           static_cast<int>(parsed.integer("output", trace::RequestShape{}.output_tokens, 1, 10'000'000))};
 }
 
-/// In the formats that were chosen, and where the software's files decide the
-/// rest, in theirs.
+/// In the formats that were chosen, and where the software's files decide the rest, in theirs.
 ModelSpec load(const Parsed& parsed, const std::string& name, const std::vector<Override>& set, Run& run) {
   const std::string weights = parsed.text("weights"), chosen = parsed.text("dense-weights");
   ModelSpec model = load_model(name, {weights, chosen}, set);

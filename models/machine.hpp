@@ -112,12 +112,10 @@ struct SoftwareMemorySpec {
   double fragmentation = 0;  ///< what its allocator holds and nothing uses, as a share of all else
   /// Experts that live on the GPU for the whole run are in the host's memory as well, from where they came.
   bool host_copies = true;
-  /// The input embedding is looked up in the host's memory and is not on the
-  /// GPU.
+  /// The input embedding is looked up in the host's memory and is not on the GPU.
   bool host_embeddings = false;
-  /// Tokens of the largest pass that it reserves buffers for, whatever the
-  /// prompts are: activations in fp32, and logits of every one of them; 0:
-  /// activations of the passes that there are.
+  /// Tokens of the largest pass that it reserves buffers for, whatever the prompts are: activations in fp32,
+  /// and logits of every one of them; 0: activations of the passes that there are.
   int reserved_tokens = 0;
   int cache_cells = 1;  ///< the KV cache has a multiple of so many entries a sequence
 };

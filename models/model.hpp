@@ -187,8 +187,7 @@ struct ModelSpec {
   [[nodiscard]] double flop_per_token(int context) const;
   [[nodiscard]] std::vector<LayerProfile> profile(const Stack& stack) const;
   [[nodiscard]] Bytes head_bytes() const;  ///< output projection, read once a decode step
-  /// The table that tokens are looked up in, as far as it is not the output
-  /// projection too.
+  /// The table that tokens are looked up in, as far as it is not the output projection too.
   [[nodiscard]] Bytes input_embedding_bytes() const;
   [[nodiscard]] double head_flop_per_token() const;
   [[nodiscard]] int stack_index(const std::string& stack_name) const;  ///< -1 when absent

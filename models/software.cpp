@@ -32,8 +32,8 @@ Value choice_of(const Node& machine, const char* path) {
   return Value::other;
 }
 
-/// What of the GPU the software's costs go by, as the tree says; what is no
-/// such value is refused where the machine is read.
+/// What of the GPU the software's costs go by, as the tree says; what is no such value is refused where the
+/// machine is read.
 GpuSpec gpu_of(const Node& machine) {
   GpuSpec gpu;
   gpu.architecture = choice_of<GpuArchitecture>(machine, "gpu.architecture");

@@ -20,9 +20,8 @@ struct SoftwareSpec {
     Picoseconds eager;
     Picoseconds graph;  ///< the same in a replayed CUDA graph; 0: it uses none
     GpuArchitecture graphs_from = GpuArchitecture::other;  ///< oldest on which it uses them
-    /// Multiprocessor cycles that a kernel takes beyond what it reads and
-    /// computes, where a GPU says its clock: no launch takes less, and one in a
-    /// graph takes that. 0: `eager` and `graph` hold everywhere.
+    /// Multiprocessor cycles that a kernel takes beyond what it reads and computes, where a GPU says its
+    /// clock: no launch takes less, and one in a graph takes that. 0: `eager` and `graph` hold everywhere.
     double cycles = 0;
     double hbm_cycles = 0;  ///< the same on GPUs with HBM; 0: as `cycles`
   } launch;
@@ -73,13 +72,12 @@ struct SoftwareSpec {
   int prompt_chunk = 0;  ///< most prompt tokens a pass, where none is given; 0: whole prompts
 };
 
-/// The overheads of a machine that the software drives; of `gpu` the
-/// architecture, the clock and the kind of memory count.
+/// The overheads of a machine that the software drives; of `gpu` the architecture, the clock and the kind of
+/// memory count.
 OverheadSpec overhead_of(const SoftwareSpec& software, const GpuSpec& gpu);
 
-/// The format that a file for this software gives all but the experts, where
-/// the user chose `weights` and `dense_weights` (empty: nothing) and the
-/// model's experts are `experts`; empty: as the model describes it.
+/// The format that a file for this software gives all but the experts, where the user chose `weights` and
+/// `dense_weights` (empty: nothing) and the model's experts are `experts`; empty: as the model describes it.
 std::string dense_format_in_files(const SoftwareSpec& software, const std::string& experts,
                                   const std::string& weights, const std::string& dense_weights);
 

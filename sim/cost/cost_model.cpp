@@ -132,8 +132,7 @@ GpuTime CostModel::product(double flop, FlopPerSecond rate, double bytes, double
   const GpuTime time = roofline(flop, rate, bytes);
   const GpuSpec& gpu = machine_.gpu;
   if (gpu.unpacked_per_cycle <= 0 || gpu.clock_ghz <= 0 || weights <= 0) return time;
-  // ggml's matrix-vector kernels (MMVQ) serve up to 8 tokens; above that tiles
-  // are unpacked once for many.
+  // ggml's matrix-vector kernels (MMVQ) serve up to 8 tokens; above that tiles are unpacked once for many.
   constexpr int most_tokens = 8;
   constexpr double packed_below = 15;  // bits: 16-bit weights with biases in fp32 among them are above
   if (tokens > most_tokens || bytes * 8 / weights >= packed_below) return time;

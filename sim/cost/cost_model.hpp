@@ -182,9 +182,8 @@ class CostModel {
   [[nodiscard]] GpuTime experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                            std::uint32_t routed) const;
   [[nodiscard]] GpuTime roofline(double flop, FlopPerSecond rate, double bytes) const;
-  /// The same of a product with `weights` weights of so many bytes, each met by
-  /// `tokens` tokens: where few tokens meet packed weights, unpacking them may
-  /// be what takes longest.
+  /// The same of a product with `weights` weights of so many bytes, each met by `tokens` tokens: where few
+  /// tokens meet packed weights, unpacking them may be what takes longest.
   [[nodiscard]] GpuTime product(double flop, FlopPerSecond rate, double bytes, double weights,
                                 int tokens) const;
   [[nodiscard]] GpuTime attention(const LayerClass& layer, const StepShape& shape) const;

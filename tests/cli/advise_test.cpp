@@ -77,6 +77,34 @@ TEST_F(Advise, FillsTheCardAndNoFurther) {
   EXPECT_TRUE(setting(machine, "gpu-only", "llama-cpp").contains("left_out"));
 }
 
+// People run gpt-oss-20b on a card of 12 GiB with two of its 24 layers on the CPU: in a file for llama.cpp
+// all but the experts is q8_0, and the input embedding is not on the GPU.
+TEST_F(Advise, GptOss20bRunsOnTwelveGibibytesWithTwoLayersOnTheCpu) {
+  const auto result = [&](const Words& more) {
+    Words words{"compare",
+                "--model",
+                "gpt-oss-20b",
+                "--machine",
+                "rtx3060-pcie4",
+                "--prompt",
+                "64",
+                "--output",
+                "16",
+                "--policy",
+                "llama-cpp-ncmoe",
+                "--set",
+                "policy.placement.count=22",
+                "--json",
+                "c.json"};
+    words.insert(words.end(), more.begin(), more.end());
+    succeed(words);
+    return Json::parse(read("c.json"))["results"][0];
+  };
+  EXPECT_EQ(result({})["status"], "ok");
+  EXPECT_EQ(result({"--dense-weights", "q8_0"})["decode_tokens_per_s"], result({})["decode_tokens_per_s"]);
+  EXPECT_EQ(result({"--dense-weights", "bf16"})["status"], "out-of-memory");
+}
+
 TEST_F(Advise, TheBestCanBeRunAndIsTheFastestOfThose) {
   const Json machine = ask({"--model", "qwen3-30b-a3b", "--machine", "rtx4090-pcie4"})["machines"][0];
   ASSERT_TRUE(machine["best"].contains("command"));

@@ -133,7 +133,7 @@ TEST(Catalog, AnUnknownNameSuggestsTheNearest) {
   EXPECT_THAT(error_of([] { load_model("mixtral-8x7"); }),
               AllOf(HasSubstr("'mixtral-8x7b'"), HasSubstr("(pregate list models)")));
   EXPECT_THAT(error_of([] { load_machine("4090"); }), HasSubstr("'rtx4090-pcie4'"));
-  EXPECT_THAT(error_of([] { load_machine(""); }), HasSubstr("valid: a100"));
+  EXPECT_THAT(error_of([] { load_machine(""); }), HasSubstr("valid: a10-pcie4, a100"));
 }
 
 class CatalogFiles : public testing::Test {

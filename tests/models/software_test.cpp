@@ -64,9 +64,8 @@ TEST(Software, GraphsAreReplayedFromAnArchitectureOn) {
   EXPECT_EQ(overhead_of(eager, of(GpuArchitecture::blackwell)).replayed, 1);
 }
 
-// Where a GPU says its clock, a kernel takes 5000 cycles at the least: 2.5 us
-// at 2 GHz, below the 4 us of a launch one by one and all of one in a graph; 5
-// us at 1 GHz, above it. On HBM it is 10000.
+// Where a GPU says its clock, a kernel takes 5000 cycles at the least: 2.5 us at 2 GHz, below the 4 us of a
+// launch one by one and all of one in a graph; 5 us at 1 GHz, above it. On HBM it is 10000.
 TEST(Software, KernelsTakeCyclesWhereAClockIsSaid) {
   SoftwareSpec software = described();
   software.launch.cycles = 5000;

@@ -37,9 +37,9 @@ TEST(Roofline, ExpertsAreBoundByBytesThenByArithmetic) {
   EXPECT_EQ(costs.experts(0, three, 3, 3, false), Picoseconds{60 * us} + from_seconds(3 * flop / 0.5e9));
 }
 
-// Weights of 8 bits, 4 multiprocessors of 1 MHz that unpack a weight in two
-// cycles: 24576 weights of an expert take 12.3 ms where 8 tokens or fewer meet
-// them, and one byte each at 500 MB/s else. 32-bit weights need no unpacking.
+// Weights of 8 bits, 4 multiprocessors of 1 MHz that unpack a weight in two cycles: 24576 weights of an
+// expert take 12.3 ms where 8 tokens or fewer meet them, and one byte each at 500 MB/s else. 32-bit weights
+// need no unpacking.
 TEST(Roofline, UnpackingMayBoundFewTokens) {
   ModelSpec model = test::tiny_model(1, 8, 2);
   MachineSpec machine = bare_machine();

@@ -79,8 +79,7 @@ TEST(Memory, LayersOfMixtralTakeWhatLlamaCppAllocates) {
 constexpr double mib = 1 << 20;
 double in_mib(Bytes bytes) { return static_cast<double>(bytes.count) / mib; }
 
-// "CUDA0 compute buffer size" as llama.cpp's logs print it, -ub 512 with flash
-// attention.
+// "CUDA0 compute buffer size" as llama.cpp's logs print it, -ub 512 with flash attention.
 //   gpt-oss-20b at 131072 tokens, build 6699: 456.98 MiB
 //   (ikawrakow/ik_llama.cpp issue 822); a layer's mask of the whole cache
 //   decides. Qwen3-Coder-30B-A3B at 65536 tokens: 300.75 MiB (its log says 48
@@ -92,18 +91,16 @@ TEST(GraphMemory, BuffersAreThoseThatLogsPrint) {
   EXPECT_EQ(in_mib(Bytes{315'359'232}), 300.75);
 }
 
-// "KV buffer size" of the same logs: of gpt-oss 12 layers with 131072 cells,
-// 3072 MiB, and 12 with a window of 128 that hold 768 cells, 18 MiB; of
-// Qwen3-30B-A3B 6144 MiB.
+// "KV buffer size" of the same logs: of gpt-oss 12 layers with 131072 cells, 3072 MiB, and 12 with a window
+// of 128 that hold 768 cells, 18 MiB; of Qwen3-30B-A3B 6144 MiB.
 TEST(GraphMemory, CachesAreThoseThatLogsPrint) {
   EXPECT_EQ(in_mib(cache_in_cells(load_model("gpt-oss-20b"), 131'072, 512, 256)), 3072 + 18);
   EXPECT_EQ(in_mib(cache_in_cells(load_model("qwen3-30b-a3b"), 65'536, 512, 256)), 6144);
   EXPECT_EQ(in_mib(cache_in_cells(load_model("qwen3-30b-a3b"), 65'535, 512, 256)), 6144);
 }
 
-// "CUDA0 model buffer size = 1242.03 MiB" of gpt-oss-20b with all experts on
-// the CPU (-ncmoe 99): attention, routers and head in q8_0, the input embedding
-// on the host.
+// "CUDA0 model buffer size = 1242.03 MiB" of gpt-oss-20b with all experts on the CPU (-ncmoe 99): attention,
+// routers and head in q8_0, the input embedding on the host.
 TEST(GraphMemory, WhatIsNotExpertsIsAsTheLogSays) {
   const SoftwareSpec llama = load_software("llama-cpp");
   const ModelSpec model =
@@ -112,9 +109,8 @@ TEST(GraphMemory, WhatIsNotExpertsIsAsTheLogSays) {
   EXPECT_NEAR(in_mib(model.dense_bytes() - model.input_embedding_bytes()), 1242.03, 0.01 * 1242.03);
 }
 
-// Buffers for 512 tokens are there for a prompt of 60, and the input embedding
-// is not on the GPU: 100 x 64 values of 4 bytes. Cells of 256 hold a context
-// of 61.
+// Buffers for 512 tokens are there for a prompt of 60, and the input embedding is not on the GPU: 100 x 64
+// values of 4 bytes. Cells of 256 hold a context of 61.
 TEST(GraphMemory, IsCountedInARun) {
   const ModelSpec model = test::tiny_model(1, 8, 2);
   const auto use = [&](const SoftwareMemorySpec& software) {

@@ -215,8 +215,7 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, con
   }
   const bool calibrated = confidence.label == Confidence::Label::calibrated;
   const Basis basis = calibrated ? Basis::calibrated : Basis::datasheet;
-  // Of another host nothing was measured: the rows above are of hosts that
-  // differ from each other.
+  // Of another host nothing was measured: the rows above are of hosts that differ from each other.
   double spread = run.machine.measured_spread;
   const bool on_the_cpu = !policy.placement.kind->keeps_all && policy.miss.service->uses_cpu;
   if (!run.machine.replaced_host.empty() && on_the_cpu) {

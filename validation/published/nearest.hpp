@@ -72,10 +72,9 @@ class Evidence {
 void hold_against_nearest(const Nearness& wanted, std::span<const Residual> residuals, double spread,
                           sim::Confidence& confidence, const Widening& widening = {});
 
-/// How far published cases, which are of other hosts each, differ where the CPU
-/// computes experts: the root mean square of their mean errors about the mean
-/// of these, as a factor less 1. By datasheet rows with the software that the
-/// case names; 0 where there are fewer than two such cases.
+/// How far published cases, which are of other hosts each, differ where the CPU computes experts: the root
+/// mean square of their mean errors about the mean of these, as a factor less 1. By datasheet rows with the
+/// software that the case names; 0 where there are fewer than two such cases.
 double spread_of_hosts(std::span<const Residual> residuals);
 
 /// Where a row stands in the range that others give for it.

@@ -368,9 +368,8 @@ TEST(Residuals, WrittenAndReadAgain) {
   EXPECT_EQ(residuals_toml(parse_residuals(residuals_toml(known), "again.toml")), residuals_toml(known));
 }
 
-// Two hosts, whose mean errors are factors of 1 and 4: each is a factor of 2
-// from the mean of both. Rows of other designs, bases, and without the software
-// that a case names, say nothing of hosts.
+// Two hosts, whose mean errors are factors of 1 and 4: each is a factor of 2 from the mean of both. Rows of
+// other designs, bases, and without the software that a case names, say nothing of hosts.
 TEST(SpreadOfHosts, IsHowFarTheirMeanErrorsLieApart) {
   const auto row = [](const char* name, double percent) {
     Residual residual;
