@@ -24,6 +24,7 @@ namespace pregate::cli {
 namespace {
 
 constexpr const char* first_half = "first-half";
+constexpr std::int64_t most_redundant = 1024;
 
 /// What is learned from, and what is judged on.
 struct Halves {
@@ -43,6 +44,10 @@ Halves open_halves(const Parsed& parsed) {
   if (fit_on != first_half) {
     halves.other = sim::open_profile(fit_on, sim::ExpertMap(halves.file->info()), "--fit-on");
     halves.learned = halves.other.get();
+    if (halves.other->info().content_hash == halves.file->info().content_hash) {
+      throw InputError("--fit-on", printable(fit_on, 200) + " holds the routing that is to be judged on",
+                       "leave it out: then one half is learned from and the other judged on");
+    }
     return halves;
   }
   halves.learned = halves.judged;
@@ -93,8 +98,7 @@ class Comparison {
   Comparison(const Parsed& parsed, const Halves& halves, const sim::ExpertMap& map)
       : halves_(halves), map_(map) {
     request_.gpus = static_cast<int>(parsed.integer("gpus", 0, 1, sim::max_expert_gpus));
-    request_.redundant = static_cast<int>(parsed.integer(
-        "redundant", request_.gpus, 0, std::int64_t{sim::max_expert_gpus} * trace::max_experts));
+    request_.redundant = static_cast<int>(parsed.integer("redundant", request_.gpus, 0, most_redundant));
     if (parsed.has("affinity")) request_.affinity = affinity_method(parsed.text("affinity"));
     request_.seed = static_cast<std::uint64_t>(parsed.integer("seed", 1, 0, std::int64_t{1} << 62));
     every_ = parsed.integer("rebalance-every", 0, 1, std::int64_t{1} << 40);

@@ -48,7 +48,6 @@ sim::IntegerSolution solve(const sim::IntegerProgram& program) {
   Cbc_setParameter(model.get(), "maxNodes", std::to_string(program.most_nodes).c_str());
   Cbc_setParameter(model.get(), "allowableGap", std::to_string(program.allowed_gap).c_str());
   Cbc_setParameter(model.get(), "ratioGap", "0");
-  if (!program.cuts) Cbc_setParameter(model.get(), "cuts", "off");
   Cbc_solve(model.get());
 
   sim::IntegerSolution solution;

@@ -18,7 +18,7 @@ using Order = std::vector<std::uint8_t>;  // by cluster, its GPU
 
 /// A search of this size ends within seconds for 128 experts; a solution that is not proven by then seldom
 /// gets better.
-constexpr std::int64_t most_cluster_nodes = 200;
+constexpr std::int64_t most_cluster_nodes = 100;
 
 IntegerProgram cluster_program(std::span<const double> loads, int clusters, double mean) {
   IntegerProgram program;
@@ -48,7 +48,6 @@ IntegerProgram cluster_program(std::span<const double> loads, int clusters, doub
   }
   program.allowed_gap = cluster_tolerance;
   program.most_nodes = most_cluster_nodes;
-  program.cuts = false;  // experts can be split there, so that no cluster deviates
   return program;
 }
 
@@ -71,7 +70,12 @@ double deviation_bound(std::span<const double> loads, int clusters) {
   const double least = rising.back() + std::accumulate(rising.begin(), beside, 0.0);
   const double mean = std::accumulate(rising.begin(), rising.end(), 0.0) / clusters;
   // What one cluster has too much the others lack.
-  return 2 * std::max(0.0, least - mean);
+  const double heaviest = 2 * std::max(0.0, least - mean);
+  const auto is_whole = [](double load) { return load == std::floor(load); };
+  if (!std::all_of(rising.begin(), rising.end(), is_whole)) return heaviest;
+  // Whole loads cannot all be a mean that is not: at best `over` clusters are the next whole number.
+  const double over = std::round((mean - std::floor(mean)) * clusters);
+  return std::max(heaviest, 2 * over * (clusters - over) / clusters);
 }
 
 namespace {

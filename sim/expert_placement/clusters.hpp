@@ -25,7 +25,7 @@ inline constexpr double cluster_tolerance = 0.025;
 /// asked where the greedy packing with swaps is not proven within the tolerance; the better of both.
 Clusters balanced_clusters(std::span<const double> loads, int clusters, const IntegerProgramSolver& solve);
 /// No clusters of equal counts deviate less: the heaviest expert's cluster has at least the lightest beside
-/// it.
+/// it, and whole loads make whole clusters.
 double deviation_bound(std::span<const double> loads, int clusters);
 double deviation(std::span<const double> loads, const std::vector<std::uint8_t>& of_expert, int clusters);
 

@@ -25,7 +25,6 @@ struct IntegerProgram {
   std::vector<std::uint8_t> is_whole;  ///< by column
   std::vector<Row> rows;
   double allowed_gap = 0;            ///< of the objective; a solution this close to the best is as good
-  bool cuts = true;                  ///< false where the relaxation is too weak for any to help
   std::int64_t most_nodes = 20'000;  ///< of the search tree: a bound that every machine reaches alike
 
   int add_column(double price, bool whole) {

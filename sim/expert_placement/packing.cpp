@@ -46,8 +46,8 @@ std::vector<std::uint8_t> pack_by_weight(std::span<const double> weights, std::v
 }
 
 std::vector<int> equal_room(std::size_t items, int boxes) {
-  std::vector<int> room;
-  for (int box = 0; box < boxes; ++box) room.push_back(quota(items, boxes, box));
+  std::vector<int> room(static_cast<std::size_t>(boxes));
+  for (int box = 0; box < boxes; ++box) room[static_cast<std::size_t>(box)] = quota(items, boxes, box);
   return room;
 }
 

@@ -53,9 +53,10 @@ std::vector<Replica> balance_replicas(std::span<const double> tokens, const Repl
   std::vector<double> sums;
   for (int group = 0; group < groups; ++group) {
     numbers.push_back(group);
+    const auto size = static_cast<std::size_t>(group_size);
     sums.push_back(0);
-    for (int i = 0; i < group_size; ++i)
-      sums.back() += tokens[static_cast<std::size_t>(group * group_size + i)];
+    for (const double each : tokens.subspan(static_cast<std::size_t>(group) * size, size))
+      sums.back() += each;
   }
   // As many groups as nodes are dealt out as they come.
   std::vector<std::vector<int>> on_node;

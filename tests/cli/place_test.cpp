@@ -25,8 +25,7 @@ TEST_F(Place, ComparesAllKindsAndWritesOne) {
   EXPECT_THAT(printed, HasSubstr("p.json: affinity"));
   EXPECT_THAT(read("p.json"), HasSubstr("\"gpus\": 4"));
   EXPECT_THAT(read("p.json"), HasSubstr("\"kind\": \"affinity\""));
-  // Twice the same, and the search is as good as the exact way or worse: another file, the same table of the
-  // others.
+  // Twice the same.
   EXPECT_EQ(succeed({"place", "t.db", "--gpus", "4", "-o", "p.json", "--overwrite"}), printed);
   EXPECT_THAT(succeed({"place", "t.db", "--gpus", "4", "--affinity", "local-search"}),
               HasSubstr("local search"));
@@ -60,6 +59,7 @@ TEST_F(Place, RefusesBadInput) {
   expect_refused({"place", "t.db", "--gpus", "2", "-o", "t.db", "--overwrite"}, {"t.db"});
   expect_refused({"place", "t.db", "--gpus", "2", "-o", "none/p.json"}, {"none"});
   expect_refused({"place", "t.db", "--gpus", "2", "--fit-on", "none.db"}, {"none.db"});
+  expect_refused({"place", "t.db", "--gpus", "2", "--fit-on", "t.db"}, {"--fit-on", "judged"});
   expect_refused({"place", "t.db", "--gpus", "2", "--model", "olmoe-1b-7b"}, {"--model"});
   expect_refused({"place", "p.json", "--gpus", "2"}, {"p.json"});
 }
