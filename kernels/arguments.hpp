@@ -122,7 +122,7 @@ struct RmsNormArgs {
 };
 
 /// How weights are stored in blocks of 32 values, in the layouts of ggml (ggml-common.h).
-enum class BlockFormat : std::uint8_t {
+enum class BlockFormat {
   q8_0,   // a binary16 scale, 32 signed bytes: 34 bytes
   mxfp4,  // an E8M0 scale (255: NaN), 32 E2M1 values, i and i + 16 in one byte: 17 bytes (OCP MX 1.0)
 };

@@ -12,8 +12,8 @@ namespace {
 
 constexpr int dequantize_threads = 256;
 
-template <BlockFormat format>
-constexpr int bytes_of = block_bytes(format);
+template <int bytes>
+constexpr bool is_q8_0 = bytes == block_bytes(BlockFormat::q8_0);
 
 __device__ float q8_0_value(const std::uint8_t* block, int i) {
   const auto bits = static_cast<std::uint16_t>(block[0] | (block[1] << 8));
@@ -36,15 +36,16 @@ __device__ float mxfp4_value(const std::uint8_t* block, int i) {
   return (code & 8U) != 0 ? -value : value;
 }
 
-template <class Element, BlockFormat format>
+/// `bytes` of a block say which format it is.
+template <class Element, int bytes>
 __global__ void __launch_bounds__(dequantize_threads) dequantize_kernel(DequantizeArgs<Element> args) {
   const long long size = static_cast<long long>(args.count) * block_values;
   const long long threads = static_cast<long long>(gridDim.x) * dequantize_threads;
   for (long long i = static_cast<long long>(blockIdx.x) * dequantize_threads + threadIdx.x; i < size;
        i += threads) {
-    const std::uint8_t* const block = args.blocks + i / block_values * bytes_of<format>;
+    const std::uint8_t* const block = args.blocks + i / block_values * bytes;
     const int place = static_cast<int>(i % block_values);
-    const float value = format == BlockFormat::q8_0 ? q8_0_value(block, place) : mxfp4_value(block, place);
+    const float value = is_q8_0<bytes> ? q8_0_value(block, place) : mxfp4_value(block, place);
     narrow(value, args.values[i]);
   }
 }
@@ -59,9 +60,9 @@ void dequantize(const DequantizeArgs<Element>& args, Stream stream) {
   const long long blocks = std::min((size + dequantize_threads - 1) / dequantize_threads, 0x7fffffffLL);
   const LaunchShape shape{dim3(static_cast<unsigned int>(blocks)), dequantize_threads, stream};
   if (args.format == BlockFormat::q8_0) {
-    launch("dequantize", dequantize_kernel<Element, BlockFormat::q8_0>, shape, args);
+    launch("dequantize", dequantize_kernel<Element, block_bytes(BlockFormat::q8_0)>, shape, args);
   } else {
-    launch("dequantize", dequantize_kernel<Element, BlockFormat::mxfp4>, shape, args);
+    launch("dequantize", dequantize_kernel<Element, block_bytes(BlockFormat::mxfp4)>, shape, args);
   }
 }
 
