@@ -16,12 +16,12 @@ struct RunFacts {
   const MachineSpec& machine;
   bool is_catalogue_machine = false;  ///< the catalogue's own file, and not one of the user with its name
   bool machine_changed = false;       ///< by --set machine.*
-  bool several_gpus = false;
-  bool model_changed = false;  ///< by --set model.*, --weights or --dense-weights
+  bool model_changed = false;         ///< by --set model.*, --weights or --dense-weights
   int batch = 1;
   bool generated_routing = false;  ///< made by the generator and not recorded
   int largest_pass = 0;            ///< tokens of the largest pass
   bool software_changed = false;   ///< by --set software.*
+  bool several_gpus = false;
 };
 
 /// How well the simulated rates of a run are supported by `evidence`, by the rules of
