@@ -30,6 +30,9 @@ class LruTier final : public HostTier {
     while (held_.size() > most_) held_.pop_front();
     return absent_;
   }
+  [[nodiscard]] bool holds(ExpertKey key) const override {
+    return std::find(held_.begin(), held_.end(), key) != held_.end();
+  }
 
  private:
   std::size_t most_;
