@@ -169,6 +169,8 @@ void use_recording(const Parsed& parsed, const std::vector<Override>& set, Run& 
 }
 
 void use_profile(const Parsed& parsed, const std::vector<Override>& set, Run& run) {
+  if (parsed.has("load") && !parsed.has("profile"))
+    throw InputError("--load", "it says when requests come, not of which model", "--model NAME");
   refuse_beside(parsed, "profile", {"locality", "load"},
                 "a profile has statistics of its own; leave it out for routing of the model's own shape");
   const std::string name = parsed.has("profile") ? parsed.text("profile") : default_profile;

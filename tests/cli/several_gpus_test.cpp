@@ -105,7 +105,9 @@ TEST_F(SeveralGpus, ALoadOfAFile) {
   EXPECT_EQ(result["output_tokens"], 5);
   EXPECT_EQ(result["within_limits"], 1.0);
   EXPECT_GT(result["goodput_requests_per_s"], 0.0);
-  expect_refused({"simulate", "--load", "load.csv"}, {"--load", "--batcher continuous"});
+  expect_refused({"simulate", "--load", "load.csv"}, {"--load", "--model"});
+  expect_refused({"simulate", "--model", "olmoe-1b-7b", "--load", "load.csv"},
+                 {"--load", "--batcher continuous"});
   expect_refused({"simulate", "--model", "olmoe-1b-7b", "--load", "load.csv", "--batcher", "continuous",
                   "--prompt", "3"},
                  {"--prompt", "--load"});
