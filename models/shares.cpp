@@ -74,28 +74,6 @@ ModelSpec tensor_share(const ModelSpec& model, int gpus, bool splits_experts) {
   return share;
 }
 
-ModelSpec mean_expert_share(const ModelSpec& model, int gpus, int groups) {
-  if (groups < 1 || gpus % groups != 0)
-    throw InputError("--ep", std::to_string(gpus) + " GPUs are not " + std::to_string(groups) + " groups");
-  if (groups == 1) return tensor_share(model, gpus);
-  ModelSpec share = tensor_share(model, gpus, false);
-  const auto divide = [&](int& count, int parts, const char* what) {
-    if (count % parts != 0) {
-      throw InputError("--ep", printable(model.name) + ": " + what + ", " + std::to_string(count) +
-                                   ", do not divide by " + std::to_string(parts));
-    }
-    count /= parts;
-  };
-  for (Stack& stack : share.stacks) {
-    for (FeedForward& feed_forward : stack.feed_forwards) {
-      divide(feed_forward.moe.experts, groups, "experts");
-      divide(feed_forward.moe.top_k, groups, "experts a token");
-      divide(feed_forward.moe.ffn_dim, gpus / groups, "columns of an expert");
-    }
-  }
-  return share;
-}
-
 ModelSpec layer_share(const ModelSpec& model, int first, int end) {
   if (model.stacks.size() != 1) {
     throw InputError("--pp", printable(model.name) + " has an encoder and a decoder, which are not split",

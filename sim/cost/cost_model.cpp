@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "models/error.hpp"
-#include "sim/cost/expert_exchange.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/program/copy_plan.hpp"
 
@@ -171,15 +170,6 @@ GpuTime CostModel::experts_by_kernels(LayerClass& layer, std::span<const std::ui
   return known;
 }
 
-GpuTime CostModel::all_reduce(int tokens) const {
-  const SharedLayers& shared = options_.shared;
-  if (!shared.collectives) return {};
-  constexpr std::int64_t activation_bytes = 2;  // bf16
-  return kernel_time_of(shared.collectives->time({Collective::all_reduce,
-                                                  gathered_bytes(tokens, model_.d_model, activation_bytes),
-                                                  shared.gpus, shared.library}));
-}
-
 void CostModel::begin_step(const StepShape& shape) {
   if (low_) low_->begin_step(shape);
   const OverheadSpec& overhead = machine_.overhead;
@@ -214,13 +204,6 @@ void CostModel::begin_step(const StepShape& shape) {
               {},
               {},
               {}};
-    }
-    const GpuTime added = all_reduce(shape.tokens);
-    if (profile.mixer != MixerKind::none) cost.attention += added;
-    if (profile.moe) {
-      cost.shared += added;
-    } else if (profile.feed_forward) {
-      cost.attention += added;
     }
   }
   step_overhead_ = launch_time(overhead.step + (shape.first_of_request ? request_overhead_ : Picoseconds{}));

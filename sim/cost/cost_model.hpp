@@ -42,21 +42,10 @@ struct LayerCost {
   GpuTime shared;  ///< router and shared experts' arithmetic, part of the experts operation
 };
 
-/// Adding up what the GPUs that share every layer computed, twice a layer: after its mixer and after its
-/// feed-forward, a bf16 hidden state a token. Passes are replayed.
-struct SharedLayers {
-  std::shared_ptr<const CollectiveTimes> collectives;  ///< of the machine with all of them; null: one GPU
-  int gpus = 1;
-  CollectiveLibrary library = CollectiveLibrary::vllm;
-};
-
 struct CostOptions {
   /// Whether attention costs its scores over the KV cache. The runtime does not execute them: what is held
   /// against it leaves them out.
   bool attention_scores = true;
-  /// Where model and machine are one GPU's share of them. No setting of a run: nothing else knows of the
-  /// others.
-  SharedLayers shared = {};
 };
 
 /// Durations by the roofline: fixed overhead + max(FLOP / rate, bytes / bandwidth); measured tables of the
@@ -187,7 +176,6 @@ class CostModel {
   [[nodiscard]] GpuTime product(double flop, FlopPerSecond rate, double bytes, double weights,
                                 int tokens) const;
   [[nodiscard]] GpuTime attention(const LayerClass& layer, const StepShape& shape) const;
-  [[nodiscard]] GpuTime all_reduce(int tokens) const;
   [[nodiscard]] GpuTime projections(const LayerClass& layer, int tokens) const;
   [[nodiscard]] GpuTime scores(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime cache_scores(const LayerClass& layer, const StepShape& shape,

@@ -46,32 +46,16 @@ TEST(Shares, LatentsAreHeldByEveryGpu) {
             whole.profile(whole.stacks.front()).front().cached_per_token());
 }
 
-// Eight GPUs in four groups: a quarter of the experts, half as wide; a token has a quarter of its experts
-// here.
-TEST(Shares, ExpertParallelGpusHaveWholeExpertsOfTheirOwn) {
-  const MoeBlock before = load_model("qwen3-235b-a22b").stacks.front().first_moe();
-  const ModelSpec share = mean_expert_share(load_model("qwen3-235b-a22b"), 8, 4);
-  const MoeBlock& moe = share.stacks.front().first_moe();
-  EXPECT_EQ(moe.experts, before.experts / 4);
-  EXPECT_EQ(moe.top_k, before.top_k / 4);
-  EXPECT_EQ(moe.ffn_dim, before.ffn_dim / 2);
-  // Whatever the groups, all GPUs together hold every expert once.
-  const auto expert_bytes = [](const ModelSpec& model) { return model.all_expert_bytes().count; };
-  EXPECT_EQ(expert_bytes(share) * 8, expert_bytes(load_model("qwen3-235b-a22b")));
-}
-
 TEST(Shares, WhatDoesNotDivideIsRefused) {
-  const auto refusal = [](const char* model, int gpus, int groups) {
+  const auto refusal = [](const char* model, int gpus) {
     try {
-      mean_expert_share(load_model(model), gpus, groups);
+      tensor_share(load_model(model), gpus);
     } catch (const InputError& error) {
       return std::string(error.what());
     }
     return std::string("accepted");
   };
-  EXPECT_THAT(refusal("gpt-oss-120b", 3, 1), testing::HasSubstr("heads, 64, do not divide"));
-  EXPECT_THAT(refusal("gpt-oss-120b", 8, 8), testing::HasSubstr("experts a token, 4, do not divide by 8"));
-  EXPECT_THAT(refusal("gpt-oss-120b", 4, 3), testing::HasSubstr("are not 3 groups"));
+  EXPECT_THAT(refusal("gpt-oss-120b", 3), testing::HasSubstr("heads, 64, do not divide"));
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 
 #include "models/catalog.hpp"
 #include "models/error.hpp"
-#include "models/shares.hpp"
 #include "sim/cost/collectives.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "sim/simulate.hpp"
@@ -24,8 +23,8 @@ namespace {
 struct Server {
   std::string name, machine, software, model;
   ModelOptions formats;
-  int gpus = 1;    ///< share every layer
-  int groups = 1;  ///< of them, with whole experts each (expert parallel)
+  int gpus = 1;                  ///< share every layer
+  bool spreads_experts = false;  ///< each has whole experts of its own (expert parallel)
   std::vector<Override> set;
 };
 
@@ -55,9 +54,9 @@ Server read_server(TableReader& table) {
   server.formats = {table.text_or("weights", ""), table.text_or("dense_weights", "")};
   server.gpus = static_cast<int>(table.integer("gpus", 1, most_gpus));
   if (table.has("expert_parallel")) {
-    server.groups = static_cast<int>(table.integer("expert_parallel", 2, server.gpus));
-    if (server.gpus % server.groups != 0)
-      throw InputError(table.where("expert_parallel"), "does not divide the GPUs");
+    server.spreads_experts = true;
+    if (table.integer("expert_parallel", 2, server.gpus) != server.gpus)
+      throw InputError(table.where("expert_parallel"), "is not the number of GPUs");
   }
   server.set = read_overrides(table);
   table.finish();
@@ -168,12 +167,11 @@ class ServingExperiment final : public Experiment {
       figures.push_back({setup_.file, {{{}, row.raw_row, "osl"}}, static_cast<double>(row.output)});
       figures.push_back(
           {setup_.file, {{{}, row.raw_row, "concurrency"}}, static_cast<double>(row.concurrency)});
+      const Server& server = setup_.servers[row.server];
       figures.push_back({setup_.file,
                          {{{}, row.raw_row, "moe_ep_size"}},
-                         static_cast<double>(setup_.servers[row.server].groups)});
-      figures.push_back({setup_.file,
-                         {{{}, row.raw_row, "tp_size"}},
-                         static_cast<double>(setup_.servers[row.server].gpus)});
+                         static_cast<double>(server.spreads_experts ? server.gpus : 1)});
+      figures.push_back({setup_.file, {{{}, row.raw_row, "tp_size"}}, static_cast<double>(server.gpus)});
     }
     return figures;
   }
@@ -227,8 +225,7 @@ class ServingExperiment final : public Experiment {
         set.push_back({target.path, text});
       }
     }
-    const ModelSpec model =
-        mean_expert_share(load_model(server.model, server.formats, set), server.gpus, server.groups);
+    const ModelSpec model = load_model(server.model, server.formats, set);
     const MachineSpec machine = load_machine(server.machine, set, {}, server.software);
     const SoftwareSpec software = load_software(server.software, set);
     const std::vector<Override> serve{{"serve.batcher", "continuous"},
@@ -238,12 +235,8 @@ class ServingExperiment final : public Experiment {
     options.serving = sim::load_serving(serve);
     if (software.prompt_chunk > 0)
       options.prompt_chunk = options.serving.prompt_chunk = software.prompt_chunk;
-    if (server.gpus > 1) {
-      MachineSpec all = machine;
-      all.gpu.count = server.gpus;
-      options.costs.shared = {std::make_shared<const sim::CollectiveTimes>(all), server.gpus,
-                              CollectiveLibrary::vllm};
-    }
+    options.parallel.tensor = server.gpus;
+    if (server.spreads_experts) options.parallel.experts = sim::ExpertShare::whole;
     options.keeps_requests = true;
     const auto load = served_load(model, {.requests = row.concurrency * setup_.simulated_waves,
                                           .input = row.input,
