@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/parallel/group_run.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace pregate::sim {
@@ -45,7 +46,7 @@ std::vector<PlaceId> gpus_of(const Topology& topology) {
 
 GroupRun::GroupRun(const Topology& topology, const ParallelSpec& spec, const trace::TraceInfo& whole,
                    std::span<const RankPlan> ranks, const WorkShape& shape, Bytes token, Bytes logits,
-                   const Estimates* estimates, Executor& executor)
+                   const Estimates* estimates, Executor& executor, Drawn drawn)
     : spec_(spec),
       executor_(executor),
       program_(begun_by_an_operation(shape)),
@@ -58,6 +59,9 @@ GroupRun::GroupRun(const Topology& topology, const ParallelSpec& spec, const tra
       routed_(ranks.size()) {
   const std::vector<PlaceId> gpus = gpus_of(topology);
   if (gpus.size() < ranks.size()) throw std::logic_error("a run on more GPUs than the machine has");
+  alike_ = drawn == Drawn::one_of_alike && std::none_of(ranks.begin(), ranks.end(), [](const RankPlan& rank) {
+             return rank.plan.offloads() || rank.plan.policy.lookahead.predictor->predicts();
+           });
   for (const RankPlan& plan : ranks) {
     members_.push_back(std::make_unique<Member>(plan, whole, topology,
                                                 gpus[static_cast<std::size_t>(plan.rank.number)], estimates,
@@ -124,55 +128,66 @@ Picoseconds GroupRun::run(const Pass& pass) {
     }
   }
   const bool has_head = pass.info.step.phase != trace::Phase::encoder;
-  const Members last = stage(spec_.pipeline - 1);
+  const Members last = leading(stage(spec_.pipeline - 1));
   ready_.clear();
   for (const std::unique_ptr<Member>& member : members_) {
     const bool is_last = member->rank.stage == spec_.pipeline - 1;
-    const OpId done = member->planner.end_pass(has_head && is_last);
-    if (is_last) ready_.push_back(done);
+    const bool leads = !alike_ || member == stage(member->rank.stage).front();
+    const OpId done = member->planner.end_pass(has_head && is_last && leads);
+    if (is_last && leads) ready_.push_back(done);
   }
-  if (last.size() > 1) {
-    if (has_head && spec_.tensor > 1) {
-      meet_in_groups(last, spec_.tensor,
-                     {Exchange::all_gather, static_cast<std::uint8_t>(spec_.tensor),
-                      logits_ * std::int64_t{logit_rows_}});
-      ready_.clear();
-      for (const std::unique_ptr<Member>& member : last) ready_.push_back(member->planner.last());
-    }
-    pass_end_ = last.front()->planner.gather_up(ready_);
-    executor_.run(program_);
-    program_.clear();
-  } else {
-    pass_end_ = ready_.front();
+  if (has_head && spec_.tensor > 1) {
+    meet_in_groups(
+        last, spec_.tensor,
+        {Exchange::all_gather, static_cast<std::uint8_t>(spec_.tensor), logits_ * std::int64_t{logit_rows_}});
+    ready_.clear();
+    for (const std::unique_ptr<Member>& member : last) ready_.push_back(member->planner.last());
   }
+  pass_end_ = ready_.size() > 1 ? last.front()->planner.gather_up(ready_) : ready_.front();
+  executor_.run(program_);
+  program_.clear();
   return executor_.end_pass(pass_end_);
 }
 
 /// From each GPU of the stage before to the one in its place.
 void GroupRun::hand_over(int to_stage) {
-  const Members from = stage(to_stage - 1), to = stage(to_stage);
+  const Members from = leading(stage(to_stage - 1)), to = leading(stage(to_stage));
   for (std::size_t i = 0; i < to.size(); ++i) to[i]->planner.wait_for(from[i]->planner.send_to(to[i]->gpu));
 }
 
 void GroupRun::dense_layer(Members members, int layer, int layer_class) {
+  members = leading(members);
   for (const std::unique_ptr<Member>& member : members) member->planner.dense_layer(layer, layer_class);
   // After its mixer and after its feed-forward.
   sum_parts(members);
   sum_parts(members);
 }
 
-void GroupRun::moe_layer(Members members, int ordinal, int layer_class) {
-  const int own = ordinal - static_cast<int>(members.front()->rank.first_moe);
+void GroupRun::moe_layer(Members all, int ordinal, int layer_class) {
+  const int own = ordinal - static_cast<int>(all.front()->rank.first_moe);
+  const Members members = leading(all);
   for (const std::unique_ptr<Member>& member : members) member->planner.attend(own, layer_class);
   sum_parts(members);
   for (const std::unique_ptr<Member>& member : members) member->planner.gate();
   get_tokens(members, ordinal);
-  for (const std::unique_ptr<Member>& member : members) {
+  others_.clear();
+  if (alike_) compute_others(all.subspan(1), own, layer_class);
+  for (const std::unique_ptr<Member>& member : members)
     member->planner.serve_layer(own, member->routing, member->predicted());
+  for (const std::unique_ptr<Member>& member : all)
     routed_[static_cast<std::size_t>(member->rank.number)] += member->routing.routed(own);
-  }
   give_back_tokens(members);
+  others_.clear();
   for (const std::unique_ptr<Member>& member : members) member->planner.leave_layer();
+}
+
+void GroupRun::compute_others(Members members, int ordinal, int layer_class) {
+  const OpId ready = stage(members.empty() ? 0 : members.front()->rank.stage).front()->planner.last();
+  for (const std::unique_ptr<Member>& member : members) {
+    const bool computes = spec_.spreads_experts();
+    member->planner.compute_resident(ordinal, layer_class, member->routing, ready, computes);
+    if (computes) others_.push_back(member->planner.last());
+  }
 }
 
 /// The gate is read when a GPU knows of all tokens that its experts get. With `route` their numbers go ahead,
@@ -181,7 +196,7 @@ void GroupRun::get_tokens(Members members, int ordinal) {
   const auto read_ids = [&] {
     for (const std::unique_ptr<Member>& member : members) member->planner.read_ids();
   };
-  const auto gpus = static_cast<std::uint8_t>(members.size());
+  const auto gpus = static_cast<std::uint8_t>(spec_.gpus_a_stage());
   if (spec_.data == 1) return read_ids();
   const trace::TraceLayer& layer = whole_.layers[static_cast<std::size_t>(ordinal)];
   if (spec_.tokens == TokenExchange::gather) {
@@ -205,7 +220,8 @@ void GroupRun::get_tokens(Members members, int ordinal) {
 void GroupRun::give_back_tokens(Members members) {
   if (spec_.data > 1) {
     if (spec_.tokens == TokenExchange::route)
-      return meet(members, {Exchange::all_to_all, static_cast<std::uint8_t>(members.size()), routed_bytes_});
+      return meet(members,
+                  {Exchange::all_to_all, static_cast<std::uint8_t>(spec_.gpus_a_stage()), routed_bytes_});
     meet(members, {Exchange::reduce_scatter, static_cast<std::uint8_t>(spec_.data),
                    activations(tokens_ * spec_.data)});
   }
@@ -224,11 +240,11 @@ void GroupRun::meet(Members members, const Meeting& meeting) {
 
 /// Nobody begins before all are there.
 void GroupRun::meet_in_groups(Members members, int size, const Meeting& meeting) {
-  const auto count = static_cast<std::size_t>(size);
+  const std::size_t count = std::min(static_cast<std::size_t>(size), members.size());
   for (std::size_t first = 0; first < members.size(); first += count) {
     const Members group = members.subspan(first, count);
     std::vector<OpId>& ready = meeting_;
-    ready.clear();
+    ready = others_;
     for (const std::unique_ptr<Member>& member : group) ready.push_back(member->planner.last());
     for (const std::unique_ptr<Member>& member : group) member->planner.meet(ready, meeting);
   }

@@ -23,6 +23,10 @@ struct RankPlan {
   const Plan& plan;
 };
 
+/// Whether every GPU's operations are issued where those of one stand for all: where nothing is offloaded,
+/// GPUs of a stage do alike, but for the experts that are theirs. Times are the same.
+enum class Drawn : std::uint8_t { all, one_of_alike };
+
 /// One planner a GPU over one program and one executor: each plans its layers and its experts as if it were
 /// alone, and where GPUs need each other's results they meet. The host sees the gates of a layer GPU by GPU.
 ///
@@ -36,7 +40,7 @@ class GroupRun final : public PassRunner {
   /// of the whole vocabulary. `shape` begins passes with an operation of their own.
   GroupRun(const Topology& topology, const ParallelSpec& spec, const trace::TraceInfo& whole,
            std::span<const RankPlan> ranks, const WorkShape& shape, Bytes token, Bytes logits,
-           const Estimates* estimates, Executor& executor);
+           const Estimates* estimates, Executor& executor, Drawn drawn);
 
   Picoseconds run(const Pass& pass) override;
   void idle_until(Picoseconds time) override { executor_.idle_until(time); }
@@ -75,6 +79,10 @@ class GroupRun final : public PassRunner {
   using Members = std::span<const std::unique_ptr<Member>>;
 
   [[nodiscard]] Members stage(int number) const;
+  /// Of these, those that issue what all of them do.
+  [[nodiscard]] Members leading(Members members) const { return alike_ ? members.first(1) : members; }
+  /// The experts of the GPUs that do all else alike.
+  void compute_others(Members members, int ordinal, int layer_class);
   void begin(const Pass& pass);
   void hand_over(int to_stage);
   void dense_layer(Members members, int layer, int layer_class);
@@ -97,6 +105,8 @@ class GroupRun final : public PassRunner {
   std::vector<std::vector<std::uint8_t>> owners_;  // by MoE layer of the trace: of each expert, in its stage
   std::span<const std::uint16_t> ids_;             // of the pass, and of the layer that is next
   std::vector<std::unique_ptr<Member>> members_;
+  bool alike_ = false;
+  std::vector<OpId> others_;  // their experts, of the layer
   OpId pass_end_ = no_op;
   int tokens_ = 0, logit_rows_ = 0;  // of the pass, of the group that has most
   Bytes routed_bytes_;               // of the layer, where tokens are routed

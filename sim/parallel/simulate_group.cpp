@@ -220,8 +220,10 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   const double element = std::max(2.0, model.dense_format.bits_per_parameter / 8);
   const Bytes logits{static_cast<std::int64_t>(std::ceil(element * static_cast<double>(model.vocabulary)))};
   const auto run_on = [&](Executor& executor) {
+    const Drawn drawn =
+        options.recorded_steps > 0 || options.parallel.even_for_one ? Drawn::all : Drawn::one_of_alike;
     GroupRun runner(result.topology, spec, source.info(), plans, work_shape(costs), token_of(model, element),
-                    logits, &estimates, executor);
+                    logits, &estimates, executor, drawn);
     const std::unique_ptr<Batcher> batcher = serving.make(source);
     drive_trace(model, prepared, *ranks.front()->plan, layer_class_of(costs), source.info(), *batcher,
                 options, runner, result);

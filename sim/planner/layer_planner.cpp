@@ -104,6 +104,19 @@ void LayerPlanner::begin_pass(const trace::Step& step, OpId begun) {
   }
 }
 
+void LayerPlanner::compute_resident(int ordinal, int layer_class, const StepRouting& routing, OpId ready,
+                                    bool computes) {
+  const std::span<const ExpertKey> activated = routing.activated(ordinal);
+  counts_now_->hits += static_cast<std::int64_t>(activated.size());
+  if (!computes) return;
+  ordinal_ = ordinal;
+  layer_ = map_.layers()[index(ordinal)].layer;
+  layer_class_ = layer_class;
+  reads_back_ = false;
+  copies_.assign(1, ready);
+  issue_experts(activated, routing.tokens(ordinal), routing.routed(ordinal), true);
+}
+
 void LayerPlanner::meet(std::span<const OpId> ready, const Meeting& meeting) {
   Work& work = program_.open(OpKind::exchange, computes_, layer_);
   work.meeting = meeting;

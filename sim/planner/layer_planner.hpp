@@ -74,6 +74,10 @@ class LayerPlanner {
   /// Hands the layer over; its last operation ends the block that is measured.
   void leave_layer();
 
+  /// The experts of a layer all of which are resident, and nothing else of it, after `ready`: where another
+  /// GPU does all else alike. `computes`: false where it does these alike as well; they are counted.
+  void compute_resident(int ordinal, int layer_class, const StepRouting& routing, OpId ready, bool computes);
+
   /// Where several GPUs run a pass. The last operation here; what is issued next waits for `id` as well.
   [[nodiscard]] OpId last() const { return last_; }
   void wait_for(OpId id) { arrived_ = id; }
