@@ -153,6 +153,13 @@ class PreparedTrace {
   /// Where the passes are not known before the run, what is known of them is what they hold at most.
   PreparedTrace(trace::StepSource& source, const ModelSpec& model, const std::string& where,
                 const ServingSpec& serving = {});
+  /// A part of what another one was scanned for, of which every expert stays on its GPU: then only how many
+  /// tokens and sequences there are matters, and that is the same.
+  PreparedTrace(const trace::TraceInfo& info, const ModelSpec& model, const std::string& where,
+                const TraceScan& whole)
+      : map_(info, model, where), scan_(whole) {
+    scan_.popularity.assign(map_.keys(), 0);
+  }
   [[nodiscard]] const ExpertMap& map() const { return map_; }
   [[nodiscard]] const TraceScan& scan() const { return scan_; }
   /// The model is a part of another one, whose layer `first` is its first: so are layers named.

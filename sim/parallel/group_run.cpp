@@ -34,6 +34,25 @@ void add(AccessCounts& sum, const AccessCounts& other) {
   sum.substituted += other.substituted;
 }
 
+std::vector<ExpertKey> keys_here(const Rank& rank, const trace::TraceInfo& whole) {
+  std::vector<ExpertKey> here;
+  ExpertKey next = 0;
+  for (std::size_t i = 0; i < whole.layers.size(); ++i) {
+    const auto experts = static_cast<std::size_t>(whole.layers[i].experts);
+    const std::size_t own = i - rank.first_moe;
+    const bool is_here = i >= rank.first_moe && own < rank.info.layers.size();
+    if (!is_here) {
+      here.insert(here.end(), experts, StepRouting::no_key);
+      continue;
+    }
+    for (std::size_t expert = 0; expert < experts; ++expert) {
+      const bool has = rank.here.empty() || rank.here[own][expert] != trace::no_expert;
+      here.push_back(has ? next++ : StepRouting::no_key);
+    }
+  }
+  return here;
+}
+
 }  // namespace
 
 std::vector<PlaceId> gpus_of(const Topology& topology) {
@@ -66,6 +85,7 @@ GroupRun::GroupRun(const Topology& topology, const ParallelSpec& spec, const tra
     members_.push_back(std::make_unique<Member>(plan, whole, topology,
                                                 gpus[static_cast<std::size_t>(plan.rank.number)], estimates,
                                                 executor, program_));
+    members_.back()->here = keys_here(plan.rank, whole);
     const int own = plan.rank.group * spec.tensor + plan.rank.part;
     for (std::size_t layer = 0; layer < plan.rank.here.size(); ++layer) {
       std::vector<std::uint8_t>& owners = owners_[plan.rank.first_moe + layer];
@@ -97,8 +117,14 @@ void GroupRun::begin(const Pass& pass) {
   if (spec_.data > 1 && spec_.tokens == TokenExchange::route) dealt_.deal(step);
   OpId begun = no_op;
   for (const std::unique_ptr<Member>& member : members_) {
-    const trace::Step seen = member->seen.of(step);
-    member->routing.load(seen);
+    const Rank& rank = member->rank;
+    const trace::Step seen = member->asks_step ? member->seen.of(step) : step;
+    const int first = std::max(pass.first_ordinal, static_cast<int>(rank.first_moe));
+    const int to = first - static_cast<int>(rank.first_moe);
+    const auto of_stack =
+        std::count_if(rank.info.layers.begin(), rank.info.layers.end(),
+                      [&](const trace::TraceLayer& layer) { return layer.stack == step.stack; });
+    member->routing.load_part(pass.routing, first, to, static_cast<int>(of_stack), member->here);
     if (member->predicts) member->predictions.load(seen);
     if (begun == no_op) member->planner.wait_for(pass_end_);
     member->planner.begin_pass(seen, begun);

@@ -66,14 +66,16 @@ class GroupRun final : public PassRunner {
           routing(plan.map),
           predictions(plan.map),
           planner(topology, gpu, plan.map, plan.plan, estimates, executor, program),
-          predicts(plan.plan.policy.lookahead.predictor->needs_recorded) {}
+          predicts(plan.plan.policy.lookahead.predictor->needs_recorded),
+          asks_step(predicts || plan.plan.cache_watches || plan.plan.policy.miss.service->needs_weights) {}
     const Rank& rank;
     PlaceId gpu;
     RankPass seen;
+    std::vector<ExpertKey> here;  ///< of each expert of the trace its key here; StepRouting::no_key: none
     StepRouting routing;
     StepPredictions predictions;
     LayerPlanner planner;
-    bool predicts;
+    bool predicts, asks_step;  ///< the step's own entries
     [[nodiscard]] const StepPredictions* predicted() const { return predicts ? &predictions : nullptr; }
   };
   using Members = std::span<const std::unique_ptr<Member>>;

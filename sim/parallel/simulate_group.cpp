@@ -20,15 +20,21 @@ namespace {
 
 /// A rank with what is planned for it. Does not move: they refer to each other.
 struct PlannedRank {
-  PlannedRank(const Rank& rank, trace::StepSource& source, const ServingSpec& serving, const ModelSpec& whole)
+  /// `scanned`: of the whole trace, where that is enough to know.
+  PlannedRank(const Rank& rank, trace::StepSource& source, const ServingSpec& serving, const ModelSpec& whole,
+              const TraceScan* scanned)
       : rank(rank),
-        served(source, serving),
-        steps(served, this->rank),
-        prepared(steps, this->rank.model,
-                 "the part of " + whole.name + " on GPU " + std::to_string(rank.number)) {}
+        steps(source, this->rank),
+        served(steps, serving),
+        prepared(scanned != nullptr
+                     ? PreparedTrace(this->rank.info, this->rank.model, name_of(rank, whole), *scanned)
+                     : PreparedTrace(steps, this->rank.model, name_of(rank, whole), serving)) {}
+  static std::string name_of(const Rank& rank, const ModelSpec& whole) {
+    return "the part of " + whole.name + " on GPU " + std::to_string(rank.number);
+  }
   Rank rank;
-  ServedSteps served;
   RankSteps steps;
+  ServedSteps served;
   PreparedTrace prepared;
   std::optional<Plan> plan;
   SimulationResult result;
@@ -178,14 +184,15 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
 
   const MemoryLimits limits = options.memory.value_or(memory_limits(used));
   PlannedRanks ranks;
+  const TraceScan* const scanned = policy.placement.kind->keeps_all ? &prepared.scan() : nullptr;
   for (const Rank& rank : make_ranks(model, source.info(), spec)) {
     source.rewind();
-    ranks.push_back(std::make_unique<PlannedRank>(rank, source, serving, model));
+    ranks.push_back(std::make_unique<PlannedRank>(rank, source, serving, model, scanned));
     PlannedRank& planned = *ranks.back();
     planned.result.topology = result.topology;
     planned.prepared.name_layers_from(rank.first_layer);
     planned.prepared.deal_sequences(spec.data);
-    planned.plan = plan_run(planned.rank.model, limits, policy, planned.prepared, planned.steps,
+    planned.plan = plan_run(planned.rank.model, limits, policy, planned.prepared, planned.served,
                             options.counted, planned.result, options.prompt_chunk);
   }
   source.rewind();

@@ -175,6 +175,35 @@ void StepRouting::load(const trace::Step& step) {
   if (!one_each_) load_marking(step);
 }
 
+void StepRouting::load_part(const StepRouting& whole, int first, int to, int count,
+                            std::span<const ExpertKey> here) {
+  one_each_ = false;
+  std::size_t most = 0;
+  for (int i = 0; i < count; ++i) most += whole.activated_count(first + i);
+  if (keys_.size() < most) {
+    keys_.resize(most);
+    tokens_.resize(most);
+    ones_.resize(most, 1);
+  }
+  std::uint32_t end = 0;
+  for (int i = 0; i < count; ++i) {
+    const std::span<const ExpertKey> keys = whole.activated(first + i);
+    const std::span<const std::uint32_t> tokens = whole.tokens(first + i);
+    cache::BatchRange& range = layers_[static_cast<std::size_t>(to + i)];
+    range.begin = end;
+    std::uint32_t routed = 0;
+    for (std::size_t place = 0; place < keys.size(); ++place) {
+      const ExpertKey key = here[keys[place]];
+      if (key == no_key) continue;
+      keys_[end] = key;
+      tokens_[end++] = tokens[place];
+      routed += tokens[place];
+    }
+    range.end = end;
+    routed_[static_cast<std::size_t>(to + i)] = routed;
+  }
+}
+
 void StepRouting::grow(const trace::Step& step) {
   const std::size_t most = most_activated(map_, step);
   if (keys_.size() < most) {

@@ -65,6 +65,10 @@ class StepRouting {
   explicit StepRouting(const ExpertMap& map);
 
   void load(const trace::Step& step);
+  /// Of what `whole` holds of ordinals [first, first + count), which are [to, to + count) here, the experts
+  /// that have a key here: `here` of each key there, or no_key. As load() of a step without the others.
+  void load_part(const StepRouting& whole, int first, int to, int count, std::span<const ExpertKey> here);
+  static constexpr ExpertKey no_key = static_cast<ExpertKey>(-1);
   [[nodiscard]] std::span<const ExpertKey> activated(int ordinal) const { return slice(keys_, ordinal); }
   [[nodiscard]] std::uint32_t activated_count(int ordinal) const { return range(ordinal).size(); }
   /// Tokens routed to each of activated(ordinal).

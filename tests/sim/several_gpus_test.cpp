@@ -394,6 +394,23 @@ TEST(SeveralGpus, BuffersOfEachGpuSaveWhatWasPublished) {
   EXPECT_EQ((cache("16 slots") - cache("10 slots")).count, 9LL << 28);  // 2.25 GiB
 }
 
+// Requests that come in time are counted as on one GPU: as many as there are places.
+TEST(SeveralGpus, MemoryOfAllPlacesIsCounted) {
+  const ModelSpec model = test::tiny_model(4, 8, 2);
+  ListSource source = test::random_source(2, 4, 8, 2, 6, 5, 8);
+  SimulationOptions options;
+  options.serving = load_serving(std::vector<Override>{
+      {"serve.batcher", "continuous"}, {"serve.max_batch", "4"}, {"serve.arrivals_per_s", "1000"}});
+  for (const char* policy : {"gpu-only", "on-demand"}) {
+    const SimulationResult alone = run(model, linked_machine(), load_policy(policy), source, options);
+    SimulationOptions group = options;
+    group.parallel.even_for_one = true;
+    const SimulationResult one = run(model, linked_machine(), load_policy(policy), source, group);
+    EXPECT_EQ(one.memory.peak, alone.memory.peak) << policy;
+    EXPECT_EQ(one.total, alone.total) << policy;
+  }
+}
+
 // What does not fit one GPU fits two.
 TEST(SeveralGpus, MemoryIsThatOfTheFullest) {
   const ModelSpec model = test::tiny_model(4, 8, 2);
