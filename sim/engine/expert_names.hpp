@@ -14,7 +14,8 @@ namespace pregate::sim {
 /// are of the trace; on several GPUs, of what each has of it.
 class ExpertNames {
  public:
-  ExpertNames(const ExpertMap& map) : map_(&map) {}
+  /// Not explicit: of one GPU the map is all there is to say.
+  ExpertNames(const ExpertMap& map) : map_(&map) {}  // NOLINT(google-explicit-constructor)
   /// Of keys that operations on this stream name, by key; empty: they are of the trace.
   void set(StreamId stream, std::vector<std::int32_t> names) {
     if (by_stream_.size() <= number_of(stream)) by_stream_.resize(number_of(stream) + 1);
