@@ -189,7 +189,8 @@ void StepRouting::load_part(const StepRouting& whole, int first, int to, int cou
   for (int i = 0; i < count; ++i) {
     const std::span<const ExpertKey> keys = whole.activated(first + i);
     const std::span<const std::uint32_t> tokens = whole.tokens(first + i);
-    cache::BatchRange& range = layers_[static_cast<std::size_t>(to + i)];
+    const std::size_t at = static_cast<std::size_t>(to) + static_cast<std::size_t>(i);
+    cache::BatchRange& range = layers_[at];
     range.begin = end;
     std::uint32_t routed = 0;
     for (std::size_t place = 0; place < keys.size(); ++place) {
@@ -200,7 +201,7 @@ void StepRouting::load_part(const StepRouting& whole, int first, int to, int cou
       routed += tokens[place];
     }
     range.end = end;
-    routed_[static_cast<std::size_t>(to + i)] = routed;
+    routed_[at] = routed;
   }
 }
 
