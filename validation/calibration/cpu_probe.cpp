@@ -11,10 +11,10 @@
 #include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "runtime/execute.hpp"
-#include "sim/policy/load_policy.hpp"
 #include "validation/calibration/effective_times.hpp"
 #include "validation/calibration/pass_list.hpp"
 #include "validation/calibration/round_means.hpp"
+#include "validation/calibration/rounds.hpp"
 
 namespace pregate::validation {
 
@@ -78,26 +78,11 @@ CpuFit fit_cpu(const std::vector<CpuSample>& samples) {
 
 CpuProbe probe_cpu(runtime::Device& device, const ModelSpec& model, int most_tokens,
                    const runtime::StoreOptions& experts, double seconds) {
-  const PolicySpec policy = load_policy("experts-on-cpu");
   const std::vector<Pass> grid = passes_on_cpu(model, most_tokens);
-  const auto run = [&](int rounds) {
-    std::vector<Pass> passes;
-    for (int round = 0; round < rounds; ++round) passes.insert(passes.end(), grid.begin(), grid.end());
-    PassList source(model, passes);
-    const sim::PreparedTrace prepared(source, model, "calibration");
-    runtime::ExecuteOptions options;
-    options.recorded_steps = static_cast<std::int64_t>(passes.size());
-    options.experts = experts;
-    runtime::Execution execution = runtime::execute(device, model, policy, prepared, source, options);
-    if (execution.result.out_of_memory) {
-      throw InputError("calibration", execution.result.out_of_memory_reason,
-                       "give fewer tokens (--max-tokens) or a smaller model");
-    }
-    return execution;
-  };
-  const double once = run(1).result.total.seconds();  // warm-up, and how long a round takes
-  const int rounds = static_cast<int>(std::clamp(seconds / once, 3.0, 100.0));
-  const runtime::Execution execution = run(rounds);
+  runtime::ExecuteOptions options;
+  options.experts = experts;
+  const runtime::Execution execution =
+      execute_rounds(device, model, "experts-on-cpu", grid, options, {.seconds = seconds, .most = 100});
   const sim::Schedule& schedule = execution.result.schedule;
   const std::vector<Picoseconds> times = effective_times(schedule, execution.result.timeline);
   std::map<std::pair<int, int>, RoundMeans> points;  // by experts and routed

@@ -10,10 +10,10 @@
 #include "models/error.hpp"
 #include "runtime/execute.hpp"
 #include "runtime/shapes.hpp"
-#include "sim/policy/load_policy.hpp"
 #include "validation/calibration/expert_fit.hpp"
 #include "validation/calibration/pass_list.hpp"
 #include "validation/calibration/round_means.hpp"
+#include "validation/calibration/rounds.hpp"
 
 namespace pregate::validation {
 
@@ -143,28 +143,12 @@ void summarise(const Samples& samples, OperationProbe& result) {
 
 OperationProbe probe_operations(runtime::Device& device, const ModelSpec& model, int most_tokens,
                                 const runtime::StoreOptions& experts, double seconds) {
-  PolicySpec policy = load_policy("on-demand");
   const std::vector<Pass> grid = passes_to_measure(model, most_tokens);
-  constexpr int least_rounds = 3, most_rounds = 200;
-  const auto run = [&](int rounds) {
-    std::vector<Pass> passes;
-    for (int round = 0; round < rounds; ++round) passes.insert(passes.end(), grid.begin(), grid.end());
-    PassList source(model, passes);
-    const sim::PreparedTrace prepared(source, model, "calibration");
-    runtime::ExecuteOptions options;
-    options.recorded_steps = static_cast<std::int64_t>(passes.size());
-    options.experts = experts;
-    options.marks_step_overhead = true;
-    runtime::Execution execution = runtime::execute(device, model, policy, prepared, source, options);
-    if (execution.result.out_of_memory) {
-      throw InputError("calibration", execution.result.out_of_memory_reason,
-                       "give fewer tokens (--max-tokens) or a smaller model");
-    }
-    return execution;
-  };
-  const double once = run(1).result.total.seconds();  // warm-up, and how long a round takes
-  const int rounds = static_cast<int>(std::clamp(seconds / once, double{least_rounds}, double{most_rounds}));
-  const runtime::Execution execution = run(rounds);
+  runtime::ExecuteOptions options;
+  options.experts = experts;
+  options.marks_step_overhead = true;
+  const runtime::Execution execution =
+      execute_rounds(device, model, "on-demand", grid, options, {.seconds = seconds, .most = 200});
   Samples samples;
   collect(model, execution.result.schedule, execution.result.timeline, grid.size(), samples);
   OperationProbe result;
