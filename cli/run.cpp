@@ -13,12 +13,10 @@
 #include "cli/in_threads.hpp"
 #include "cli/progress.hpp"
 #include "cli/routing.hpp"
+#include "cli/several_gpus.hpp"
 #include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "models/fields/member_value.hpp"
-#include "sim/expert_placement/homes_file.hpp"
-#include "sim/parallel/parallel_fields.hpp"
-#include "sim/parallel/simulate_group.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "sim/policy/policy_kind.hpp"
 
@@ -75,45 +73,6 @@ std::vector<Override> serve_flags(const Parsed& parsed, const std::vector<Overri
   return flags;
 }
 
-sim::ParallelFlags parallel_flags(const Parsed& parsed) {
-  const auto number = [&](const char* option) -> std::optional<int> {
-    if (!parsed.has(option)) return std::nullopt;
-    return static_cast<int>(parsed.integer(option, 1, 1, most_gpus));
-  };
-  return {.gpus = number("gpus"),
-          .tensor = number("tp"),
-          .pipeline = number("pp"),
-          .data = number("dp"),
-          .expert = number("ep")};
-}
-
-/// --expert-homes, of the trace of the run.
-void use_homes(const Parsed& parsed, Run& run) {
-  if (!parsed.has("expert-homes")) return;
-  const std::string path = parsed.text("expert-homes");
-  sim::ParallelSpec& spec = run.options.parallel;
-  if (!spec.spreads_experts() || spec.gpus_a_stage() == 1) {
-    throw InputError("--expert-homes", "no experts are spread over GPUs",
-                     "--ep N, for the N GPUs of the file");
-  }
-  const sim::ExpertHomes homes = sim::read_homes(path, run.configuration.trace);
-  if (homes.gpus != spec.gpus_a_stage()) {
-    throw InputError("--expert-homes",
-                     printable(path) + " is of " + std::to_string(homes.gpus) +
-                         " GPUs, and experts are spread over " + std::to_string(spec.gpus_a_stage()),
-                     "--ep " + std::to_string(homes.gpus) + ", or pregate place --gpus " +
-                         std::to_string(spec.gpus_a_stage()));
-  }
-  if (!homes.copies.empty()) {
-    throw InputError("--expert-homes",
-                     printable(path) + " has further copies of experts, which no run is simulated with",
-                     "a kind of placement without copies (pregate place)");
-  }
-  spec.homes = std::make_shared<const std::vector<std::uint8_t>>(homes.of_key);
-  run.configuration.parallel = spec;
-  run.configuration.notes.push_back("experts are spread over GPUs as " + printable(path) + " says");
-}
-
 bool changes(const std::vector<Override>& set, std::string_view root) {
   return std::any_of(set.begin(), set.end(),
                      [&](const Override& each) { return each.path.starts_with(root); });
@@ -143,16 +102,11 @@ po::options_description scenario_options() {
        "override: machine.link.h2d.bandwidth=50GB/s, model.…, policy.…, software.…, serve.…, parallel.…; "
        "repeatable")  //
       ("count-experts", text()->default_value("all"),
-       "whose resident experts count as GPU memory: all, decoder")                              //
-      ("gpus", text(), "GPUs alike: each has its part of the layers, or as the next four say")  //
-      ("tp", text(), "GPUs that share every layer (tensor parallel)")                           //
-      ("pp", text(), "stages of layers, one after the other (pipeline)")                        //
-      ("dp", text(), "groups of GPUs with requests of their own (data-parallel attention)")     //
-      ("ep", text(), "whole experts spread over so many GPUs: all of a stage")                  //
-      ("expert-homes", text(), "whole experts: which GPU has which (pregate place -o FILE)")    //
+       "whose resident experts count as GPU memory: all, decoder")  //
       ("prompt-chunk", text(),
        "most prompt tokens a pass; 0: whole prompts (default: whole, activations of 8192)")  //
       ("engine", text()->default_value("auto"), "auto, timed or event; all give the same times");
+  options.add(several_gpus_options());
   return options;
 }
 
@@ -261,14 +215,9 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
   std::vector<Override> serve = set;
   serve.insert(serve.end(), run.serve_flags.begin(), run.serve_flags.end());
   run.options.serving = sim::load_serving(serve);
-  run.options.parallel = sim::load_parallel(parallel_flags(parsed), set);
-  run.configuration.parallel = run.options.parallel;
-  if (!run.options.parallel.is_one())
-    run.configuration.machine = sim::with_gpus(run.configuration.machine, run.options.parallel.gpus());
+  resolve_gpus(parsed, run);
   resolve_routing(parsed, set, run);
-  use_homes(parsed, run);
-  if (!run.options.parallel.is_one())
-    run.configuration.notes.push_back("on " + sim::in_words(run.options.parallel));
+  resolve_expert_homes(parsed, run);
   run.routing_notes = run.configuration.notes;
   if (!run.configuration.machine.expert_kernel_table.empty()) {
     run.configuration.notes.emplace_back(

@@ -197,6 +197,17 @@ Override parse_override(const std::string& text) {
       suggest(root, std::vector<std::string>{"model", "machine", "policy", "software", "serve", "parallel"}));
 }
 
+Node settings_under(std::string_view root, std::span<const Override> overrides) {
+  Node settings;
+  settings.kind = Node::Kind::table;
+  for (const Override& change : overrides) {
+    if (!change.path.starts_with(root)) continue;
+    set_value(settings, std::string_view(change.path).substr(root.size()), change.value,
+              change.option.empty() ? "--set " + printable(change.path, 100) : change.option);
+  }
+  return settings;
+}
+
 std::vector<std::string> model_names() { return names(models); }
 std::vector<std::string> machine_names() { return names(machines); }
 std::vector<std::string> host_names() { return names(hosts); }

@@ -15,13 +15,17 @@
 namespace pregate {
 
 /// One `--set path=value`. `path` starts with `model.`, `machine.` or `policy.` and then names a key of the
-/// TOML file, e.g. `machine.link.h2d.bandwidth`, or with `serve.` and a key of how requests are served (no
-/// file has those); `value` is written as on the command line, with its unit.
+/// TOML file, e.g. `machine.link.h2d.bandwidth`, or with `serve.` or `parallel.` and a key of how requests
+/// are served and over how many GPUs (no file has those); `value` is written as on the command line, with its
+/// unit.
 struct Override {
   std::string path;
   std::string value;
   std::string option = {};  ///< what errors name where it is not --set, e.g. "--cache"
 };
+
+/// What the overrides under `root` ("serve.") say, as a table. InputError for two that do not go together.
+Node settings_under(std::string_view root, std::span<const Override> overrides);
 
 /// Splits "machine.link.h2d.bandwidth=50GB/s"; InputError when there is no '=' or the root is unknown.
 Override parse_override(const std::string& text);

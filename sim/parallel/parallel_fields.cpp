@@ -98,14 +98,7 @@ void check(const ParallelFlags& flags, const ParallelSpec& spec) {
 ParallelSpec load_parallel(const ParallelFlags& flags, std::span<const Override> overrides) {
   ParallelSpec spec;
   apply(flags, spec);
-  Node root;
-  root.kind = Node::Kind::table;
-  for (const Override& change : overrides) {
-    constexpr std::string_view prefix = "parallel.";
-    if (!change.path.starts_with(prefix)) continue;
-    set_value(root, std::string_view(change.path).substr(prefix.size()), change.value,
-              change.option.empty() ? "--set " + printable(change.path, 100) : change.option);
-  }
+  const Node root = settings_under("parallel.", overrides);
   TableReader top(root, "");
   read_fields(parallel_fields(), spec, top);
   top.finish();

@@ -77,14 +77,7 @@ const Fields<ServingSpec>& serving_fields() {
 }
 
 ServingSpec load_serving(std::span<const Override> overrides) {
-  Node root;
-  root.kind = Node::Kind::table;
-  for (const Override& change : overrides) {
-    constexpr std::string_view prefix = "serve.";
-    if (!change.path.starts_with(prefix)) continue;
-    set_value(root, std::string_view(change.path).substr(prefix.size()), change.value,
-              change.option.empty() ? "--set " + printable(change.path, 100) : change.option);
-  }
+  const Node root = settings_under("serve.", overrides);
   ServingSpec serving;
   TableReader top(root, "");
   read_fields(serving_fields(), serving, top);
