@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "sim/cost/expert_exchange.hpp"
+
 namespace pregate::sim {
 
 namespace {
@@ -64,21 +66,18 @@ void DealtTokens::deal(const trace::Step& step) {
   }
 }
 
-std::uint32_t DealtTokens::most_exchanged(std::span<const std::uint16_t> ids, int top_k,
-                                          std::span<const std::uint8_t> owner) {
+Bytes DealtTokens::most_exchanged(std::span<const std::uint16_t> ids, int top_k,
+                                  std::span<const std::uint8_t> owner, Bytes row) {
   const auto gpus = static_cast<std::size_t>(spec_.gpus_a_stage());
-  sent_.assign(gpus, 0);
-  got_.assign(gpus, 0);
+  from_to_.assign(gpus * gpus, {});
   const auto width = static_cast<std::size_t>(top_k);
   for (std::size_t token = 0; token < sender_.size() && (token + 1) * width <= ids.size(); ++token) {
-    const std::uint8_t from = sender_[token];
+    Bytes* const from = &from_to_[sender_[token] * gpus];
     for (const std::uint16_t expert : ids.subspan(token * width, width)) {
-      if (expert == trace::no_expert || owner[expert] == from) continue;
-      ++sent_[from];
-      ++got_[owner[expert]];
+      if (expert != trace::no_expert) from[owner[expert]] += row;
     }
   }
-  return std::max(*std::max_element(sent_.begin(), sent_.end()), *std::max_element(got_.begin(), got_.end()));
+  return heaviest_exchange(from_to_, spec_.gpus_a_stage());
 }
 
 }  // namespace pregate::sim

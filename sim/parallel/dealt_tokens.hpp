@@ -22,21 +22,21 @@ class DealtTokens {
   /// next call.
   const StepShape& shape_of_first(const StepShape& shape);
 
-  /// By whom each token of the pass is attended to; `experts` of `ranks`, of one stage, get them.
+  /// By whom each token of the pass is attended to.
   void deal(const trace::Step& step);
   [[nodiscard]] std::size_t tokens() const { return sender_.size(); }
-  /// Activations of tokens that the GPU which sends or gets most sends or gets for an expert layer of the
-  /// pass: once for each expert that is elsewhere; not what it keeps. `ids`: tokens x top_k of the layer;
-  /// `owner`: of each expert.
-  [[nodiscard]] std::uint32_t most_exchanged(std::span<const std::uint16_t> ids, int top_k,
-                                             std::span<const std::uint8_t> owner);
+  /// What the GPU that sends or gets most sends or gets for an expert layer of the pass: a token once for
+  /// each of its experts that is elsewhere; not what it keeps. `ids`: tokens x top_k of the layer; `owner`:
+  /// of each expert; `row`: activations of a token.
+  [[nodiscard]] Bytes most_exchanged(std::span<const std::uint16_t> ids, int top_k,
+                                     std::span<const std::uint8_t> owner, Bytes row);
 
  private:
   ParallelSpec spec_;
   StepShape first_;
   std::vector<AlikeSequences> alike_, kept_;
   std::vector<std::uint8_t> sender_;  // of each token
-  std::vector<std::uint32_t> sent_, got_;
+  std::vector<Bytes> from_to_;        // GPU by GPU, of a layer
 };
 
 }  // namespace pregate::sim

@@ -14,26 +14,6 @@ WorkShape begun_by_an_operation(WorkShape shape) {
   return shape;
 }
 
-void add(AccessCounts& sum, const AccessCounts& other) {
-  sum.hits += other.hits;
-  sum.misses += other.misses;
-  sum.prefetched += other.prefetched;
-  sum.wasted += other.wasted;
-  sum.computed_on_cpu += other.computed_on_cpu;
-  sum.written_back += other.written_back;
-  sum.drive_reads += other.drive_reads;
-  sum.foreseeable += other.foreseeable;
-  sum.guesses += other.guesses;
-  sum.right_guesses += other.right_guesses;
-  sum.cancelled += other.cancelled;
-  sum.near_data += other.near_data;
-  sum.read_through += other.read_through;
-  sum.dropped += other.dropped;
-  sum.low_hits += other.low_hits;
-  sum.low_fetched += other.low_fetched;
-  sum.substituted += other.substituted;
-}
-
 std::vector<ExpertKey> keys_here(const Rank& rank, const trace::TraceInfo& whole) {
   std::vector<ExpertKey> here;
   ExpertKey next = 0;
@@ -169,7 +149,8 @@ Picoseconds GroupRun::run(const Pass& pass) {
     ready_.clear();
     for (const std::unique_ptr<Member>& member : last) ready_.push_back(member->planner.last());
   }
-  pass_end_ = ready_.size() > 1 ? last.front()->planner.gather_up(ready_) : ready_.front();
+  if (ready_.size() > 1) last.front()->planner.meet(ready_, {});
+  pass_end_ = last.front()->planner.last();
   executor_.run(program_);
   program_.clear();
   return executor_.end_pass(pass_end_);
@@ -197,7 +178,7 @@ void GroupRun::moe_layer(Members all, int ordinal, int layer_class) {
   for (const std::unique_ptr<Member>& member : members) member->planner.gate();
   get_tokens(members, ordinal);
   others_.clear();
-  if (alike_) compute_others(all.subspan(1), own, layer_class);
+  if (alike_) compute_others(all, own, layer_class);
   for (const std::unique_ptr<Member>& member : members)
     member->planner.serve_layer(own, member->routing, member->predicted());
   for (const std::unique_ptr<Member>& member : all)
@@ -207,9 +188,9 @@ void GroupRun::moe_layer(Members all, int ordinal, int layer_class) {
   for (const std::unique_ptr<Member>& member : members) member->planner.leave_layer();
 }
 
-void GroupRun::compute_others(Members members, int ordinal, int layer_class) {
-  const OpId ready = stage(members.empty() ? 0 : members.front()->rank.stage).front()->planner.last();
-  for (const std::unique_ptr<Member>& member : members) {
+void GroupRun::compute_others(Members all, int ordinal, int layer_class) {
+  const OpId ready = all.front()->planner.last();
+  for (const std::unique_ptr<Member>& member : all.subspan(1)) {
     const bool computes = spec_.spreads_experts();
     member->planner.compute_resident(ordinal, layer_class, member->routing, ready, computes);
     if (computes) others_.push_back(member->planner.last());
@@ -233,10 +214,9 @@ void GroupRun::get_tokens(Members members, int ordinal) {
   }
   const auto width = static_cast<std::size_t>(layer.top_k);
   const std::size_t entries = std::min(ids_.size(), dealt_.tokens() * width);
-  const std::uint32_t most =
-      dealt_.most_exchanged(ids_.first(entries), layer.top_k, owners_[static_cast<std::size_t>(ordinal)]);
+  routed_bytes_ = dealt_.most_exchanged(ids_.first(entries), layer.top_k,
+                                        owners_[static_cast<std::size_t>(ordinal)], token_);
   ids_ = ids_.subspan(entries);
-  routed_bytes_ = token_ * std::int64_t{most};
   constexpr std::int64_t count_bytes = 4;  // of each expert
   meet(members, {Exchange::all_to_all, gpus, Bytes{count_bytes * layer.experts}});
   read_ids();
@@ -281,8 +261,8 @@ void GroupRun::finish() {
   for (std::size_t i = 0; i < members_.size(); ++i) {
     const LayerPlanner& planner = members_[i]->planner;
     by_gpu_[i] = planner.decode_counts();
-    add(decode_counts_, planner.decode_counts());
-    add(other_counts_, planner.other_counts());
+    decode_counts_ += planner.decode_counts();
+    other_counts_ += planner.other_counts();
   }
 }
 

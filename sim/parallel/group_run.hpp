@@ -83,8 +83,8 @@ class GroupRun final : public PassRunner {
   [[nodiscard]] Members stage(int number) const;
   /// Of these, those that issue what all of them do.
   [[nodiscard]] Members leading(Members members) const { return alike_ ? members.first(1) : members; }
-  /// The experts of the GPUs that do all else alike.
-  void compute_others(Members members, int ordinal, int layer_class);
+  /// The experts of the GPUs of a stage but the first, which does all else for them.
+  void compute_others(Members all, int ordinal, int layer_class);
   void begin(const Pass& pass);
   void hand_over(int to_stage);
   void dense_layer(Members members, int layer, int layer_class);

@@ -202,13 +202,15 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   say_what_is_not_simulated(spec, source.info(), result);
   const bool host_is_full = result.memory.host_usable && result.memory.host > *result.memory.host_usable;
   for (const std::unique_ptr<PlannedRank>& rank : ranks) {
-    if (rank->plan && !host_is_full) continue;
-    result.out_of_memory = true;
-    result.out_of_memory_reason =
-        "GPU " + std::to_string(rank->rank.number) + " of " + std::to_string(spec.gpus()) + ": " +
-        (rank->plan ? result.memory.explain(policy.name, limits.name) : rank->result.out_of_memory_reason);
-    return result;
+    if (rank->plan) continue;
+    result.out_of_memory_reason = "GPU " + std::to_string(rank->rank.number) + " of " +
+                                  std::to_string(spec.gpus()) + ": " + rank->result.out_of_memory_reason;
+    break;
   }
+  if (result.out_of_memory_reason.empty() && host_is_full)
+    result.out_of_memory_reason = result.memory.explain(policy.name, limits.name);
+  result.out_of_memory = !result.out_of_memory_reason.empty();
+  if (result.out_of_memory) return result;
 
   CostModel costs(priced_model(model, spec), used, policy, options.costs);
   say_where_times_come_from(spec, costs, result);

@@ -25,6 +25,27 @@ struct AccessCounts {
   std::int64_t low_hits = 0;         ///< hits that are there in formats.low alone, or asked for in it
   std::int64_t low_fetched = 0;      ///< misses copied in formats.low
   std::int64_t substituted = 0;      ///< misses in whose place another expert was computed
+
+  AccessCounts& operator+=(const AccessCounts& other) {
+    hits += other.hits;
+    misses += other.misses;
+    prefetched += other.prefetched;
+    wasted += other.wasted;
+    computed_on_cpu += other.computed_on_cpu;
+    written_back += other.written_back;
+    drive_reads += other.drive_reads;
+    foreseeable += other.foreseeable;
+    guesses += other.guesses;
+    right_guesses += other.right_guesses;
+    cancelled += other.cancelled;
+    near_data += other.near_data;
+    read_through += other.read_through;
+    dropped += other.dropped;
+    low_hits += other.low_hits;
+    low_fetched += other.low_fetched;
+    substituted += other.substituted;
+    return *this;
+  }
 };
 
 }  // namespace pregate::sim

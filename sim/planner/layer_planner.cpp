@@ -124,12 +124,6 @@ void LayerPlanner::meet(std::span<const OpId> ready, const Meeting& meeting) {
   last_ = program_.close();
 }
 
-OpId LayerPlanner::gather_up(std::span<const OpId> ids) {
-  program_.open(OpKind::exchange, computes_, layer_);
-  for (const OpId id : ids) program_.after(id);
-  return last_ = program_.close();
-}
-
 OpId LayerPlanner::send_to(PlaceId gpu) {
   OpId sent = last_;
   for (const Hop& hop : topology_.route(topology_[gpu_].memory, topology_[gpu].memory)) {

@@ -81,10 +81,8 @@ class LayerPlanner {
   /// Where several GPUs run a pass. The last operation here; what is issued next waits for `id` as well.
   [[nodiscard]] OpId last() const { return last_; }
   void wait_for(OpId id) { arrived_ = id; }
-  /// Takes part in an exchange, which begins when all of `ready` are done.
+  /// Takes part in an exchange, which begins when all of `ready` are done; of nothing, it waits for them.
   void meet(std::span<const OpId> ready, const Meeting& meeting);
-  /// An operation without work here that waits for all of these.
-  OpId gather_up(std::span<const OpId> ids);
   /// Copies this GPU's activations to another's memory after its last operation; the last hop.
   OpId send_to(PlaceId gpu);
   /// `has_head`: the pass ends with the output projection. Returns its last operation.

@@ -46,6 +46,34 @@ TEST(Shares, LatentsAreHeldByEveryGpu) {
             whole.profile(whole.stacks.front()).front().cached_per_token());
 }
 
+// Columns of every expert, or whole experts.
+TEST(Shares, ExpertsAreSplitOrWhole) {
+  const ModelSpec whole = load_model("qwen3-30b-a3b");
+  EXPECT_EQ(tensor_share(whole, 2).all_expert_bytes().count * 2, whole.all_expert_bytes().count);
+  EXPECT_EQ(tensor_share(whole, 8, false).all_expert_bytes(), whole.all_expert_bytes());
+}
+
+// Stages of layers hold everything once; a table that is embedding and projection is at both ends. The norm
+// at the end, which every part counts, is below a ten-thousandth.
+TEST(Shares, StagesAddUpToTheModel) {
+  for (const char* name : {"qwen3-30b-a3b", "gpt-oss-20b", "deepseek-v3", "olmoe-1b-7b", "gemma-4-26b-a4b"}) {
+    const ModelSpec whole = load_model(name);
+    const int layers = static_cast<int>(whole.stacks.front().layers.size());
+    Bytes dense, experts;
+    for (const auto& [first, end] : {std::pair{0, 1}, {1, layers / 3}, {layers / 3, layers}}) {
+      const ModelSpec share = layer_share(whole, first, end);
+      EXPECT_EQ(static_cast<int>(share.stacks.front().layers.size()), end - first);
+      dense += share.dense_bytes();
+      experts += share.all_expert_bytes();
+    }
+    EXPECT_EQ(experts, whole.all_expert_bytes()) << name;
+    const Bytes twice = whole.tied_embeddings ? whole.head_bytes() : Bytes{};
+    const auto expected = static_cast<double>((whole.dense_bytes() + twice).count);
+    EXPECT_NEAR(static_cast<double>(dense.count), expected, 1e-4 * expected) << name;
+  }
+  EXPECT_THROW(layer_share(load_model("switch-base-8"), 0, 2), InputError);
+}
+
 TEST(Shares, WhatDoesNotDivideIsRefused) {
   const auto refusal = [](const char* model, int gpus) {
     try {

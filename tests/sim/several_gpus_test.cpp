@@ -5,9 +5,7 @@
 #include <numeric>
 
 #include "models/error.hpp"
-#include "models/shares.hpp"
 #include "sim/engine/event_engine.hpp"
-#include "sim/parallel/dealt_tokens.hpp"
 #include "sim/parallel/parallel_fields.hpp"
 #include "sim/parallel/rank.hpp"
 #include "sim/parallel/simulate_group.hpp"
@@ -276,68 +274,6 @@ INSTANTIATE_TEST_SUITE_P(All, GroupEngines,
                          testing::Combine(testing::Values("gpu-only", "on-demand", "on-demand-cache",
                                                           "pre-gated-cache", "prefetch-all"),
                                           testing::Range(0, 6)));
-
-// Four requests of four lengths, two groups: the first attends to the longest and the third-longest.
-TEST(DealtTokens, TheFirstGroupHasMostToDo) {
-  ParallelSpec spec{.data = 2, .experts = ExpertShare::whole};
-  DealtTokens dealt(spec);
-  const std::vector<AlikeSequences> alike{{1, 1, 10, 0}, {1, 1, 40, 0}, {1, 1, 20, 0}, {1, 1, 30, 0}};
-  const StepShape& first =
-      dealt.shape_of_first({.tokens = 4, .sequences = 4, .position = 25, .alike = alike});
-  EXPECT_EQ(first.tokens, 2);
-  EXPECT_EQ(first.sequences, 2);
-  ASSERT_EQ(first.alike.size(), 2U);
-  EXPECT_EQ(first.alike[0].position, 40);
-  EXPECT_EQ(first.alike[1].position, 20);
-  // A prompt of one request is not divided.
-  EXPECT_EQ(dealt.shape_of_first({.phase = Phase::prefill, .tokens = 100, .sequences = 1}).tokens, 100);
-  EXPECT_EQ(dealt.shape_of_first({.tokens = 3, .sequences = 3}).tokens, 2);
-}
-
-// Two GPUs, four tokens of two experts; the first and third token are the first GPU's. Experts 0, 1 are
-// there, 2, 3 on the other: token 0 -> {0, 2}, 1 -> {0, 1}, 2 -> {2, 3}, 3 -> {3, 2}. The first GPU sends
-// token 0 once and token 2 twice; the second sends token 1 twice, and gets three.
-TEST(DealtTokens, ATokenIsSentToEachExpertThatIsElsewhere) {
-  DealtTokens dealt({.data = 2, .experts = ExpertShare::whole, .tokens = TokenExchange::route});
-  trace::Step step;
-  step.tokens = step.sequences = 4;
-  dealt.deal(step);
-  const std::vector<std::uint16_t> ids{0, 2, 0, 1, 2, 3, 3, 2};
-  const std::vector<std::uint8_t> owner{0, 0, 1, 1};
-  EXPECT_EQ(dealt.most_exchanged(ids, 2, owner), 3U);
-}
-
-TEST(ModelShares, LayersAddUpToTheModel) {
-  for (const char* name : {"qwen3-30b-a3b", "gpt-oss-20b", "deepseek-v3", "olmoe-1b-7b"}) {
-    const ModelSpec model = load_model(name);
-    const int layers = static_cast<int>(model.stacks.front().layers.size());
-    for (const int stages : {2, 3}) {
-      Bytes dense, experts;
-      for (const auto& [first, end] : stage_layers(layers, stages)) {
-        const ModelSpec share = layer_share(model, first, end);
-        dense += share.dense_bytes();
-        experts += share.all_expert_bytes();
-      }
-      EXPECT_EQ(experts, model.all_expert_bytes()) << name;
-      // Of the final norm at most, which counts with the whole.
-      EXPECT_NEAR(static_cast<double>(dense.count), static_cast<double>(model.dense_bytes().count),
-                  1e-4 * static_cast<double>(model.dense_bytes().count) +
-                      (model.tied_embeddings ? static_cast<double>(model.head_bytes().count) : 0))
-          << name;
-    }
-  }
-}
-
-TEST(ModelShares, PartsOfLayers) {
-  const ModelSpec model = load_model("qwen3-30b-a3b");
-  const ModelSpec half = tensor_share(model, 2), eighth = tensor_share(model, 8, false);
-  EXPECT_EQ(half.all_expert_bytes().count * 2, model.all_expert_bytes().count);
-  EXPECT_EQ(eighth.all_expert_bytes(), model.all_expert_bytes());
-  EXPECT_EQ(half.stacks[0].mixers[0].kv_heads, 2);
-  EXPECT_EQ(eighth.stacks[0].mixers[0].kv_heads, 1);  // four of them, each there twice
-  EXPECT_EQ(eighth.stacks[0].mixers[0].heads, 4);
-  EXPECT_THROW(tensor_share(model, 3), InputError);
-}
 
 TEST(Parallel, FlagsAgreeOrAreRefused) {
   EXPECT_EQ(load_parallel({.gpus = 2}, {}).pipeline, 2);
