@@ -49,7 +49,7 @@ std::string models() {
          "total, active: billions of parameters; MoE: layers with experts; experts: a layer\n"
          "x top-k, MiB each; KV: after 32768 tokens, states included; layers: F full\n"
          "attention, W window, A latent, S latent with an indexer, C compressed, L linear,\n"
-         "M Mamba-2. More of one: pregate model show NAME\n";
+         "M Mamba, K short convolution. More of one: pregate model show NAME\n";
 }
 
 /// Values of model_type that a config.json may have, a family a line.

@@ -286,6 +286,11 @@ void note_differences(Run& run) {
         "--batch " + std::to_string(configuration.batch) + " has no effect: the trace has " +
         (requests == 1 ? "one request" : std::to_string(requests) + " requests, which run as one batch"));
   }
+  if (run.software.empty() && !configuration.machine.software.empty()) {
+    configuration.notes.push_back("no --software is named: " + configuration.machine.software +
+                                  " launches, an estimate, are priced; llama-cpp, ktransformers and vllm are "
+                                  "fitted to what was measured of them (pregate list software)");
+  }
 }
 
 }  // namespace

@@ -14,19 +14,19 @@
 namespace pregate {
 namespace {
 
-using Member = KernelConstants;
+using Constants = KernelConstants;
 
-constexpr KernelConstant floor_us{"floor_us", &Member::floor_s, 1e-6, 5, 0.1, 1000};
-constexpr KernelConstant memory{"memory_share", &Member::memory_share, 1, 0.8, 0.01, 1.1};
-constexpr KernelConstant arithmetic{"arithmetic_share", &Member::arithmetic_share, 1, 0.7, 0.01, 2};
-constexpr KernelConstant sm_feed{"sm_feed_gb_s", &Member::sm_feed, 1e9, 100, 0.1, 2000};
-constexpr KernelConstant overlap{"overlap", &Member::overlap, 1, 3, 0.7, 20};
-constexpr KernelConstant wave{"wave_share", &Member::wave_share, 1, 0.5, 0.001, 1};
-constexpr KernelConstant l2_multiple{"l2_multiple", &Member::l2_multiple, 1, 2, 0.5, 50};
-constexpr KernelConstant softmax{"softmax_flop", &Member::softmax_flop, 1, 64, 0.1, 2000};
-constexpr KernelConstant split_us{"split_us", &Member::split_s, 1e-6, 2, 0.01, 200};
-constexpr KernelConstant packed{"packed", &Member::packed, 1, 1, 0, 1, true};
-constexpr KernelConstant step_us{"step_us", &Member::step_s, 1e-6, 1, 0.001, 100};
+constexpr KernelConstant floor_us{"floor_us", &Constants::floor_s, 1e-6, 5, 0.1, 1000};
+constexpr KernelConstant memory{"memory_share", &Constants::memory_share, 1, 0.8, 0.01, 1.1};
+constexpr KernelConstant arithmetic{"arithmetic_share", &Constants::arithmetic_share, 1, 0.7, 0.01, 2};
+constexpr KernelConstant sm_feed{"sm_feed_gb_s", &Constants::sm_feed, 1e9, 100, 0.1, 2000};
+constexpr KernelConstant overlap{"overlap", &Constants::overlap, 1, 3, 0.7, 20};
+constexpr KernelConstant wave{"wave_share", &Constants::wave_share, 1, 0.5, 0.001, 1};
+constexpr KernelConstant l2_multiple{"l2_multiple", &Constants::l2_multiple, 1, 2, 0.5, 50};
+constexpr KernelConstant softmax{"softmax_flop", &Constants::softmax_flop, 1, 64, 0.1, 2000};
+constexpr KernelConstant split_us{"split_us", &Constants::split_s, 1e-6, 2, 0.01, 200};
+constexpr KernelConstant packed{"packed", &Constants::packed, 1, 1, 0, 1, true};
+constexpr KernelConstant step_us{"step_us", &Constants::step_s, 1e-6, 1, 0.001, 100};
 
 constexpr std::array products{floor_us, memory, arithmetic, sm_feed, overlap, wave};
 constexpr std::array decode{floor_us, memory, sm_feed, l2_multiple, split_us, step_us, packed};

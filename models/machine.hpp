@@ -94,6 +94,8 @@ struct OverheadSpec {
   /// With a kernel library: what a kernel whose time is known costs beyond it where it is launched one by one
   /// and not replayed.
   Picoseconds single_launch = {};
+  /// With a kernel library: share of its kernels' rates that a pass of prompts reaches.
+  double prompt_share = 1;
 };
 
 /// How the CPU's threads and the experts lie on the nodes of a host's memory.

@@ -184,6 +184,31 @@ MixerCount count_mamba2(const Mixer& m, Count d_model) {
   return count;
 }
 
+/// Channels are scanned apart, each with a step size of its own; Jamba has norms on the step and on B and C.
+MixerCount count_mamba(const Mixer& m, Count d_model) {
+  MixerCount count;
+  const Count inner = Count{m.heads} * m.head_dim, small = m.step_rank + 2 * Count{m.state_dim};
+  count.matrices = d_model * 2 * inner + inner * small + m.step_rank * inner + inner * d_model;
+  count.others = inner * m.state_dim + 2 * inner + small;  // A, D and the step's bias, norms
+  if (m.qkv_bias) count.others += inner;                   // of the convolution
+  if (m.output_bias) count.others += 2 * inner + d_model;
+  // decay of an element 2 (it is made of the channel's step), its use 1, update 2, read 2
+  add_state(m, m.head_dim, m.state_dim, inner, 7, count);
+  return count;
+}
+
+/// The input makes a value and two gates; the gated value is convolved. The convolution's inputs are all that
+/// is kept.
+MixerCount count_short_convolution(const Mixer& m, Count d_model) {
+  MixerCount count;
+  const Count channels = Count{m.heads} * m.head_dim;
+  count.matrices = d_model * 3 * channels + channels * d_model;
+  if (m.qkv_bias) count.others += 4 * channels;
+  if (m.output_bias) count.others += d_model;
+  add_state(m, 0, 0, channels, 0, count);
+  return count;
+}
+
 /// What joins the streams before a half of a layer, and spreads its result over them after it.
 void add_residual_streams(const Mixer& m, Count d_model, MixerCount& count) {
   const Count streams = m.residual_streams, width = streams * d_model;
@@ -216,6 +241,10 @@ MixerCount count_kind(const Mixer& mixer, Count d_model) {
       return count_lightning(mixer, d_model);
     case MixerKind::mamba2:
       return count_mamba2(mixer, d_model);
+    case MixerKind::mamba:
+      return count_mamba(mixer, d_model);
+    case MixerKind::short_convolution:
+      return count_short_convolution(mixer, d_model);
   }
   return {};
 }
@@ -224,9 +253,9 @@ auto fields(const Mixer& m) {
   return std::tie(m.kind, m.heads, m.kv_heads, m.head_dim, m.v_head_dim, m.window, m.q_lora_rank,
                   m.kv_lora_rank, m.qk_nope_head_dim, m.qk_rope_head_dim, m.indexer.heads, m.indexer.head_dim,
                   m.indexer.top_k, m.indexer.shared, m.compress_ratio, m.output_groups, m.output_lora_rank,
-                  m.key_heads, m.groups, m.state_dim, m.conv_kernel, m.state_bits, m.qkv_bias, m.output_bias,
-                  m.qk_norm, m.qk_norm_full_width, m.sinks, m.output_gate, m.head_gate, m.value_is_key,
-                  m.residual_streams, m.residual_rank, m.norms);
+                  m.key_heads, m.groups, m.state_dim, m.step_rank, m.conv_kernel, m.state_bits, m.qkv_bias,
+                  m.output_bias, m.qk_norm, m.qk_norm_full_width, m.sinks, m.output_gate, m.head_gate,
+                  m.value_is_key, m.residual_streams, m.residual_rank, m.norms);
 }
 
 }  // namespace

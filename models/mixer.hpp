@@ -17,6 +17,8 @@ enum class MixerKind {
   kimi_delta,         ///< linear attention of Kimi-Linear: decay by channel
   lightning,          ///< linear attention of MiniMax-Text-01
   mamba2,             ///< state space
+  mamba,              ///< state space, Mamba-1: a step size for every channel (Jamba)
+  short_convolution,  ///< a gated convolution over a few tokens (LFM2)
 };
 const char* to_string(MixerKind kind);
 
@@ -32,9 +34,11 @@ struct Indexer {
 /// One token mixer; several layers of a stack share it. Fields that a kind does not name are unused by it.
 struct Mixer {
   MixerKind kind = MixerKind::grouped_query;
-  int heads = 0;             ///< all kinds; linear ones: heads of the state (value heads)
-  int kv_heads = 0;          ///< grouped_query
-  int head_dim = 0;          ///< grouped_query, compressed, mamba2: of q and k; linear kinds: of a key
+  int heads = 0;     ///< all kinds; linear ones: heads of the state (value heads)
+  int kv_heads = 0;  ///< grouped_query
+  /// grouped_query, compressed, mamba2: of q and k; linear kinds: of a key; mamba, short_convolution: their
+  /// channels are heads x head_dim.
+  int head_dim = 0;
   int v_head_dim = 0;        ///< of a value; 0 = head_dim
   int window = 0;            ///< tokens that are kept and attended to; 0 = all. compressed: of its own tokens
   int q_lora_rank = 0;       ///< attention of all kinds: 0 = full-rank query projection (Step-3 has one)
@@ -46,8 +50,9 @@ struct Mixer {
   int output_groups = 0, output_lora_rank = 0;  ///< compressed: the output projection is of low rank by group
   int key_heads = 0;    ///< linear kinds: heads of q and k (gated_delta_net shares them among value heads)
   int groups = 0;       ///< mamba2: of B and C
-  int state_dim = 0;    ///< mamba2: of a head's state
-  int conv_kernel = 0;  ///< linear kinds, mamba2: taps of the short convolution; 0 = none
+  int state_dim = 0;    ///< mamba2: of a head's state; mamba: of a channel's
+  int step_rank = 0;    ///< mamba: of the projection that makes the step size of each channel
+  int conv_kernel = 0;  ///< linear kinds, mamba and short_convolution: taps of the convolution; 0 = none
   int state_bits = 32;  ///< of an element of the recurrent state
   bool qkv_bias = false;
   bool output_bias = false;

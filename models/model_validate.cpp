@@ -14,8 +14,8 @@ constexpr double most_parameters = 1e15;
 /// An upper bound on the dense parameters of a layer, in floating point: it tells descriptions apart whose
 /// exact count would not fit 64 bits.
 double dense_estimate(const Mixer& m, const FeedForward& f, double d_model) {
-  const double head =
-      static_cast<double>(m.head_dim) + m.value_dim() + m.qk_nope_head_dim + m.qk_rope_head_dim + m.state_dim;
+  const double head = static_cast<double>(m.head_dim) + m.value_dim() + m.qk_nope_head_dim +
+                      m.qk_rope_head_dim + m.state_dim + m.step_rank;
   const double width = (static_cast<double>(m.heads) + m.kv_heads + m.key_heads + m.groups) * head;
   const double ranks = static_cast<double>(m.q_lora_rank) + 2.0 * m.kv_lora_rank +
                        static_cast<double>(m.output_groups) * m.output_lora_rank;
@@ -82,6 +82,11 @@ struct Checker {
     } else if (m.kind == MixerKind::mamba2) {
       between(key + ".groups", m.groups, 1, 65'536);
       between(key + ".state_dim", m.state_dim, 1, 65'536);
+    } else if (m.kind == MixerKind::mamba) {
+      between(key + ".state_dim", m.state_dim, 1, 65'536);
+      between(key + ".step_rank", m.step_rank, 1, 65'536);
+    } else if (m.kind == MixerKind::short_convolution) {
+      between(key + ".conv_kernel", m.conv_kernel, 1, 65'536);
     } else if (m.kind == MixerKind::gated_delta_net || m.kind == MixerKind::kimi_delta) {
       between(key + ".key_heads", m.key_heads, 1, 65'536);
     }

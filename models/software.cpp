@@ -69,7 +69,8 @@ OverheadSpec overhead_of(const SoftwareSpec& software, const GpuSpec& gpu) {
           .device_copy = eager * kernels.device_copy,
           .replayed = replays ? graph.seconds() / eager.seconds() : 1,
           .kernel_library = kernels.origin,
-          .single_launch = kernels.origin == KernelLibrary::none ? Picoseconds{} : eager - graph};
+          .single_launch = kernels.origin == KernelLibrary::none ? Picoseconds{} : eager - graph,
+          .prompt_share = kernels.origin == KernelLibrary::none ? 1 : software.efficiency.prompt};
 }
 
 std::string dense_format_in_files(const SoftwareSpec& software, const std::string& experts,

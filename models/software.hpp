@@ -50,6 +50,7 @@ struct SoftwareSpec {
   struct Efficiency {
     double memory = 1, compute = 1;
     double unpacked = 0;  ///< GpuSpec::unpacked_per_cycle
+    double prompt = 1;    ///< OverheadSpec::prompt_share
   } efficiency;
 
   /// Of experts that the CPU computes.

@@ -64,5 +64,9 @@ Family step3p5();
 Family bailing_moe();
 Family dots1();
 Family arctic();
+Family afmoe();
+Family lfm2_moe();
+Family jamba();
+Family smallthinker();
 
 }  // namespace pregate::families

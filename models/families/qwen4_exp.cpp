@@ -14,7 +14,7 @@
 namespace pregate::families {
 namespace {
 
-std::vector<bool> read_linear_layers(TableReader& config, int layers) {
+std::vector<bool> read_linear_or_full(TableReader& config, int layers) {
   const auto interval = config.integer_or("full_attention_interval", 1, most_layers, 4);
   std::vector<bool> linear;
   for (const std::string& word : words_by_layer(config, "layer_types", layers)) {
@@ -80,7 +80,7 @@ void read_qwen4_exp(TableReader& config, ModelSpec& model) {
   MoeBlock moe = read_gated_experts(config, "num_experts", "moe_intermediate_size");
   moe.shared_ffn_dim = dimension(config, "shared_expert_intermediate_size");
   moe.shared_gate = true;
-  for (const bool is_linear : read_linear_layers(config, layers))
+  for (const bool is_linear : read_linear_or_full(config, layers))
     model.stacks[0].add_layer(is_linear ? linear : attention, moe_layer(moe, 0));
   leave_out_ngrams(config, model, layers, attention.residual_streams);
   leave_out_prediction(config, model, "mtp_num_hidden_layers");

@@ -39,6 +39,10 @@ const std::vector<Family>& all() {
       bailing_moe(),
       dots1(),
       arctic(),
+      afmoe(),
+      lfm2_moe(),
+      jamba(),
+      smallthinker(),
   };
   return families;
 }

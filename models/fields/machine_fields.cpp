@@ -164,6 +164,9 @@ Fields<OverheadSpec> overhead() {
                      "with a kernel library: a kernel launched one by one, beyond its time in a graph",
                      any_cost())
       .or_zero("nothing");
+  fields.add_where_set("prompt_share", &OverheadSpec::prompt_share,
+                       "with a kernel library: share of its kernels' rates that passes of prompts reach",
+                       part_of_one());
   return fields;
 }
 

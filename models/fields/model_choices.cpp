@@ -7,7 +7,7 @@
 namespace pregate {
 namespace {
 
-constexpr std::array<Choice<MixerKind>, 8> mixers{{
+constexpr std::array<Choice<MixerKind>, 10> mixers{{
     {MixerKind::grouped_query, "grouped-query", "softmax attention", "", ""},
     {MixerKind::none, "none", "a layer that is a feed-forward alone", "", ""},
     {MixerKind::multi_head_latent, "multi-head-latent", "attention to cached latents", "", ""},
@@ -16,6 +16,8 @@ constexpr std::array<Choice<MixerKind>, 8> mixers{{
     {MixerKind::kimi_delta, "kimi-delta", "linear attention of Kimi-Linear", "", ""},
     {MixerKind::lightning, "lightning", "linear attention of MiniMax", "", ""},
     {MixerKind::mamba2, "mamba2", "state space", "", ""},
+    {MixerKind::mamba, "mamba", "state space of Mamba-1, a step size a channel", "", ""},
+    {MixerKind::short_convolution, "short-convolution", "gated convolution over a few tokens", "", ""},
 }};
 
 constexpr std::array<Choice<FeedForward::Kind>, 3> feed_forwards{{

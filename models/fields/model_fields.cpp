@@ -37,6 +37,7 @@ Fields<Mixer> mixer() {
   fields.add("key_heads", &Mixer::key_heads, "heads of q and k");
   fields.add("groups", &Mixer::groups, "of B and C");
   fields.add("state_dim", &Mixer::state_dim, "of a head's state");
+  fields.add("step_rank", &Mixer::step_rank, "of the projection that makes a channel's step size");
   fields.add("conv_kernel", &Mixer::conv_kernel, "taps of the short convolution");
   fields.add("state_bits", &Mixer::state_bits, "of an element of the state");
   fields.add("qkv_bias", &Mixer::qkv_bias, "biases of q, k, v");

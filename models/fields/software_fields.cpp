@@ -76,6 +76,9 @@ Fields<Efficiency> efficiency_fields() {
            "passes of up to 8 tokens",
            few_a_cycle())
       .or_zero("the memory alone decides");
+  fields.add("prompt", &Efficiency::prompt,
+             "share of their measured rates that the kernels of kernels.origin reach in passes of prompts",
+             part_of_one());
   return fields;
 }
 

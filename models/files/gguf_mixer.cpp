@@ -161,11 +161,17 @@ Mixer read_kimi_delta(const GgufKeys& keys, int layer) {
 }
 
 Mixer read_mamba(const GgufKeys& keys, const GgufLayer& tensors, int layer) {
-  if (tensors.has("ssm_x")) {
-    keys.refuse(at_layer(layer) + "is of Mamba-1 (ssm_x), which is not known here",
-                "layers of Mamba-2, of linear and of softmax attention are");
-  }
   Mixer mixer;
+  if (tensors.has("ssm_x")) {
+    mixer.kind = MixerKind::mamba;
+    mixer.heads = keys.number("ssm.inner_size", 1, most_heads);
+    mixer.head_dim = 1;
+    mixer.state_dim = keys.number("ssm.state_size", 1, most_heads);
+    mixer.step_rank = keys.number("ssm.time_step_rank", 1, most_heads);
+    mixer.conv_kernel = keys.number("ssm.conv_kernel", 1, 1024);
+    mixer.qkv_bias = tensors.find("ssm_conv1d.bias") != nullptr;
+    return mixer;
+  }
   mixer.kind = MixerKind::mamba2;
   mixer.heads = keys.number("ssm.time_step_rank", 1, most_heads);
   const int inner = keys.number("ssm.inner_size", 1, widest);
@@ -179,6 +185,20 @@ Mixer read_mamba(const GgufKeys& keys, const GgufLayer& tensors, int layer) {
   return mixer;
 }
 
+Mixer read_short_convolution(const GgufKeys& keys, const GgufLayer& tensors, int layer, int d_model) {
+  Mixer mixer;
+  mixer.kind = MixerKind::short_convolution;
+  mixer.conv_kernel = keys.number("shortconv.l_cache", 1, 1024);
+  mixer.heads = d_model;
+  mixer.head_dim = 1;
+  if (tensors.size("shortconv.in_proj", 1) != 3 * std::int64_t{d_model})
+    keys.refuse(at_layer(layer) +
+                "shortconv.in_proj does not make a value and two gates of embedding_length");
+  mixer.qkv_bias = tensors.find("shortconv.in_proj.bias") != nullptr;
+  mixer.output_bias = tensors.find("shortconv.out_proj.bias") != nullptr;
+  return mixer;
+}
+
 /// By what tensors there are.
 Mixer read_kind(const GgufKeys& keys, std::string_view architecture, const GgufLayer& tensors, int layer,
                 int d_model) {
@@ -186,6 +206,7 @@ Mixer read_kind(const GgufKeys& keys, std::string_view architecture, const GgufL
   if (tensors.has("ssm_ba") || tensors.has("ssm_beta") || tensors.has("ssm_alpha"))
     return read_gated_delta_net(keys, layer);
   if (tensors.has("ssm_in")) return read_mamba(keys, tensors, layer);
+  if (tensors.has("shortconv.in_proj")) return read_short_convolution(keys, tensors, layer, d_model);
   if (tensors.has("attn_kv_a_mqa")) return read_latent(keys, tensors, layer);
   if (tensors.has("attn_q") || tensors.has("attn_qkv"))
     return read_grouped_query(keys, architecture, tensors, layer, d_model);

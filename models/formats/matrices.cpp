@@ -107,6 +107,19 @@ std::vector<Matrix> mixer_matrices(const Mixer& mixer, Count d_model) {
       return {{TensorRole::other, d_model * in, d_model, {"in_proj"}},
               {TensorRole::other, inner * d_model, inner, {"out_proj"}}};
     }
+    case MixerKind::mamba: {
+      const Count inner = Count{mixer.heads} * mixer.head_dim;
+      const Count small = mixer.step_rank + 2 * Count{mixer.state_dim};
+      return {{TensorRole::other, d_model * 2 * inner, d_model, {"in_proj"}},
+              {TensorRole::other, inner * small, inner, {"x_proj"}},
+              {TensorRole::other, mixer.step_rank * inner, mixer.step_rank, {"dt_proj"}},
+              {TensorRole::other, inner * d_model, inner, {"out_proj"}}};
+    }
+    case MixerKind::short_convolution: {
+      const Count channels = Count{mixer.heads} * mixer.head_dim;
+      return {{TensorRole::other, d_model * 3 * channels, d_model, {"in_proj"}},
+              {TensorRole::other, channels * d_model, channels, {"out_proj"}}};
+    }
     default:
       return linear(mixer, d_model);
   }

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-// What attention costs over what is cached.
+// What attention costs over what is cached, and what sequences of a pass decide besides.
 #include <algorithm>
 
 #include "sim/cost/cost_model.hpp"
@@ -36,6 +36,12 @@ std::span<const AlikeSequences> alike_of(const StepShape& shape, const AlikeSequ
 }
 
 }  // namespace
+
+double CostModel::longer_for_prompts(const StepShape& shape) const {
+  if (!kernels_ || machine_.overhead.prompt_share >= 1) return 1;
+  const AlikeSequences all = all_alike(shape);
+  return 1 + (1 / machine_.overhead.prompt_share - 1) * prompt_part(alike_of(shape, all));
+}
 
 GpuTime CostModel::scores(const LayerClass& layer, const StepShape& shape) const {
   if (!options_.attention_scores) return {};

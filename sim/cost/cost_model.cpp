@@ -173,6 +173,7 @@ GpuTime CostModel::experts_by_kernels(LayerClass& layer, std::span<const std::ui
 void CostModel::begin_step(const StepShape& shape) {
   if (low_) low_->begin_step(shape);
   const OverheadSpec& overhead = machine_.overhead;
+  longer_ = longer_for_prompts(shape);
   for (const int index : stack_classes_[static_cast<std::size_t>(shape.model_stack)]) {
     LayerClass& layer = classes_[static_cast<std::size_t>(index)];
     price_products(layer, shape.tokens);
@@ -204,6 +205,10 @@ void CostModel::begin_step(const StepShape& shape) {
               {},
               {},
               {}};
+    }
+    if (longer_ > 1) {
+      for (GpuTime* time : {&cost.attention, &cost.gate, &cost.shared})
+        *time = with_kernels_times(*time, longer_);
     }
   }
   step_overhead_ = launch_time(overhead.step + (shape.first_of_request ? request_overhead_ : Picoseconds{}));
@@ -275,6 +280,12 @@ Picoseconds CostModel::one_expert(int layer_class, std::uint32_t tokens) const {
 
 GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                   std::uint32_t routed, int step_tokens) const {
+  const GpuTime time = unhindered_experts(layer, tokens, routed, step_tokens);
+  return longer_ > 1 ? with_kernels_times(time, longer_) : time;
+}
+
+GpuTime CostModel::unhindered_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                      std::uint32_t routed, int step_tokens) const {
   if (tokens.empty()) return launch_time(machine_.overhead.experts);
   if (layer.expert_times != nullptr) return one_by_one(layer, tokens);
   if (!machine_.expert_kernel_table.empty()) {

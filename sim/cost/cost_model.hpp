@@ -175,6 +175,8 @@ class CostModel {
   /// tokens meet packed weights, unpacking them may be what takes longest.
   [[nodiscard]] GpuTime product(double flop, FlopPerSecond rate, double bytes, double weights,
                                 int tokens) const;
+  /// How many times as long kernels take in this pass as they do alone (OverheadSpec::prompt_share).
+  [[nodiscard]] double longer_for_prompts(const StepShape& shape) const;
   [[nodiscard]] GpuTime attention(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime projections(const LayerClass& layer, int tokens) const;
   [[nodiscard]] GpuTime scores(const LayerClass& layer, const StepShape& shape) const;
@@ -185,6 +187,9 @@ class CostModel {
                                      std::uint32_t routed, int step_tokens) const;
   [[nodiscard]] GpuTime routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                        std::uint32_t routed, int step_tokens) const;
+  /// The same at the rates that kernels reach alone.
+  [[nodiscard]] GpuTime unhindered_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                           std::uint32_t routed, int step_tokens) const;
   static GpuTime one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens);
   [[nodiscard]] CopyCost copy_cost(const LinkSpec& link, Bytes bytes, bool page_locked) const;
   [[nodiscard]] CopyCost copy_cost(LinkId link, Bytes bytes) const;
@@ -208,6 +213,7 @@ class CostModel {
   std::vector<std::vector<int>> stack_classes_;
   std::vector<LayerCost> costs_;
   GpuTime step_overhead_, head_;
+  double longer_ = 1;  ///< longer_for_prompts of this pass
   Picoseconds request_overhead_, lookup_;
   Picoseconds device_copy_;
   CopyCost fetch_, last_chunk_, write_back_, drive_read_, next_drive_read_;

@@ -21,6 +21,14 @@ struct GpuTime : Picoseconds {
   constexpr GpuTime& operator+=(const GpuTime& other) { return *this = *this + other; }
 };
 
+/// With its kernels, as far as they were measured, so many times as long.
+inline GpuTime with_kernels_times(GpuTime time, double factor) {
+  const Picoseconds longer = from_seconds(time.kernels.seconds() * factor);
+  time.count += longer.count - time.kernels.count;
+  time.kernels = longer;
+  return time;
+}
+
 constexpr GpuTime launch_time(Picoseconds time) { return {time, {}, time, {}}; }
 constexpr GpuTime kernel_time_of(Picoseconds time) { return {time, {}, {}, time}; }
 

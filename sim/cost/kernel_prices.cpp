@@ -43,6 +43,16 @@ bool decodes(const AlikeSequences& rows, double each) {
 
 }  // namespace
 
+double prompt_part(std::span<const AlikeSequences> alike) {
+  double prompts = 0, all = 0;
+  for (const AlikeSequences& rows : alike) {
+    all += rows.tokens;
+    if (!decodes(rows, static_cast<double>(rows.tokens) / std::max(1, rows.sequences)))
+      prompts += rows.tokens;
+  }
+  return all > 0 ? prompts / all : 0;
+}
+
 /// Sequences of one decode kernel.
 struct KernelPrices::Rows {
   double sequences = 0, tokens = 0, keys = 0;

@@ -11,6 +11,10 @@
 
 namespace pregate::sim {
 
+/// Share of a pass's tokens that are of prompts: of sequences that add more than one, or than a few to a
+/// context (drafts).
+double prompt_part(std::span<const AlikeSequences> alike);
+
 /// Prices a layer's operations by the kernels of a library on one GPU. A kernel's fitted time begins at the
 /// end of the one before it in a replayed graph, as it was measured: what launching it one by one costs
 /// beyond that is `single_launch`, zero where passes are replayed. Products that were measured launched one

@@ -111,7 +111,8 @@ std::string describe_mixer(const Mixer& m) {
   std::string text = to_string(m.kind);
   if (m.window > 0) text += ", window " + number(m.window);
   if (m.compress_ratio > 0) text += ", one entry for " + number(m.compress_ratio) + " tokens";
-  text += ": " + counted(m.heads, "head");
+  const bool by_channel = m.kind == MixerKind::mamba || m.kind == MixerKind::short_convolution;
+  text += ": " + counted(m.heads, by_channel ? "channel" : "head");
   switch (m.kind) {
     case MixerKind::none:
       return to_string(m.kind);
@@ -129,6 +130,12 @@ std::string describe_mixer(const Mixer& m) {
     case MixerKind::mamba2:
       text +=
           " of " + number(m.head_dim) + ", " + counted(m.groups, "group") + ", state " + number(m.state_dim);
+      break;
+    case MixerKind::mamba:
+      text += ", state " + number(m.state_dim) + " each";
+      break;
+    case MixerKind::short_convolution:
+      text += ", " + counted(m.conv_kernel, "tap");
       break;
     case MixerKind::gated_delta_net:
     case MixerKind::kimi_delta:
@@ -170,6 +177,10 @@ std::string short_kinds(const ModelReport& report) {
       case MixerKind::lightning:
         name = "L";
         break;
+      case MixerKind::short_convolution:
+        name = "K";
+        break;
+      case MixerKind::mamba:
       case MixerKind::mamba2:
         name = "M";
         break;

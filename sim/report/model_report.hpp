@@ -54,7 +54,7 @@ std::string describe_mixer(const Mixer& mixer);
 /// "MoE 128 x top-8, width 768, shared 2112" or "dense 9216".
 std::string describe_feed_forward(const FeedForward& feed_forward);
 /// Layers by kind of mixer: "30W 10F". F full attention, W window, A latent, S latent or compressed with an
-/// indexer, C compressed, L linear, M Mamba-2.
+/// indexer, C compressed, L linear, M Mamba, K short convolution.
 std::string short_kinds(const ModelReport& report);
 
 /// Fits 80 columns, names and sources aside.

@@ -234,6 +234,45 @@ TEST_F(GgufModel, LayersThatAreHalves) {
   EXPECT_EQ(stack.feed_forward_of(2).kind, FeedForward::Kind::none);
 }
 
+// Jamba: Mamba-1 of 512 channels with a state of 16 and steps of rank 16; its projection x makes 16 + 2 x 16.
+TEST_F(GgufModel, MambaOneAndAttention) {
+  Model file("jamba");
+  file.usual()
+      .set("block_count", 2)
+      .set("ssm.time_step_rank", 16)
+      .set("ssm.state_size", 16)
+      .set("ssm.inner_size", 512)
+      .set("ssm.conv_kernel", 4);
+  file.in(0, "ssm_in.weight", {256, 1024})
+      .in(0, "ssm_conv1d.weight", {4, 512}, f32)
+      .in(0, "ssm_conv1d.bias", {512}, f32)
+      .in(0, "ssm_x.weight", {512, 48})
+      .in(0, "ssm_dt.weight", {16, 512}, f32)
+      .in(0, "ssm_out.weight", {512, 256});
+  file.experts(0).attention(1).experts(1);
+  const ModelSpec model = load(file);
+  const Mixer mixer = model.stacks[0].mixer_of(0);
+  EXPECT_EQ(mixer.kind, MixerKind::mamba);
+  EXPECT_EQ(mixer.heads, 512);
+  EXPECT_EQ(mixer.step_rank, 16);
+  EXPECT_TRUE(mixer.qkv_bias);
+  EXPECT_EQ(model.stacks[0].mixer_of(1).kind, MixerKind::grouped_query);
+}
+
+TEST_F(GgufModel, ShortConvolutions) {
+  Model file("lfm2moe");
+  file.usual().set("block_count", 2).set("shortconv.l_cache", 3);
+  file.in(0, "shortconv.in_proj.weight", {256, 768})
+      .in(0, "shortconv.conv.weight", {3, 256}, f32)
+      .in(0, "shortconv.out_proj.weight", {256, 256});
+  file.experts(0).attention(1).experts(1);
+  const ModelSpec model = load(file);
+  const Mixer mixer = model.stacks[0].mixer_of(0);
+  EXPECT_EQ(mixer.kind, MixerKind::short_convolution);
+  EXPECT_EQ(mixer.conv_kernel, 3);
+  EXPECT_EQ(mixer.heads * mixer.head_dim, 256);
+}
+
 TEST_F(GgufModel, WhatCannotBePricedIsNamed) {
   const auto usual = [] { return Model("qwen3moe").usual().set("block_count", 1).attention(0); };
   EXPECT_THAT(refused(Model("qwen3moe")
@@ -251,8 +290,8 @@ TEST_F(GgufModel, WhatCannotBePricedIsNamed) {
               HasSubstr("no tensors of layer 1"));
   EXPECT_THAT(
       refused(
-          Model("x").usual().set("block_count", 1).in(0, "shortconv.in_proj.weight", {256, 768}).experts(0)),
-      HasSubstr("shortconv.in_proj.weight"));
+          Model("x").usual().set("block_count", 1).in(0, "time_mix_key.weight", {256, 768}).experts(0)),
+      HasSubstr("time_mix_key.weight"));
   EXPECT_THAT(refused(Model("x")
                           .usual()
                           .set("block_count", 1)

@@ -118,6 +118,39 @@ const std::string dbrx = R"("model_type": "dbrx", "vocab_size": 100352, "d_model
   "n_heads": 48, "max_seq_len": 32768, "attn_config": {"kv_n_heads": 8, "clip_qkv": 8, "rope_theta": 500000, "dtype": "bfloat16"},
   "ffn_config": {"ffn_hidden_size": 10752, "moe_num_experts": 16, "moe_top_k": 4, "moe_loss_weight": 0.05})";
 
+const std::string jamba = R"("model_type": "jamba", "vocab_size": 65536, "hidden_size": 4096,
+  "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
+  "num_experts": 16, "num_experts_per_tok": 2, "attn_layer_period": 8, "attn_layer_offset": 4,
+  "expert_layer_period": 2, "expert_layer_offset": 1, "mamba_d_state": 16, "mamba_d_conv": 4, "mamba_expand": 2,
+  "mamba_dt_rank": 256, "mamba_conv_bias": true, "mamba_proj_bias": false, "use_mamba_kernels": true,
+  "num_logits_to_keep": 1, "sliding_window": null)";
+
+std::string lfm2() {
+  std::string kinds;
+  for (int i = 0; i < 24; ++i) {
+    const bool attends = i == 2 || i == 6 || i == 10 || i == 14 || i == 18 || i == 21;
+    kinds += std::string(i == 0 ? "" : ", ") + (attends ? R"("full_attention")" : R"("conv")");
+  }
+  return R"("model_type": "lfm2_moe", "vocab_size": 65536, "hidden_size": 2048, "num_hidden_layers": 24,
+    "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 7168, "num_experts": 32,
+    "num_experts_per_tok": 4, "moe_intermediate_size": 1792, "num_dense_layers": 2, "conv_L_cache": 3,
+    "conv_bias": false, "use_expert_bias": true, "tie_embedding": true, "layer_types": [)" +
+         kinds + "]";
+}
+
+const std::string trinity = R"("model_type": "afmoe", "vocab_size": 200192, "hidden_size": 2048,
+  "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 4, "head_dim": 128,
+  "intermediate_size": 6144, "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 1024,
+  "num_shared_experts": 1, "num_dense_layers": 2, "global_attn_every_n_layers": 4, "sliding_window": 2048,
+  "mup_enabled": true, "route_scale": 2.826)";
+
+const std::string smallthinker = R"("model_type": "smallthinker", "vocab_size": 151936, "hidden_size": 2560,
+  "num_hidden_layers": 52, "num_attention_heads": 28, "num_key_value_heads": 4, "head_dim": 128,
+  "tie_word_embeddings": true, "moe_num_primary_experts": 64, "moe_num_active_primary_experts": 6, "moe_ffn_hidden_size": 768,
+  "sliding_window_size": 4096, "sliding_window_layout": [)" +
+                                 times(13, "0, 1, 1, 1") + R"(], "moe_layer_layout": [)" + times(52, "1") +
+                                 "]";
+
 struct Row {
   const char* name;
   std::string config;
@@ -143,19 +176,23 @@ TEST_P(HybridFamilies, CountsWhatTheAuthorsPublish) {
 
 INSTANTIATE_TEST_SUITE_P(
     Published, HybridFamilies,
-    testing::Values(Row{"gemma4", gemma4(), 25.2e9, 3.8e9, 0, 0, "model card of Gemma 4 26B-A4B"},
-                    Row{"nemotron_nano", nemotron(nano), 31.6e9, 3.6e9, 0, 0,
-                        "Nemotron 3 Nano report, with embeddings"},
-                    Row{"nemotron_super", nemotron(super), 120.6e9, 12.7e9, 0, 0,
-                        "Nemotron 3 Super report, with embeddings"},
-                    Row{"mimo", mimo, 309e9, 15e9, 0, 0, "model card of MiMo-V2-Flash"},
-                    Row{"step3p5", step3p5(), 196.81e9, 11e9, 0, 2, "model card of Step-3.5-Flash"},
-                    Row{"step3", step3, 316e9, 38e9, 0, 0, "Step-3 report: language model, of 321B"},
-                    Row{"granite4", granite4_small(), 32e9, 9e9, 0, 0, "model card of Granite-4.0-H-Small"},
-                    Row{"laguna", laguna, 33e9, 3e9, 1e9, 0, "model card of Laguna XS.2"},
-                    Row{"ernie", ernie, 300e9, 47e9, 0, 0, "model card of ERNIE-4.5-300B-A47B"},
-                    Row{"hunyuan", hunyuan, 80e9, 13e9, 0, 0, "model card of Hunyuan-A13B"},
-                    Row{"dbrx", dbrx, 132e9, 36e9, 0, 0, "model card of DBRX"}),
+    testing::Values(
+        Row{"gemma4", gemma4(), 25.2e9, 3.8e9, 0, 0, "model card of Gemma 4 26B-A4B"},
+        Row{"nemotron_nano", nemotron(nano), 31.6e9, 3.6e9, 0, 0, "Nemotron 3 Nano report, with embeddings"},
+        Row{"nemotron_super", nemotron(super), 120.6e9, 12.7e9, 0, 0,
+            "Nemotron 3 Super report, with embeddings"},
+        Row{"mimo", mimo, 309e9, 15e9, 0, 0, "model card of MiMo-V2-Flash"},
+        Row{"step3p5", step3p5(), 196.81e9, 11e9, 0, 2, "model card of Step-3.5-Flash"},
+        Row{"step3", step3, 316e9, 38e9, 0, 0, "Step-3 report: language model, of 321B"},
+        Row{"granite4", granite4_small(), 32e9, 9e9, 0, 0, "model card of Granite-4.0-H-Small"},
+        Row{"laguna", laguna, 33e9, 3e9, 1e9, 0, "model card of Laguna XS.2"},
+        Row{"ernie", ernie, 300e9, 47e9, 0, 0, "model card of ERNIE-4.5-300B-A47B"},
+        Row{"hunyuan", hunyuan, 80e9, 13e9, 0, 0, "model card of Hunyuan-A13B"},
+        Row{"jamba", jamba, 52e9, 12e9, 1e9, 0, "model card of Jamba-v0.1"},
+        Row{"lfm2", lfm2(), 8.3e9, 1.5e9, 0.2e9, 0, "model card of LFM2-8B-A1B"},
+        Row{"trinity", trinity, 26e9, 3e9, 1e9, 0, "model card of Trinity Mini"},
+        Row{"smallthinker", smallthinker, 21e9, 3e9, 1e9, 1, "model card of SmallThinker-21B-A3B"},
+        Row{"dbrx", dbrx, 132e9, 36e9, 0, 0, "model card of DBRX"}),
     [](const auto& row) { return std::string(row.param.name); });
 
 /// Cache of a sequence of 32,768 tokens, and what a token adds, over all layers.
@@ -194,6 +231,29 @@ TEST(HybridLayers, MambaKeepsAStateNotACache) {
   EXPECT_EQ(layers[1].cached(32'768).count, 0);
   // State: decay, update and read, five operations an element; convolution: four taps.
   EXPECT_EQ(layers[0].state_flop_per_token, 5.0 * 64 * 64 * 128 + 2.0 * 4 * 6144);
+}
+
+// 28 Mamba-1 layers keep 8192 channels x 16 in fp32 and three inputs of the convolution, 8192 wide, in bf16;
+// four attention layers 2 x 8 x 128 elements a token. Decay 3, update 2, read 2; four taps.
+TEST(HybridLayers, MambaOneHasAStateOfEachChannel) {
+  const ModelSpec model = parse(jamba);
+  constexpr std::int64_t mamba = 8192 * 16 * 4 + 3 * 8192 * 2;
+  expect_cache(model, 4 * 4096, 28 * mamba + 4 * 4096LL * 32'768);
+  const auto layers = model.profile(model.stacks[0]);
+  EXPECT_EQ(layers[0].state_flop_per_token, 7.0 * 8192 * 16 + 2.0 * 4 * 8192);
+  EXPECT_EQ(layers[4].mixer, MixerKind::grouped_query);
+  EXPECT_EQ(layers[0].experts, 0);
+  EXPECT_EQ(layers[1].experts, 16);
+}
+
+// 18 convolutions keep two inputs, 2048 wide; six attention layers 2 x 8 x 64 elements a token.
+TEST(HybridLayers, AShortConvolutionKeepsItsInputs) {
+  const ModelSpec model = parse(lfm2());
+  expect_cache(model, 6 * 2048, 18 * 2 * 2048 * 2 + 6 * 2048LL * 32'768);
+  const auto layers = model.profile(model.stacks[0]);
+  EXPECT_EQ(layers[0].mixer, MixerKind::short_convolution);
+  EXPECT_EQ(layers[0].attention_flop_per_token, 2.0 * 4 * 2048 * 2048);
+  EXPECT_EQ(layers[0].state_flop_per_token, 2.0 * 3 * 2048);
 }
 
 // Two matrices, no gate; with a latent of 1024 both are that wide on the outside: 2 x 1024 x 2688 parameters.

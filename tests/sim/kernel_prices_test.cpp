@@ -105,6 +105,39 @@ TEST(KernelPrices, PromptsBesideDecodesAreKernelsOfTheirOwn) {
             2 * seconds({{.tokens = 8, .sequences = 8, .position = 4000}}));
 }
 
+// With a share of 0.5 a prompt's kernels take twice as long and its launches what they did; decoding tokens
+// and their drafts take what they did, and a pass that is half of either one and a half times as long.
+TEST(KernelPrices, PassesOfPromptsReachAShareOfTheirKernelsRates) {
+  MachineSpec machine = driven_by_vllm("h100-sxm-pcie5", {{"software.efficiency.prompt", "1"}});
+  const ModelSpec model = load_model("gpt-oss-120b");
+  const PolicySpec policy = load_policy("gpu-only");
+  CostModel alone(model, machine, policy);
+  machine.overhead.prompt_share = 0.5;
+  CostModel served(model, machine, policy);
+  const std::vector<std::uint32_t> tokens(128, 32);
+  const auto expect_times = [&](double factor, const StepShape& shape) {
+    alone.begin_step(shape);
+    served.begin_step(shape);
+    const int layer = alone.layer_class(0, 1);
+    const auto compare = [&](GpuTime longer, GpuTime shorter) {
+      EXPECT_NEAR(longer.kernels.seconds(), factor * shorter.kernels.seconds(), 2e-12);
+      EXPECT_EQ(longer.launches.count, shorter.launches.count);
+      EXPECT_EQ(longer.count - shorter.count, longer.kernels.count - shorter.kernels.count);
+    };
+    compare(served.layer(layer).attention, alone.layer(layer).attention);
+    compare(served.layer(layer).gate, alone.layer(layer).gate);
+    compare(served.experts(layer, tokens, 4096, shape.tokens, true),
+            alone.experts(layer, tokens, 4096, shape.tokens, true));
+  };
+  expect_times(2, {.phase = trace::Phase::prefill, .tokens = 1024, .sequences = 1});
+  expect_times(1, {.tokens = 8, .sequences = 8, .position = 999});
+  expect_times(1, {.tokens = 8 * 16, .sequences = 8, .position = 999});
+  expect_times(2, {.tokens = 8 * 17, .sequences = 8, .position = 999});
+  const std::vector<AlikeSequences> mixed{{.tokens = 64, .sequences = 1, .position = 0},
+                                          {.tokens = 64, .sequences = 64, .position = 500}};
+  expect_times(1.5, {.tokens = 128, .sequences = 65, .alike = mixed});
+}
+
 // Where the host takes part in every layer nothing is replayed. Attention has three measured kernels and four
 // others: 3 x (10 - 2.45) + 4 x (10 - 2.45) us more.
 TEST(KernelPrices, LaunchedOneByOneEveryKernelCostsMore) {

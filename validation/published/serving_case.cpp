@@ -32,8 +32,9 @@ struct ServedRow {
   std::size_t server = 0;
   int input = 1, output = 1, concurrency = 1, raw_row = 0;
   double ttft_ms = 0, tpot_ms = 0;
-  std::string series, fixes;  ///< fixes: by its TPOT
-  std::string not_gated;      ///< why it counts for no gate; empty: it does
+  std::string series;
+  std::string fixes, fixes_by_ttft;  ///< constants, by its TPOT and by its TTFT
+  std::string not_gated;             ///< why it counts for no gate; empty: it does
 };
 
 struct ServingSetup {
@@ -77,11 +78,16 @@ ServedRow read_row(TableReader& table, const ServingSetup& setup) {
     if (!(ms > 0 && ms < 1e9)) throw InputError(table.where("ttft_ms"), "is not a time");
   }
   row.not_gated = table.text_or("not_gated", "");
-  row.fixes = table.text_or("fixes", "");
-  if (!row.fixes.empty()) {
-    std::ignore = known(table, "fixes",
-                        names_of(setup.constants, [](const Constant& each) { return each.unknown.name; }));
-  }
+  const auto constant_of = [&](const char* key) {
+    const std::string name = table.text_or(key, "");
+    if (!name.empty()) {
+      std::ignore = known(table, key,
+                          names_of(setup.constants, [](const Constant& each) { return each.unknown.name; }));
+    }
+    return name;
+  };
+  row.fixes = constant_of("fixes");
+  row.fixes_by_ttft = constant_of("fixes_by_ttft");
   table.finish();
   return row;
 }
@@ -95,10 +101,9 @@ ServingSetup read_setup(TableReader& top) {
   if (!(setup.shortest > 0 && setup.shortest <= 1))
     throw InputError(top.where("shortest"), "must be above 0 and at most 1");
   for (TableReader& table : top.tables("server")) setup.servers.push_back(read_server(table));
-  for (TableReader& table : top.tables("constant")) setup.constants.push_back(read_constant(table));
+  const auto servers = names_of(setup.servers, [](const Server& each) { return each.name; });
+  for (TableReader& table : top.tables("constant")) setup.constants.push_back(read_constant(table, servers));
   for (TableReader& table : top.tables("row")) setup.rows.push_back(read_row(table, setup));
-  if (setup.constants.size() > 1)
-    throw InputError(top.where("constant"), "one constant at most is fitted here");
   if (setup.rows.empty()) throw InputError(top.where("row"), "the case has no rows");
   for (const ServedRow& row : setup.rows) {
     constexpr std::int64_t most_tokens = 20'000'000;
@@ -107,7 +112,12 @@ ServingSetup read_setup(TableReader& top) {
                        "fewer simulated_waves, shorter requests or a lower concurrency");
     }
   }
-  check_fixed_once(top, setup.constants, setup.rows);
+  for (const Constant& constant : setup.constants) {
+    std::ptrdiff_t fixing = 0;
+    for (const ServedRow& row : setup.rows)
+      fixing += (row.fixes == constant.unknown.name) + (row.fixes_by_ttft == constant.unknown.name);
+    if (fixing != 1) refuse_constant(top, constant, fixing);
+  }
   return setup;
 }
 
@@ -147,7 +157,10 @@ class ServingExperiment final : public Experiment {
       const Constant& constant = setup_.constants[i];
       FittedConstant fitted{constant.unknown.name, constant.unit, constant.meaning, "", values[i]};
       for (const ServedRow& row : setup_.rows) {
-        if (row.fixes == fitted.name) fitted.fixed_by = row.series + ", " + subject_of(row);
+        if (row.fixes == fitted.name || row.fixes_by_ttft == fitted.name) {
+          fitted.fixed_by = row.series + ", " + subject_of(row) +
+                            (row.fixes_by_ttft == fitted.name ? ", to its first token" : "");
+        }
       }
       result.constants.push_back(fitted);
     }
@@ -194,10 +207,11 @@ class ServingExperiment final : public Experiment {
       row.predicted = is_tpot ? times[i].tpot_ms : times[i].ttft_ms;
       row.gated = from.not_gated.empty();
       row.note = from.not_gated;
-      if (is_tpot && !from.fixes.empty()) {
+      const std::string& fixes = is_tpot ? from.fixes : from.fixes_by_ttft;
+      if (!fixes.empty()) {
         row.role = Role::calibrate;
         constexpr double met = 0.1;  // per cent
-        row.note = "fixes " + from.fixes + (std::abs(row.error()) > met ? ", which no value does" : "");
+        row.note = "fixes " + fixes + (std::abs(row.error()) > met ? ", which no value does" : "");
       }
       result.rows.push_back(row);
     }
@@ -205,11 +219,19 @@ class ServingExperiment final : public Experiment {
 
   [[nodiscard]] std::vector<double> calibrate() const {
     if (setup_.constants.empty()) return {};
-    const auto row = std::find_if(setup_.rows.begin(), setup_.rows.end(),
-                                  [](const ServedRow& each) { return !each.fixes.empty(); });
-    return least_squares({setup_.constants.front().unknown},
+    std::vector<Unknown> unknowns;
+    for (const Constant& constant : setup_.constants) unknowns.push_back(constant.unknown);
+    return least_squares(unknowns,
                          [&](const std::vector<double>& values) {
-                           return std::vector<double>{simulated(*row, values).tpot_ms / row->tpot_ms - 1};
+                           std::vector<double> residuals;
+                           for (const ServedRow& row : setup_.rows) {
+                             if (row.fixes.empty() && row.fixes_by_ttft.empty()) continue;
+                             const Times times = simulated(row, values);
+                             if (!row.fixes.empty()) residuals.push_back(times.tpot_ms / row.tpot_ms - 1);
+                             if (!row.fixes_by_ttft.empty())
+                               residuals.push_back(times.ttft_ms / row.ttft_ms - 1);
+                           }
+                           return residuals;
                          })
         .values;
   }
@@ -219,10 +241,12 @@ class ServingExperiment final : public Experiment {
     std::vector<Override> set = server.set;
     for (std::size_t i = 0; i < values.size(); ++i) {
       const Constant& constant = setup_.constants[i];
+      const auto& on = constant.systems;
+      if (!on.empty() && std::find(on.begin(), on.end(), server.name) == on.end()) continue;
       for (const Constant::Target& target : constant.targets) {
         char text[64];
-        std::snprintf(text, sizeof text, "%.9g %s", values[i] * target.factor, constant.unit.c_str());
-        set.push_back({target.path, text});
+        std::snprintf(text, sizeof text, "%.9g", values[i] * target.factor);
+        set.push_back({target.path, constant.unit.empty() ? text : text + (" " + constant.unit)});
       }
     }
     const ModelSpec model = load_model(server.model, server.formats, set);
