@@ -289,8 +289,7 @@ TEST_F(GgufModel, WhatCannotBePricedIsNamed) {
   EXPECT_THAT(refused(Model("x").usual().set("block_count", 2).attention(0).experts(0)),
               HasSubstr("no tensors of layer 1"));
   EXPECT_THAT(
-      refused(
-          Model("x").usual().set("block_count", 1).in(0, "time_mix_key.weight", {256, 768}).experts(0)),
+      refused(Model("x").usual().set("block_count", 1).in(0, "time_mix_key.weight", {256, 768}).experts(0)),
       HasSubstr("time_mix_key.weight"));
   EXPECT_THAT(refused(Model("x")
                           .usual()
