@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cli/report/result_charts.hpp"
+#include "cli/report/sortable_table.hpp"
 #include "sim/report/metrics.hpp"
 #include "sim/report/text_table.hpp"
 #include "validation/report/page.hpp"
@@ -39,21 +40,6 @@ std::string charts(const std::vector<Charted>& runs) {
          "</div>\n<div class=\"wide\">" + memory_chart(runs) + "</div>\n";
 }
 
-/// Head and rows; numbers are sorted as numbers.
-std::string sortable(const std::vector<std::string>& head,
-                     const std::vector<std::vector<std::string>>& rows) {
-  std::string text = "<div class=\"wide\"><table class=\"sortable\"><thead><tr>";
-  for (const std::string& name : head) text += "<th>" + html::escaped(name) + "</th>";
-  text += "</tr></thead><tbody>\n";
-  for (const std::vector<std::string>& row : rows) {
-    text += "<tr>";
-    for (std::size_t i = 0; i < row.size(); ++i)
-      text += html::cell(row[i], i == 0 ? html::Align::left : html::Align::number);
-    text += "</tr>\n";
-  }
-  return text + "</tbody></table></div>\n";
-}
-
 std::string results_rows(const std::vector<sim::SimulationResult>& results) {
   std::vector<const sim::Metric*> columns;
   for (const sim::Metric& metric : sim::metrics())
@@ -71,7 +57,7 @@ std::string results_rows(const std::vector<sim::SimulationResult>& results) {
     }
     rows.push_back(std::move(row));
   }
-  return sortable(head, rows);
+  return sortable_table(head, rows);
 }
 
 std::string folded_text(const std::string& title, const std::string& text) {
@@ -100,7 +86,7 @@ std::string settings_rows(const Advice& advice) {
                     three_digits(static_cast<double>(each.result.memory.total().count) / (1LL << 30)),
                     each.knobs});
   }
-  return sortable({"setting", "can be run", "tokens/s", "range", "TTFT s", "GPU GiB", "with"}, rows);
+  return sortable_table({"setting", "can be run", "tokens/s", "range", "TTFT s", "GPU GiB", "with"}, rows);
 }
 
 std::string command_of(const Tried& tried) {
@@ -178,8 +164,8 @@ std::string advice_page(const Advice& advice) {
       rows.push_back({each.name, runs_then ? three_digits(each.best.rate()) : "does not fit",
                       runs_then ? name_of(each.best.way) : "", runs_then ? each.best.knobs : ""});
     }
-    body +=
-        "<h2>What an upgrade would bring</h2>\n" + sortable({"with", "tokens/s", "then run", "with"}, rows);
+    body += "<h2>What an upgrade would bring</h2>\n" +
+            sortable_table({"with", "tokens/s", "then run", "with"}, rows);
   }
   std::vector<std::string> notes = run.notes;
   for (const Tried& each : advice.tried) {
@@ -218,7 +204,7 @@ std::string machines_page(const std::vector<Advice>& machines, double wanted) {
   }
   const std::string title = machines.front().configuration.model.name + ": which machine?";
   std::string body = "<h1>" + html::escaped(title) + "</h1>\n" + paragraph(answer) + charts(runs) +
-                     sortable({"machine", "GPU GiB", "tokens/s", "range", "TTFT s", "run"}, rows) +
+                     sortable_table({"machine", "GPU GiB", "tokens/s", "range", "TTFT s", "run"}, rows) +
                      html::list("Notes", notes) +
                      folded_text("All of it (JSON)", advice_json(machines, wanted));
   return html::page(title, body);

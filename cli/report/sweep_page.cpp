@@ -3,11 +3,12 @@
 #include "cli/report/sweep_page.hpp"
 
 #include <algorithm>
-#include <array>
 
+#include "cli/report/line_chart.hpp"
+#include "cli/report/sortable_table.hpp"
+#include "cli/report/sweep_charts.hpp"
 #include "sim/report/text_table.hpp"
 #include "sim/sweep/axis.hpp"
-#include "validation/report/chart.hpp"
 #include "validation/report/page.hpp"
 
 namespace pregate::cli {
@@ -15,11 +16,7 @@ namespace pregate::cli {
 namespace {
 
 namespace html = validation::html;
-namespace svg = validation::svg;
 using sim::three_digits;
-
-constexpr std::array colours{svg::blue,   svg::vermilion, svg::green, svg::orange,
-                             svg::purple, svg::sky,       svg::black};
 
 double number_at(const std::string& value) {
   const auto at = sim::measure_of(value);
@@ -28,51 +25,24 @@ double number_at(const std::string& value) {
 
 /// A line a policy over the axis, a rule where the best one changes. Precondition: numbers that ascend.
 std::string rates_along(const BestAlong& best) {
-  constexpr double width = 860, height = 380, left = 64, right = 240, top = 40, bottom = height - 54;
-  double most = 0;
-  for (const sim::PolicyRates& rates : best.rates)
-    for (const double rate : rates) most = std::max(most, rate);
-  const svg::Axis x{number_at(best.values.front()), number_at(best.values.back()), left, width - right,
-                    false};
-  const svg::Axis y{0, most > 0 ? most * 1.06 : 1, bottom, top, false};
-  const std::string unit = sim::measure_of(best.values.back())->unit;
-  std::string picture =
-      svg::begin(width, height, "tokens/s of each policy along " + best.axis) +
-      svg::text(8, 18, "Tokens/s along " + best.axis, "start", "font-size=\"14\" font-weight=\"bold\"");
-  for (const double tick : x.ticks()) {
-    picture += svg::line(x.at(tick), top, x.at(tick), bottom, svg::rule_grey, 1);
-    picture += svg::text(x.at(tick), bottom + 16, svg::label_of(tick), "middle");
-  }
-  for (const double tick : y.ticks()) {
-    picture += svg::line(left, y.at(tick), width - right, y.at(tick), svg::rule_grey, 1);
-    picture += svg::text(left - 6, y.at(tick) + 4, svg::label_of(tick), "end");
-  }
-  picture += svg::text((left + width - right) / 2, bottom + 36, best.axis + (unit.empty() ? "" : ", " + unit),
-                       "middle");
-  for (std::size_t i = 1; i < best.reigns.size(); ++i) {
-    const double at = x.at(number_at(best.reigns[i].from));
-    picture += svg::line(at, top, at, bottom, svg::axis_grey, 1);
-    picture += svg::text(at, top - 5, best.reigns[i].from, "middle");
-  }
-  for (std::size_t policy = 0; policy < best.policies.size(); ++policy) {
-    const char* const colour = colours[policy % colours.size()];
-    const bool is_hollow = policy >= colours.size();
-    for (std::size_t i = 0; i < best.values.size(); ++i) {
+  std::vector<Series> series;
+  for (const std::string& policy : best.policies) series.push_back({policy, {}});
+  for (std::size_t i = 0; i < best.values.size(); ++i) {
+    for (std::size_t policy = 0; policy < best.policies.size(); ++policy) {
       const double rate = best.rates[i][policy];
       if (rate < 0) continue;
-      const double at = x.at(number_at(best.values[i]));
-      if (i > 0 && best.rates[i - 1][policy] >= 0)
-        picture += svg::line(x.at(number_at(best.values[i - 1])), y.at(best.rates[i - 1][policy]), at,
-                             y.at(rate), colour, 1.5);
-      picture +=
-          svg::dot(at, y.at(rate), colour, is_hollow, 3,
-                   best.policies[policy] + ": " + three_digits(rate) + " tokens/s at " + best.values[i]);
+      series[policy].points.push_back(
+          {number_at(best.values[i]), rate,
+           best.policies[policy] + ": " + three_digits(rate) + " tokens/s at " + best.values[i]});
     }
-    const double row = top + 12 + 20 * static_cast<double>(policy);
-    picture += svg::dot(width - right + 20, row - 4, colour, is_hollow, 4) +
-               svg::text(width - right + 30, row, best.policies[policy], "start");
   }
-  return picture + svg::end;
+  std::vector<Rule> rules;
+  for (std::size_t i = 1; i < best.reigns.size(); ++i)
+    rules.push_back({number_at(best.reigns[i].from), best.reigns[i].from});
+  const std::string unit = sim::measure_of(best.values.back())->unit;
+  return line_chart(
+      {"Tokens/s along " + best.axis, best.axis + (unit.empty() ? "" : ", " + unit), "tokens/s"}, series,
+      true, rules);
 }
 
 std::string best_markup(const BestAlong& best) {
@@ -89,12 +59,80 @@ std::string best_markup(const BestAlong& best) {
   return text;
 }
 
+std::string wide(const std::string& picture) {
+  return picture.empty() ? picture : "<div class=\"wide\">" + picture + "</div>\n";
+}
+
+/// `is_told`: the one axis of numbers is drawn already.
+std::string pictures(const SweptPoints& swept, bool is_told) {
+  std::vector<std::size_t> numbers;
+  for (std::size_t i = 0; i < swept.axes.size(); ++i)
+    if (swept.axes[i].is_number) numbers.push_back(i);
+  constexpr std::size_t most_axes = 6;
+  if (numbers.size() > most_axes) numbers.resize(most_axes);
+  std::string markup;
+  if (!swept.is_sample && numbers.size() >= 2) markup += wide(heat_maps(swept, numbers[0], numbers[1]));
+  if (!is_told)
+    for (const std::size_t axis : numbers) markup += wide(rates_along_axis(swept, axis));
+  for (const std::size_t axis : numbers)
+    if (swept.axes[axis].key == "policy.cache.capacity") markup += wide(hits_along_axis(swept, axis));
+  markup += wide(memory_of_points(swept));
+  return markup;
+}
+
+std::string points_table(const SweptPoints& swept) {
+  constexpr std::size_t most_rows = 500;
+  std::vector<const SweptPoint*> order;
+  for (const SweptPoint& point : swept.points) order.push_back(&point);
+  std::stable_sort(order.begin(), order.end(), [](const SweptPoint* a, const SweptPoint* b) {
+    return a->tokens_per_s > b->tokens_per_s;
+  });
+  const bool is_cut = order.size() > most_rows;
+  if (is_cut) order.resize(most_rows);
+  std::vector<std::string> head{"policy"};
+  for (const SweptPoints::Axis& axis : swept.axes) head.push_back(axis.key);
+  for (const char* name : {"tokens/s", "TTFT ms", "TPOT ms", "hits %", "GPU GiB", "bound by"})
+    head.emplace_back(name);
+  const auto digits = [](double value) { return value == value ? three_digits(value) : std::string("-"); };
+  std::vector<std::vector<std::string>> rows;
+  for (const SweptPoint* point : order) {
+    std::vector<std::string> row{swept.policies[point->policy]};
+    for (std::size_t i = 0; i < point->values.size(); ++i) {
+      // A sample's values have twelve digits.
+      const bool is_cut_short = swept.is_sample && swept.axes[i].is_number;
+      row.push_back(is_cut_short ? three_digits(point->numbers[i]) + " " + swept.axes[i].unit
+                                 : point->values[i]);
+    }
+    for (const double value :
+         {point->tokens_per_s, point->ttft_ms, point->tpot_ms, 100 * point->hit_rate, point->gpu_gib})
+      row.push_back(digits(value));
+    row.push_back(point->bound_by);
+    rows.push_back(std::move(row));
+  }
+  return "<h2>" + std::string(is_cut ? "The 500 points with the most tokens/s" : "Points") + "</h2>\n" +
+         sortable_table(head, rows);
+}
+
 }  // namespace
 
-std::string sweep_page(const SweepInputs& inputs, const SweepReport& report) {
+std::string sweep_page(const SweepInputs& inputs, const SweepReport& report, const SweptPoints& swept) {
   const std::string title = "Sweep of " + std::to_string(report.points) + " points";
   std::string body = "<h1>" + html::escaped(title) + "</h1>\n<p>All figures are simulated.</p>\n";
+  const auto best = std::max_element(
+      swept.points.begin(), swept.points.end(),
+      [](const SweptPoint& a, const SweptPoint& b) { return a.tokens_per_s < b.tokens_per_s; });
+  if (best != swept.points.end()) {
+    body += "<p>The most: " +
+            html::escaped(three_digits(best->tokens_per_s) + " tokens/s with " +
+                          swept.policies[best->policy] + " at " + settings_of(swept, *best)) +
+            ".</p>\n";
+  }
   if (report.best_along) body += best_markup(*report.best_along);
+  if (swept.left_out > 0)
+    body += "<p>Pictures show the first " + std::to_string(most_drawn_points) + " points.</p>\n";
+  const bool is_told = report.best_along && report.best_along->values.size() > 1 &&
+                       sim::are_ascending_numbers(report.best_along->values);
+  body += pictures(swept, is_told);
   body += "<h2>Policies</h2>\n" +
           html::table({"policy", "points", "do not fit", "refused", "tokens/s from", "to"});
   for (const sim::PolicySummary& each : report.policies) {
@@ -108,6 +146,7 @@ std::string sweep_page(const SweepInputs& inputs, const SweepReport& report) {
     body += "</tr>\n";
   }
   body += html::table_end;
+  if (!swept.points.empty()) body += points_table(swept);
   body += "<details><summary>In words</summary><pre>" + html::escaped(sweep_text(inputs, report)) +
           "</pre></details>\n<details><summary>All of it (JSON)</summary><pre>" +
           html::escaped(sweep_json(report)) + "</pre></details>\n";

@@ -4,12 +4,13 @@
 
 #include <string>
 
+#include "cli/report/sweep_points.hpp"
 #include "cli/sweep_report.hpp"
 
 namespace pregate::cli {
 
-/// One page that needs nothing else: who is the best where, the rates along the axis, a table of the
-/// policies.
-std::string sweep_page(const SweepInputs& inputs, const SweepReport& report);
+/// One page that needs nothing else: who is the best where, maps of two axes, rates and hits along each,
+/// memory against rates, a table of the policies and one of the points.
+std::string sweep_page(const SweepInputs& inputs, const SweepReport& report, const SweptPoints& swept);
 
 }  // namespace pregate::cli

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/cli/program_test.hpp"
 
@@ -176,6 +177,65 @@ TEST_F(Sweep, SaysWhereTheBestPolicyChanges) {
   // Of two axes nothing is said.
   succeed(command("two.db", {"--json", path("two.json")}));
   EXPECT_TRUE(nlohmann::json::parse(read("two.json"))["best_along"].is_null());
+}
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+// Maps hold every point of the database once, with its rate; lines the best of each value; the table all.
+TEST_F(Sweep, ThePageShowsWhatTheDatabaseHas) {
+  const Words grid{"sweep",
+                   "--model",
+                   "switch-base-8",
+                   "--prompt",
+                   "8",
+                   "--output",
+                   "6",
+                   "--policy",
+                   "on-demand-cache,pre-gated-cache",
+                   "--vary",
+                   "machine.link.h2d.bandwidth=8GB/s,16GB/s,32GB/s",
+                   "--vary",
+                   "policy.cache.capacity=25%,75%"};
+  Words words = grid;
+  words.insert(words.end(), {"-o", path("s.db"), "--report", path("s.html")});
+  succeed(words);
+  const std::string page = read("s.html");
+  // Tips of a policy's map: the rate to three digits at its settings.
+  const std::string rates =
+      sql("s.db",
+          "SELECT group_concat(printf('%.3g', tokens_per_s) || ' tokens/s at machine.link.h2d.bandwidth='"
+          " || (settings->>'$.\"machine.link.h2d.bandwidth\"') || ', policy.cache.capacity='"
+          " || (settings->>'$.\"policy.cache.capacity\"'), ';') FROM points");
+  std::istringstream tips(rates);
+  int points = 0;
+  for (std::string tip; std::getline(tips, tip, ';'); ++points)
+    EXPECT_GE(count_of(page, tip + "</title></rect>"), 1U) << tip;
+  EXPECT_EQ(points, 12);
+  EXPECT_EQ(count_of(page, "</title></rect>"), 12U + 6U) << "two policies' maps, and which is the best";
+  EXPECT_EQ(count_of(page, "<tr><td>on-demand-cache</td>") + count_of(page, "<tr><td>pre-gated-cache</td>"),
+            12U + 2U)
+      << "points, and a row of each policy";
+  for (const char* title : {"Tokens/s along machine.link.h2d.bandwidth; other settings at their best",
+                            "along policy.cache.capacity; other settings at their best", "% hits",
+                            "what nothing beats in both", "The most: "})
+    EXPECT_THAT(page, HasSubstr(title));
+  EXPECT_EQ(count_of(page, "src="), 0U) << "it needs nothing else";
+}
+
+// Samples lie anywhere: dots, no maps.
+TEST_F(Sweep, APageOfASampleHasADotAPoint) {
+  succeed({"sweep", "--model", "switch-base-8", "--prompt", "8", "--output", "6", "--policy",
+           "on-demand-cache", "--vary", "machine.link.h2d.bandwidth=8..32GB/s", "--vary",
+           "policy.cache.capacity=20%..80%", "--sample", "lhs:7", "-o", path("s.db"), "--report",
+           path("s.html")});
+  const std::string page = read("s.html");
+  EXPECT_EQ(count_of(page, "</title></rect>"), 0U);
+  EXPECT_EQ(count_of(page, " tokens/s at "), 2U * 7U + 1U) << "along two axes, and what is the most";
+  EXPECT_EQ(count_of(page, " % hits at "), 7U);
 }
 
 TEST_F(Sweep, ReadsAPlan) {

@@ -78,9 +78,11 @@ std::string line(double x1, double y1, double x2, double y2, const char* colour,
          number(y2) + "\" stroke=\"" + colour + "\" stroke-width=\"" + number(thickness) + "\" />\n";
 }
 
-std::string bar(double x, double y, double width, double height, const char* colour) {
+std::string bar(double x, double y, double width, double height, const std::string& colour,
+                const std::string& tip) {
   return "<rect x=\"" + number(x, 2) + "\" y=\"" + number(y) + "\" width=\"" + number(width, 2) +
-         "\" height=\"" + number(height) + "\" fill=\"" + colour + "\"/>\n";
+         "\" height=\"" + number(height) + "\" fill=\"" + colour +
+         (tip.empty() ? "\"/>\n" : "\"><title>" + html::escaped(tip) + "</title></rect>\n");
 }
 
 std::string dot(double x, double y, const char* colour, bool is_hollow, double radius,

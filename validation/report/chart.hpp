@@ -33,7 +33,9 @@ inline constexpr const char* end = "</svg>\n";
 std::string text(double x, double y, const std::string& words, const char* anchor,
                  const std::string& more = "");
 std::string line(double x1, double y1, double x2, double y2, const char* colour, double thickness);
-std::string bar(double x, double y, double width, double height, const char* colour);
+/// `tip`: as a dot's.
+std::string bar(double x, double y, double width, double height, const std::string& colour,
+                const std::string& tip = "");
 /// A mark, filled or hollow; `tip` is shown by a browser when pointed at, where there is one.
 std::string dot(double x, double y, const char* colour, bool is_hollow, double radius = 4,
                 const std::string& tip = "");

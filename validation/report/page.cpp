@@ -24,6 +24,7 @@ dt { font-weight: bold; }
 .wide { overflow-x: auto; }
 .wide svg { max-width: none; }
 table.sortable th { cursor: pointer; }
+table.sortable td:first-child { white-space: nowrap; }
 table.sortable th[aria-sort=ascending]::after { content: " \2191"; }
 table.sortable th[aria-sort=descending]::after { content: " \2193"; }
 </style>
