@@ -3,6 +3,7 @@
 #include "sim/parts/predictor/transitions.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "models/error.hpp"
@@ -12,6 +13,39 @@ namespace pregate::sim {
 namespace {
 
 constexpr std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
+
+/// Adds one to the columns `target` of each of `rows`. Returns the largest count that this led to.
+template <class Count>
+Count add_ones(std::vector<Count>& counts, std::size_t width, std::span<const std::size_t> rows,
+               std::span<const ExpertKey> target, ExpertKey first) {
+  Count most = 0;
+  for (const std::size_t row : rows) {
+    Count* const of_row = counts.data() + row * width;
+    for (const ExpertKey key : target) {
+      const auto count = static_cast<Count>(of_row[key - first] + 1);
+      of_row[key - first] = count;
+      most = std::max(most, count);
+    }
+  }
+  return most;
+}
+
+/// Adds each of `rows` to `scores`, as shares of the row's sum.
+template <class Count>
+void add_shares(const std::vector<Count>& counts, const std::vector<std::uint32_t>& sums,
+                std::span<const std::size_t> rows, std::vector<double>& scores) {
+  constexpr std::size_t ahead = 6;  // rows, while whose memory is fetched others are added
+  const std::size_t width = scores.size();
+  double* const into = scores.data();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i + ahead < rows.size()) __builtin_prefetch(counts.data() + rows[i + ahead] * width);
+    const std::uint32_t sum = sums[rows[i]];
+    if (sum == 0) continue;
+    const Count* const row = counts.data() + rows[i] * width;
+    const double each = 1 / static_cast<double>(sum);
+    for (std::size_t j = 0; j < width; ++j) into[j] += static_cast<double>(static_cast<int>(row[j])) * each;
+  }
+}
 
 }  // namespace
 
@@ -25,7 +59,8 @@ Transitions::Transitions(const ExpertMap& map, int order, int distance, std::int
     const bool has_before = order_ == 2 && ordinal > 0 && layers[ordinal - 1].stack == layer.stack;
     rows[ordinal] = index(layer.experts) * (has_before ? index(layers[ordinal - 1].experts) : 1);
     tables_[ordinal].width = index(target.experts);
-    bytes_left -= static_cast<std::int64_t>(rows[ordinal] * (index(target.experts) + 1) * sizeof(float));
+    bytes_left -=
+        static_cast<std::int64_t>(rows[ordinal] * (index(target.experts) + 1) * sizeof(std::uint32_t));
   }
   if (bytes_left < 0) {
     throw InputError(
@@ -34,54 +69,64 @@ Transitions::Transitions(const ExpertMap& map, int order, int distance, std::int
         order == 2 ? "set it to 1" : "look fewer MoE layers ahead");
   }
   for (std::size_t ordinal = 0; ordinal < tables_.size(); ++ordinal) {
-    tables_[ordinal].counts.resize(rows[ordinal] * tables_[ordinal].width);
+    tables_[ordinal].counts = std::vector<std::uint8_t>(rows[ordinal] * tables_[ordinal].width);
     tables_[ordinal].sums.resize(rows[ordinal]);
   }
 }
 
-template <class Use>
-void Transitions::each_row(int ordinal, Keys before, Keys activated, const Use& use) {
-  Table& table = tables_[index(ordinal)];
+void Transitions::find_rows(int ordinal, Keys before, Keys activated) {
+  rows_.clear();
+  const Table& table = tables_[index(ordinal)];
   if (table.width == 0) return;
   const MoeLayer& layer = map_.layers()[index(ordinal)];
   const auto experts = index(layer.experts);
   const bool has_before = table.sums.size() > experts;
   if (!has_before) {
-    for (const ExpertKey key : activated) use(table, key - layer.first_key);
+    for (const ExpertKey key : activated) rows_.push_back(key - layer.first_key);
     return;
   }
   const ExpertKey first_before = map_.layers()[index(ordinal - 1)].first_key;
   for (const ExpertKey earlier : before) {
     const std::size_t rows = (earlier - first_before) * experts;
-    for (const ExpertKey key : activated) use(table, rows + (key - layer.first_key));
+    for (const ExpertKey key : activated) rows_.push_back(rows + (key - layer.first_key));
   }
 }
 
 void Transitions::learn(int ordinal, Keys before, Keys activated, Keys target) {
-  if (tables_[index(ordinal)].width == 0) return;
+  Table& table = tables_[index(ordinal)];
+  if (table.width == 0) return;
+  find_rows(ordinal, before, activated);
   const ExpertKey first = map_.layers()[index(ordinal + distance_)].first_key;
-  each_row(ordinal, before, activated, [&](Table& table, std::size_t row) {
-    float* const counts = table.counts.data() + row * table.width;
-    for (const ExpertKey key : target) ++counts[key - first];
-    table.sums[row] += static_cast<float>(target.size());
-  });
+  for (const std::size_t row : rows_) table.sums[row] += static_cast<std::uint32_t>(target.size());
+  // Rows and keys are distinct: a count grows by one at most, and no table is left with a full one.
+  if (auto* const bytes = std::get_if<std::vector<std::uint8_t>>(&table.counts)) {
+    if (add_ones(*bytes, table.width, rows_, target, first) == std::numeric_limits<std::uint8_t>::max())
+      table.counts = std::vector<std::uint16_t>(bytes->begin(), bytes->end());
+  } else if (auto* const pairs = std::get_if<std::vector<std::uint16_t>>(&table.counts)) {
+    if (add_ones(*pairs, table.width, rows_, target, first) == std::numeric_limits<std::uint16_t>::max())
+      table.counts = std::vector<std::int32_t>(pairs->begin(), pairs->end());
+  } else {
+    add_ones(std::get<std::vector<std::int32_t>>(table.counts), table.width, rows_, target, first);
+  }
 }
 
-std::span<const float> Transitions::counts(int ordinal, int expert) const {
+std::span<const double> Transitions::counts(int ordinal, int expert) {
   const Table& table = tables_[index(ordinal)];
-  return {table.counts.data() + index(expert) * table.width, table.width};
+  scores_.resize(table.width);
+  std::visit(
+      [&](const auto& counts) {
+        std::copy_n(counts.begin() + static_cast<std::ptrdiff_t>(index(expert) * table.width), table.width,
+                    scores_.begin());
+      },
+      table.counts);
+  return scores_;
 }
 
 std::span<const double> Transitions::scores(int ordinal, Keys before, Keys activated) {
-  scores_.assign(tables_[index(ordinal)].width, 0);
-  each_row(ordinal, before, activated, [&](const Table& table, std::size_t row) {
-    const double sum = static_cast<double>(table.sums[row]);
-    if (sum <= 0) return;
-    const float* const counts = table.counts.data() + row * table.width;
-    const double each = 1 / sum;
-    double* const scores = scores_.data();
-    for (std::size_t i = 0; i < table.width; ++i) scores[i] += static_cast<double>(counts[i]) * each;
-  });
+  const Table& table = tables_[index(ordinal)];
+  scores_.assign(table.width, 0);
+  find_rows(ordinal, before, activated);
+  std::visit([&](const auto& counts) { add_shares(counts, table.sums, rows_, scores_); }, table.counts);
   return scores_;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <variant>
 #include <vector>
 
 #include "sim/workload/routing.hpp"
@@ -12,36 +13,42 @@ namespace pregate::sim {
 
 /// How often experts of a layer were activated where others were, some MoE layers before: of order 1 by one
 /// expert of that layer, of order 2 by one of that layer and one of the layer before it.
+///
+/// A score of order 2 adds as many rows up as a token has pairs of experts, which lie anywhere: what they
+/// take is the memory's time. Counts of a table have one byte each until one of them is full, then two, then
+/// four.
 class Transitions {
  public:
   using Keys = std::span<const ExpertKey>;
 
-  /// `map` must outlive this. Counts in `bytes_left`, which it lowers; InputError where they do not fit.
+  /// `map` must outlive this. Counts in `bytes_left`, which it lowers by what tables may grow to; InputError
+  /// where they do not fit.
   Transitions(const ExpertMap& map, int order, int distance, std::int64_t& bytes_left);
 
   [[nodiscard]] int distance() const { return distance_; }
-  /// `before` is of the layer before `ordinal` in its stack, empty where there is none; `target` of the layer
-  /// that comes distance() after `ordinal`.
+  /// Distinct keys: `before` of the layer before `ordinal` in its stack, empty where there is none; `target`
+  /// of the layer that comes distance() after `ordinal`.
   void learn(int ordinal, Keys before, Keys activated, Keys target);
   /// Of order 1: by expert of the target layer, how often it was activated where `expert` of layer `ordinal`
-  /// was; empty where nothing comes so far behind. Whole up to 2^24.
-  [[nodiscard]] std::span<const float> counts(int ordinal, int expert) const;
-  /// By expert of the target layer: the sum over what was activated of the share that it had then. Valid
-  /// until the next call.
+  /// was; empty where nothing comes so far behind. Valid until the next call.
+  std::span<const double> counts(int ordinal, int expert);
+  /// By expert of the target layer: the sum over what was activated of the share that it had then, added up
+  /// in the order of `before`, for each of them in that of `activated`. Valid until the next call.
   std::span<const double> scores(int ordinal, Keys before, Keys activated);
 
  private:
   struct Table {
     std::size_t width = 0;  // experts of the target layer
-    std::vector<float> counts, sums;
+    std::variant<std::vector<std::uint8_t>, std::vector<std::uint16_t>, std::vector<std::int32_t>> counts;
+    std::vector<std::uint32_t> sums;
   };
-  /// Calls `use` with each row that (before, activated) leads to.
-  template <class Use>
-  void each_row(int ordinal, Keys before, Keys activated, const Use& use);
+  /// Into rows_, those that (before, activated) leads to.
+  void find_rows(int ordinal, Keys before, Keys activated);
 
   const ExpertMap& map_;
   int order_, distance_;
   std::vector<Table> tables_;  // by ordinal; empty where nothing comes so far behind
+  std::vector<std::size_t> rows_;
   std::vector<double> scores_;
 };
 
