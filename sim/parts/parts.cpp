@@ -23,6 +23,7 @@ PredictorEntry previous_token();
 PredictorEntry table_of_transitions();
 PredictorEntry by_activation_matrix();
 PredictorEntry foretold_by_hash();
+PredictorEntry window_oracle();
 
 PrefetcherEntry at_distance();
 PrefetcherEntry several_layers();
@@ -71,6 +72,7 @@ const Parts& built_in_parts() {
     parts.predictors.add(table_of_transitions());
     parts.predictors.add(by_activation_matrix());
     parts.predictors.add(foretold_by_hash());
+    parts.predictors.add(window_oracle());
 
     parts.prefetchers.add(at_distance());
     parts.prefetchers.add(several_layers());

@@ -155,8 +155,10 @@ void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const S
   const bool stages = program_.shape().stages;
   if (stages) stage_hits(activated);
   announce(routing, predictions);
-  // Staging copies follow every expert, hits as well; and a hit may have been exchanged just now.
-  compute_experts(ordinal, activated, stages || plan_.cache_swaps ? activated : misses_, tokens,
+  // Staging copies follow every expert, hits as well; and a hit may have been exchanged just now, or be on
+  // its way since a step before.
+  const bool exchanged = plan_.cache_swaps || lookahead_.names_later_steps();
+  compute_experts(ordinal, activated, stages || exchanged ? activated : misses_, tokens,
                   routing.routed(ordinal), true);
   if (!stages || !hits_are_decreed_) return;
   for (const ExpertKey key : activated) slots_.forget_staging(key);

@@ -265,6 +265,7 @@ void LayerPlanner::release(int ordinal) {
     for (const ExpertKey key : misses_) release_transient(key);
   }
   if (!lookahead_.is_active()) return;
+  if (lookahead_.names_later_steps()) keep_for_later(ordinal);
   for (const ExpertKey key : lookahead_.fetched(ordinal)) {
     if (!slots_.holds(key)) continue;
     if (!slots_.was_read(key)) ++counts_now_->wasted;
@@ -276,6 +277,20 @@ void LayerPlanner::release(int ordinal) {
 void LayerPlanner::release_evicted() {
   if (!cache_) return;
   for (const ExpertKey key : cache_->evicted()) leave_slot(key);
+}
+
+/// What was fetched for this layer in a later step enters the cache, as a batch of its own that nobody
+/// counts.
+void LayerPlanner::keep_for_later(int ordinal) {
+  cacheable_.clear();
+  for (const ExpertKey key : lookahead_.fetched(ordinal)) {
+    if (slots_.holds(key) && !slots_.was_read(key) && !cache_->is_resident(key) &&
+        lookahead_.is_for_later(key))
+      cacheable_.push_back(key);
+  }
+  if (cacheable_.empty()) return;
+  cache_->access(cache_domain(ordinal), cacheable_);
+  release_evicted();
 }
 
 /// Between passes: copies that nothing waits for but who uses the expert next.

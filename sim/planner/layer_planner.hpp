@@ -132,6 +132,7 @@ class LayerPlanner {
                      std::uint32_t routed, bool with_shared);
   void release(int ordinal);
   void release_evicted();
+  void keep_for_later(int ordinal);
   /// The expert leaves the GPU, if it is in a slot.
   void leave_slot(ExpertKey key);
   void read_ahead(int ordinal);

@@ -28,6 +28,11 @@ class Lookahead final : public Announcements {
   [[nodiscard]] bool is_active() const { return predictor_ != nullptr; }
   /// A whole-layer transfer is one transfer: the kernel waits for its last copy.
   [[nodiscard]] bool fetches_whole_layers() const { return whole_layers_; }
+  /// What it fetches may be for a later step, and then enters the cache.
+  [[nodiscard]] bool names_later_steps() const { return names_later_steps_; }
+  [[nodiscard]] bool is_for_later(ExpertKey key) {
+    return names_later_steps_ && predictor_->is_for_later(key);
+  }
 
   /// Only decode steps look ahead. `ordinals` of the step's stack.
   void begin_step(const trace::Step& step, std::pair<int, int> ordinals);
@@ -95,7 +100,7 @@ class Lookahead final : public Announcements {
   std::unique_ptr<Predictor> predictor_;
   Oracle* oracle_ = nullptr;  ///< the predictor, where it is one
   std::unique_ptr<Prefetcher> prefetcher_;
-  bool whole_layers_, before_passes_ = false, cancels_;
+  bool whole_layers_, before_passes_ = false, names_later_steps_, cancels_;
   std::uint8_t priority_;
   std::vector<std::vector<ExpertKey>> fetched_, kept_, staged_;  // by ordinal
   std::vector<ExpertKey> to_read_;

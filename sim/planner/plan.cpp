@@ -241,6 +241,17 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   }
   if (eviction.needs_future && plan.cache_slots > 0)
     plan.next_use = next_uses(source, map, never_cached, plan.geometry.start);
+  if (policy.lookahead.predictor->names_later_steps && eviction.needs_future && !eviction.watches &&
+      plan.cache_slots > 0) {
+    throw InputError(
+        "policy " + policy.name,
+        "cache.eviction = '" + eviction.name +
+            "' knows the future of a cache that only activated experts enter, and the lookahead '" +
+            policy.lookahead.predictor->name + "' brings others in for later steps",
+        "window-oracle knows it there too (cache.foresight), or choose another --eviction");
+  }
+  if (policy.lookahead.predictor->needs_future && plan.offloads())
+    plan.decode_uses = std::make_shared<const DecodeUses>(source, map);
   if (eviction.is_decreed && plan.cache_slots > 0) {
     plan.hits_are_decreed = true;
     plan.notes.push_back("the cache's hit rate is given (cache.hit_rate), not simulated");
