@@ -73,6 +73,7 @@ void note_altered_routing(SimulationResult& result) {
   std::string parts;
   for (const std::string& each :
        {part(a.dropped + b.dropped, "dropped"), part(a.substituted + b.substituted, "substituted"),
+        part(a.computed_ahead + b.computed_ahead, "computed from an earlier layer's input"),
         part(lower, ("computed in " + printable(result.policy.formats.low)).c_str())}) {
     if (!each.empty()) parts += (parts.empty() ? "" : ", ") + each;
   }

@@ -33,6 +33,7 @@ PrefetcherEntry first_miss();
 PrefetcherEntry likeliest_first();
 PrefetcherEntry before_the_pass();
 PrefetcherEntry by_gain();
+PrefetcherEntry cpu_ahead();
 
 MissServiceEntry fetch_misses();
 MissServiceEntry compute_on_cpu();
@@ -47,6 +48,7 @@ MissServiceEntry near_data();
 MissServiceEntry near_data_optimal();
 MissServiceEntry skip_light();
 MissServiceEntry by_precision();
+MissServiceEntry format_by_popularity();
 MissServiceEntry substitute();
 MissServiceEntry cpu_or_substitute();
 
@@ -82,6 +84,7 @@ const Parts& built_in_parts() {
     parts.prefetchers.add(likeliest_first());
     parts.prefetchers.add(before_the_pass());
     parts.prefetchers.add(by_gain());
+    parts.prefetchers.add(cpu_ahead());
 
     parts.miss_services.add(fetch_misses());
     parts.miss_services.add(compute_on_cpu());
@@ -96,6 +99,7 @@ const Parts& built_in_parts() {
     parts.miss_services.add(near_data_optimal());
     parts.miss_services.add(skip_light());
     parts.miss_services.add(by_precision());
+    parts.miss_services.add(format_by_popularity());
     parts.miss_services.add(substitute());
     parts.miss_services.add(cpu_or_substitute());
     return parts;

@@ -47,6 +47,8 @@ LayerPlanner::LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMa
       cache_watches_(cache_ && plan.cache_watches),
       asks_weights_(plan.policy.miss.service->needs_weights),
       gates_(map) {
+  if (plan.policy.lookahead.predictor->predicts() && plan.policy.prefetch.prefetcher->computes_ahead)
+    begun_.resize(map.layers().size());
   for (const ExpertKey key : plan.geometry.start) {
     if (cache_ && cache_->is_resident(key)) slots_.place(key);
   }
@@ -91,6 +93,7 @@ void LayerPlanner::begin_pass(const trace::Step& step, OpId begun) {
   counts_now_ = decode_ ? &decode_counts_ : &other_counts_;
   lookahead_.begin_step(step, map_.ordinals(step.stack));
   layer_ = layer_class_ = -1;
+  for (BegunAhead& begun_ahead : begun_) begun_ahead = {};
   if (cache_watches_ || asks_weights_) {
     const cache::PassStart start = gates_.load(step);
     if (cache_watches_) cache_->begin_pass(start);

@@ -110,13 +110,23 @@ void Lookahead::leave(int ordinal) {
   staged_[index(ordinal)].clear();
 }
 
-void Lookahead::want(int target, std::span<const ExpertKey> keys) {
+void Lookahead::note_guesses(int target, std::span<const ExpertKey> keys) {
   announced_[index(target)] = 1;
   for (const ExpertKey key : keys) {
     if ((marks_[key] & is_guessed) != 0) continue;
     marks_[key] |= is_guessed;
     guesses_[index(target)].push_back(key);
   }
+}
+
+void Lookahead::compute_ahead(int target, std::span<const ExpertKey> keys) {
+  note_guesses(target, keys);
+  on_cpu_.target = target;
+  on_cpu_.keys.assign(keys.begin(), keys.end());
+}
+
+void Lookahead::want(int target, std::span<const ExpertKey> keys) {
+  note_guesses(target, keys);
   read_absent(target, keys);
   for (const ExpertKey key : keys) want(target, key, priority_);
 }

@@ -72,6 +72,14 @@ class Lookahead final : public Announcements {
   [[nodiscard]] bool is_brought(ExpertKey key) const override;
   [[nodiscard]] bool has_arrived(ExpertKey key) const override;
   bool drop(int target, ExpertKey key) override;
+  void compute_ahead(int target, std::span<const ExpertKey> keys) override;
+
+  /// What the CPU is to begin with since the last call, of one layer.
+  struct OnCpu {
+    int target = -1;
+    std::vector<ExpertKey> keys;
+  };
+  [[nodiscard]] OnCpu take_computed_ahead() { return std::exchange(on_cpu_, {}); }
 
   /// What was announced in the pass, since the last call.
   struct Announced {
@@ -87,6 +95,7 @@ class Lookahead final : public Announcements {
   void show(const StepRouting& routing, const StepPredictions* predictions) {
     if (oracle_ != nullptr) oracle_->show(routing, predictions);
   }
+  void note_guesses(int target, std::span<const ExpertKey> keys);
   void judge(int ordinal, std::span<const ExpertKey> activated);
   void cancel_wrong(int ordinal);
 
@@ -109,6 +118,7 @@ class Lookahead final : public Announcements {
   std::vector<std::uint8_t> marks_;              // by key: of the above, until its layer is done
   std::vector<std::vector<ExpertKey>> guesses_;  // by ordinal, in this step
   Announced counts_;
+  OnCpu on_cpu_;
   bool decode_ = true;
   std::pair<int, int> ordinals_;
   OpId ids_known_ = no_op;  ///< of the layer that announces

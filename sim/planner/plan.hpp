@@ -49,6 +49,7 @@ struct Plan {
   std::vector<HeldElsewhere> elsewhere;  ///< of each place that `home` names
   MakeHostTier make_host_tier;           ///< empty: the host's memory holds every expert
   std::int64_t host_slots = 0;           ///< otherwise: experts that it holds
+  std::vector<std::uint8_t> marked;      ///< by key, of miss services that mark
   std::int64_t resident_experts = 0;     ///< that count as GPU memory
   cache::CacheGeometry geometry;         ///< of the expert cache; capacities in slots
   std::int64_t cache_slots = 0;

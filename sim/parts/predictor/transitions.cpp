@@ -3,6 +3,7 @@
 #include "sim/parts/predictor/transitions.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <string>
 
@@ -30,21 +31,28 @@ Count add_ones(std::vector<Count>& counts, std::size_t width, std::span<const st
   return most;
 }
 
-/// Adds each of `rows` to `scores`, as shares of the row's sum.
-template <class Count>
-void add_shares(const std::vector<Count>& counts, const std::vector<std::uint32_t>& sums,
-                std::span<const std::size_t> rows, std::vector<double>& scores) {
-  constexpr std::size_t ahead = 6;  // rows, while whose memory is fetched others are added
-  const std::size_t width = scores.size();
-  double* const into = scores.data();
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (i + ahead < rows.size()) __builtin_prefetch(counts.data() + rows[i + ahead] * width);
-    const std::uint32_t sum = sums[rows[i]];
-    if (sum == 0) continue;
-    const Count* const row = counts.data() + rows[i] * width;
-    const double each = 1 / static_cast<double>(sum);
-    for (std::size_t j = 0; j < width; ++j) into[j] += static_cast<double>(static_cast<int>(row[j])) * each;
+/// Of `count` columns from the first one on, the sum over `rows` of their shares.
+template <std::size_t count, class Count>
+void sum_shares(const Count* first, std::size_t width, std::span<const Transitions::Row> rows, double* into) {
+  std::array<double, count> sums{};
+  for (const Transitions::Row& row : rows) {
+    const Count* const counts = first + row.place * width;
+    for (std::size_t i = 0; i < count; ++i)
+      sums[i] += static_cast<double>(static_cast<int>(counts[i])) * row.each;
   }
+  std::copy(sums.begin(), sums.end(), into);
+}
+
+/// Column by column, so that sums stay in registers; each in the order of the rows.
+template <class Count>
+void sum_all_shares(const std::vector<Count>& counts, std::span<const Transitions::Row> rows,
+                    std::vector<double>& scores) {
+  constexpr std::size_t block = 16;
+  const std::size_t width = scores.size();
+  std::size_t column = 0;
+  for (; column + block <= width; column += block)
+    sum_shares<block>(counts.data() + column, width, rows, scores.data() + column);
+  for (; column < width; ++column) sum_shares<1>(counts.data() + column, width, rows, scores.data() + column);
 }
 
 }  // namespace
@@ -126,7 +134,17 @@ std::span<const double> Transitions::scores(int ordinal, Keys before, Keys activ
   const Table& table = tables_[index(ordinal)];
   scores_.assign(table.width, 0);
   find_rows(ordinal, before, activated);
-  std::visit([&](const auto& counts) { add_shares(counts, table.sums, rows_, scores_); }, table.counts);
+  known_.clear();
+  std::visit(
+      [&](const auto& counts) {
+        for (const std::size_t row : rows_) {
+          if (table.sums[row] == 0) continue;
+          __builtin_prefetch(counts.data() + row * table.width);
+          known_.push_back({row, 1 / static_cast<double>(table.sums[row])});
+        }
+        sum_all_shares(counts, known_, scores_);
+      },
+      table.counts);
   return scores_;
 }
 

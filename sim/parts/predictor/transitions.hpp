@@ -25,6 +25,12 @@ class Transitions {
   /// where they do not fit.
   Transitions(const ExpertMap& map, int order, int distance, std::int64_t& bytes_left);
 
+  /// Of a table, and 1 / its sum.
+  struct Row {
+    std::size_t place;
+    double each;
+  };
+
   [[nodiscard]] int distance() const { return distance_; }
   /// Distinct keys: `before` of the layer before `ordinal` in its stack, empty where there is none; `target`
   /// of the layer that comes distance() after `ordinal`.
@@ -49,6 +55,7 @@ class Transitions {
   int order_, distance_;
   std::vector<Table> tables_;  // by ordinal; empty where nothing comes so far behind
   std::vector<std::size_t> rows_;
+  std::vector<Row> known_;  // of those, the ones that something came after
   std::vector<double> scores_;
 };
 
