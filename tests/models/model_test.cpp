@@ -75,7 +75,7 @@ TEST(Model, SwitchExpertsHaveTheirExactSize) {
 // rest stays as it is: 1 GB in bf16.
 TEST(Model, QMoEHoldsSwitchCIn160GB) {
   const ModelSpec wide = load_model("switch-c-2048"),
-                  packed = load_model("switch-c-2048", {.weights = "qmoe"});
+                  packed = load_model("switch-c-2048", {.weights = "qmoe", .dense_weights = "bf16"});
   constexpr std::int64_t parameters = 2LL * 2080 * 6144 * 2048 * 30;
   EXPECT_EQ(wide.all_expert_bytes().count, 2 * parameters);
   EXPECT_NEAR(static_cast<double>(packed.all_expert_bytes().count), 0.1 * static_cast<double>(parameters),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <limits>
 #include <string>
 
@@ -100,6 +101,21 @@ void Transitions::find_rows(int ordinal, Keys before, Keys activated) {
   }
 }
 
+void Transitions::expect(int ordinal, Keys before, Keys activated) {
+  constexpr std::size_t line = 64;
+  const Table& table = tables_[index(ordinal)];
+  find_rows(ordinal, before, activated);
+  std::visit(
+      [&](const auto& counts) {
+        const std::size_t bytes = table.width * sizeof(counts[0]);
+        for (const std::size_t row : rows_) {
+          const auto* const first = reinterpret_cast<const std::byte*>(counts.data() + row * table.width);
+          for (std::size_t at = 0; at < bytes; at += line) __builtin_prefetch(first + at);
+        }
+      },
+      table.counts);
+}
+
 void Transitions::learn(int ordinal, Keys before, Keys activated, Keys target) {
   Table& table = tables_[index(ordinal)];
   if (table.width == 0) return;
@@ -139,7 +155,6 @@ std::span<const double> Transitions::scores(int ordinal, Keys before, Keys activ
       [&](const auto& counts) {
         for (const std::size_t row : rows_) {
           if (table.sums[row] == 0) continue;
-          __builtin_prefetch(counts.data() + row * table.width);
           known_.push_back({row, 1 / static_cast<double>(table.sums[row])});
         }
         sum_all_shares(counts, known_, scores_);

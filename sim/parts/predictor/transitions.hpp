@@ -32,6 +32,8 @@ class Transitions {
   };
 
   [[nodiscard]] int distance() const { return distance_; }
+  /// That scores() will be asked for the same soon: begins to fetch what it reads. No more than a hint.
+  void expect(int ordinal, Keys before, Keys activated);
   /// Distinct keys: `before` of the layer before `ordinal` in its stack, empty where there is none; `target`
   /// of the layer that comes distance() after `ordinal`.
   void learn(int ordinal, Keys before, Keys activated, Keys target);
