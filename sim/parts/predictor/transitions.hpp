@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <span>
-#include <variant>
 #include <vector>
 
 #include "sim/workload/routing.hpp"
@@ -15,25 +14,16 @@ namespace pregate::sim {
 /// expert of that layer, of order 2 by one of that layer and one of the layer before it.
 ///
 /// A score of order 2 adds as many rows up as a token has pairs of experts, which lie anywhere: what they
-/// take is the memory's time. Counts of a table have one byte each until one of them is full, then two, then
-/// four.
+/// take is the memory's time. Counts have a byte each until one of their row is full.
 class Transitions {
  public:
   using Keys = std::span<const ExpertKey>;
 
-  /// `map` must outlive this. Counts in `bytes_left`, which it lowers by what tables may grow to; InputError
+  /// `map` must outlive this. Lowers `bytes_left` by four bytes a count, to which tables may grow; InputError
   /// where they do not fit.
   Transitions(const ExpertMap& map, int order, int distance, std::int64_t& bytes_left);
 
-  /// Of a table, and 1 / its sum.
-  struct Row {
-    std::size_t place;
-    double each;
-  };
-
   [[nodiscard]] int distance() const { return distance_; }
-  /// That scores() will be asked for the same soon: begins to fetch what it reads. No more than a hint.
-  void expect(int ordinal, Keys before, Keys activated);
   /// Distinct keys: `before` of the layer before `ordinal` in its stack, empty where there is none; `target`
   /// of the layer that comes distance() after `ordinal`.
   void learn(int ordinal, Keys before, Keys activated, Keys target);
@@ -45,10 +35,18 @@ class Transitions {
   std::span<const double> scores(int ordinal, Keys before, Keys activated);
 
  private:
+  /// What came after one expert, or two.
+  struct Row {
+    std::uint32_t sum = 0;   // of its counts
+    std::uint32_t wide = 0;  // 0: they are bytes; else they are in `wide`, in this place, from 1
+  };
   struct Table {
     std::size_t width = 0;  // experts of the target layer
-    std::variant<std::vector<std::uint8_t>, std::vector<std::uint16_t>, std::vector<std::int32_t>> counts;
-    std::vector<std::uint32_t> sums;
+    std::vector<std::uint8_t> bytes;
+    std::vector<std::int32_t> wide;
+    std::vector<Row> rows;
+    void learn(std::size_t row, Keys target, ExpertKey first);
+    void copy(std::size_t row, std::int32_t* into) const;
   };
   /// Into rows_, those that (before, activated) leads to.
   void find_rows(int ordinal, Keys before, Keys activated);
@@ -57,7 +55,8 @@ class Transitions {
   int order_, distance_;
   std::vector<Table> tables_;  // by ordinal; empty where nothing comes so far behind
   std::vector<std::size_t> rows_;
-  std::vector<Row> known_;  // of those, the ones that something came after
+  std::vector<double> each_;            // 1 / the sum of those rows that something came after
+  std::vector<std::int32_t> gathered_;  // their counts, row by row
   std::vector<double> scores_;
 };
 

@@ -36,7 +36,6 @@ class ByTable final : public Predictor {
   void observe(int ordinal, std::span<const ExpertKey> activated, std::span<const std::uint32_t>) override {
     if (!is_decode_) return;
     activated_[place(ordinal)].assign(activated.begin(), activated.end());
-    for (Transitions& each : by_distance_) each.expect(ordinal, before(ordinal), activated_[place(ordinal)]);
     if (!given_.profile.empty() || (given_.learns > 0 && steps_ > given_.learns)) return;
     for (Transitions& each : by_distance_) learn(each, ordinal);
   }
