@@ -32,9 +32,10 @@ struct Repeated {
   std::string label;
 };
 
-std::unique_ptr<trace::StepSource> load_recording() {
+std::unique_ptr<trace::StepSource> load_recording(
+    const char* file = "traces/gpt-oss-20b/derived-compact-sequences.csv.gz") {
   namespace fs = std::filesystem;
-  const fs::path recording = test::shared_data() / "traces/gpt-oss-20b/derived-compact-sequences.csv.gz";
+  const fs::path recording = test::shared_data() / file;
   if (!fs::exists(recording)) return nullptr;
   const fs::path database = fs::temp_directory_path() / ("pregate-bench-" + std::to_string(getpid()) + ".db");
   trace::import_trace({recording.string()}, database.string(), {.overwrite = true});
@@ -103,6 +104,27 @@ void given_recall_demand_first(benchmark::State& state) {
   policy.lookahead.predictor.set("recall", "0.9");
   policy.transfer.queue = TransferQueue::demand_first;
   simulate(state, policy);
+}
+
+/// OLMoE-1B-7B, 64 experts, 8 a token: 64 pairs of experts a layer. On its recording, repeated.
+void predicting_by_table(benchmark::State& state, const char* order) {
+  static const auto memory = load_recording("traces/olmoe-1b-7b/trace_olmoe_299.jsonl");
+  if (!memory) return state.SkipWithError("the recorded data is absent");
+  constexpr std::int64_t accesses = 2'000'000;
+  const std::int64_t once = memory->info().routed_entries;
+  const auto source = trace::repeat(*memory, static_cast<int>((accesses + once - 1) / once));
+  const ModelSpec model = load_model("olmoe-1b-7b");
+  const MachineSpec machine = load_machine("rtx3090-pcie4");
+  PolicySpec policy = load_policy("on-demand-cache");
+  choose(policy.lookahead.predictor, sim::built_in_parts().predictors, "table");
+  policy.lookahead.predictor.set("order", order);
+  const sim::PreparedTrace prepared(*source, model, "benchmark");
+  for (auto _ : state)
+    benchmark::DoNotOptimize(sim::simulate(model, machine, policy, prepared, *source).total);
+  const double routed = static_cast<double>(prepared.scan().routed);
+  state.SetLabel("OLMoE-1B-7B recording");
+  state.counters["routed_accesses_per_s"] =
+      benchmark::Counter(routed * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
 
 void cpu_experts_beside_copies(benchmark::State& state) {
@@ -227,6 +249,8 @@ BENCHMARK_CAPTURE(timed_simulation, pre_gated_lru_25_percent, "pre-gated-cache")
 BENCHMARK_CAPTURE(timed_simulation, pre_gated, "pre-gated")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(timed_simulation, prefetch_all, "prefetch-all")->Unit(benchmark::kMillisecond);
 BENCHMARK(given_recall_demand_first)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(predicting_by_table, order_1, "1")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(predicting_by_table, order_2, "2")->Unit(benchmark::kMillisecond);
 BENCHMARK(cpu_experts_beside_copies)->Unit(benchmark::kMillisecond);
 BENCHMARK(preparation)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(cache_replay, lru, "lru")->Unit(benchmark::kMillisecond);

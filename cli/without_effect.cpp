@@ -30,7 +30,7 @@ bool is_same(const sim::SimulationResult& a, const sim::SimulationResult& b) {
     return std::vector<std::int64_t>{
         c.hits,         c.misses,      c.prefetched,  c.wasted,        c.computed_on_cpu, c.written_back,
         c.drive_reads,  c.foreseeable, c.guesses,     c.right_guesses, c.cancelled,       c.near_data,
-        c.read_through, c.dropped,     c.substituted, c.low_hits,      c.low_fetched};
+        c.read_through, c.dropped,     c.substituted, c.low_hits,      c.low_fetched,     c.computed_ahead};
   };
   return a.out_of_memory == b.out_of_memory && a.memory.peak == b.memory.peak &&
          a.memory.usable == b.memory.usable && a.memory.host == b.memory.host &&

@@ -33,6 +33,9 @@ Why in_formats(const PolicySpec& policy) {
 }
 
 Why in_misses(const PolicySpec& policy) {
+  if (policy.compute.experts == ExpertCompute::by_chunk)
+    return Refusal{"a device's kernels read whole experts (compute.experts = by-chunk)",
+                   "--set policy.compute.experts=per-expert"};
   const auto& service = *policy.miss.service;
   const auto refusal = [&](const std::string& why) {
     return Refusal{why + " (miss.service = " + service.name + ")",
@@ -53,6 +56,9 @@ Why in_lookahead(const PolicySpec& policy) {
         "a device foretells by the trace and runs no predictor that would cost time (lookahead.cost)",
         "--set policy.lookahead.cost=0"};
   }
+  if (policy.prefetch.prefetcher->computes_ahead)
+    return Refusal{"a device computes experts with their own layer's input (prefetch.kind)",
+                   "--set policy.prefetch.kind=at-distance"};
   if (const auto why = why_not_exact(policy))
     return Refusal{*why + ", and a device computes what the trace says", "simulate it"};
   return {};

@@ -35,6 +35,12 @@ void check_expert_fits(const ModelSpec& model, const MemoryLimits& limits) {
 
 /// Whoever knows the future must be told it before the run.
 void check_serving(const ServingSpec& serving, const PolicySpec& policy, const trace::TraceInfo& trace) {
+  if (policy.lookahead.predictor->needs_future && serving.depends_on_time(trace)) {
+    throw InputError("policy " + policy.name,
+                     "the lookahead '" + policy.lookahead.predictor->name +
+                         "' knows the future, and which passes come depends on when requests arrive",
+                     "choose another (pregate list parts), or --arrival-rate 0");
+  }
   if (policy.cache.capacity.kind == CapacityKind::none) return;
   const cache::EvictionEntry& eviction = cache::eviction_registry().find(policy.cache.eviction, "--eviction");
   if (eviction.needs_prompts && serving.batcher->mixes_prompts(serving.batcher.parameters())) {
@@ -67,6 +73,7 @@ void note_altered_routing(SimulationResult& result) {
   std::string parts;
   for (const std::string& each :
        {part(a.dropped + b.dropped, "dropped"), part(a.substituted + b.substituted, "substituted"),
+        part(a.computed_ahead + b.computed_ahead, "computed from an earlier layer's input"),
         part(lower, ("computed in " + printable(result.policy.formats.low)).c_str())}) {
     if (!each.empty()) parts += (parts.empty() ? "" : ", ") + each;
   }

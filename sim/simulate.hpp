@@ -53,12 +53,12 @@ struct CacheResult {
   std::int64_t prefetched = 0, wasted = 0;
   std::int64_t computed_on_cpu = 0, written_back = 0, drive_reads = 0;
   std::int64_t foreseeable = 0, guesses = 0, right_guesses = 0, cancelled = 0;  ///< as AccessCounts
-  std::int64_t near_data = 0, read_through = 0, dropped = 0, substituted = 0;
+  std::int64_t near_data = 0, read_through = 0, dropped = 0, substituted = 0, computed_ahead = 0;
   std::int64_t low_hits = 0, low_fetched = 0;  ///< of the hits and of the misses, in formats.low
   /// Computed in formats.low.
   [[nodiscard]] std::int64_t lower() const { return low_hits + low_fetched; }
   /// Otherwise than in the model whose routing the trace is.
-  [[nodiscard]] std::int64_t altered() const { return dropped + substituted + lower(); }
+  [[nodiscard]] std::int64_t altered() const { return dropped + substituted + lower() + computed_ahead; }
   [[nodiscard]] double hit_rate() const {
     return hits + misses == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(hits + misses);
   }

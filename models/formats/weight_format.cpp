@@ -25,6 +25,7 @@ std::vector<DescribedFormat> published() {
       {{"nvfp4", 4 + 8.0 / 16, "bf16"}, "an fp8 scale for each 16, one fp32 a tensor", false, false},
       {{"int8", 8, "fp16"}, "weights only, one scale a row: below 0.01 bit", false, false},
       {{"int4", 4 + 16.0 / 32, "fp16"}, "weights only, a 16-bit scale for each 32 (Kimi-K2.5)", false, false},
+      {grouped_integer_format(4, 64, false), "a 16-bit scale for each 64 (HQQ)", false, false},
       {grouped_integer_format(4, 128, false), "a 16-bit scale for each 128", false, false},
       {{"awq", 4 + (16 + 4) / 128.0, "fp16"},
        "4 bits, a 16-bit scale and a 4-bit zero point for each 128",
@@ -36,6 +37,10 @@ std::vector<DescribedFormat> published() {
        false},
       {{"nf4", 4 + 8.0 / 64 + 32.0 / (64 * 256), "bf16"},
        "bitsandbytes, scales quantised again",
+       false,
+       false},
+      {{"qmoe", 0.8, "bf16"},
+       "ternary values coded by a dictionary (QMoE, arXiv:2310.16795): mean of Switch-C-2048",
        false,
        false},
   };

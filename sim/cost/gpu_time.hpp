@@ -29,6 +29,18 @@ inline GpuTime with_kernels_times(GpuTime time, double factor) {
   return time;
 }
 
+/// One of `parts` pieces of an operation, from 0: together they take as long as the whole, which is launched
+/// with the first one.
+constexpr GpuTime part_of(const GpuTime& whole, int part, int parts) {
+  const auto share = [part, parts](Picoseconds time) {
+    return Picoseconds{time.count * (part + 1) / parts - time.count * part / parts};
+  };
+  const Picoseconds launched = part == 0 ? whole.launches : Picoseconds{};
+  const Picoseconds memory = share(whole.memory), kernels = share(whole.kernels);
+  const Picoseconds rest = share(whole.whole() - whole.launches);
+  return {rest + launched, memory, launched, kernels};
+}
+
 constexpr GpuTime launch_time(Picoseconds time) { return {time, {}, time, {}}; }
 constexpr GpuTime kernel_time_of(Picoseconds time) { return {time, {}, {}, time}; }
 

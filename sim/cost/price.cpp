@@ -34,7 +34,9 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     case OpKind::experts: {
       CostModel& costs = costs_.in(work.format);
       const int layer_class = costs_.class_in(work.format, work.layer_class);
-      return on_gpu(costs.experts(layer_class, program.tokens(work), work.routed, tokens_, work.with_shared));
+      const GpuTime whole =
+          costs.experts(layer_class, program.tokens(work), work.routed, tokens_, work.with_shared);
+      return on_gpu(work.parts == 1 ? whole : part_of(whole, work.part, work.parts));
     }
     case OpKind::head:
       return on_gpu(costs_.head());

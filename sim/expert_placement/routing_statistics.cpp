@@ -64,7 +64,7 @@ struct Moments {
   }
 };
 
-CountTable table_of(const Transitions& transitions, int ordinal, int experts) {
+CountTable table_of(Transitions& transitions, int ordinal, int experts) {
   CountTable table;
   for (int i = 0; i < experts; ++i) {
     const auto counts = transitions.counts(ordinal, i);

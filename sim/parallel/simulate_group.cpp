@@ -57,6 +57,10 @@ void check_policy(const PolicySpec& policy, const SimulationOptions& options, co
     refuse("a near-data device computes its misses", "another miss service");
   if (policy.lookahead.predictor->replaces)
     refuse("its predictor replaces the routing", "a predictor that only foresees it");
+  if (policy.lookahead.predictor->predicts() && policy.prefetch.prefetcher->computes_ahead)
+    refuse("the CPU begins with predicted experts", "another prefetch.kind");
+  if (policy.lookahead.predictor->needs_future)
+    refuse("its predictor knows the future", "another (pregate list parts)");
   if (policy.host_cache.capacity.kind != CapacityKind::none)
     refuse("a drive lies behind the host's memory", "--set policy.host_cache.capacity=none");
   if (serving.depends_on_time(info) && policy.cache.capacity.kind != CapacityKind::none &&

@@ -23,6 +23,7 @@ PredictorEntry previous_token();
 PredictorEntry table_of_transitions();
 PredictorEntry by_activation_matrix();
 PredictorEntry foretold_by_hash();
+PredictorEntry window_oracle();
 
 PrefetcherEntry at_distance();
 PrefetcherEntry several_layers();
@@ -32,6 +33,7 @@ PrefetcherEntry first_miss();
 PrefetcherEntry likeliest_first();
 PrefetcherEntry before_the_pass();
 PrefetcherEntry by_gain();
+PrefetcherEntry cpu_ahead();
 
 MissServiceEntry fetch_misses();
 MissServiceEntry compute_on_cpu();
@@ -46,6 +48,7 @@ MissServiceEntry near_data();
 MissServiceEntry near_data_optimal();
 MissServiceEntry skip_light();
 MissServiceEntry by_precision();
+MissServiceEntry format_by_popularity();
 MissServiceEntry substitute();
 MissServiceEntry cpu_or_substitute();
 
@@ -71,6 +74,7 @@ const Parts& built_in_parts() {
     parts.predictors.add(table_of_transitions());
     parts.predictors.add(by_activation_matrix());
     parts.predictors.add(foretold_by_hash());
+    parts.predictors.add(window_oracle());
 
     parts.prefetchers.add(at_distance());
     parts.prefetchers.add(several_layers());
@@ -80,6 +84,7 @@ const Parts& built_in_parts() {
     parts.prefetchers.add(likeliest_first());
     parts.prefetchers.add(before_the_pass());
     parts.prefetchers.add(by_gain());
+    parts.prefetchers.add(cpu_ahead());
 
     parts.miss_services.add(fetch_misses());
     parts.miss_services.add(compute_on_cpu());
@@ -94,6 +99,7 @@ const Parts& built_in_parts() {
     parts.miss_services.add(near_data_optimal());
     parts.miss_services.add(skip_light());
     parts.miss_services.add(by_precision());
+    parts.miss_services.add(format_by_popularity());
     parts.miss_services.add(substitute());
     parts.miss_services.add(cpu_or_substitute());
     return parts;

@@ -13,6 +13,7 @@ struct AccessCounts {
   std::int64_t prefetched = 0;       ///< misses whose copy had been issued before their own gate was known
   std::int64_t wasted = 0;           ///< experts copied for a layer that then did not activate them
   std::int64_t computed_on_cpu = 0;  ///< misses that the CPU computed
+  std::int64_t computed_ahead = 0;   ///< of those, begun before their layer's gate, from another input
   std::int64_t written_back = 0;     ///< experts copied to the host as they left
   std::int64_t drive_reads = 0;      ///< experts read from a drive
   std::int64_t foreseeable = 0;      ///< activated experts of layers for which something was announced
@@ -32,6 +33,7 @@ struct AccessCounts {
     prefetched += other.prefetched;
     wasted += other.wasted;
     computed_on_cpu += other.computed_on_cpu;
+    computed_ahead += other.computed_ahead;
     written_back += other.written_back;
     drive_reads += other.drive_reads;
     foreseeable += other.foreseeable;

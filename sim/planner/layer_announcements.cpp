@@ -25,6 +25,19 @@ void LayerPlanner::announce(const StepRouting& routing, const StepPredictions* p
   // What was foretold before the pass is paid for.
   lookahead_.announce(moment(), routing, predictions,
                       lookahead_.announces_pass() ? ids_known_ : predict(ids_known_));
+  if (!begun_.empty()) compute_ahead();
+}
+
+/// Each with as many tokens as an expert of the running layer has: how many it will have is not known yet.
+void LayerPlanner::compute_ahead() {
+  const Lookahead::OnCpu ahead = lookahead_.take_computed_ahead();
+  if (ahead.keys.empty()) return;
+  const std::uint32_t tokens = (routed_ + activated_ - 1) / activated_;
+  SplitSet experts;
+  for (const ExpertKey key : ahead.keys) experts.add(key, tokens);
+  BegunAhead& begun = begun_[static_cast<std::size_t>(ahead.target)];
+  begun.result = remote_.compute_ahead(cpu_, experts, layer_, ahead.target, layer_class_, ids_known_);
+  begun.keys = ahead.keys;
 }
 
 /// What the predictor costs, before whatever it announces.

@@ -37,13 +37,33 @@ void LayerPlanner::compute_set(int ordinal, std::span<const ExpertKey> keys,
       if (slots_.holds(key)) copies_.push_back(slots_.ready(key));
     }
   }
-  issue_experts(keys, tokens, routed, with_shared);
+  const bool in_parts = plan_.policy.compute.experts == ExpertCompute::by_chunk && !copies_.empty();
+  if (in_parts) {
+    compute_by_chunk(keys, tokens, routed, with_shared);
+  } else {
+    issue_experts(keys, tokens, routed, with_shared);
+  }
   slots_.add_reader(last_, keys);
 }
 
+/// As many operations as an expert has chunks, which follow each other: each waits for the chunk that it
+/// reads.
+void LayerPlanner::compute_by_chunk(std::span<const ExpertKey> keys, std::span<const std::uint32_t> tokens,
+                                    std::uint32_t routed, bool with_shared) {
+  const std::vector<OpId> last_chunks = copies_;
+  const auto chunks = static_cast<std::uint16_t>(program_.shape().chunks);
+  for (std::uint16_t part = 0; part < chunks; ++part) {
+    for (std::size_t i = 0; i < copies_.size(); ++i) copies_[i] = last_chunks[i] - (chunks - 1 - part);
+    issue_experts(keys, tokens, routed, with_shared, part, chunks);
+  }
+}
+
 void LayerPlanner::issue_experts(std::span<const ExpertKey> keys, std::span<const std::uint32_t> tokens,
-                                 std::uint32_t routed, bool with_shared) {
+                                 std::uint32_t routed, bool with_shared, std::uint16_t part,
+                                 std::uint16_t parts) {
   Work& work = program_.open(OpKind::experts, computes_, layer_);
+  work.part = part;
+  work.parts = parts;
   work.layer_class = layer_class_;
   work.ordinal = ordinal_;
   work.routed = routed;

@@ -51,6 +51,7 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
   remote_.clear();
   cacheable_.clear();
   std::size_t prefetched = 0;
+  begun_ahead_ = 0;
   for (std::size_t i = 0; i < activated.size(); ++i) {
     const ExpertKey key = activated[i];
     if (plan_.lives_elsewhere(key)) {
@@ -59,6 +60,10 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
     }
     const bool resident = plan_.resident[key] != 0;
     if (!resident && !slots_.holds(key) && !is_decreed_hit(key)) {
+      if (is_begun_ahead(ordinal, key)) {
+        ++begun_ahead_;
+        continue;
+      }
       missing_.add(key, tokens[i]);
       missing_place_.push_back(static_cast<std::uint32_t>(i));
       continue;
@@ -95,11 +100,12 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
   } else {
     misses_ = demanded_;
   }
-  const std::size_t missed = missing_.keys().size() - found_low_ + prefetched;
+  const std::size_t missed = missing_.keys().size() - found_low_ + prefetched + begun_ahead_;
   counts_now_->misses += static_cast<std::int64_t>(missed);
   counts_now_->hits += static_cast<std::int64_t>(activated.size() - missed);
   counts_now_->prefetched += static_cast<std::int64_t>(prefetched);
-  counts_now_->computed_on_cpu += static_cast<std::int64_t>(remote_.of(cpu_).keys().size());
+  counts_now_->computed_on_cpu += static_cast<std::int64_t>(remote_.of(cpu_).keys().size() + begun_ahead_);
+  counts_now_->computed_ahead += static_cast<std::int64_t>(begun_ahead_);
   if (plan_.policy.miss.service->uses_near_data) {
     const PlaceId device = topology_.first(PlaceKind::near_data);
     counts_now_->near_data += static_cast<std::int64_t>(remote_.of(device).keys().size());
@@ -132,8 +138,9 @@ void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const St
   }
   read_through();
   if (low_ && !low_->used().keys().empty()) compute_low_format(on_gpu_.keys().empty());
-  if (remote_.results().empty()) return;
+  if (remote_.results().empty() && begun_ahead_ == 0) return;
   program_.open(OpKind::combine, computes_, layer_);
+  if (begun_ahead_ > 0) program_.after(begun_[static_cast<std::size_t>(ordinal)].result);
   for (const OpId result : remote_.results()) program_.after(result);
   last_ = program_.close();
 }
@@ -155,8 +162,10 @@ void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const S
   const bool stages = program_.shape().stages;
   if (stages) stage_hits(activated);
   announce(routing, predictions);
-  // Staging copies follow every expert, hits as well; and a hit may have been exchanged just now.
-  compute_experts(ordinal, activated, stages || plan_.cache_swaps ? activated : misses_, tokens,
+  // Staging copies follow every expert, hits as well; and a hit may have been exchanged just now, or be on
+  // its way since a step before.
+  const bool exchanged = plan_.cache_swaps || lookahead_.names_later_steps();
+  compute_experts(ordinal, activated, stages || exchanged ? activated : misses_, tokens,
                   routing.routed(ordinal), true);
   if (!stages || !hits_are_decreed_) return;
   for (const ExpertKey key : activated) slots_.forget_staging(key);

@@ -47,6 +47,8 @@ LayerPlanner::LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMa
       cache_watches_(cache_ && plan.cache_watches),
       asks_weights_(plan.policy.miss.service->needs_weights),
       gates_(map) {
+  if (plan.policy.lookahead.predictor->predicts() && plan.policy.prefetch.prefetcher->computes_ahead)
+    begun_.resize(map.layers().size());
   for (const ExpertKey key : plan.geometry.start) {
     if (cache_ && cache_->is_resident(key)) slots_.place(key);
   }
@@ -91,6 +93,7 @@ void LayerPlanner::begin_pass(const trace::Step& step, OpId begun) {
   counts_now_ = decode_ ? &decode_counts_ : &other_counts_;
   lookahead_.begin_step(step, map_.ordinals(step.stack));
   layer_ = layer_class_ = -1;
+  for (BegunAhead& begun_ahead : begun_) begun_ahead = {};
   if (cache_watches_ || asks_weights_) {
     const cache::PassStart start = gates_.load(step);
     if (cache_watches_) cache_->begin_pass(start);
@@ -265,6 +268,7 @@ void LayerPlanner::release(int ordinal) {
     for (const ExpertKey key : misses_) release_transient(key);
   }
   if (!lookahead_.is_active()) return;
+  if (lookahead_.names_later_steps()) keep_for_later(ordinal);
   for (const ExpertKey key : lookahead_.fetched(ordinal)) {
     if (!slots_.holds(key)) continue;
     if (!slots_.was_read(key)) ++counts_now_->wasted;
@@ -276,6 +280,20 @@ void LayerPlanner::release(int ordinal) {
 void LayerPlanner::release_evicted() {
   if (!cache_) return;
   for (const ExpertKey key : cache_->evicted()) leave_slot(key);
+}
+
+/// What was fetched for this layer in a later step enters the cache, as a batch of its own that nobody
+/// counts.
+void LayerPlanner::keep_for_later(int ordinal) {
+  cacheable_.clear();
+  for (const ExpertKey key : lookahead_.fetched(ordinal)) {
+    if (slots_.holds(key) && !slots_.was_read(key) && !cache_->is_resident(key) &&
+        lookahead_.is_for_later(key))
+      cacheable_.push_back(key);
+  }
+  if (cacheable_.empty()) return;
+  cache_->access(cache_domain(ordinal), cacheable_);
+  release_evicted();
 }
 
 /// Between passes: copies that nothing waits for but who uses the expert next.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
@@ -116,6 +117,11 @@ class LayerPlanner {
   [[nodiscard]] bool is_decreed_hit(ExpertKey key) const {
     return hits_are_decreed_ && plan_.resident[key] == 0 && cache_->is_resident(key);
   }
+  [[nodiscard]] bool is_begun_ahead(int ordinal, ExpertKey key) const {
+    if (begun_.empty()) return false;
+    const std::vector<ExpertKey>& keys = begun_[static_cast<std::size_t>(ordinal)].keys;
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+  }
   [[nodiscard]] std::uint32_t cache_domain(int ordinal) const {
     return plan_.policy.cache.scope == CacheScope::global ? 0U : static_cast<std::uint32_t>(ordinal);
   }
@@ -129,9 +135,13 @@ class LayerPlanner {
   void compute_set(int ordinal, std::span<const ExpertKey> keys, std::span<const ExpertKey> copied,
                    std::span<const std::uint32_t> tokens, std::uint32_t routed, bool with_shared);
   void issue_experts(std::span<const ExpertKey> keys, std::span<const std::uint32_t> tokens,
-                     std::uint32_t routed, bool with_shared);
+                     std::uint32_t routed, bool with_shared, std::uint16_t part = 0, std::uint16_t parts = 1);
+  void compute_by_chunk(std::span<const ExpertKey> keys, std::span<const std::uint32_t> tokens,
+                        std::uint32_t routed, bool with_shared);
   void release(int ordinal);
   void release_evicted();
+  void keep_for_later(int ordinal);
+  void compute_ahead();
   /// The expert leaves the GPU, if it is in a slot.
   void leave_slot(ExpertKey key);
   void read_ahead(int ordinal);
@@ -164,6 +174,12 @@ class LayerPlanner {
   StepGates gates_;
   GateShares shares_;
   Waves waves_;
+  /// What the CPU began with before the layer's ids were known, by ordinal.
+  struct BegunAhead {
+    std::vector<ExpertKey> keys;
+    OpId result = no_op;
+  };
+  std::vector<BegunAhead> begun_;  // empty: nobody computes ahead
   std::int64_t written_back_before_ = 0, reads_before_ = 0;
   bool some_resident_ = false;
 
@@ -179,6 +195,7 @@ class LayerPlanner {
   OpId block_first_ = no_op, ids_known_ = no_op, last_ = no_op, arrived_ = no_op;
   std::span<const ExpertKey> misses_;
   std::size_t to_fetch_ = 0, found_low_ = 0;
+  std::size_t begun_ahead_ = 0;  // of the misses, by the CPU
   std::vector<ExpertKey> cacheable_, in_order_;
   std::vector<ExpertKey> to_read_;
   std::vector<OpId> copies_;  // that the operation being put together waits for
@@ -187,6 +204,7 @@ class LayerPlanner {
   std::vector<Serving> served_;               // of missing_
   std::vector<double> better_;                // likewise, where the service asks
   std::vector<std::uint32_t> missing_place_;  // likewise, among the activated
+  std::vector<std::uint8_t> marked_;          // likewise
   std::vector<ExpertKey> idle_;               // on the GPU, not activated
   std::vector<ExpertKey> demanded_;           // of those, to be fetched
   std::vector<ExpertKey> copied_too_;  // of those that are computed elsewhere, to be fetched for next time

@@ -12,6 +12,12 @@ void LayerPlanner::decide_misses(const StepRouting& routing) {
   copied_too_.clear();
   served_.assign(missing_.keys().size(), Serving{});
   Misses misses{missing_.keys(), missing_.tokens(), on_gpu_.keys(), on_gpu_.tokens()};
+  misses.begun_ahead = begun_ahead_;
+  if (!plan_.marked.empty()) {
+    marked_.clear();
+    for (const ExpertKey key : missing_.keys()) marked_.push_back(plan_.marked[key]);
+    misses.marked = marked_;
+  }
   if (asks_weights_) {
     shares_.load(gates_.outcome(ordinal_, routing));
     better_.clear();

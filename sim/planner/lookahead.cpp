@@ -17,6 +17,8 @@ Lookahead::Lookahead(const ExpertMap& map, const Plan& plan, const std::vector<s
       reads_(reads),
       executor_(executor),
       whole_layers_(plan.policy.lookahead.predictor->is_whole_layer),
+      names_later_steps_(plan.policy.lookahead.predictor->names_later_steps && cache != nullptr &&
+                         !plan.hits_are_decreed),
       cancels_(plan.policy.prefetch.wrong == WrongGuesses::cancel),
       priority_(plan.policy.transfer.queue == TransferQueue::demand_first ? 1 : 0),
       fetched_(map.layers().size()),
@@ -29,6 +31,7 @@ Lookahead::Lookahead(const ExpertMap& map, const Plan& plan, const std::vector<s
   if (!predictor->predicts()) return;
   predictor_ = predictor->make(predictor.parameters(), map);
   if (predictor->is_oracle) oracle_ = &dynamic_cast<Oracle&>(*predictor_);
+  if (oracle_ != nullptr) oracle_->show(plan.decode_uses.get());
   if (oracle_ != nullptr && whole_layers_)
     throw std::logic_error("a predictor of whole layers is asked before it could be shown anything");
   const auto& prefetcher = plan.policy.prefetch.prefetcher;
@@ -97,7 +100,7 @@ void Lookahead::cancel_wrong(int ordinal) {
   const std::vector<ExpertKey>& fetched = fetched_[index(ordinal)];
   for (std::size_t i = fetched.size(); i-- > 0;) {
     const ExpertKey key = fetched[i];
-    if ((marks_[key] & is_activated) == 0) drop(ordinal, key);
+    if ((marks_[key] & is_activated) == 0 && !is_for_later(key)) drop(ordinal, key);
   }
 }
 
@@ -107,13 +110,23 @@ void Lookahead::leave(int ordinal) {
   staged_[index(ordinal)].clear();
 }
 
-void Lookahead::want(int target, std::span<const ExpertKey> keys) {
+void Lookahead::note_guesses(int target, std::span<const ExpertKey> keys) {
   announced_[index(target)] = 1;
   for (const ExpertKey key : keys) {
     if ((marks_[key] & is_guessed) != 0) continue;
     marks_[key] |= is_guessed;
     guesses_[index(target)].push_back(key);
   }
+}
+
+void Lookahead::compute_ahead(int target, std::span<const ExpertKey> keys) {
+  note_guesses(target, keys);
+  on_cpu_.target = target;
+  on_cpu_.keys.assign(keys.begin(), keys.end());
+}
+
+void Lookahead::want(int target, std::span<const ExpertKey> keys) {
+  note_guesses(target, keys);
   read_absent(target, keys);
   for (const ExpertKey key : keys) want(target, key, priority_);
 }

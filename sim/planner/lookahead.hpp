@@ -28,6 +28,11 @@ class Lookahead final : public Announcements {
   [[nodiscard]] bool is_active() const { return predictor_ != nullptr; }
   /// A whole-layer transfer is one transfer: the kernel waits for its last copy.
   [[nodiscard]] bool fetches_whole_layers() const { return whole_layers_; }
+  /// What it fetches may be for a later step, and then enters the cache.
+  [[nodiscard]] bool names_later_steps() const { return names_later_steps_; }
+  [[nodiscard]] bool is_for_later(ExpertKey key) {
+    return names_later_steps_ && predictor_->is_for_later(key);
+  }
 
   /// Only decode steps look ahead. `ordinals` of the step's stack.
   void begin_step(const trace::Step& step, std::pair<int, int> ordinals);
@@ -67,6 +72,14 @@ class Lookahead final : public Announcements {
   [[nodiscard]] bool is_brought(ExpertKey key) const override;
   [[nodiscard]] bool has_arrived(ExpertKey key) const override;
   bool drop(int target, ExpertKey key) override;
+  void compute_ahead(int target, std::span<const ExpertKey> keys) override;
+
+  /// What the CPU is to begin with since the last call, of one layer.
+  struct OnCpu {
+    int target = -1;
+    std::vector<ExpertKey> keys;
+  };
+  [[nodiscard]] OnCpu take_computed_ahead() { return std::exchange(on_cpu_, {}); }
 
   /// What was announced in the pass, since the last call.
   struct Announced {
@@ -82,6 +95,7 @@ class Lookahead final : public Announcements {
   void show(const StepRouting& routing, const StepPredictions* predictions) {
     if (oracle_ != nullptr) oracle_->show(routing, predictions);
   }
+  void note_guesses(int target, std::span<const ExpertKey> keys);
   void judge(int ordinal, std::span<const ExpertKey> activated);
   void cancel_wrong(int ordinal);
 
@@ -95,7 +109,7 @@ class Lookahead final : public Announcements {
   std::unique_ptr<Predictor> predictor_;
   Oracle* oracle_ = nullptr;  ///< the predictor, where it is one
   std::unique_ptr<Prefetcher> prefetcher_;
-  bool whole_layers_, before_passes_ = false, cancels_;
+  bool whole_layers_, before_passes_ = false, names_later_steps_, cancels_;
   std::uint8_t priority_;
   std::vector<std::vector<ExpertKey>> fetched_, kept_, staged_;  // by ordinal
   std::vector<ExpertKey> to_read_;
@@ -104,6 +118,7 @@ class Lookahead final : public Announcements {
   std::vector<std::uint8_t> marks_;              // by key: of the above, until its layer is done
   std::vector<std::vector<ExpertKey>> guesses_;  // by ordinal, in this step
   Announced counts_;
+  OnCpu on_cpu_;
   bool decode_ = true;
   std::pair<int, int> ordinals_;
   OpId ids_known_ = no_op;  ///< of the layer that announces

@@ -60,10 +60,11 @@ int deepest_stack(const ExpertMap& map) {
 
 std::int64_t working_buffers(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan) {
   const PredictorEntry& predictor = *policy.lookahead.predictor;
+  const bool announces_copies = predictor.predicts() && !policy.prefetch.prefetcher->computes_ahead;
   const bool fetches_nothing = !policy.miss.service->fetches && !policy.miss.service->copies_too &&
-                               policy.miss.admission == MissAdmission::none && !predictor.predicts();
+                               policy.miss.admission == MissAdmission::none && !announces_copies;
   if (fetches_nothing) return 0;
-  if (!predictor.predicts()) return std::max(1, scan.most_activated);
+  if (!announces_copies) return std::max(1, scan.most_activated);
   const std::int64_t announced = predictor.most_guesses(policy.lookahead.predictor.parameters(), map, scan);
   // The guesses in flight and in use; where they may be wrong, the misses of the layer that computes.
   const auto& prefetcher = policy.prefetch.prefetcher;
@@ -181,6 +182,8 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   plan.resident = std::move(placed.resident);
   plan.home = std::move(placed.home);
   plan.notes = std::move(placed.notes);
+  if (policy.miss.service->mark)
+    plan.marked = policy.miss.service->mark(policy.miss.service.parameters(), map, scan);
   if (const auto why = why_not_exact(policy)) plan.notes.push_back("not exact: " + *why);
   plan.elsewhere = held_elsewhere(plan.home, map, topology);
   if (plan.elsewhere.empty()) plan.home.clear();  // e.g. a count of 0
@@ -212,6 +215,10 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
       plan.counted_prefill_slots =
           counted == CountedExperts::all ? plan.prefill_slots : scan.most_activated_prefill;
     }
+    if (policy.transfer.buffers > 0 && policy.transfer.buffers < plan.buffer_slots + plan.prefill_slots) {
+      plan.buffer_slots = policy.transfer.buffers;
+      plan.prefill_slots = plan.counted_prefill_slots = 0;
+    }
   }
   if (policy.cache.split == CacheSplit::budgets && !nothing_on_host) {
     const std::string note =
@@ -241,6 +248,17 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   }
   if (eviction.needs_future && plan.cache_slots > 0)
     plan.next_use = next_uses(source, map, never_cached, plan.geometry.start);
+  if (policy.lookahead.predictor->names_later_steps && eviction.needs_future && !eviction.watches &&
+      plan.cache_slots > 0) {
+    throw InputError(
+        "policy " + policy.name,
+        "cache.eviction = '" + eviction.name +
+            "' knows the future of a cache that only activated experts enter, and the lookahead '" +
+            policy.lookahead.predictor->name + "' brings others in for later steps",
+        "window-oracle knows it there too (cache.foresight), or choose another --eviction");
+  }
+  if (policy.lookahead.predictor->needs_future && plan.offloads())
+    plan.decode_uses = std::make_shared<const DecodeUses>(source, map);
   if (eviction.is_decreed && plan.cache_slots > 0) {
     plan.hits_are_decreed = true;
     plan.notes.push_back("the cache's hit rate is given (cache.hit_rate), not simulated");

@@ -13,6 +13,7 @@
 #include "sim/platform/topology.hpp"
 #include "sim/policy/policy.hpp"
 #include "sim/residency/host_tier.hpp"
+#include "sim/workload/decode_uses.hpp"
 #include "sim/workload/routing.hpp"
 #include "sim/workload/trace_scan.hpp"
 
@@ -48,6 +49,7 @@ struct Plan {
   std::vector<HeldElsewhere> elsewhere;  ///< of each place that `home` names
   MakeHostTier make_host_tier;           ///< empty: the host's memory holds every expert
   std::int64_t host_slots = 0;           ///< otherwise: experts that it holds
+  std::vector<std::uint8_t> marked;      ///< by key, of miss services that mark
   std::int64_t resident_experts = 0;     ///< that count as GPU memory
   cache::CacheGeometry geometry;         ///< of the expert cache; capacities in slots
   std::int64_t cache_slots = 0;
@@ -55,9 +57,10 @@ struct Plan {
   /// Buffers of passes over many tokens, beside those: as many as one such layer activates, so that it
   /// computes in one operation. Fewer where memory is short (then it runs in waves).
   std::int64_t prefill_slots = 0;
-  std::int64_t counted_prefill_slots = 0;   ///< those that count as GPU memory (CountedExperts)
-  std::optional<FormatPlan> low;            ///< PolicySpec::formats
-  std::vector<cache::BatchIndex> next_use;  ///< only for eviction policies that know the future
+  std::int64_t counted_prefill_slots = 0;         ///< those that count as GPU memory (CountedExperts)
+  std::optional<FormatPlan> low;                  ///< PolicySpec::formats
+  std::vector<cache::BatchIndex> next_use;        ///< only for eviction policies that know the future
+  std::shared_ptr<const DecodeUses> decode_uses;  ///< likewise, for predictors
   bool measures_all_phases = false;  ///< block latencies of every phase, as the trace has no decode steps
   std::vector<std::string> notes;    ///< what the user should know: thrashing, recordings with fewer experts
   bool some_on_host = false;         ///< some are fetched, or computed by the CPU

@@ -31,7 +31,8 @@ void RemoteExperts::compute(int layer, int ordinal, int layer_class, OpId ids_kn
   results_.clear();
   for (std::size_t place = 0; any_ && place < sets_.size(); ++place) {
     if (sets_[place].keys().empty()) continue;
-    results_.push_back(compute_at(static_cast<PlaceId>(place), layer, ordinal, layer_class, ids_known));
+    const auto at = static_cast<PlaceId>(place);
+    results_.push_back(compute_at(at, of(at), layer, ordinal, layer_class, ids_known));
   }
 }
 
@@ -44,9 +45,9 @@ OpId RemoteExperts::send(std::span<const Hop> hops, OpId ready, int layer, std::
   return ready;
 }
 
-OpId RemoteExperts::compute_at(PlaceId id, int layer, int ordinal, int layer_class, OpId ids_known) {
+OpId RemoteExperts::compute_at(PlaceId id, const SplitSet& experts, int layer, int ordinal, int layer_class,
+                               OpId ids_known) {
   const Place& place = topology_[id];
-  const SplitSet& experts = of(id);
   // The CPU is sent the whole pass; another place no more tokens than it has experts to compute.
   const std::uint32_t most_tokens = place.kind == PlaceKind::cpu ? 0 : experts.routed();
   const OpId sent = send(topology_.route(here_, place.memory), ids_known, layer, most_tokens);

@@ -31,6 +31,11 @@ class RemoteExperts {
 
   /// Issues what was added. The results are on the GPU when all of results() are done.
   void compute(int layer, int ordinal, int layer_class, OpId ids_known);
+  /// Of a layer to come, which waits for what this returns if it needs one of them.
+  OpId compute_ahead(PlaceId place, const SplitSet& experts, int layer, int ordinal, int layer_class,
+                     OpId known) {
+    return compute_at(place, experts, layer, ordinal, layer_class, known);
+  }
   [[nodiscard]] const std::vector<OpId>& results() const { return results_; }
 
   /// Pays for the copy of one expert; false when the credit does not reach.
@@ -39,7 +44,8 @@ class RemoteExperts {
  private:
   /// Activations, hop by hop; returns the last copy.
   OpId send(std::span<const Hop> hops, OpId ready, int layer, std::uint32_t most_tokens);
-  OpId compute_at(PlaceId place, int layer, int ordinal, int layer_class, OpId ids_known);
+  OpId compute_at(PlaceId place, const SplitSet& experts, int layer, int ordinal, int layer_class,
+                  OpId ids_known);
 
   const Topology& topology_;
   MemoryId here_;

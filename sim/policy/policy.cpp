@@ -57,6 +57,18 @@ void validate_prefetch(const PolicySpec& policy, const std::string& where) {
                          "' knows nothing then",
                      "set lookahead.kind to one of: " + kinds_that_know_passes());
   }
+  if (predictor.predicts() && prefetcher.computes_ahead &&
+      (!policy.miss.service->uses_cpu || policy.host_cache.capacity.kind != CapacityKind::none)) {
+    throw InputError(where,
+                     "prefetch.kind = '" + prefetcher.name +
+                         "' goes with misses that the CPU computes, all experts being in its memory",
+                     "set miss.service to compute-on-cpu, and remove host_cache.capacity");
+  }
+  if (predictor.predicts() && prefetcher.computes_ahead && policy.prefetch.wrong == WrongGuesses::cancel) {
+    throw InputError(where,
+                     "prefetch.kind = '" + prefetcher.name + "' copies nothing that could be taken back",
+                     "remove prefetch.wrong");
+  }
   if (predictor.is_whole_layer && policy.prefetch.wrong == WrongGuesses::cancel) {
     throw InputError(where,
                      "the lookahead '" + predictor.name + "' copies whole layers, of which none is wrong",
@@ -137,6 +149,31 @@ void validate_misses(const PolicySpec& policy, const std::string& where) {
                      "the lookahead '" + policy.lookahead.predictor->name + "' leaves no miss to " + what,
                      "remove miss.service or choose another lookahead");
   }
+}
+
+/// How the GPU computes what is copied.
+void validate_compute(const PolicySpec& policy, const std::string& where) {
+  const auto& transfer = policy.transfer;
+  if (policy.compute.experts == ExpertCompute::by_chunk) {
+    if (transfer.chunk.count == 0) {
+      throw InputError(where, "compute.experts = 'by-chunk' needs copies in chunks",
+                       "set transfer.chunk, e.g. to a third of an expert");
+    }
+    if (transfer.staging_copies > 0 || !policy.formats.low.empty()) {
+      throw InputError(
+          where, "compute.experts = 'by-chunk' reads chunks where they arrive, in the model's own format",
+          "set transfer.staging_copies to 0 and remove formats.low");
+    }
+  }
+  if (transfer.buffers == 0) return;
+  if (policy.lookahead.predictor->predicts() || !policy.miss.service->fetches_all()) {
+    throw InputError(where,
+                     "transfer.buffers is about experts that are all fetched by the layer that needs them",
+                     "remove transfer.buffers, or lookahead.kind and miss.service");
+  }
+  if (policy.placement.kind->keeps_all)
+    throw InputError(where, "transfer.buffers means nothing where every expert is resident",
+                     "remove transfer.buffers");
 }
 
 void validate_exclusive(const PolicySpec& policy, const std::string& where) {
@@ -220,6 +257,7 @@ void validate(const PolicySpec& policy, const std::string& where) {
   validate_prefetch(policy, where);
   validate_start(policy, where);
   validate_misses(policy, where);
+  validate_compute(policy, where);
   validate_host_cache(policy, where);
   const auto& formats = policy.formats;
   if ((formats.copied < 1 || formats.held > 0) && policy.placement.kind->keeps_all) {

@@ -19,7 +19,7 @@ enum class CacheSplit { even, spread, budgets };
 enum class TransferQueue { fifo, demand_first };
 enum class WriteBack { none, swap };
 enum class AnnouncedCopies { queued, one_layer };
-enum class ExpertCompute { grouped, per_expert };
+enum class ExpertCompute { grouped, per_expert, by_chunk };
 enum class MissAdmission { none, background };
 enum class PredictionStream { compute, host };
 enum class WrongGuesses { keep, cancel };
@@ -90,6 +90,7 @@ struct PolicySpec {
     Bytes chunk;  ///< 0 = whole experts
     TransferQueue queue = TransferQueue::fifo;
     AnnouncedCopies announced = AnnouncedCopies::queued;  ///< when those for a later layer are issued
+    int buffers = 0;  ///< slots beside the cache, for the layer that computes; 0: as many as it may need
     int staging_copies =
         0;  ///< device copies into working buffers after (or, on a hit, instead of) the host copy
     bool pinned = true;                      ///< source in pinned host memory

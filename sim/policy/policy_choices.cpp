@@ -43,10 +43,12 @@ constexpr std::array<Choice<WriteBack>, 2> write_backs{{
     {WriteBack::swap, "swap", "it is copied to the host", "swap", ""},
 }};
 
-constexpr std::array<Choice<ExpertCompute>, 2> computations{{
+constexpr std::array<Choice<ExpertCompute>, 3> computations{{
     {ExpertCompute::grouped, "grouped", "in one kernel a layer", "", ""},
     {ExpertCompute::per_expert, "per-expert", "one by one, each as soon as it is there", "expert by expert",
      ""},
+    {ExpertCompute::by_chunk, "by-chunk", "one by one, each chunk of one as soon as it is there",
+     "chunk by chunk", ""},
 }};
 
 constexpr std::array<Choice<MissAdmission>, 2> miss_admissions{{

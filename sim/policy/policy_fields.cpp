@@ -158,6 +158,12 @@ Fields<Transfer> transfer() {
       .or_zero("whole experts");
   fields.add("queue", &Transfer::queue, "order of the copies");
   fields.add("announced", &Transfer::announced, "when the host issues what is fetched ahead");
+  fields
+      .add_where_set(
+          "buffers", &Transfer::buffers,
+          "working buffers beside the cache: a layer that misses more experts computes them in turns",
+          Range{0, 65536, "from 0 to 65536"})
+      .or_zero("as many as a layer may need");
   fields.add("staging_copies", &Transfer::staging_copies,
              "device copies into working buffers after the host copy", Range{0, 16, "from 0 to 16"});
   fields.add("pinned", &Transfer::pinned, "the experts lie in page-locked host memory");

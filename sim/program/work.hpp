@@ -48,10 +48,11 @@ struct Work {
   std::uint8_t priority = 0;  ///< 0 goes first, where the stream is ordered by priority
   bool with_shared =
       false;  ///< experts, read_through: the router's and the shared experts' arithmetic belongs to it
-  PlaceKind at = PlaceKind::gpu;  ///< cpu_experts: what computes them
-  std::int32_t layer = -1;        ///< in its stack
-  std::int32_t ordinal = -1;      ///< of a MoE layer, over all stacks
-  std::int32_t layer_class = -1;  ///< layers that cost the same
+  PlaceKind at = PlaceKind::gpu;      ///< cpu_experts: what computes them
+  std::uint16_t part = 0, parts = 1;  ///< experts: the operation computes one of equal parts of them
+  std::int32_t layer = -1;            ///< in its stack
+  std::int32_t ordinal = -1;          ///< of a MoE layer, over all stacks
+  std::int32_t layer_class = -1;      ///< layers that cost the same
   /// experts, cpu_experts, read_through: tokens times experts; activations: no more tokens than these, 0: all
   /// of the pass; gate_readback: experts that the host looks up once it has the ids, 0: it reads them back;
   /// drive_read: reads asked for at once with it, and before it.

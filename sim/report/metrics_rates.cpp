@@ -27,6 +27,7 @@ CacheResult cache_of_all_phases(const Result& result) {
   all.read_through += other.read_through;
   all.dropped += other.dropped;
   all.substituted += other.substituted;
+  all.computed_ahead += other.computed_ahead;
   all.low_hits += other.low_hits;
   all.low_fetched += other.low_fetched;
   return all;
@@ -143,6 +144,12 @@ std::vector<Metric> cache_metrics(const std::string& key, const std::string& of,
        .unit = "",
        .help = "misses that the GPU's kernels read over the link; absent without any",
        .value = [counts](const Result& r) { return where_any(counts(r).read_through); }},
+      {.name = key + ".computed_ahead",
+       .unit = "",
+       .help =
+           "of those that the CPU computed, begun early from another layer's input, so that the result is "
+           "not exact; absent without any",
+       .value = [counts](const Result& r) { return where_any(counts(r).computed_ahead); }},
       {.name = key + ".dropped",
        .unit = "",
        .help = "misses that nobody computed, so that the result is not exact; absent without any",
@@ -244,6 +251,7 @@ std::vector<Metric> lookahead_metrics() {
          const CacheResult all = cache_of_all_phases(r);
          if (all.dropped > 0) add("activated experts are dropped");
          if (all.substituted > 0) add("others are computed in place of activated experts");
+         if (all.computed_ahead > 0) add("experts are computed from an earlier layer's input");
          if (all.lower() > 0) add("experts are computed in formats.low");
          if (is_cut(r.policy)) add("experts are computed from a part of their weights");
          return why.empty() ? Value() : Value(why);

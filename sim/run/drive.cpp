@@ -85,6 +85,7 @@ CacheResult cache_result(const AccessCounts& counts) {
           .read_through = counts.read_through,
           .dropped = counts.dropped,
           .substituted = counts.substituted,
+          .computed_ahead = counts.computed_ahead,
           .low_hits = counts.low_hits,
           .low_fetched = counts.low_fetched};
 }

@@ -20,6 +20,7 @@ const std::vector<Set>& lookaheads() {
       {{"lookahead.kind", "activation-matrix"}},
       {{"lookahead.kind", "hash"}, {"lookahead.accuracy", "0.7"}},
       {{"lookahead.kind", "hash"}, {"lookahead.accuracy", "0.7"}, {"lookahead.exact", "false"}},
+      {{"lookahead.kind", "window-oracle"}, {"lookahead.foresight", "3"}, {"lookahead.noise", "0.2"}},
   };
   return all;
 }
@@ -39,7 +40,8 @@ const std::vector<Set>& prefetchers() {
 }
 bool goes_together(const Set& ahead, const Set& prefetch) {
   const bool before = !prefetch.empty() && prefetch.front().value == "before-pass";
-  return !before || ahead.front().value == "hash" || ahead.front().value == "previous-token";
+  return !before || ahead.front().value == "hash" || ahead.front().value == "previous-token" ||
+         ahead.front().value == "window-oracle";
 }
 
 // Executors agree to the picosecond, and every miss is one copy: what was copied in vain is counted.
@@ -106,6 +108,62 @@ TEST(LookaheadSystems, CancellingNeverLengthensARun) {
     }
   }
   EXPECT_GT(cancelled, 0);
+}
+
+// Layer 0 uses one expert, layer 1 two of them in turns, with one slot each. Known one step ahead, the one
+// that comes next is copied while layer 0 runs and enters the cache once the other is done with: of 8
+// look-ups all hit but the first step's two. Known for the running step alone, layer 1 never hits.
+TEST(WindowOracle, KeepsWhatALaterStepUses) {
+  test::ListSource source = steps(2, 4, 1, {{0, 0}, {0, 1}, {0, 0}, {0, 1}});
+  const auto with = [&](const char* foresight) {
+    return run_both(test::tiny_model(2, 4, 1), test::tiny_machine(),
+                    policy({{"cache.capacity", "1 slots"},
+                            {"lookahead.kind", "window-oracle"},
+                            {"lookahead.foresight", foresight}}),
+                    source)
+        .decode_cache;
+  };
+  EXPECT_EQ(with("2").hits, 6);
+  EXPECT_EQ(with("2").prefetched, 1);
+  EXPECT_EQ(with("1").hits, 3);
+  EXPECT_EQ(with("1").prefetched, 4);
+}
+
+// Whoever knows the whole future demands no more copies than any other predictor asked by the same
+// prefetcher: of a layer that is announced, none. That holds where every name finds a slot, as in the buffers
+// that a plan provides, and where what is kept for later costs nobody a hit: without a cache, or with a
+// foresight of one.
+TEST(WindowOracle, DemandsNoMoreThanAnyOther) {
+  const ModelSpec model = test::tiny_model(5, 16, 3);
+  test::ListSource source = test::random_source(3, 5, 16, 3, 3, 6, 25);
+  const auto demanded = [&](const Set& ahead, const Set& more) {
+    const CacheResult counts =
+        run_both(model, test::tiny_machine(), policy(joined(ahead, more)), source).decode_cache;
+    return counts.misses - counts.prefetched;
+  };
+  for (const Set& prefetch : prefetchers()) {
+    if (!prefetch.empty() && prefetch.front().value != "horizons" && prefetch.front().value != "before-pass")
+      continue;  // the others choose by what is there and by the clock
+    for (const auto& [foresight, cache] : {std::pair("1000000000", "0"), std::pair("1", "25%")}) {
+      const Set both = joined(prefetch, {{"cache.capacity", cache}});
+      const std::int64_t bound =
+          demanded({{"lookahead.kind", "window-oracle"}, {"lookahead.foresight", foresight}}, both);
+      for (const Set& ahead : lookaheads()) {
+        if (!goes_together(ahead, prefetch) || ahead.back().path == "lookahead.exact") continue;
+        EXPECT_LE(bound, demanded(ahead, both)) << ahead.front().value << " " << foresight;
+      }
+    }
+  }
+}
+
+TEST(WindowOracle, IsRefusedWhereTheFutureIsNotKnown) {
+  test::ListSource source = steps(2, 4, 1, {{0, 0}, {0, 1}});
+  EXPECT_THROW(test::run(test::tiny_model(2, 4, 1), test::tiny_machine(),
+                         policy({{"cache.capacity", "1 slots"},
+                                 {"cache.eviction", "belady"},
+                                 {"lookahead.kind", "window-oracle"}}),
+                         source),
+               InputError);
 }
 
 // A link that is idle has time for all guesses: the budget leaves none out.

@@ -8,8 +8,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <initializer_list>
+#include <map>
+#include <tuple>
 
+#include "sim/cache/split_mix.hpp"
 #include "sim/parts/parts.hpp"
+#include "sim/parts/predictor/transitions.hpp"
+#include "sim/workload/decode_uses.hpp"
 #include "sim/workload/guessed_routing.hpp"
 #include "tests/support/list_source.hpp"
 #include "tests/support/shared_data.hpp"
@@ -117,6 +122,54 @@ TEST(Table, OfOrderTwoKnowsTheLayerBefore) {
   }
 }
 
+/// Counts of order 2, in the plainest way.
+struct PlainTransitions {
+  std::map<std::tuple<ExpertKey, ExpertKey, ExpertKey>, float> counts;
+  std::map<std::pair<ExpertKey, ExpertKey>, float> sums;
+
+  void learn(const std::vector<ExpertKey>& before, const std::vector<ExpertKey>& activated,
+             const std::vector<ExpertKey>& target) {
+    for (const ExpertKey a : before)
+      for (const ExpertKey b : activated) {
+        for (const ExpertKey c : target) ++counts[{a, b, c}];
+        sums[{a, b}] += static_cast<float>(target.size());
+      }
+  }
+  double score(const std::vector<ExpertKey>& before, const std::vector<ExpertKey>& activated, ExpertKey of) {
+    double score = 0;
+    for (const ExpertKey a : before)
+      for (const ExpertKey b : activated)
+        if (sums[{a, b}] > 0)
+          score += static_cast<double>(counts[{a, b, of}]) * (1 / static_cast<double>(sums[{a, b}]));
+    return score;
+  }
+};
+
+// To the bit, through counts that outgrow one byte and two: 90,000 steps in which the same experts come
+// often.
+TEST(Transitions, AreWhatPlainCountsAre) {
+  const ExpertMap map(test::decoder_info(3, 8, 2));
+  std::int64_t bytes = 1 << 20;
+  Transitions transitions(map, 2, 1, bytes);
+  PlainTransitions plain;
+  cache::SplitMix draws(7);
+  const auto two_of = [&](ExpertKey first) {
+    const auto one = static_cast<ExpertKey>(draws.below(16) == 0 ? draws.below(8) : 2);
+    const auto other = (one + 1 + static_cast<ExpertKey>(draws.below(16) == 0 ? draws.below(7) : 0)) % 8;
+    return std::vector<ExpertKey>{first + one, first + other};
+  };
+  for (int i = 0; i < 90'000; ++i) {
+    const auto before = two_of(0), activated = two_of(8), target = two_of(16);
+    if (i % 100 == 0 || (i > 250 && i < 320)) {
+      const std::span<const double> scores = transitions.scores(1, before, activated);
+      for (ExpertKey e = 0; e < 8; ++e) ASSERT_EQ(scores[e], plain.score(before, activated, 16 + e)) << i;
+    }
+    transitions.learn(1, before, activated, target);
+    plain.learn(before, activated, target);
+  }
+  EXPECT_GT((plain.counts[{2, 10, 18}]), 65'535) << "else nothing outgrew two bytes";
+}
+
 TEST(Table, StopsLearningAndRefusesWhatDoesNotFit) {
   Fed fed(predictor("table", {{"learns", "1"}}), test::decoder_info(2, 4, 1));
   see_after_0(fed, {2, 1, 1});
@@ -130,6 +183,65 @@ TEST(Table, StopsLearningAndRefusesWhatDoesNotFit) {
   EXPECT_THROW(large.predict(0, 1), InputError);
   EXPECT_THROW(Fed(predictor("table", {{"profile", "/nowhere/at.all"}}), test::decoder_info(2, 4, 1)),
                InputError);
+}
+
+/// Two layers of 8 experts, of which a token activates two; the second layer's of each step.
+test::ListSource of_second_layer(const std::vector<std::vector<std::uint16_t>>& steps) {
+  test::ListSource source(test::decoder_info(2, 8, 2));
+  for (const std::vector<std::uint16_t>& ids : steps) {
+    std::vector<std::uint16_t> both{0, 1};
+    both.insert(both.end(), ids.begin(), ids.end());
+    source.add(trace::Phase::decode, 1, both);
+  }
+  return source;
+}
+class FedWithFuture : public Fed {
+ public:
+  FedWithFuture(const Chosen<PredictorEntry>& part, test::ListSource source)
+      : Fed(part, source.info()), uses_(source, map()) {
+    dynamic_cast<Oracle&>(**this).show(&uses_);
+  }
+  /// By step, what is named of the second layer, without noise the next used first.
+  std::vector<std::vector<ExpertKey>> steps(int count) {
+    std::vector<std::vector<ExpertKey>> named;
+    for (int i = 0; i < count; ++i) {
+      begin();
+      named.push_back(predict(0, 1));
+      EXPECT_EQ(predict(-1, 1), named.back()) << "asking again tells no more";
+    }
+    return named;
+  }
+
+ private:
+  DecodeUses uses_;
+};
+
+TEST(WindowOracle, NamesWhomTheNextStepsUseTheNextUsedFirst) {
+  const auto named = [](const char* foresight, const char* guesses) {
+    return FedWithFuture(predictor("window-oracle", {{"foresight", foresight}, {"guesses", guesses}}),
+                         of_second_layer({{5, 4}, {4, 1}, {7, 6}}))
+        .steps(3);
+  };
+  EXPECT_THAT(named("1", "0"), ElementsAre(ElementsAre(4, 5), ElementsAre(1, 4), ElementsAre(6, 7)));
+  EXPECT_THAT(named("2", "0"), ElementsAre(ElementsAre(4, 5, 1), ElementsAre(1, 4, 6, 7), ElementsAre(6, 7)));
+  EXPECT_THAT(named("100", "3"), ElementsAre(ElementsAre(4, 5, 1), ElementsAre(1, 4, 6), ElementsAre(6, 7)));
+}
+
+// Of n uses a share of 0.25 is overlooked, give or take four deviations, sqrt(n p (1 - p)); as many are named
+// as without noise.
+TEST(WindowOracle, OverlooksAShareAndNamesOthersInstead) {
+  std::vector<std::vector<std::uint16_t>> ids;
+  for (int i = 0; i < 1000; ++i) ids.push_back({static_cast<std::uint16_t>(i % 4), 7});
+  const auto named =
+      FedWithFuture(predictor("window-oracle", {{"foresight", "1"}, {"noise", "0.25"}}), of_second_layer(ids))
+          .steps(1000);
+  int wrong = 0;
+  for (std::size_t i = 0; i < named.size(); ++i) {
+    ASSERT_EQ(named[i].size(), 2U);
+    EXPECT_NE(named[i][0], named[i][1]);
+    for (const ExpertKey id : named[i]) wrong += id != 7 && id != i % 4 ? 1 : 0;
+  }
+  EXPECT_NEAR(wrong, 500, 4 * 19.4);
 }
 
 // The worked example of MoE-Infinity's matching: three layers of three experts. The running request's first

@@ -118,6 +118,9 @@ struct Keys {
       with.emplace_back(on, chosen);
       all.push_back(with);
     }
+    // by-chunk needs chunks.
+    if (std::string_view(root) == "policy." && field.key == "compute.experts")
+      all.push_back({{"transfer.chunk", "1 MiB"}});
     // Some choices of a policy need a cache, whatever it is like.
     for (std::size_t i = 0, plain = all.size(); std::string_view(root) == "policy." && i < plain; ++i) {
       if (field.key == "cache.capacity") break;

@@ -19,13 +19,15 @@ struct Named {
 };
 
 /// A row gives the capacity in MiB and hits of all phases and of decoding, or as a share of all experts and
-/// hits of all.
+/// hits of all, or in slots of each layer and hits of decoding.
 struct Point {
-  std::int64_t budget_mib = 0;
+  std::int64_t budget_mib = 0, slots = 0;
   double share_pct = 0;
   std::size_t policy = 0;
   double all = 0, decode = 0;  ///< hits, per cent
-  [[nodiscard]] bool is_share() const { return budget_mib == 0; }
+  [[nodiscard]] bool is_share() const { return budget_mib == 0 && slots == 0; }
+  [[nodiscard]] bool has_all() const { return slots == 0; }
+  [[nodiscard]] bool has_decode() const { return !is_share(); }
 };
 
 std::string share_text(double share_pct) {
@@ -45,9 +47,9 @@ class ReplayExperiment final : public Experiment {
 
   void evaluate(const DataFolder& data, CaseResult& result) const override {
     if (!data.has(trace_)) {
-      const auto shares =
-          std::count_if(points_.begin(), points_.end(), [](const Point& p) { return p.is_share(); });
-      const auto rows = 2 * points_.size() - static_cast<std::size_t>(shares);
+      const auto halves = std::count_if(points_.begin(), points_.end(),
+                                        [](const Point& p) { return !p.has_all() || !p.has_decode(); });
+      const auto rows = 2 * points_.size() - static_cast<std::size_t>(halves);
       result.skipped.push_back("all " + std::to_string(rows) + " rows need " + trace_);
       return;
     }
@@ -63,6 +65,7 @@ class ReplayExperiment final : public Experiment {
     std::vector<EnteredFigure> figures;
     if (file_.empty()) return figures;
     for (const Point& point : points_) {
+      if (point.slots > 0) continue;
       if (point.is_share()) {
         const std::vector<std::pair<std::string, std::string>> at = {
             {"share_pct", share_text(point.share_pct)}};
@@ -81,8 +84,11 @@ class ReplayExperiment final : public Experiment {
   void add(const Point& point, trace::StepSource& source, CaseResult& result) const {
     const Named& named = policies_[point.policy];
     PolicySpec policy;
-    policy.cache.scope = CacheScope::global;
-    policy.cache.capacity.kind = point.is_share() ? CapacityKind::share : CapacityKind::bytes;
+    policy.cache.scope = point.slots > 0 ? CacheScope::layer : CacheScope::global;
+    policy.cache.capacity.kind = point.slots > 0    ? CapacityKind::slots
+                                 : point.is_share() ? CapacityKind::share
+                                                    : CapacityKind::bytes;
+    policy.cache.capacity.slots = point.slots;
     policy.cache.capacity.bytes = {point.budget_mib << 20};
     policy.cache.capacity.share = point.share_pct / 100;
     policy.cache.eviction = named.eviction;
@@ -91,18 +97,20 @@ class ReplayExperiment final : public Experiment {
       Row row;
       row.series = phases;
       row.metric = named.published + "_hit_percent";
-      row.subject =
-          point.is_share() ? share_text(point.share_pct) + " %" : std::to_string(point.budget_mib) + " MiB";
+      row.subject = point.slots > 0    ? std::to_string(point.slots) + " slots"
+                    : point.is_share() ? share_text(point.share_pct) + " %"
+                                       : std::to_string(point.budget_mib) + " MiB";
       row.variant = named.eviction;
       row.gated = named.published != "random";
       row.comparison = Comparison::points;
       row.published = published;
       row.predicted = accesses == 0 ? 0 : 100 * static_cast<double>(hits) / static_cast<double>(accesses);
-      row.x = point.is_share() ? point.share_pct : static_cast<double>(point.budget_mib);
+      row.x =
+          point.is_share() ? point.share_pct : static_cast<double>(std::max(point.budget_mib, point.slots));
       result.rows.push_back(row);
     };
-    add_row("all phases", point.all, replayed.hits, replayed.accesses);
-    if (!point.is_share()) add_row("decode", point.decode, replayed.decode_hits, replayed.decode_accesses);
+    if (point.has_all()) add_row("all phases", point.all, replayed.hits, replayed.accesses);
+    if (point.has_decode()) add_row("decode", point.decode, replayed.decode_hits, replayed.decode_accesses);
   }
 
   std::string trace_, file_;
@@ -130,6 +138,8 @@ std::unique_ptr<Experiment> read_replay_case(TableReader& top) {
       point.share_pct = table.number("share_pct");
       if (point.share_pct <= 0 || point.share_pct > 100)
         throw InputError(table.where("share_pct"), "is not a percentage of the experts");
+    } else if (table.has("slots")) {
+      point.slots = table.integer("slots", 1, 1 << 24);
     } else {
       point.budget_mib = table.integer("budget_mib", 1, 1 << 24);
     }
@@ -141,7 +151,7 @@ std::unique_ptr<Experiment> read_replay_case(TableReader& top) {
     }
     point.policy = static_cast<std::size_t>(place - names.begin());
     for (const auto& [key, value] : {std::pair{"all", &point.all}, std::pair{"decode", &point.decode}}) {
-      if (is_share && value == &point.decode) continue;
+      if (value == &point.decode ? !point.has_decode() : !point.has_all()) continue;
       *value = table.number(key);
       if (*value < 0 || *value > 100) throw InputError(table.where(key), "is not a percentage");
     }

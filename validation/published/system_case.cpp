@@ -20,6 +20,39 @@ namespace pregate::validation {
 
 namespace {
 
+/// Another routing with gate weights, the same for every token: ModelRun::best_share.
+class WeighedSource final : public trace::StepSource {
+ public:
+  WeighedSource(std::unique_ptr<trace::StepSource> of, double best_share, const std::string& where)
+      : of_(std::move(of)), info_(of_->info()) {
+    info_.has_weights = true;
+    shares_.resize(static_cast<std::size_t>(info_.layers.front().top_k));
+    for (const trace::TraceLayer& layer : info_.layers) {
+      if (static_cast<std::size_t>(layer.top_k) != shares_.size())
+        throw InputError(where, "best_share is for layers with as many experts a token");
+    }
+    double left = 1;
+    for (float& share : shares_) {
+      share = static_cast<float>(&share == &shares_.back() ? left : left * best_share);
+      left -= left * best_share;
+    }
+  }
+  [[nodiscard]] const trace::TraceInfo& info() const override { return info_; }
+  bool next(trace::Step& step) override {
+    if (!of_->next(step)) return false;
+    weights_.resize(step.experts.size());
+    for (std::size_t i = 0; i < weights_.size(); ++i) weights_[i] = shares_[i % shares_.size()];
+    step.weights = weights_;
+    return true;
+  }
+  void rewind() override { of_->rewind(); }
+
+ private:
+  std::unique_ptr<trace::StepSource> of_;
+  std::vector<float> shares_, weights_;
+  trace::TraceInfo info_;
+};
+
 void append(std::vector<Override>& to, const std::vector<Override>& more) {
   to.insert(to.end(), more.begin(), more.end());
 }
@@ -110,6 +143,9 @@ class SystemRuns {
     } else {
       routed.source = trace::generate(trace::load_profile(wanted.profile), wanted.requests, seed);
     }
+    if (wanted.best_share > 0)
+      routed.source =
+          std::make_unique<WeighedSource>(std::move(routed.source), wanted.best_share, wanted.name);
     if (serving.prompt_chunk > 0 && wanted.prompt > 0) {
       routed.whole = std::move(routed.source);
       routed.source = sim::cut_prompts(*routed.whole, serving.prompt_chunk);

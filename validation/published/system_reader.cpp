@@ -40,6 +40,11 @@ ModelRun read_run(TableReader& table) {
       run.active = static_cast<int>(table.integer("active", 1, 4096));
     }
   }
+  if (table.has("best_share")) {
+    run.best_share = table.number("best_share");
+    if (!(run.best_share > 0 && run.best_share < 1))
+      throw InputError(table.where("best_share"), "is not between 0 and 1");
+  }
   table.finish();
   return run;
 }

@@ -26,6 +26,9 @@ struct ModelRun {
   std::string profile, locality;  ///< neither: `active` experts a layer, all of them ever different
   int active = 1, decode_steps = 128, requests = 1;
   int prompt = 0;  ///< tokens, where the locality is given
+  /// What the router gives the best of a token's experts, the next one as much of the rest, ..., the last one
+  /// what is left; 0: the routing has no gate weights.
+  double best_share = 0;
   std::vector<Override> set;
 };
 

@@ -7,10 +7,12 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "sim/parts/moment.hpp"
 #include "sim/parts/part.hpp"
 #include "sim/program/format.hpp"
+#include "sim/workload/trace_scan.hpp"
 
 namespace pregate::sim {
 
@@ -43,6 +45,10 @@ struct Misses {
   std::span<const double> better{};
   /// Of services that substitute: experts of the layer that are on the GPU and that it does not activate.
   std::span<const ExpertKey> idle{};
+  /// Further misses, that the CPU has begun with before: nothing is decided over them.
+  std::size_t begun_ahead = 0;
+  /// Of services that mark: by miss, MissServiceEntry::mark of it.
+  std::span<const std::uint8_t> marked{};
 };
 
 /// Whether an expert's Misses::better is more than `share`, which the weights, kept in single precision, may
@@ -75,7 +81,11 @@ struct MissServiceEntry : PartDescription {
   bool needs_weights = false;    ///< asks what the router gave an expert (Misses::better)
   bool drops = false;            ///< some are not computed: the result is that of another model
   bool uses_low_format = false;  ///< asks for some in formats.low
-  bool substitutes = false;      ///< or others are in their place (Misses::idle)
+  /// Of one that decides something of every expert before the run: that, by key.
+  std::function<std::vector<std::uint8_t>(const std::any& parameters, const ExpertMap& map,
+                                          const TraceScan& scan)>
+      mark;
+  bool substitutes = false;  ///< or others are in their place (Misses::idle)
   /// Of one that has the GPU read over the link: at which rate, 0 for that of the link; empty: it does not.
   std::function<BytesPerSecond(const std::any& parameters)> read_rate;
 

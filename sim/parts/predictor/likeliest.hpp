@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -34,20 +33,23 @@ inline int most_guesses_of(int guesses, const ExpertMap& map, const TraceScan& s
 class Likeliest {
  public:
   void choose(std::span<const double> scores, ExpertKey first_key, std::size_t most) {
-    keys_.clear();
-    scores_.clear();
+    most = std::min(most, scores.size());
+    keys_.resize(most);
+    scores_.resize(most);
+    std::size_t count = 0;
     for (std::size_t i = 0; i < scores.size(); ++i) {
       const double score = scores[i];
-      const bool full = scores_.size() == most;
-      if (score <= 0 || most == 0 || (full && score <= scores_.back())) continue;
-      if (full) {
-        keys_.pop_back();
-        scores_.pop_back();
+      if (score <= 0 || (count == most && (most == 0 || score <= scores_[most - 1]))) continue;
+      std::size_t at = count == most ? most - 1 : count++;
+      for (; at > 0 && scores_[at - 1] < score; --at) {
+        scores_[at] = scores_[at - 1];
+        keys_[at] = keys_[at - 1];
       }
-      const auto place = std::upper_bound(scores_.begin(), scores_.end(), score, std::greater<>());
-      keys_.insert(keys_.begin() + (place - scores_.begin()), first_key + static_cast<ExpertKey>(i));
-      scores_.insert(place, score);
+      scores_[at] = score;
+      keys_[at] = first_key + static_cast<ExpertKey>(i);
     }
+    keys_.resize(count);
+    scores_.resize(count);
   }
   [[nodiscard]] std::span<const ExpertKey> keys() const { return keys_; }
   [[nodiscard]] std::span<const double> scores() const { return scores_; }

@@ -14,6 +14,8 @@
 
 namespace pregate::sim {
 
+class DecodeUses;
+
 /// Who is thought to be activated in a MoE layer to come. Sees what has happened, never what will.
 class Predictor {
  public:
@@ -33,6 +35,9 @@ class Predictor {
   virtual std::span<const ExpertKey> predict(int ordinal, int target) = 0;
   /// Of those that predict() named last, in their order: how likely each is, 0 to 1. Empty: it does not say.
   [[nodiscard]] virtual std::span<const double> probabilities() const { return {}; }
+  /// Of PredictorEntry::names_later_steps: `key`, which the running step did not use, was named for a later
+  /// one. It then enters the cache.
+  [[nodiscard]] virtual bool is_for_later([[maybe_unused]] ExpertKey key) { return false; }
 };
 
 /// A predictor that is shown the truth: a gate that is evaluated early, a recording, a bound.
@@ -44,14 +49,18 @@ class Oracle : public Predictor {
     truth_ = &truth;
     recorded_ = recorded;
   }
+  /// Before the run, to one that needs the future; `uses` outlives this.
+  void show(const DecodeUses* uses) { uses_ = uses; }
 
  protected:
   [[nodiscard]] const StepRouting& truth() const { return *truth_; }
   [[nodiscard]] const StepPredictions& recorded() const { return *recorded_; }
+  [[nodiscard]] const DecodeUses& decode_uses() const { return *uses_; }
 
  private:
   const StepRouting* truth_ = nullptr;
   const StepPredictions* recorded_ = nullptr;
+  const DecodeUses* uses_ = nullptr;
 };
 
 /// Most experts that it predicts for one layer.
@@ -67,12 +76,14 @@ struct PredictorEntry : PartDescription {
   /// all of the layer.
   enum class ByCounts : std::uint8_t { no, with_a_cache_of_each_layer };
 
-  Make make;                    ///< empty: nothing is predicted
-  bool is_oracle = false;       ///< makes an Oracle
-  bool needs_recorded = false;  ///< the trace must hold predicted ids
-  bool is_whole_layer = false;  ///< names every expert of a layer, whose copies are then one transfer
-  bool misses_none = false;     ///< whoever is activated was among its guesses
-  bool knows_pass = false;      ///< can be asked of all layers before the first one has run
+  Make make;                       ///< empty: nothing is predicted
+  bool is_oracle = false;          ///< makes an Oracle
+  bool needs_recorded = false;     ///< the trace must hold predicted ids
+  bool needs_future = false;       ///< an Oracle that must be shown in which steps experts are used
+  bool names_later_steps = false;  ///< names experts that a later step than the running one uses
+  bool is_whole_layer = false;     ///< names every expert of a layer, whose copies are then one transfer
+  bool misses_none = false;        ///< whoever is activated was among its guesses
+  bool knows_pass = false;         ///< can be asked of all layers before the first one has run
   ByCounts by_counts = ByCounts::no;
   MostGuesses most_guesses = as_many_as_activated;
   bool keeps_to_most_guesses = false;  ///< never names more experts of a layer, whatever happens

@@ -3,6 +3,8 @@
 #include "sim/parts/predictor/transitions.hpp"
 
 #include <algorithm>
+#include <array>
+#include <limits>
 #include <string>
 
 #include "models/error.hpp"
@@ -12,6 +14,28 @@ namespace pregate::sim {
 namespace {
 
 constexpr std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
+
+/// Of `count` columns from the first one on, the sum over rows of their shares, in the order of the rows.
+template <std::size_t count>
+void sum_shares(const std::int32_t* first, std::size_t width, std::span<const double> each, double* into) {
+  std::array<double, count> sums{};
+  for (std::size_t row = 0; row < each.size(); ++row) {
+    const std::int32_t* const counts = first + row * width;
+    for (std::size_t i = 0; i < count; ++i) sums[i] += static_cast<double>(counts[i]) * each[row];
+  }
+  std::copy(sums.begin(), sums.end(), into);
+}
+
+/// Column by column, so that sums stay in registers.
+void sum_all_shares(std::span<const std::int32_t> counts, std::span<const double> each,
+                    std::vector<double>& scores) {
+  constexpr std::size_t block = 16;
+  const std::size_t width = scores.size();
+  std::size_t column = 0;
+  for (; column + block <= width; column += block)
+    sum_shares<block>(counts.data() + column, width, each, scores.data() + column);
+  for (; column < width; ++column) sum_shares<1>(counts.data() + column, width, each, scores.data() + column);
+}
 
 }  // namespace
 
@@ -25,7 +49,8 @@ Transitions::Transitions(const ExpertMap& map, int order, int distance, std::int
     const bool has_before = order_ == 2 && ordinal > 0 && layers[ordinal - 1].stack == layer.stack;
     rows[ordinal] = index(layer.experts) * (has_before ? index(layers[ordinal - 1].experts) : 1);
     tables_[ordinal].width = index(target.experts);
-    bytes_left -= static_cast<std::int64_t>(rows[ordinal] * (index(target.experts) + 1) * sizeof(float));
+    bytes_left -=
+        static_cast<std::int64_t>(rows[ordinal] * (index(target.experts) + 1) * sizeof(std::int32_t));
   }
   if (bytes_left < 0) {
     throw InputError(
@@ -34,54 +59,86 @@ Transitions::Transitions(const ExpertMap& map, int order, int distance, std::int
         order == 2 ? "set it to 1" : "look fewer MoE layers ahead");
   }
   for (std::size_t ordinal = 0; ordinal < tables_.size(); ++ordinal) {
-    tables_[ordinal].counts.resize(rows[ordinal] * tables_[ordinal].width);
-    tables_[ordinal].sums.resize(rows[ordinal]);
+    tables_[ordinal].bytes.resize(rows[ordinal] * tables_[ordinal].width);
+    tables_[ordinal].rows.resize(rows[ordinal]);
   }
 }
 
-template <class Use>
-void Transitions::each_row(int ordinal, Keys before, Keys activated, const Use& use) {
-  Table& table = tables_[index(ordinal)];
+void Transitions::find_rows(int ordinal, Keys before, Keys activated) {
+  rows_.clear();
+  const Table& table = tables_[index(ordinal)];
   if (table.width == 0) return;
   const MoeLayer& layer = map_.layers()[index(ordinal)];
   const auto experts = index(layer.experts);
-  const bool has_before = table.sums.size() > experts;
+  const bool has_before = table.rows.size() > experts;
   if (!has_before) {
-    for (const ExpertKey key : activated) use(table, key - layer.first_key);
+    for (const ExpertKey key : activated) rows_.push_back(key - layer.first_key);
     return;
   }
   const ExpertKey first_before = map_.layers()[index(ordinal - 1)].first_key;
   for (const ExpertKey earlier : before) {
     const std::size_t rows = (earlier - first_before) * experts;
-    for (const ExpertKey key : activated) use(table, rows + (key - layer.first_key));
+    for (const ExpertKey key : activated) rows_.push_back(rows + (key - layer.first_key));
+  }
+}
+
+/// Keys are distinct: a count grows by one at most, and no byte is left full.
+void Transitions::Table::learn(std::size_t row, Keys target, ExpertKey first) {
+  Row& of = rows[row];
+  of.sum += static_cast<std::uint32_t>(target.size());
+  if (of.wide != 0) {
+    std::int32_t* const counts = wide.data() + (of.wide - 1) * width;
+    for (const ExpertKey key : target) ++counts[key - first];
+    return;
+  }
+  std::uint8_t* const counts = bytes.data() + row * width;
+  std::uint8_t most = 0;
+  for (const ExpertKey key : target) most = std::max(most, ++counts[key - first]);
+  if (most < std::numeric_limits<std::uint8_t>::max()) return;
+  wide.insert(wide.end(), counts, counts + width);
+  of.wide = static_cast<std::uint32_t>(wide.size() / width);
+}
+
+void Transitions::Table::copy(std::size_t row, std::int32_t* into) const {
+  const Row& of = rows[row];
+  if (of.wide != 0) {
+    std::copy_n(wide.data() + (of.wide - 1) * width, width, into);
+  } else {
+    std::copy_n(bytes.data() + row * width, width, into);
   }
 }
 
 void Transitions::learn(int ordinal, Keys before, Keys activated, Keys target) {
-  if (tables_[index(ordinal)].width == 0) return;
+  Table& table = tables_[index(ordinal)];
+  if (table.width == 0) return;
+  find_rows(ordinal, before, activated);
   const ExpertKey first = map_.layers()[index(ordinal + distance_)].first_key;
-  each_row(ordinal, before, activated, [&](Table& table, std::size_t row) {
-    float* const counts = table.counts.data() + row * table.width;
-    for (const ExpertKey key : target) ++counts[key - first];
-    table.sums[row] += static_cast<float>(target.size());
-  });
+  for (const std::size_t row : rows_) table.learn(row, target, first);
 }
 
-std::span<const float> Transitions::counts(int ordinal, int expert) const {
+std::span<const double> Transitions::counts(int ordinal, int expert) {
   const Table& table = tables_[index(ordinal)];
-  return {table.counts.data() + index(expert) * table.width, table.width};
+  gathered_.resize(table.width);
+  if (table.width > 0) table.copy(index(expert), gathered_.data());
+  scores_.assign(gathered_.begin(), gathered_.end());
+  return scores_;
 }
 
 std::span<const double> Transitions::scores(int ordinal, Keys before, Keys activated) {
-  scores_.assign(tables_[index(ordinal)].width, 0);
-  each_row(ordinal, before, activated, [&](const Table& table, std::size_t row) {
-    const double sum = static_cast<double>(table.sums[row]);
-    if (sum <= 0) return;
-    const float* const counts = table.counts.data() + row * table.width;
-    const double each = 1 / sum;
-    double* const scores = scores_.data();
-    for (std::size_t i = 0; i < table.width; ++i) scores[i] += static_cast<double>(counts[i]) * each;
-  });
+  constexpr std::size_t ahead = 8;  // rows, while whose memory is fetched others are copied
+  const Table& table = tables_[index(ordinal)];
+  scores_.assign(table.width, 0);
+  find_rows(ordinal, before, activated);
+  each_.clear();
+  gathered_.resize(rows_.size() * table.width);
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    if (i + ahead < rows_.size()) __builtin_prefetch(table.bytes.data() + rows_[i + ahead] * table.width);
+    const std::uint32_t sum = table.rows[rows_[i]].sum;
+    if (sum == 0) continue;
+    table.copy(rows_[i], gathered_.data() + each_.size() * table.width);
+    each_.push_back(1 / static_cast<double>(sum));
+  }
+  sum_all_shares(gathered_, each_, scores_);
   return scores_;
 }
 

@@ -33,6 +33,9 @@ class Announcements {
   /// Takes the copy of one of fetched(target) back, as much of it as has not started; the expert is then not
   /// there. False when all of it has started: it stays. For prefetchers that need the clock.
   virtual bool drop(int target, ExpertKey key) = 0;
+  /// The CPU begins with these for layer `target`, from the running layer's activations, if it activates them
+  /// or not. For prefetchers that compute ahead.
+  virtual void compute_ahead([[maybe_unused]] int target, [[maybe_unused]] std::span<const ExpertKey> keys) {}
 };
 
 /// MoE layers of the pass behind the one whose ids are known.
@@ -92,9 +95,10 @@ struct PrefetcherEntry : PartDescription {
   using LayersInFlight = std::function<int(const std::any& parameters, int distance, int layers)>;
 
   Make make;
-  bool needs_clock = false;    ///< asks what the time is, what is left to do, or drops copies
-  bool by_counts = false;      ///< all that is predicted of the layer at the distance is announced, once
-  bool before_passes = false;  ///< announces before a pass: the predictor must know passes
+  bool needs_clock = false;     ///< asks what the time is, what is left to do, or drops copies
+  bool by_counts = false;       ///< all that is predicted of the layer at the distance is announced, once
+  bool before_passes = false;   ///< announces before a pass: the predictor must know passes
+  bool computes_ahead = false;  ///< has the CPU begin with experts, and copies none
   LayersInFlight in_flight = [](const std::any&, int distance, int) { return distance; };
 };
 

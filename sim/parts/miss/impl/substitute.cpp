@@ -32,11 +32,12 @@ class Substitute final : public MissService {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     std::stable_sort(order_.begin(), order_.end(),
                      [&](std::size_t a, std::size_t b) { return misses.better[a] < misses.better[b]; });
+    const std::size_t kept = kept_ - std::min(kept_, misses.begun_ahead);
     std::size_t next = 0;
     for (std::size_t rank = 0; rank < order_.size(); ++rank) {
       Serving& serving = of_each[order_[rank]];
       const bool is_best_of_a_token = misses.better[order_[rank]] <= 0;
-      if (!moment.decode || rank < kept_ || is_best_of_a_token || next == idle_.size()) {
+      if (!moment.decode || rank < kept || is_best_of_a_token || next == idle_.size()) {
         if (of_kept_ == Service::compute) serving = computed_at(moment.cpu);
       } else {
         serving = {.service = Service::substitute, .instead = idle_[next++]};
