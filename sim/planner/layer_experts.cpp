@@ -14,6 +14,7 @@ void LayerPlanner::compute_experts(int ordinal, std::span<const ExpertKey> keys,
     compute_set(ordinal, keys, copied, tokens, routed, with_shared);
     return;
   }
+  if (is_cut()) return compute_ready_first(ordinal, keys, tokens, with_shared);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const auto key = keys.subspan(i, 1);
     compute_set(ordinal, key, key, tokens.subspan(i, 1), tokens[i], with_shared && i == 0);

@@ -1,6 +1,9 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 // A pass that is cut into micro-batches: what of a layer is done for each of them.
+#include <algorithm>
+#include <numeric>
+
 #include "sim/planner/layer_planner.hpp"
 
 namespace pregate::sim {
@@ -69,6 +72,21 @@ void LayerPlanner::compute_in_micro_batches(int ordinal, std::span<const ExpertK
   }
   micro_batch_ = -1;
   for (const ExpertKey key : keys) set_[key] = 0;
+}
+
+/// One by one for all parts: who is there does not wait behind who is not (Klotski, arXiv 2502.06888, section
+/// 4).
+void LayerPlanner::compute_ready_first(int ordinal, std::span<const ExpertKey> keys,
+                                       std::span<const std::uint32_t> tokens, bool with_shared) {
+  const auto copy_of = [&](std::size_t i) { return slots_.holds(keys[i]) ? slots_.ready(keys[i]) : no_op; };
+  order_.resize(keys.size());
+  std::iota(order_.begin(), order_.end(), std::size_t{0});
+  std::stable_sort(order_.begin(), order_.end(),
+                   [&](std::size_t a, std::size_t b) { return copy_of(a) < copy_of(b); });
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    const auto key = keys.subspan(order_[i], 1);
+    compute_set(ordinal, key, key, tokens.subspan(order_[i], 1), tokens[order_[i]], with_shared && i == 0);
+  }
 }
 
 }  // namespace pregate::sim

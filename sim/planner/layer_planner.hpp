@@ -54,7 +54,8 @@ class LayerPlanner {
   /// Into parts that go through each layer one after the other, the routing of each; they live as long as the
   /// pass. None: it is not cut. Work on a layer is then attention, gate and read-back of each part, the
   /// layer's missing experts, each as soon as the first part that needs it is known to, what is announced,
-  /// and the experts: of each part, or one by one for all parts.
+  /// and the experts: of each part, or one by one for all parts, those that are there first and the others in
+  /// the order of their copies.
   void cut_pass(std::span<const StepRouting> micro_batches);
   /// What is known of the pass before its first layer, where the policy announces then.
   void announce_pass(const StepRouting& routing, const StepPredictions* predictions);
@@ -110,6 +111,8 @@ class LayerPlanner {
   [[nodiscard]] OpId known(ExpertKey key) const {
     return is_cut() && !stops_at_gates_ ? known_of_[key] : ids_known_;
   }
+  void compute_ready_first(int ordinal, std::span<const ExpertKey> keys,
+                           std::span<const std::uint32_t> tokens, bool with_shared);
   void compute_in_micro_batches(int ordinal, std::span<const ExpertKey> keys, bool with_shared);
   /// Hands over what was put together.
   void run();
@@ -211,9 +214,10 @@ class LayerPlanner {
 
   // of a pass that is cut
   std::span<const StepRouting> micro_batches_;
-  int micro_batch_ = -1;           // that work is being put together for; -1: all
-  std::vector<OpId> known_of_;     // by key, where some part of the layer activates it
-  std::vector<std::uint8_t> set_;  // by key: among those that are to be computed now
+  int micro_batch_ = -1;            // that work is being put together for; -1: all
+  std::vector<OpId> known_of_;      // by key, where some part of the layer activates it
+  std::vector<std::uint8_t> set_;   // by key: among those that are to be computed now
+  std::vector<std::size_t> order_;  // of experts that are computed one by one
   std::vector<ExpertKey> keys_of_part_;
   std::vector<std::uint32_t> tokens_of_part_;
 

@@ -148,6 +148,31 @@ TEST(MicroBatches, OneSequenceIsOnePart) {
   }
 }
 
+// Experts one by one for all parts: those of the cache before those that are copied, which follow in the
+// order of their copies although the gates named them first (Klotski).
+TEST(MicroBatches, WhoIsThereIsComputedFirst) {
+  const ModelSpec model = test::tiny_model(1, 8, 2);
+  test::ListSource source(test::decoder_info(1, 8, 2));
+  source.add(trace::Phase::decode, 2, {2, 3, 2, 3}, true, {}, 0, 2);
+  source.add(trace::Phase::decode, 2, {1, 2, 0, 3}, false, {}, 0, 2);
+  MachineSpec machine = test::tiny_machine();
+  machine.h2d.bandwidth = {1e8};
+  const SimulationResult run =
+      recorded(model,
+               policy({{"cache.capacity", "4 slots"}, {"compute.experts", "per-expert"}, cut_into(2)},
+                      "on-demand-cache"),
+               source, machine);
+  const Timed experts = times_of(run, OpKind::experts), copy = times_of(run, OpKind::fetch),
+              ids = times_of(run, OpKind::gate_readback);
+  ASSERT_EQ(experts.start.size(), 6U);
+  ASSERT_EQ(copy.start.size(), 4U);
+  EXPECT_EQ(run.decode_cache.hits, 2);
+  EXPECT_EQ(experts.start[2], ids.finish[3]);
+  EXPECT_EQ(experts.start[3], experts.finish[2]);
+  EXPECT_EQ(experts.start[4], copy.finish[2]);
+  EXPECT_EQ(experts.start[5], copy.finish[3]);
+}
+
 struct Variant {
   std::string of;
   Set set;
