@@ -23,6 +23,12 @@ Why in_transfer(const PolicySpec& policy) {
   return {};
 }
 
+Why in_compute(const PolicySpec& policy) {
+  if (policy.compute.micro_batches == 1) return {};
+  return Refusal{"a device computes a layer for the whole pass at once (compute.micro_batches)",
+                 "--set policy.compute.micro_batches=1"};
+}
+
 Why in_formats(const PolicySpec& policy) {
   if (!policy.formats.low.empty())
     return Refusal{"a device holds experts in one format (formats.low)", "simulate it"};
@@ -95,7 +101,7 @@ Why in_caches(const PolicySpec& policy) {
 }  // namespace
 
 std::optional<Refusal> why_not_executable(const PolicySpec& policy) {
-  for (const auto check : {in_caches, in_lookahead, in_misses, in_formats, in_transfer}) {
+  for (const auto check : {in_caches, in_lookahead, in_misses, in_formats, in_transfer, in_compute}) {
     if (Why why = check(policy)) return why;
   }
   return {};

@@ -68,6 +68,7 @@ class CostModel {
   [[nodiscard]] const LayerCost& layer(int layer_class) const {
     return costs_[static_cast<std::size_t>(layer_class)];
   }
+  [[nodiscard]] const std::vector<LayerCost>& layers() const { return costs_; }  ///< by class
   [[nodiscard]] bool has_step_overhead() const {
     return machine_.overhead.step.count > 0 || request_overhead_.count > 0;
   }

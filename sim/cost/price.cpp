@@ -18,6 +18,15 @@ Price Pricer::of_flow(const CopyCost& cost) {
   return {flow_.duration, &flow_, {}};
 }
 
+GpuTime Pricer::experts(const Work& work, const LayerProgram& program) {
+  CostModel& costs = costs_.in(work.format);
+  const int layer_class = costs_.class_in(work.format, work.layer_class);
+  const auto tokens = program.tokens(work);
+  if (work.micro_batch < 0) return costs.experts(layer_class, tokens, work.routed, tokens_, work.with_shared);
+  const GpuTime routed = costs.experts(layer_class, tokens, work.routed, part(work).tokens, false);
+  return work.with_shared ? layer(work).shared + routed : routed;
+}
+
 Price Pricer::price(const Work& work, const LayerProgram& program) {
   const auto on_gpu = [](const GpuTime& time) { return Price{time.whole(), nullptr, time}; };
   switch (work.kind) {
@@ -25,21 +34,18 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
       return on_gpu(costs_.step_overhead());
     case OpKind::dense_layer:
     case OpKind::attention:
-      return on_gpu(costs_.layer(work.layer_class).attention);
+      return on_gpu(layer(work).attention);
     case OpKind::gate:
-      return on_gpu(costs_.layer(work.layer_class).gate);
+      return on_gpu(layer(work).gate);
     case OpKind::gate_readback:
       if (work.routed > 0) return {costs_.lookup() * work.routed, nullptr, {}};
-      return {costs_.layer(work.layer_class).gate_readback, nullptr, {}};
+      return {layer(work).gate_readback, nullptr, {}};
     case OpKind::experts: {
-      CostModel& costs = costs_.in(work.format);
-      const int layer_class = costs_.class_in(work.format, work.layer_class);
-      const GpuTime whole =
-          costs.experts(layer_class, program.tokens(work), work.routed, tokens_, work.with_shared);
+      const GpuTime whole = experts(work, program);
       return on_gpu(work.parts == 1 ? whole : part_of(whole, work.part, work.parts));
     }
     case OpKind::head:
-      return on_gpu(costs_.head());
+      return on_gpu(work.micro_batch < 0 ? costs_.head() : part(work).head);
     case OpKind::fetch:
       return fetch(0, work.format);
     case OpKind::write_back:

@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "sim/cost/cost_model.hpp"
 #include "sim/engine/cause.hpp"
 #include "sim/program/estimates.hpp"
@@ -21,7 +24,13 @@ class Pricer {
  public:
   explicit Pricer(CostModel& costs) : costs_(costs) {}
 
-  void begin_pass(const StepShape& shape) {
+  /// `micro_batches`: of its parts, where it is cut.
+  void begin_pass(const StepShape& shape, std::span<const StepShape> micro_batches = {}) {
+    micro_batches_.clear();
+    for (const StepShape& part : micro_batches) {
+      costs_.begin_step(part);
+      micro_batches_.push_back({part.tokens, costs_.head(), costs_.layers()});
+    }
     costs_.begin_step(shape);
     tokens_ = shape.tokens;
   }
@@ -37,9 +46,25 @@ class Pricer {
   [[nodiscard]] const CostModel& costs() const { return costs_; }
 
  private:
+  /// What a part of the pass costs.
+  struct MicroBatch {
+    int tokens;
+    GpuTime head;
+    std::vector<LayerCost> layers;  ///< by class
+  };
   Price of_flow(const CopyCost& cost);
+  [[nodiscard]] const MicroBatch& part(const Work& work) const {
+    return micro_batches_[static_cast<std::size_t>(work.micro_batch)];
+  }
+  /// Of the part that the work is for, or of the whole pass.
+  [[nodiscard]] const LayerCost& layer(const Work& work) const {
+    if (work.micro_batch < 0) return costs_.layer(work.layer_class);
+    return part(work).layers[static_cast<std::size_t>(work.layer_class)];
+  }
+  [[nodiscard]] GpuTime experts(const Work& work, const LayerProgram& program);
 
   CostModel& costs_;
+  std::vector<MicroBatch> micro_batches_;
   int tokens_ = 0;
   CopyCost flow_;  // of the last price, where it belongs to one pass
 };

@@ -51,14 +51,58 @@ inline CountedClock::Begun CountedClock::begin_layer(std::uint32_t kind_number) 
   return {kind, record, number, compute_, compute_ + kind.before_experts + kind.times.readback};
 }
 
-/// More copies on the stream, ready when the ids are known. Few branches: which of them decides is close to a
-/// coin toss.
+namespace {
+
+/// Which of two times is later is close to a coin toss here: a select, not a branch.
+inline bool coin_toss(bool condition) { return __builtin_expect_with_probability(condition, 1, 0.5) != 0; }
+
+}  // namespace
+
+/// More copies on the stream, ready when the ids are known.
+inline CountedCopies CountedClock::after_copies(CountedCopies copies, std::int32_t number,
+                                                Picoseconds ids_known, std::int64_t experts) const {
+  const bool after_ids = static_cast<int>(experts > 0) & static_cast<int>(ids_known > copies.finish);
+  const Picoseconds start = coin_toss(after_ids) ? ids_known : copies.finish;
+  copies.after_ids_of = coin_toss(after_ids) ? number : copies.after_ids_of;
+  copies.experts = (coin_toss(after_ids) ? 0 : copies.experts) + experts;
+  copies.finish = start + expert_.duration * experts;
+  return copies;
+}
+
 inline void CountedClock::copy(const Begun& after, std::int64_t experts) {
-  const bool after_ids = experts > 0 && after.ids_known > copies_.finish;
-  const Picoseconds start = after_ids ? after.ids_known : copies_.finish;
-  copies_.after_ids_of = after_ids ? after.number : copies_.after_ids_of;
-  copies_.experts = (after_ids ? 0 : copies_.experts) + experts;
-  copies_.finish = start + expert_.duration * experts;
+  copies_ = after_copies(copies_, after.number, after.ids_known, experts);
+}
+
+// Of operations that end at the same time the one that was issued first decides: a gate before its ids, an
+// announced copy before both, a layer's own copies last.
+inline CountedClock::Started CountedClock::start_of(std::int32_t number, Picoseconds ids_known,
+                                                    std::int64_t misses, std::int64_t announced,
+                                                    const CountedCopies& ready,
+                                                    const CountedCopies& copies) const {
+  Started started;
+  const bool is_ready_last = ready.finish >= ids_known;
+  started.start = coin_toss(is_ready_last) ? ready.finish : ids_known;
+  started.after_ids_of = coin_toss(is_ready_last) ? ready.after_ids_of : number;
+  started.experts = coin_toss(is_ready_last) ? ready.experts : 0;
+  started.copies = copies;
+  if (misses > 0) {
+    started.copies = after_copies(copies, number, ids_known, misses);
+    const bool own_last = started.copies.finish > started.start;
+    started.start = coin_toss(own_last) ? started.copies.finish : started.start;
+    started.after_ids_of = coin_toss(own_last) ? started.copies.after_ids_of : started.after_ids_of;
+    started.experts = coin_toss(own_last) ? started.copies.experts : started.experts;
+  }
+  started.copies = after_copies(started.copies, number, ids_known, announced);
+  return started;
+}
+
+/// What was computed since the layer before.
+inline void CountedClock::note_computed(Record& record) {
+  if (!computes_now_) return;
+  record.computed = static_cast<std::int32_t>(computed_.size());
+  computed_.push_back(computed_now_);
+  computed_now_ = {};
+  computes_now_ = false;
 }
 
 inline void CountedClock::end_layer(const Begun& layer, Picoseconds start, std::int64_t copied) {
@@ -68,33 +112,64 @@ inline void CountedClock::end_layer(const Begun& layer, Picoseconds start, std::
   all_.experts += copied;
   last_computed_ = operations_ - 1;
   if (records_blocks_) block_latency_.add(compute_ - layer.begin);
-  if (!computes_now_) return;
-  layer.record.computed = static_cast<std::int32_t>(computed_.size());
-  computed_.push_back(computed_now_);
-  computed_now_ = {};
-  computes_now_ = false;
+  note_computed(layer.record);
 }
 
-// Of operations that end at the same time the one that was issued first decides: a gate before its ids, an
-// announced copy before both, a layer's own copies last.
 const CountedCopies& CountedClock::run(const CountedLayer& layer) {
   const Begun begun = begin_layer(layer.kind);
-  Record& record = begun.record;
-  const bool is_ready_last = layer.ready.finish >= begun.ids_known;
-  Picoseconds start = is_ready_last ? layer.ready.finish : begun.ids_known;
-  record.after_ids_of = is_ready_last ? layer.ready.after_ids_of : begun.number;
-  record.experts = is_ready_last ? layer.ready.experts : 0;
-  copy(begun, layer.misses);
-  if (layer.misses > 0 && copies_.finish > start) {
-    start = copies_.finish;
-    record.after_ids_of = copies_.after_ids_of;
-    record.experts = copies_.experts;
-  }
-  copy(begun, layer.announced);
+  const Started started =
+      start_of(begun.number, begun.ids_known, layer.misses, layer.announced, layer.ready, copies_);
+  begun.record.after_ids_of = started.after_ids_of;
+  begun.record.experts = started.experts;
+  copies_ = started.copies;
   const std::int64_t copied = std::int64_t{layer.misses} + layer.announced;
-  end_layer(begun, start, copied);
+  end_layer(begun, started.start, copied);
   last_copied_ = copied > 0 ? operations_ - 2 : last_copied_;
   return copies_;
+}
+
+// What goes on from layer to layer stays in registers.
+void CountedClock::run(std::span<const AheadLayer> layers, std::size_t distance, CountedCopies* ready) {
+  if (layers.empty()) return;
+  const std::size_t first = records_.size();
+  records_.resize(first + layers.size());
+  Record* const records = records_.data() + first;
+  const std::int64_t own_operations = reads_back_ ? 4 : 3;
+  CountedCopies copies = copies_;
+  Picoseconds now = compute_, exposed = exposed_transfer_;
+  std::int64_t operations = operations_, experts = 0;
+  OpId last_copied = last_copied_;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const AheadLayer& layer = layers[i];
+    Kind& kind = kinds_[layer.kind];
+    ++kind.layers;
+    const auto number = static_cast<std::int32_t>(first + i);
+    const Picoseconds ids_known = now + kind.before_experts + kind.times.readback;
+    const Started started = start_of(number, ids_known, layer.misses, layer.announced, ready[i], copies);
+    copies = started.copies;
+    records[i] = {layer.kind, none, started.after_ids_of, started.experts};
+    if (layer.announces) {
+      CountedCopies& later = ready[i + distance];
+      later = copies;
+      later.finish = coin_toss(layer.announced > 0) ? copies.finish : CountedCopies{}.finish;
+    }
+    const std::int64_t copied = std::int64_t{layer.misses} + layer.announced;
+    experts += copied;
+    operations += own_operations + expert_.operations * copied;
+    last_copied = coin_toss(copied > 0) ? operations - 2 : last_copied;
+    exposed += started.start - ids_known;
+    const Picoseconds end = started.start + kind.experts;
+    if (records_blocks_) block_latency_.add(end - now);
+    now = end;
+  }
+  note_computed(records[0]);
+  copies_ = copies;
+  compute_ = now;
+  exposed_transfer_ = exposed;
+  operations_ = operations;
+  all_.experts += experts;
+  last_computed_ = operations - 1;
+  last_copied_ = last_copied;
 }
 
 /// Announced copies that have started before then. They go in the order of issue, and each is ready when the

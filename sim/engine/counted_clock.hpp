@@ -58,6 +58,12 @@ struct CountedLayer {
   CountedCopies ready;          ///< announced in this pass for this layer; as it is without any
 };
 
+/// The same of one of a row of layers, in which each announces for the one `distance` layers later.
+struct AheadLayer {
+  std::uint32_t kind, misses, announced;  ///< as CountedLayer
+  bool announces;                         ///< for somebody; false: `announced` is 0
+};
+
 /// Announced copies are numbered from 0 in the order of issue, over all passes.
 inline constexpr std::int64_t no_copy = -1;
 
@@ -86,6 +92,9 @@ class CountedClock {
   void compute(const GpuTime& time);
   /// One layer. Returns the copy stream after what it announced.
   const CountedCopies& run(const CountedLayer& layer);
+  /// Layers one after the other, nothing between them. `ready`: of each layer, as CountedLayer, and of those
+  /// that they announce for, which are written; those that are none's in this pass are as without any.
+  void run(std::span<const AheadLayer> layers, std::size_t distance, CountedCopies* ready);
   /// One layer of a run whose copies go demand first, as all of its layers then do.
   void run(const OvertakingLayer& layer);
   /// Layers of this kind that announce nothing, in whose beginnings no copy is under way, `layers[n]` of them
@@ -128,6 +137,19 @@ class CountedClock {
     std::int32_t number;
     Picoseconds begin, ids_known;
   };
+  /// When a layer's experts start, what led to that, and the copy stream then.
+  struct Started {
+    Picoseconds start;
+    std::int32_t after_ids_of;
+    std::int64_t experts;
+    CountedCopies copies;
+  };
+  [[nodiscard]] Started start_of(std::int32_t number, Picoseconds ids_known, std::int64_t misses,
+                                 std::int64_t announced, const CountedCopies& ready,
+                                 const CountedCopies& copies) const;
+  [[nodiscard]] CountedCopies after_copies(CountedCopies copies, std::int32_t number, Picoseconds ids_known,
+                                           std::int64_t experts) const;
+  void note_computed(Record& record);
   Begun begin_layer(std::uint32_t kind);
   void end_layer(const Begun& layer, Picoseconds start, std::int64_t copied);
   void copy(const Begun& after, std::int64_t experts);

@@ -5,7 +5,7 @@
 namespace pregate::sim {
 
 void EventExecutor::begin_pass(const PassInfo& pass) {
-  prices_.begin_pass(pass.shape);
+  prices_.begin_pass(pass.shape, pass.micro_batches);
   ledger_.begin_step(pass.number, pass.shape.model_stack, pass.shape.tokens);
 }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <stdexcept>
 
 #include "models/units.hpp"
@@ -18,6 +19,7 @@ struct PassInfo {
   const trace::Step& step;  ///< valid during begin_pass() only
   std::int64_t number = 0;
   StepShape shape;
+  std::span<const StepShape> micro_batches = {};  ///< of its parts, likewise valid; empty: it is one
 };
 
 /// Carries work out: in virtual time, or on a device. Programs of a pass come one after the other, their

@@ -30,7 +30,7 @@ class Histogram {
   void add(Picoseconds value, std::int64_t times = 1) {
     const std::int64_t v = value.count < 0 ? 0 : value.count;
     const std::size_t bucket = bucket_of(static_cast<std::uint64_t>(v));
-    if (bucket >= counts_.size()) counts_.resize(bucket + 1);
+    if (bucket >= counts_.size()) grow(bucket);
     counts_[bucket] += times;
     least_ = count_ == 0 ? v : std::min(least_, v);
     count_ += times;
@@ -54,6 +54,7 @@ class Histogram {
   static std::uint64_t low_end_of(std::size_t bucket);
 
  private:
+  [[gnu::noinline]] void grow(std::size_t bucket) { counts_.resize(bucket + 1); }
   // 10 bits of mantissa: a bucket spans 1/1024 of its value.
   static constexpr unsigned mantissa_bits = 10;
   static std::uint64_t middle_of(std::size_t bucket);

@@ -29,7 +29,7 @@ class StreamClock final : public Executor {
   StreamClock(const Topology& topology, CostModel& costs, Loop loop = Loop::open);
 
   [[nodiscard]] bool records() const override { return false; }
-  void begin_pass(const PassInfo& pass) override { prices_.begin_pass(pass.shape); }
+  void begin_pass(const PassInfo& pass) override { prices_.begin_pass(pass.shape, pass.micro_batches); }
   void run(const LayerProgram& program) override;
   Picoseconds wait(OpId operation) override;
   [[nodiscard]] bool is_done(OpId operation) const override;

@@ -48,6 +48,8 @@ void check_policy(const PolicySpec& policy, const SimulationOptions& options, co
   };
   if (!policy.formats.low.empty())
     refuse("it has experts in a second format", "--set policy.formats.low=none");
+  if (policy.compute.micro_batches > 1)
+    refuse("it cuts passes into micro-batches", "--set policy.compute.micro_batches=1");
   if (options.parallel.data > 1 && policy.miss.service->uses_cpu) {
     throw InputError("policy " + policy.name,
                      "the CPU computes misses, which is simulated where all GPUs attend to the same requests",

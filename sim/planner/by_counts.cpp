@@ -31,14 +31,19 @@ bool by_counts(const decltype(PolicySpec::transfer)& transfer, bool announces) {
 /// Nobody is there before the run, and the cache need not be told of gates.
 bool is_plain(const Plan& plan) { return plan.geometry.start.empty() && !plan.cache_watches; }
 
+/// A layer's experts are one operation of the whole pass.
+bool computes_at_once(const PolicySpec& policy) {
+  return policy.compute.experts == ExpertCompute::grouped && policy.compute.micro_batches == 1;
+}
+
 /// Every miss is fetched, and a layer computed in one operation, where its experts are.
 bool fetches_and_computes_at_once(const Plan& plan, const TraceScan& scan) {
   const int most_activated =
       std::max({scan.most_activated, scan.most_activated_prefill, scan.most_activated_encoder});
   const bool runs_in_waves = plan.offloads() && most_activated > plan.buffer_slots + plan.prefill_slots;
   const bool one_place = plan.home.empty() && !plan.make_host_tier;
-  return one_place && plan.policy.miss.service->fetches_all() &&
-         plan.policy.compute.experts == ExpertCompute::grouped && !runs_in_waves;
+  return one_place && plan.policy.miss.service->fetches_all() && computes_at_once(plan.policy) &&
+         !runs_in_waves;
 }
 
 /// Predictions take no time, and nothing is taken back.
@@ -77,7 +82,7 @@ bool computes_misses_beside_copies(const Plan& plan) {
   const bool one_place = plan.home.empty() && !plan.make_host_tier;
   return one_place && policy.miss.service->all_on_cpu && plan.cache_slots > 0 && plan.offloads() &&
          !plan.hits_are_decreed && is_plain(plan) && !policy.lookahead.predictor->predicts() &&
-         !policy.placement.kind->place && policy.compute.experts == ExpertCompute::grouped &&
+         !policy.placement.kind->place && computes_at_once(policy) &&
          policy.transfer.write_back == WriteBack::none && policy.transfer.staging_copies == 0;
 }
 

@@ -10,9 +10,11 @@ void LayerPlanner::compute_experts(int ordinal, std::span<const ExpertKey> keys,
                                    std::span<const ExpertKey> copied, std::span<const std::uint32_t> tokens,
                                    std::uint32_t routed, bool with_shared) {
   if (plan_.policy.compute.experts == ExpertCompute::grouped || keys.empty()) {
+    if (is_cut()) return compute_in_micro_batches(ordinal, keys, with_shared);
     compute_set(ordinal, keys, copied, tokens, routed, with_shared);
     return;
   }
+  if (is_cut()) return compute_ready_first(ordinal, keys, tokens, with_shared);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const auto key = keys.subspan(i, 1);
     compute_set(ordinal, key, key, tokens.subspan(i, 1), tokens[i], with_shared && i == 0);
@@ -67,6 +69,7 @@ void LayerPlanner::issue_experts(std::span<const ExpertKey> keys, std::span<cons
   work.layer_class = layer_class_;
   work.ordinal = ordinal_;
   work.routed = routed;
+  work.micro_batch = micro_batch_;
   work.with_shared = with_shared;
   program_.compute(tokens);
   if (names_experts_) {

@@ -156,7 +156,7 @@ void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const S
   }
   read_absent(misses_);
   for (const ExpertKey key : misses_) {
-    if (!slots_.holds(key)) slots_.fetch(key, layer_, demand_priority, ids_known_);
+    if (!slots_.holds(key)) slots_.fetch(key, layer_, demand_priority, known(key));
   }
   write_back_evicted();
   const bool stages = program_.shape().stages;
@@ -198,7 +198,7 @@ void LayerPlanner::run_waves(int ordinal, std::span<const ExpertKey> activated,
     const std::span<const ExpertKey> taken = waves_.take(slots_.free_count());
     reads_.bring(ordinal, layer_, taken, ids_known_);
     for (const ExpertKey key : taken) {
-      slots_.fetch(key, layer_, demand_priority, ids_known_);
+      slots_.fetch(key, layer_, demand_priority, known(key));
     }
     compute_experts(ordinal, waves_.keys(), waves_.keys(), waves_.tokens(), waves_.routed(), first_wave);
     if (first_wave) release_evicted();

@@ -82,7 +82,9 @@ void LayerPlanner::run() {
 }
 
 OpId LayerPlanner::compute(OpKind kind, int layer, int layer_class) {
-  program_.open(kind, computes_, layer).layer_class = layer_class;
+  Work& work = program_.open(kind, computes_, layer);
+  work.layer_class = layer_class;
+  work.micro_batch = micro_batch_;
   program_.after(std::exchange(arrived_, no_op));
   return program_.close();
 }
@@ -138,7 +140,7 @@ OpId LayerPlanner::send_to(PlaceId gpu) {
 }
 
 void LayerPlanner::dense_layer(int layer, int layer_class) {
-  last_ = compute(OpKind::dense_layer, layer, layer_class);
+  last_ = compute_all(OpKind::dense_layer, layer, layer_class);
 }
 
 void LayerPlanner::attend(int ordinal, int layer_class) {
@@ -155,10 +157,16 @@ void LayerPlanner::gate() {
   Work& gate = program_.open(OpKind::gate, computes_, layer_);
   gate.layer_class = layer_class_;
   gate.ordinal = ordinal_;
+  gate.micro_batch = micro_batch_;
   last_ = program_.close();
 }
 
 void LayerPlanner::read_ids() {
+  issue_read_back();
+  stop_at_gate();
+}
+
+void LayerPlanner::issue_read_back() {
   const int ordinal = ordinal_;
   reads_back_ = offloaded_[index(ordinal)] != 0 || lookahead_.announces(ordinal);
   if (reads_back_) {
@@ -170,6 +178,9 @@ void LayerPlanner::read_ids() {
     }
     read_ids_back(last_);
   }
+}
+
+void LayerPlanner::stop_at_gate() {
   if (!stops_at_gates_) return;
   run();
   if (reads_back_) now_ = executor_.wait(ids_known_);
@@ -184,7 +195,10 @@ void LayerPlanner::serve_layer(int ordinal, const StepRouting& routing, const St
     counts_now_->hits += static_cast<std::int64_t>(activated.size());
     announce(routing, predictions);
     copies_.clear();
-    issue_experts(activated, routing.tokens(ordinal), routing.routed(ordinal), true);
+    if (is_cut())
+      compute_in_micro_batches(ordinal, activated, true);
+    else
+      issue_experts(activated, routing.tokens(ordinal), routing.routed(ordinal), true);
   } else {
     if (cache_watches_) {
       cache_->gate(gates_.outcome(ordinal, routing));
@@ -210,7 +224,7 @@ void LayerPlanner::leave_layer() {
 }
 
 OpId LayerPlanner::end_pass(bool has_head) {
-  if (has_head) last_ = compute(OpKind::head, -1, -1);
+  if (has_head) last_ = compute_all(OpKind::head, -1, -1);
   if (plan_.cache_swaps) exchange_experts();
   run();
   counts_now_->written_back += slots_.written_back() - written_back_before_;
@@ -226,7 +240,9 @@ OpId LayerPlanner::end_pass(bool has_head) {
 }
 
 void LayerPlanner::read_ids_back(OpId after) {
-  program_.open(OpKind::gate_readback, out_.stream, layer_).layer_class = layer_class_;
+  Work& work = program_.open(OpKind::gate_readback, out_.stream, layer_);
+  work.layer_class = layer_class_;
+  work.micro_batch = micro_batch_;
   program_.after(after);
   for (const OpId copy : copies_) program_.after_copy(copy);
   ids_known_ = program_.close();

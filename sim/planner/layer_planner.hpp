@@ -52,12 +52,19 @@ class LayerPlanner {
   [[nodiscard]] std::vector<SlotUse> held_at_start() const;
   /// `begun`: what another GPU's planner began the pass with, where this is not the first one's.
   void begin_pass(const trace::Step& step, OpId begun = no_op);
+  /// Into parts that go through each layer one after the other, the routing of each; they live as long as the
+  /// pass. None: it is not cut. Work on a layer is then attention, gate and read-back of each part, the
+  /// layer's missing experts, each as soon as the first part that needs it is known to, what is announced,
+  /// and the experts: of each part, or one by one for all parts, those that are there first and the others in
+  /// the order of their copies.
+  void cut_pass(std::span<const StepRouting> micro_batches);
   /// What is known of the pass before its first layer, where the policy announces then.
   void announce_pass(const StepRouting& routing, const StepPredictions* predictions);
   void dense_layer(int layer, int layer_class);
   /// Attention, gate and, where the host must know the ids, their read-back: the next three, one after the
   /// other.
   void begin_moe_layer(int ordinal, int layer_class) {
+    if (is_cut()) return begin_in_micro_batches(ordinal, layer_class);
     attend(ordinal, layer_class);
     gate();
     read_ids();
@@ -94,6 +101,20 @@ class LayerPlanner {
 
  private:
   OpId compute(OpKind kind, int layer, int layer_class);
+  void issue_read_back();
+  /// Until the ids are known, where something needs the clock.
+  void stop_at_gate();
+  [[nodiscard]] bool is_cut() const { return !micro_batches_.empty(); }
+  /// compute() of every part of the pass.
+  OpId compute_all(OpKind kind, int layer, int layer_class);
+  void begin_in_micro_batches(int ordinal, int layer_class);
+  /// When the host knows that the layer needs the expert, if it need not know more to decide.
+  [[nodiscard]] OpId known(ExpertKey key) const {
+    return is_cut() && !stops_at_gates_ ? known_of_[key] : ids_known_;
+  }
+  void compute_ready_first(int ordinal, std::span<const ExpertKey> keys,
+                           std::span<const std::uint32_t> tokens, bool with_shared);
+  void compute_in_micro_batches(int ordinal, std::span<const ExpertKey> keys, bool with_shared);
   /// Hands over what was put together.
   void run();
   void announce(const StepRouting& routing, const StepPredictions* predictions);
@@ -208,6 +229,15 @@ class LayerPlanner {
   std::vector<ExpertKey> idle_;               // on the GPU, not activated
   std::vector<ExpertKey> demanded_;           // of those, to be fetched
   std::vector<ExpertKey> copied_too_;  // of those that are computed elsewhere, to be fetched for next time
+
+  // of a pass that is cut
+  std::span<const StepRouting> micro_batches_;
+  int micro_batch_ = -1;            // that work is being put together for; -1: all
+  std::vector<OpId> known_of_;      // by key, where some part of the layer activates it
+  std::vector<std::uint8_t> set_;   // by key: among those that are to be computed now
+  std::vector<std::size_t> order_;  // of experts that are computed one by one
+  std::vector<ExpertKey> keys_of_part_;
+  std::vector<std::uint32_t> tokens_of_part_;
 
   AccessCounts decode_counts_, other_counts_;
 };

@@ -187,6 +187,11 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   if (const auto why = why_not_exact(policy)) plan.notes.push_back("not exact: " + *why);
   plan.elsewhere = held_elsewhere(plan.home, map, topology);
   if (plan.elsewhere.empty()) plan.home.clear();  // e.g. a count of 0
+  if (!plan.home.empty() && policy.compute.micro_batches > 1) {
+    throw InputError("policy " + policy.name,
+                     "compute.micro_batches goes with experts that are computed where the layers run",
+                     "choose another placement, or remove it");
+  }
   const std::vector<std::string>& stacks = source.info().stacks;
   bool nothing_on_host = true;
   for (const MoeLayer& layer : map.layers()) {

@@ -243,6 +243,21 @@ void validate_host_cache(const PolicySpec& policy, const std::string& where) {
   }
 }
 
+/// What is not done micro-batch by micro-batch.
+void validate_micro_batches(const PolicySpec& policy, const std::string& where) {
+  if (policy.compute.micro_batches == 1) return;
+  const auto refuse = [&](const std::string& what, const std::string& hint) {
+    throw InputError(where, "compute.micro_batches goes with " + what, hint + ", or remove it");
+  };
+  if (!policy.miss.service->fetches_all() && !policy.placement.kind->keeps_all)
+    refuse("misses that are all fetched", "set miss.service to fetch");
+  if (!policy.formats.low.empty()) refuse("one weight format", "remove formats.low");
+  if (policy.transfer.staging_copies > 0)
+    refuse("experts that are computed where they are copied to", "remove transfer.staging_copies");
+  if (policy.transfer.announced == AnnouncedCopies::one_layer)
+    refuse("copies that are issued when the ids are known", "remove transfer.announced");
+}
+
 }  // namespace
 
 std::optional<std::string> why_not_exact(const PolicySpec& policy) {
@@ -259,6 +274,7 @@ void validate(const PolicySpec& policy, const std::string& where) {
   validate_misses(policy, where);
   validate_compute(policy, where);
   validate_host_cache(policy, where);
+  validate_micro_batches(policy, where);
   const auto& formats = policy.formats;
   if ((formats.copied < 1 || formats.held > 0) && policy.placement.kind->keeps_all) {
     throw InputError(where, "formats.copied and formats.held are about experts that are copied",

@@ -99,6 +99,7 @@ struct PolicySpec {
 
   struct {
     ExpertCompute experts = ExpertCompute::grouped;
+    int micro_batches = 1;  ///< parts of a pass, of whole sequences, that share what a layer fetches
   } compute;
 
   struct {

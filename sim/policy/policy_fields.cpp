@@ -174,6 +174,10 @@ Fields<Transfer> transfer() {
 Fields<Compute> compute() {
   Fields<Compute> fields;
   fields.add("experts", &Compute::experts, "how the GPU computes the experts of a layer");
+  fields.add_where_set(
+      "micro_batches", &Compute::micro_batches,
+      "parts that a pass is cut into, by sequences; a layer's experts are fetched once for all",
+      Range{1, 1024, "from 1 to 1024"});
   return fields;
 }
 

@@ -14,11 +14,11 @@ std::size_t CopyLog::words() const {
          misses_of_pass.size();
 }
 
-std::uint32_t CopyLog::run_of(const Pass& pass, std::uint32_t body, AccessCounts& counts) {
+std::uint32_t CopyLog::run_of(const Pass& pass, std::uint32_t body) {
   const auto [first, last] = map_.ordinals(pass.info.step.stack);
   copies_now_.clear();
   for (int ordinal = first; ordinal < last; ++ordinal) {
-    const CountedDecisions::Copies decided = decisions_.copies(ordinal, pass, counts);
+    const CountedDecisions::Copies& decided = decisions_.copies(ordinal);
     if (decided.own > 0xFFFF || decided.announced > 0xFFFF) is_usable_ = false;
     experts_copied += std::int64_t{decided.own} + decided.announced;
     copies_now_.push_back(
@@ -94,7 +94,7 @@ void CopyLog::add(const Pass& pass, std::uint32_t body, const PassLog& passes) {
   AccessCounts& counts = pass.info.step.phase == trace::Phase::decode ? decode_counts_ : other_counts_;
   decisions_.look_up(pass, counts);
   if (decisions_.announces()) {
-    run_of_pass.push_back(run_of(pass, body, counts));
+    run_of_pass.push_back(run_of(pass, body));
   } else {
     count_misses(pass, body, passes);
   }

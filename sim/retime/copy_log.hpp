@@ -59,7 +59,7 @@ class CopyLog {
   std::uint16_t most_copied = 0;              ///< of `copies`, either of a layer
 
  private:
-  std::uint32_t run_of(const Pass& pass, std::uint32_t body, AccessCounts& counts);
+  std::uint32_t run_of(const Pass& pass, std::uint32_t body);
   std::uint32_t run_with(std::uint32_t body);
   void make_room_for_run();
   void count_misses(const Pass& pass, std::uint32_t body, const PassLog& passes);

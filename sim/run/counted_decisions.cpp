@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/run/counted_decisions.hpp"
 
+#include <cstddef>
+
 namespace pregate::sim {
 
 void CountedDecisions::look_up(const Pass& pass, AccessCounts& counts) {
@@ -19,6 +21,7 @@ void CountedDecisions::look_up(const Pass& pass, AccessCounts& counts) {
     counts.hits += hits[i];
     counts.misses += activated[i].size() - hits[i];
   }
+  if (announces_) decide_copies(pass, counts);
 }
 
 void CountedDecisions::find_shared_hits(int first, int last) {
@@ -30,29 +33,48 @@ void CountedDecisions::find_shared_hits(int first, int last) {
   }
 }
 
-CountedDecisions::Copies CountedDecisions::copies(int ordinal, const Pass& pass, AccessCounts& counts) const {
+/// All layers of the pass at once: how far an announcement reaches is then where two ranges begin, and no
+/// question to each layer.
+void CountedDecisions::decide_copies(const Pass& pass, AccessCounts& counts) {
   const auto [first, last] = map_.ordinals(pass.info.step.stack);
   const StepRouting& routing = pass.routing;
+  const auto layers = static_cast<std::size_t>(last - first);
   const bool decode = pass.info.step.phase == trace::Phase::decode;
-  const std::uint32_t missed = misses(ordinal, routing);
-  Copies copies;
-  copies.is_announced = decode && ordinal - first >= distance_;
-  if (copies.is_announced || whole_layers_) counts.prefetched += missed;
-  if (!offloads_) return copies;
-  const std::uint32_t here = experts_of(ordinal, routing);
-  if (whole_layers_) counts.wasted += here - missed;
-  if (copies.is_announced) {
-    const std::uint32_t activated = routing.activated_count(ordinal);
-    counts.foreseeable += activated;
-    counts.guesses += whole_layers_ ? experts(ordinal) : activated;
-    counts.right_guesses += activated;
-  } else {
-    copies.own = here;
+  // The first so many layers are announced by none.
+  const std::size_t own = decode ? std::min(layers, static_cast<std::size_t>(distance_)) : layers;
+  Copies* const copies = copies_.data() + first;
+  for (std::size_t i = 0; i < layers; ++i) copies[i] = {.is_announced = i >= own};
+  std::uint32_t* const needed = needed_.data() + first;
+  std::int64_t needed_in_all = 0, missed = 0, missed_announced = 0, activated = 0, guessed = 0;
+  const std::span<const cache::BatchRange> ranges = routing.ranges(first, last);
+  const std::uint32_t* const hits = hits_.data() + first;
+  for (std::size_t i = 0; i < layers; ++i) {
+    const std::uint32_t misses = ranges[i].size() - hits[i];
+    needed[i] = whole_layers_ && offloads_ ? experts_of(first + static_cast<int>(i), routing) : misses;
+    needed_in_all += needed[i];
+    missed += misses;
   }
-  const int target = ordinal + distance_;
-  copies.announces = decode && target < last;
-  if (copies.announces) copies.announced = experts_of(target, routing);
-  return copies;
+  for (std::size_t i = own; i < layers; ++i) {
+    missed_announced += ranges[i].size() - hits[i];
+    activated += ranges[i].size();
+  }
+  counts.prefetched += whole_layers_ ? missed : missed_announced;
+  if (!offloads_) return;
+  for (std::size_t i = 0; i < own; ++i) copies[i].own = needed[i];
+  for (std::size_t i = own; i < layers; ++i) {
+    Copies& announcing = copies[i - own];
+    announcing.announces = true;
+    announcing.announced = needed[i];
+  }
+  guessed = activated;
+  if (whole_layers_) {
+    counts.wasted += needed_in_all - missed;
+    guessed = 0;
+    for (std::size_t i = own; i < layers; ++i) guessed += experts(first + static_cast<int>(i));
+  }
+  counts.foreseeable += activated;
+  counts.right_guesses += activated;
+  counts.guesses += guessed;
 }
 
 }  // namespace pregate::sim

@@ -30,6 +30,8 @@ class CountedDecisions {
         offloads_(plan.offloads()),
         distance_(plan.policy.lookahead.distance),
         hits_(map.layers().size()),
+        needed_(map.layers().size()),
+        copies_(map.layers().size()),
         shared_(shared),
         capacity_(plan.geometry.capacity) {
     if (plan.cache_slots == 0 || shared != nullptr) return;
@@ -58,9 +60,9 @@ class CountedDecisions {
     bool is_announced = false;    ///< an earlier layer announced for this one
     bool announces = false;       ///< this one does for that, if perhaps nobody
   };
-  /// Of a plan that announces. Decode steps announce; a layer that is fetched whole and that nobody announced
-  /// is fetched whole now.
-  Copies copies(int ordinal, const Pass& pass, AccessCounts& counts) const;
+  /// Of a plan that announces, of the pass that was looked up. Decode steps announce; a layer that is fetched
+  /// whole and that nobody announced is fetched whole now.
+  [[nodiscard]] const Copies& copies(int ordinal) const { return copies_[static_cast<std::size_t>(ordinal)]; }
 
  private:
   /// That are copied for a layer.
@@ -75,6 +77,7 @@ class CountedDecisions {
     return capacity_.size() == 1 ? capacity_.front() : capacity_[static_cast<std::size_t>(ordinal)];
   }
   void find_shared_hits(int first, int last);
+  void decide_copies(const Pass& pass, AccessCounts& counts);
   [[nodiscard]] std::uint32_t experts(int ordinal) const {
     return static_cast<std::uint32_t>(map_.layers()[static_cast<std::size_t>(ordinal)].experts);
   }
@@ -84,7 +87,9 @@ class CountedDecisions {
   std::optional<WholeLayerLookups> whole_;  // instead, where whole layers are announced
   bool announces_, whole_layers_, offloads_;
   int distance_;
-  std::vector<std::uint32_t> hits_;  // by ordinal, of the pass; 0 without a cache
+  std::vector<std::uint32_t> hits_;    // by ordinal, of the pass; 0 without a cache
+  std::vector<std::uint32_t> needed_;  // likewise: that are copied for the layer
+  std::vector<Copies> copies_;         // likewise
   const StackLookups* shared_;
   std::span<const std::int64_t> capacity_;  // by domain
 };

@@ -26,15 +26,19 @@ Picoseconds CountedRun::run(const Pass& pass) {
   decisions_.look_up(pass, counts);
   if (costs_.has_step_overhead()) clock_.compute(costs_.step_overhead());
   int ordinal = pass.first_ordinal;
+  if (decisions_.announces())  // nothing crosses from one pass to the next
+    std::fill(announced_.begin(), announced_.end(), CountedCopies{});
   for (const PassLayer& layer : pass.layers) {
     if (!layer.moe) {
+      run_ahead();
       clock_.compute(costs_.layer(layer.layer_class).attention);
     } else if (!decisions_.announces()) {
       moe_layer(ordinal++, place_of(layer.layer_class), pass.routing);
     } else {
-      moe_layer_ahead(ordinal++, place_of(layer.layer_class), pass, counts);
+      moe_layer_ahead(ordinal++, place_of(layer.layer_class), pass.routing);
     }
   }
+  run_ahead();
   for (Alike& alike : alike_) {
     run_alike(alike);
     alike.kind = unknown;  // another pass has other prices
@@ -84,20 +88,21 @@ void CountedRun::run_alike(Alike& alike) {
   alike.any = false;
 }
 
-void CountedRun::moe_layer_ahead(int ordinal, std::size_t layer_class, const Pass& pass,
-                                 AccessCounts& counts) {
-  const StepRouting& routing = pass.routing;
-  const CountedDecisions::Copies decided = decisions_.copies(ordinal, pass, counts);
-  const CountedLayer layer{
-      .kind = is_alike(ordinal, routing)
-                  ? kind_of(layer_class, routing.activated_count(ordinal))
-                  : describe(layer_class, routing.tokens(ordinal), routing.routed(ordinal)),
-      .misses = decided.own,
-      .announced = decided.announced,
-      .ready = decided.is_announced ? announced_[place_of(ordinal)] : CountedCopies{}};
-  const CountedCopies& copies = clock_.run(layer);
-  if (decided.announces)
-    announced_[place_of(ordinal + decisions_.distance())] = decided.announced > 0 ? copies : CountedCopies{};
+void CountedRun::moe_layer_ahead(int ordinal, std::size_t layer_class, const StepRouting& routing) {
+  const CountedDecisions::Copies& decided = decisions_.copies(ordinal);
+  if (ahead_.empty()) first_ahead_ = place_of(ordinal);
+  ahead_.push_back({.kind = is_alike(ordinal, routing)
+                                ? kind_of(layer_class, routing.activated_count(ordinal))
+                                : describe(layer_class, routing.tokens(ordinal), routing.routed(ordinal)),
+                    .misses = decided.own,
+                    .announced = decided.announced,
+                    .announces = decided.announces});
+}
+
+void CountedRun::run_ahead() {
+  if (ahead_.empty()) return;
+  clock_.run(ahead_, place_of(decisions_.distance()), announced_.data() + first_ahead_);
+  ahead_.clear();
 }
 
 }  // namespace pregate::sim

@@ -48,7 +48,8 @@ class CountedRun final : public PassRunner {
                          std::uint32_t routed);
   std::uint32_t kind_of(std::size_t layer_class, std::uint32_t activated);
   void moe_layer(int ordinal, std::size_t layer_class, const StepRouting& routing);
-  void moe_layer_ahead(int ordinal, std::size_t layer_class, const Pass& pass, AccessCounts& counts);
+  void moe_layer_ahead(int ordinal, std::size_t layer_class, const StepRouting& routing);
+  void run_ahead();
   void run_alike(Alike& alike);
 
   CostModel& costs_;
@@ -58,7 +59,9 @@ class CountedRun final : public PassRunner {
   std::vector<Alike> alike_;  // by layer class
   std::vector<std::uint32_t> ones_;
   std::vector<std::int64_t> single_;      // one layer, by its misses
-  std::vector<CountedCopies> announced_;  // by ordinal, for it
+  std::vector<CountedCopies> announced_;  // by ordinal, in this pass for it
+  std::vector<AheadLayer> ahead_;         // that are not run yet
+  std::size_t first_ahead_ = 0;           // the ordinal of the first one
   int tokens_ = 0;                        // of the pass
 
   AccessCounts decode_counts_, other_counts_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/serve/lock_step.hpp"
+#include "sim/serve/micro_batches.hpp"
 #include "sim/serve/request_log.hpp"
 
 namespace pregate::sim {
@@ -117,6 +118,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   const std::vector<StackLayers> stacks = stack_layers(model, info, layer_class);
   RequestLog requests;
   std::vector<AlikeSequences> alike;
+  MicroBatches micro_batches(map, plan.policy.compute.micro_batches);
   Picoseconds now;
   Drafts drafts;
 
@@ -137,11 +139,16 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
       shape.alike = alike;
     }
     shape.drafting = options.serving.draft.time * drafts.add(pass.rows);
-    const Picoseconds end = runner.run({.info = {.step = step, .number = result.steps, .shape = shape},
+    micro_batches.cut(pass, step, shape);
+    const Picoseconds end = runner.run({.info = {.step = step,
+                                                 .number = result.steps,
+                                                 .shape = shape,
+                                                 .micro_batches = micro_batches.shapes()},
                                         .layers = stack.layers,
                                         .first_ordinal = map.ordinals(step.stack).first,
                                         .routing = routing,
-                                        .predictions = predicts ? &predictions : nullptr});
+                                        .predictions = predicts ? &predictions : nullptr,
+                                        .micro_batches = micro_batches.routings()});
     if (step.phase == trace::Phase::decode) {
       result.decode += end - now;
       for (const Row& row : pass.rows) result.output_tokens += row.accepted;

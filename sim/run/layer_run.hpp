@@ -23,6 +23,7 @@ class LayerRun final : public PassRunner {
   Picoseconds run(const Pass& pass) override {
     executor_.begin_pass(pass.info);
     planner_.begin_pass(pass.info.step);
+    planner_.cut_pass(pass.micro_batches);
     planner_.announce_pass(pass.routing, pass.predictions);
     int ordinal = pass.first_ordinal;
     int layer = 0;

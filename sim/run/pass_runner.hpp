@@ -23,7 +23,8 @@ struct Pass {
   std::span<const PassLayer> layers;  ///< of its stack
   int first_ordinal = 0;              ///< of the stack's MoE layers
   const StepRouting& routing;
-  const StepPredictions* predictions = nullptr;  ///< where the trace has them and the policy asks
+  const StepPredictions* predictions = nullptr;     ///< where the trace has them and the policy asks
+  std::span<const StepRouting> micro_batches = {};  ///< of each of info.micro_batches
 };
 
 /// Runs passes one after the other and counts what happens. Two ways: LayerRun puts every layer's work into

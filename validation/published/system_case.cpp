@@ -115,7 +115,7 @@ class SystemRuns {
       case RowQuantity::decode:
         return result.decode_tokens_per_second();
       case RowQuantity::prompt:
-        return run.prompt / result.before_decode.seconds();
+        return run.prompt * run.batch / result.before_decode.seconds();
       case RowQuantity::request:
         return result.tokens_per_second();
     }
@@ -134,12 +134,15 @@ class SystemRuns {
     constexpr std::uint64_t seed = 1;
     if (!wanted.locality.empty()) {
       const trace::RequestShape shape{.prompt_tokens = wanted.prompt, .output_tokens = wanted.decode_steps};
-      routed.source = trace::generate(
-          trace::shaped_profile(model, trace::load_locality(wanted.locality), shape), 1, seed);
+      trace::GeneratorProfile profile =
+          trace::shaped_profile(model, trace::load_locality(wanted.locality), shape);
+      profile.sequences = wanted.batch;
+      routed.source = trace::generate(profile, 1, seed);
     } else if (wanted.profile.empty()) {
-      routed.source = forced_routing(
-          model,
-          {.batch = 1, .active = wanted.active, .encoder_tokens = 0, .decode_steps = wanted.decode_steps});
+      routed.source = forced_routing(model, {.batch = wanted.batch,
+                                             .active = wanted.active,
+                                             .encoder_tokens = 0,
+                                             .decode_steps = wanted.decode_steps});
     } else {
       routed.source = trace::generate(trace::load_profile(wanted.profile), wanted.requests, seed);
     }

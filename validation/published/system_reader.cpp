@@ -33,6 +33,7 @@ ModelRun read_run(TableReader& table) {
     run.requests = static_cast<int>(table.integer_or("requests", 1, 100, 1));
   } else {
     run.decode_steps = static_cast<int>(table.integer_or("decode_steps", 1, 65'536, 128));
+    run.batch = static_cast<int>(table.integer_or("batch", 1, 4096, 1));
     if (table.has("locality")) {
       run.locality = name_or_path(table, "locality", trace::locality_names());
       run.prompt = static_cast<int>(table.integer("prompt", 1, 1'000'000));

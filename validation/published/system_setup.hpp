@@ -25,6 +25,7 @@ struct ModelRun {
   std::string name, model, weights, dense_weights;
   std::string profile, locality;  ///< neither: `active` experts a layer, all of them ever different
   int active = 1, decode_steps = 128, requests = 1;
+  int batch = 1;   ///< sequences side by side, where no profile says
   int prompt = 0;  ///< tokens, where the locality is given
   /// What the router gives the best of a token's experts, the next one as much of the rest, ..., the last one
   /// what is left; 0: the routing has no gate weights.
