@@ -27,13 +27,15 @@ class Pricer {
   }
   /// One operation; `copy` of it stays valid until the next call. Of a train: a copy of a whole chunk.
   [[nodiscard]] Price price(const Work& work, const LayerProgram& program);
-  /// The copy of an expert's chunk `chunk`, from 0.
-  [[nodiscard]] Price fetch(int chunk, FormatId format = model_format) const {
-    const CostModel& costs = costs_.in(format);
+  /// The copy of an expert's chunk `chunk`, from 0, on that stream.
+  [[nodiscard]] Price fetch(int chunk, FormatId format, StreamId stream) const {
+    const CostModel& costs = costs_.on(stream).in(format);
     const CopyCost& cost = chunk + 1 == costs.chunks() ? costs.last_chunk() : costs.fetch();
     return {cost.duration, &cost, {}};
   }
-  [[nodiscard]] Price device_copy() const { return {costs_.device_copy(), nullptr, {}}; }
+  [[nodiscard]] Price device_copy(StreamId stream) const {
+    return {costs_.on(stream).device_copy(), nullptr, {}};
+  }
   [[nodiscard]] const CostModel& costs() const { return costs_; }
 
  private:
