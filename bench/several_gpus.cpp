@@ -45,8 +45,9 @@ void serve(benchmark::State& state, const char* model_name, const char* policy_n
   if (hosts > 1)
     machine.network = {.hosts = hosts, .bandwidth = {50e9}, .latency = from_seconds(5e-6), .per_copy = {}};
   sim::SimulationOptions options{.parallel = spec};
-  options.serving = sim::load_serving(std::vector<Override>{
-      {"serve.batcher", "continuous"}, {"serve.max_batch", std::to_string(batch)}, {"serve.prompts", "beside"}});
+  options.serving = sim::load_serving(std::vector<Override>{{"serve.batcher", "continuous"},
+                                                            {"serve.max_batch", std::to_string(batch)},
+                                                            {"serve.prompts", "beside"}});
   options.serving.prompt_chunk = 512;
   const PolicySpec policy = load_policy(policy_name);
   const sim::PreparedTrace prepared(*source, model, "benchmark", options.serving);

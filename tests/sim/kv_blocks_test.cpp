@@ -34,7 +34,8 @@ ServingSpec paged(int block, std::int64_t tokens, int places, const char* prompt
 
 /// "0p4@0" is request 0 with 4 tokens of a prompt after none, of which "(3)" it had before; "1d@3" request 1
 /// that decodes after 3.
-std::vector<std::string> passes_of(trace::StepSource& source, const ServingSpec& serving, std::int64_t tokens) {
+std::vector<std::string> passes_of(trace::StepSource& source, const ServingSpec& serving,
+                                   std::int64_t tokens) {
   const ModelSpec model = test::tiny_model(1, 8, 2);
   const auto batcher = serving.make(source, {{&model, Bytes{tokens * token_bytes}}});
   std::vector<std::string> passes;
@@ -68,8 +69,8 @@ TEST(KvBlocks, WhatARequestSaidIsRecomputedWithItsPrompt) {
               ElementsAre("0p3@0 1p3@0", "0d@3 1d@3", "0d@4", "0d@5", "1p5(4)@0", "1d@5"));
   // In chunks of 2 the first ones bring nothing.
   EXPECT_THAT(passes_of(source, paged(1, 9, 2, "before", 2), 9),
-              ElementsAre("0p2@0", "0p1@2 1p1@0", "1p2@1", "0d@3 1d@3", "0d@4", "0d@5", "1p2(2)@0", "1p2(2)@2",
-                          "1p1@4", "1d@5"));
+              ElementsAre("0p2@0", "0p1@2 1p1@0", "1p2@1", "0d@3 1d@3", "0d@4", "0d@5", "1p2(2)@0",
+                          "1p2(2)@2", "1p1@4", "1d@5"));
 }
 
 // First come first served: of four blocks 2 has room for its one, but 1 was there before, and has none.
@@ -181,7 +182,8 @@ TEST(KvBlocks, EveryTokenIsPassedWithItsRouting) {
   for (const char* prompts : {"before", "beside"}) {
     for (const int chunk : {0, 4}) {
       for (const int block : {1, 4}) {
-        const auto batcher = paged(block, 24, 5, prompts, chunk).make(source, {{&model, Bytes{24 * token_bytes}}});
+        const auto batcher =
+            paged(block, 24, 5, prompts, chunk).make(source, {{&model, Bytes{24 * token_bytes}}});
         std::map<std::int64_t, int> next_position, preempted;
         for (ServedPass pass; batcher->next({}, pass);) {
           int first = 0;

@@ -44,10 +44,11 @@ TEST_P(SlowestOfAlike, StandForAll) {
   ParallelSpec spec = specs[GetParam()];
   const ModelSpec model = test::tiny_model(4, 16, 3);
   ListSource source = test::random_source(9, 4, 16, 3, 2, 6, 15);
-  const SimulationResult all = run(model, large_machine(), load_policy("gpu-only"), source,
-                                   {.parallel = spec, .recorded_steps = 100});
+  const SimulationResult all =
+      run(model, large_machine(), load_policy("gpu-only"), source, {.parallel = spec, .recorded_steps = 100});
   spec.even_for_few = true;
-  const SimulationResult few = run(model, large_machine(), load_policy("gpu-only"), source, {.parallel = spec});
+  const SimulationResult few =
+      run(model, large_machine(), load_policy("gpu-only"), source, {.parallel = spec});
   ASSERT_FALSE(few.out_of_memory);
   EXPECT_EQ(few.total, all.total);
   EXPECT_TRUE(few.path.spent == all.path.spent);
@@ -59,7 +60,8 @@ TEST_P(SlowestOfAlike, StandForAll) {
 
 INSTANTIATE_TEST_SUITE_P(Specs, SlowestOfAlike, testing::Range(0, 7));
 
-/// One layer, `gpus` GPUs with a request each: token i goes to experts i and i + 1 of as many experts as GPUs.
+/// One layer, `gpus` GPUs with a request each: token i goes to experts i and i + 1 of as many experts as
+/// GPUs.
 ListSource ring_of_tokens(int gpus) {
   ListSource source(test::decoder_info(1, gpus, 2));
   std::vector<std::uint16_t> ids;
@@ -79,8 +81,8 @@ TEST(LargeGroups, RoutedTokensOfTwoHostsInClosedForm) {
   ListSource source = ring_of_tokens(8);
   const ModelSpec model = test::tiny_model(1, 8, 2);
   const PolicySpec policy = load_policy("gpu-only");
-  const double hop = (machine.d2h.latency + machine.d2h.per_copy + machine.h2d.latency + machine.h2d.per_copy +
-                      machine.network.latency)
+  const double hop = (machine.d2h.latency + machine.d2h.per_copy + machine.h2d.latency +
+                      machine.h2d.per_copy + machine.network.latency)
                          .seconds();
   const auto time = [&](double within_bytes, int messages, int hops, double network_bytes) {
     const double within = messages * 5e-6 + within_bytes / 10e9;
@@ -88,8 +90,11 @@ TEST(LargeGroups, RoutedTokensOfTwoHostsInClosedForm) {
     return std::pair(from_seconds(within), from_seconds(between));
   };
   for (const AllToAllWay way : {AllToAllWay::hierarchical, AllToAllWay::flat}) {
-    ParallelSpec spec{.data = 8, .experts = ExpertShare::whole, .tokens = TokenExchange::route,
-                      .all_to_all = way, .even_for_few = true};
+    ParallelSpec spec{.data = 8,
+                      .experts = ExpertShare::whole,
+                      .tokens = TokenExchange::route,
+                      .all_to_all = way,
+                      .even_for_few = true};
     const SimulationResult result = run(model, machine, policy, source, {.parallel = spec});
     CostModel costs(priced_model(model, spec), machine, policy, {});
     costs.begin_step({.tokens = 1, .position = 0});
@@ -117,7 +122,8 @@ TEST(LargeGroups, RoutedTokensOfTwoHostsInClosedForm) {
   }
 }
 
-// What a GPU holds is its experts and its part of the rest, however many GPUs and experts there are elsewhere.
+// What a GPU holds is its experts and its part of the rest, however many GPUs and experts there are
+// elsewhere.
 TEST(LargeGroups, AGpuHoldsItsOwnExpertsAlone) {
   const auto held = [](int gpus) {
     ListSource source = ring_of_tokens(gpus);
@@ -125,7 +131,8 @@ TEST(LargeGroups, AGpuHoldsItsOwnExpertsAlone) {
     const SimulationResult result = run(test::tiny_model(1, gpus, 2), large_machine(8, std::max(1, gpus / 8)),
                                         load_policy("gpu-only"), source, {.parallel = spec});
     EXPECT_EQ(result.gpus.size(), static_cast<std::size_t>(gpus));
-    EXPECT_EQ(result.memory.peak[static_cast<std::size_t>(MemoryPurpose::resident_experts)], test::tiny_expert);
+    EXPECT_EQ(result.memory.peak[static_cast<std::size_t>(MemoryPurpose::resident_experts)],
+              test::tiny_expert);
     std::int64_t routed = 0;
     for (const GpuShare& gpu : result.gpus) routed += gpu.routed;
     EXPECT_EQ(routed, 2 * gpus);
@@ -161,8 +168,8 @@ TEST(StaticGating, SendsAndComputesRoomsAndDropsTheRest) {
       ids.push_back(static_cast<std::uint16_t>(is_uniform ? 2 * token + 1 : 1));
     }
     source.add(Phase::decode, 8, ids, true, {}, 0, 8);
-    const ParallelSpec spec{.data = 4, .experts = ExpertShare::whole, .tokens = TokenExchange::route,
-                            .capacity_factor = factor};
+    const ParallelSpec spec{
+        .data = 4, .experts = ExpertShare::whole, .tokens = TokenExchange::route, .capacity_factor = factor};
     return run(model, large_machine(), load_policy("gpu-only"), source, {.parallel = spec});
   };
   const SimulationResult uniform = with(true, 1.5), uneven = with(false, 1.5);
@@ -200,8 +207,7 @@ TEST(ExpertCopies, ShareTheTokens) {
 TEST(Rebalancing, MovesExpertsAndTakesTheTimeOfTheirCopies) {
   const ModelSpec model = test::tiny_model(1, 4, 1);
   ListSource source(test::decoder_info(1, 4, 1));
-  for (int step = 0; step < 4; ++step)
-    source.add(Phase::decode, 4, {0, 1, 0, 1}, step == 0, {}, 0, 4);
+  for (int step = 0; step < 4; ++step) source.add(Phase::decode, 4, {0, 1, 0, 1}, step == 0, {}, 0, 4);
   const auto with = [&](int every, std::int64_t steps_of_first) {
     const ParallelSpec spec{.tensor = 2, .experts = ExpertShare::whole, .rebalance_every = every};
     const SimulationResult result =

@@ -31,8 +31,8 @@ SimulationResult run_by_name(const std::string& name, trace::StepSource& source,
 }
 
 TEST(SeveralGpuSystems, RunByTheirNames) {
-  for (const char* name : {"deepspeed-moe", "huang-dynamic-gating", "huang-static-gating", "exflow", "moetuner",
-                           "eplb", "llama-cpp-layer-split", "strata-two-gpus"}) {
+  for (const char* name : {"deepspeed-moe", "huang-dynamic-gating", "huang-static-gating", "exflow",
+                           "moetuner", "eplb", "llama-cpp-layer-split", "strata-two-gpus"}) {
     ListSource source = test::random_source(3, 4, 16, 2, 2, 4, 10);
     const PolicySpec policy = load_policy(name);
     const ParallelSpec own = load_parallel({}, {}, policy.parallel);
@@ -47,16 +47,18 @@ TEST(SeveralGpuSystems, RunByTheirNames) {
   EXPECT_EQ(load_parallel({.data = 4, .expert = 4}, {}, load_policy("exflow").parallel).data, 4);
   EXPECT_EQ(load_parallel({.data = 4, .expert = 4}, {}, load_policy("exflow").parallel).tokens,
             TokenExchange::follow);
-  EXPECT_EQ(load_parallel({}, std::vector<Override>{{"parallel.redundant", "8"}}, load_policy("eplb").parallel)
-                .redundant,
-            8);
+  EXPECT_EQ(
+      load_parallel({}, std::vector<Override>{{"parallel.redundant", "8"}}, load_policy("eplb").parallel)
+          .redundant,
+      8);
   const Node unknown = parse_policy_toml("[parallel]\nstages = 2\n", "own.toml").parallel;
   EXPECT_THROW(load_parallel({}, {}, unknown), InputError);
 }
 
-// ExFlow (2401.08383), 2 GPUs, 4 experts, transitions of 200 tokens between two layers. With {0, 2} and {1, 3}
-// on a GPU in both layers, 10 of them change the GPU; with {0, 1} and {2, 3} 10 + 20 one way and 10 + 20 the
-// other. Routed, every token whose expert is not where its request is would go there and back in both layers.
+// ExFlow (2401.08383), 2 GPUs, 4 experts, transitions of 200 tokens between two layers. With {0, 2} and {1,
+// 3} on a GPU in both layers, 10 of them change the GPU; with {0, 1} and {2, 3} 10 + 20 one way and 10 + 20
+// the other. Routed, every token whose expert is not where its request is would go there and back in both
+// layers.
 TEST(SeveralGpuSystems, ExFlowMovesATokenOnlyWhereItsNextExpertIsElsewhere) {
   const int transitions[4][4] = {{40, 0, 10, 0}, {0, 30, 0, 20}, {10, 0, 30, 10}, {0, 20, 0, 30}};
   std::vector<std::uint16_t> first, second;
@@ -160,8 +162,8 @@ TEST(UnequalGpus, AStageTakesWhatItsGpuTakes) {
   };
   const Picoseconds sent = from_seconds(5e-6) + time_at(Bytes{64 * 4}, machine.peer.bandwidth);
   const auto expected = [&](int first) {
-    return of_fast.step_overhead().whole() + layer_time(of_fast) * first + sent + layer_time(of_slow) * (4 - first) +
-           of_slow.head().whole();
+    return of_fast.step_overhead().whole() + layer_time(of_fast) * first + sent +
+           layer_time(of_slow) * (4 - first) + of_slow.head().whole();
   };
   EXPECT_EQ(total(machine, "3,1"), expected(3));
   EXPECT_EQ(total(machine, "1,3"), expected(1));
@@ -176,14 +178,16 @@ TEST(UnequalGpus, WhatTheyCannotDoIsRefused) {
     return test::run(test::tiny_model(4, 8, 2), unequal_machine(), load_policy("gpu-only"), source,
                      {.parallel = spec});
   };
-  EXPECT_NO_THROW(attempt({.pipeline = 2}));
+  EXPECT_NO_THROW(attempt({.pipeline = 2, .layers = "2,2"}));
+  EXPECT_THROW(attempt({.pipeline = 2}),
+               InputError);  // by its memory the second GPU gets none of four layers
   EXPECT_THROW(attempt({.pipeline = 3}), InputError);
   EXPECT_THROW(attempt({.tensor = 2}), InputError);
 }
 
 TEST(UnequalGpus, AMachineNamesThem) {
-  const MachineSpec machine = load_machine(
-      "rtx4090-pcie4", std::vector<Override>{{"machine.gpu.others", "rtx3090-pcie4"}});
+  const MachineSpec machine =
+      load_machine("rtx4090-pcie4", std::vector<Override>{{"machine.gpu.others", "rtx3090-pcie4"}});
   ASSERT_EQ(machine.others.size(), 1U);
   EXPECT_EQ(machine.others.front().gpu.memory_bandwidth, load_machine("rtx3090-pcie4").gpu.memory_bandwidth);
   EXPECT_THROW(load_machine("rtx4090-pcie4", std::vector<Override>{{"machine.gpu.others", "rtx0000"}}),

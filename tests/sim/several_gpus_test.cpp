@@ -164,7 +164,8 @@ TEST(SeveralGpus, ABalancedPairIsItsClosedForm) {
     costs.begin_step({.tokens = 1, .position = step});
     const LayerCost& layer = costs.layer(costs.layer_class(0, 0));
     const std::vector<std::uint32_t> each{1, 1};
-    const Picoseconds sum = costs.exchange({.exchange = Exchange::all_reduce, .gpus = 2, .bytes = Bytes{64 * 4}});
+    const Picoseconds sum =
+        costs.exchange({.exchange = Exchange::all_reduce, .gpus = 2, .bytes = Bytes{64 * 4}});
     EXPECT_GT(sum.count, 0);
     const Picoseconds of_layer = layer.attention.whole() + layer.gate.whole() + sum * 2 +
                                  costs.experts(costs.layer_class(0, 0), each, 2, 1, true).whole();
@@ -286,7 +287,7 @@ TEST(Parallel, FlagsAgreeOrAreRefused) {
   EXPECT_EQ(load_parallel({}, std::vector<Override>{{"parallel.pipeline", "3"}}).gpus(), 3);
   EXPECT_THROW(load_parallel({.gpus = 4, .tensor = 2}, {}), InputError);
   EXPECT_THROW(load_parallel({.tensor = 4, .expert = 2}, {}), InputError);
-  EXPECT_THROW(load_parallel({.tensor = 4, .pipeline = 4}, {}), InputError);
+  EXPECT_THROW(load_parallel({.tensor = 128, .pipeline = 4}, {}), InputError);
   EXPECT_THROW(load_parallel({}, std::vector<Override>{{"parallel.experts", "halves"}}), InputError);
   EXPECT_THROW(load_parallel({}, std::vector<Override>{{"parallel.gpus", "2"}}), InputError);
 }
