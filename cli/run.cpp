@@ -173,7 +173,8 @@ void load_all_policies(Run& run) {
   for (const std::string& name : policy_names()) {
     try {
       if (load_policy(name).parallel.kind == Node::Kind::table) {
-        run.configuration.left_out.push_back({name, "it says itself how it spreads over GPUs: --policy " + name});
+        run.configuration.left_out.push_back(
+            {name, "it says itself how it spreads over GPUs: --policy " + name});
         continue;
       }
       try {

@@ -22,11 +22,11 @@ bool is_same(const Node& a, const Node& b) {
   const auto values = [](const Node& node) {
     return std::tuple(node.kind, node.text, node.integer, node.real, node.boolean, node.members.size());
   };
-  return values(a) == values(b) &&
-         std::equal(a.members.begin(), a.members.end(), b.members.begin(),
-                    [](const Member& one, const Member& other) {
-                      return one.key == other.key && is_same(one.value, other.value);
-                    });
+  return values(a) == values(b) && std::equal(a.members.begin(), a.members.end(), b.members.begin(),
+                                              [](const Member& one, const Member& other) {
+                                                return one.key == other.key &&
+                                                       is_same(one.value, other.value);
+                                              });
 }
 
 sim::ParallelFlags parallel_flags(const Parsed& parsed) {
@@ -86,12 +86,13 @@ void resolve_gpus(const Parsed& parsed, Run& run) {
   if (is_told && run.policies.size() > 1) {
     for (const PolicySpec& policy : run.policies) {
       if (policy.parallel.kind == Node::Kind::table)
-        run.configuration.notes.push_back(policy.name + " runs on the GPUs of the command line, as all others "
-                                                        "here: not as its file says");
+        run.configuration.notes.push_back(policy.name +
+                                          " runs on the GPUs of the command line, as all others "
+                                          "here: not as its file says");
     }
   }
-  run.options.parallel =
-      sim::load_parallel(flags, run.set, is_told && run.policies.size() > 1 ? Node{} : parallel_of_policies(run));
+  run.options.parallel = sim::load_parallel(
+      flags, run.set, is_told && run.policies.size() > 1 ? Node{} : parallel_of_policies(run));
   run.configuration.parallel = run.options.parallel;
   if (!run.options.parallel.is_one())
     run.configuration.machine = sim::with_gpus(run.configuration.machine, run.options.parallel.gpus());

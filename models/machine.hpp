@@ -46,9 +46,9 @@ struct GpuSpec {
   std::string name;
   GpuArchitecture architecture = GpuArchitecture::other;
   std::string others;  ///< machines whose GPUs are beside this one, "a,b"; resolved in MachineSpec::others
-  int count = 1;   ///< GPUs alike in each host, each behind links of its own
-  Bytes memory;    ///< as sold
-  Bytes reserved;  ///< context, driver, framework: usable = memory - reserved
+  int count = 1;       ///< GPUs alike in each host, each behind links of its own
+  Bytes memory;        ///< as sold
+  Bytes reserved;      ///< context, driver, framework: usable = memory - reserved
   BytesPerSecond memory_bandwidth;
   GpuMemoryKind memory_kind = GpuMemoryKind::other;
   double memory_efficiency = 1;  ///< share of memory_bandwidth that weight-streaming kernels reach, (0, 1]

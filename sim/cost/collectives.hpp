@@ -19,8 +19,8 @@ struct CollectiveCall {
   /// (all-gather), what each sends in all, its own part included (all-to-all).
   Bytes bytes;
   int gpus = 1;  ///< those that take part; of one, and of no bytes, the time is 0
-  /// Groups that do this at once, interleaved: of `lanes` GPUs beside each other one is in each. Between hosts
-  /// they share the network.
+  /// Groups that do this at once, interleaved: of `lanes` GPUs beside each other one is in each. Between
+  /// hosts they share the network.
   int lanes = 1;
   CollectiveLibrary library = CollectiveLibrary::nccl;
   CollectiveLaunch launch = CollectiveLaunch::graph;
@@ -34,7 +34,7 @@ enum class AllToAllWay : std::uint8_t {
 
 /// An all-to-all of messages that differ, by its heaviest parts (ExchangeTotals).
 struct UnequalMessages {
-  Bytes of_gpu;         ///< hierarchical: the most that a GPU sends or gets; flat: of that what stays in its host
+  Bytes of_gpu;  ///< hierarchical: the most that a GPU sends or gets; flat: of that what stays in its host
   Bytes between_hosts;  ///< the most that a host sends or gets
 };
 

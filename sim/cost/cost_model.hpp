@@ -211,12 +211,12 @@ class CostModel {
   PolicySpec policy_;
   CostOptions options_;
   mutable std::unique_ptr<CollectiveTimes> collectives_;  ///< once somebody asked
-  std::vector<std::unique_ptr<CostModel>> others_;  ///< of the GPUs behind the first, where they differ
-  std::vector<std::vector<int>> classes_there_;     ///< by other GPU, by layer class here
+  std::vector<std::unique_ptr<CostModel>> others_;        ///< of the GPUs behind the first, where they differ
+  std::vector<std::vector<int>> classes_there_;           ///< by other GPU, by layer class here
   std::vector<std::uint8_t> gpu_of_stream_;
-  std::unique_ptr<CostModel> low_;                        ///< where the policy has formats.low
-  std::vector<int> low_classes_;                          ///< by layer class
-  BytesPerSecond unpack_;                                 ///< 0: nothing is unpacked
+  std::unique_ptr<CostModel> low_;  ///< where the policy has formats.low
+  std::vector<int> low_classes_;    ///< by layer class
+  BytesPerSecond unpack_;           ///< 0: nothing is unpacked
   const KernelTimes* head_times_ = nullptr;
   std::optional<KernelPrices> kernels_;
   std::optional<Product> head_kernel_;

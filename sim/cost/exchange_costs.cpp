@@ -30,7 +30,8 @@ const CollectiveTimes& CostModel::collectives() const {
 }
 
 Picoseconds CostModel::exchange(const Meeting& meeting) const {
-  if (meeting.exchange == Exchange::none || meeting.gpus < 2 || (meeting.bytes.count == 0 && meeting.between_hosts.count <= 0))
+  if (meeting.exchange == Exchange::none || meeting.gpus < 2 ||
+      (meeting.bytes.count == 0 && meeting.between_hosts.count <= 0))
     return {};
   const bool is_vllm = machine_.overhead.kernel_library == KernelLibrary::vllm;
   CollectiveCall call{.kind = collective_of(meeting.exchange),

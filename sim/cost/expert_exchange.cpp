@@ -100,7 +100,8 @@ ExchangeTotals::ExchangeTotals(int gpus, int gpus_a_host)
       hosts_((gpus_.size() + a_host_ - 1) / a_host_) {}
 
 void ExchangeTotals::clear() {
-  for (std::vector<Both>* const all : {&gpus_, &within_, &hosts_}) std::fill(all->begin(), all->end(), Both{});
+  for (std::vector<Both>* const all : {&gpus_, &within_, &hosts_})
+    std::fill(all->begin(), all->end(), Both{});
 }
 
 void ExchangeTotals::add(std::size_t from, std::size_t to, Bytes bytes) {

@@ -39,7 +39,8 @@ void for_each_operation(const Work& work, const LayerProgram& program, Prices& p
         if (!program.shape().stages) continue;
         entry.kind = OpKind::device_copy;
         const OpId copied = id - 1;
-        enter(entry, prices.device_copy(work.stream), std::span<const OpId>{}, std::span<const OpId>{&copied, 1});
+        enter(entry, prices.device_copy(work.stream), std::span<const OpId>{},
+              std::span<const OpId>{&copied, 1});
         ++id;
       }
       return;

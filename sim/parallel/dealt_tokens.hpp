@@ -61,9 +61,9 @@ class DealtTokens {
   ParallelSpec spec_;
   StepShape first_;
   std::vector<AlikeSequences> alike_, kept_;
-  std::vector<std::uint8_t> sender_;  // of each token
-  std::vector<std::uint8_t> place_;   // of each token, where it follows its experts
-  ExchangeTotals totals_, returned_;  // of a layer
+  std::vector<std::uint8_t> sender_;   // of each token
+  std::vector<std::uint8_t> place_;    // of each token, where it follows its experts
+  ExchangeTotals totals_, returned_;   // of a layer
   std::vector<std::uint32_t> counts_;  // by GPU that sends, or by expert
 };
 

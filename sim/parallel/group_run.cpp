@@ -65,9 +65,8 @@ GroupRun::GroupRun(const Topology& topology, const ParallelSpec& spec, const Gro
     return rank.plan.offloads() || rank.plan.policy.lookahead.predictor->predicts();
   });
   alike_ = setting.drawn != Drawn::all && are_alike;
-  const std::size_t drawn = setting.drawn == Drawn::slowest_of_alike
-                                ? 2 * static_cast<std::size_t>(spec.pipeline)
-                                : ranks.size();
+  const std::size_t drawn =
+      setting.drawn == Drawn::slowest_of_alike ? 2 * static_cast<std::size_t>(spec.pipeline) : ranks.size();
   if (gpus.size() < drawn) throw std::logic_error("a run on more GPUs than the machine has");
   if (setting.drawn == Drawn::slowest_of_alike && !are_alike)
     throw std::logic_error("GPUs that do not do alike stand for each other");
@@ -173,8 +172,7 @@ Meeting GroupRun::all_to_all(const ExchangeTotals& exchanged) const {
 
 Meeting GroupRun::even_all_to_all(Bytes sent) const {
   const int gpus = spec_.gpus_a_stage(), here = std::min(gpus, setting_.gpus_a_host);
-  Meeting meeting{
-      .exchange = Exchange::all_to_all, .gpus = static_cast<std::uint16_t>(gpus), .bytes = sent};
+  Meeting meeting{.exchange = Exchange::all_to_all, .gpus = static_cast<std::uint16_t>(gpus), .bytes = sent};
   if (gpus <= setting_.gpus_a_host) return meeting;
   meeting.is_flat = spec_.all_to_all == AllToAllWay::flat;
   const std::int64_t others = gpus - 1;
@@ -259,11 +257,10 @@ Picoseconds GroupRun::run(const Pass& pass) {
     if (is_last && leads) ready_.push_back(done);
   }
   if (has_head && spec_.tensor > 1) {
-    meet_in_groups(
-        last, spec_.tensor,
-        {.exchange = Exchange::all_gather,
-         .gpus = static_cast<std::uint16_t>(spec_.tensor),
-         .bytes = setting_.logits * std::int64_t{logit_rows_}});
+    meet_in_groups(last, spec_.tensor,
+                   {.exchange = Exchange::all_gather,
+                    .gpus = static_cast<std::uint16_t>(spec_.tensor),
+                    .bytes = setting_.logits * std::int64_t{logit_rows_}});
     ready_.clear();
     for (const std::unique_ptr<Member>& member : last) ready_.push_back(member->planner.last());
   }

@@ -150,8 +150,8 @@ class GroupRun final : public PassRunner {
   std::vector<ExpertOwners> owners_;  // by MoE layer of the trace, of GPUs of its stage
   std::optional<Rebalancer> rebalancer_;
   std::vector<ExpertArrival> arrived_;  // with the pass
-  std::int64_t room_ = 0;  // of an expert for each GPU that sends, in the pass; static gating
-  std::span<const std::uint16_t> ids_;             // of the pass, and of the layer that is next
+  std::int64_t room_ = 0;               // of an expert for each GPU that sends, in the pass; static gating
+  std::span<const std::uint16_t> ids_;  // of the pass, and of the layer that is next
   std::vector<std::unique_ptr<Member>> members_;
   bool alike_ = false;
   std::vector<OpId> others_;  // their experts, of the layer

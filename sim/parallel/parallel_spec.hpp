@@ -37,20 +37,20 @@ struct ParallelSpec {
   int pipeline = 1;  ///< stages: each has its layers, one after the other, and passes on what it computed
   /// Numbers of layers of the stages, "20,28". Empty: as many each, or of GPUs that differ by their memory.
   std::string layers = {};
-  int tensor = 1;    ///< GPUs that share every layer: heads, columns of a feed-forward, the vocabulary
-  int data = 1;      ///< such groups in a stage, each with requests of its own
+  int tensor = 1;  ///< GPUs that share every layer: heads, columns of a feed-forward, the vocabulary
+  int data = 1;    ///< such groups in a stage, each with requests of its own
   ExpertShare experts = ExpertShare::columns;
   ExpertSpread spread = ExpertSpread::contiguous;
   /// Instead of `spread`: of each expert of the trace, by key, its GPU in its stage, and further copies.
   std::shared_ptr<const ExpertHomes> homes = nullptr;
-  /// Instead of both: a kind of placement (`pregate place`) by which experts are placed before the run, by what
-  /// the first half of the trace's steps routes. Empty: none.
+  /// Instead of both: a kind of placement (`pregate place`) by which experts are placed before the run, by
+  /// what the first half of the trace's steps routes. Empty: none.
   std::string placement = {};
   int redundant = 0;  ///< copies of a layer's experts beside them, as EPLB places them
   /// > 0: EPLB places experts and copies anew after so many passes, by the tokens of the last
   /// `rebalance_window` of them (0: as many).
   int rebalance_every = 0, rebalance_window = 0;
-  TokenExchange tokens = TokenExchange::gather;  ///< of data > 1
+  TokenExchange tokens = TokenExchange::gather;        ///< of data > 1
   AllToAllWay all_to_all = AllToAllWay::hierarchical;  ///< of tokens that are routed, over several hosts
   /// > 0: static gating. Every expert has room for that many times its even share of the tokens of each GPU;
   /// empty rooms are sent and computed as well, and what finds none is dropped. 0: dynamic gating.

@@ -117,7 +117,8 @@ std::vector<int> layers_by_memory(int layers, std::span<const Bytes> memory) {
   }
   const auto none = std::find(counts.begin(), counts.end(), 0);
   if (none != counts.end()) {
-    throw InputError("--gpus", "by its memory GPU " + std::to_string(none - counts.begin()) + " gets no layer",
+    throw InputError("--gpus",
+                     "by its memory GPU " + std::to_string(none - counts.begin()) + " gets no layer",
                      "--set parallel.layers=20,28, a number for each");
   }
   return counts;

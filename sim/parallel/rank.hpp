@@ -39,9 +39,10 @@ std::vector<Rank> make_ranks(const ModelSpec& model, const trace::TraceInfo& inf
                              std::span<const Bytes> memory = {});
 
 /// Model layers of each stage, [first, second): as spec.layers says; else as equal as they can be, the first
-/// ones longer; else, where stages have `memory` that differs, by it as llama.cpp does (--tensor-split): layer i
-/// of n is of the first stage that, with those before it, has more than the share i / (n + 1) of all memory; the
-/// last place is the head's. InputError for layers that are not the model's, or a stage without any.
+/// ones longer; else, where stages have `memory` that differs, by it as llama.cpp does (--tensor-split):
+/// layer i of n is of the first stage that, with those before it, has more than the share i / (n + 1) of all
+/// memory; the last place is the head's. InputError for layers that are not the model's, or a stage without
+/// any.
 std::vector<std::pair<int, int>> stage_layers(int layers, const ParallelSpec& spec,
                                               std::span<const Bytes> memory = {});
 

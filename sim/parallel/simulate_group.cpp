@@ -119,8 +119,8 @@ void check_spread(const ParallelSpec& spec, const trace::TraceInfo& info) {
                      "layers have different numbers of experts, or of experts a token",
                      "parallel.capacity_factor 0");
   }
-  if (spec.tokens == TokenExchange::follow && (spec.pipeline > 1 || spec.has_copies() ||
-                                               spec.rebalance_every > 0 || spec.capacity_factor > 0)) {
+  if (spec.tokens == TokenExchange::follow &&
+      (spec.pipeline > 1 || spec.has_copies() || spec.rebalance_every > 0 || spec.capacity_factor > 0)) {
     throw InputError("parallel.tokens",
                      "tokens follow their experts in one stage, to experts that are there once and stay",
                      "parallel.tokens = route");
@@ -242,15 +242,17 @@ void say_what_spreading_took(const ParallelSpec& spec, const SpreadTotals& total
   if (spec.capacity_factor > 0) {
     const auto routed = static_cast<double>(std::max<std::int64_t>(1, totals.routed));
     result.dropped_routes = totals.dropped;
-    std::snprintf(text, sizeof text,
-                  "not exact: static gating: %.3g rows are sent and computed for one that is routed; %.3g %% of "
-                  "what is routed finds no room and is dropped",
-                  static_cast<double>(totals.rows) / routed, 100 * static_cast<double>(totals.dropped) / routed);
+    std::snprintf(
+        text, sizeof text,
+        "not exact: static gating: %.3g rows are sent and computed for one that is routed; %.3g %% of "
+        "what is routed finds no room and is dropped",
+        static_cast<double>(totals.rows) / routed, 100 * static_cast<double>(totals.dropped) / routed);
     result.notes.emplace_back(text);
   }
   if (spec.rebalance_every == 0) return;
   result.rebalanced = Rebalanced{totals.rebalancings, totals.copies, totals.copied};
-  std::snprintf(text, sizeof text, "EPLB placed the experts anew %lld times, which copied %lld of them, %.3g GB",
+  std::snprintf(text, sizeof text,
+                "EPLB placed the experts anew %lld times, which copied %lld of them, %.3g GB",
                 static_cast<long long>(totals.rebalancings), static_cast<long long>(totals.copies),
                 static_cast<double>(totals.copied.count) * 1e-9);
   result.notes.emplace_back(text);
@@ -338,8 +340,9 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
     planned.prepared.name_layers_from(rank.first_layer);
     // Where tokens follow their experts every GPU caches all contexts.
     if (spec.tokens != TokenExchange::follow) planned.prepared.deal_sequences(spec.data);
-    planned.plan = plan_run(planned.rank.model, limits[static_cast<std::size_t>(rank.stage)], policy, planned.prepared, planned.served,
-                            options.counted, planned.result, options.prompt_chunk);
+    planned.plan =
+        plan_run(planned.rank.model, limits[static_cast<std::size_t>(rank.stage)], policy, planned.prepared,
+                 planned.served, options.counted, planned.result, options.prompt_chunk);
   }
   source.rewind();
   for (const std::unique_ptr<PlannedRank>& rank : ranks) check_plan(*rank, spec, policy, used);

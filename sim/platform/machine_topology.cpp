@@ -61,7 +61,8 @@ class MoreDevices {
         bus_(topology[topology.first(PlaceKind::cpu)].reads_over) {}
 
   void add_gpus_of_this_host() {
-    for (int i = 1; i < machine_.gpu.count; ++i) add_gpu("gpu" + std::to_string(i), machine_of_gpu(machine_, static_cast<std::size_t>(i)), bus_, {}, {});
+    for (int i = 1; i < machine_.gpu.count; ++i)
+      add_gpu("gpu" + std::to_string(i), machine_of_gpu(machine_, static_cast<std::size_t>(i)), bus_, {}, {});
   }
 
   void add_other_hosts() {
@@ -120,8 +121,10 @@ class MoreDevices {
     return {.stream = topology_.platform.add_stream(name), .crosses = bit(own) | shared, .link = link};
   }
 
-  /// `own`: whose links to its host it has; `bus`: of the memory of its host; `there`, `back`: from the memory of the first host to that one.
-  void add_gpu(const std::string& name, const MachineSpec& own, ResourceSet bus, std::vector<Hop> there, std::vector<Hop> back) {
+  /// `own`: whose links to its host it has; `bus`: of the memory of its host; `there`, `back`: from the
+  /// memory of the first host to that one.
+  void add_gpu(const std::string& name, const MachineSpec& own, ResourceSet bus, std::vector<Hop> there,
+               std::vector<Hop> back) {
     const MemoryId memory = topology_.add_memory(name);
     others_.push_back(memory);
     topology_.add_place({.name = name,
@@ -192,11 +195,12 @@ Topology one_device_topology(StreamOrder copy_order, bool has_drive) {
 
 Topology topology_of(const MachineSpec& machine, StreamOrder copy_order) {
   if (machine.gpu.count * machine.network.hosts > most_gpus_a_host) {
-    throw InputError("machine " + printable(machine.name),
-                     "a run on one of its GPUs, or whose GPUs copy experts, knows ways to at most 8 GPUs, and it "
-                     "has " +
-                         std::to_string(machine.gpu.count * machine.network.hosts),
-                     "--set machine.network.hosts=1, or --gpus N with --policy gpu-only");
+    throw InputError(
+        "machine " + printable(machine.name),
+        "a run on one of its GPUs, or whose GPUs copy experts, knows ways to at most 8 GPUs, and it "
+        "has " +
+            std::to_string(machine.gpu.count * machine.network.hosts),
+        "--set machine.network.hosts=1, or --gpus N with --policy gpu-only");
   }
   Topology topology = one_gpu_topology({.h2d = fastest(machine.h2d),
                                         .d2h = fastest(machine.d2h),

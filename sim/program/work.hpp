@@ -35,7 +35,8 @@ struct Meeting {
   /// all_to_all whose messages differ: that the host which sends or gets the most sends to or gets from
   /// others. Less than 0: all GPUs send as much to each.
   Bytes between_hosts{-1};
-  bool is_flat = false;  ///< such an all_to_all: every GPU sends to every other itself; `bytes` stay in a host
+  bool is_flat =
+      false;  ///< such an all_to_all: every GPU sends to every other itself; `bytes` stay in a host
 };
 
 /// A part of one of a program's arrays.

@@ -103,7 +103,8 @@ nlohmann::ordered_json configuration_json(const RunConfiguration& run) {
   if (!run.parallel.is_one()) {
     json["parallel"] = {{"gpus", run.parallel.gpus()}};
     add_fields(json["parallel"], parallel_fields(), run.parallel);
-    if (run.parallel.homes) json["parallel"]["expert_homes"] = homes_of_layers(*run.parallel.homes, run.trace);
+    if (run.parallel.homes)
+      json["parallel"]["expert_homes"] = homes_of_layers(*run.parallel.homes, run.trace);
   }
   json["notes"] = run.notes;
   return json;

@@ -32,7 +32,8 @@ std::string requests_csv(const std::vector<RequestRecord>& records) {
       text += digits_of(request.arrival.milliseconds()) + "," + digits_of(request.queued().milliseconds());
     else
       text += ",";
-    text += "," + std::to_string(request.preemptions) + "," + std::to_string(request.recomputed_tokens) + "\n";
+    text +=
+        "," + std::to_string(request.preemptions) + "," + std::to_string(request.recomputed_tokens) + "\n";
   }
   return text;
 }

@@ -59,8 +59,8 @@ class Admitted {
   std::vector<trace::OwnedStep> steps_;
   std::size_t at_ = 0;
   int taken_ = 0;
-  int encoder_tokens_ = 0;  ///< a sequence
-  int recomputed_ = 0;      ///< first tokens of the current pass that it had before
+  int encoder_tokens_ = 0;     ///< a sequence
+  int recomputed_ = 0;         ///< first tokens of the current pass that it had before
   bool brings_token_ = false;  ///< the current pass, a prompt, ends with a token that was to be decoded
   int preemptions_ = 0;
 };

@@ -45,7 +45,8 @@ void RequestLog::add_request(std::span<const Row> rows, Picoseconds begin, Picos
   for (const Row& row : rows) {
     sequences += row.sequences;
     request.output_tokens += row.accepted;
-    if (row.phase != trace::Phase::decode) request.prompt_tokens += row.tokens - row.recomputed - row.accepted;
+    if (row.phase != trace::Phase::decode)
+      request.prompt_tokens += row.tokens - row.recomputed - row.accepted;
     request.recomputed_tokens += row.recomputed;
     request.preemptions = std::max(request.preemptions, row.preemptions);
     gives_token = gives_token && row.logits > 0;

@@ -61,7 +61,7 @@ class ExpertMap {
 
 /// An expert's tokens are dealt to its copies in turn; those of a place.
 struct ReplicaShare {
-  std::uint64_t turns = 1;  ///< bit i: the place has the i-th copy
+  std::uint64_t turns = 1;   ///< bit i: the place has the i-th copy
   std::uint32_t copies = 1;  ///< of the expert, at most 64
   [[nodiscard]] std::uint32_t of(std::uint32_t tokens) const {
     const std::uint64_t rest = (std::uint64_t{1} << tokens % copies) - 1;

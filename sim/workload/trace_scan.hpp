@@ -35,7 +35,7 @@ struct TraceScan {
   std::int64_t routed = 0;    ///< routed entries: tokens x experts a token
   bool has_decode = false, has_prefill = false, has_encoder = false;
   std::optional<PagedKv> paged = std::nullopt;  ///< without a value there is memory for all sequences
-  std::vector<std::int64_t> popularity;  ///< of each key: batches that activate it
+  std::vector<std::int64_t> popularity;         ///< of each key: batches that activate it
 };
 
 TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map);

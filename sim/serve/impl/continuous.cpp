@@ -43,8 +43,8 @@ namespace {
 
 /// Requests join in the order of their arrival as soon as a pass ends and a place is free, and leave with
 /// their last pass; a recording of several sequences takes a place for each. Encoder passes come first,
-/// alone. Where KV memory is paged, a prompt begins when there are blocks for the whole of it, and a step that
-/// finds none for its next token takes those of the request that joined last.
+/// alone. Where KV memory is paged, a prompt begins when there are blocks for the whole of it, and a step
+/// that finds none for its next token takes those of the request that joined last.
 class Continuous final : public Batcher {
  public:
   Continuous(const ContinuousParameters& parameters, trace::StepSource& source, int prompt_chunk,
@@ -131,11 +131,12 @@ class Continuous final : public Batcher {
   void check_can_run(const Admitted& request) {
     const std::string number = "request " + std::to_string(request.number());
     if (!request.can_be_recomputed()) {
-      throw InputError("serve.kv_block",
-                       number +
-                           " is not one sequence from its first token on: what it would have to compute again "
-                           "is not known",
-                       "serve.kv_block 0 keeps memory for all that may be cached");
+      throw InputError(
+          "serve.kv_block",
+          number +
+              " is not one sequence from its first token on: what it would have to compute again "
+              "is not known",
+          "serve.kv_block 0 keeps memory for all that may be cached");
     }
     const int longest = request.longest_context();
     if (kv_->can_ever_hold(kv_->blocks_of(longest))) return;
