@@ -172,6 +172,11 @@ void load_all_policies(Run& run) {
   std::exception_ptr first;
   for (const std::string& name : policy_names()) {
     try {
+      if (load_policy(name).parallel.kind == Node::Kind::table) {
+        run.configuration.left_out.push_back(
+            {name, "it says itself how it spreads over GPUs: --policy " + name});
+        continue;
+      }
       try {
         run.policies.push_back(load(name, run));
       } catch (const InputError&) {

@@ -2,17 +2,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/several_gpus.hpp"
 
+#include <algorithm>
 #include <memory>
+#include <tuple>
 
 #include "cli/run.hpp"
 #include "models/error.hpp"
+#include "runtime/integer_program/open_solver.hpp"
 #include "sim/expert_placement/homes_file.hpp"
+#include "sim/expert_placement/placement_kinds.hpp"
 #include "sim/parallel/parallel_fields.hpp"
 #include "sim/parallel/simulate_group.hpp"
 
 namespace pregate::cli {
 
 namespace {
+
+bool is_same(const Node& a, const Node& b) {
+  const auto values = [](const Node& node) {
+    return std::tuple(node.kind, node.text, node.integer, node.real, node.boolean, node.members.size());
+  };
+  return values(a) == values(b) && std::equal(a.members.begin(), a.members.end(), b.members.begin(),
+                                              [](const Member& one, const Member& other) {
+                                                return one.key == other.key &&
+                                                       is_same(one.value, other.value);
+                                              });
+}
 
 sim::ParallelFlags parallel_flags(const Parsed& parsed) {
   const auto number = [&](const char* option) -> std::optional<int> {
@@ -41,14 +56,90 @@ po::options_description several_gpus_options() {
   return options;
 }
 
+namespace {
+
+/// The way over GPUs that policies have in their files: all are run on the same GPUs.
+const Node& parallel_of_policies(const Run& run) {
+  static const Node none;
+  const Node* found = &none;
+  const PolicySpec* whose = nullptr;
+  if (run.configuration.all_policies) return none;
+  for (const PolicySpec& policy : run.policies) {
+    if (policy.parallel.kind != Node::Kind::table) continue;
+    if (whose != nullptr && !is_same(*found, policy.parallel)) {
+      throw InputError("--policy",
+                       whose->name + " and " + policy.name +
+                           " spread models over GPUs in different ways, and a run has one",
+                       "one of them at a time, or --gpus, --tp, --pp, --dp, --ep for all");
+    }
+    found = &policy.parallel;
+    whose = &policy;
+  }
+  return *found;
+}
+
+}  // namespace
+
 void resolve_gpus(const Parsed& parsed, Run& run) {
-  run.options.parallel = sim::load_parallel(parallel_flags(parsed), run.set);
+  const sim::ParallelFlags flags = parallel_flags(parsed);
+  const bool is_told = flags.gpus || flags.tensor || flags.pipeline || flags.data || flags.expert;
+  if (is_told && run.policies.size() > 1) {
+    for (const PolicySpec& policy : run.policies) {
+      if (policy.parallel.kind == Node::Kind::table)
+        run.configuration.notes.push_back(policy.name +
+                                          " runs on the GPUs of the command line, as all others "
+                                          "here: not as its file says");
+    }
+  }
+  run.options.parallel = sim::load_parallel(
+      flags, run.set, is_told && run.policies.size() > 1 ? Node{} : parallel_of_policies(run));
   run.configuration.parallel = run.options.parallel;
   if (!run.options.parallel.is_one())
     run.configuration.machine = sim::with_gpus(run.configuration.machine, run.options.parallel.gpus());
 }
 
+namespace {
+
+/// By a kind of placement, from the first half of the run's own steps.
+void place_by_trace(Run& run) {
+  sim::ParallelSpec& spec = run.options.parallel;
+  if (!spec.spreads_experts() || spec.gpus_a_stage() == 1)
+    throw InputError("parallel.placement", "no experts are spread over GPUs", "--ep N");
+  const sim::PlacementKind& kind = sim::placement_kind(spec.placement, "parallel.placement");
+  sim::PlacementRequest request;
+  request.gpus = spec.gpus_a_stage();
+  if (spec.redundant > 0 || spec.rebalance_every > 0) {
+    throw InputError("parallel.placement", "EPLB places the experts of this run itself",
+                     "parallel.redundant and parallel.rebalance_every of 0");
+  }
+  if (request.gpus > sim::max_expert_gpus) {
+    throw InputError("parallel.placement", "of " + std::to_string(request.gpus) + " GPUs",
+                     "at most " + std::to_string(sim::max_expert_gpus));
+  }
+  const runtime::OpenSolver solver = runtime::open_cbc();
+  request.solve = solver.solve;
+  if (kind.needs_solver && !request.solve)
+    throw InputError("parallel.placement " + kind.name, solver.problem, solver.hint);
+  const OpenTrace trace = run.open();
+  const sim::ExpertMap map(trace.source().info());
+  std::int64_t steps = 0;
+  for (trace::Step step; trace.source().next(step);) ++steps;
+  trace.source().rewind();
+  const sim::RoutingStatistics statistics =
+      sim::measure_routing(trace.source(), map, {0, std::max<std::int64_t>(1, steps / 2)}, run.trace_name);
+  sim::PlacedExperts placed = sim::place_experts(kind, map, statistics, request);
+  run.configuration.notes.push_back("experts are spread over GPUs by " + kind.name + ", from the first " +
+                                    std::to_string(steps / 2) + " of " + std::to_string(steps) +
+                                    " steps, which are part of the run" +
+                                    (placed.how.empty() ? "" : ": " + placed.how));
+  spec.homes = std::make_shared<const sim::ExpertHomes>(std::move(placed.homes));
+  run.configuration.parallel = spec;
+}
+
+}  // namespace
+
 void resolve_expert_homes(const Parsed& parsed, Run& run) {
+  if (!run.options.parallel.placement.empty() && !parsed.has("expert-homes")) place_by_trace(run);
   if (!run.options.parallel.is_one())
     run.configuration.notes.push_back("on " + sim::in_words(run.options.parallel));
   if (!parsed.has("expert-homes")) return;
@@ -66,12 +157,7 @@ void resolve_expert_homes(const Parsed& parsed, Run& run) {
                      "--ep " + std::to_string(homes.gpus) + ", or pregate place --gpus " +
                          std::to_string(spec.gpus_a_stage()));
   }
-  if (!homes.copies.empty()) {
-    throw InputError("--expert-homes",
-                     printable(path) + " has further copies of experts, which no run is simulated with",
-                     "a kind of placement without copies (pregate place)");
-  }
-  spec.homes = std::make_shared<const std::vector<std::uint8_t>>(homes.of_key);
+  spec.homes = std::make_shared<const sim::ExpertHomes>(homes);
   run.configuration.parallel = spec;
   run.configuration.notes.push_back("experts are spread over GPUs as " + printable(path) + " says");
 }

@@ -185,7 +185,12 @@ PolicySpec SweepInputs::policy(const Run& workload, int number) const {
       set.push_back(each);
     }
   }
-  return load_policy(name, set, flags);
+  PolicySpec policy = load_policy(name, set, flags);
+  if (policy.parallel.kind == Node::Kind::table) {
+    throw InputError("policy " + policy.name, "it is of several GPUs, and points of a sweep are of one",
+                     "pregate simulate --policy " + policy.name);
+  }
+  return policy;
 }
 
 std::string SweepInputs::policy_name(int number) const {

@@ -90,7 +90,8 @@ void note_keys(const Parsed& parsed, Run& run, const std::vector<sim::Simulation
     } else if (change.path == "software.prompt_chunk") {
       if (parsed.has("prompt-chunk"))
         run.configuration.notes.push_back(said + " changes nothing: --prompt-chunk comes before it");
-    } else if (change.path == "policy.miss.admission" || change.path.starts_with("serve.")) {
+    } else if (change.path == "policy.miss.admission" || change.path.starts_with("serve.") ||
+               change.path.starts_with("parallel.")) {
       continue;  // note_policy() says why; what passes there are is resolved with the routing
     } else if (!change.path.starts_with("model.") && operations <= most_operations &&
                changes_nothing(parsed, run, i, results)) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -231,6 +232,22 @@ ModelSpec load_model(const std::string& name_or_path, const ModelOptions& option
   return model;
 }
 
+namespace {
+
+/// Of other kinds, as other machines have them.
+void add_other_gpus(MachineSpec& machine, const std::string& software, const std::string& where) {
+  std::istringstream others(machine.gpu.others);
+  for (std::string each; std::getline(others, each, ',');) {
+    machine.others.push_back(load_machine(each, {}, {}, software));
+    const bool is_one = machine.others.back().others.empty() && machine.gpu.count == 1;
+    if (is_one && machine.others.size() < most_gpus_a_host) continue;
+    throw InputError(where, "gpu.others: '" + printable(each) + "' is not one more GPU of at most 8",
+                     "machines of one GPU each");
+  }
+}
+
+}  // namespace
+
 MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides,
                          const std::string& host, const std::string& software) {
   const Source source = open_source(name_or_path, machines);
@@ -259,6 +276,7 @@ MachineSpec load_machine(const std::string& name_or_path, std::span<const Overri
   const bool filled = fill_in(root, is_datasheet ? named : load_software());
   apply(root, machines, overrides);
   MachineSpec machine = read_machine(root, source.name);
+  add_other_gpus(machine, software, source.where);
   if (filled && is_datasheet && fitted_with.empty()) machine.software = named.name;
   if (!software.empty() && machine.software.empty()) {
     throw InputError(
@@ -315,7 +333,9 @@ MachineSpec parse_machine_toml(std::string_view text, const std::string& where,
   Node root = toml_tree(text, where, machines, {});
   fill_in(root, load_software());
   apply(root, machines, overrides);
-  return read_machine(root, stem(where));
+  MachineSpec machine = read_machine(root, stem(where));
+  add_other_gpus(machine, {}, where);
+  return machine;
 }
 
 std::string read_text_file(const std::string& path, Bytes limit) {

@@ -45,9 +45,10 @@ enum class GpuMemoryKind { other, gddr, hbm, lpddr };
 struct GpuSpec {
   std::string name;
   GpuArchitecture architecture = GpuArchitecture::other;
-  int count = 1;   ///< GPUs alike in each host, each behind links of its own
-  Bytes memory;    ///< as sold
-  Bytes reserved;  ///< context, driver, framework: usable = memory - reserved
+  std::string others;  ///< machines whose GPUs are beside this one, "a,b"; resolved in MachineSpec::others
+  int count = 1;       ///< GPUs alike in each host, each behind links of its own
+  Bytes memory;        ///< as sold
+  Bytes reserved;      ///< context, driver, framework: usable = memory - reserved
   BytesPerSecond memory_bandwidth;
   GpuMemoryKind memory_kind = GpuMemoryKind::other;
   double memory_efficiency = 1;  ///< share of memory_bandwidth that weight-streaming kernels reach, (0, 1]
@@ -171,8 +172,8 @@ struct NetworkSpec {
   Picoseconds latency, per_copy;
 };
 
-/// GPUs of all hosts that a machine may have.
-inline constexpr int most_gpus = 8;
+/// GPUs that a host may have, hosts that a machine may have, and GPUs of them all.
+inline constexpr int most_gpus_a_host = 8, most_hosts = 32, most_gpus = most_gpus_a_host * most_hosts;
 
 struct SsdSpec {
   Bytes capacity;
@@ -190,6 +191,9 @@ struct HostDescription {
 
 struct MachineSpec {
   std::string name, description, source;
+  /// GPUs of other kinds beside its own, each as the machine that gpu.others names for it, with that one's
+  /// links to the host; the host itself is this machine's.
+  std::vector<MachineSpec> others = {};
   /// "datasheet" (nothing measured), "fitted" (constants fitted on published rows, named in
   /// `calibration_source`) or "measured" (on this machine).
   std::string calibration = "datasheet";

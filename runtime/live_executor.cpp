@@ -35,8 +35,8 @@ struct BytesMoved {
     if (work.kind == OpKind::activations) return rows;
     return work.kind == OpKind::write_back ? copies.expert() : Bytes{};
   }
-  [[nodiscard]] Bytes fetch(int chunk, sim::FormatId) const { return copies.of(chunk); }
-  [[nodiscard]] static Bytes device_copy() { return {}; }
+  [[nodiscard]] Bytes fetch(int chunk, sim::FormatId, sim::StreamId) const { return copies.of(chunk); }
+  [[nodiscard]] static Bytes device_copy(sim::StreamId) { return {}; }
 };
 
 }  // namespace

@@ -52,8 +52,10 @@ void check_serving(const ServingSpec& serving, const PolicySpec& policy, const t
   if (!serving.depends_on_time(trace) || !eviction.needs_future) return;
   throw InputError("policy " + policy.name,
                    "the eviction '" + eviction.name +
-                       "' knows the future, and which passes come depends on when requests arrive",
-                   "choose another (pregate list evictions), or --arrival-rate 0");
+                       "' knows the future, and which passes come depends on when requests arrive" +
+                       (serving.paged_kv() ? " and lose their KV memory" : ""),
+                   "choose another (pregate list evictions), or --arrival-rate 0" +
+                       std::string(serving.paged_kv() ? " and serve.kv_block 0" : ""));
 }
 
 }  // namespace
@@ -187,7 +189,8 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
                      "--engine auto or --engine event");
   }
   const auto drive = [&](PassRunner& runner) {
-    const std::unique_ptr<Batcher> batcher = serving.make(source);
+    const auto kv = result.memory.peak[static_cast<std::size_t>(MemoryPurpose::kv_cache)];
+    const std::unique_ptr<Batcher> batcher = serving.make(source, {{&model, kv}});
     drive_trace(model, prepared, plan, layer_class_of(costs), source.info(), *batcher, options, runner,
                 result);
     source.rewind();

@@ -94,9 +94,20 @@ struct GpuShare {
   std::int64_t hits = 0, misses = 0;
 };
 
+/// Requests that lost their KV memory to others, and tokens that were passed again for it.
+struct Preempted {
+  std::int64_t times = 0, tokens = 0;
+};
+
 /// Where the times of a result come from.
 enum class Evidence { simulated, measured };
 const char* to_string(Evidence evidence);
+
+/// What placing experts anew took (parallel.rebalance_every).
+struct Rebalanced {
+  std::int64_t times = 0, copies = 0;
+  Bytes bytes;
+};
 
 struct SimulationResult;
 /// "ok", "out-of-memory" or "interrupted".
@@ -131,6 +142,9 @@ struct SimulationResult {
   Percentiles ttft, tpot;                      ///< over the same requests
   std::optional<Percentiles> queue;            ///< from arrival to first pass; where requests arrive in time
   std::optional<std::int64_t> within_limits;   ///< requests, where serve.limits names any
+  std::optional<Rebalanced> rebalanced;        ///< where experts are placed anew
+  std::optional<std::int64_t> dropped_routes;  ///< static gating: (token, expert) pairs without room
+  std::optional<Preempted> preempted;          ///< where KV memory may run out
   std::vector<RequestRecord> request_records;  ///< in the order of the trace; where they are kept
   CacheResult decode_cache, other_cache;
   Tally tally;

@@ -72,7 +72,11 @@ std::vector<Way> ways(const ModelSpec& model, bool own_format) {
   for (const std::string& name : policy_names()) {
     const bool known =
         std::any_of(all.begin(), all.end(), [&](const Way& way) { return way.policy == name; });
-    if (!known) all.push_back({name, name, load_policy(name).software, {}, nullptr});
+    if (known) continue;
+    const PolicySpec policy = load_policy(name);
+    // What is of several GPUs by itself is no way to use one.
+    if (policy.parallel.kind == Node::Kind::table) continue;
+    all.push_back({name, name, policy.software, {}, nullptr});
   }
   return all;
 }

@@ -82,8 +82,10 @@ Fields<GpuSpec> gpu() {
       .add("host_memory_traffic", &GpuSpec::host_memory_traffic,
            "what running kernels take of host.memory_bandwidth", any_rate())
       .or_zero("the GPU has memory of its own");
+  fields.add("others", &GpuSpec::others,
+             "GPUs of other kinds beside this one, by machines that have them: rtx3090-pcie4,rtx3090-pcie4");
   fields.add("count", &GpuSpec::count, "GPUs alike in each host, each behind links of its own",
-             Range{1, most_gpus, "from 1 to 8"});
+             Range{1, most_gpus_a_host, "from 1 to 8"});
   return fields;
 }
 
@@ -113,10 +115,10 @@ Fields<NearDataSpec> near_data() {
 Fields<NetworkSpec> network() {
   Fields<NetworkSpec> fields;
   fields.add("hosts", &NetworkSpec::hosts, "like this one, with their GPUs",
-             Range{1, most_gpus, "from 1 to 8"});
+             Range{1, most_hosts, "from 1 to 32"});
   fields.add("bandwidth", &NetworkSpec::bandwidth, "between two hosts, each direction", any_rate())
       .or_zero("there is one host")
-      .needed_with({"hosts", several(most_gpus), "several hosts"});
+      .needed_with({"hosts", several(most_hosts), "several hosts"});
   fields.add("latency", &NetworkSpec::latency, "before the first byte moves", any_cost());
   fields.add("per_copy", &NetworkSpec::per_copy, "fixed cost of a copy", any_cost());
   return fields;

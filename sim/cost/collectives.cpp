@@ -84,36 +84,39 @@ double CollectiveTimes::within_host(const CollectiveCall& call, double bytes, in
 }
 
 double CollectiveTimes::between_hosts(Collective kind, double bytes, int hosts) const {
-  if (bytes <= 0) return 0;
+  if (bytes <= 0 || hosts < 2) return 0;
+  return over_network(ring_steps(kind, hosts), ring_volume(kind, bytes, hosts));
+}
+
+double CollectiveTimes::over_network(int messages, double volume) const {
   // The network joins the hosts' memories: a GPU's message goes down, across and up.
   const double alpha = (network_.latency + network_.per_copy).seconds() + seconds_of(d2h_) + seconds_of(h2d_);
   const double of_gpus = gpus_per_host_ * std::min(d2h_.bandwidth.value, h2d_.bandwidth.value);
-  return ring_steps(kind, hosts) * alpha +
-         ring_volume(kind, bytes, hosts) / std::min(network_.bandwidth.value, of_gpus);
+  return messages * alpha + volume / std::min(network_.bandwidth.value, of_gpus);
 }
 
 Picoseconds CollectiveTimes::time(const CollectiveCall& call) const {
-  check(call.gpus, call.bytes);
+  check(call.gpus * call.lanes, call.bytes);
   if (call.gpus == 1 || call.bytes.count == 0) return {};
   const auto bytes = static_cast<double>(call.bytes.count);
-  if (call.gpus <= gpus_per_host_) return from_seconds(within_host(call, bytes, call.gpus));
-  const int hosts = (call.gpus + gpus_per_host_ - 1) / gpus_per_host_;
+  if (call.gpus * call.lanes <= gpus_per_host_) return from_seconds(within_host(call, bytes, call.gpus));
+  const int here = std::max(1, gpus_per_host_ / call.lanes);
+  const int hosts = (call.gpus + here - 1) / here;
+  const double of_host = bytes * std::min(call.lanes, gpus_per_host_);
   CollectiveCall part = call;
   switch (call.kind) {
     case Collective::all_reduce: {
       // Each GPU sums its part within the host, then with its like in the other hosts.
       part.kind = Collective::reduce_scatter;
-      const double summed = within_host(part, bytes, gpus_per_host_);
+      const double summed = within_host(part, bytes, here);
       part.kind = Collective::all_gather;
-      return from_seconds(summed + between_hosts(call.kind, bytes, hosts) +
-                          within_host(part, bytes, gpus_per_host_));
+      return from_seconds(summed + between_hosts(call.kind, of_host, hosts) + within_host(part, bytes, here));
     }
     case Collective::all_gather:
     case Collective::reduce_scatter:
-      return from_seconds(within_host(call, bytes, gpus_per_host_) + between_hosts(call.kind, bytes, hosts));
+      return from_seconds(within_host(call, bytes, here) + between_hosts(call.kind, of_host, hosts));
     case Collective::all_to_all:
-      return from_seconds(within_host(call, bytes, gpus_per_host_) +
-                          between_hosts(call.kind, bytes * gpus_per_host_, hosts));
+      return from_seconds(within_host(call, bytes, here) + between_hosts(call.kind, of_host * here, hosts));
   }
   return {};
 }
@@ -122,26 +125,30 @@ Picoseconds CollectiveTimes::all_to_all(std::span<const Bytes> from_to, int gpus
                                         CollectiveLaunch launch) const {
   check(gpus, {});
   const Bytes heaviest = heaviest_exchange(from_to, gpus);
-  if (gpus == 1 || heaviest.count == 0) return {};
-  // Of a balanced all-to-all of p GPUs, (p-1)/p of the buffer leaves each.
-  const auto buffer_of = [](Bytes exchanged, int among) {
-    return static_cast<double>(exchanged.count) * among / (among - 1);
-  };
-  const CollectiveCall call{Collective::all_to_all, {}, gpus, CollectiveLibrary::nccl, launch};
-  if (gpus <= gpus_per_host_) return from_seconds(within_host(call, buffer_of(heaviest, gpus), gpus));
-  const auto count = static_cast<std::size_t>(gpus), each = static_cast<std::size_t>(gpus_per_host_);
-  const std::size_t hosts = (count + each - 1) / each;
-  std::vector<Bytes> of_hosts(hosts * hosts);
+  if (gpus == 1) return {};
+  const auto count = static_cast<std::size_t>(gpus);
+  ExchangeTotals totals(gpus, gpus_per_host_);
   for (std::size_t from = 0; from < count; ++from) {
-    for (std::size_t to = 0; to < count; ++to)
-      of_hosts[from / each * hosts + to / each] += from_to[from * count + to];
+    for (std::size_t to = 0; to < count; ++to) totals.add(from, to, from_to[from * count + to]);
   }
-  const int host_count = static_cast<int>(hosts);
-  const Bytes between = heaviest_exchange(of_hosts, host_count);
-  const double within =
-      gpus_per_host_ > 1 ? within_host(call, buffer_of(heaviest, gpus_per_host_), gpus_per_host_) : 0;
-  return from_seconds(within +
-                      between_hosts(Collective::all_to_all, buffer_of(between, host_count), host_count));
+  return all_to_all({heaviest, totals.heaviest_host()}, gpus, AllToAllWay::hierarchical, launch);
+}
+
+Picoseconds CollectiveTimes::all_to_all(const UnequalMessages& messages, int gpus, AllToAllWay way,
+                                        CollectiveLaunch launch) const {
+  check(gpus, std::min(messages.of_gpu, messages.between_hosts));
+  if (gpus == 1 || (messages.of_gpu.count == 0 && messages.between_hosts.count == 0)) return {};
+  const CollectiveCall call{.kind = Collective::all_to_all, .bytes = {}, .gpus = gpus, .launch = launch};
+  const int here = std::min(gpus, gpus_per_host_);
+  // Of a balanced all-to-all of p GPUs, (p-1)/p of the buffer leaves each.
+  const auto buffer = here > 1 ? static_cast<double>(messages.of_gpu.count) * here / (here - 1) : 0;
+  const double within = within_host(call, buffer, here);
+  if (gpus <= gpus_per_host_) return from_seconds(within);
+  const auto between = static_cast<double>(messages.between_hosts.count);
+  if (way == AllToAllWay::flat)
+    return from_seconds(std::max(within, over_network(gpus - gpus_per_host_, between)));
+  const int hosts = (gpus + gpus_per_host_ - 1) / gpus_per_host_;
+  return from_seconds(within + (between > 0 ? over_network(hosts - 1, between) : 0));
 }
 
 std::optional<double> CollectiveTimes::expected_error(Collective kind, CollectiveLibrary library) const {

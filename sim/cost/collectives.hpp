@@ -19,8 +19,23 @@ struct CollectiveCall {
   /// (all-gather), what each sends in all, its own part included (all-to-all).
   Bytes bytes;
   int gpus = 1;  ///< those that take part; of one, and of no bytes, the time is 0
+  /// Groups that do this at once, interleaved: of `lanes` GPUs beside each other one is in each. Between
+  /// hosts they share the network.
+  int lanes = 1;
   CollectiveLibrary library = CollectiveLibrary::nccl;
   CollectiveLaunch launch = CollectiveLaunch::graph;
+};
+
+/// How an all-to-all of GPUs of several hosts goes.
+enum class AllToAllWay : std::uint8_t {
+  hierarchical,  ///< within each host, then between hosts: few messages, all bytes move twice (DeepSpeed-MoE)
+  flat,          ///< each GPU sends to each other one itself
+};
+
+/// An all-to-all of messages that differ, by its heaviest parts (ExchangeTotals).
+struct UnequalMessages {
+  Bytes of_gpu;  ///< hierarchical: the most that a GPU sends or gets; flat: of that what stays in its host
+  Bytes between_hosts;  ///< the most that a host sends or gets
 };
 
 /// Where the time of a call comes from.
@@ -48,6 +63,11 @@ class CollectiveTimes {
   /// of another size.
   [[nodiscard]] Picoseconds all_to_all(std::span<const Bytes> from_to, int gpus,
                                        CollectiveLaunch launch = CollectiveLaunch::graph) const;
+  /// The same, by its heaviest parts. Over hosts: hierarchical, what the heaviest GPU sends within its host,
+  /// and then what the heaviest host sends over the network, after a message's latency for each other host;
+  /// flat, the longer of both, where each GPU of other hosts is a message's latency.
+  [[nodiscard]] Picoseconds all_to_all(const UnequalMessages& messages, int gpus, AllToAllWay way,
+                                       CollectiveLaunch launch = CollectiveLaunch::graph) const;
 
   [[nodiscard]] CollectiveSource source() const;
   /// The GPU whose constants are used; empty for an estimate.
@@ -68,6 +88,8 @@ class CollectiveTimes {
   [[nodiscard]] Way way_within(int gpus) const;
   [[nodiscard]] double within_host(const CollectiveCall& call, double bytes, int gpus) const;
   [[nodiscard]] double between_hosts(Collective kind, double bytes, int hosts) const;
+  /// Of so many messages one after another, and of all that a host sends or gets.
+  [[nodiscard]] double over_network(int messages, double volume) const;
 
   GpuCollectives measured_;  ///< without fits for an estimate
   PathSpec peer_;

@@ -172,6 +172,7 @@ GpuTime CostModel::experts_by_kernels(LayerClass& layer, std::span<const std::ui
 
 void CostModel::begin_step(const StepShape& shape) {
   if (low_) low_->begin_step(shape);
+  for (const std::unique_ptr<CostModel>& other : others_) other->begin_step(shape);
   const OverheadSpec& overhead = machine_.overhead;
   longer_ = longer_for_prompts(shape);
   for (const int index : stack_classes_[static_cast<std::size_t>(shape.model_stack)]) {

@@ -79,6 +79,23 @@ class CostModel {
   [[nodiscard]] const GpuTime& step_overhead() const { return step_overhead_; }
   [[nodiscard]] const GpuTime& head() const { return head_; }  ///< zero for an encoder
 
+  /// Of a machine whose GPUs differ (MachineSpec::others, and gpu.count as many): what work on a stream costs
+  /// on its GPU, and its layers there. Of all other streams, and before price_streams(): this.
+  void price_streams(const Topology& topology);
+  [[nodiscard]] CostModel& on(StreamId stream) {
+    const std::uint8_t gpu = gpu_of_stream_.empty() ? 0 : gpu_of_stream_[number_of(stream)];
+    return gpu == 0 ? *this : *others_[gpu - 1U];
+  }
+  [[nodiscard]] const CostModel& on(StreamId stream) const {
+    const std::uint8_t gpu = gpu_of_stream_.empty() ? 0 : gpu_of_stream_[number_of(stream)];
+    return gpu == 0 ? *this : *others_[gpu - 1U];
+  }
+  [[nodiscard]] int class_on(StreamId stream, int layer_class) const {
+    const std::uint8_t gpu = gpu_of_stream_.empty() ? 0 : gpu_of_stream_[number_of(stream)];
+    return gpu == 0 || layer_class < 0 ? layer_class
+                                       : classes_there_[gpu - 1U][static_cast<std::size_t>(layer_class)];
+  }
+
   /// What an expert costs in that format: this, or the costs of the same model in formats.low, which the
   /// policy must have.
   [[nodiscard]] CostModel& in(FormatId format) { return format == low_format ? *low_ : *this; }
@@ -200,9 +217,12 @@ class CostModel {
   PolicySpec policy_;
   CostOptions options_;
   mutable std::unique_ptr<CollectiveTimes> collectives_;  ///< once somebody asked
-  std::unique_ptr<CostModel> low_;                        ///< where the policy has formats.low
-  std::vector<int> low_classes_;                          ///< by layer class
-  BytesPerSecond unpack_;                                 ///< 0: nothing is unpacked
+  std::vector<std::unique_ptr<CostModel>> others_;        ///< of the GPUs behind the first, where they differ
+  std::vector<std::vector<int>> classes_there_;           ///< by other GPU, by layer class here
+  std::vector<std::uint8_t> gpu_of_stream_;
+  std::unique_ptr<CostModel> low_;  ///< where the policy has formats.low
+  std::vector<int> low_classes_;    ///< by layer class
+  BytesPerSecond unpack_;           ///< 0: nothing is unpacked
   const KernelTimes* head_times_ = nullptr;
   std::optional<KernelPrices> kernels_;
   std::optional<Product> head_kernel_;

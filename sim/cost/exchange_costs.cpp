@@ -30,15 +30,23 @@ const CollectiveTimes& CostModel::collectives() const {
 }
 
 Picoseconds CostModel::exchange(const Meeting& meeting) const {
-  if (meeting.exchange == Exchange::none || meeting.gpus < 2 || meeting.bytes.count == 0) return {};
+  if (meeting.exchange == Exchange::none || meeting.gpus < 2 ||
+      (meeting.bytes.count == 0 && meeting.between_hosts.count <= 0))
+    return {};
   const bool is_vllm = machine_.overhead.kernel_library == KernelLibrary::vllm;
   CollectiveCall call{.kind = collective_of(meeting.exchange),
                       .bytes = meeting.bytes,
                       .gpus = meeting.gpus,
+                      .lanes = meeting.lanes,
                       .library = is_vllm ? CollectiveLibrary::vllm : CollectiveLibrary::nccl,
                       .launch = CollectiveLaunch::graph};
   // What was measured launched one by one was launched by that library.
   if (is_vllm && !is_replayed()) call.launch = CollectiveLaunch::eager;
+  if (meeting.exchange == Exchange::all_to_all && meeting.between_hosts.count >= 0) {
+    return collectives().all_to_all({meeting.bytes, meeting.between_hosts}, meeting.gpus,
+                                    meeting.is_flat ? AllToAllWay::flat : AllToAllWay::hierarchical,
+                                    call.launch);
+  }
   // A collective's buffer has what a GPU keeps as well: of p parts that are alike one.
   if (meeting.exchange == Exchange::all_to_all)
     call.bytes = Bytes{meeting.bytes.count * meeting.gpus / (meeting.gpus - 1)};

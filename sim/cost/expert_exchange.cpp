@@ -82,18 +82,44 @@ std::int64_t StaticGating::dropped(std::span<const std::uint32_t> by_expert, std
 Bytes heaviest_exchange(std::span<const Bytes> from_to, int gpus) {
   const std::size_t count = size_of(gpus);
   check_square(from_to, count);
-  Bytes most;
-  for (std::size_t gpu = 0; gpu < count; ++gpu) {
-    Bytes sent, received;
-    for (std::size_t other = 0; other < count; ++other) {
-      if (from_to[gpu * count + other].count < 0)
+  ExchangeTotals totals(gpus, gpus);
+  for (std::size_t from = 0; from < count; ++from) {
+    for (std::size_t to = 0; to < count; ++to) {
+      if (from_to[from * count + to].count < 0)
         throw InputError("all-to-all", "a message of less than no bytes");
-      if (other == gpu) continue;
-      sent += from_to[gpu * count + other];
-      received += from_to[other * count + gpu];
+      totals.add(from, to, from_to[from * count + to]);
     }
-    most = std::max({most, sent, received});
   }
+  return totals.heaviest_gpu();
+}
+
+ExchangeTotals::ExchangeTotals(int gpus, int gpus_a_host)
+    : a_host_(size_of(gpus_a_host)),
+      gpus_(size_of(gpus)),
+      within_(gpus_.size()),
+      hosts_((gpus_.size() + a_host_ - 1) / a_host_) {}
+
+void ExchangeTotals::clear() {
+  for (std::vector<Both>* const all : {&gpus_, &within_, &hosts_})
+    std::fill(all->begin(), all->end(), Both{});
+}
+
+void ExchangeTotals::add(std::size_t from, std::size_t to, Bytes bytes) {
+  if (from == to) return;
+  const auto count = [bytes](Both& sender, Both& receiver) {
+    sender.sent += bytes;
+    receiver.got += bytes;
+  };
+  count(gpus_[from], gpus_[to]);
+  if (from / a_host_ == to / a_host_)
+    count(within_[from], within_[to]);
+  else
+    count(hosts_[from / a_host_], hosts_[to / a_host_]);
+}
+
+Bytes ExchangeTotals::most(const std::vector<Both>& all) {
+  Bytes most;
+  for (const Both& each : all) most = std::max({most, each.sent, each.got});
   return most;
 }
 

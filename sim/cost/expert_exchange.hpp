@@ -43,6 +43,31 @@ struct StaticGating {
 /// not count. InputError for a matrix of another size.
 Bytes heaviest_exchange(std::span<const Bytes> from_to, int gpus);
 
+/// What GPUs, numbered host by host, send each other in an all-to-all, summed up: a matrix of all pairs is
+/// never kept. What a GPU keeps does not count.
+class ExchangeTotals {
+ public:
+  ExchangeTotals(int gpus, int gpus_a_host);
+
+  void clear();
+  void add(std::size_t from, std::size_t to, Bytes bytes);
+  /// The most that one GPU sends or gets.
+  [[nodiscard]] Bytes heaviest_gpu() const { return most(gpus_); }
+  /// The same of what stays in its host.
+  [[nodiscard]] Bytes heaviest_within() const { return most(within_); }
+  /// The most that the GPUs of a host together send to, or get from, other hosts.
+  [[nodiscard]] Bytes heaviest_host() const { return most(hosts_); }
+
+ private:
+  struct Both {
+    Bytes sent, got;
+  };
+  static Bytes most(const std::vector<Both>& all);
+
+  std::size_t a_host_;
+  std::vector<Both> gpus_, within_, hosts_;
+};
+
 /// Flat all-to-all: alpha (p - 1) + heaviest exchange / rate.
 Picoseconds flat_all_to_all(std::span<const Bytes> from_to, int gpus, Picoseconds alpha, BytesPerSecond rate);
 

@@ -75,6 +75,17 @@ Bytes own_memory(const ModelSpec& model, const SoftwareMemorySpec& software, Byt
   return own + share_of(held + own, software.fragmentation);
 }
 
+/// Of a cache whose blocks are taken as tokens come: as much as is given, or of what all else leaves what
+/// all sequences may take, but room for one of them.
+Bytes paged_kv(const ModelSpec& model, const PagedKv& paged, const TraceScan& scan, Bytes left,
+               double fragmentation) {
+  if (paged.memory.count > 0) return paged.memory;
+  const std::int64_t blocks = (scan.most_context + paged.block - 1) / paged.block;
+  const Bytes one = model.kv_bytes(blocks * paged.block), all = one * scan.most_sequences;
+  const Bytes free{static_cast<std::int64_t>(static_cast<double>(left.count) / (1 + fragmentation))};
+  return std::max(one, std::min(all, free));
+}
+
 std::string gib(Bytes bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes.count) / (1LL << 30));
@@ -204,14 +215,18 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
     for (const LayerProfile& layer : model.profile(stack))
       kv += layer.cross_kv_per_token * scan.most_encoder_tokens;
   }
-  set(MemoryPurpose::kv_cache, kv * scan.most_sequences);
+  if (!scan.paged) set(MemoryPurpose::kv_cache, kv * scan.most_sequences);
   set(MemoryPurpose::activations,
       software.reserved_tokens > 0
           ? graph_buffers(model, reserved,
                           in_cells(scan.most_context, software.cache_cells) * scan.most_sequences)
           : activations(model, scan, prompt_chunk));
-  set(MemoryPurpose::workspace, own_memory(model, limits.software, use.total()));
   use.usable = limits.gpu;
+  if (scan.paged) {
+    const Bytes left = limits.gpu - use.total() - own_memory(model, software, use.total());
+    set(MemoryPurpose::kv_cache, paged_kv(model, *scan.paged, scan, left, software.fragmentation));
+  }
+  set(MemoryPurpose::workspace, own_memory(model, limits.software, use.total()));
   use.elsewhere = plan.elsewhere;
   use.elsewhere_usable = limits.other_gpu;
   Bytes elsewhere;

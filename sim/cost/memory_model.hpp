@@ -72,7 +72,8 @@ MemoryUse fit_memory(const ModelSpec& model, const MemoryLimits& limits, Plan& p
                      CountedExperts counted, int prompt_chunk = default_prompt_chunk);
 
 /// What the software holds for itself is there throughout. Weights, slots and buffers are as well; the KV
-/// cache peaks at the longest context of the largest batch, activations at the largest pass, of a prefill at
+/// cache peaks at the longest context of the largest batch (where it is paged: it is what its blocks are cut
+/// from), activations at the largest pass, of a prefill at
 /// `prompt_chunk` tokens of it (0: whole). Formulas: docs/model.md. Host memory holds every routed expert
 /// whenever some are offloaded, but those that live elsewhere, or as many as the policy says where a drive
 /// holds them.

@@ -19,8 +19,9 @@ Price Pricer::of_flow(const CopyCost& cost) {
 }
 
 GpuTime Pricer::experts(const Work& work, const LayerProgram& program) {
-  CostModel& costs = costs_.in(work.format);
-  const int layer_class = costs_.class_in(work.format, work.layer_class);
+  CostModel& gpu = costs_.on(work.stream);
+  CostModel& costs = gpu.in(work.format);
+  const int layer_class = gpu.class_in(work.format, costs_.class_on(work.stream, work.layer_class));
   const auto tokens = program.tokens(work);
   if (work.micro_batch < 0) return costs.experts(layer_class, tokens, work.routed, tokens_, work.with_shared);
   const GpuTime routed = costs.experts(layer_class, tokens, work.routed, part(work).tokens, false);
@@ -29,42 +30,44 @@ GpuTime Pricer::experts(const Work& work, const LayerProgram& program) {
 
 Price Pricer::price(const Work& work, const LayerProgram& program) {
   const auto on_gpu = [](const GpuTime& time) { return Price{time.whole(), nullptr, time}; };
+  CostModel& gpu = costs_.on(work.stream);
+  const int own_class = costs_.class_on(work.stream, work.layer_class);
   switch (work.kind) {
     case OpKind::step_overhead:
-      return on_gpu(costs_.step_overhead());
+      return on_gpu(gpu.step_overhead());
     case OpKind::dense_layer:
     case OpKind::attention:
       return on_gpu(layer(work).attention);
     case OpKind::gate:
       return on_gpu(layer(work).gate);
     case OpKind::gate_readback:
-      if (work.routed > 0) return {costs_.lookup() * work.routed, nullptr, {}};
+      if (work.routed > 0) return {gpu.lookup() * work.routed, nullptr, {}};
       return {layer(work).gate_readback, nullptr, {}};
     case OpKind::experts: {
       const GpuTime whole = experts(work, program);
       return on_gpu(work.parts == 1 ? whole : part_of(whole, work.part, work.parts));
     }
     case OpKind::head:
-      return on_gpu(work.micro_batch < 0 ? costs_.head() : part(work).head);
+      return on_gpu(work.micro_batch < 0 ? gpu.head() : part(work).head);
     case OpKind::fetch:
-      return fetch(0, work.format);
+      return fetch(0, work.format, work.stream);
     case OpKind::write_back:
-      return {costs_.write_back().duration, &costs_.write_back(), {}};
+      return {gpu.write_back().duration, &gpu.write_back(), {}};
     case OpKind::device_copy:
-      return device_copy();
+      return device_copy(work.stream);
     case OpKind::activations: {
       const int tokens =
           work.routed == 0
               ? tokens_
               : static_cast<int>(std::min<std::uint32_t>(work.routed, static_cast<std::uint32_t>(tokens_)));
-      return of_flow(costs_.activations(work.link, tokens));
+      return of_flow(gpu.activations(work.link, tokens));
     }
     case OpKind::cpu_experts:
       return of_flow(costs_.experts_at(work.at, work.layer_class, work.tokens.size, work.routed));
     case OpKind::read_through: {
       const GpuTime time =
-          costs_.experts(work.layer_class, program.tokens(work), work.routed, tokens_, work.with_shared);
-      Price price = of_flow(costs_.read_through(time, work.tokens.size));
+          gpu.experts(own_class, program.tokens(work), work.routed, tokens_, work.with_shared);
+      Price price = of_flow(gpu.read_through(time, work.tokens.size));
       price.gpu = time;
       return price;
     }

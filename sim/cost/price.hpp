@@ -36,13 +36,15 @@ class Pricer {
   }
   /// One operation; `copy` of it stays valid until the next call. Of a train: a copy of a whole chunk.
   [[nodiscard]] Price price(const Work& work, const LayerProgram& program);
-  /// The copy of an expert's chunk `chunk`, from 0.
-  [[nodiscard]] Price fetch(int chunk, FormatId format = model_format) const {
-    const CostModel& costs = costs_.in(format);
+  /// The copy of an expert's chunk `chunk`, from 0, on that stream.
+  [[nodiscard]] Price fetch(int chunk, FormatId format, StreamId stream) const {
+    const CostModel& costs = costs_.on(stream).in(format);
     const CopyCost& cost = chunk + 1 == costs.chunks() ? costs.last_chunk() : costs.fetch();
     return {cost.duration, &cost, {}};
   }
-  [[nodiscard]] Price device_copy() const { return {costs_.device_copy(), nullptr, {}}; }
+  [[nodiscard]] Price device_copy(StreamId stream) const {
+    return {costs_.on(stream).device_copy(), nullptr, {}};
+  }
   [[nodiscard]] const CostModel& costs() const { return costs_; }
 
  private:
@@ -58,7 +60,8 @@ class Pricer {
   }
   /// Of the part that the work is for, or of the whole pass.
   [[nodiscard]] const LayerCost& layer(const Work& work) const {
-    if (work.micro_batch < 0) return costs_.layer(work.layer_class);
+    if (work.micro_batch < 0)
+      return costs_.on(work.stream).layer(costs_.class_on(work.stream, work.layer_class));
     return part(work).layers[static_cast<std::size_t>(work.layer_class)];
   }
   [[nodiscard]] GpuTime experts(const Work& work, const LayerProgram& program);

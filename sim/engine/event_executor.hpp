@@ -34,12 +34,13 @@ void for_each_operation(const Work& work, const LayerProgram& program, Prices& p
         entry.key = use.key;
         entry.slot = entry.source = use.slot;
         for (entry.chunk = 0; entry.chunk < program.shape().chunks; ++entry.chunk, ++id) {
-          enter(entry, prices.fetch(entry.chunk, work.format), others, copies);
+          enter(entry, prices.fetch(entry.chunk, work.format, work.stream), others, copies);
         }
         if (!program.shape().stages) continue;
         entry.kind = OpKind::device_copy;
         const OpId copied = id - 1;
-        enter(entry, prices.device_copy(), std::span<const OpId>{}, std::span<const OpId>{&copied, 1});
+        enter(entry, prices.device_copy(work.stream), std::span<const OpId>{},
+              std::span<const OpId>{&copied, 1});
         ++id;
       }
       return;

@@ -149,7 +149,8 @@ void StreamClock::run_train(const Work& work, const Last& decisive) {
   const int chunks = prices_.costs().chunks();
   const bool stages = prices_.costs().device_copy().count > 0;
   const std::size_t stream = number_of(work.stream);
-  const Price whole = prices_.fetch(0, work.format), last = prices_.fetch(chunks - 1, work.format);
+  const Price whole = prices_.fetch(0, work.format, work.stream),
+              last = prices_.fetch(chunks - 1, work.format, work.stream);
   Last before = decisive;
   for (std::uint32_t expert = 0; expert < work.uses.size; ++expert) {
     for (int chunk = 0; chunk < chunks; ++chunk) {
@@ -157,7 +158,7 @@ void StreamClock::run_train(const Work& work, const Last& decisive) {
       before = streams_[stream];
     }
     if (stages) {
-      issue(OpKind::device_copy, prices_.device_copy(), stream, before);
+      issue(OpKind::device_copy, prices_.device_copy(work.stream), stream, before);
       before = streams_[stream];
     }
   }

@@ -32,14 +32,14 @@ void StreamClock::queue(const Work& work, const LayerProgram& program, CopyQueue
   const int chunks = program.shape().chunks;
   for (std::uint32_t expert = 0; expert < work.uses.size; ++expert) {
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      const Price price = prices_.fetch(chunk, work.format);
+      const Price price = prices_.fetch(chunk, work.format, work.stream);
       copy.fetched = price.copy->bytes;
       queue(price, copy, to);
     }
     if (!program.shape().stages) continue;
     CopyQueue::Copy staged{.priority = work.priority, .kind = OpKind::device_copy, .ready = {-1}};
     staged.copies.front() = next_id_ - 1;
-    queue(prices_.device_copy(), staged, to);
+    queue(prices_.device_copy(work.stream), staged, to);
   }
 }
 

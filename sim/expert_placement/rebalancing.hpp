@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "sim/expert_placement/expert_homes.hpp"
 #include "sim/expert_placement/quality.hpp"
@@ -18,6 +20,42 @@ struct Rebalancing {
   int redundant = 0;        ///< copies beyond the experts of a layer
   std::int64_t every = 0;   ///< steps, at least 1
   std::int64_t window = 0;  ///< steps, at least 1
+};
+
+/// A copy of an expert that a GPU gets and did not hold before, from its home until then.
+struct ExpertArrival {
+  ExpertKey key = 0;
+  std::uint8_t from = 0, to = 0;
+};
+
+/// EPLB, pass by pass. The map outlives it.
+class Rebalancer {
+ public:
+  Rebalancer(const ExpertMap& map, ExpertHomes start, const Rebalancing& rebalancing);
+  ~Rebalancer();
+  Rebalancer(const Rebalancer&) = delete;
+  Rebalancer& operator=(const Rebalancer&) = delete;
+
+  /// Whether replicas are placed anew before the next step.
+  [[nodiscard]] bool is_due() const;
+  /// Places them; layers that no step of the window ran stay as they are. Which copies that takes, layer by
+  /// layer; nothing where no step of it had tokens.
+  const std::vector<ExpertArrival>& rebalance();
+  /// A step has run; `stack`: of the trace.
+  void watch(const StepRouting& routing, int stack);
+
+  [[nodiscard]] const ExpertHomes& homes() const { return homes_; }
+  /// That had tokens to go by.
+  [[nodiscard]] std::int64_t rebalancings() const { return rebalancings_; }
+
+ private:
+  class Window;
+  const ExpertMap& map_;
+  ExpertHomes homes_;
+  Rebalancing rebalancing_;
+  std::unique_ptr<Window> window_;
+  std::int64_t steps_ = 0, rebalancings_ = 0;
+  std::vector<ExpertArrival> arrived_;
 };
 
 struct RebalancedRun {

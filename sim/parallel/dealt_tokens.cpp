@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "sim/cost/expert_exchange.hpp"
-
 namespace pregate::sim {
 
 namespace {
@@ -64,20 +62,73 @@ void DealtTokens::deal(const trace::Step& step) {
     for (std::int64_t i = 0; i < sequences; ++i)
       add(static_cast<int>(tokens * (i + 1) / sequences - tokens * i / sequences));
   }
+  if (spec_.tokens == TokenExchange::follow) place_ = sender_;
 }
 
-Bytes DealtTokens::most_exchanged(std::span<const std::uint16_t> ids, int top_k,
-                                  std::span<const std::uint8_t> owner, Bytes row) {
-  const auto gpus = static_cast<std::size_t>(spec_.gpus_a_stage());
-  from_to_.assign(gpus * gpus, {});
+int DealtTokens::most_sent() const {
+  std::vector<int> sent(static_cast<std::size_t>(spec_.gpus_a_stage()));
+  for (const std::uint8_t gpu : sender_) ++sent[gpu];
+  return *std::max_element(sent.begin(), sent.end());
+}
+
+const ExchangeTotals& DealtTokens::exchanged(std::span<const std::uint16_t> ids, int top_k,
+                                             const ExpertOwners& owners, Bytes row) {
+  totals_.clear();
+  counts_.assign(owners.experts(), 0);
   const auto width = static_cast<std::size_t>(top_k);
   for (std::size_t token = 0; token < sender_.size() && (token + 1) * width <= ids.size(); ++token) {
-    Bytes* const from = &from_to_[sender_[token] * gpus];
     for (const std::uint16_t expert : ids.subspan(token * width, width)) {
-      if (expert != trace::no_expert) from[owner[expert]] += row;
+      if (expert == trace::no_expert) continue;
+      const std::span<const std::uint8_t> owner = owners[expert];
+      const std::size_t turn = owner.size() == 1 ? 0 : counts_[expert]++ % owner.size();
+      totals_.add(sender_[token], owner[turn], row);
     }
   }
-  return heaviest_exchange(from_to_, spec_.gpus_a_stage());
+  return totals_;
+}
+
+const ExchangeTotals& DealtTokens::followed(std::span<const std::uint16_t> ids, int top_k,
+                                            const ExpertOwners& owners, Bytes row) {
+  totals_.clear();
+  returned_.clear();
+  const auto width = static_cast<std::size_t>(top_k);
+  for (std::size_t token = 0; token < place_.size() && (token + 1) * width <= ids.size(); ++token) {
+    const std::size_t from = place_[token];
+    bool is_first = true;
+    for (const std::uint16_t expert : ids.subspan(token * width, width)) {
+      if (expert == trace::no_expert) continue;
+      const std::uint8_t owner = owners[expert].front();
+      totals_.add(from, owner, row);
+      if (is_first) place_[token] = owner;
+      is_first = false;
+      returned_.add(owner, place_[token], row);
+    }
+  }
+  return totals_;
+}
+
+const ExchangeTotals& DealtTokens::padded(const ExpertOwners& owners, std::int64_t room, Bytes row) {
+  totals_.clear();
+  const auto gpus = static_cast<std::size_t>(spec_.gpus_a_stage());
+  std::vector<std::int64_t> experts(gpus);
+  for (std::size_t expert = 0; expert < owners.experts(); ++expert) ++experts[owners[expert].front()];
+  for (std::size_t from = 0; from < gpus; ++from) {
+    for (std::size_t to = 0; to < gpus; ++to) totals_.add(from, to, row * (room * experts[to]));
+  }
+  return totals_;
+}
+
+std::int64_t DealtTokens::dropped(std::span<const std::uint16_t> ids, int experts, std::int64_t room) {
+  const auto each = static_cast<std::size_t>(experts);
+  counts_.assign(static_cast<std::size_t>(spec_.gpus_a_stage()) * each, 0);
+  const std::size_t width = sender_.empty() ? 0 : ids.size() / sender_.size();
+  std::int64_t lost = 0;
+  for (std::size_t token = 0; token < sender_.size(); ++token) {
+    for (const std::uint16_t expert : ids.subspan(token * width, width)) {
+      if (expert != trace::no_expert && counts_[sender_[token] * each + expert]++ >= room) ++lost;
+    }
+  }
+  return lost;
 }
 
 }  // namespace pregate::sim

@@ -43,39 +43,142 @@ std::vector<PlaceId> gpus_of(const Topology& topology) {
   return gpus;
 }
 
-GroupRun::GroupRun(const Topology& topology, const ParallelSpec& spec, const trace::TraceInfo& whole,
-                   std::span<const RankPlan> ranks, const WorkShape& shape, Bytes token, Bytes logits,
-                   const Estimates* estimates, Executor& executor, Drawn drawn)
+PlaceId GroupRun::place_of(const Rank& rank, const std::vector<PlaceId>& gpus) const {
+  if (setting_.drawn != Drawn::slowest_of_alike) return gpus[static_cast<std::size_t>(rank.number)];
+  const bool leads = rank.group == 0 && rank.part == 0;
+  return gpus[static_cast<std::size_t>(2 * rank.stage + (leads ? 0 : 1))];
+}
+
+GroupRun::GroupRun(const Topology& topology, const ParallelSpec& spec, const GroupSetting& setting,
+                   std::span<const RankPlan> ranks, const WorkShape& shape, const Estimates* estimates,
+                   Executor& executor)
     : spec_(spec),
       executor_(executor),
       program_(begun_by_an_operation(shape)),
-      token_(token),
-      logits_(logits),
-      whole_(whole),
-      dealt_(spec),
-      owners_(whole.layers.size()),
+      setting_(setting),
+      dealt_(spec, setting.gpus_a_host),
+      owners_(setting.whole.layers.size()),
       by_gpu_(ranks.size()),
       routed_(ranks.size()) {
   const std::vector<PlaceId> gpus = gpus_of(topology);
-  if (gpus.size() < ranks.size()) throw std::logic_error("a run on more GPUs than the machine has");
-  alike_ = drawn == Drawn::one_of_alike && std::none_of(ranks.begin(), ranks.end(), [](const RankPlan& rank) {
-             return rank.plan.offloads() || rank.plan.policy.lookahead.predictor->predicts();
-           });
+  const bool are_alike = std::none_of(ranks.begin(), ranks.end(), [](const RankPlan& rank) {
+    return rank.plan.offloads() || rank.plan.policy.lookahead.predictor->predicts();
+  });
+  alike_ = setting.drawn != Drawn::all && are_alike;
+  const std::size_t drawn =
+      setting.drawn == Drawn::slowest_of_alike ? 2 * static_cast<std::size_t>(spec.pipeline) : ranks.size();
+  if (gpus.size() < drawn) throw std::logic_error("a run on more GPUs than the machine has");
+  if (setting.drawn == Drawn::slowest_of_alike && !are_alike)
+    throw std::logic_error("GPUs that do not do alike stand for each other");
   for (const RankPlan& plan : ranks) {
-    members_.push_back(std::make_unique<Member>(plan, whole, topology,
-                                                gpus[static_cast<std::size_t>(plan.rank.number)], estimates,
-                                                executor, program_));
-    members_.back()->here = keys_here(plan.rank, whole);
-    const int own = plan.rank.group * spec.tensor + plan.rank.part;
-    for (std::size_t layer = 0; layer < plan.rank.here.size(); ++layer) {
-      std::vector<std::uint8_t>& owners = owners_[plan.rank.first_moe + layer];
-      owners.resize(plan.rank.here[layer].size());
-      for (std::size_t expert = 0; expert < owners.size(); ++expert) {
-        if (plan.rank.here[layer][expert] != trace::no_expert)
-          owners[expert] = static_cast<std::uint8_t>(own);
-      }
-    }
+    members_.push_back(std::make_unique<Member>(plan, setting.whole, topology, place_of(plan.rank, gpus),
+                                                estimates, executor, program_));
+    members_.back()->here = keys_here(plan.rank, setting.whole);
   }
+  if (!spec.spreads_experts() || spec.gpus_a_stage() == 1) return;
+  ExpertHomes homes = first_homes(setting.whole, spec);
+  spread(homes);
+  if (spec.rebalance_every == 0) return;
+  const int window = spec.rebalance_window > 0 ? spec.rebalance_window : spec.rebalance_every;
+  rebalancer_.emplace(setting.map, std::move(homes),
+                      Rebalancing{spec.gpus_a_stage(), spec.redundant, spec.rebalance_every, window});
+}
+
+/// Who computes which expert's tokens, until the experts are placed anew.
+void GroupRun::spread(const ExpertHomes& homes) {
+  auto copy = homes.copies.begin();
+  for (std::size_t i = 0; i < owners_.size(); ++i) {
+    const MoeLayer& layer = setting_.map.layers()[i];
+    ExpertOwners owners(static_cast<std::size_t>(layer.experts));
+    for (std::size_t expert = 0; expert < owners.experts(); ++expert) {
+      const ExpertKey key = layer.first_key + static_cast<ExpertKey>(expert);
+      owners.add(expert, homes.of_key[key]);
+      for (; copy != homes.copies.end() && copy->key <= key; ++copy) owners.add(expert, copy->gpu);
+    }
+    owners_[i] = std::move(owners);
+  }
+  if (!spec_.has_copies() && spec_.rebalance_every == 0) return;  // as the ranks have them
+  for (const std::unique_ptr<Member>& member : members_) take_homes(*member);
+}
+
+void GroupRun::take_homes(Member& member) {
+  const int own = member.rank.group * spec_.tensor + member.rank.part;
+  member.shares.assign(setting_.map.keys(), {});
+  ExpertKey next = 0;
+  for (std::size_t i = 0; i < member.rank.info.layers.size(); ++i) {
+    const std::size_t ordinal = member.rank.first_moe + i;
+    const ExpertKey first = setting_.map.layers()[ordinal].first_key;
+    ExpertKey end = next + static_cast<ExpertKey>(member.rank.info.layers[i].experts);
+    for (std::size_t expert = 0; expert < owners_[ordinal].experts(); ++expert) {
+      const std::span<const std::uint8_t> owners = owners_[ordinal][expert];
+      ReplicaShare& share = member.shares[first + expert];
+      share = {0, static_cast<std::uint32_t>(owners.size())};
+      for (std::size_t turn = 0; turn < owners.size(); ++turn) {
+        if (owners[turn] == own) share.turns |= std::uint64_t{1} << turn;
+      }
+      member.here[first + expert] = share.turns == 0 ? StepRouting::no_key : next;
+      next += static_cast<ExpertKey>(std::popcount(share.turns));
+    }
+    if (next != end) throw std::logic_error("a GPU got another number of experts than it has room for");
+  }
+}
+
+void GroupRun::place_anew() {
+  arrived_ = rebalancer_->rebalance();
+  totals_.rebalancings = rebalancer_->rebalancings();
+  spread(rebalancer_->homes());
+}
+
+/// Weights go from where an expert was to where it comes, before the pass, stage by stage.
+void GroupRun::move_experts() {
+  for (int number = 0; number < spec_.pipeline; ++number) {
+    const Rank& rank = stage(number).front()->rank;
+    ExchangeTotals moved(spec_.gpus_a_stage(), setting_.gpus_a_host);
+    std::int64_t copies = 0;
+    for (const ExpertArrival& arrival : arrived_) {
+      const auto ordinal = static_cast<std::size_t>(setting_.map.ordinal_of(arrival.key));
+      if (ordinal < rank.first_moe || ordinal >= rank.first_moe + rank.info.layers.size()) continue;
+      const Bytes bytes = setting_.map.layers()[ordinal].expert_bytes;
+      moved.add(arrival.from, arrival.to, bytes);
+      totals_.copied += bytes;
+      ++copies;
+    }
+    totals_.copies += copies;
+    if (copies > 0) meet(leading(stage(number)), all_to_all(moved));
+  }
+}
+
+/// Static gating: an expert has room for its even share of what a GPU sends, that many times.
+void GroupRun::deal_rooms() {
+  if (spec_.capacity_factor == 0) return;
+  const int sent = dealt_.most_sent();
+  const trace::TraceLayer& layer = setting_.whole.layers.front();
+  const StaticGating gating{layer.experts, spec_.capacity_factor * layer.top_k / layer.experts};
+  room_ = gating.room(sent);
+  for (const std::unique_ptr<Member>& member : members_)
+    member->routing.load_every(static_cast<std::uint32_t>(room_ * spec_.gpus_a_stage()));
+}
+
+Meeting GroupRun::all_to_all(const ExchangeTotals& exchanged) const {
+  Meeting meeting{.exchange = Exchange::all_to_all,
+                  .gpus = static_cast<std::uint16_t>(spec_.gpus_a_stage()),
+                  .bytes = exchanged.heaviest_gpu()};
+  if (spec_.gpus_a_stage() <= setting_.gpus_a_host) return meeting;
+  meeting.is_flat = spec_.all_to_all == AllToAllWay::flat;
+  if (meeting.is_flat) meeting.bytes = exchanged.heaviest_within();
+  meeting.between_hosts = exchanged.heaviest_host();
+  return meeting;
+}
+
+Meeting GroupRun::even_all_to_all(Bytes sent) const {
+  const int gpus = spec_.gpus_a_stage(), here = std::min(gpus, setting_.gpus_a_host);
+  Meeting meeting{.exchange = Exchange::all_to_all, .gpus = static_cast<std::uint16_t>(gpus), .bytes = sent};
+  if (gpus <= setting_.gpus_a_host) return meeting;
+  meeting.is_flat = spec_.all_to_all == AllToAllWay::flat;
+  const std::int64_t others = gpus - 1;
+  if (meeting.is_flat) meeting.bytes = Bytes{(sent.count * (here - 1) + others - 1) / others};
+  meeting.between_hosts = Bytes{(sent.count * here * (gpus - here) + others - 1) / others};
+  return meeting;
 }
 
 GroupRun::Members GroupRun::stage(int number) const {
@@ -94,7 +197,10 @@ void GroupRun::begin(const Pass& pass) {
   executor_.begin_pass(info);
   const trace::Step& step = pass.info.step;
   ids_ = step.experts;
-  if (spec_.data > 1 && spec_.tokens == TokenExchange::route) dealt_.deal(step);
+  if (spec_.routes()) dealt_.deal(step);
+  deal_rooms();
+  const bool moves = rebalancer_ && rebalancer_->is_due();
+  if (moves) place_anew();
   OpId begun = no_op;
   for (const std::unique_ptr<Member>& member : members_) {
     const Rank& rank = member->rank;
@@ -104,12 +210,20 @@ void GroupRun::begin(const Pass& pass) {
     const auto of_stack =
         std::count_if(rank.info.layers.begin(), rank.info.layers.end(),
                       [&](const trace::TraceLayer& layer) { return layer.stack == step.stack; });
-    member->routing.load_part(pass.routing, first, to, static_cast<int>(of_stack), member->here);
+    if (spec_.capacity_factor == 0) {
+      member->routing.load_part(pass.routing, first, to, static_cast<int>(of_stack), member->here,
+                                member->shares);
+    }
     if (member->predicts) member->predictions.load(seen);
     if (begun == no_op) member->planner.wait_for(pass_end_);
     member->planner.begin_pass(seen, begun);
     if (begun == no_op) begun = member->planner.last();
   }
+  if (moves) move_experts();
+  // Every GPU gets what the pass adds to all contexts (ExFlow).
+  if (spec_.tokens == TokenExchange::follow && spec_.data > 1)
+    meet_in_groups(leading(stage(0)), spec_.gpus_a_stage(), gathered(Exchange::all_gather));
+  if (rebalancer_) rebalancer_->watch(pass.routing, step.stack);
   for (const std::unique_ptr<Member>& member : members_)
     member->planner.announce_pass(member->routing, member->predicted());
 }
@@ -143,9 +257,10 @@ Picoseconds GroupRun::run(const Pass& pass) {
     if (is_last && leads) ready_.push_back(done);
   }
   if (has_head && spec_.tensor > 1) {
-    meet_in_groups(
-        last, spec_.tensor,
-        {Exchange::all_gather, static_cast<std::uint8_t>(spec_.tensor), logits_ * std::int64_t{logit_rows_}});
+    meet_in_groups(last, spec_.tensor,
+                   {.exchange = Exchange::all_gather,
+                    .gpus = static_cast<std::uint16_t>(spec_.tensor),
+                    .bytes = setting_.logits * std::int64_t{logit_rows_}});
     ready_.clear();
     for (const std::unique_ptr<Member>& member : last) ready_.push_back(member->planner.last());
   }
@@ -190,11 +305,25 @@ void GroupRun::moe_layer(Members all, int ordinal, int layer_class) {
 
 void GroupRun::compute_others(Members all, int ordinal, int layer_class) {
   const OpId ready = all.front()->planner.last();
+  Member* slowest = nullptr;
+  Picoseconds most;
   for (const std::unique_ptr<Member>& member : all.subspan(1)) {
-    const bool computes = spec_.spreads_experts();
-    member->planner.compute_resident(ordinal, layer_class, member->routing, ready, computes);
-    if (computes) others_.push_back(member->planner.last());
+    member->planner.count_resident(ordinal, member->routing);
+    if (!spec_.spreads_experts()) continue;
+    if (setting_.drawn != Drawn::slowest_of_alike) {
+      member->planner.compute_resident(ordinal, layer_class, member->routing, ready);
+      others_.push_back(member->planner.last());
+      continue;
+    }
+    const Picoseconds time = setting_.expert_time(layer_class, member->routing.tokens(ordinal),
+                                                  member->routing.routed(ordinal), tokens_);
+    if (slowest != nullptr && time <= most) continue;
+    slowest = member.get();
+    most = time;
   }
+  if (slowest == nullptr) return;
+  slowest->planner.compute_resident(ordinal, layer_class, slowest->routing, ready);
+  others_.push_back(slowest->planner.last());
 }
 
 /// The gate is read when a GPU knows of all tokens that its experts get. With `route` their numbers go ahead,
@@ -203,33 +332,45 @@ void GroupRun::get_tokens(Members members, int ordinal) {
   const auto read_ids = [&] {
     for (const std::unique_ptr<Member>& member : members) member->planner.read_ids();
   };
-  const auto gpus = static_cast<std::uint8_t>(spec_.gpus_a_stage());
   if (spec_.data == 1) return read_ids();
-  const trace::TraceLayer& layer = whole_.layers[static_cast<std::size_t>(ordinal)];
   if (spec_.tokens == TokenExchange::gather) {
-    meet_in_groups(
-        members, gpus,
-        {Exchange::all_gather, static_cast<std::uint8_t>(spec_.data), activations(tokens_ * spec_.data)});
+    meet_in_groups(members, spec_.gpus_a_stage(), gathered(Exchange::all_gather));
     return read_ids();
   }
+  const trace::TraceLayer& layer = setting_.whole.layers[static_cast<std::size_t>(ordinal)];
   const auto width = static_cast<std::size_t>(layer.top_k);
   const std::size_t entries = std::min(ids_.size(), dealt_.tokens() * width);
-  routed_bytes_ = dealt_.most_exchanged(ids_.first(entries), layer.top_k,
-                                        owners_[static_cast<std::size_t>(ordinal)], token_);
+  const std::span<const std::uint16_t> ids = ids_.first(entries);
   ids_ = ids_.subspan(entries);
-  constexpr std::int64_t count_bytes = 4;  // of each expert
-  meet(members, {Exchange::all_to_all, gpus, Bytes{count_bytes * layer.experts}});
+  const ExpertOwners& owners = owners_[static_cast<std::size_t>(ordinal)];
+  if (spec_.capacity_factor > 0) {
+    routed_bytes_ = all_to_all(dealt_.padded(owners, room_, setting_.token));
+    totals_.dropped += dealt_.dropped(ids, layer.experts, room_);
+    totals_.routed += static_cast<std::int64_t>(entries);
+    totals_.rows += room_ * layer.experts * spec_.gpus_a_stage();
+  } else {
+    const bool follows = spec_.tokens == TokenExchange::follow;
+    routed_bytes_ = all_to_all(follows ? dealt_.followed(ids, layer.top_k, owners, setting_.token)
+                                       : dealt_.exchanged(ids, layer.top_k, owners, setting_.token));
+    constexpr std::int64_t count_bytes = 4;  // of each expert
+    meet(members, even_all_to_all(Bytes{count_bytes * layer.experts}));
+  }
   read_ids();
-  meet(members, {Exchange::all_to_all, gpus, routed_bytes_});
+  meet(members, routed_bytes_);
+  if (spec_.tokens == TokenExchange::follow) routed_bytes_ = all_to_all(dealt_.returned());
+}
+
+Meeting GroupRun::gathered(Exchange exchange) const {
+  return {.exchange = exchange,
+          .gpus = static_cast<std::uint16_t>(spec_.data),
+          .lanes = static_cast<std::uint16_t>(spec_.tensor),
+          .bytes = activations(tokens_ * spec_.data)};
 }
 
 void GroupRun::give_back_tokens(Members members) {
   if (spec_.data > 1) {
-    if (spec_.tokens == TokenExchange::route)
-      return meet(members,
-                  {Exchange::all_to_all, static_cast<std::uint8_t>(spec_.gpus_a_stage()), routed_bytes_});
-    meet(members, {Exchange::reduce_scatter, static_cast<std::uint8_t>(spec_.data),
-                   activations(tokens_ * spec_.data)});
+    if (spec_.routes()) return meet(members, routed_bytes_);
+    meet(members, gathered(Exchange::reduce_scatter));
   }
   sum_parts(members);
 }
@@ -237,7 +378,9 @@ void GroupRun::give_back_tokens(Members members) {
 void GroupRun::sum_parts(Members members) {
   if (spec_.tensor == 1) return;
   meet_in_groups(members, spec_.tensor,
-                 {Exchange::all_reduce, static_cast<std::uint8_t>(spec_.tensor), activations(tokens_)});
+                 {.exchange = Exchange::all_reduce,
+                  .gpus = static_cast<std::uint16_t>(spec_.tensor),
+                  .bytes = activations(tokens_)});
 }
 
 void GroupRun::meet(Members members, const Meeting& meeting) {

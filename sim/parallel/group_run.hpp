@@ -2,10 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "sim/expert_placement/rebalancing.hpp"
 #include "sim/parallel/dealt_tokens.hpp"
 #include "sim/parallel/rank_steps.hpp"
 #include "sim/planner/layer_planner.hpp"
@@ -25,7 +28,35 @@ struct RankPlan {
 
 /// Whether every GPU's operations are issued where those of one stand for all: where nothing is offloaded,
 /// GPUs of a stage do alike, but for the experts that are theirs. Times are the same.
-enum class Drawn : std::uint8_t { all, one_of_alike };
+enum class Drawn : std::uint8_t {
+  all,
+  one_of_alike,
+  /// Of their experts, too, only those that take longest: on the second of two GPUs that a stage then has in
+  /// the topology. For more GPUs than a topology has ways for.
+  slowest_of_alike,
+};
+
+/// The time of a layer's experts on a GPU in the pass that runs.
+using ExpertTime = std::function<Picoseconds(int layer_class, std::span<const std::uint32_t> tokens,
+                                             std::uint32_t routed, int pass_tokens)>;
+
+/// What a run on several GPUs is about, beside their plans. All outlives the run.
+struct GroupSetting {
+  const trace::TraceInfo& whole;  ///< of the trace that passes are of
+  const ExpertMap& map;           ///< of the same
+  int gpus_a_host = 1;
+  Bytes token, logits;  ///< activations of a token between layers; logits of one, of the whole vocabulary
+  Drawn drawn = Drawn::all;
+  ExpertTime expert_time = nullptr;  ///< of slowest_of_alike
+};
+
+/// What was done with experts that are spread.
+struct SpreadTotals {
+  std::int64_t dropped = 0, routed = 0;  ///< static gating: (token, expert) pairs without room, and all
+  std::int64_t rows = 0;                 ///< rows of experts sent and computed for them
+  std::int64_t rebalancings = 0, copies = 0;
+  Bytes copied;
+};
 
 /// One planner a GPU over one program and one executor: each plans its layers and its experts as if it were
 /// alone, and where GPUs need each other's results they meet. The host sees the gates of a layer GPU by GPU.
@@ -36,11 +67,11 @@ enum class Drawn : std::uint8_t { all, one_of_alike };
 /// give back what became of them: docs/several-gpus.md.
 class GroupRun final : public PassRunner {
  public:
-  /// `whole`: of the trace that passes are of. `token`: activations of one between layers; `logits`: of one,
-  /// of the whole vocabulary. `shape` begins passes with an operation of their own.
-  GroupRun(const Topology& topology, const ParallelSpec& spec, const trace::TraceInfo& whole,
-           std::span<const RankPlan> ranks, const WorkShape& shape, Bytes token, Bytes logits,
-           const Estimates* estimates, Executor& executor, Drawn drawn);
+  /// `shape` begins passes with an operation of their own. std::logic_error where not all is drawn and some
+  /// GPU does otherwise than the others.
+  GroupRun(const Topology& topology, const ParallelSpec& spec, const GroupSetting& setting,
+           std::span<const RankPlan> ranks, const WorkShape& shape, const Estimates* estimates,
+           Executor& executor);
 
   Picoseconds run(const Pass& pass) override;
   void idle_until(Picoseconds time) override { executor_.idle_until(time); }
@@ -54,6 +85,7 @@ class GroupRun final : public PassRunner {
   [[nodiscard]] const std::vector<AccessCounts>& counts_by_gpu() const { return by_gpu_; }
   /// Of each GPU: tokens times experts that its experts computed.
   [[nodiscard]] const std::vector<std::int64_t>& routed_by_gpu() const { return routed_; }
+  [[nodiscard]] const SpreadTotals& totals() const { return totals_; }
 
  private:
   /// A rank at work.
@@ -72,6 +104,7 @@ class GroupRun final : public PassRunner {
     PlaceId gpu;
     RankPass seen;
     std::vector<ExpertKey> here;  ///< of each expert of the trace its key here; StepRouting::no_key: none
+    std::vector<ReplicaShare> shares;  ///< of its tokens; empty: nothing has copies
     StepRouting routing;
     StepPredictions predictions;
     LayerPlanner planner;
@@ -86,6 +119,17 @@ class GroupRun final : public PassRunner {
   /// The experts of the GPUs of a stage but the first, which does all else for them.
   void compute_others(Members all, int ordinal, int layer_class);
   void begin(const Pass& pass);
+  void spread(const ExpertHomes& homes);
+  void take_homes(Member& member);
+  void place_anew();
+  void move_experts();
+  void deal_rooms();
+  [[nodiscard]] PlaceId place_of(const Rank& rank, const std::vector<PlaceId>& gpus) const;
+  /// All tokens of a stage's groups, at each.
+  [[nodiscard]] Meeting gathered(Exchange exchange) const;
+  /// All of a stage send each other as much.
+  [[nodiscard]] Meeting even_all_to_all(Bytes sent) const;
+  [[nodiscard]] Meeting all_to_all(const ExchangeTotals& exchanged) const;
   void hand_over(int to_stage);
   void dense_layer(Members members, int layer, int layer_class);
   void moe_layer(Members members, int ordinal, int layer_class);
@@ -96,26 +140,29 @@ class GroupRun final : public PassRunner {
   void meet(Members members, const Meeting& meeting);
   /// The same within each group of `size`.
   void meet_in_groups(Members members, int size, const Meeting& meeting);
-  [[nodiscard]] Bytes activations(int tokens) const { return token_ * std::int64_t{tokens}; }
+  [[nodiscard]] Bytes activations(int tokens) const { return setting_.token * std::int64_t{tokens}; }
 
   const ParallelSpec spec_;
   Executor& executor_;
   LayerProgram program_;
-  Bytes token_, logits_;
-  const trace::TraceInfo& whole_;
+  const GroupSetting setting_;
   DealtTokens dealt_;
-  std::vector<std::vector<std::uint8_t>> owners_;  // by MoE layer of the trace: of each expert, in its stage
-  std::span<const std::uint16_t> ids_;             // of the pass, and of the layer that is next
+  std::vector<ExpertOwners> owners_;  // by MoE layer of the trace, of GPUs of its stage
+  std::optional<Rebalancer> rebalancer_;
+  std::vector<ExpertArrival> arrived_;  // with the pass
+  std::int64_t room_ = 0;               // of an expert for each GPU that sends, in the pass; static gating
+  std::span<const std::uint16_t> ids_;  // of the pass, and of the layer that is next
   std::vector<std::unique_ptr<Member>> members_;
   bool alike_ = false;
   std::vector<OpId> others_;  // their experts, of the layer
   OpId pass_end_ = no_op;
   int tokens_ = 0, logit_rows_ = 0;  // of the pass, of the group that has most
-  Bytes routed_bytes_;               // of the layer, where tokens are routed
+  Meeting routed_bytes_;             // of the layer, where tokens are routed
   std::vector<OpId> ready_, meeting_;
   AccessCounts decode_counts_, other_counts_;
   std::vector<AccessCounts> by_gpu_;
   std::vector<std::int64_t> routed_;
+  SpreadTotals totals_;
 };
 
 }  // namespace pregate::sim

@@ -18,6 +18,8 @@ template <>
 std::span<const Choice<sim::ExpertSpread>> choices();
 template <>
 std::span<const Choice<sim::TokenExchange>> choices();
+template <>
+std::span<const Choice<sim::AllToAllWay>> choices();
 }  // namespace pregate
 
 namespace pregate::sim {
@@ -34,7 +36,9 @@ struct ParallelFlags {
 /// GPU a stage of layers, with --ep as many parts of attention. InputError for what there is not, cannot be
 /// that, or does not agree: GPUs that are not the product of the others, experts spread over other than the
 /// GPUs of a stage, more than most_gpus.
-ParallelSpec load_parallel(const ParallelFlags& flags, std::span<const Override> overrides);
+/// `of_policy`: table [parallel] of a policy's file, which they both come before; null: none.
+ParallelSpec load_parallel(const ParallelFlags& flags, std::span<const Override> overrides,
+                           const Node& of_policy = {});
 
 /// "4 GPUs: 2 stages of layers, 2 GPUs each, which share attention, and spread over them the experts".
 std::string in_words(const ParallelSpec& spec);

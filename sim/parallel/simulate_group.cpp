@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <memory>
 
 #include "models/error.hpp"
@@ -39,6 +40,9 @@ struct PlannedRank {
   std::optional<Plan> plan;
   SimulationResult result;
 };
+/// Stages whose hosts have ways of their own in a topology.
+constexpr int most_large_stages = 4;
+
 using PlannedRanks = std::vector<std::unique_ptr<PlannedRank>>;
 
 void check_policy(const PolicySpec& policy, const SimulationOptions& options, const trace::TraceInfo& info) {
@@ -55,6 +59,11 @@ void check_policy(const PolicySpec& policy, const SimulationOptions& options, co
                      "the CPU computes misses, which is simulated where all GPUs attend to the same requests",
                      "--tp in place of --dp");
   }
+  if (options.parallel.data > 1 && serving.paged_kv()) {
+    throw InputError("serve.kv_block",
+                     "KV memory that may run out is simulated where all GPUs attend to the same requests",
+                     "--tp in place of --dp, or serve.kv_block 0");
+  }
   if (policy.miss.service->uses_near_data)
     refuse("a near-data device computes its misses", "another miss service");
   if (policy.lookahead.predictor->replaces)
@@ -70,8 +79,78 @@ void check_policy(const PolicySpec& policy, const SimulationOptions& options, co
     refuse("its eviction knows the future", "choose another (pregate list evictions)");
 }
 
-void check_plan(const PlannedRank& rank, const PolicySpec& policy, const MachineSpec& machine) {
+/// More GPUs than a topology has ways for: of those that do alike only the slowest are drawn.
+bool is_large(const ParallelSpec& spec) { return spec.gpus() > most_gpus_a_host || spec.even_for_few; }
+
+/// Of stages that are on hosts of their own one GPU, and one for the others of the stage.
+MachineSpec drawn_machine(const MachineSpec& used, const ParallelSpec& spec) {
+  MachineSpec drawn = used;
+  if (!is_large(spec)) return drawn;
+  const int stages = spec.pipeline;
+  drawn.gpu.count = 2;
+  drawn.network.hosts = stages > 1 && used.network.hosts > 1 ? stages : 1;
+  if (stages > 1 && used.network.hosts == 1) drawn.gpu.count = 2 * stages;
+  return drawn;
+}
+
+void check_large(const ParallelSpec& spec, const MachineSpec& used, const SimulationOptions& options) {
+  if (!is_large(spec)) return;
+  const std::string gpus = std::to_string(spec.gpus()) + " GPUs";
+  if (spec.pipeline > most_large_stages) {
+    throw InputError("--pp", std::to_string(spec.pipeline) + " stages of " + gpus,
+                     "at most " + std::to_string(most_large_stages) + " on more than 8 GPUs");
+  }
+  if (spec.pipeline > 1 && used.network.hosts > 1 && spec.gpus_a_stage() % used.gpu.count != 0) {
+    throw InputError("--pp",
+                     "of " + gpus + " a stage has " + std::to_string(spec.gpus_a_stage()) +
+                         ", which are not whole hosts of " + std::to_string(used.gpu.count),
+                     "stages of whole hosts");
+  }
+  if (options.recorded_steps > 0) {
+    throw InputError("--gpus", "the schedule of " + gpus + " is not written out", "at most 8");
+  }
+}
+
+/// Static gating gives each expert as much room, and EPLB moves experts that are all there.
+void check_spread(const ParallelSpec& spec, const trace::TraceInfo& info) {
+  if (!spec.placement.empty() && !spec.homes) {
+    throw InputError("parallel.placement", "nobody has placed the experts (ParallelSpec::homes)",
+                     "pregate simulate does, or pregate place with --expert-homes");
+  }
+  if (spec.capacity_factor > 0 &&
+      std::any_of(info.layers.begin(), info.layers.end(), [&](const trace::TraceLayer& layer) {
+        return layer.experts != info.layers.front().experts || layer.top_k != info.layers.front().top_k;
+      })) {
+    throw InputError("parallel.capacity_factor",
+                     "layers have different numbers of experts, or of experts a token",
+                     "parallel.capacity_factor 0");
+  }
+  if (spec.tokens == TokenExchange::follow &&
+      (spec.pipeline > 1 || spec.has_copies() || spec.rebalance_every > 0 || spec.capacity_factor > 0)) {
+    throw InputError("parallel.tokens",
+                     "tokens follow their experts in one stage, to experts that are there once and stay",
+                     "parallel.tokens = route");
+  }
+  if (!spec.homes || spec.rebalance_every + spec.redundant == 0) return;
+  throw InputError("--expert-homes", "EPLB places the experts of this run itself",
+                   "parallel.redundant and parallel.rebalance_every of 0");
+}
+
+void check_plan(const PlannedRank& rank, const ParallelSpec& spec, const PolicySpec& policy,
+                const MachineSpec& machine) {
   if (!rank.plan) return;
+  const bool moves = rank.plan->offloads() || rank.plan->policy.lookahead.predictor->predicts();
+  if (moves && is_large(spec)) {
+    throw InputError("policy " + policy.name,
+                     "experts are copied or foreseen, which is simulated on at most 8 GPUs",
+                     "--policy gpu-only, or fewer GPUs");
+  }
+  if (moves && (spec.has_copies() || spec.rebalance_every > 0 || spec.capacity_factor > 0)) {
+    throw InputError("policy " + policy.name,
+                     "further copies of experts, placing them anew and rooms of experts (static gating) are "
+                     "simulated where all experts stay on their GPUs",
+                     "--policy gpu-only");
+  }
   if (!rank.plan->home.empty()) {
     throw InputError(
         "policy " + policy.name,
@@ -107,6 +186,19 @@ const PlannedRank& add_up_memory(const PlannedRanks& ranks, SimulationResult& re
   return *fullest;
 }
 
+/// What the GPUs have for keys and values: of a stage, whose GPUs hold as much each, the one that has least.
+std::vector<KvShare> kv_of(const PlannedRanks& ranks) {
+  std::vector<KvShare> kv;
+  int stage = -1;
+  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
+    const Bytes held = rank->result.memory.peak[static_cast<std::size_t>(MemoryPurpose::kv_cache)];
+    if (rank->rank.stage != stage) kv.push_back({&rank->rank.model, held});
+    kv.back().memory = std::min(kv.back().memory, held);
+    stage = rank->rank.stage;
+  }
+  return kv;
+}
+
 /// Copies to several GPUs that the host's memory cannot carry at once, or that cross each other's links.
 bool shares_resources(const MachineSpec& machine, const ParallelSpec& spec, const PlannedRanks& ranks,
                       const CostModel& costs) {
@@ -114,7 +206,8 @@ bool shares_resources(const MachineSpec& machine, const ParallelSpec& spec, cons
       std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->offloads(); });
   const bool through_host = spec.pipeline > 1 && machine.peer.bandwidth.value <= 0;
   if (!offloads && !through_host) return false;
-  if (machine.gpu.host_memory_traffic.value > 0 || machine.network.hosts > 1) return true;
+  if (machine.gpu.host_memory_traffic.value > 0 || machine.network.hosts > 1 || !machine.others.empty())
+    return true;
   const bool cpu =
       std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->computes_on_cpu(); });
   // Stages compute one after the other, but copy at the same time.
@@ -150,6 +243,27 @@ void say_where_times_come_from(const ParallelSpec& spec, const CostModel& costs,
   if (spec.gpus_a_stage() > 1) result.notes.push_back(costs.collectives().note());
 }
 
+void say_what_spreading_took(const ParallelSpec& spec, const SpreadTotals& totals, SimulationResult& result) {
+  char text[200];
+  if (spec.capacity_factor > 0) {
+    const auto routed = static_cast<double>(std::max<std::int64_t>(1, totals.routed));
+    result.dropped_routes = totals.dropped;
+    std::snprintf(
+        text, sizeof text,
+        "not exact: static gating: %.3g rows are sent and computed for one that is routed; %.3g %% of "
+        "what is routed finds no room and is dropped",
+        static_cast<double>(totals.rows) / routed, 100 * static_cast<double>(totals.dropped) / routed);
+    result.notes.emplace_back(text);
+  }
+  if (spec.rebalance_every == 0) return;
+  result.rebalanced = Rebalanced{totals.rebalancings, totals.copies, totals.copied};
+  std::snprintf(text, sizeof text,
+                "EPLB placed the experts anew %lld times, which copied %lld of them, %.3g GB",
+                static_cast<long long>(totals.rebalancings), static_cast<long long>(totals.copies),
+                static_cast<double>(totals.copied.count) * 1e-9);
+  result.notes.emplace_back(text);
+}
+
 void say_what_is_not_simulated(const ParallelSpec& spec, const trace::TraceInfo& info,
                                SimulationResult& result) {
   if (spec.pipeline > 1 && info.requests > 1)
@@ -161,8 +275,27 @@ void say_what_is_not_simulated(const ParallelSpec& spec, const trace::TraceInfo&
 }  // namespace
 
 MachineSpec with_gpus(MachineSpec machine, int gpus) {
+  if (!machine.others.empty()) {
+    const int has = static_cast<int>(machine.others.size()) + 1;
+    if (gpus > has || machine.network.hosts > 1) {
+      throw InputError("--gpus",
+                       std::to_string(gpus) + " GPUs, where machine " + printable(machine.name) + " has " +
+                           std::to_string(has) + " of different kinds (gpu.others)",
+                       "at most so many, in one host");
+    }
+    machine.gpu.count = gpus;
+    return machine;
+  }
   const int has = machine.gpu.count * machine.network.hosts;
   if (has >= gpus) return machine;
+  if (gpus > most_gpus_a_host && gpus <= most_gpus && machine.network.hosts == 1) {
+    const int hosts = (gpus + most_gpus_a_host - 1) / most_gpus_a_host;
+    throw InputError("--gpus",
+                     std::to_string(gpus) + " GPUs are in several hosts, and machine " +
+                         printable(machine.name) + " has one",
+                     "--set machine.gpu.count=8 --set machine.network.hosts=" + std::to_string(hosts) +
+                         " --set machine.network.bandwidth=50GB/s --set machine.network.latency=5us");
+  }
   if (machine.network.hosts > 1) {
     throw InputError("--gpus",
                      "machine " + printable(machine.name) + " has " + std::to_string(has) + " GPUs in " +
@@ -186,23 +319,39 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   check_policy(policy, options, source.info());
   const MachineSpec used = with_gpus(machine, spec.gpus());
   const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
-  result.topology = topology_of(used, demand_first ? StreamOrder::priority : StreamOrder::fifo);
+  check_large(spec, used, options);
+  if (!used.others.empty() && (spec.gpus_a_stage() > 1 || is_large(spec))) {
+    throw InputError("machine " + printable(used.name),
+                     "its GPUs differ, and layers are shared by GPUs alike",
+                     "--pp " + std::to_string(spec.gpus()) + " gives each its own layers");
+  }
+  check_spread(spec, source.info());
+  result.topology =
+      topology_of(drawn_machine(used, spec), demand_first ? StreamOrder::priority : StreamOrder::fifo);
 
-  const MemoryLimits limits = options.memory.value_or(memory_limits(used));
+  std::vector<MemoryLimits> limits;
+  std::vector<Bytes> memory;  // of GPUs that differ
+  for (int stage = 0; stage < spec.pipeline; ++stage) {
+    limits.push_back(
+        options.memory.value_or(memory_limits(machine_of_gpu(used, static_cast<std::size_t>(stage)))));
+    if (!used.others.empty()) memory.push_back(limits.back().gpu);
+  }
   PlannedRanks ranks;
   const TraceScan* const scanned = policy.placement.kind->keeps_all ? &prepared.scan() : nullptr;
-  for (const Rank& rank : make_ranks(model, source.info(), spec)) {
+  for (const Rank& rank : make_ranks(model, source.info(), spec, memory)) {
     source.rewind();
     ranks.push_back(std::make_unique<PlannedRank>(rank, source, serving, model, scanned));
     PlannedRank& planned = *ranks.back();
     planned.result.topology = result.topology;
     planned.prepared.name_layers_from(rank.first_layer);
-    planned.prepared.deal_sequences(spec.data);
-    planned.plan = plan_run(planned.rank.model, limits, policy, planned.prepared, planned.served,
-                            options.counted, planned.result, options.prompt_chunk);
+    // Where tokens follow their experts every GPU caches all contexts.
+    if (spec.tokens != TokenExchange::follow) planned.prepared.deal_sequences(spec.data);
+    planned.plan =
+        plan_run(planned.rank.model, limits[static_cast<std::size_t>(rank.stage)], policy, planned.prepared,
+                 planned.served, options.counted, planned.result, options.prompt_chunk);
   }
   source.rewind();
-  for (const std::unique_ptr<PlannedRank>& rank : ranks) check_plan(*rank, policy, used);
+  for (const std::unique_ptr<PlannedRank>& rank : ranks) check_plan(*rank, spec, policy, used);
   const PlannedRank& fullest = add_up_memory(ranks, result);
   result.notes = fullest.result.notes;
   say_what_is_not_simulated(spec, source.info(), result);
@@ -214,11 +363,12 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
     break;
   }
   if (result.out_of_memory_reason.empty() && host_is_full)
-    result.out_of_memory_reason = result.memory.explain(policy.name, limits.name);
+    result.out_of_memory_reason = result.memory.explain(policy.name, limits.front().name);
   result.out_of_memory = !result.out_of_memory_reason.empty();
   if (result.out_of_memory) return result;
 
   CostModel costs(priced_model(model, spec), used, policy, options.costs);
+  costs.price_streams(result.topology);
   say_where_times_come_from(spec, costs, result);
   std::vector<RankPlan> plans;
   ExpertNames names(prepared.map());
@@ -229,17 +379,29 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
     plan.first_slot = static_cast<std::int32_t>(slots);
     slots += plan.cache_slots + plan.buffer_slots + plan.prefill_slots;
     plans.push_back({rank->rank, rank->prepared.map(), plan});
-    name_experts(*rank, result.topology, gpus[static_cast<std::size_t>(rank->rank.number)], names);
+    if (!is_large(spec))
+      name_experts(*rank, result.topology, gpus[static_cast<std::size_t>(rank->rank.number)], names);
   }
   const CostEstimates estimates(costs);
   const double element = std::max(2.0, model.dense_format.bits_per_parameter / 8);
   const Bytes logits{static_cast<std::int64_t>(std::ceil(element * static_cast<double>(model.vocabulary)))};
   const auto run_on = [&](Executor& executor) {
-    const Drawn drawn =
-        options.recorded_steps > 0 || options.parallel.even_for_one ? Drawn::all : Drawn::one_of_alike;
-    GroupRun runner(result.topology, spec, source.info(), plans, work_shape(costs), token_of(model, element),
-                    logits, &estimates, executor, drawn);
-    const std::unique_ptr<Batcher> batcher = serving.make(source);
+    GroupSetting setting{.whole = source.info(),
+                         .map = prepared.map(),
+                         .gpus_a_host = used.gpu.count,
+                         .token = token_of(model, element),
+                         .logits = logits,
+                         .drawn = Drawn::one_of_alike};
+    if (options.recorded_steps > 0 || options.parallel.even_for_one) setting.drawn = Drawn::all;
+    if (is_large(spec)) {
+      setting.drawn = Drawn::slowest_of_alike;
+      setting.expert_time = [&costs](int layer_class, std::span<const std::uint32_t> tokens,
+                                     std::uint32_t routed, int pass_tokens) {
+        return costs.experts(layer_class, tokens, routed, pass_tokens, true).whole();
+      };
+    }
+    GroupRun runner(result.topology, spec, setting, plans, work_shape(costs), &estimates, executor);
+    const std::unique_ptr<Batcher> batcher = serving.make(source, kv_of(ranks));
     drive_trace(model, prepared, *ranks.front()->plan, layer_class_of(costs), source.info(), *batcher,
                 options, runner, result);
     source.rewind();
@@ -248,6 +410,7 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
       result.gpus[i].hits = runner.counts_by_gpu()[i].hits;
       result.gpus[i].misses = runner.counts_by_gpu()[i].misses;
     }
+    say_what_spreading_took(spec, runner.totals(), result);
   };
   const bool needs_events = options.recorded_steps > 0 || shares_resources(used, spec, ranks, costs);
   if (options.engine == Engine::timed && needs_events) {

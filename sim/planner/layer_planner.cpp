@@ -109,11 +109,12 @@ void LayerPlanner::begin_pass(const trace::Step& step, OpId begun) {
   }
 }
 
-void LayerPlanner::compute_resident(int ordinal, int layer_class, const StepRouting& routing, OpId ready,
-                                    bool computes) {
+void LayerPlanner::count_resident(int ordinal, const StepRouting& routing) {
+  counts_now_->hits += static_cast<std::int64_t>(routing.activated(ordinal).size());
+}
+
+void LayerPlanner::compute_resident(int ordinal, int layer_class, const StepRouting& routing, OpId ready) {
   const std::span<const ExpertKey> activated = routing.activated(ordinal);
-  counts_now_->hits += static_cast<std::int64_t>(activated.size());
-  if (!computes) return;
   ordinal_ = ordinal;
   layer_ = map_.layers()[index(ordinal)].layer;
   layer_class_ = layer_class;

@@ -83,8 +83,9 @@ class LayerPlanner {
   void leave_layer();
 
   /// The experts of a layer all of which are resident, and nothing else of it, after `ready`: where another
-  /// GPU does all else alike. `computes`: false where it does these alike as well; they are counted.
-  void compute_resident(int ordinal, int layer_class, const StepRouting& routing, OpId ready, bool computes);
+  /// GPU does all else alike. Not counted: count_resident() does that, once.
+  void compute_resident(int ordinal, int layer_class, const StepRouting& routing, OpId ready);
+  void count_resident(int ordinal, const StepRouting& routing);
 
   /// Where several GPUs run a pass. The last operation here; what is issued next waits for `id` as well.
   [[nodiscard]] OpId last() const { return last_; }

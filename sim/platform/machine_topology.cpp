@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "models/error.hpp"
+
 namespace pregate::sim {
 
 namespace {
@@ -59,7 +61,8 @@ class MoreDevices {
         bus_(topology[topology.first(PlaceKind::cpu)].reads_over) {}
 
   void add_gpus_of_this_host() {
-    for (int i = 1; i < machine_.gpu.count; ++i) add_gpu("gpu" + std::to_string(i), bus_, {}, {});
+    for (int i = 1; i < machine_.gpu.count; ++i)
+      add_gpu("gpu" + std::to_string(i), machine_of_gpu(machine_, static_cast<std::size_t>(i)), bus_, {}, {});
   }
 
   void add_other_hosts() {
@@ -70,7 +73,7 @@ class MoreDevices {
       const Hop there = path(name + ".in", machine_.network.bandwidth, between_hosts, bus_ | bus),
                 back = path(name + ".out", machine_.network.bandwidth, between_hosts, bus_ | bus);
       for (int i = 0; i < machine_.gpu.count; ++i)
-        add_gpu(name + ".gpu" + std::to_string(i), bus, {there}, {back});
+        add_gpu(name + ".gpu" + std::to_string(i), machine_, bus, {there}, {back});
     }
   }
 
@@ -118,8 +121,10 @@ class MoreDevices {
     return {.stream = topology_.platform.add_stream(name), .crosses = bit(own) | shared, .link = link};
   }
 
-  /// `bus`: of the memory of its host; `there`, `back`: from the memory of the first host to that one.
-  void add_gpu(const std::string& name, ResourceSet bus, std::vector<Hop> there, std::vector<Hop> back) {
+  /// `own`: whose links to its host it has; `bus`: of the memory of its host; `there`, `back`: from the
+  /// memory of the first host to that one.
+  void add_gpu(const std::string& name, const MachineSpec& own, ResourceSet bus, std::vector<Hop> there,
+               std::vector<Hop> back) {
     const MemoryId memory = topology_.add_memory(name);
     others_.push_back(memory);
     topology_.add_place({.name = name,
@@ -128,8 +133,8 @@ class MoreDevices {
                          .compute = topology_.platform.add_stream(name + ".compute"),
                          .reads_over = 0});
     const bool is_here = there.empty();
-    const Hop in = path(name + ".h2d", fastest(machine_.h2d), host_to_gpu, bus),
-              out = path(name + ".d2h", fastest(machine_.d2h), gpu_to_host, bus);
+    const Hop in = path(name + ".h2d", fastest(own.h2d), host_to_gpu, bus),
+              out = path(name + ".d2h", fastest(own.d2h), gpu_to_host, bus);
     there.push_back(in);
     back.insert(back.begin(), out);
     topology_.add_route(host_, memory, there);
@@ -174,11 +179,29 @@ LinkSpec link_spec(const MachineSpec& machine, LinkId link) {
   return machine.near_data.link.bandwidth.value > 0 ? link_like(machine.near_data.link) : machine.h2d;
 }
 
+MachineSpec machine_of_gpu(const MachineSpec& machine, std::size_t number) {
+  if (number == 0 || number > machine.others.size()) return machine;
+  MachineSpec other = machine.others[number - 1];
+  other.host = machine.host;
+  other.peer = machine.peer;
+  other.network = machine.network;
+  other.ssd = machine.ssd;
+  return other;
+}
+
 Topology one_device_topology(StreamOrder copy_order, bool has_drive) {
   return one_gpu_topology({}, has_drive, false, copy_order);
 }
 
 Topology topology_of(const MachineSpec& machine, StreamOrder copy_order) {
+  if (machine.gpu.count * machine.network.hosts > most_gpus_a_host) {
+    throw InputError(
+        "machine " + printable(machine.name),
+        "a run on one of its GPUs, or whose GPUs copy experts, knows ways to at most 8 GPUs, and it "
+        "has " +
+            std::to_string(machine.gpu.count * machine.network.hosts),
+        "--set machine.network.hosts=1, or --gpus N with --policy gpu-only");
+  }
   Topology topology = one_gpu_topology({.h2d = fastest(machine.h2d),
                                         .d2h = fastest(machine.d2h),
                                         .host_memory = machine.host.memory_bandwidth,

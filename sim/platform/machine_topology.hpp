@@ -34,4 +34,8 @@ LinkSpec link_spec(const MachineSpec& machine, LinkId link);
 /// `copy_order`: of the streams that copy experts to GPUs.
 Topology topology_of(const MachineSpec& machine, StreamOrder copy_order = StreamOrder::fifo);
 
+/// The machine as its GPU `number`, from 0, sees it: where it is of another kind (MachineSpec::others), that
+/// GPU, its links to the host and what software costs on it, with the host and all else of this machine.
+MachineSpec machine_of_gpu(const MachineSpec& machine, std::size_t number);
+
 }  // namespace pregate::sim

@@ -15,7 +15,15 @@ namespace {
 PolicySpec read_policy(const PolicyDocument& document, const sim::Parts& parts) {
   PolicySpec policy;
   policy.name = document.name;
-  TableReader top(document.root, "");
+  // It is a setting of the run, which only has a default here.
+  Node root = document.root;
+  const auto own = std::find_if(root.members.begin(), root.members.end(),
+                                [](const Member& each) { return each.key == "parallel"; });
+  if (own != root.members.end()) {
+    policy.parallel = std::move(own->value);
+    root.members.erase(own);
+  }
+  TableReader top(root, "");
   read_fields(policy_fields(parts), policy, top);
   top.finish();
   validate(policy, document.root.where);

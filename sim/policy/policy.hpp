@@ -8,6 +8,7 @@
 #include <string>
 
 #include "models/capacity.hpp"
+#include "models/document.hpp"
 #include "models/units.hpp"
 #include "sim/cache/admission.hpp"
 #include "sim/parts/parts.hpp"
@@ -44,6 +45,9 @@ struct CacheSpec {
 struct PolicySpec {
   std::string name, description, source;
   std::string software;  ///< what runs it, as --software names it; empty: nothing in particular
+
+  /// Table [parallel] of its file: how the system spreads a model over GPUs, where the run does not say.
+  Node parallel = {};
 
   struct {
     sim::Chosen<sim::PlacementEntry> kind = sim::built_in_parts().placements.standard();

@@ -27,10 +27,16 @@ enum class Exchange : std::uint8_t {
 };
 struct Meeting {
   Exchange exchange = Exchange::none;
-  std::uint8_t gpus = 1;  ///< that take part
+  std::uint16_t gpus = 1;   ///< that take part
+  std::uint16_t lanes = 1;  ///< groups that do this at once, interleaved
   /// all_reduce: of the summand; all_gather, reduce_scatter: of the whole; all_to_all: that the GPU which
   /// sends or gets the most sends or gets, without what it keeps.
   Bytes bytes;
+  /// all_to_all whose messages differ: that the host which sends or gets the most sends to or gets from
+  /// others. Less than 0: all GPUs send as much to each.
+  Bytes between_hosts{-1};
+  bool is_flat =
+      false;  ///< such an all_to_all: every GPU sends to every other itself; `bytes` stay in a host
 };
 
 /// A part of one of a program's arrays.

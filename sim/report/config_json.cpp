@@ -6,6 +6,7 @@
 
 #include "models/fields/describe.hpp"
 #include "sim/cost/kernel_evidence.hpp"
+#include "sim/expert_placement/homes_file.hpp"
 #include "sim/parallel/parallel_fields.hpp"
 #include "sim/policy/policy_fields.hpp"
 #include "sim/report/fields_json.hpp"
@@ -69,6 +70,11 @@ Json trace_json(const RunConfiguration& run) {
   return json;
 }
 
+/// Layer by layer as `pregate place -o` writes them.
+Json homes_of_layers(const ExpertHomes& homes, const trace::TraceInfo& trace) {
+  return Json::parse(homes_json(homes, trace, {}))["layers"];
+}
+
 }  // namespace
 
 nlohmann::ordered_json policy_json(const PolicySpec& policy, const Fields<PolicySpec>& fields) {
@@ -97,6 +103,8 @@ nlohmann::ordered_json configuration_json(const RunConfiguration& run) {
   if (!run.parallel.is_one()) {
     json["parallel"] = {{"gpus", run.parallel.gpus()}};
     add_fields(json["parallel"], parallel_fields(), run.parallel);
+    if (run.parallel.homes)
+      json["parallel"]["expert_homes"] = homes_of_layers(*run.parallel.homes, run.trace);
   }
   json["notes"] = run.notes;
   return json;

@@ -61,6 +61,31 @@ std::vector<Metric> queue_percentiles() {
                    if (!r.within_limits || r.total.count == 0) return {};
                    return static_cast<double>(*r.within_limits) / r.total.seconds();
                  }});
+  all.push_back({.name = "preemptions",
+                 .unit = "",
+                 .help = "times that a request lost its KV memory to others; absent without serve.kv_block",
+                 .value = [](const SimulationResult& r) -> MetricValue {
+                   return r.preempted ? MetricValue(r.preempted->times) : MetricValue();
+                 }});
+  all.push_back({.name = "recomputed_tokens",
+                 .unit = "",
+                 .help = "tokens that were passed again after that; absent likewise",
+                 .value = [](const SimulationResult& r) -> MetricValue {
+                   return r.preempted ? MetricValue(r.preempted->tokens) : MetricValue();
+                 }});
+  all.push_back({.name = "dropped_routes",
+                 .unit = "",
+                 .help = "pairs of a token and an expert that had no room for it; absent without "
+                         "parallel.capacity_factor",
+                 .value = [](const SimulationResult& r) -> MetricValue {
+                   return r.dropped_routes ? MetricValue(*r.dropped_routes) : MetricValue();
+                 }});
+  all.push_back({.name = "rebalanced_bytes",
+                 .unit = "B",
+                 .help = "copied to place experts anew; absent without parallel.rebalance_every",
+                 .value = [](const SimulationResult& r) -> MetricValue {
+                   return r.rebalanced ? MetricValue(r.rebalanced->bytes.count) : MetricValue();
+                 }});
   all.push_back({.name = "idle_ms",
                  .unit = "ms",
                  .help = "of the run's time, in which no request was there; absent likewise",

@@ -16,7 +16,7 @@ std::string digits_of(double value) { return nlohmann::json(value).dump(); }
 std::string requests_csv(const std::vector<RequestRecord>& records) {
   std::string text =
       "request,sequences,prompt_tokens,output_tokens,begin_ms,first_token_ms,end_ms,ttft_ms,tpot_ms,"
-      "arrival_ms,queue_ms\n";
+      "arrival_ms,queue_ms,preemptions,recomputed_tokens\n";
   for (std::size_t i = 0; i < records.size(); ++i) {
     const RequestRecord& request = records[i];
     text += std::to_string(i) + "," + std::to_string(request.sequences) + "," +
@@ -30,7 +30,10 @@ std::string requests_csv(const std::vector<RequestRecord>& records) {
     text += ",";
     if (request.has_arrival())
       text += digits_of(request.arrival.milliseconds()) + "," + digits_of(request.queued().milliseconds());
-    text += request.has_arrival() ? "\n" : ",\n";
+    else
+      text += ",";
+    text +=
+        "," + std::to_string(request.preemptions) + "," + std::to_string(request.recomputed_tokens) + "\n";
   }
   return text;
 }

@@ -100,6 +100,13 @@ void note_requests(RequestLog& requests, const SimulationOptions& options, Simul
   result.tpot = requests.tpot_percentiles();
   const RequestLimits& limits = options.serving.limits;
   if (limits.any()) result.within_limits = requests.within(limits.ttft, limits.tpot);
+  if (options.serving.paged_kv()) {
+    result.preempted = {0, 0};
+    for (const RequestRecord& request : requests.records()) {
+      result.preempted->times += request.preemptions;
+      result.preempted->tokens += request.recomputed_tokens;
+    }
+  }
   if (requests.has_arrivals()) result.queue = requests.queue_percentiles();
   if (options.keeps_requests) result.request_records = requests.take_records();
 }
@@ -155,6 +162,8 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
       ++result.decode_steps;
     } else {
       result.before_decode += end - now;
+      // What is recomputed after a preemption ends with an output token.
+      for (const Row& row : pass.rows) result.output_tokens += row.accepted;
     }
     requests.add(pass.rows, now, end);
     result.prompt_chunks += step.chunk ? 1 : 0;

@@ -23,12 +23,66 @@ Admitted::Part Admitted::take(int tokens) {
   part.row.request = number_;
   part.row.encoder_tokens = encoder_tokens_;
   part.row.arrival = arrival_;
+  part.row.recomputed = std::clamp(recomputed_ - taken_, 0, tokens);
+  part.row.preemptions = preemptions_;
   taken_ += tokens;
   if (taken_ == step.tokens) {
-    taken_ = 0;
+    if (brings_token_) part.row.accepted = 1;
+    const bool is_asked = brings_token_ || recomputed_ < step.tokens;
+    if (!is_asked) part.row.logits = 0;
+    brings_token_ = false;
+    taken_ = recomputed_ = 0;
     ++at_;
   }
   return part;
+}
+
+int Admitted::longest_context() const {
+  int longest = 0;
+  for (const trace::OwnedStep& each : steps_)
+    longest = std::max(longest, each.step.position + each.step.tokens);
+  return longest;
+}
+
+bool Admitted::can_be_recomputed() const {
+  return steps_.front().step.position == 0 &&
+         std::all_of(steps_.begin(), steps_.end(), [](const trace::OwnedStep& each) {
+           return each.step.sequences == 1 && each.step.phase != trace::Phase::encoder;
+         });
+}
+
+void Admitted::preempt(StepJoiner& joiner) {
+  blocks = 0;
+  if (!has_begun()) return;
+  ++preemptions_;
+  int had = taken_;
+  std::vector<Part> parts;
+  const auto add = [&](const trace::OwnedStep& of, int tokens) {
+    parts.push_back({.row = {.tokens = tokens, .position = of.step.position}, .of = &of});
+  };
+  for (std::size_t i = 0; i < at_; ++i) {
+    const trace::Step& step = steps_[i].step;
+    // Of a step that verified drafts, what was accepted.
+    const int tokens = step.phase == trace::Phase::decode ? std::max(1, step.accepted) : step.tokens;
+    add(steps_[i], tokens);
+    had += tokens;
+  }
+  const bool was_prompt = phase() == trace::Phase::prefill;
+  const bool is_next = was_prompt || current().step.tokens == 1;
+  if (is_next) add(current(), current().step.tokens);
+  trace::Step step = joiner.join(parts);
+  step.phase = trace::Phase::prefill;
+  step.sequences = 1;
+  step.position = 0;
+  step.chunk.reset();
+  step.accepted = -1;
+  trace::OwnedStep again(step);
+  steps_.erase(steps_.begin(), steps_.begin() + static_cast<std::ptrdiff_t>(at_ + (is_next ? 1 : 0)));
+  steps_.insert(steps_.begin(), std::move(again));
+  at_ = 0;
+  taken_ = 0;
+  recomputed_ = std::max(recomputed_, had);
+  brings_token_ = brings_token_ || (is_next && !was_prompt);
 }
 
 trace::Step StepJoiner::join(std::span<const Admitted::Part> parts) {

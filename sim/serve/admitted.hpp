@@ -11,6 +11,8 @@
 
 namespace pregate::sim {
 
+class StepJoiner;
+
 /// A request that has a place: its passes as recorded, and how far it is in them.
 class Admitted {
  public:
@@ -26,6 +28,20 @@ class Admitted {
   /// Of the current pass, tokens that it has not had.
   [[nodiscard]] int tokens_left() const { return current().step.tokens - taken_; }
   [[nodiscard]] bool has_begun() const { return at_ > 0 || taken_ > 0; }
+
+  /// Cached tokens of its sequence after the whole of the current pass.
+  [[nodiscard]] int context_after() const { return current().step.position + current().step.tokens; }
+  /// The longest that its context becomes.
+  [[nodiscard]] int longest_context() const;
+  /// Whether what it had is known token by token: one sequence, and no encoder.
+  [[nodiscard]] bool can_be_recomputed() const;
+
+  /// Blocks of KV memory that it holds.
+  int blocks = 0;
+  /// It has lost what was cached. Its next pass is a prompt of all tokens that it had, and of the one that it
+  /// would have decoded next: what comes of that is that token's successor, as in vLLM. Where the next step
+  /// verifies drafts it comes afterwards, as recorded.
+  void preempt(StepJoiner& joiner);
 
   /// What it has in a pass, views of its entries.
   struct Part {
@@ -43,7 +59,10 @@ class Admitted {
   std::vector<trace::OwnedStep> steps_;
   std::size_t at_ = 0;
   int taken_ = 0;
-  int encoder_tokens_ = 0;  ///< a sequence
+  int encoder_tokens_ = 0;     ///< a sequence
+  int recomputed_ = 0;         ///< first tokens of the current pass that it had before
+  bool brings_token_ = false;  ///< the current pass, a prompt, ends with a token that was to be decoded
+  int preemptions_ = 0;
 };
 
 /// Joins parts of one stack to the step of a pass. Its views are valid until the next call.

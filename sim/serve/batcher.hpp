@@ -21,11 +21,14 @@ struct Row {
   int sequences = 1;
   trace::Phase phase = trace::Phase::decode;
   int tokens = 0;
-  int position = 0;         ///< cached tokens before
-  int encoder_tokens = 0;   ///< context of cross-attention
-  int drafted = 0;          ///< of the tokens, guesses that the pass verifies
-  int accepted = 0;         ///< output tokens of the request that the pass brings, in decode
-  int logits = 0;           ///< tokens whose logits are wanted; 0: the row gives no token
+  int position = 0;        ///< cached tokens before
+  int encoder_tokens = 0;  ///< context of cross-attention
+  int drafted = 0;         ///< of the tokens, guesses that the pass verifies
+  int accepted = 0;        ///< output tokens of the request that the pass brings
+  int logits = 0;          ///< tokens whose logits are wanted; 0: the row gives no token
+  /// Of the tokens, those that it had before it lost its place in KV memory.
+  int recomputed = 0;
+  int preemptions = 0;      ///< of its request, so far
   Picoseconds arrival{-1};  ///< of its request; -1: it arrives when its first pass begins
   bool operator==(const Row&) const = default;
 };

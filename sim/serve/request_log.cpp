@@ -45,13 +45,18 @@ void RequestLog::add_request(std::span<const Row> rows, Picoseconds begin, Picos
   for (const Row& row : rows) {
     sequences += row.sequences;
     request.output_tokens += row.accepted;
-    if (row.phase != trace::Phase::decode) request.prompt_tokens += row.tokens;
+    if (row.phase != trace::Phase::decode)
+      request.prompt_tokens += row.tokens - row.recomputed - row.accepted;
+    request.recomputed_tokens += row.recomputed;
+    request.preemptions = std::max(request.preemptions, row.preemptions);
     gives_token = gives_token && row.logits > 0;
   }
   request.sequences = std::max(request.sequences, sequences);
   if (!gives_token) return;
-  // A recording may itself have its prompt in several passes: the last one's token is the first.
-  const bool goes_on = !had_output && rows.front().phase == trace::Phase::prefill;
+  // A recording may itself have its prompt in several passes: the last one's token is the first. What is
+  // recomputed brings a later one.
+  const bool goes_on =
+      !had_output && rows.front().phase == trace::Phase::prefill && rows.front().accepted == 0;
   if (request.first_token.count < 0 || goes_on) {
     request.first_token = end;
   } else {

@@ -24,6 +24,8 @@ struct RequestRecord {
   std::int64_t later_passes = 0;                      ///< after the first token
   std::int64_t later_drafts = 0;                      ///< output tokens of those beyond one a sequence
   int sequences = 0;                                  ///< most in a pass
+  int preemptions = 0;                                ///< times that it lost its KV memory
+  std::int64_t recomputed_tokens = 0;                 ///< passed once more after that
   /// It begins with an encoder pass or a prefill. Without one its first recorded step is some token's, and
   /// tells nothing of the time to the first.
   bool has_prompt = false;
@@ -50,7 +52,7 @@ struct Percentiles {
   static Percentiles of(std::vector<double> values_ms);
 };
 
-/// Keeps a record of every request, 72 bytes each, and what they come to.
+/// Keeps a record of every request, 88 bytes each, and what they come to.
 class RequestLog {
  public:
   RequestLog() = default;

@@ -34,6 +34,14 @@ void widen(TraceScan& scan, const ExpertMap& map, std::int64_t requests, bool mi
   scan.most_sequences = times(scan.most_sequences, requests);
 }
 
+/// Who loses its KV memory has its prompt and what it said so far passed again, as one prompt.
+void count_recomputed(TraceScan& scan, const ExpertMap& map) {
+  scan.most_prefill_tokens = std::max(scan.most_prefill_tokens, scan.most_context);
+  scan.has_prefill = true;
+  for (const MoeLayer& layer : map.layers())
+    scan.most_activated_prefill = std::max(scan.most_activated_prefill, layer.experts);
+}
+
 }  // namespace
 
 ServedSteps::ServedSteps(trace::StepSource& source, const ServingSpec& serving)
@@ -57,9 +65,12 @@ void ServedSteps::rewind() {
 TraceScan scan_served(trace::StepSource& source, const ExpertMap& map, const ServingSpec& serving) {
   ServedSteps steps(source, serving);
   TraceScan scan = scan_trace(steps, map);
+  const std::optional<PagedKv> paged = serving.paged_kv();
   if (!serving.depends_on_time(source.info())) return scan;
   const auto& parameters = serving.batcher.parameters();
   const std::int64_t most = serving.batcher->most_requests(parameters);
+  scan.paged = paged;
+  if (paged) count_recomputed(scan, map);
   widen(scan, map, std::clamp<std::int64_t>(scan.requests, 1, most),
         serving.batcher->mixes_prompts(parameters), serving.prompt_chunk);
   return scan;

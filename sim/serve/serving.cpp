@@ -19,7 +19,7 @@ BatcherEntry lock_step() {
   entry.name = "lock-step";
   entry.help =
       "requests one after the other, or so many side by side (--batch) until the last of them is done";
-  entry.make = [](const std::any&, trace::StepSource& source, int) {
+  entry.make = [](const std::any&, trace::StepSource& source, int, const std::vector<KvShare>&) {
     return std::make_unique<LockStep>(source);
   };
   entry.most_requests = [](const std::any&) { return 1; };

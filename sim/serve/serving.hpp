@@ -39,9 +39,12 @@ struct ServingSpec {
   RequestLimits limits = {};
   int prompt_chunk = 0;  ///< most tokens of prompts a pass, where the batcher cuts them; 0: whole prompts
 
-  [[nodiscard]] std::unique_ptr<Batcher> make(trace::StepSource& source) const {
-    return batcher->make(batcher.parameters(), source, prompt_chunk);
+  /// `kv`: as BatcherEntry::Make.
+  [[nodiscard]] std::unique_ptr<Batcher> make(trace::StepSource& source,
+                                              const std::vector<KvShare>& kv = {}) const {
+    return batcher->make(batcher.parameters(), source, prompt_chunk, kv);
   }
+  [[nodiscard]] std::optional<PagedKv> paged_kv() const { return batcher->paged_kv(batcher.parameters()); }
   [[nodiscard]] bool is_lock_step() const { return &*batcher == &batchers().standard(); }
   /// As it is where nothing is said.
   [[nodiscard]] bool is_standard() const { return is_lock_step() && draft == DraftSpec{} && !limits.any(); }

@@ -176,7 +176,7 @@ void StepRouting::load(const trace::Step& step) {
 }
 
 void StepRouting::load_part(const StepRouting& whole, int first, int to, int count,
-                            std::span<const ExpertKey> here) {
+                            std::span<const ExpertKey> here, std::span<const ReplicaShare> shares) {
   one_each_ = false;
   std::size_t most = 0;
   for (int i = 0; i < count; ++i) most += whole.activated_count(first + i);
@@ -196,12 +196,35 @@ void StepRouting::load_part(const StepRouting& whole, int first, int to, int cou
     for (std::size_t place = 0; place < keys.size(); ++place) {
       const ExpertKey key = here[keys[place]];
       if (key == no_key) continue;
+      const std::uint32_t own = shares.empty() ? tokens[place] : shares[keys[place]].of(tokens[place]);
+      if (own == 0) continue;
       keys_[end] = key;
-      tokens_[end++] = tokens[place];
-      routed += tokens[place];
+      tokens_[end++] = own;
+      routed += own;
     }
     range.end = end;
     routed_[at] = routed;
+  }
+}
+
+void StepRouting::load_every(std::uint32_t tokens) {
+  one_each_ = false;
+  const std::size_t all = map_.keys();
+  if (keys_.size() < all) {
+    keys_.resize(all);
+    tokens_.resize(all);
+    ones_.resize(all, 1);
+  }
+  for (std::size_t i = 0; i < map_.layers().size(); ++i) {
+    const MoeLayer& layer = map_.layers()[i];
+    const auto count = static_cast<std::uint32_t>(layer.experts);
+    layers_[i].begin = layer.first_key;
+    layers_[i].end = layer.first_key + count;
+    routed_[i] = count * tokens;
+    for (ExpertKey key = layer.first_key; key < layer.first_key + count; ++key) {
+      keys_[key] = key;
+      tokens_[key] = tokens;
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -58,6 +59,17 @@ class ExpertMap {
   ExpertKey keys_ = 0;
 };
 
+/// An expert's tokens are dealt to its copies in turn; those of a place.
+struct ReplicaShare {
+  std::uint64_t turns = 1;   ///< bit i: the place has the i-th copy
+  std::uint32_t copies = 1;  ///< of the expert, at most 64
+  [[nodiscard]] std::uint32_t of(std::uint32_t tokens) const {
+    const std::uint64_t rest = (std::uint64_t{1} << tokens % copies) - 1;
+    return tokens / copies * static_cast<std::uint32_t>(std::popcount(turns)) +
+           static_cast<std::uint32_t>(std::popcount(turns & rest));
+  }
+};
+
 /// The activated sets of one step, layer by layer: distinct experts in router order with the tokens each
 /// received. Reused from step to step; no allocation once it has seen the largest step.
 class StepRouting {
@@ -67,7 +79,11 @@ class StepRouting {
   void load(const trace::Step& step);
   /// Of what `whole` holds of ordinals [first, first + count), which are [to, to + count) here, the experts
   /// that have a key here: `here` of each key there, or no_key. As load() of a step without the others.
-  void load_part(const StepRouting& whole, int first, int to, int count, std::span<const ExpertKey> here);
+  /// `shares`: which of an expert's tokens are for here, where it has copies elsewhere; empty: all.
+  void load_part(const StepRouting& whole, int first, int to, int count, std::span<const ExpertKey> here,
+                 std::span<const ReplicaShare> shares = {});
+  /// Of every layer every expert, with so many tokens each, whatever was routed.
+  void load_every(std::uint32_t tokens);
   static constexpr ExpertKey no_key = static_cast<ExpertKey>(-1);
   [[nodiscard]] std::span<const ExpertKey> activated(int ordinal) const { return slice(keys_, ordinal); }
   [[nodiscard]] std::uint32_t activated_count(int ordinal) const { return range(ordinal).size(); }

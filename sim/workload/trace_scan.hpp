@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,12 @@
 #include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
+
+/// KV memory that is taken as tokens come, and may run out (sim/serve/kv_blocks.hpp).
+struct PagedKv {
+  int block = 16;  ///< tokens
+  Bytes memory;    ///< of a GPU; 0: what all else leaves there
+};
 
 /// What a planner must know of a trace before it starts: sizes of buffers and memory, popularity. One pass.
 struct TraceScan {
@@ -27,7 +34,8 @@ struct TraceScan {
   std::int64_t accesses = 0;  ///< activated experts over all (step, layer)
   std::int64_t routed = 0;    ///< routed entries: tokens x experts a token
   bool has_decode = false, has_prefill = false, has_encoder = false;
-  std::vector<std::int64_t> popularity;  ///< of each key: batches that activate it
+  std::optional<PagedKv> paged = std::nullopt;  ///< without a value there is memory for all sequences
+  std::vector<std::int64_t> popularity;         ///< of each key: batches that activate it
 };
 
 TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map);

@@ -121,7 +121,11 @@ TEST(Collectives, VllmsOwnAllReduceUpTo8MiB) {
 
 TEST(Collectives, TheHostsLaunchIsAFloorOfWhatIsNotReplayed) {
   const CollectiveTimes times(measured("h100-sxm-pcie5", 2));
-  CollectiveCall call{Collective::all_reduce, {4096}, 2, CollectiveLibrary::vllm, CollectiveLaunch::eager};
+  CollectiveCall call{.kind = Collective::all_reduce,
+                      .bytes = {4096},
+                      .gpus = 2,
+                      .library = CollectiveLibrary::vllm,
+                      .launch = CollectiveLaunch::eager};
   const GpuCollectives gpu = load_gpu_collectives("h100-sxm");
   EXPECT_EQ(times.time(call), from_seconds(gpu.eager_s));
   call.bytes = {1 << 30};  // by NCCL, into a copy

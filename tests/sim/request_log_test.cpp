@@ -61,9 +61,9 @@ TEST(RequestLog, KeepsWhatBecameOfEachRequest) {
   EXPECT_EQ(log.within(ms(3), ms(1)), 1);
   EXPECT_EQ(requests_csv(log.records()),
             "request,sequences,prompt_tokens,output_tokens,begin_ms,first_token_ms,end_ms,ttft_ms,tpot_ms,"
-            "arrival_ms,queue_ms\n"
-            "0,2,15,3,0.0,4.0,7.0,4.0,1.5,,\n"
-            "1,1,0,2,7.0,8.0,9.0,,1.0,,\n");
+            "arrival_ms,queue_ms,preemptions,recomputed_tokens\n"
+            "0,2,15,3,0.0,4.0,7.0,4.0,1.5,,,0,0\n"
+            "1,1,0,2,7.0,8.0,9.0,,1.0,,,0,0\n");
 }
 
 // A prompt that was recorded in passes at 0, 4 and 8 ms, as engines take them; a later turn's is no prompt of

@@ -164,12 +164,13 @@ TEST(SeveralGpus, ABalancedPairIsItsClosedForm) {
     costs.begin_step({.tokens = 1, .position = step});
     const LayerCost& layer = costs.layer(costs.layer_class(0, 0));
     const std::vector<std::uint32_t> each{1, 1};
-    const Picoseconds sum = costs.exchange({Exchange::all_reduce, 2, Bytes{64 * 4}});
+    const Picoseconds sum =
+        costs.exchange({.exchange = Exchange::all_reduce, .gpus = 2, .bytes = Bytes{64 * 4}});
     EXPECT_GT(sum.count, 0);
     const Picoseconds of_layer = layer.attention.whole() + layer.gate.whole() + sum * 2 +
                                  costs.experts(costs.layer_class(0, 0), each, 2, 1, true).whole();
     expected += costs.step_overhead().whole() + of_layer * 3 + costs.head().whole() +
-                costs.exchange({Exchange::all_gather, 2, Bytes{100 * 4}});
+                costs.exchange({.exchange = Exchange::all_gather, .gpus = 2, .bytes = Bytes{100 * 4}});
   }
   EXPECT_EQ(pair.total, expected);
 }
@@ -214,7 +215,7 @@ TEST(SeveralGpus, ExpertsLieWhereATableSays) {
   source.add(Phase::decode, 1, {0, 1, 2, 3}, true);
   ParallelSpec spec = expert_parallel(2);
   const auto routed = [&](std::vector<std::uint8_t> homes) {
-    spec.homes = std::make_shared<const std::vector<std::uint8_t>>(std::move(homes));
+    spec.homes = std::make_shared<const ExpertHomes>(ExpertHomes{2, std::move(homes), {}});
     const SimulationResult result =
         run(model, linked_machine(), load_policy("on-demand"), source, {.parallel = spec});
     EXPECT_EQ(result.gpus[0].routed + result.gpus[1].routed, 4);
@@ -286,7 +287,7 @@ TEST(Parallel, FlagsAgreeOrAreRefused) {
   EXPECT_EQ(load_parallel({}, std::vector<Override>{{"parallel.pipeline", "3"}}).gpus(), 3);
   EXPECT_THROW(load_parallel({.gpus = 4, .tensor = 2}, {}), InputError);
   EXPECT_THROW(load_parallel({.tensor = 4, .expert = 2}, {}), InputError);
-  EXPECT_THROW(load_parallel({.tensor = 4, .pipeline = 4}, {}), InputError);
+  EXPECT_THROW(load_parallel({.tensor = 128, .pipeline = 4}, {}), InputError);
   EXPECT_THROW(load_parallel({}, std::vector<Override>{{"parallel.experts", "halves"}}), InputError);
   EXPECT_THROW(load_parallel({}, std::vector<Override>{{"parallel.gpus", "2"}}), InputError);
 }

@@ -22,6 +22,8 @@ struct ContinuousParameters {
   Prompts prompts = Prompts::before;
   double arrivals_per_s = 0;
   std::uint64_t arrival_seed = 1;
+  int kv_block = 0;
+  Bytes kv_memory;
 };
 
 constexpr std::array<Choice<Prompts>, 2> places_of_prompts{{
@@ -41,22 +43,28 @@ namespace {
 
 /// Requests join in the order of their arrival as soon as a pass ends and a place is free, and leave with
 /// their last pass; a recording of several sequences takes a place for each. Encoder passes come first,
-/// alone.
+/// alone. Where KV memory is paged, a prompt begins when there are blocks for the whole of it, and a step
+/// that finds none for its next token takes those of the request that joined last.
 class Continuous final : public Batcher {
  public:
-  Continuous(const ContinuousParameters& parameters, trace::StepSource& source, int prompt_chunk)
+  Continuous(const ContinuousParameters& parameters, trace::StepSource& source, int prompt_chunk,
+             const std::vector<KvShare>& kv)
       : source_(source),
         joiner_(source.info()),
         arrivals_(parameters.arrivals_per_s, parameters.arrival_seed),
         places_(parameters.max_batch),
         beside_(parameters.prompts == Prompts::beside),
         prompt_chunk_(prompt_chunk) {
+    if (parameters.kv_block > 0) kv_.emplace(kv, parameters.kv_block);
     source_.rewind();
     read_first();
   }
 
   bool next(Picoseconds now, ServedPass& pass) override {
-    std::erase_if(running_, [](const Admitted& request) { return request.is_done(); });
+    std::erase_if(running_, [this](const Admitted& request) {
+      if (request.is_done() && kv_) kv_->release(request.blocks);
+      return request.is_done();
+    });
     if (running_.empty() && !first_) return false;
     pass.begin = running_.empty() ? std::max(now, arrival_) : now;
     admit(pass.begin);
@@ -100,6 +108,7 @@ class Continuous final : public Batcher {
       taken += sequences;
       const Picoseconds arrival = arrival_;
       running_.emplace_back(requests_++, arrival, read_request());
+      if (kv_) check_can_run(running_.back());
     }
   }
 
@@ -119,16 +128,81 @@ class Continuous final : public Batcher {
     return steps;
   }
 
+  void check_can_run(const Admitted& request) {
+    const std::string number = "request " + std::to_string(request.number());
+    if (!request.can_be_recomputed()) {
+      throw InputError(
+          "serve.kv_block",
+          number +
+              " is not one sequence from its first token on: what it would have to compute again "
+              "is not known",
+          "serve.kv_block 0 keeps memory for all that may be cached");
+    }
+    const int longest = request.longest_context();
+    if (kv_->can_ever_hold(kv_->blocks_of(longest))) return;
+    throw InputError("serve.kv_memory",
+                     number + " comes to " + std::to_string(longest) +
+                         " tokens, and their keys and values do not fit even where nothing else is",
+                     "more memory (serve.kv_memory), or leave such requests out");
+  }
+
   void compose() {
     kinds_.clear();
     for (const Admitted& request : running_) kinds_.emplace_back(request.phase(), request.stack());
     const Kind kind = *std::min_element(kinds_.begin(), kinds_.end());
+    if (!kv_) return take_all(kind);
+    const int preempted = preempt_for_steps(kind);
+    take_all(kind, preempted == 0);
+    const auto [phase, stack] = kind;
+    // No prompt finds room: those that have some go on.
+    if (!parts_.empty() || phase != trace::Phase::prefill) return;
+    preempt_for_steps({trace::Phase::decode, stack});
+    take_all({trace::Phase::decode, stack}, false);
+  }
+
+  /// Room for the next tokens of those that go on, in the order in which they joined; how many of the newest
+  /// lost theirs for it.
+  int preempt_for_steps(const Kind& kind) {
+    int preempted = 0;
+    for (std::size_t i = 0; i < running_.size(); ++i) {
+      Admitted& request = running_[i];
+      const bool decodes = std::get<0>(kinds_[i]) == trace::Phase::decode;
+      const bool takes_part = kinds_[i] == kind || (beside_ && decodes);
+      if (request.blocks == 0 && decodes && takes_part && !starts(request)) continue;
+      if (request.blocks == 0 || !takes_part) continue;
+      const int blocks = std::max(request.blocks, kv_->blocks_of(request.context_after()));
+      while (request.blocks > 0 && !kv_->grow(request.blocks, blocks)) {
+        const auto newest = std::find_if(running_.rbegin(), running_.rend(),
+                                         [](const Admitted& other) { return other.blocks > 0; });
+        kv_->release(newest->blocks);
+        newest->preempt(joiner_);
+        const auto at = static_cast<std::size_t>(running_.rend() - newest) - 1;
+        kinds_[at] = {newest->phase(), newest->stack()};
+        ++preempted;
+      }
+      if (request.blocks > 0) request.blocks = blocks;
+    }
+    return preempted;
+  }
+
+  /// Blocks for the whole of its next pass, where it has none.
+  bool starts(Admitted& request) {
+    const int blocks = kv_->blocks_of(request.context_after());
+    if (request.blocks > 0) return true;
+    if (!kv_->grow(0, blocks)) return false;
+    request.blocks = blocks;
+    return true;
+  }
+
+  /// `prompts_start`: those that have no KV memory yet may get some.
+  void take_all(const Kind& kind, bool prompts_start = true) {
     const auto [phase, stack] = kind;
     parts_.clear();
     all_begin_ = true;
     if (phase == trace::Phase::decode || (beside_ && phase == trace::Phase::prefill)) {
       for (std::size_t i = 0; i < running_.size(); ++i) {
-        if (kinds_[i] == Kind(trace::Phase::decode, stack)) take(running_[i], running_[i].tokens_left());
+        if (kinds_[i] == Kind(trace::Phase::decode, stack) && (!kv_ || running_[i].blocks > 0))
+          take(running_[i], running_[i].tokens_left());
       }
     }
     if (phase == trace::Phase::decode) return;
@@ -136,6 +210,10 @@ class Continuous final : public Batcher {
     int left = prompt_chunk_;
     for (std::size_t i = 0; i < running_.size() && (!cuts || left > 0); ++i) {
       if (kinds_[i] != kind) continue;
+      if (kv_ && running_[i].blocks == 0 && !(prompts_start && starts(running_[i]))) {
+        prompts_start = false;  // first come first served
+        continue;
+      }
       const int tokens = cuts ? prompt_tokens(running_[i], left) : running_[i].tokens_left();
       if (tokens == 0) return;
       take(running_[i], tokens);
@@ -168,6 +246,7 @@ class Continuous final : public Batcher {
   int prompt_chunk_;
   std::optional<trace::OwnedStep> first_;  ///< of the request that joins next, which arrives at arrival_
   Picoseconds arrival_;
+  std::optional<KvBlocks> kv_;
   std::int64_t requests_ = 0, passes_ = 0;
   std::deque<Admitted> running_;
   std::vector<Kind> kinds_;  ///< of what each of them has next
@@ -196,13 +275,30 @@ BatcherEntry continuous() {
            pregate::Range{1e-3, 1e6, "from 0.001 to 1000000"})
       .or_zero("as the trace has them, or all at once");
   fields.add("arrival_seed", &ContinuousParameters::arrival_seed, "of when they arrive");
+  fields
+      .add("kv_block", &ContinuousParameters::kv_block,
+           "tokens of a block of KV memory, which are taken as tokens come (vLLM: 16)",
+           pregate::Range{1, 4096, "from 1 to 4096"})
+      .or_zero("memory for all that may be cached");
+  fields.add("kv_memory", &ContinuousParameters::kv_memory,
+             "of a GPU, that such blocks are cut from; 0: what all else leaves there");
   entry.parameters = PartParameters(fields);
-  entry.make = [](const std::any& parameters, trace::StepSource& source, int prompt_chunk) {
-    return std::make_unique<Continuous>(of(parameters), source, prompt_chunk);
+  entry.make = [](const std::any& parameters, trace::StepSource& source, int prompt_chunk,
+                  const std::vector<KvShare>& kv) {
+    return std::make_unique<Continuous>(of(parameters), source, prompt_chunk, kv);
   };
   entry.most_requests = [](const std::any& parameters) { return of(parameters).max_batch; };
   entry.depends_on_time = [](const std::any& parameters, const trace::TraceInfo& trace) {
-    return of(parameters).arrivals_per_s > 0 || trace.has_arrivals;
+    return of(parameters).arrivals_per_s > 0 || of(parameters).kv_block > 0 || trace.has_arrivals;
+  };
+  entry.paged_kv = [](const std::any& parameters) -> std::optional<PagedKv> {
+    const ContinuousParameters& chosen = of(parameters);
+    if (chosen.kv_block == 0 && chosen.kv_memory.count > 0) {
+      throw InputError("serve.kv_memory", "without blocks there is memory for all that may be cached",
+                       "--set serve.kv_block=16");
+    }
+    if (chosen.kv_block == 0) return std::nullopt;
+    return PagedKv{chosen.kv_block, chosen.kv_memory};
   };
   entry.mixes_prompts = [](const std::any& parameters) { return of(parameters).prompts == Prompts::beside; };
   return entry;
