@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "sim/parts/part.hpp"
 #include "sim/workload/guessed_routing.hpp"
@@ -47,6 +48,7 @@ class Oracle : public Predictor {
 
  protected:
   [[nodiscard]] const StepRouting& truth() const { return *truth_; }
+  [[nodiscard]] bool has_recorded() const { return recorded_ != nullptr; }
   [[nodiscard]] const StepPredictions& recorded() const { return *recorded_; }
 
  private:
@@ -70,6 +72,7 @@ struct PredictorEntry : PartDescription {
   Make make;                    ///< empty: nothing is predicted
   bool is_oracle = false;       ///< makes an Oracle
   bool needs_recorded = false;  ///< the trace must hold predicted ids
+  bool reads_recorded = false;  ///< where the trace's were predicted by one of its kind, it is shown them
   bool is_whole_layer = false;  ///< names every expert of a layer, whose copies are then one transfer
   bool misses_none = false;     ///< whoever is activated was among its guesses
   bool knows_pass = false;      ///< can be asked of all layers before the first one has run
@@ -82,5 +85,10 @@ struct PredictorEntry : PartDescription {
 
   [[nodiscard]] bool predicts() const { return static_cast<bool>(make); }
 };
+
+/// Whether it is shown what the trace holds of predictions, which a lookahead of that kind made.
+inline bool is_shown_recorded(const PredictorEntry& entry, const std::string& predicted_by) {
+  return entry.needs_recorded || (entry.reads_recorded && entry.name == predicted_by);
+}
 
 }  // namespace pregate::sim
