@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Predictors, prefetchers and miss services of one's own, which are parts like any other.
 
-Layers are MoE layers counted from 0 over all stacks, experts those of the layer; on several GPUs those that the GPU has.
-Every run makes an object of its own. Calls are one a layer or pass, in their place in time. What a method is handed
-may be asked during that call alone. Times are whole picoseconds, so that sums are exact.
+Layers are MoE layers counted from 0 over all stacks, experts those of the layer; on several GPUs those that the GPU
+has. Every run makes an object of its own. Calls are one a layer or pass, in their place in time. What a method is
+handed may be asked during that call alone. Times are whole picoseconds, so that sums are exact.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Prefetcher(Protocol):
     Beside `look_ahead` are called, where it has them:
 
     - ``begin_pass()``;
-    - ``reaches(ahead)``: whether something may be announced now, which costs ``lookahead.cost``; without it: where one of
-      the next `reach` layers has experts to be fetched;
+    - ``reaches(ahead)``: whether something may be announced now, which costs ``lookahead.cost``; without it: where one
+      of the next `reach` layers has experts to be fetched;
     - ``gate_known(moment, experts, announced)`` before the misses of a layer are issued: what was announced for it may
       be dropped;
     - ``pass_begins(ahead, predictor, announced)``, where it was registered with before_passes.

@@ -226,7 +226,7 @@ def test_gate_reuse(family: str, batch: int, tmp_path: Path) -> None:
 
 
 def test_simulated_gate_reuse_is_the_recorded(tmp_path: Path) -> None:
-    """Its recall is that of the arrays; a recall that is given changes nothing; distances that are not there are refused."""
+    """Its recall is that of the arrays; a given one changes nothing; distances that are not there are refused."""
     model = tiny(*FAMILIES["olmoe"])
     with pg.record.transformers(model, tmp_path / "t.db", gate_reuse=2):
         model.generate(**inputs(1), max_new_tokens=24, do_sample=False)
@@ -281,6 +281,7 @@ SEQ2SEQ: dict[str, tuple[str, dict[str, Any]]] = {
             "decoder_attention_heads": 4,
             "encoder_sparse_step": 2,
             "decoder_sparse_step": 2,
+            "moe_eval_capacity_token_fraction": -1.0,
             "max_position_embeddings": 64,
         },
     ),

@@ -106,11 +106,11 @@ TEST_F(Store, PredictionsOfSeveralDistances) {
   info.further_distances = {2, 5};
   info.predicted_by = "gate-reuse";
   const std::vector<std::uint16_t> first = {none, none, 4, none, none, 5, none, none, none};
-  const std::vector<std::uint16_t> second = {1, 2, 3, 4, 5, 6, 7, 0, 1};
+  const std::vector<std::uint16_t> second = {1, 2, 3, 4, 5, 6, 7, 0, 1}, ids = {0, 1, 2};
   TraceWriter writer(path("t.db"), info);
   for (const std::vector<std::uint16_t>& predicted : {first, second}) {
     writer.begin_request({0, "", 1});
-    Step step = decode({0, 1, 2});
+    Step step = decode(ids);
     step.predicted = predicted;
     writer.add(step);
   }
@@ -136,12 +136,12 @@ TEST_F(Store, PredictionsOfSeveralDistances) {
   TraceWriter other(path("o.db"), info);
   for (const std::vector<std::uint16_t>& predicted : {first, second}) {
     other.begin_request({0, "", 1});
-    Step step = decode({0, 1, 2});
+    Step step = decode(ids);
     step.predicted = predicted;
     other.add(step);
   }
   EXPECT_NE(other.commit().content_hash, hash);
-  Step short_of_one = decode({0, 1, 2});
+  Step short_of_one = decode(ids);
   short_of_one.predicted = std::span(second).first(6);
   TraceWriter refusing(path("r.db"), info);
   refusing.begin_request({0, "", 1});

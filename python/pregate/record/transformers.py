@@ -167,10 +167,16 @@ class Recorder:
                 raise InputError(WHERE, f"the router '{router.name}' was not called in a pass")
             done.choices.append(router.chosen)
         self._predict(done)
-        began = bool(self.requests) and any(one.stack is done.stack for one in self.requests[-1])
-        if not self.requests or done.phase == "encoder" or (done.position == 0 and (began or not done.stack.follows_encoder)):
+        if self._begins(done):
             self.requests.append([])
         self.requests[-1].append(done)
+
+    def _begins(self, done: _Pass) -> bool:
+        """A request: with nothing cached, and not behind the pass of an encoder."""
+        if not self.requests or done.phase == "encoder":
+            return True
+        began = any(one.stack is done.stack for one in self.requests[-1])
+        return done.position == 0 and (began or not done.stack.follows_encoder)
 
     def _predict(self, done: _Pass) -> None:
         """Asks each router of a layer behind what it makes of a router's input; nobody hears it."""
@@ -250,9 +256,9 @@ def transformers(
     ...     model.generate(**tokenizer("Hello", return_tensors="pt"), max_new_tokens=32)
     >>> trace = pg.load_trace("t.db")
 
-    A pass without a cache begins a request, of an encoder-decoder each pass of the encoder; padding is left out. A token
-    that a router drops for want of capacity has no expert there. `path` is written at the end, whole or not at all;
-    None: `Recorder.write` writes it. Needs torch and transformers.
+    A pass without a cache begins a request, of an encoder-decoder each pass of the encoder; padding is left out. A
+    token that a router drops for want of capacity has no expert there. `path` is written at the end, whole or not at
+    all; None: `Recorder.write` writes it. Needs torch and transformers.
 
     Args:
         model: any with known routers.
