@@ -16,6 +16,21 @@ from typing import Any, Protocol, TypeVar
 from pregate import _core
 from pregate._core import Ahead, Announced, Misses, Moment, Predictions
 
+__all__ = [
+    "Ahead",
+    "Announced",
+    "MissService",
+    "Misses",
+    "Moment",
+    "Predictions",
+    "Predictor",
+    "Prefetcher",
+    "compiled_predictor",
+    "miss_service",
+    "predictor",
+    "prefetcher",
+]
+
 atexit.register(_core.forget_parts)
 
 _compiled: dict[str, tuple[Any, ...]] = {}

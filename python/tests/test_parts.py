@@ -90,27 +90,30 @@ class Gain:
     """The expert whose copy would shorten its layer most, and so on while the link would be idle."""
 
     def look_ahead(self, moment: Moment, ahead: Ahead, predictor: Predictions, announced: Announced) -> None:
-        layers = []
+        layers: list[tuple[int, list[int], list[int]]] = []
         for layer in ahead.layers(3):
-            there, missing = 0, []
+            there: list[int] = []
+            missing: list[int] = []
             for expert in predictor.predict(layer):
                 if announced.is_brought(layer, expert):
                     announced.want(layer, [expert])
-                    there += 1
+                    there.append(expert)
                 else:
                     missing.append(expert)
-            layers.append([layer, there, missing])
+            layers.append((layer, there, missing))
         left = moment.between_gates_ps() - moment.backlog_ps("link")
         while left > 0:
             gains = [
-                makespan(moment, there, len(missing)) - makespan(moment, there + 1, len(missing) - 1) if missing else 0
+                makespan(moment, len(there), len(missing)) - makespan(moment, len(there) + 1, len(missing) - 1)
+                if missing
+                else 0
                 for _, there, missing in layers
             ]
             if max(gains, default=0) <= 0:
                 return
-            best = layers[gains.index(max(gains))]
-            announced.want(best[0], [best[2].pop(0)])
-            best[1] += 1
+            layer, there, missing = layers[gains.index(max(gains))]
+            there.append(missing.pop(0))
+            announced.want(layer, there[-1:])
             left -= moment.fetch_ps
 
 
@@ -189,7 +192,8 @@ class Substitute:
 
 def held_against(trace: pg.Trace, own: pg.Policy, ours: pg.Policy, folder: Path, **options: Any) -> None:
     """All figures, the times of each request, and the schedule and timeline of recorded steps, byte for byte."""
-    for more in ({}, {"record_steps": 12}):
+    recordings: tuple[dict[str, Any], ...] = ({}, {"record_steps": 12})
+    for more in recordings:
         mine, theirs = (pg.simulate(trace, policy=each, **RUN, **options, **more) for each in (own, ours))
         assert dict(mine.metrics) == dict(theirs.metrics)
         assert mine.requests_csv() == theirs.requests_csv()
@@ -207,7 +211,7 @@ def test_own_previous_token(trace: pg.Trace, prefetcher: str, batch: int, tmp_pa
         return pg.policy("on-demand-cache", cache="25%", predictor=predictor, prefetcher=prefetcher)
 
     held_against(trace, policy("own-previous"), policy("previous-token"), tmp_path, batch=batch)
-    assert pg.simulate(trace, policy=policy("own-previous"), **RUN)["lookahead.recall"] > 0
+    assert float(pg.simulate(trace, policy=policy("own-previous"), **RUN)["lookahead.recall"]) > 0
 
 
 @pytest.mark.parametrize(
@@ -293,7 +297,7 @@ def test_backlog(trace: pg.Trace) -> None:
 
     own = pg.policy("on-demand-cache", cache="25%", predictor="given-recall", miss_service="own-by-backlog")
     split = pg.simulate(trace, policy=own, **RUN)
-    assert 0 < split["cache.computed_on_cpu"]
+    assert 0 < float(split["cache.computed_on_cpu"])
     seen = runs[-1]
     times = [now for now, _, _ in seen]
     assert times == sorted(times) and len(set(times)) > len(times) // 2
@@ -420,12 +424,13 @@ def test_out_of_reach(trace: pg.Trace) -> None:
     with pytest.raises(pg.InputError, match="wants experts of layer 2, and may of 1 to 1"):
         pg.simulate(trace, policy=policy, **RUN)
     moment, ahead, predictor, announced = kept[:4]
-    for call in (
+    calls: list[Callable[[], Any]] = [
         lambda: moment.layer,
         lambda: ahead.layers(1),
         lambda: predictor.predict(1),
         lambda: announced.fetched(1),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(pg.InputError, match="only during the call"):
             call()
 

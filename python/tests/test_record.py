@@ -231,7 +231,7 @@ def test_simulated_gate_reuse_is_the_recorded(tmp_path: Path) -> None:
     with pg.record.transformers(model, tmp_path / "t.db", gate_reuse=2):
         model.generate(**inputs(1), max_new_tokens=24, do_sample=False)
     trace = pg.load_trace(tmp_path / "t.db")
-    shape = {
+    shape: dict[str, Any] = {
         "model": "olmoe-1b-7b",
         "machine": "rtx3090-pcie4",
         "policy": pg.policy("on-demand-cache", cache="25%", predictor="gate-reuse"),

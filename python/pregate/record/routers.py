@@ -75,8 +75,8 @@ def routers_of(model: Any, config: Any) -> list[Router]:
                 top_k = 2 if hasattr(router, "second_expert_policy") else 1
             else:
                 names = ("num_experts_per_tok", "num_experts_per_token", "moe_top_k")
-                top_k = _first(router, "top_k", *names) or _first(module, "top_k", *names)
-                top_k = top_k or _first(config, *names) or 1
+                said = _first(router, "top_k", *names) or _first(module, "top_k", *names)
+                top_k = said or _first(config, *names) or 1
             where = f"{name}.{child}"
             found.append(Router(where, router, _number_in(where), int(weight.shape[0]), top_k, dispatches))
     return found

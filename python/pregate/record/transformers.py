@@ -134,7 +134,7 @@ class Recorder:
                 raise InputError(WHERE, "a pass without input_ids or inputs_embeds")
             sequences, length = int(ids.shape[0]), int(ids.shape[1])
             keeps = np.ones((sequences, length), dtype=bool)
-            mask = kwargs.get("attention_mask", args[1] if len(args) > 1 else None)
+            mask: Any = kwargs.get("attention_mask", args[1] if len(args) > 1 else None)
             is_plain = mask is not None and getattr(mask, "ndim", 0) == 2
             if is_plain:
                 keeps = mask[:, -length:].detach().to("cpu").numpy().astype(bool)
