@@ -295,7 +295,9 @@ def test_backlog(trace: pg.Trace) -> None:
             here = moment.on_cpu_ps(1, 1)
             return ["cpu" if here < wait + (i + 1) * moment.fetch_ps else "fetch" for i in range(len(misses))]
 
-    own = pg.policy("on-demand-cache", cache="25%", predictor="given-recall", miss_service="own-by-backlog")
+    own = pg.policy(
+        "on-demand-cache", cache="25%", predictor="given-recall", miss_service="own-by-backlog", lookahead__recall=0.4
+    )
     split = pg.simulate(trace, policy=own, **RUN)
     assert 0 < float(split["cache.computed_on_cpu"])
     seen = runs[-1]
