@@ -132,9 +132,9 @@ def prefetcher(
     ... class TwoAtMost:
     ...     def look_ahead(self, moment, ahead, predictor, announced):
     ...         for layer in ahead.layers(1):
-    ...             experts = predictor.predict(layer)
-    ...             absent = [e for e in experts if not announced.is_brought(layer, e)]
-    ...             announced.want(layer, absent[:2])
+    ...             named = predictor.predict(layer)
+    ...             absent = [e for e in named if not announced.is_brought(layer, e)]
+    ...             announced.want(layer, [e for e in named if e not in absent[2:]])
 
     Args:
         name: as ``prefetch.kind`` names it.
