@@ -50,8 +50,7 @@ std::string summary(const trace::TraceStatistics& statistics, const std::string&
   text += "  MoE layers       " + std::to_string(info.layers.size()) + "\n";
   if (info.model_top_k > 0) text += "  model top-k      " + std::to_string(info.model_top_k) + "\n";
   text += std::string("  gate weights     ") + (info.has_weights ? "yes" : "no") + "\n";
-  text += "  predictions      " +
-          predictions(info) + "\n";
+  text += "  predictions      " + predictions(info) + "\n";
   text += "  content hash     " + printable(info.content_hash, 64) + "\n";
   for (const auto& [key, value] : info.provenance)
     text += "  provenance       " + printable(key) + ": " + one_line(value) + "\n";

@@ -23,7 +23,11 @@ struct Member {
 class Batches final : public StepSource {
  public:
   Batches(StepSource& source, int n)
-      : source_(source), info_(source.info()), layouts_(layouts(info_)), of_predicted_(prediction_layouts(info_)), size_(n) {
+      : source_(source),
+        info_(source.info()),
+        layouts_(layouts(info_)),
+        of_predicted_(prediction_layouts(info_)),
+        size_(n) {
     info_.requests = (info_.requests + n - 1) / n;
     rewind();
     // How many steps the batches take follows from where each request's phases end: one pass over the trace.

@@ -63,8 +63,8 @@ class MemorySource final : public StepSource {
 
  private:
   struct Record {
-    Record(const Step& given, std::size_t id, std::size_t weight, std::size_t count,
-           std::size_t predictions, bool weighted)
+    Record(const Step& given, std::size_t id, std::size_t weight, std::size_t count, std::size_t predictions,
+           bool weighted)
         : step(given),
           first_id(id),
           first_weight(weight),

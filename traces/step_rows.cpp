@@ -197,7 +197,8 @@ bool StepRows::read_step(std::int64_t row, Step& step) {
   if (info_.has_predictions) {
     const auto times = static_cast<std::int64_t>(info_.predictions_a_step());
     if (entries > max_step_entries / times) {
-      fault_ = std::to_string(entries) + " routed entries, predicted at " + std::to_string(times) + " distances";
+      fault_ =
+          std::to_string(entries) + " routed entries, predicted at " + std::to_string(times) + " distances";
       return false;
     }
     if (!read_ids(9, layout, entries * times, "predicted", predicted_)) return false;

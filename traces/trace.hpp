@@ -41,9 +41,9 @@ struct TraceInfo {
   int model_top_k = 0;  ///< experts a token of the model itself; 0 = unknown (Qwen3 here: 8, recorded 6)
   bool has_weights = false;
   bool has_predictions = false;
-  bool has_arrivals = false;    ///< every request says when it arrived
-  bool has_accepted = false;    ///< every decode step says how many output tokens it brought
-  int prediction_distance = 0;  ///< MoE layers ahead at which predicted ids were known; 0 = none
+  bool has_arrivals = false;           ///< every request says when it arrived
+  bool has_accepted = false;           ///< every decode step says how many output tokens it brought
+  int prediction_distance = 0;         ///< MoE layers ahead at which predicted ids were known; 0 = none
   std::vector<int> further_distances;  ///< ascending, behind that one: at which there are predicted ids too
   std::string predicted_by;  ///< the kind of lookahead that predicted so, as policies name it; may be empty
   std::map<std::string, std::string>

@@ -23,8 +23,8 @@ using sim::Service;
 using sim::Serving;
 
 /// What may be done about a miss, as Python names it.
-constexpr const char* service_names[] = {"fetch", "fetch-low", "cpu",  "cpu+copy",
-                                         "near-data", "read",  "skip", "substitute"};
+constexpr const char* service_names[] = {"fetch",     "fetch-low", "cpu",  "cpu+copy",
+                                         "near-data", "read",      "skip", "substitute"};
 
 /// The experts that a layer misses.
 class MissesView {
@@ -80,9 +80,9 @@ class PythonMissService final : public sim::MissService {
 
  private:
   [[noreturn]] void fail(const std::string& problem) const {
-    throw InputError(where_, problem,
-                     "one for each of misses.experts, in their order: " + std::string("'") +
-                         allowed_.front() + "', …");
+    throw InputError(
+        where_, problem,
+        "one for each of misses.experts, in their order: " + std::string("'") + allowed_.front() + "', …");
   }
   /// A name, or ("substitute", expert).
   [[nodiscard]] Serving serving_of(nb::handle answer, const sim::Moment& moment,
@@ -100,8 +100,7 @@ class PythonMissService final : public sim::MissService {
                            (is_pair ? "" : "; substitute goes with an expert, ('substitute', 3)"));
     }
     if (name == "cpu") return sim::computed_at(moment.cpu);
-    if (name == "cpu+copy")
-      return {.service = Service::compute, .place = moment.cpu, .is_copied_too = true};
+    if (name == "cpu+copy") return {.service = Service::compute, .place = moment.cpu, .is_copied_too = true};
     if (name == "near-data") return sim::computed_at(moment.topology->first(sim::PlaceKind::near_data));
     if (name == "read") return {.service = Service::read};
     if (name == "skip") return {.service = Service::skip};
@@ -178,12 +177,14 @@ void bind_miss_services(nb::module_& module) {
       .def_prop_ro(
           "better", [numbers](const MissesView& view) { return numbers(view, &sim::Misses::better); },
           nb::sig("def better(self, /) -> list[float]"),
-          "Of services that need weights, by miss: what the router gave to better-ranked experts of the token "
+          "Of services that need weights, by miss: what the router gave to better-ranked experts of the "
+          "token "
           "that wants it most, as a share of all that it gave that token.")
       .def_prop_ro(
           "idle", [](const MissesView& view) { return view.experts(view.get().idle); },
           nb::sig("def idle(self, /) -> list[int]"),
-          "Of services that substitute: experts of the layer that are on the GPU and that it does not activate.");
+          "Of services that substitute: experts of the layer that are on the GPU and that it does not "
+          "activate.");
   module.def("add_miss_service", &add, nb::arg("name"), nb::arg("description"), nb::arg("factory"),
              nb::arg("services"), nb::arg("needs_clock"), nb::arg("needs_weights"));
 }

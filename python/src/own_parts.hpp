@@ -68,7 +68,8 @@ class Handed {
 std::int64_t whole_number(nanobind::handle value);
 
 /// The key of expert `expert` of MoE layer `layer`; InputError at `where` when there is none.
-sim::ExpertKey key_of(const sim::ExpertMap& map, int layer, nanobind::handle expert, const std::string& where);
+sim::ExpertKey key_of(const sim::ExpertMap& map, int layer, nanobind::handle expert,
+                      const std::string& where);
 
 /// The same of each that `experts` iterates over.
 void keys_of(const sim::ExpertMap& map, int layer, nanobind::handle experts, const std::string& where,

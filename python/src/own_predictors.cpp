@@ -92,8 +92,9 @@ class PythonPredictor final : public sim::Predictor {
       probabilities_.push_back(probability);
     }
     if (!probabilities_.empty() && probabilities_.size() != keys_.size()) {
-      throw InputError(where_, "probabilities() returned " + std::to_string(probabilities_.size()) + " of " +
-                                   std::to_string(keys_.size()) + " experts",
+      throw InputError(where_,
+                       "probabilities() returned " + std::to_string(probabilities_.size()) + " of " +
+                           std::to_string(keys_.size()) + " experts",
                        "one for each that predict() named last, in their order; or none");
     }
   }
@@ -132,7 +133,8 @@ class CompiledPredictor final : public sim::Predictor {
   }
   void begin_pass(trace::Phase phase, bool first_of_request) override {
     if (functions_.begin_pass != nullptr)
-      functions_.begin_pass(state_.data(), width_, static_cast<std::int64_t>(phase), first_of_request ? 1 : 0);
+      functions_.begin_pass(state_.data(), width_, static_cast<std::int64_t>(phase),
+                            first_of_request ? 1 : 0);
   }
   void observe(int ordinal, std::span<const ExpertKey> activated,
                std::span<const std::uint32_t> tokens) override {

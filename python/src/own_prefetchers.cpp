@@ -54,9 +54,9 @@ class PredictorView {
   [[nodiscard]] nb::list predict(int target) const {
     if (predictor_ == nullptr) fail_after_call("predictor");
     if (target <= ahead_->ordinal || target >= ahead_->end) {
-      throw InputError("predictor.predict", "layer " + std::to_string(target) + " is not ahead in this pass",
-                       "from " + std::to_string(ahead_->ordinal + 1) + " to " +
-                           std::to_string(ahead_->end - 1));
+      throw InputError(
+          "predictor.predict", "layer " + std::to_string(target) + " is not ahead in this pass",
+          "from " + std::to_string(ahead_->ordinal + 1) + " to " + std::to_string(ahead_->end - 1));
     }
     return experts_of(*ahead_->map, target, predictor_->predict(ahead_->ordinal, target));
   }
@@ -260,13 +260,13 @@ void bind_prefetchers(nb::module_& module) {
           "end", [](const AheadView& view) { return view.get().end; }, "The layer behind the pass's last.")
       .def("has", &AheadView::has, nb::arg("layer"),
            "Whether it is ahead, and some of its experts are not resident for the run.")
-      .def("layers", &AheadView::layers, nb::arg("reach"), "Those of the next `reach` layers for which has().");
+      .def("layers", &AheadView::layers, nb::arg("reach"),
+           "Those of the next `reach` layers for which has().");
   nb::class_<PredictorView>(module, "Predictions", "The policy's predictor.")
       .def("predict", &PredictorView::predict, nb::arg("layer"),
            nb::sig("def predict(self, layer: int) -> list[int]"),
            "Experts of a layer ahead that it names now, the likeliest first.")
-      .def("probabilities", &PredictorView::probabilities,
-           nb::sig("def probabilities(self) -> list[float]"),
+      .def("probabilities", &PredictorView::probabilities, nb::sig("def probabilities(self) -> list[float]"),
            "Of those that predict() named last; empty where it does not say.");
   nb::class_<AnnouncedView>(module, "Announced", "What has been announced for layers to come.")
       .def("want", &AnnouncedView::want, nb::arg("layer"), nb::arg("experts"),
@@ -284,7 +284,8 @@ void bind_prefetchers(nb::module_& module) {
            "Whether the copy of one of fetched() has ended; of parts that need the clock.")
       .def("drop", &AnnouncedView::drop, nb::arg("layer"), nb::arg("expert"),
            nb::sig("def drop(self, layer: int, expert: int) -> bool"),
-           "Takes the copy of one of fetched() back, as much of it as has not started. False: it stays. Of parts "
+           "Takes the copy of one of fetched() back, as much of it as has not started. False: it stays. Of "
+           "parts "
            "that need the clock.");
   module.def("add_prefetcher", &add, nb::arg("name"), nb::arg("description"), nb::arg("factory"),
              nb::arg("reach"), nb::arg("needs_clock"), nb::arg("before_passes"));

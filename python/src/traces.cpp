@@ -125,8 +125,9 @@ nb::tuple routing(const std::string& path, int layer, const std::string& phase, 
         continue;
       const Slice slice = slice_of(info, step, layer);
       const std::size_t count = slice.top_k * static_cast<std::size_t>(step.tokens);
-      const auto all = distance == 0 ? step.experts
-                                     : step.predicted.subspan(place * step.experts.size(), step.experts.size());
+      const auto all = distance == 0
+                           ? step.experts
+                           : step.predicted.subspan(place * step.experts.size(), step.experts.size());
       const auto of_layer = all.subspan(slice.begin, count);
       ids.insert(ids.end(), of_layer.begin(), of_layer.end());
       if (has_weights) {
@@ -281,8 +282,9 @@ void bind_traces(nb::module_& module) {
       "trace_check", [](const std::string& path) { return trace::check(path); }, nb::arg("path"));
   module.def(
       "routing", &routing, nb::arg("path"), nb::arg("layer"), nb::arg("phase"), nb::arg("distance"),
-      nb::sig("def routing(path: str, layer: int, phase: str, distance: int) -> tuple[object, object, object, "
-              "object]"));
+      nb::sig(
+          "def routing(path: str, layer: int, phase: str, distance: int) -> tuple[object, object, object, "
+          "object]"));
   module.def("statistics", &statistics, nb::arg("path"),
              nb::sig("def statistics(path: str) -> dict[str, float]"));
   module.def(
@@ -294,11 +296,11 @@ void bind_traces(nb::module_& module) {
   nb::class_<Writer>(module, "TraceWriter")
       .def(nb::init<const std::string&, const std::string&,
                     const std::vector<std::tuple<std::string, int, int, int>>&, int, bool,
-                    const std::vector<int>&, const std::string&, const std::vector<std::pair<std::string, std::string>>&, bool>(),
+                    const std::vector<int>&, const std::string&,
+                    const std::vector<std::pair<std::string, std::string>>&, bool>(),
            nb::arg("path"), nb::arg("model"), nb::arg("layers"), nb::arg("model_top_k"),
            nb::arg("has_weights"), nb::arg("prediction_distances"), nb::arg("predicted_by"),
-           nb::arg("provenance"),
-           nb::arg("overwrite"))
+           nb::arg("provenance"), nb::arg("overwrite"))
       .def("begin_request", &Writer::begin_request, nb::arg("label"), nb::arg("sequences"))
       .def("add", &Writer::add, nb::arg("phase"), nb::arg("stack"), nb::arg("sequences"), nb::arg("tokens"),
            nb::arg("position"), nb::arg("ids"), nb::arg("weights").none(), nb::arg("predicted").none(),

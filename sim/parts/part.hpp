@@ -90,9 +90,9 @@ template <class Entry>
 class PartRegistry {
  public:
   const Entry& add(Entry entry) { return entries_.emplace_back(std::move(entry)); }
-  /// A part of the host program's own, for as long as it runs. One of that name that was added so before gives
-  /// way; results that chose it go on to speak of what they chose. InputError at `where` when it is the name of
-  /// a part of ours. Not while anything runs.
+  /// A part of the host program's own, for as long as it runs. One of that name that was added so before
+  /// gives way; results that chose it go on to speak of what they chose. InputError at `where` when it is the
+  /// name of a part of ours. Not while anything runs.
   void add_own(Entry entry, const std::string& where) {
     entry.is_own = true;
     const auto same = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& other) {

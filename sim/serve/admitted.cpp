@@ -57,7 +57,8 @@ trace::Step StepJoiner::join(std::span<const Admitted::Part> parts) {
   step.position = static_cast<int>((positions + sequences - 1) / sequences);
   if (any_cut) step.chunk = {all_end, static_cast<int>((contexts + sequences - 1) / sequences)};
   step.experts = gather(parts, layouts_, &trace::OwnedStep::experts, experts_);
-  if (has_predictions_) step.predicted = gather(parts, of_predicted_, &trace::OwnedStep::predicted, predicted_);
+  if (has_predictions_)
+    step.predicted = gather(parts, of_predicted_, &trace::OwnedStep::predicted, predicted_);
   if (has_weights_) step.weights = gather(parts, layouts_, &trace::OwnedStep::weights, weights_);
   return step;
 }

@@ -18,7 +18,8 @@ using trace::Step;
 class PromptChunks final : public trace::StepSource {
  public:
   PromptChunks(trace::StepSource& source, int most_tokens)
-      : source_(source), layouts_(trace::layouts(source.info())),
+      : source_(source),
+        layouts_(trace::layouts(source.info())),
         of_predicted_(trace::prediction_layouts(source.info())),
         most_tokens_(most_tokens) {
     rewind();

@@ -123,8 +123,8 @@ class StepPredictions {
  public:
   StepPredictions(const ExpertMap& map, const trace::TraceInfo& info);
   void load(const trace::Step& step);
-  /// Those of layer `target` that the recording knew when the ids of `ordinal` were known, which is before it:
-  /// at the nearest of its distances that reaches so far. Empty where none does.
+  /// Those of layer `target` that the recording knew when the ids of `ordinal` were known, which is before
+  /// it: at the nearest of its distances that reaches so far. Empty where none does.
   [[nodiscard]] std::span<const ExpertKey> predicted(int ordinal, int target) const;
 
  private:

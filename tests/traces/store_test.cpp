@@ -97,8 +97,8 @@ TEST_F(Store, EverythingSurvivesTheDatabaseAndJsonl) {
   EXPECT_EQ(all_steps(*memory)[0].weights, steps[0].weights);
 }
 
-// Predictions of several distances, one after the other, and what made them: in the database, as JSONL and CSV,
-// in memory, and joined in a batch, where each distance stays together.
+// Predictions of several distances, one after the other, and what made them: in the database, as JSONL and
+// CSV, in memory, and joined in a batch, where each distance stays together.
 TEST_F(Store, PredictionsOfSeveralDistances) {
   TraceInfo info = decoder({{8, 2}, {8, 1}});
   info.has_predictions = true;

@@ -71,7 +71,8 @@ PredictorEntry gate_reuse() {
   PredictorEntry entry = degraded({.recall = 0.858, .loss = 0.0163});
   entry.name = "gate-reuse";
   entry.help =
-      "the gate of that layer on the input of this one: as the trace recorded it, else how often that is right "
+      "the gate of that layer on the input of this one: as the trace recorded it, else how often that is "
+      "right "
       "is given";
   entry.mechanism = "gate-reuse prefetch";
   entry.reads_recorded = true;
