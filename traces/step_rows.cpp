@@ -130,6 +130,7 @@ void StepRows::rewind() {
   if (arrivals_) arrivals_->reset();
   if (accepted_) accepted_->reset();
   last_arrival_ = 0;
+  ended_ = false;
   rows_ = 0;
   last_request_ = last_index_ = -1;
   order_.begin_request();
@@ -232,7 +233,8 @@ bool StepRows::read_more(std::int64_t row, Step& step) {
 }
 
 StepRows::Row StepRows::next(Step& step) {
-  if (!statement_.step()) return Row::end;
+  ended_ = ended_ || !statement_.step();  // SQLite would begin anew
+  if (ended_) return Row::end;
   fault_.clear();
   const std::int64_t id = statement_.integer(0);
   step.request = statement_.integer(1);

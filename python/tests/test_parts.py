@@ -30,7 +30,7 @@ class Previous:
             self.last = [[] for _ in self.last]
 
     def observe(self, layer: int, experts: list[int], tokens: list[int]) -> None:
-        assert len(experts) == len(tokens) and min(tokens) >= 1
+        assert len(experts) == len(tokens) and all(count >= 1 for count in tokens)
         if self.decodes:
             self.last[layer] = experts
 
@@ -529,3 +529,20 @@ def test_compiled_predictor(trace: pg.Trace, tmp_path: Path) -> None:
     held_against(trace, policy("own-compiled"), policy("previous-token"), tmp_path)
     with pytest.raises(pg.InputError, match="predict has address 0"):
         pg.compiled_predictor("own-none", predict=0)
+
+
+@pytest.mark.parametrize("mode", [{"ep": 2}, {"pp": 2}, {"tp": 2}], ids=str)
+def test_on_several_gpus(trace: pg.Trace, mode: dict[str, int]) -> None:
+    """Each GPU has parts of its own, and experts are those that it has."""
+
+    @pg.predictor("own-on-each")
+    class OnEach(Previous):
+        def begin_run(self, experts: list[int], top_k: list[int]) -> None:
+            self.last = [[] for _ in experts]
+            self.decodes = False
+
+    def run(predictor: str, service: str) -> dict[str, Any]:
+        policy = pg.policy("on-demand-cache", cache="25%", predictor=predictor, miss_service=service)
+        return dict(pg.simulate(trace, policy=policy, gpus=2, **mode, **RUN).metrics)
+
+    assert run("own-on-each", "own-threshold") == run("previous-token", "threshold")
