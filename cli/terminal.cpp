@@ -77,6 +77,10 @@ sim::TextLayout text_layout(Channel channel, bool all_columns) {
 }
 
 void show(Channel channel, const std::string& text) {
+  if (channel == Channel::output && Overheard::current != nullptr) {
+    Overheard::current->text += text;
+    return;
+  }
   if (channel == Channel::output && Silence::living > 0) return;
   const std::string shown = safe(text, has_colour(channel));
   std::FILE* const stream = channel == Channel::output ? stdout : stderr;

@@ -30,6 +30,20 @@ class Silence {
   static inline std::atomic<int> living = 0;
 };
 
+/// The same of this thread's commands, and what they say to standard output is kept.
+class Overheard {
+ public:
+  Overheard() : before_(current) { current = this; }
+  ~Overheard() { current = before_; }
+  Overheard(const Overheard&) = delete;
+  Overheard& operator=(const Overheard&) = delete;
+  std::string text;
+  static inline thread_local Overheard* current = nullptr;
+
+ private:
+  Overheard* before_;
+};
+
 /// One error, as show() does.
 void show_error(const std::string& what);
 

@@ -27,6 +27,15 @@ std::string one_line(const std::string& text) {
   return line;
 }
 
+std::string predictions(const trace::TraceInfo& info) {
+  if (!info.has_predictions) return "no";
+  std::string distances;
+  for (const int distance : info.prediction_distances())
+    distances += (distances.empty() ? "" : ", ") + std::to_string(distance);
+  return distances + " MoE layers ahead" +
+         (info.predicted_by.empty() ? "" : ", by " + printable(info.predicted_by, 64));
+}
+
 std::string summary(const trace::TraceStatistics& statistics, const std::string& path) {
   const trace::TraceInfo& info = statistics.info;
   std::string text = path + "\n  model            " +
@@ -41,10 +50,7 @@ std::string summary(const trace::TraceStatistics& statistics, const std::string&
   text += "  MoE layers       " + std::to_string(info.layers.size()) + "\n";
   if (info.model_top_k > 0) text += "  model top-k      " + std::to_string(info.model_top_k) + "\n";
   text += std::string("  gate weights     ") + (info.has_weights ? "yes" : "no") + "\n";
-  text += "  predictions      " +
-          (info.has_predictions ? std::to_string(info.prediction_distance) + " MoE layers ahead"
-                                : std::string("no")) +
-          "\n";
+  text += "  predictions      " + predictions(info) + "\n";
   text += "  content hash     " + printable(info.content_hash, 64) + "\n";
   for (const auto& [key, value] : info.provenance)
     text += "  provenance       " + printable(key) + ": " + one_line(value) + "\n";

@@ -40,7 +40,15 @@ std::vector<fs::path> module_folders() {
   const char* const named = std::getenv("PREGATE_MODULES");
   if (named != nullptr && *named != '\0') return {fs::absolute(named, ignored)};
   const fs::path own = fs::read_symlink("/proc/self/exe", ignored).parent_path();
-  return {own, (own / PREGATE_MODULE_FOLDER).lexically_normal()};
+  std::vector<fs::path> folders = {own, (own / PREGATE_MODULE_FOLDER).lexically_normal()};
+  // Where this is a library of another program, as of Python, the modules lie beside the library.
+  Dl_info here = {};
+  static const char mark = 0;
+  if (dladdr(&mark, &here) != 0 && here.dli_fname != nullptr) {
+    const fs::path library = fs::canonical(here.dli_fname, ignored).parent_path();
+    if (!library.empty() && library != own) folders.insert(folders.begin(), library);
+  }
+  return folders;
 }
 
 LoadedModule load_module(const std::string& name, const std::vector<fs::path>& folders,

@@ -7,7 +7,7 @@
 #                            tests of the program, of published cases, of CUDA and the runtime, with checked indices;
 #                            without CUDA, under AddressSanitizer and UndefinedBehaviorSanitizer, those of all that
 #                            reads files, simulates and executes; what has threads under ThreadSanitizer; lint; a
-#                            benchmark run; the Python package, as a wheel
+#                            benchmark run; the Python package, as a wheel, with torch where it can be installed
 # Ends, also where something failed, with the time that every stage took.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -85,7 +85,7 @@ stage format
 ./scripts/check_style.sh format
 run_preset ci "${with_python[@]}"
 stage "python: test"
-./scripts/python.sh test build/ci
+PREGATE_TORCH="${PREGATE_TORCH:-try}" ./scripts/python.sh test build/ci
 run_preset asan
 run_preset tsan
 stage lint

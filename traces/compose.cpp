@@ -23,7 +23,11 @@ struct Member {
 class Batches final : public StepSource {
  public:
   Batches(StepSource& source, int n)
-      : source_(source), info_(source.info()), layouts_(layouts(info_)), size_(n) {
+      : source_(source),
+        info_(source.info()),
+        layouts_(layouts(info_)),
+        of_predicted_(prediction_layouts(info_)),
+        size_(n) {
     info_.requests = (info_.requests + n - 1) / n;
     rewind();
     // How many steps the batches take follows from where each request's phases end: one pass over the trace.
@@ -128,7 +132,7 @@ class Batches final : public StepSource {
     step.predicted = {};
     step.weights = {};
     if (info_.has_predictions) {
-      gather(layout, predicted_,
+      gather(of_predicted_[static_cast<std::size_t>(step.stack)], predicted_,
              [](const OwnedStep& s) -> const std::vector<std::uint16_t>& { return s.predicted; });
       step.predicted = predicted_;
     }
@@ -155,7 +159,7 @@ class Batches final : public StepSource {
 
   StepSource& source_;
   TraceInfo info_;
-  std::vector<StackLayout> layouts_;
+  std::vector<StackLayout> layouts_, of_predicted_;
   int size_;
   std::vector<Member> members_;
   std::vector<OwnedStep> ahead_;  ///< the first step of the next batch, read already

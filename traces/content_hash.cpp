@@ -107,6 +107,12 @@ ContentHash::ContentHash(const TraceInfo& info)
   put(buffer_, static_cast<std::uint8_t>(info.has_weights ? 1 : 0));
   put(buffer_, static_cast<std::uint8_t>(info.has_predictions ? 1 : 0));
   put(buffer_, static_cast<std::uint32_t>(info.prediction_distance));
+  if (!info.further_distances.empty() || !info.predicted_by.empty()) {
+    buffer_.push_back('P');
+    put_text(buffer_, info.predicted_by);
+    put(buffer_, static_cast<std::uint32_t>(info.further_distances.size()));
+    for (const int distance : info.further_distances) put(buffer_, static_cast<std::uint32_t>(distance));
+  }
   sha_.update(buffer_.data(), buffer_.size());
 }
 

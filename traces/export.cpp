@@ -44,6 +44,9 @@ Json header(const TraceInfo& info, const std::string& where) {
                  {"weights", info.has_weights},
                  {"predictions", info.has_predictions},
                  {"prediction_distance", info.prediction_distance}};
+  if (!info.further_distances.empty()) header["further_distances"] = info.further_distances;
+  require_utf8(info.predicted_by, where);
+  if (!info.predicted_by.empty()) header["predicted_by"] = info.predicted_by;
   if (info.has_arrivals) header["arrivals"] = true;
   if (info.has_accepted) header["accepted"] = true;
   header["provenance"] = provenance;
@@ -86,7 +89,8 @@ void append_lists(std::string& line, const char* key, std::span<const T> values,
   line += ']';
 }
 
-std::string step_line(const Step& step, const StackLayout& layout, bool has_accepted) {
+std::string step_line(const Step& step, const StackLayout& layout, const StackLayout& of_predicted,
+                      bool has_accepted) {
   std::string line = std::string(R"({"phase":")") + to_string(step.phase) + "\"";
   const auto field = [&](const char* key, int value) {
     line += std::string(",\"") + key + "\":";
@@ -99,7 +103,7 @@ std::string step_line(const Step& step, const StackLayout& layout, bool has_acce
   if (has_accepted && step.phase == Phase::decode) field("accepted", step.accepted);
   append_lists(line, "experts", step.experts, step.experts, layout, step.tokens);
   if (!step.predicted.empty())
-    append_lists(line, "predicted", step.predicted, step.predicted, layout, step.tokens);
+    append_lists(line, "predicted", step.predicted, step.predicted, of_predicted, step.tokens);
   if (!step.weights.empty()) append_lists(line, "weights", step.weights, step.experts, layout, step.tokens);
   return line + "}\n";
 }
@@ -113,7 +117,7 @@ Request request_of(const Step& step, const std::vector<Request>& requests) {
 
 void export_jsonl(StepSource& source, const std::vector<Request>& requests, const std::string& output) {
   const TraceInfo& info = source.info();
-  const std::vector<StackLayout> stacks = layouts(info);
+  const std::vector<StackLayout> stacks = layouts(info), of_predicted = prediction_layouts(info);
   TextOutput out(output);
   out.write(header(info, output).dump() + "\n");
   source.rewind();
@@ -126,7 +130,8 @@ void export_jsonl(StepSource& source, const std::vector<Request>& requests, cons
       if (info.has_arrivals) line["arrival_ns"] = step.arrival_ns;
       out.write(line.dump() + "\n");
     }
-    const std::string line = step_line(step, stacks[static_cast<std::size_t>(step.stack)], info.has_accepted);
+    const auto stack = static_cast<std::size_t>(step.stack);
+    const std::string line = step_line(step, stacks[stack], of_predicted[stack], info.has_accepted);
     if (line.size() > max_jsonl_line)
       throw InputError(output, "request " + std::to_string(step.request) + ", step " +
                                    std::to_string(step.index) + " makes a line of over " +
@@ -142,7 +147,12 @@ void export_csv(StepSource& source, const std::vector<Request>& requests, const 
   const std::vector<StackLayout> stacks = layouts(info);
   TextOutput out(output);
   out.write(std::string("request,step,phase,stack,position,layer,token,rank,expert") +
-            (info.has_weights ? ",weight" : "") + (info.has_predictions ? ",predicted" : "") + "\n");
+            (info.has_weights ? ",weight" : ""));
+  for (std::size_t i = 0; i < info.predictions_a_step(); ++i) {
+    const bool is_only = info.further_distances.empty();
+    out.write(is_only ? ",predicted" : ",predicted_" + std::to_string(info.prediction_distances()[i]));
+  }
+  out.write("\n");
   source.rewind();
   Step step;
   std::string text, start;
@@ -156,8 +166,13 @@ void export_csv(StepSource& source, const std::vector<Request>& requests, const 
       for (int t = 0; t < step.tokens; ++t)
         for (int r = 0; r < layout.top_k[l]; ++r, ++at) {
           const bool routed = step.experts[at] != no_expert;
-          const bool predicted = !step.predicted.empty() && step.predicted[at] != no_expert;
-          if (!routed && !predicted) continue;
+          const auto predicted = [&](std::size_t i) {
+            return step.predicted.empty() ? no_expert : step.predicted[i * step.experts.size() + at];
+          };
+          bool any_predicted = false;
+          for (std::size_t i = 0; i < info.predictions_a_step(); ++i)
+            any_predicted = any_predicted || predicted(i) != no_expert;
+          if (!routed && !any_predicted) continue;
           text += start;
           append_number(text, std::int64_t{info.layers[static_cast<std::size_t>(layout.layers[l])].layer});
           text += ',';
@@ -170,9 +185,9 @@ void export_csv(StepSource& source, const std::vector<Request>& requests, const 
             text += ',';
             if (routed) append_number(text, static_cast<double>(step.weights[at]));
           }
-          if (info.has_predictions) {
+          for (std::size_t i = 0; i < info.predictions_a_step(); ++i) {
             text += ',';
-            if (predicted) append_number(text, std::int64_t{step.predicted[at]});
+            if (predicted(i) != no_expert) append_number(text, std::int64_t{predicted(i)});
           }
           text += '\n';
           if (text.size() > (1U << 20U)) {

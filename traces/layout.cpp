@@ -63,6 +63,14 @@ void validate_info(const TraceInfo& info, const std::string& where) {
     throw InputError(where, "model_top_k is " + std::to_string(info.model_top_k));
   if (info.prediction_distance < 0 || info.prediction_distance > max_layers)
     throw InputError(where, "prediction_distance is " + std::to_string(info.prediction_distance));
+  const std::vector<int> distances = info.prediction_distances();
+  for (std::size_t i = 1; i < distances.size(); ++i) {
+    if (distances[i] <= distances[i - 1] || distances[i - 1] < 1 || distances[i] > max_layers)
+      throw InputError(where, "its prediction distances are not in order, from 1 on");
+  }
+  if (!info.has_predictions && (!info.further_distances.empty() || !info.predicted_by.empty()))
+    throw InputError(where, "it says how its experts were predicted, and has no predicted ids");
+  if (info.predicted_by.size() > 64) throw InputError(where, "the name of what predicted is over 64 bytes");
   for (const auto& [key, value] : info.provenance)
     if (key.empty() || key.size() > max_text || value.size() > 16 * max_text)
       throw InputError(where, "a provenance entry has no key or is over 64 KiB");
@@ -80,6 +88,20 @@ std::vector<StackLayout> layouts(const TraceInfo& info) {
     stack.top_k.push_back(layer.top_k);
     stack.entries_a_token += layer.top_k;
     if (layer.experts >= no_expert_u8) stack.width = 2;
+  }
+  return stacks;
+}
+
+std::vector<StackLayout> prediction_layouts(const TraceInfo& info) {
+  std::vector<StackLayout> stacks = layouts(info);
+  for (StackLayout& stack : stacks) {
+    const StackLayout once = stack;
+    for (std::size_t i = 1; i < info.predictions_a_step(); ++i) {
+      stack.layers.insert(stack.layers.end(), once.layers.begin(), once.layers.end());
+      stack.experts.insert(stack.experts.end(), once.experts.begin(), once.experts.end());
+      stack.top_k.insert(stack.top_k.end(), once.top_k.begin(), once.top_k.end());
+      stack.entries_a_token += once.entries_a_token;
+    }
   }
   return stacks;
 }
@@ -272,10 +294,16 @@ std::string find_fault(const Step& step, const TraceInfo& info, const std::vecto
   }
   if (std::string twice = find_duplicate(step, layout, info); !twice.empty()) return twice;
   if (info.has_predictions) {
-    if (static_cast<std::int64_t>(step.predicted.size()) != entries)
-      return size_fault("predicted", step.predicted.size());
-    if (!ids_in_range(step.predicted, layout, step.tokens))
-      return "predicted " + describe_out_of_range(step.predicted, layout, step.tokens, info);
+    const auto once = static_cast<std::size_t>(entries), times = info.predictions_a_step();
+    if (entries > max_step_entries / static_cast<std::int64_t>(times))
+      return std::to_string(entries) + " routed entries in one step, predicted at " + std::to_string(times) +
+             " distances";
+    if (step.predicted.size() != once * times) return size_fault("predicted", step.predicted.size() / times);
+    for (std::size_t i = 0; i < times; ++i) {
+      const std::span<const std::uint16_t> ids = step.predicted.subspan(i * once, once);
+      if (!ids_in_range(ids, layout, step.tokens))
+        return "predicted " + describe_out_of_range(ids, layout, step.tokens, info);
+    }
   }
   return {};
 }

@@ -32,6 +32,8 @@ void validate_info(const TraceInfo& info, const std::string& where);
 
 /// Layout of each stack. `info` must be valid.
 std::vector<StackLayout> layouts(const TraceInfo& info);
+/// The same of Step::predicted: a stack's layers come once for each prediction distance.
+std::vector<StackLayout> prediction_layouts(const TraceInfo& info);
 
 /// Bytes of the ids of `entries` entries at `width`; the blob form of Step::experts.
 void encode_ids(std::span<const std::uint16_t> ids, int width, std::vector<std::uint8_t>& blob);

@@ -24,16 +24,17 @@ class MemorySource final : public StepSource {
         if (ids.empty()) return;
         encode_ids(ids, width, blob);
         ids_.insert(ids_.end(), blob.begin(), blob.end());
-        widest_ = std::max(widest_, ids.size());
       };
-      records_.push_back({step, ids_.size(), weights_.size(), step.experts.size(), !step.predicted.empty(),
+      widest_ = std::max(widest_, step.experts.size());
+      widest_predicted_ = std::max(widest_predicted_, step.predicted.size());
+      records_.push_back({step, ids_.size(), weights_.size(), step.experts.size(), step.predicted.size(),
                           !step.weights.empty()});
       keep(step.experts);
       keep(step.predicted);
       weights_.insert(weights_.end(), step.weights.begin(), step.weights.end());
     }
     experts_.resize(widest_);
-    if (info_.has_predictions) predicted_.resize(widest_);
+    predicted_.resize(widest_predicted_);
     source.rewind();
   }
 
@@ -48,8 +49,8 @@ class MemorySource final : public StepSource {
     const std::span<std::uint16_t> experts(experts_.data(), record.entries);
     decode_ids(bytes, width, experts);
     step.experts = experts;
-    if (record.has_predictions) {
-      const std::span<std::uint16_t> predicted(predicted_.data(), record.entries);
+    if (record.predicted > 0) {
+      const std::span<std::uint16_t> predicted(predicted_.data(), record.predicted);
       decode_ids(bytes + record.entries * static_cast<std::size_t>(width), width, predicted);
       step.predicted = predicted;
     }
@@ -62,21 +63,21 @@ class MemorySource final : public StepSource {
 
  private:
   struct Record {
-    Record(const Step& given, std::size_t id, std::size_t weight, std::size_t count, bool predictions,
+    Record(const Step& given, std::size_t id, std::size_t weight, std::size_t count, std::size_t predictions,
            bool weighted)
         : step(given),
           first_id(id),
           first_weight(weight),
           entries(count),
-          has_predictions(predictions),
+          predicted(predictions),
           has_weights(weighted) {
       step.experts = step.predicted = {};
       step.weights = {};
       step.parts = {};  // not kept: then not known
     }
     Step step;
-    std::size_t first_id, first_weight, entries;
-    bool has_predictions, has_weights;
+    std::size_t first_id, first_weight, entries, predicted;
+    bool has_weights;
   };
 
   TraceInfo info_;
@@ -85,7 +86,7 @@ class MemorySource final : public StepSource {
   std::vector<std::uint8_t> ids_;
   std::vector<float> weights_;
   std::vector<std::uint16_t> experts_, predicted_;
-  std::size_t widest_ = 0, position_ = 0;
+  std::size_t widest_ = 0, widest_predicted_ = 0, position_ = 0;
 };
 
 /// Plays a source several times over; requests go on counting.

@@ -25,9 +25,10 @@ std::span<const std::string_view> schema_statements() {
 }
 
 std::span<const std::string_view> optional_statements() {
-  static constexpr std::array<std::string_view, 2> statements = {
+  static constexpr std::array<std::string_view, 3> statements = {
       "CREATE TABLE arrival (request INTEGER PRIMARY KEY, ns INTEGER NOT NULL) STRICT",
       "CREATE TABLE accepted (step INTEGER PRIMARY KEY, tokens INTEGER NOT NULL) STRICT",
+      "CREATE TABLE prediction (distance INTEGER PRIMARY KEY, predictor TEXT NOT NULL) STRICT",
   };
   return statements;
 }

@@ -37,6 +37,22 @@ void read_layers(const Database& database, TraceInfo& info) {
   }
 }
 
+/// Of the table `prediction`, which says more than prediction_distance.
+void read_distances(const Database& database, TraceInfo& info) {
+  Statement rows(database, "SELECT distance, predictor FROM prediction ORDER BY distance LIMIT 1025");
+  std::vector<int> distances;
+  while (rows.step()) {
+    const std::string predictor = rows.text(1);
+    if (!distances.empty() && predictor != info.predicted_by)
+      throw InputError(database.where(), "its predictions are of several predictors");
+    info.predicted_by = predictor;
+    distances.push_back(to_int(rows.integer(0)));
+  }
+  if (distances.empty() || distances.front() != info.prediction_distance)
+    throw InputError(database.where(), "the first of its prediction distances is not prediction_distance");
+  info.further_distances.assign(distances.begin() + 1, distances.end());
+}
+
 /// Rows of a table whose ids are 0..n-1; without a scan, as the ids' order is checked where they are read.
 std::int64_t rows_by_id(const Database& database, const char* sql, const char* what) {
   Statement ends(database, sql);
@@ -66,8 +82,14 @@ TraceInfo read_info(const Database& database) {
   info.steps = trace.integer(7);
   info.tokens = trace.integer(8);
   info.routed_entries = trace.integer(9);
-  Statement more(database, "SELECT name FROM sqlite_schema WHERE name IN ('arrival', 'accepted')");
-  while (more.step()) (more.text(0) == "arrival" ? info.has_arrivals : info.has_accepted) = true;
+  Statement more(database,
+                 "SELECT name FROM sqlite_schema WHERE name IN ('arrival', 'accepted', 'prediction')");
+  while (more.step()) {
+    const std::string name = more.text(0);
+    if (name == "arrival") info.has_arrivals = true;
+    if (name == "accepted") info.has_accepted = true;
+    if (name == "prediction") read_distances(database, info);
+  }
   Statement provenance(database, "SELECT key, value FROM provenance ORDER BY key LIMIT 10000");
   while (provenance.step()) info.provenance.emplace(provenance.text(0), provenance.text(1));
   validate_info(info, database.where());
@@ -108,6 +130,7 @@ void StepRows::rewind() {
   if (arrivals_) arrivals_->reset();
   if (accepted_) accepted_->reset();
   last_arrival_ = 0;
+  ended_ = false;
   rows_ = 0;
   last_request_ = last_index_ = -1;
   order_.begin_request();
@@ -173,7 +196,13 @@ bool StepRows::read_step(std::int64_t row, Step& step) {
   if (!read_ids(8, layout, entries, "experts", experts_)) return false;
   step.experts = experts_;
   if (info_.has_predictions) {
-    if (!read_ids(9, layout, entries, "predicted", predicted_)) return false;
+    const auto times = static_cast<std::int64_t>(info_.predictions_a_step());
+    if (entries > max_step_entries / times) {
+      fault_ =
+          std::to_string(entries) + " routed entries, predicted at " + std::to_string(times) + " distances";
+      return false;
+    }
+    if (!read_ids(9, layout, entries * times, "predicted", predicted_)) return false;
     step.predicted = predicted_;
   }
   if (info_.has_weights) {
@@ -204,7 +233,8 @@ bool StepRows::read_more(std::int64_t row, Step& step) {
 }
 
 StepRows::Row StepRows::next(Step& step) {
-  if (!statement_.step()) return Row::end;
+  ended_ = ended_ || !statement_.step();  // SQLite would begin anew
+  if (ended_) return Row::end;
   fault_.clear();
   const std::int64_t id = statement_.integer(0);
   step.request = statement_.integer(1);

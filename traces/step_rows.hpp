@@ -45,6 +45,7 @@ class StepRows {
   std::vector<std::uint16_t> experts_, predicted_;
   std::vector<float> weights_;
   std::string fault_;
+  bool ended_ = false;
   std::int64_t rows_ = 0, last_request_ = -1, last_index_ = -1;
 };
 

@@ -23,4 +23,11 @@ std::vector<int> TraceInfo::layers_of(int stack) const {
   return indices;
 }
 
+std::vector<int> TraceInfo::prediction_distances() const {
+  if (!has_predictions) return {};
+  std::vector<int> distances = {prediction_distance};
+  distances.insert(distances.end(), further_distances.begin(), further_distances.end());
+  return distances;
+}
+
 }  // namespace pregate::trace

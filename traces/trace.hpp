@@ -41,15 +41,23 @@ struct TraceInfo {
   int model_top_k = 0;  ///< experts a token of the model itself; 0 = unknown (Qwen3 here: 8, recorded 6)
   bool has_weights = false;
   bool has_predictions = false;
-  bool has_arrivals = false;    ///< every request says when it arrived
-  bool has_accepted = false;    ///< every decode step says how many output tokens it brought
-  int prediction_distance = 0;  ///< MoE layers ahead at which predicted ids were known; 0 = none
+  bool has_arrivals = false;           ///< every request says when it arrived
+  bool has_accepted = false;           ///< every decode step says how many output tokens it brought
+  int prediction_distance = 0;         ///< MoE layers ahead at which predicted ids were known; 0 = none
+  std::vector<int> further_distances;  ///< ascending, behind that one: at which there are predicted ids too
+  std::string predicted_by;  ///< the kind of lookahead that predicted so, as policies name it; may be empty
   std::map<std::string, std::string>
       provenance;            ///< source file name, its SHA-256, format, tool version, notes
   std::string content_hash;  ///< hex SHA-256 of layers, requests and steps (not of provenance)
   std::int64_t requests = 0, steps = 0, tokens = 0, routed_entries = 0;
   /// Indices into `layers` of one stack's MoE layers.
   [[nodiscard]] std::vector<int> layers_of(int stack) const;
+  /// How often Step::predicted has the shape of Step::experts; 0 without predictions.
+  [[nodiscard]] std::size_t predictions_a_step() const {
+    return has_predictions ? 1 + further_distances.size() : 0;
+  }
+  /// prediction_distance and those behind it.
+  [[nodiscard]] std::vector<int> prediction_distances() const;
 };
 
 /// One request, or one batch that a recording merged (sequences > 1).
@@ -90,8 +98,9 @@ struct Step {
   /// Experts of all MoE layers of the stack, layer after layer; within a layer token-major, tokens x top_k
   /// ids in router order, no_expert where there is none.
   std::span<const std::uint16_t> experts;
-  std::span<const std::uint16_t> predicted;  ///< same shape, or empty
-  std::span<const float> weights;            ///< same shape, or empty
+  /// Same shape, once for each of the trace's prediction distances, one after the other; or empty.
+  std::span<const std::uint16_t> predicted;
+  std::span<const float> weights;  ///< same shape, or empty
   /// By sequence, where each one's tokens are together and in this order; `position` is then their mean.
   /// Empty: one sequence, or not known.
   std::span<const SequencePart> parts = {};

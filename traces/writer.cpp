@@ -49,7 +49,18 @@ struct TraceWriter::Impl {
       database->execute(std::string(optional_statements()[1]).c_str());
       insert_accepted.emplace(*database, "INSERT INTO accepted VALUES (?, ?)");
     }
+    if (!info.further_distances.empty() || !info.predicted_by.empty()) write_distances();
     write_layers();
+  }
+
+  void write_distances() {
+    database->execute(std::string(optional_statements()[2]).c_str());
+    Statement row(*database, "INSERT INTO prediction VALUES (?, ?)");
+    for (const int distance : info.prediction_distances()) {
+      row.bind(1, std::int64_t{distance});
+      row.bind(2, info.predicted_by);
+      row.run();
+    }
   }
 
   void write_layers() {

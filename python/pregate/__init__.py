@@ -14,11 +14,16 @@ from pregate import record
 from pregate._core import eviction_names as evictions
 from pregate._core import host_names as hosts
 from pregate._core import machine_names as machines
+from pregate._core import miss_service_names as miss_services
 from pregate._core import model_names as models
 from pregate._core import policy_names as policies
+from pregate._core import predictor_names as predictors
+from pregate._core import prefetcher_names as prefetchers
 from pregate._core import software_names as software
 from pregate._core import version as __version__
 from pregate.errors import InputError
+from pregate.evidence import calibrate, validate_device, validate_published
+from pregate.own_parts import compiled_predictor, miss_service, predictor, prefetcher
 from pregate.parts import compiled_eviction, eviction
 from pregate.results import Comparison, Result
 from pregate.running import Policy, advise, compare, policy, simulate, sweep
@@ -35,8 +40,10 @@ __all__ = [
     "TraceWriter",
     "__version__",
     "advise",
+    "calibrate",
     "compare",
     "compiled_eviction",
+    "compiled_predictor",
     "eviction",
     "evictions",
     "generate",
@@ -44,12 +51,20 @@ __all__ = [
     "import_trace",
     "load_trace",
     "machines",
+    "miss_service",
+    "miss_services",
     "models",
     "policies",
     "policy",
+    "predictor",
+    "predictors",
+    "prefetcher",
+    "prefetchers",
     "record",
     "replay",
     "simulate",
     "software",
     "sweep",
+    "validate_device",
+    "validate_published",
 ]

@@ -35,18 +35,31 @@ class Policy:
 
 
 def policy(
-    name: str, *, label: str = "", eviction: str | None = None, cache: str | None = None, **keys: Setting
+    name: str,
+    *,
+    label: str = "",
+    eviction: str | None = None,
+    cache: str | None = None,
+    predictor: str | None = None,
+    prefetcher: str | None = None,
+    miss_service: str | None = None,
+    **keys: Setting,
 ) -> Policy:
     """A policy with settings of its own, for `simulate` and `compare`.
 
-    `eviction` and `cache` are short for ``cache.eviction`` and ``cache.capacity``; any key of
-    `pregate list parts` is given with `__` for its dots: ``policy("on-demand-cache", cache__scope="global")``.
+    `eviction`, `cache`, `predictor`, `prefetcher` and `miss_service` are short for ``cache.eviction``,
+    ``cache.capacity``, ``lookahead.kind``, ``prefetch.kind`` and ``miss.service``; any key of `pregate list parts` is
+    given with `__` for its dots: ``policy("on-demand-cache", cache__scope="global")``.
     """
     settings: dict[str, Setting] = {key.replace("__", "."): value for key, value in keys.items()}
-    if eviction is not None:
-        settings["cache.eviction"] = eviction
-    if cache is not None:
-        settings["cache.capacity"] = cache
+    short = {
+        "cache.eviction": eviction,
+        "cache.capacity": cache,
+        "lookahead.kind": predictor,
+        "prefetch.kind": prefetcher,
+        "miss.service": miss_service,
+    }
+    settings |= {key: value for key, value in short.items() if value is not None}
     shown = ", ".join(f"{key}={value}" for key, value in settings.items())
     return Policy(name, settings, label or (f"{name} ({shown})" if shown else name))
 

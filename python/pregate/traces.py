@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pregate import _core
+from pregate.errors import InputError
 
 Ids = npt.NDArray[np.uint16]
 
@@ -56,7 +57,17 @@ class Trace:
 
     def routing(self, layer: int, phase: str = "all") -> Routing:
         """Of one MoE layer, counted from 0 over all stacks; `phase`: all, encoder, prefill or decode."""
-        arrays: Any = _core.routing(str(self.path), layer, phase)
+        arrays: Any = _core.routing(str(self.path), layer, phase, 0)
+        return Routing(*arrays)
+
+    def predictions(self, layer: int, distance: int, phase: str = "all") -> Routing:
+        """The ids that were predicted for a MoE layer when those of the layer `distance` before it were known.
+
+        `info` says at which distances (prediction_distances) and by what (predicted_by). Without weights.
+        """
+        if distance < 1:
+            raise InputError("distance", f"{distance} is not ahead", "1 is the layer before")
+        arrays: Any = _core.routing(str(self.path), layer, phase, distance)
         return Routing(*arrays)
 
     def statistics(self) -> dict[str, float]:
@@ -198,23 +209,34 @@ class TraceWriter:
         self,
         path: str | Path,
         *,
-        layers: Sequence[tuple[int, int, int]],
+        layers: Sequence[tuple[int, int, int] | tuple[str, int, int, int]],
         model: str = "",
         stack: str = "decoder",
         has_weights: bool = False,
-        prediction_distance: int = 0,
+        prediction_distances: Sequence[int] = (),
+        predicted_by: str = "",
         provenance: Mapping[str, str] | None = None,
         overwrite: bool = False,
     ) -> None:
-        """`layers`: (index among all layers, experts, experts a token) of each MoE layer."""
+        """`layers`: (index among all layers, experts, experts a token) of each MoE layer of `stack`.
+
+        Or with the name of the layer's own stack in front: an encoder's come first. `prediction_distances`: at how many
+        MoE layers ahead experts were predicted, ascending; `predicted_by`: by which kind of lookahead.
+        """
         self._path = Path(path)
         self._stack = stack
         self._weighted = has_weights
-        self._predicts = prediction_distance > 0
-        rows = [(stack, layer, experts, top_k) for layer, experts, top_k in layers]
-        top = max((top_k for _, _, top_k in layers), default=0)
+        rows: list[tuple[str, int, int, int]] = [row if len(row) == 4 else (stack, *row) for row in layers]
         self._writer = _core.TraceWriter(
-            str(path), model, rows, top, has_weights, prediction_distance, list((provenance or {}).items()), overwrite
+            str(path),
+            model,
+            rows,
+            max((row[3] for row in rows), default=0),
+            has_weights,
+            list(prediction_distances),
+            predicted_by,
+            list((provenance or {}).items()),
+            overwrite,
         )
         self._sequences = 1
 
@@ -229,11 +251,14 @@ class TraceWriter:
         ids: Sequence[npt.ArrayLike] | npt.NDArray[Any],
         *,
         weights: Sequence[npt.ArrayLike] | npt.NDArray[Any] | None = None,
-        predicted: Sequence[npt.ArrayLike] | npt.NDArray[Any] | None = None,
+        predicted: Sequence[Sequence[npt.ArrayLike] | npt.NDArray[Any]] | npt.NDArray[Any] | None = None,
+        stack: str | None = None,
         position: int = 0,
         tokens_of_sequences: Sequence[int] = (),
     ) -> None:
-        """One pass: of each MoE layer the ids of its tokens, [tokens, top_k]; weights and predictions alike.
+        """One pass: of each MoE layer of the stack the ids of its tokens, [tokens, top_k]; weights alike.
+
+        `predicted`: the same for each of the prediction distances.
 
         `phase` is encoder, prefill or decode; `position` the tokens that each sequence has in its cache already.
         """
@@ -241,13 +266,13 @@ class TraceWriter:
         flat = _flat(ids, np.uint16)
         self._writer.add(
             phase,
-            self._stack,
+            stack or self._stack,
             self._sequences,
             tokens,
             position,
             flat,
             _flat(weights, np.float32) if weights is not None else None,
-            _flat(predicted, np.uint16) if predicted is not None else None,
+            _flat([_flat(each, np.uint16) for each in predicted], np.uint16) if predicted is not None else None,
             list(tokens_of_sequences),
         )
 

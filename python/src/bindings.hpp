@@ -10,5 +10,6 @@ namespace pregate::python {
 void bind_runs(nanobind::module_& module);
 void bind_traces(nanobind::module_& module);
 void bind_evictions(nanobind::module_& module);
+void bind_parts(nanobind::module_& module);
 
 }  // namespace pregate::python

@@ -7,6 +7,7 @@
 
 #include "models/error.hpp"
 #include "python/src/bindings.hpp"
+#include "python/src/running.hpp"
 
 namespace nb = nanobind;
 
@@ -20,9 +21,12 @@ NB_MODULE(_core, module) {
       const nb::object type = nb::module_::import_("pregate.errors").attr("InputError");
       const nb::object value = type(error.where(), error.problem(), error.hint());
       PyErr_SetObject(type.ptr(), value.ptr());
+    } catch (...) {
+      if (!pregate::python::raise_again(std::current_exception())) throw;
     }
   });
   pregate::python::bind_runs(module);
   pregate::python::bind_traces(module);
   pregate::python::bind_evictions(module);
+  pregate::python::bind_parts(module);
 }

@@ -74,11 +74,6 @@ class Residents {
   std::vector<ExpertKey> candidates_;
 };
 
-/// A method of `object`; null where it has none of that name.
-Held method_of(const nb::object& object, const char* name) {
-  return nb::hasattr(object, name) ? held(object.attr(name)) : nullptr;
-}
-
 /// An object of a class of the user's: victim(layer, candidates), and as it likes hit(layer, expert),
 /// miss(layer, expert) and end_batch(layer, experts).
 class PythonEviction {
@@ -88,8 +83,7 @@ class PythonEviction {
         is_global_(geometry.domains == 1 && geometry.layers.size() > 1),
         places_(geometry),
         residents_(geometry) {
-    const nb::gil_scoped_acquire lock;
-    guarded([&] {
+    with_python([&] {
       object_ = held((*factory)());
       hit_ = method_of(*object_, "hit");
       miss_ = method_of(*object_, "miss");
@@ -101,8 +95,7 @@ class PythonEviction {
   void miss(std::uint32_t, ExpertKey key) { tell(miss_, key); }
   void end_batch(std::uint32_t, std::span<const ExpertKey> activated, const std::vector<std::uint8_t>&) {
     if (!end_batch_ || activated.empty()) return;
-    const nb::gil_scoped_acquire lock;
-    guarded([&] {
+    with_python([&] {
       nb::list experts;
       for (const ExpertKey key : activated) experts.append(nb::int_(places_.expert(key)));
       (*end_batch_)(places_.layer(activated.front()), experts);
@@ -113,9 +106,8 @@ class PythonEviction {
   ExpertKey victim(std::uint32_t domain, ExpertKey incoming, const Evictable& evictable) {
     const std::vector<ExpertKey>& candidates = residents_.candidates(domain, evictable);
     if (candidates.empty()) return cache::no_key;
-    const nb::gil_scoped_acquire lock;
     ExpertKey leaving = cache::no_key;
-    guarded([&] {
+    with_python([&] {
       nb::list offered;
       for (const ExpertKey key : candidates) offered.append(shown(key));
       const nb::object answer = (*victim_)(places_.layer(incoming), offered);
@@ -143,18 +135,7 @@ class PythonEviction {
   }
   void tell(const Held& method, ExpertKey key) {
     if (!method) return;
-    const nb::gil_scoped_acquire lock;
-    guarded([&] { (*method)(places_.layer(key), places_.expert(key)); });
-  }
-  template <class Work>
-  static void guarded(const Work& work) {
-    check_interrupt();  // a pass may take long with callbacks, and progress is reported by the thousand
-    try {
-      work();
-    } catch (nb::python_error& error) {
-      error.restore();
-      fail_with_python_error();
-    }
+    with_python([&] { (*method)(places_.layer(key), places_.expert(key)); });
   }
 
   std::string name_;
@@ -238,16 +219,7 @@ class CompiledEviction {
 };
 
 void add(const std::string& name, const std::string& description, cache::EvictionEntry::Make make) {
-  if (running > 0) {
-    throw InputError("eviction '" + printable(name) + "'", "a simulation is running in another thread",
-                     "define it before, or after");
-  }
-  const bool is_word = !name.empty() && name.size() <= 60 &&
-                       name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") == std::string::npos;
-  if (!is_word) {
-    throw InputError("eviction '" + printable(name) + "'", "is not a name",
-                     "small letters, digits, '-', '_' and '.', at most 60");
-  }
+  check_own_name("eviction '" + printable(name) + "'", name);
   cache::EvictionEntry entry;
   entry.name = name;
   entry.description = description;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cli/interrupt.hpp"
+#include "models/error.hpp"
 
 namespace nb = nanobind;
 
@@ -61,6 +62,32 @@ void fail_with_python_error() {
   Py_XDECREF(type);
   Py_XDECREF(traceback);
   throw CallbackFailed(std::move(error));
+}
+
+bool raise_again(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const CallbackFailed& failed) {
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(failed.error->ptr())), failed.error->ptr());
+  } catch (const Interrupted&) {
+    PyErr_SetNone(PyExc_KeyboardInterrupt);
+  } catch (...) {
+    return false;
+  }
+  return true;
+}
+
+Held method_of(const nb::object& object, const char* name) {
+  return nb::hasattr(object, name) ? held(object.attr(name)) : nullptr;
+}
+
+void check_own_name(const std::string& where, const std::string& name) {
+  if (running > 0)
+    throw InputError(where, "a simulation is running in another thread", "define it before, or after");
+  const bool is_word = !name.empty() && name.size() <= 60 &&
+                       name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") == std::string::npos;
+  if (!is_word)
+    throw InputError(where, "is not a name", "small letters, digits, '-', '_' and '.', at most 60");
 }
 
 void run_unlocked(const std::function<void()>& work) {

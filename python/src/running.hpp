@@ -5,8 +5,10 @@
 #include <nanobind/nanobind.h>
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace pregate::python {
 
@@ -27,5 +29,30 @@ void check_interrupt();
 
 /// Throws what run_unlocked() raises as the Python exception that is set. To be called with the lock.
 [[noreturn]] void fail_with_python_error();
+
+/// Calls `work`, which calls into Python, with the interpreter's lock. What Python raises goes through C++ to
+/// run_unlocked(), whatever parts are between.
+template <class Work>
+void with_python(const Work& work) {
+  check_interrupt();  // a pass may take long with callbacks, and progress is reported by the thousand
+  const nanobind::gil_scoped_acquire lock;
+  try {
+    work();
+  } catch (nanobind::python_error& error) {
+    error.restore();
+    fail_with_python_error();
+  }
+}
+
+/// Where C++ that a callback called threw what is going through it: sets it again as Python's. False for
+/// others.
+bool raise_again(const std::exception_ptr& thrown);
+
+/// A method of `object`; null where it has none of that name. To be called with the lock.
+Held method_of(const nanobind::object& object, const char* name);
+
+/// InputError at `where` unless it is a name for a part: small letters, digits, '-', '_' and '.'; or while a
+/// simulation runs.
+void check_own_name(const std::string& where, const std::string& name);
 
 }  // namespace pregate::python

@@ -120,6 +120,18 @@ int run_quietly(const cli::Arguments& arguments, cli::ExitCode (*command)(const 
   return code;
 }
 
+/// A command of the program: its exit code, and what it said.
+std::pair<int, std::string> run_overheard(const cli::Arguments& arguments,
+                                          cli::ExitCode (*command)(const cli::Arguments&)) {
+  std::pair<int, std::string> result;
+  run_unlocked([&] {
+    const cli::Overheard overheard;
+    result.first = command(arguments);
+    result.second = overheard.text;
+  });
+  return result;
+}
+
 std::vector<std::pair<std::string, std::pair<std::string, std::string>>> metric_list() {
   std::vector<std::pair<std::string, std::pair<std::string, std::string>>> all;
   for (const sim::Metric& metric : sim::metrics()) all.push_back({metric.name, {metric.unit, metric.help}});
@@ -223,6 +235,12 @@ void bind_runs(nb::module_& module) {
   module.def(
       "trace_generate",
       [](const cli::Arguments& arguments) { return run_quietly(arguments, &cli::trace_generate); },
+      nb::arg("arguments"));
+  module.def(
+      "calibrate", [](const cli::Arguments& arguments) { return run_overheard(arguments, &cli::calibrate); },
+      nb::arg("arguments"));
+  module.def(
+      "validate", [](const cli::Arguments& arguments) { return run_overheard(arguments, &cli::validate); },
       nb::arg("arguments"));
   module.def("metric_list", &metric_list);
   module.def("model_names", &model_names);

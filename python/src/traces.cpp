@@ -8,6 +8,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <memory>
 #include <tuple>
 #include <utility>
@@ -54,6 +55,8 @@ nb::dict info_of(const trace::TraceInfo& info) {
   all["model_top_k"] = info.model_top_k;
   all["has_weights"] = info.has_weights;
   all["has_predictions"] = info.has_predictions;
+  all["prediction_distances"] = info.prediction_distances();
+  all["predicted_by"] = info.predicted_by;
   all["content_hash"] = info.content_hash;
   all["requests"] = info.requests;
   all["steps"] = info.steps;
@@ -84,9 +87,20 @@ bool is_wanted(const trace::Step& step, const std::string& phase) {
   return phase == "all" || phase == trace::to_string(step.phase);
 }
 
+/// Where in Step::predicted the predictions of that distance are, in steps of Step::experts.
+std::size_t place_of_distance(const trace::TraceInfo& info, int distance) {
+  const std::vector<int> all = info.prediction_distances();
+  const auto found = std::find(all.begin(), all.end(), distance);
+  if (found != all.end()) return static_cast<std::size_t>(found - all.begin());
+  std::string known;
+  for (const int each : all) known += (known.empty() ? "" : ", ") + std::to_string(each);
+  throw InputError("distance", "the trace predicts nothing " + std::to_string(distance) + " MoE layers ahead",
+                   all.empty() ? "it has no predictions" : "it has those of: " + known);
+}
+
 /// ids (uint16, tokens x top_k) and, where the trace has them, gate weights of one MoE layer; and of each
-/// token its request and its step.
-nb::tuple routing(const std::string& path, int layer, const std::string& phase) {
+/// token its request and its step. With a `distance` above 0 the ids that were predicted so far ahead.
+nb::tuple routing(const std::string& path, int layer, const std::string& phase, int distance) {
   std::vector<std::uint16_t> ids;
   std::vector<float> weights;
   std::vector<std::int64_t> requests, steps;
@@ -102,7 +116,8 @@ nb::tuple routing(const std::string& path, int layer, const std::string& phase) 
     if (phase != "all" && phase != "encoder" && phase != "prefill" && phase != "decode")
       throw InputError("phase", "'" + printable(phase) + "' is no phase", "all, encoder, prefill, decode");
     top_k = static_cast<std::size_t>(info.layers[static_cast<std::size_t>(layer)].top_k);
-    has_weights = info.has_weights;
+    has_weights = info.has_weights && distance == 0;
+    const std::size_t place = distance == 0 ? 0 : place_of_distance(info, distance);
     trace::Step step;
     while (source->next(step)) {
       check_interrupt();
@@ -110,7 +125,10 @@ nb::tuple routing(const std::string& path, int layer, const std::string& phase) 
         continue;
       const Slice slice = slice_of(info, step, layer);
       const std::size_t count = slice.top_k * static_cast<std::size_t>(step.tokens);
-      const auto of_layer = step.experts.subspan(slice.begin, count);
+      const auto all = distance == 0
+                           ? step.experts
+                           : step.predicted.subspan(place * step.experts.size(), step.experts.size());
+      const auto of_layer = all.subspan(slice.begin, count);
       ids.insert(ids.end(), of_layer.begin(), of_layer.end());
       if (has_weights) {
         const auto its = step.weights.subspan(slice.begin, count);
@@ -135,8 +153,8 @@ class Writer {
  public:
   Writer(const std::string& path, const std::string& model,
          const std::vector<std::tuple<std::string, int, int, int>>& layers, int model_top_k, bool has_weights,
-         int prediction_distance, const std::vector<std::pair<std::string, std::string>>& provenance,
-         bool overwrite) {
+         const std::vector<int>& prediction_distances, const std::string& predicted_by,
+         const std::vector<std::pair<std::string, std::string>>& provenance, bool overwrite) {
     trace::TraceInfo info;
     info.model = model;
     for (const auto& [stack, layer, experts, top_k] : layers) {
@@ -149,8 +167,12 @@ class Writer {
     }
     info.model_top_k = model_top_k;
     info.has_weights = has_weights;
-    info.has_predictions = prediction_distance > 0;
-    info.prediction_distance = prediction_distance;
+    info.has_predictions = !prediction_distances.empty();
+    if (info.has_predictions) {
+      info.prediction_distance = prediction_distances.front();
+      info.further_distances.assign(prediction_distances.begin() + 1, prediction_distances.end());
+    }
+    info.predicted_by = predicted_by;
     for (const auto& [key, value] : provenance) info.provenance[key] = value;
     writer_ = std::make_unique<trace::TraceWriter>(path, info, overwrite);
     stacks_ = info.stacks;
@@ -259,8 +281,10 @@ void bind_traces(nb::module_& module) {
   module.def(
       "trace_check", [](const std::string& path) { return trace::check(path); }, nb::arg("path"));
   module.def(
-      "routing", &routing, nb::arg("path"), nb::arg("layer"), nb::arg("phase"),
-      nb::sig("def routing(path: str, layer: int, phase: str) -> tuple[object, object, object, object]"));
+      "routing", &routing, nb::arg("path"), nb::arg("layer"), nb::arg("phase"), nb::arg("distance"),
+      nb::sig(
+          "def routing(path: str, layer: int, phase: str, distance: int) -> tuple[object, object, object, "
+          "object]"));
   module.def("statistics", &statistics, nb::arg("path"),
              nb::sig("def statistics(path: str) -> dict[str, float]"));
   module.def(
@@ -271,11 +295,12 @@ void bind_traces(nb::module_& module) {
           "-> dict[str, int]"));
   nb::class_<Writer>(module, "TraceWriter")
       .def(nb::init<const std::string&, const std::string&,
-                    const std::vector<std::tuple<std::string, int, int, int>>&, int, bool, int,
+                    const std::vector<std::tuple<std::string, int, int, int>>&, int, bool,
+                    const std::vector<int>&, const std::string&,
                     const std::vector<std::pair<std::string, std::string>>&, bool>(),
            nb::arg("path"), nb::arg("model"), nb::arg("layers"), nb::arg("model_top_k"),
-           nb::arg("has_weights"), nb::arg("prediction_distance"), nb::arg("provenance"),
-           nb::arg("overwrite"))
+           nb::arg("has_weights"), nb::arg("prediction_distances"), nb::arg("predicted_by"),
+           nb::arg("provenance"), nb::arg("overwrite"))
       .def("begin_request", &Writer::begin_request, nb::arg("label"), nb::arg("sequences"))
       .def("add", &Writer::add, nb::arg("phase"), nb::arg("stack"), nb::arg("sequences"), nb::arg("tokens"),
            nb::arg("position"), nb::arg("ids"), nb::arg("weights").none(), nb::arg("predicted").none(),

@@ -3,12 +3,14 @@
 """Traces: read, written, generated, replayed."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import Run
 
 import pregate as pg
+from pregate.traces import NO_EXPERT
 
 
 def test_routing(trace: pg.Trace) -> None:
@@ -91,3 +93,63 @@ def test_recorded(recorded: Path, tmp_path: Path) -> None:
     trace = pg.import_trace(found[0], output=tmp_path / "q.db")
     assert trace.layers == 48 and trace.info["routed_entries"] == 44766
     assert pg.replay(trace, cache="25%", eviction="belady").hits > pg.replay(trace, cache="25%").hits
+
+
+def with_predictions(trace: pg.Trace, path: Path, distances: list[int]) -> pg.Trace:
+    """The same routing; of each distance what is activated, one expert of each token replaced by the next one."""
+    layers = [(each["layer"], each["experts"], each["top_k"]) for each in trace.info["layers"]]
+    routing = [trace.routing(layer) for layer in range(len(layers))]
+    with pg.TraceWriter(
+        path, layers=layers, model="olmoe-1b-7b", prediction_distances=distances, predicted_by="gate-reuse"
+    ) as writer:
+        last, position = -1, 0
+        for request, step in dict.fromkeys(zip(routing[0].request.tolist(), routing[0].step.tolist(), strict=True)):
+            if request != last:
+                writer.begin_request(str(request))
+                last, position = request, 0
+            those = (routing[0].request == request) & (routing[0].step == step)
+            ids = [each.ids[those] for each in routing]
+            predicted = []
+            for distance in distances:
+                shifted = [each.copy() for each in ids]
+                for layer, each in enumerate(shifted):
+                    each[:, 0] = NO_EXPERT if layer < distance else (each[:, 0] + distance) % 64
+                    if layer < distance:
+                        each[:] = NO_EXPERT
+                predicted.append(shifted)
+            writer.add("prefill" if step == 0 else "decode", ids, predicted=predicted, position=position)
+            position += len(ids[0])
+    return pg.load_trace(path)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"batch": 2},
+        {"prompt_chunk": 8},
+        {"batcher": "continuous", "batch": 2, "arrival_rate": 5},
+        {"set": {"serve.draft.tokens": 2, "serve.draft.acceptance": 0.6}},
+        {"gpus": 2, "ep": 2},
+        {"gpus": 2, "pp": 2},
+    ],
+    ids=str,
+)
+def test_predictions_of_several_distances(trace: pg.Trace, how: dict[str, Any], tmp_path: Path) -> None:
+    """However passes are made of steps, those of a distance are what a trace of that distance alone has."""
+    alone = {d: with_predictions(trace, tmp_path / f"{d}.db", [d]) for d in (1, 3)}
+    several = with_predictions(trace, tmp_path / "all.db", [1, 3])
+    assert several.check() == []
+    np.testing.assert_array_equal(several.predictions(5, 3).ids, alone[3].predictions(5, 3).ids)
+
+    def run(of: pg.Trace, distance: int, predictor: str) -> dict[str, Any]:
+        policy = pg.policy("on-demand-cache", cache="25%", predictor=predictor, lookahead__distance=distance)
+        return dict(pg.simulate(of, machine="rtx3090-pcie4", policy=policy, **how).metrics)
+
+    seen = []
+    for distance in (1, 3):
+        ours = run(several, distance, "gate-reuse")
+        assert ours == run(alone[distance], distance, "gate-reuse") == run(several, distance, "recorded")
+        assert 0.5 < float(ours["lookahead.recall"]) < 1
+        seen.append(ours)
+    assert seen[0] != seen[1]

@@ -96,9 +96,9 @@ class GroupRun final : public PassRunner {
           gpu(gpu),
           seen(plan.rank, whole),
           routing(plan.map),
-          predictions(plan.map),
+          predictions(plan.map, whole),
           planner(topology, gpu, plan.map, plan.plan, estimates, executor, program),
-          predicts(plan.plan.policy.lookahead.predictor->needs_recorded),
+          predicts(is_shown_recorded(*plan.plan.policy.lookahead.predictor, whole.predicted_by)),
           asks_step(predicts || plan.plan.cache_watches || plan.plan.policy.miss.service->needs_weights) {}
     const Rank& rank;
     PlaceId gpu;

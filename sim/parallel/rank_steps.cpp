@@ -32,10 +32,22 @@ std::span<const std::uint16_t> RankPass::own(std::span<const std::uint16_t> ids,
   return kept;
 }
 
+/// Once for each distance.
+std::span<const std::uint16_t> RankPass::own_predicted(const trace::Step& step) {
+  const std::size_t once = step.experts.size();
+  if (step.predicted.size() <= once) return own(step.predicted, step, predicted_);
+  all_predicted_.clear();
+  for (std::size_t first = 0; first < step.predicted.size(); first += once) {
+    const auto here = own(step.predicted.subspan(first, once), step, predicted_);
+    all_predicted_.insert(all_predicted_.end(), here.begin(), here.end());
+  }
+  return all_predicted_;
+}
+
 trace::Step RankPass::of(const trace::Step& step) {
   trace::Step seen = step;
   seen.experts = own(step.experts, step, experts_);
-  seen.predicted = own(step.predicted, step, predicted_);
+  seen.predicted = own_predicted(step);
   seen.weights = layers_of(step.weights, step.tokens);
   return seen;
 }

@@ -24,10 +24,11 @@ class RankPass {
   std::span<const T> layers_of(std::span<const T> all, int tokens) const;
   std::span<const std::uint16_t> own(std::span<const std::uint16_t> ids, const trace::Step& step,
                                      std::vector<std::uint16_t>& kept) const;
+  std::span<const std::uint16_t> own_predicted(const trace::Step& step);
 
   const Rank& rank_;
   const trace::TraceInfo& whole_;
-  std::vector<std::uint16_t> experts_, predicted_;
+  std::vector<std::uint16_t> experts_, predicted_, all_predicted_;
 };
 
 /// The passes of a source as a rank sees them, for what must be known of them before a run.

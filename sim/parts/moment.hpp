@@ -26,6 +26,7 @@ struct Moment {
   int ordinal = 0;                          ///< the MoE layer whose ids are known
   int layer_class = 0;                      ///< of that layer, for the estimates
   std::uint32_t activated = 0, routed = 0;  ///< experts of that layer, and tokens times experts
+  const ExpertMap* map = nullptr;           ///< what keys stand for
 
   /// std::logic_error from a part that did not say that it needs the clock.
   [[nodiscard]] Picoseconds backlog(StreamId stream) const {

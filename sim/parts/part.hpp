@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <any>
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -56,6 +57,7 @@ struct PartDescription {
   std::string mechanism;  ///< what it adds to the mechanism of a policy, in words; empty: nothing
   std::string former;     ///< a name that it had; refused, with this one as the hint
   PartParameters parameters;
+  bool is_own = false;  ///< of the host program's own (PartRegistry::add_own)
 };
 
 /// Sets a parameter as --set would: InputError at `where` for one that the part lacks, or cannot be that.
@@ -88,7 +90,29 @@ template <class Entry>
 class PartRegistry {
  public:
   const Entry& add(Entry entry) { return entries_.emplace_back(std::move(entry)); }
-  [[nodiscard]] const std::deque<Entry>& entries() const { return entries_; }
+  /// A part of the host program's own, for as long as it runs. One of that name that was added so before
+  /// gives way; results that chose it go on to speak of what they chose. InputError at `where` when it is the
+  /// name of a part of ours. Not while anything runs.
+  void add_own(Entry entry, const std::string& where) {
+    entry.is_own = true;
+    const auto same = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& other) {
+      return other.name == entry.name || other.former == entry.name;
+    });
+    if (same != entries_.end() && !same->is_own)
+      throw InputError(where, "there is a part of that name", "choose another name");
+    const auto next = same == entries_.end() ? same : std::next(same);
+    if (same != entries_.end()) replaced_.splice(replaced_.end(), entries_, same);
+    entries_.insert(next, std::move(entry));
+  }
+  /// Lets go of what own parts hold of the host program: they can no longer be made.
+  void release_own() {
+    for (std::list<Entry>* const entries : {&entries_, &replaced_}) {
+      for (Entry& entry : *entries) {
+        if (entry.is_own) entry.make = nullptr;
+      }
+    }
+  }
+  [[nodiscard]] const std::list<Entry>& entries() const { return entries_; }
   [[nodiscard]] const Entry& standard() const { return entries_.front(); }
   [[nodiscard]] std::vector<NamedValue> names() const {
     std::vector<NamedValue> names;
@@ -97,11 +121,11 @@ class PartRegistry {
   }
   /// InputError at `where` when there is none called `name`.
   [[nodiscard]] const Entry& find(const std::string& name, const std::string& where) const {
-    return entries_[chosen(names(), name, where)];
+    return *std::next(entries_.begin(), static_cast<std::ptrdiff_t>(chosen(names(), name, where)));
   }
 
  private:
-  std::deque<Entry> entries_;  // entries stay where they are
+  std::list<Entry> entries_, replaced_;  // entries stay where they are
 };
 
 }  // namespace pregate::sim

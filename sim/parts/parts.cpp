@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/parts/parts.hpp"
 
+#include <string>
+#include <utility>
+
 namespace pregate::sim {
 
 PlacementEntry no_placement();
@@ -52,8 +55,10 @@ MissServiceEntry format_by_popularity();
 MissServiceEntry substitute();
 MissServiceEntry cpu_or_substitute();
 
-const Parts& built_in_parts() {
-  static const Parts all = [] {
+namespace {
+
+Parts& parts_of_process() {
+  static Parts all = [] {
     Parts parts;
     parts.placements.add(no_placement());
     parts.placements.add(all_resident());
@@ -105,6 +110,31 @@ const Parts& built_in_parts() {
     return parts;
   }();
   return all;
+}
+
+}  // namespace
+
+const Parts& built_in_parts() { return parts_of_process(); }
+
+void add_own_part(PredictorEntry entry) {
+  const std::string where = "predictor '" + entry.name + "'";
+  parts_of_process().predictors.add_own(std::move(entry), where);
+}
+
+void add_own_part(PrefetcherEntry entry) {
+  const std::string where = "prefetcher '" + entry.name + "'";
+  parts_of_process().prefetchers.add_own(std::move(entry), where);
+}
+
+void add_own_part(MissServiceEntry entry) {
+  const std::string where = "miss service '" + entry.name + "'";
+  parts_of_process().miss_services.add_own(std::move(entry), where);
+}
+
+void release_own_parts() {
+  parts_of_process().predictors.release_own();
+  parts_of_process().prefetchers.release_own();
+  parts_of_process().miss_services.release_own();
 }
 
 }  // namespace pregate::sim

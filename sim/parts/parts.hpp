@@ -20,4 +20,12 @@ struct Parts {
 /// All that the product has. A new part is a file in an impl/ and its line in parts.cpp.
 const Parts& built_in_parts();
 
+/// Parts of the host program's own join those; see PartRegistry::add_own(). Not while anything runs, and
+/// afterwards describe_own_parts() (sim/policy/policy_fields.hpp) has to be called.
+void add_own_part(PredictorEntry entry);
+void add_own_part(PrefetcherEntry entry);
+void add_own_part(MissServiceEntry entry);
+/// Before the host program's interpreter goes.
+void release_own_parts();
+
 }  // namespace pregate::sim

@@ -274,7 +274,8 @@ Moment LayerPlanner::moment() const {
           .ordinal = ordinal_,
           .layer_class = layer_class_,
           .activated = activated_,
-          .routed = routed_};
+          .routed = routed_,
+          .map = &map_};
 }
 
 /// The layer is done: what the cache evicted leaves, and what it did not retain.

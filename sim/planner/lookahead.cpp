@@ -51,7 +51,7 @@ void Lookahead::begin_step(const trace::Step& step, std::pair<int, int> ordinals
 void Lookahead::announce_pass(const StepRouting& routing, const StepPredictions* predictions, OpId known) {
   ids_known_ = known;
   show(routing, predictions);
-  prefetcher_->pass_begins({ordinals_.first - 1, ordinals_.second, offloaded_}, *predictor_, *this);
+  prefetcher_->pass_begins({ordinals_.first - 1, ordinals_.second, offloaded_, &map_}, *predictor_, *this);
 }
 
 void Lookahead::arrive(const Moment& moment, const StepRouting& routing, OpId ids_known) {
@@ -76,7 +76,7 @@ void Lookahead::announce(const Moment& moment, const StepRouting& routing, const
                          OpId ids_known) {
   ids_known_ = ids_known;
   show(routing, predictions);
-  prefetcher_->look_ahead(moment, {moment.ordinal, ordinals_.second, offloaded_}, *predictor_, *this);
+  prefetcher_->look_ahead(moment, {moment.ordinal, ordinals_.second, offloaded_, &map_}, *predictor_, *this);
 }
 
 /// Holds what was announced for a layer against what it activates, and takes back what is not.

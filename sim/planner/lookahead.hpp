@@ -39,7 +39,7 @@ class Lookahead final : public Announcements {
 
   /// Whether something of a later layer may be announced when the ids of this one are known.
   [[nodiscard]] bool announces(int ordinal) const {
-    return is_active() && decode_ && prefetcher_->reaches({ordinal, ordinals_.second, offloaded_});
+    return is_active() && decode_ && prefetcher_->reaches({ordinal, ordinals_.second, offloaded_, &map_});
   }
 
   /// Whether something may be announced before the first layer of this pass.

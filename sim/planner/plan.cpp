@@ -74,6 +74,13 @@ std::int64_t working_buffers(const PolicySpec& policy, const ExpertMap& map, con
   return std::max<std::int64_t>(1, guesses + (predictor.misses_none ? 0 : scan.most_activated));
 }
 
+void note_recorded(Plan& plan, const TraceScan& scan) {
+  const PredictorEntry& predictor = *plan.policy.lookahead.predictor;
+  if (!predictor.reads_recorded || predictor.name != scan.predicted_by) return;
+  plan.notes.push_back("lookahead: the trace holds what " + predictor.name +
+                       " predicted, which is used; a given recall and its other settings have no effect");
+}
+
 /// Warnings that design asks for: a cache that cannot work is said, not silently simulated.
 void note_thrashing(Plan& plan, const ExpertMap& map, const TraceScan& scan) {
   const PolicySpec& policy = plan.policy;
@@ -269,6 +276,7 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
     plan.notes.push_back("the cache's hit rate is given (cache.hit_rate), not simulated");
   }
   note_thrashing(plan, map, scan);
+  note_recorded(plan, scan);
   plan_host_cache(plan, map, never_cached, topology);
   return plan;
 }

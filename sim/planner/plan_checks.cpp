@@ -48,18 +48,21 @@ void check_hit_rate(const PolicySpec& policy, const cache::EvictionEntry& evicti
 }
 
 void check_predictions(const PolicySpec& policy, const trace::TraceInfo& info) {
-  if (!policy.lookahead.predictor->needs_recorded) return;
+  if (!is_shown_recorded(*policy.lookahead.predictor, info.predicted_by)) return;
   if (!info.has_predictions) {
     throw InputError(
         "policy " + policy.name,
         "the lookahead '" + policy.lookahead.predictor->name + "' needs a trace with predicted experts",
         "this trace has none (pregate trace info shows what it holds)");
   }
-  if (info.prediction_distance != policy.lookahead.distance) {
+  const std::vector<int> distances = info.prediction_distances();
+  if (std::find(distances.begin(), distances.end(), policy.lookahead.distance) == distances.end()) {
+    std::string recorded;
+    for (const int distance : distances)
+      recorded += (recorded.empty() ? "" : ", ") + std::to_string(distance);
     throw InputError("policy " + policy.name,
-                     "the trace predicts " + std::to_string(info.prediction_distance) +
-                         " MoE layers ahead, the policy looks " + std::to_string(policy.lookahead.distance) +
-                         " ahead",
+                     "the trace predicts " + recorded + " MoE layers ahead, the policy looks " +
+                         std::to_string(policy.lookahead.distance) + " ahead",
                      "--set policy.lookahead.distance=" + std::to_string(info.prediction_distance));
   }
 }

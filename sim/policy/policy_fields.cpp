@@ -215,9 +215,17 @@ Fields<PolicySpec> policy_fields(const sim::Parts& parts) {
   return fields;
 }
 
-const Fields<PolicySpec>& policy_fields() {
-  static const Fields<PolicySpec> fields = policy_fields(sim::built_in_parts());
+namespace {
+
+Fields<PolicySpec>& fields_of_process() {
+  static Fields<PolicySpec> fields = policy_fields(sim::built_in_parts());
   return fields;
 }
+
+}  // namespace
+
+const Fields<PolicySpec>& policy_fields() { return fields_of_process(); }
+
+void describe_own_parts() { fields_of_process() = policy_fields(sim::built_in_parts()); }
 
 }  // namespace pregate

@@ -117,9 +117,9 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   constexpr std::int64_t steps_between_reports = 4096;
   const ExpertMap& map = prepared.map();
   StepRouting routing(map);
-  StepPredictions predictions(map);
+  StepPredictions predictions(map, info);
   const auto& predictor = plan.policy.lookahead.predictor;
-  const bool predicts = predictor->needs_recorded;
+  const bool predicts = is_shown_recorded(*predictor, info.predicted_by);
   const std::unique_ptr<GuessedRouting> guessed =
       predictor->replaces ? predictor->replaces(predictor.parameters(), map) : nullptr;
   const std::vector<StackLayers> stacks = stack_layers(model, info, layer_class);

@@ -110,15 +110,17 @@ trace::Step StepJoiner::join(std::span<const Admitted::Part> parts) {
   step.sequences = static_cast<int>(sequences);
   step.position = static_cast<int>((positions + sequences - 1) / sequences);
   if (any_cut) step.chunk = {all_end, static_cast<int>((contexts + sequences - 1) / sequences)};
-  step.experts = gather(parts, &trace::OwnedStep::experts, experts_);
-  if (has_predictions_) step.predicted = gather(parts, &trace::OwnedStep::predicted, predicted_);
-  if (has_weights_) step.weights = gather(parts, &trace::OwnedStep::weights, weights_);
+  step.experts = gather(parts, layouts_, &trace::OwnedStep::experts, experts_);
+  if (has_predictions_)
+    step.predicted = gather(parts, of_predicted_, &trace::OwnedStep::predicted, predicted_);
+  if (has_weights_) step.weights = gather(parts, layouts_, &trace::OwnedStep::weights, weights_);
   return step;
 }
 
 /// Layer by layer the entries of the tokens of each part; empty where one has none.
 template <class T>
 std::span<const T> StepJoiner::gather(std::span<const Admitted::Part> parts,
+                                      const std::vector<trace::StackLayout>& layouts,
                                       std::vector<T> trace::OwnedStep::*entries,
                                       std::vector<T>& joined) const {
   joined.clear();
@@ -126,7 +128,7 @@ std::span<const T> StepJoiner::gather(std::span<const Admitted::Part> parts,
     if ((part.of->*entries).empty()) return {};
   }
   std::int64_t layers_before = 0;  // entries a token
-  for (const int top_k : layouts_[static_cast<std::size_t>(parts.front().of->step.stack)].top_k) {
+  for (const int top_k : layouts[static_cast<std::size_t>(parts.front().of->step.stack)].top_k) {
     for (const auto& [row, of, first, context] : parts) {
       const auto begin =
           (of->*entries).begin() + layers_before * of->step.tokens + std::int64_t{first} * top_k;

@@ -70,6 +70,7 @@ class StepJoiner {
  public:
   explicit StepJoiner(const trace::TraceInfo& info)
       : layouts_(trace::layouts(info)),
+        of_predicted_(trace::prediction_layouts(info)),
         has_predictions_(info.has_predictions),
         has_weights_(info.has_weights) {}
   /// InputError where the pass is larger than a step may be. `request` and `index` are left to the caller.
@@ -77,10 +78,11 @@ class StepJoiner {
 
  private:
   template <class T>
-  std::span<const T> gather(std::span<const Admitted::Part> parts, std::vector<T> trace::OwnedStep::*entries,
-                            std::vector<T>& joined) const;
+  std::span<const T> gather(std::span<const Admitted::Part> parts,
+                            const std::vector<trace::StackLayout>& layouts,
+                            std::vector<T> trace::OwnedStep::*entries, std::vector<T>& joined) const;
 
-  std::vector<trace::StackLayout> layouts_;
+  std::vector<trace::StackLayout> layouts_, of_predicted_;
   bool has_predictions_, has_weights_;
   std::vector<std::uint16_t> experts_, predicted_;
   std::vector<float> weights_;

@@ -22,7 +22,11 @@ using trace::Step;
 class VerifiedDrafts final : public trace::StepSource {
  public:
   VerifiedDrafts(trace::StepSource& source, const DraftSpec& draft)
-      : source_(source), layouts_(trace::layouts(source.info())), draft_(draft), random_(draft.seed) {
+      : source_(source),
+        layouts_(trace::layouts(source.info())),
+        of_predicted_(trace::prediction_layouts(source.info())),
+        draft_(draft),
+        random_(draft.seed) {
     if (source.info().has_accepted)
       throw InputError("serve.draft", "the trace says which drafts were accepted", "leave serve.draft out");
     rewind();
@@ -50,9 +54,9 @@ class VerifiedDrafts final : public trace::StepSource {
       step.accepted = accepted_of(step);
     }
     done_ = joined > 1 ? static_cast<std::size_t>(step.accepted) : 1;
-    step.experts = gather(joined, step.stack, &OwnedStep::experts, experts_);
-    step.predicted = gather(joined, step.stack, &OwnedStep::predicted, predicted_);
-    step.weights = gather(joined, step.stack, &OwnedStep::weights, weights_);
+    step.experts = gather(joined, layouts_, &OwnedStep::experts, experts_);
+    step.predicted = gather(joined, of_predicted_, &OwnedStep::predicted, predicted_);
+    step.weights = gather(joined, layouts_, &OwnedStep::weights, weights_);
     step.index = index_++;
     return true;
   }
@@ -104,14 +108,14 @@ class VerifiedDrafts final : public trace::StepSource {
 
   /// Entries of the first `count` steps of the window, one token after the other in every layer.
   template <class T>
-  std::span<const T> gather(std::size_t count, int stack, std::vector<T> OwnedStep::*entries,
-                            std::vector<T>& joined) const {
+  std::span<const T> gather(std::size_t count, const std::vector<trace::StackLayout>& layouts,
+                            std::vector<T> OwnedStep::*entries, std::vector<T>& joined) const {
     if (count == 1) return window_.front().*entries;
     joined.clear();
     for (std::size_t i = 0; i < count; ++i)
       if ((window_[i].*entries).empty()) return {};
     std::ptrdiff_t before = 0;
-    for (const int top_k : layouts_[static_cast<std::size_t>(stack)].top_k) {
+    for (const int top_k : layouts[static_cast<std::size_t>(window_.front().step.stack)].top_k) {
       for (std::size_t i = 0; i < count; ++i) {
         const auto begin = (window_[i].*entries).begin() + before;
         joined.insert(joined.end(), begin, begin + top_k);
@@ -122,7 +126,7 @@ class VerifiedDrafts final : public trace::StepSource {
   }
 
   trace::StepSource& source_;
-  std::vector<trace::StackLayout> layouts_;
+  std::vector<trace::StackLayout> layouts_, of_predicted_;
   DraftSpec draft_;
   trace::Random random_;
   std::deque<OwnedStep> window_;  ///< recorded steps from the next one on; others of requests behind it

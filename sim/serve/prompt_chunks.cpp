@@ -18,7 +18,10 @@ using trace::Step;
 class PromptChunks final : public trace::StepSource {
  public:
   PromptChunks(trace::StepSource& source, int most_tokens)
-      : source_(source), layouts_(trace::layouts(source.info())), most_tokens_(most_tokens) {
+      : source_(source),
+        layouts_(trace::layouts(source.info())),
+        of_predicted_(trace::prediction_layouts(source.info())),
+        most_tokens_(most_tokens) {
     rewind();
   }
 
@@ -97,9 +100,9 @@ class PromptChunks final : public trace::StepSource {
     step.first_of_request = whole_.first_of_request && begins_;
     step.parts = parts_;
     step.chunk = {last, whole_.position + (whole_.tokens + whole_.sequences - 1) / whole_.sequences};
-    step.experts = gather(whole_.experts, experts_);
-    step.predicted = gather(whole_.predicted, predicted_);
-    step.weights = gather(whole_.weights, weights_);
+    step.experts = gather(layouts_, whole_.experts, experts_);
+    step.predicted = gather(of_predicted_, whole_.predicted, predicted_);
+    step.weights = gather(layouts_, whole_.weights, weights_);
     begins_ = false;
     for (Rest& rest : rest_) {
       rest.first += rest.taken;
@@ -111,11 +114,12 @@ class PromptChunks final : public trace::StepSource {
 
   /// Of a whole pass's entries those of the tokens taken, layer by layer.
   template <class T>
-  [[nodiscard]] std::span<const T> gather(std::span<const T> entries, std::vector<T>& taken) const {
+  [[nodiscard]] std::span<const T> gather(const std::vector<trace::StackLayout>& layouts,
+                                          std::span<const T> entries, std::vector<T>& taken) const {
     taken.clear();
     if (entries.empty()) return {};
     std::int64_t layer = 0;
-    for (const int top_k : layouts_[static_cast<std::size_t>(whole_.stack)].top_k) {
+    for (const int top_k : layouts[static_cast<std::size_t>(whole_.stack)].top_k) {
       for (const Rest& rest : rest_) {
         const auto begin = entries.begin() + layer + rest.first * top_k;
         taken.insert(taken.end(), begin, begin + std::int64_t{rest.taken} * top_k);
@@ -126,7 +130,7 @@ class PromptChunks final : public trace::StepSource {
   }
 
   trace::StepSource& source_;
-  std::vector<trace::StackLayout> layouts_;
+  std::vector<trace::StackLayout> layouts_, of_predicted_;
   int most_tokens_;
   Step whole_;              ///< its views are the source's, which is asked for no other while it is cut
   std::vector<Rest> rest_;  ///< of sequences that have any; empty: nothing is being cut

@@ -300,11 +300,25 @@ void StepRouting::load_marking(const trace::Step& step) {
   }
 }
 
+StepPredictions::StepPredictions(const ExpertMap& map, const trace::TraceInfo& info)
+    : distances_(info.prediction_distances()) {
+  for (std::size_t i = 0; i < distances_.size(); ++i) at_distance_.emplace_back(map);
+}
+
 void StepPredictions::load(const trace::Step& step) {
   trace::Step view = step;
-  view.experts = step.predicted;
-  if (view.experts.empty()) view.tokens = 0;
-  routing_.load(view);
+  const std::size_t once = step.predicted.size() / std::max<std::size_t>(1, at_distance_.size());
+  if (once == 0) view.tokens = 0;
+  for (std::size_t i = 0; i < at_distance_.size(); ++i) {
+    view.experts = step.predicted.subspan(i * once, once);
+    at_distance_[i].load(view);
+  }
+}
+
+std::span<const ExpertKey> StepPredictions::predicted(int ordinal, int target) const {
+  const auto reaching = std::lower_bound(distances_.begin(), distances_.end(), target - ordinal);
+  if (reaching == distances_.end()) return {};
+  return at_distance_[static_cast<std::size_t>(reaching - distances_.begin())].activated(target);
 }
 
 }  // namespace pregate::sim

@@ -137,14 +137,15 @@ class StepRouting {
 /// The experts that a recording predicted for each layer of a step; empty where it predicted none.
 class StepPredictions {
  public:
-  explicit StepPredictions(const ExpertMap& map) : routing_(map) {}
+  StepPredictions(const ExpertMap& map, const trace::TraceInfo& info);
   void load(const trace::Step& step);
-  [[nodiscard]] std::span<const ExpertKey> predicted(int ordinal) const {
-    return routing_.activated(ordinal);
-  }
+  /// Those of layer `target` that the recording knew when the ids of `ordinal` were known, which is before
+  /// it: at the nearest of its distances that reaches so far. Empty where none does.
+  [[nodiscard]] std::span<const ExpertKey> predicted(int ordinal, int target) const;
 
  private:
-  StepRouting routing_;
+  std::vector<int> distances_;  ///< ascending
+  std::vector<StepRouting> at_distance_;
 };
 
 }  // namespace pregate::sim

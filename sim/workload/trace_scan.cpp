@@ -23,6 +23,7 @@ int most_in_a_layer(const StepRouting& routing, std::pair<int, int> ordinals) {
 TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map) {
   TraceScan scan;
   scan.popularity.assign(map.keys(), 0);
+  scan.predicted_by = source.info().predicted_by;
   StepRouting routing(map), predictions(map);
   int most_other_predicted = 0;
   trace::Step step;
@@ -43,10 +44,12 @@ TraceScan scan_trace(trace::StepSource& source, const ExpertMap& map) {
     activated = std::max(activated, most_in_a_layer(routing, ordinals));
     if (!step.predicted.empty()) {
       trace::Step view = step;
-      view.experts = step.predicted;
-      predictions.load(view);
       int& predicted = decode ? scan.most_predicted : most_other_predicted;
-      predicted = std::max(predicted, most_in_a_layer(predictions, ordinals));
+      for (std::size_t first = 0; first < step.predicted.size(); first += step.experts.size()) {
+        view.experts = step.predicted.subspan(first, step.experts.size());
+        predictions.load(view);
+        predicted = std::max(predicted, most_in_a_layer(predictions, ordinals));
+      }
     }
     const int sequences = std::max(1, step.sequences);
     const int each = (step.tokens + sequences - 1) / sequences;

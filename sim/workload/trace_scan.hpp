@@ -24,6 +24,7 @@ struct TraceScan {
   int most_activated_prefill = 0;  ///< of one (step, layer) of a prefill
   int most_activated_encoder = 0;  ///< of one (step, layer) of an encoder pass
   int most_predicted = 0;          ///< likewise, of predicted experts
+  std::string predicted_by;        ///< TraceInfo::predicted_by
   int most_step_tokens = 0;        ///< in one pass
   int most_prefill_tokens = 0;     ///< in one pass of a prefill, which may be taken in chunks
   int most_whole_tokens = 0;       ///< in one pass of a decode step or an encoder, which may not

@@ -124,6 +124,60 @@ TEST(Recorded, WrongGuessesAreWastedAndMissesFetchedOnDemand) {
   EXPECT_EQ(result.decode_cache.prefetched, 1);
 }
 
+// Asked one layer ahead: the prediction at distance 2, where there is none at 1; farther than was recorded:
+// nothing. One layer's experts are announced by the layer that is `distance` before it.
+TEST(Recorded, EachDistanceHasItsOwn) {
+  const ExpertMap map(test::decoder_info(4, 8, 1));
+  trace::TraceInfo info = test::decoder_info(4, 8, 1);
+  info.has_predictions = true;
+  info.prediction_distance = 2;
+  info.further_distances = {3};
+  const std::vector<std::uint16_t> experts = {0, 1, 2, 3};
+  constexpr std::uint16_t none = trace::no_expert;
+  const std::vector<std::uint16_t> predicted = {none, none, 4, 5, none, none, none, 6};
+  trace::Step step;
+  step.tokens = 1;
+  step.experts = experts;
+  step.predicted = predicted;
+  StepPredictions predictions(map, info);
+  predictions.load(step);
+  EXPECT_THAT(predictions.predicted(1, 2), ElementsAre(2 * 8 + 4));
+  EXPECT_THAT(predictions.predicted(0, 2), ElementsAre(2 * 8 + 4));
+  EXPECT_THAT(predictions.predicted(1, 3), ElementsAre(3 * 8 + 5));
+  EXPECT_THAT(predictions.predicted(0, 3), ElementsAre(3 * 8 + 6));
+  EXPECT_THAT(predictions.predicted(-1, 3), ElementsAre());
+}
+
+// Where the trace holds what gate reuse predicted, that is announced, whatever the recall that is given; what
+// something else predicted is not gate reuse.
+TEST(GateReuse, ReadsWhatWasRecordedOfIt) {
+  trace::TraceInfo info = test::decoder_info(2, 8, 2);
+  info.has_predictions = true;
+  info.prediction_distance = 1;
+  info.predicted_by = "gate-reuse";
+  const ModelSpec model = tiny_model(2, 8, 2);
+  PolicySpec policy = load_policy("pre-gated");
+  choose(policy.lookahead.predictor, built_in_parts().predictors, "gate-reuse");
+  const auto run_of = [&](const char* recall) {
+    ListSource source(info);
+    source.add(Phase::decode, 1, {0, 1, 2, 3}, true, {0, 1, 2, 7});
+    policy.lookahead.predictor.set("recall", recall);
+    return recorded(model, policy, source);
+  };
+  const SimulationResult result = run_of("0");
+  EXPECT_THAT(names(result.schedule),
+              ElementsAre("attention L0", "gate_readback L0", "fetch L0 E0", "fetch L0 E1", "fetch L1 E2",
+                          "fetch L1 E7", "experts L0",  //
+                          "attention L1", "gate_readback L1", "fetch L1 E3", "experts L1"));
+  EXPECT_EQ(run_of("1").total, result.total);
+  info.predicted_by = "something";
+  EXPECT_EQ(run_of("1").decode_cache.prefetched, 2);
+  EXPECT_EQ(run_of("0").decode_cache.prefetched, 0);
+  info.predicted_by = "gate-reuse";
+  policy.lookahead.distance = 2;
+  EXPECT_THROW(run_of("1"), InputError);
+}
+
 TEST(Recorded, NeedsATraceWithPredictions) {
   ListSource source(test::decoder_info(2, 8, 2));
   source.add(Phase::decode, 1, {0, 1, 2, 3}, true);

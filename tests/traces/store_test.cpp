@@ -97,6 +97,61 @@ TEST_F(Store, EverythingSurvivesTheDatabaseAndJsonl) {
   EXPECT_EQ(all_steps(*memory)[0].weights, steps[0].weights);
 }
 
+// Predictions of several distances, one after the other, and what made them: in the database, as JSONL and
+// CSV, in memory, and joined in a batch, where each distance stays together.
+TEST_F(Store, PredictionsOfSeveralDistances) {
+  TraceInfo info = decoder({{8, 2}, {8, 1}});
+  info.has_predictions = true;
+  info.prediction_distance = 1;
+  info.further_distances = {2, 5};
+  info.predicted_by = "gate-reuse";
+  const std::vector<std::uint16_t> first = {none, none, 4, none, none, 5, none, none, none};
+  const std::vector<std::uint16_t> second = {1, 2, 3, 4, 5, 6, 7, 0, 1}, ids = {0, 1, 2};
+  TraceWriter writer(path("t.db"), info);
+  for (const std::vector<std::uint16_t>& predicted : {first, second}) {
+    writer.begin_request({0, "", 1});
+    Step step = decode(ids);
+    step.predicted = predicted;
+    writer.add(step);
+  }
+  const std::string hash = writer.commit().content_hash;
+  EXPECT_THAT(check(path("t.db")), IsEmpty());
+  const auto source = open_trace(path("t.db"));
+  EXPECT_THAT(source->info().prediction_distances(), ElementsAre(1, 2, 5));
+  EXPECT_EQ(source->info().predicted_by, "gate-reuse");
+  EXPECT_EQ(all_steps(*source)[0].predicted, first);
+  EXPECT_EQ(all_steps(*source)[1].predicted, second);
+  EXPECT_EQ(all_steps(*load_into_memory(*source))[1].predicted, second);
+  const auto batched = compose_batches(*source, 2);
+  EXPECT_THAT(all_steps(*batched)[0].predicted, ElementsAre(none, none, 1, 2, 4, 3,  //
+                                                            none, none, 4, 5, 5, 6,  //
+                                                            none, none, 7, 0, none, 1));
+  export_jsonl(*source, read_requests(path("t.db")), path("t.jsonl"));
+  EXPECT_EQ(import_trace({path("t.jsonl")}, path("back.db")).info.content_hash, hash);
+  export_csv(*source, read_requests(path("t.db")), path("t.csv"));
+  EXPECT_THAT(text_of(path("t.csv")), HasSubstr("predicted_1,predicted_2,predicted_5\n"));
+  EXPECT_THAT(text_of(path("t.csv")), HasSubstr("\n1,0,decode,0,0,0,0,1,1,2,5,0\n"));
+
+  info.predicted_by = "other";
+  TraceWriter other(path("o.db"), info);
+  for (const std::vector<std::uint16_t>& predicted : {first, second}) {
+    other.begin_request({0, "", 1});
+    Step step = decode(ids);
+    step.predicted = predicted;
+    other.add(step);
+  }
+  EXPECT_NE(other.commit().content_hash, hash);
+  Step short_of_one = decode(ids);
+  short_of_one.predicted = std::span(second).first(6);
+  TraceWriter refusing(path("r.db"), info);
+  refusing.begin_request({0, "", 1});
+  EXPECT_THROW(refusing.add(short_of_one), InputError);
+  for (const std::vector<int>& wrong : {std::vector<int>{2, 2}, {1}, {0}, {3, 2}, {max_layers + 1}}) {
+    info.further_distances = wrong;
+    EXPECT_THROW(TraceWriter(path("w.db"), info), InputError);
+  }
+}
+
 // The hash is of layers, requests and steps: one id or one label changes it, names and provenance do not.
 TEST_F(Store, HashIsOfTheContentAlone) {
   int files = 0;

@@ -47,6 +47,17 @@ TraceInfo read_header(const Json& object, const LineReader& lines) {
   info.has_arrivals = header.flag("arrivals");
   info.has_accepted = header.flag("accepted");
   info.prediction_distance = static_cast<int>(header.integer_or("prediction_distance", 0, max_layers, 0));
+  if (const Json* distances = header.take("further_distances")) {
+    if (!distances->is_array() || distances->size() > static_cast<std::size_t>(max_layers))
+      header.fail("has 'further_distances' that are not a list of at most " + std::to_string(max_layers));
+    for (const Json& distance : *distances) {
+      if (!distance.is_number_unsigned() ||
+          distance.get<std::uint64_t>() > static_cast<std::uint64_t>(max_layers))
+        header.fail("has a distance that is not from 1 to " + std::to_string(max_layers));
+      info.further_distances.push_back(distance.get<int>());
+    }
+  }
+  info.predicted_by = header.text_or_empty("predicted_by");
   if (const Json* provenance = header.take("provenance")) {
     if (!provenance->is_object()) header.fail("has a 'provenance' that is not an object");
     for (const auto& [key, value] : provenance->items()) {
@@ -62,7 +73,7 @@ TraceInfo read_header(const Json& object, const LineReader& lines) {
 class StepParser {
  public:
   StepParser(const TraceInfo& info, const LineReader& lines)
-      : info_(info), layouts_(layouts(info)), lines_(lines) {}
+      : info_(info), layouts_(layouts(info)), of_predicted_(prediction_layouts(info)), lines_(lines) {}
 
   void begin_request() { order_.begin_request(); }
 
@@ -92,7 +103,7 @@ class StepParser {
     step.experts = experts_;
     if (info_.has_predictions) {
       read(
-          fields, "predicted", step, layout,
+          fields, "predicted", step, of_predicted_[static_cast<std::size_t>(step.stack)],
           [&](std::size_t at, const Json& value) { predicted_[at] = to_id(value); }, predicted_, no_expert);
       step.predicted = predicted_;
     }
@@ -164,7 +175,7 @@ class StepParser {
   }
 
   const TraceInfo& info_;
-  std::vector<StackLayout> layouts_;
+  std::vector<StackLayout> layouts_, of_predicted_;
   const LineReader& lines_;
   StepOrder order_;
   std::vector<std::uint16_t> experts_, predicted_;

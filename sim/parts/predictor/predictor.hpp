@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "sim/parts/part.hpp"
 #include "sim/workload/guessed_routing.hpp"
@@ -54,6 +55,7 @@ class Oracle : public Predictor {
 
  protected:
   [[nodiscard]] const StepRouting& truth() const { return *truth_; }
+  [[nodiscard]] bool has_recorded() const { return recorded_ != nullptr; }
   [[nodiscard]] const StepPredictions& recorded() const { return *recorded_; }
   [[nodiscard]] const DecodeUses& decode_uses() const { return *uses_; }
 
@@ -79,6 +81,7 @@ struct PredictorEntry : PartDescription {
   Make make;                       ///< empty: nothing is predicted
   bool is_oracle = false;          ///< makes an Oracle
   bool needs_recorded = false;     ///< the trace must hold predicted ids
+  bool reads_recorded = false;     ///< where the trace's were predicted by one of its kind, it is shown them
   bool needs_future = false;       ///< an Oracle that must be shown in which steps experts are used
   bool names_later_steps = false;  ///< names experts that a later step than the running one uses
   bool is_whole_layer = false;     ///< names every expert of a layer, whose copies are then one transfer
@@ -93,5 +96,10 @@ struct PredictorEntry : PartDescription {
 
   [[nodiscard]] bool predicts() const { return static_cast<bool>(make); }
 };
+
+/// Whether it is shown what the trace holds of predictions, which a lookahead of that kind made.
+inline bool is_shown_recorded(const PredictorEntry& entry, const std::string& predicted_by) {
+  return entry.needs_recorded || (entry.reads_recorded && entry.name == predicted_by);
+}
 
 }  // namespace pregate::sim

@@ -42,7 +42,8 @@ class Announcements {
 struct LayersAhead {
   int ordinal, end;  ///< ordinals ordinal + 1 .. end - 1
   std::span<const std::uint8_t>
-      offloaded;  ///< by ordinal, of all layers: some expert is not resident for the run
+      offloaded;                   ///< by ordinal, of all layers: some expert is not resident for the run
+  const ExpertMap* map = nullptr;  ///< what keys stand for
   [[nodiscard]] bool has(int target) const {
     return target < end && offloaded[static_cast<std::size_t>(target)] != 0;
   }

@@ -37,6 +37,23 @@ PredictorEntry degraded(const GuessQuality& quality) {
   return entry;
 }
 
+/// What a trace has recorded of it, instead of a recall that is given.
+class GateReuse final : public Oracle {
+ public:
+  GateReuse(const GuessQuality& quality, const ExpertMap& map) : by_recall_(quality, map) {}
+  void begin_pass(trace::Phase phase, bool first_of_request) override {
+    by_recall_.begin_pass(phase, first_of_request);
+  }
+  std::span<const ExpertKey> predict(int ordinal, int target) override {
+    if (has_recorded()) return recorded().predicted(ordinal, target);
+    by_recall_.show(truth(), nullptr);
+    return by_recall_.predict(ordinal, target);
+  }
+
+ private:
+  DegradedOracle by_recall_;
+};
+
 }  // namespace
 
 PredictorEntry given_recall() {
@@ -53,8 +70,19 @@ PredictorEntry given_recall() {
 PredictorEntry gate_reuse() {
   PredictorEntry entry = degraded({.recall = 0.858, .loss = 0.0163});
   entry.name = "gate-reuse";
-  entry.help = "the gate of that layer on the input of this one; how often that is right is given";
+  entry.help =
+      "the gate of that layer on the input of this one: as the trace recorded it, else how often that is "
+      "right "
+      "is given";
   entry.mechanism = "gate-reuse prefetch";
+  entry.reads_recorded = true;
+  entry.make = [](const std::any& given, const ExpertMap& map) {
+    return std::make_unique<GateReuse>(std::any_cast<const GuessQuality&>(given), map);
+  };
+  entry.most_guesses = [](const std::any& given, const ExpertMap& map, const TraceScan& scan) {
+    return scan.predicted_by == "gate-reuse" ? scan.most_predicted
+                                             : DegradedOracle::most_guesses(given, map, scan);
+  };
   return entry;
 }
 

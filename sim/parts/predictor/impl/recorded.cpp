@@ -8,7 +8,9 @@ namespace {
 
 class Recorded final : public Oracle {
  public:
-  std::span<const ExpertKey> predict(int, int target) override { return recorded().predicted(target); }
+  std::span<const ExpertKey> predict(int ordinal, int target) override {
+    return recorded().predicted(ordinal, target);
+  }
 };
 
 int as_many_as_recorded(const std::any&, const ExpertMap&, const TraceScan& scan) {
