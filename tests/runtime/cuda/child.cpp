@@ -55,6 +55,8 @@ ChildOutcome run_child(const std::string& program, const std::vector<std::string
   if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (child == 0) {
     ::dup2(::fileno(err.get()), STDERR_FILENO);
+    const int nowhere = ::open("/dev/null", O_WRONLY);
+    if (nowhere >= 0) ::dup2(nowhere, STDOUT_FILENO);
     ::execve(argv[0], argv.data(), envp.data());
     ::_exit(127);
   }

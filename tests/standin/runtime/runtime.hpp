@@ -38,7 +38,10 @@ CUstream_st* stream_of(cudaStream_t handle, const char* who);
 template <class Body>
 cudaError_t api_call(const char* name, Body body) {
   Runtime& device = runtime();
-  if (const auto injected = device.failures.count(name)) return remember(*injected);
+  if (const auto injected = device.failures.count(name)) {
+    if (device.failures.stays()) device.engine.stop();
+    return remember(*injected);
+  }
   if (device.engine.is_stopped()) return remember(cudaErrorIllegalAddress);
   const cudaError_t error = body(device);
   if (error == cudaSuccess && device.engine.is_stopped()) return remember(cudaErrorIllegalAddress);
@@ -50,6 +53,7 @@ template <class Body>
 cudaError_t api_release(const char* name, Body body) {
   Runtime& device = runtime();
   const auto injected = device.failures.count(name);
+  if (injected && device.failures.stays()) device.engine.stop();
   const cudaError_t error = body(device);
   if (injected) return remember(*injected);
   return remember(error == cudaSuccess && device.engine.is_stopped() ? cudaErrorIllegalAddress : error);
