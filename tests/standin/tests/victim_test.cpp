@@ -93,6 +93,30 @@ TEST(Victim, MissingOrderIsFoundThoughTheResultMayBeRight) {
   }
 }
 
+// A second device: its memory, streams and events are its own, and copies between the two need an order.
+TEST(Victim, MistakesWithTwoDevicesAreFound) {
+  const std::vector<std::pair<std::string, std::string>> bugs = {{"two-missing-wait", "(race|uninitialised)"},
+                                                                 {"two-early-return", "(race|uninitialised)"},
+                                                                 {"two-unreached", "peer"},
+                                                                 {"two-other-device", "device"},
+                                                                 {"two-not-current", "device"},
+                                                                 {"two-foreign-event", "device"},
+                                                                 {"two-half-waited", "host-access"}};
+  for (Environment environment : schedules()) {
+    environment["STANDIN_DEVICES"] = "2";
+    const std::string& schedule = environment.at("STANDIN_SCHEDULE");
+    const Outcome right = victim("two", environment);
+    EXPECT_EQ(right.status, 0) << schedule << ": " << right.findings << right.output;
+    for (const auto& [bug, finding] : bugs) {
+      const Outcome outcome = victim(bug, environment);
+      EXPECT_EQ(outcome.status, findings_status) << bug << ", " << schedule << ": " << outcome.output;
+      EXPECT_THAT(outcome.findings, testing::ContainsRegex("standin: " + finding)) << bug << ", " << schedule;
+    }
+  }
+  EXPECT_EQ(victim("two", {}).status, program_error_status) << "with one device there is no second";
+  EXPECT_EQ(victim("none", {{"STANDIN_DEVICES", "0"}}).status, 98);
+}
+
 // Every call of the run fails once; the program's error paths release all they hold and wait for what is
 // queued.
 TEST(Victim, EveryCallMayFail) {
