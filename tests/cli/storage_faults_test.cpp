@@ -114,21 +114,20 @@ TEST_F(EveryWrite, OfASweep) {
   EXPECT_GT(expect_survived({.command = command, .outputs = {"s.csv"}, .database = "s.db"}, all), 60);
 }
 
+// A calibration takes seconds: each fault where it matters, not each at every call.
 TEST_F(EveryWrite, OfACalibration) {
   make_small_model();
   write("mine.toml", "precious");
   const Words command{"calibrate", "--device",     "host", "--model",      "./small.toml", "--seconds",
                       "1",         "--max-tokens", "1",    "--gpu-memory", "64MiB",        "--accept-noise",
                       "-o",        "mine.toml"};
-  expect_survived({.command = command,
-                   .outputs = {"mine.toml"},
-                   .is_whole =
-                       [this](const std::string& name) {
-                         return run({"simulate", "--trace", "small.db", "--model", "./small.toml",
-                                     "--machine", "./" + name})
-                                    .exit_code == 0;
-                       }},
-                  {Fault::kill, Fault::no_space}, "write,fsync,rename");
+  const Expected expected{
+      .command = command, .outputs = {"mine.toml"}, .is_whole = [this](const std::string& name) {
+        return run({"simulate", "--trace", "small.db", "--model", "./small.toml", "--machine", "./" + name})
+                   .exit_code == 0;
+      }};
+  EXPECT_GT(expect_survived(expected, {Fault::kill}, "rename"), 0);
+  EXPECT_GT(expect_survived(expected, {Fault::no_space}, "write,fsync"), 1);
 }
 
 TEST_F(EveryWrite, OfAnExecution) {

@@ -75,4 +75,10 @@ ChildOutcome run_child(const std::string& program, const std::vector<std::string
   return outcome;
 }
 
+std::string last_line(const std::string& text) {
+  const std::size_t end = text.find_last_not_of('\n');
+  const std::size_t begin = text.find_last_of('\n', end);
+  return text.substr(begin + 1, end - begin);  // npos + 1 is 0
+}
+
 }  // namespace pregate::test

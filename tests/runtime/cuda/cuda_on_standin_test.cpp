@@ -22,6 +22,7 @@ namespace pregate::runtime::test {
 namespace {
 
 using pregate::test::ChildOutcome;
+using pregate::test::last_line;
 using testing::HasSubstr;
 
 constexpr int findings = 99;  // the stand-in's exit status
@@ -31,12 +32,6 @@ using Variables = std::map<std::string, std::string>;
 ChildOutcome run_small(const std::vector<std::string>& arguments, Variables variables) {
   variables["LD_LIBRARY_PATH"] = PREGATE_STANDIN;
   return pregate::test::run_child(PREGATE_EXECUTE_ONCE, arguments, variables, 60);
-}
-
-std::string last_line(const std::string& text) {
-  const std::size_t end = text.find_last_not_of('\n');
-  const std::size_t begin = text.find_last_of('\n', end);
-  return text.substr(begin + 1, end - begin);  // npos + 1 is 0
 }
 
 /// Runs it whole; the document that the stand-in writes to the file that `variable` names.
@@ -92,77 +87,6 @@ TEST(CudaOnStandin, EveryCallThatFailsIsAClearError) {
     }
   }
   EXPECT_GT(tried, 100);
-}
-
-/// `pregate execute` on the stand-in, of a small model and trace, in a folder of its own.
-class ProgramOnStandin : public testing::Test {
- protected:
-  ProgramOnStandin() {
-    std::filesystem::create_directories(folder_);
-    std::ofstream(file("small.toml"))
-        << "description = \"small\"\nsource = \"test\"\nfamily = \"mixtral\"\nd_model = 64\nvocabulary = "
-           "100\n"
-           "[weights]\nexperts = \"fp32\"\ndense = \"fp32\"\nkv_cache = \"fp32\"\n[decoder]\nlayers = 2\n"
-           "[decoder.attention]\nheads = 4\nkv_heads = 4\nhead_dim = 16\n"
-           "[decoder.moe]\nexperts = 4\ntop_k = 2\nffn_dim = 64\ngated = true\n";
-  }
-  ~ProgramOnStandin() override { std::filesystem::remove_all(folder_); }
-
-  [[nodiscard]] std::string file(const std::string& name) const { return (folder_ / name).string(); }
-  [[nodiscard]] ChildOutcome execute(Variables variables) const {
-    variables["LD_LIBRARY_PATH"] = PREGATE_STANDIN;
-    return pregate::test::run_child(
-        PREGATE_CLI,
-        {"execute", "--device", "cuda", "--model", file("small.toml"), "--prompt", "2", "--output", "1",
-         "--policy", "pre-gated", "--json", file("m.json"), "--timeline", file("t.json")},
-        variables, 60);
-  }
-  [[nodiscard]] std::vector<std::string> files() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_))
-      names.push_back(entry.path().filename().string());
-    return names;
-  }
-
- private:
-  std::filesystem::path folder_ =
-      std::filesystem::temp_directory_path() / ("pregate-standin-program-" + std::to_string(::getpid()));
-};
-
-// From each call on the device is gone. The program says so with exit code 2, in time, and writes nothing;
-// only when all results were there before is the run a whole one.
-TEST_F(ProgramOnStandin, ADeviceThatGoesAwayIsAnErrorAndNoFileIsWritten) {
-  const std::string calls = file("calls.json");
-  const ChildOutcome whole = execute({{"STANDIN_CALLS", calls}});
-  ASSERT_EQ(whole.exit_code, 0) << whole.err;
-  std::ifstream written(calls);
-  const int total = nlohmann::json::parse(written).at("total").get<int>();
-  EXPECT_GT(total, 100);
-  int errors = 0, last_error = 0;
-  for (int n = 1; n <= total; ++n) {
-    for (const char* name : {"m.json", "t.json", "calls.json"}) std::filesystem::remove(file(name));
-    const ChildOutcome run =
-        execute({{"STANDIN_FAIL", "*:" + std::to_string(n) + "+:cudaErrorDevicesUnavailable"}});
-    const std::string where =
-        "from call " + std::to_string(n) + " of " + std::to_string(total) + " on: " + run.err;
-    ASSERT_FALSE(run.hung) << where;
-    if (run.exit_code == 0) {
-      EXPECT_THAT(files(), testing::UnorderedElementsAre("small.toml", "m.json", "t.json")) << where;
-      std::ifstream json(file("m.json"));
-      EXPECT_TRUE(nlohmann::json::accept(json)) << where;
-      continue;
-    }
-    ++errors;
-    last_error = n;
-    EXPECT_EQ(run.exit_code, 2) << where;
-    EXPECT_THAT(last_line(run.err),
-                testing::AnyOf(testing::HasSubstr("error: "), testing::HasSubstr("hint: ")))
-        << where;
-    EXPECT_THAT(run.err, testing::Not(HasSubstr("fault in pregate"))) << where;
-    EXPECT_THAT(files(), testing::ElementsAre("small.toml")) << where;
-  }
-  EXPECT_EQ(errors, last_error) << "a device that had gone away was not missed";
-  EXPECT_GT(errors, total / 2);
 }
 
 // 36 MiB, of which cuBLAS's workspace takes 32: all experts (4.5 MiB) do not fit beside it, but a few of them
@@ -236,71 +160,6 @@ TEST(CudaOnStandin, AWaitLeftOutIsARace) {
     }
     EXPECT_THAT(seen, testing::SizeIs(2)) << policy;
   }
-}
-
-const std::vector<Variables>& orders_of_two_devices() {
-  static const std::vector<Variables> all = {{{"STANDIN_SCHEDULE", "eager"}},
-                                             {{"STANDIN_SCHEDULE", "lazy"}},
-                                             {{"STANDIN_SCHEDULE", "threads"}},
-                                             {{"STANDIN_SCHEDULE", "random"}, {"STANDIN_SEED", "1"}},
-                                             {{"STANDIN_SCHEDULE", "random"}, {"STANDIN_SEED", "2"}}};
-  return all;
-}
-
-ChildOutcome run_on_two_devices(const std::vector<std::string>& arguments, Variables variables) {
-  variables["LD_LIBRARY_PATH"] = PREGATE_STANDIN;
-  variables["STANDIN_DEVICES"] = "2";
-  return pregate::test::run_child(PREGATE_TWO_DEVICES, arguments, variables, 60);
-}
-
-// A layer whose experts are shared out over two devices: rows travel, are computed, and come back, three
-// times.
-TEST(TwoDevicesOnStandin, ExpertParallelismGivesTheReferencesOutputs) {
-  for (const Variables& order : orders_of_two_devices()) {
-    const ChildOutcome run = run_on_two_devices({"3"}, order);
-    EXPECT_EQ(run.exit_code, outputs_right) << order.at("STANDIN_SCHEDULE") << ": " << run.err;
-  }
-  // Where there is one device the second is refused.
-  const ChildOutcome one = run_on_two_devices({"1"}, {});
-  EXPECT_EQ(one.exit_code, outputs_right) << one.err;
-  const ChildOutcome refused =
-      pregate::test::run_child(PREGATE_TWO_DEVICES, {"1"}, {{"LD_LIBRARY_PATH", PREGATE_STANDIN}}, 60);
-  EXPECT_EQ(refused.exit_code, error_said);
-  EXPECT_THAT(refused.err, HasSubstr("there is no CUDA device 1"));
-}
-
-// Each wait of one round is left out once: every copy between the devices, and every product behind one, then
-// has no order, and is found in each of them, whether or not the outputs came out right.
-TEST(TwoDevicesOnStandin, APeerCopyWithoutAWaitIsARace) {
-  constexpr int waits =
-      12;  // two before each dispatch and each return of a device, one before each of its products
-  EXPECT_THAT(run_on_two_devices({"1"}, {}).err, HasSubstr("waits: " + std::to_string(waits) + "\n"));
-  for (int dropped = 0; dropped < waits; ++dropped) {
-    for (const Variables& order : orders_of_two_devices()) {
-      const ChildOutcome run = run_on_two_devices({"1", std::to_string(dropped)}, order);
-      EXPECT_EQ(run.exit_code, findings)
-          << "wait " << dropped << ", " << order.at("STANDIN_SCHEDULE") << run.err;
-      EXPECT_THAT(run.err, testing::ContainsRegex("standin: (race|uninitialised): "));
-    }
-    EXPECT_THAT(run_on_two_devices({"1", std::to_string(dropped)}, {{"STANDIN_SCHEDULE", "eager"}}).err,
-                HasSubstr("standin: race: "));
-  }
-}
-
-// One of the two goes away at any call: an error that says so, in time.
-TEST(TwoDevicesOnStandin, ADeviceThatGoesAwayIsAnError) {
-  int errors = 0, tried = 0;
-  for (int n = 1;; n += 3, ++tried) {
-    const ChildOutcome run = run_on_two_devices(
-        {"1"}, {{"STANDIN_FAIL", "*:" + std::to_string(n) + "+:cudaErrorDevicesUnavailable"}});
-    ASSERT_FALSE(run.hung) << n;
-    if (run.exit_code == outputs_right) break;  // only what is given back is left
-    EXPECT_EQ(run.exit_code, error_said) << n << ": " << run.err;
-    EXPECT_THAT(last_line(run.err), testing::StartsWith("error: ")) << n;
-    ++errors;
-  }
-  EXPECT_GT(errors, 30);
-  EXPECT_EQ(errors, tried);
 }
 
 struct Work {
