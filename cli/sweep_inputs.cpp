@@ -100,10 +100,17 @@ sim::Sampling sampling_in(const Parsed& parsed) {
   return sim::parse_sampling(parsed.has("sample") ? parsed.text("sample") : "grid", seed, "--sample");
 }
 
+/// Of a point only its inputs are resolved: that the sweep's outputs can be written was tried once, and a
+/// disk that is full by now is no property of a point.
+Parsed without_outputs(Parsed parsed) {
+  for (const char* option : {"json", "csv", "json-lines", "report"}) parsed.values.erase(option);
+  return parsed;
+}
+
 }  // namespace
 
 SweepInputs::SweepInputs(const Parsed& parsed)
-    : parsed_(parsed),
+    : parsed_(without_outputs(parsed)),
       sampling_(sampling_in(parsed)),
       points_(listed_axes(parsed), varied_axes(parsed), sampling_) {
   for (const sim::Axis& axis : points_.axes()) concerns_.push_back(concern_of(axis.key));

@@ -18,6 +18,7 @@ namespace pregate::runtime {
 
 enum class ElementType { f32, f16, bf16 };
 
+class Device;
 class DirectFile;
 
 /// Arguments of any kernel of kernels/; they choose the kernel.
@@ -81,6 +82,11 @@ class Stream {
   }
   virtual void copy_to_host(PageLockedSpan to, DeviceSpan from) = 0;
   virtual void copy_on_device(DeviceSpan to, DeviceSpan from) = 0;
+  /// From the memory of `other`, a device of the same kind, to this one's. std::logic_error where a kind of
+  /// device does not do that.
+  virtual void copy_from_peer(DeviceSpan, const Device&, DeviceSpan) {
+    throw std::logic_error("a stream of a device that copies from no other was given such a copy");
+  }
   virtual void fill_zero(DeviceSpan what) = 0;
 
   virtual void gemm(const Gemm& gemm) = 0;
@@ -120,6 +126,10 @@ class Device {
   virtual DeviceMemory allocate(Bytes size, const std::string& purpose) = 0;
   virtual PageLockedMemory allocate_page_locked(Bytes size, const std::string& purpose) = 0;
 
+  /// Lets copies between this device and `other` go straight from one memory to the other. False where the
+  /// hardware has no such way, and they pass through the host.
+  virtual bool reach(Device&) { return false; }
+
   /// Whether the latest record has been reached; true of an event never recorded.
   [[nodiscard]] virtual bool is_done(const Event& event) = 0;
   virtual void synchronize(const Event& event) = 0;
@@ -136,10 +146,11 @@ struct DeviceOptions {
   /// Cores for what the host computes beside the device. 0 = host device: none of its own, it shares those of
   /// copies; others: all but one.
   int cpu_threads = 0;
+  int index = 0;  ///< cuda: which of those that are visible
 };
 
-/// "host" or "cuda"; InputError for a name that is not known, a device that this build or machine lacks, or a
-/// budget beyond it.
+/// "host" or "cuda"; several may be open at a time. InputError for a name that is not known, a device that
+/// this build or machine lacks, or a budget beyond it.
 std::unique_ptr<Device> open_device(const std::string& name, const DeviceOptions& options);
 /// Whether a CUDA device answers; `reason` says why not.
 bool cuda_available(std::string& reason);

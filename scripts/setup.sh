@@ -19,7 +19,7 @@ case "${1:-}" in
       ccache
       libgtest-dev libgmock-dev libbenchmark-dev
       libsimgrid-dev libnlopt-dev
-      libopenmpi-dev openmpi-bin
+      libopenmpi-dev openmpi-bin strace
       clang-format clang-tidy clang libclang-rt-14-dev
       dpkg-dev file help2man
       python3-dev python3-venv

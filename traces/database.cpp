@@ -196,8 +196,9 @@ void Database::fail(int code) const {
       throw InputError(where_, "the disk is full", "free space, or write elsewhere");
     case SQLITE_IOERR:
       throw InputError(where_, "cannot be read or written: " + message, "is the disk full?");
-    case SQLITE_NOMEM:
-      throw std::bad_alloc();
+    case SQLITE_NOMEM:  // which SQLite says of some damaged schemas, too
+      throw InputError(where_, "SQLite has not enough memory to read it: it is damaged, or memory is full",
+                       kind_.damaged_hint);
     default:
       throw InputError(where_, message);
   }

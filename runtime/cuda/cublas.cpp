@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "runtime/cuda/check.hpp"
+#include "runtime/cuda/current_device.hpp"
 
 namespace pregate::runtime::cuda {
 
@@ -48,14 +49,14 @@ void check_gemm(const Gemm& gemm) {
     throw std::invalid_argument("a product of null pointers");
 }
 
-Cublas::Cublas(cudaStream_t stream, const std::string& stream_name) {
+Cublas::Cublas(int device, cudaStream_t stream, const std::string& stream_name) {
   const std::string on_stream = " for stream " + stream_name;
-  int device = 0, major = 0;
-  check(cudaGetDevice(&device), [] { return "cudaGetDevice"; });
+  int major = 0;
+  use_device(device);
   check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
         [] { return "cudaDeviceGetAttribute of the compute capability"; });
   const Bytes size = workspace_size(major);
-  workspace_ = allocate_device(size, memory_of_device().free, "cuBLAS's workspace" + on_stream);
+  workspace_ = allocate_device(device, size, memory_of_device(device).free, "cuBLAS's workspace" + on_stream);
   cublasHandle_t handle = nullptr;
   check(cublasCreate(&handle), [&] { return "cublasCreate" + on_stream; });
   handle_.reset(handle);

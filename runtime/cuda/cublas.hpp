@@ -18,7 +18,7 @@ namespace pregate::runtime::cuda {
 class Cublas {
  public:
   /// Throws OutOfMemory when the device has no room for the workspace.
-  Cublas(cudaStream_t stream, const std::string& stream_name);
+  Cublas(int device, cudaStream_t stream, const std::string& stream_name);
 
   /// Enqueues it. Precondition: check_gemm(gemm), and the result has elements.
   void multiply(const Gemm& gemm, const std::string& stream_name);

@@ -6,12 +6,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <stdexcept>
 
 #include "models/error.hpp"
 #include "runtime/cuda/allocation.hpp"
 #include "runtime/cuda/check.hpp"
 #include "runtime/cuda/cuda_event.hpp"
 #include "runtime/cuda/cuda_stream.hpp"
+#include "runtime/cuda/current_device.hpp"
 #include "runtime/host/cores.hpp"
 
 namespace pregate::runtime {
@@ -53,9 +55,9 @@ std::string software() {
 
 class CudaDevice final : public Device {
  public:
-  explicit CudaDevice(const DeviceOptions& options) {
-    constexpr int device = 0;
-    check(cudaSetDevice(device), [] { return "cudaSetDevice"; });
+  explicit CudaDevice(const DeviceOptions& options) : index_(options.index) {
+    const int device = index_;
+    use_device(device);
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, device), [] { return "cudaGetDeviceProperties"; });
     info_.kind = "cuda";
@@ -75,7 +77,7 @@ class CudaDevice final : public Device {
     const int computing = options.cpu_threads > 0 ? options.cpu_threads : cores - 1;
     info_.cpu_cores.resize(static_cast<std::size_t>(std::clamp(computing, 1, cores)));
 
-    const MemoryOfDevice memory = memory_of_device();
+    const MemoryOfDevice memory = memory_of_device(device);
     if (options.memory > memory.free) {
       throw InputError("--gpu-memory",
                        to_string(options.memory) + " is more than what is free on " + info_.name + ": " +
@@ -87,22 +89,38 @@ class CudaDevice final : public Device {
 
   [[nodiscard]] const DeviceInfo& info() const override { return info_; }
   std::unique_ptr<Stream> make_stream(const std::string& name) override {
-    return std::make_unique<CudaStream>(name);
+    return std::make_unique<CudaStream>(index_, name);
   }
-  std::unique_ptr<Event> make_event() override { return std::make_unique<CudaEvent>(); }
+  std::unique_ptr<Event> make_event() override { return std::make_unique<CudaEvent>(index_); }
+  [[nodiscard]] int index() const { return index_; }
+
+  bool reach(Device& other) override {
+    const int peer = index_of(other);
+    int can = 0;
+    check(cudaDeviceCanAccessPeer(&can, index_, peer), [] { return "cudaDeviceCanAccessPeer"; });
+    if (can == 0) return false;
+    use_device(index_);
+    const cudaError_t status = cudaDeviceEnablePeerAccess(peer, 0);
+    if (status == cudaErrorPeerAccessAlreadyEnabled) {
+      static_cast<void>(cudaGetLastError());
+      return true;
+    }
+    check(status, [&] { return "cudaDeviceEnablePeerAccess to device " + std::to_string(peer); });
+    return true;
+  }
 
   DeviceMemory allocate(Bytes size, const std::string& purpose) override {
     if (size.count == 0) return {};
     const Bytes left{info_.memory.count - used_.fetch_add(size.count)};
     DeviceAllocation memory;
     try {
-      memory = allocate_device(size, left, purpose);
+      memory = allocate_device(index_, size, left, purpose);
     } catch (...) {
       used_.fetch_sub(size.count);
       throw;
     }
     const auto release = [](void* owner, std::byte* data, std::size_t length) {
-      FreeDevice()(data);
+      FreeDevice{static_cast<CudaDevice*>(owner)->index_}(data);
       static_cast<CudaDevice*>(owner)->used_.fetch_sub(static_cast<std::int64_t>(length));
     };
     return {static_cast<std::byte*>(memory.release()), size, release, this};
@@ -110,9 +128,11 @@ class CudaDevice final : public Device {
 
   PageLockedMemory allocate_page_locked(Bytes size, const std::string& purpose) override {
     if (size.count == 0) return {};
-    const auto release = [](void*, std::byte* data, std::size_t) { FreePinned()(data); };
-    return {static_cast<std::byte*>(cuda::allocate_page_locked(size, purpose).release()), size, release,
-            nullptr};
+    const auto release = [](void* owner, std::byte* data, std::size_t) {
+      FreePinned{static_cast<CudaDevice*>(owner)->index_}(data);
+    };
+    return {static_cast<std::byte*>(cuda::allocate_page_locked(index_, size, purpose).release()), size,
+            release, this};
   }
 
   [[nodiscard]] bool is_done(const Event& event) override {
@@ -124,11 +144,19 @@ class CudaDevice final : public Device {
   }
 
  private:
+  int index_;
   DeviceInfo info_;
   std::atomic<std::int64_t> used_{0};
 };
 
 }  // namespace
+
+int index_of(const Device& device) {
+  const auto* const cuda_device = dynamic_cast<const CudaDevice*>(&device);
+  if (cuda_device == nullptr) throw std::logic_error("a copy between devices of different kinds");
+  return cuda_device->index();
+}
+
 }  // namespace cuda
 
 bool cuda_device_answers(std::string& reason) {
@@ -147,6 +175,11 @@ std::unique_ptr<Device> open_cuda_device(const DeviceOptions& options) {
   if (!cuda_device_answers(reason)) {
     throw InputError("--device cuda", "no CUDA device answers (" + reason + "); use --device host");
   }
+  int devices = 0;
+  cuda::check(cudaGetDeviceCount(&devices), [] { return "cudaGetDeviceCount"; });
+  if (options.index < 0 || options.index >= devices)
+    throw InputError("--device cuda", "there is no CUDA device " + std::to_string(options.index) + ", but " +
+                                          std::to_string(devices));
   return std::make_unique<cuda::CudaDevice>(options);
 }
 

@@ -7,10 +7,12 @@
 #include <cmath>
 
 #include "runtime/cuda/check.hpp"
+#include "runtime/cuda/current_device.hpp"
 
 namespace pregate::runtime::cuda {
 
-CudaEvent::CudaEvent() {
+CudaEvent::CudaEvent(int device) {
+  use_device(device);
   check(cudaEventCreateWithFlags(&event_, cudaEventBlockingSync), [] { return "cudaEventCreateWithFlags"; });
 }
 

@@ -11,7 +11,8 @@ namespace pregate::runtime::cuda {
 /// With timing; a host that waits for it sleeps instead of spinning (cudaEventBlockingSync).
 class CudaEvent final : public Event {
  public:
-  CudaEvent();
+  /// For streams of this device; those of others may wait for it.
+  explicit CudaEvent(int device);
   ~CudaEvent() override;
   CudaEvent(const CudaEvent&) = delete;
   CudaEvent& operator=(const CudaEvent&) = delete;

@@ -10,7 +10,9 @@
 #include "kernels/cuda.hpp"
 #include "kernels/cuda_error.hpp"
 #include "runtime/cuda/check.hpp"
+#include "runtime/cuda/cuda_device.hpp"
 #include "runtime/cuda/cuda_event.hpp"
+#include "runtime/cuda/current_device.hpp"
 
 namespace pregate::runtime::cuda {
 
@@ -49,7 +51,8 @@ void run_kernel(const kernels::DequantizeArgs<Element>& args, cudaStream_t strea
 
 }  // namespace
 
-CudaStream::CudaStream(std::string name) : name_(std::move(name)) {
+CudaStream::CudaStream(int device, std::string name) : device_(device), name_(std::move(name)) {
+  use_device(device_);
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
         [&] { return "cudaStreamCreateWithFlags of " + name_; });
 }
@@ -83,6 +86,7 @@ void CudaStream::synchronize() {
 void CudaStream::copy(void* to, const void* from, Bytes to_size, Bytes from_size, cudaMemcpyKind kind) {
   if (to_size != from_size) throw std::invalid_argument("a copy between ranges of different size");
   if (to_size.count == 0) return;
+  use_device(device_);
   check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(to_size.count), kind, stream_), [&] {
     return "cudaMemcpyAsync of " + to_string(to_size) + " " + direction(kind) + " on stream " + name_;
   });
@@ -98,8 +102,22 @@ void CudaStream::copy_on_device(DeviceSpan to, DeviceSpan from) {
   copy(to.data(), from.data(), to.size(), from.size(), cudaMemcpyDeviceToDevice);
 }
 
+void CudaStream::copy_from_peer(DeviceSpan to, const Device& other, DeviceSpan from) {
+  if (to.size() != from.size()) throw std::invalid_argument("a copy between ranges of different size");
+  if (to.size().count == 0) return;
+  use_device(device_);
+  const int source = index_of(other);
+  check(cudaMemcpyPeerAsync(to.data(), device_, from.data(), source,
+                            static_cast<std::size_t>(to.size().count), stream_),
+        [&] {
+          return "cudaMemcpyPeerAsync of " + to_string(to.size()) + " from device " + std::to_string(source) +
+                 " on stream " + name_;
+        });
+}
+
 void CudaStream::fill_zero(DeviceSpan what) {
   if (what.size().count == 0) return;
+  use_device(device_);
   check(cudaMemsetAsync(what.data(), 0, static_cast<std::size_t>(what.size().count), stream_),
         [&] { return "cudaMemsetAsync of " + to_string(what.size()) + " on stream " + name_; });
 }
@@ -107,11 +125,13 @@ void CudaStream::fill_zero(DeviceSpan what) {
 void CudaStream::gemm(const Gemm& gemm) {
   check_gemm(gemm);
   if (gemm.rows == 0) return;
-  if (!cublas_) cublas_.emplace(stream_, name_);
+  use_device(device_);
+  if (!cublas_) cublas_.emplace(device_, stream_, name_);
   cublas_->multiply(gemm, name_);
 }
 
 void CudaStream::launch(const KernelArgs& args) {
+  use_device(device_);
   try {
     std::visit([this](const auto& a) { run_kernel(a, stream_); }, args);
   } catch (const kernels::cuda::CudaError& error) {

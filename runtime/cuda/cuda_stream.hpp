@@ -25,7 +25,7 @@ struct HostCall {
 /// A non-blocking stream: nothing on it waits for the default stream, which is never used.
 class CudaStream final : public Stream {
  public:
-  explicit CudaStream(std::string name);
+  CudaStream(int device, std::string name);
   /// Operations that were issued run to their end.
   ~CudaStream() override;
   CudaStream(const CudaStream&) = delete;
@@ -37,6 +37,7 @@ class CudaStream final : public Stream {
   void copy_to_device(DeviceSpan to, PageLockedSpan from) override;
   void copy_to_host(PageLockedSpan to, DeviceSpan from) override;
   void copy_on_device(DeviceSpan to, DeviceSpan from) override;
+  void copy_from_peer(DeviceSpan to, const Device& other, DeviceSpan from) override;
   void fill_zero(DeviceSpan what) override;
   void gemm(const Gemm& gemm) override;
   void launch(const KernelArgs& args) override;
@@ -45,6 +46,7 @@ class CudaStream final : public Stream {
  private:
   void copy(void* to, const void* from, Bytes to_size, Bytes from_size, cudaMemcpyKind kind);
 
+  int device_;
   std::string name_;
   cudaStream_t stream_ = nullptr;
   std::optional<Cublas> cublas_;                  ///< made by the first GEMM

@@ -79,6 +79,10 @@ void HostStream::copy_on_device(DeviceSpan to, DeviceSpan from) {
   copy(to.data(), from.data(), to.size(), from.size());
 }
 
+void HostStream::copy_from_peer(DeviceSpan to, const Device&, DeviceSpan from) {
+  copy(to.data(), from.data(), to.size(), from.size());
+}
+
 void HostStream::fill_zero(DeviceSpan what) {
   worker_.run([=] { std::memset(what.data(), 0, static_cast<std::size_t>(what.size().count)); });
 }

@@ -27,6 +27,7 @@ class HostStream final : public Stream {
   void read_to_device(DeviceSpan to, const DirectFile& from, Bytes at) override;
   void copy_to_host(PageLockedSpan to, DeviceSpan from) override;
   void copy_on_device(DeviceSpan to, DeviceSpan from) override;
+  void copy_from_peer(DeviceSpan to, const Device& other, DeviceSpan from) override;
   void fill_zero(DeviceSpan what) override;
   void gemm(const Gemm& gemm) override;
   void launch(const KernelArgs& args) override;

@@ -119,7 +119,8 @@ struct DirectReader::Ring {
   std::vector<Request> requests = std::vector<Request>(in_flight);
 };
 
-DirectReader::DirectReader(bool uses_io_uring) : buffer_(Bytes{piece}) {
+DirectReader::DirectReader(bool uses_io_uring, Answer answers)
+    : answers_(std::move(answers)), buffer_(Bytes{piece}) {
   refusal_ = "not asked for";
   if (!uses_io_uring) return;
   auto ring = std::make_unique<Ring>();
@@ -158,9 +159,12 @@ void DirectReader::read(const DirectFile& file, Bytes at, std::span<std::byte> t
 void DirectReader::read_blocks(const DirectFile& file, std::int64_t at, std::byte* to, std::int64_t size) {
   if (ring_) return read_in_flight(file, at, to, size);
   while (size > 0) {
-    const ssize_t got = pread(file.descriptor(), to, static_cast<std::size_t>(std::min(size, piece)), at);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) fail(at, got < 0 ? text_of(errno) : "the file ends there");
+    const std::int64_t bytes = std::min(size, piece);
+    std::int64_t got = pread(file.descriptor(), to, static_cast<std::size_t>(bytes), at);
+    if (got < 0) got = -errno;
+    if (answers_) got = answers_(at, bytes, got);
+    if (got == -EINTR) continue;
+    if (got <= 0) fail(at, got < 0 ? text_of(static_cast<int>(-got)) : "the file ends there");
     at += got;
     to += got;
     size -= got;
@@ -206,13 +210,14 @@ void DirectReader::read_in_flight(const DirectFile& file, std::int64_t at, std::
     io_uring_cqe* entry = nullptr;
     while (io_uring_peek_cqe(&ring, &entry) == 0) {
       const auto slot = static_cast<std::size_t>(io_uring_cqe_get_data64(entry));
-      const int result = entry->res;
+      std::int64_t result = entry->res;
       io_uring_cqe_seen(&ring, entry);
       --flying;
       Ring::Request& request = requests[slot];
+      if (answers_) result = answers_(request.at, request.size, result);
       const bool again = result == -EINTR || result == -EAGAIN;
       if (!again && result <= 0) {
-        failure = result < 0 ? text_of(-result) : "the file ends there";
+        failure = result < 0 ? text_of(static_cast<int>(-result)) : "the file ends there";
         failed_at = request.at;
         continue;
       }

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -54,8 +56,12 @@ class AlignedBuffer {
 /// kernel refuses that. For one thread at a time.
 class DirectReader {
  public:
+  /// What a request for `size` bytes from `at` on comes to: bytes read, or the negative of an errno; `answer`
+  /// is the drive's own. For drives that fail in tests.
+  using Answer = std::function<std::int64_t(std::int64_t at, std::int64_t size, std::int64_t answer)>;
+
   /// False: one request after another, as where the kernel refuses io_uring.
-  explicit DirectReader(bool uses_io_uring = true);
+  explicit DirectReader(bool uses_io_uring = true, Answer answers = nullptr);
   ~DirectReader();
   DirectReader(const DirectReader&) = delete;
   DirectReader& operator=(const DirectReader&) = delete;
@@ -71,6 +77,7 @@ class DirectReader {
   void read_in_flight(const DirectFile& file, std::int64_t at, std::byte* to, std::int64_t size);
 
   struct Ring;
+  Answer answers_;
   std::unique_ptr<Ring> ring_;  // null without io_uring
   std::string refusal_;
   AlignedBuffer buffer_;

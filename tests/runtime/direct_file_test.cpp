@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -91,6 +93,82 @@ TEST_F(OnDrive, AFailedReadIsAnError) {
       EXPECT_NE(std::string(error.what()).find("the file ends there"), std::string::npos) << error.what();
     }
     EXPECT_NO_THROW(reader.read(file, {}, area.span().first(DirectFile::block)));
+  }
+}
+
+/// Of 3 MiB and a bit, as a drive holds it: pieces in flight at once, and a rest.
+class FailingDrive : public OnDrive {
+ protected:
+  static constexpr std::int64_t size = (std::int64_t{3} << 20) + 5 * DirectFile::block;
+
+  void SetUp() override {
+    OnDrive::SetUp();
+    if (IsSkipped()) return;
+    std::mt19937 random(2);
+    for (std::byte& byte : written_.span()) byte = static_cast<std::byte>(random());
+    file_.emplace(folder_.path(""), Bytes{size}, "test");
+    file_->write({}, written_.span());
+  }
+  /// Whether all of it, to an address that is not aligned, is what was written.
+  bool reads_right(DirectReader& reader) {
+    const AlignedBuffer area({size + DirectFile::block});
+    const std::span<std::byte> to = area.span().subspan(1, static_cast<std::size_t>(size));
+    reader.read(*file_, {}, to);
+    return std::memcmp(to.data(), written_.span().data(), to.size()) == 0;
+  }
+  AlignedBuffer written_{Bytes{size}};
+  std::optional<DirectFile> file_;
+};
+
+// A drive may answer with a part of what was asked for, with nothing yet, or be interrupted.
+TEST_F(FailingDrive, ShortAndInterruptedReadsAreGoneOnWith) {
+  for (const bool uses_io_uring : {true, false}) {
+    int asked = 0;
+    DirectReader shortened(uses_io_uring, [&](std::int64_t, std::int64_t bytes, std::int64_t answer) {
+      ++asked;
+      return bytes > DirectFile::block ? std::min(answer, bytes / 2 / DirectFile::block * DirectFile::block)
+                                       : answer;
+    });
+    EXPECT_TRUE(reads_right(shortened));
+    EXPECT_GT(asked, 20);
+    asked = 0;
+    DirectReader interrupted(uses_io_uring, [&](std::int64_t, std::int64_t, std::int64_t answer) {
+      return ++asked % 2 == 1 ? std::int64_t{-EINTR} : answer;
+    });
+    EXPECT_TRUE(reads_right(interrupted));
+    EXPECT_GT(asked, 10);
+  }
+}
+
+// Each request fails once, in each way: an error that says where and what, and the reader is as good as new.
+TEST_F(FailingDrive, EveryFailedRequestIsAnErrorThatSaysWhere) {
+  for (const bool uses_io_uring : {true, false}) {
+    for (const std::int64_t failure : {std::int64_t{-EIO}, std::int64_t{-ENODEV}, std::int64_t{0}}) {
+      int failed = 0;
+      for (bool ended = false; !ended; ++failed) {
+        ASSERT_LT(failed, 100);
+        int asked = 0;
+        std::int64_t failed_at = -1;
+        DirectReader reader(uses_io_uring, [&](std::int64_t at, std::int64_t, std::int64_t answer) {
+          if (asked++ != failed) return answer;
+          failed_at = at;
+          return failure;
+        });
+        try {
+          EXPECT_TRUE(reads_right(reader));
+          EXPECT_LE(asked, failed);  // after the last
+          ended = true;
+        } catch (const DeviceError& error) {
+          const std::string text = error.what();
+          EXPECT_NE(text.find("at byte " + std::to_string(failed_at) + ": "), std::string::npos) << text;
+          const char* const why =
+              failure == 0 ? "the file ends there" : std::strerror(static_cast<int>(-failure));
+          EXPECT_NE(text.find(why), std::string::npos) << text;
+          EXPECT_TRUE(reads_right(reader));
+        }
+      }
+      EXPECT_GT(failed, 6);
+    }
   }
 }
 

@@ -55,6 +55,8 @@ ChildOutcome run_child(const std::string& program, const std::vector<std::string
   if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (child == 0) {
     ::dup2(::fileno(err.get()), STDERR_FILENO);
+    const int nowhere = ::open("/dev/null", O_WRONLY);
+    if (nowhere >= 0) ::dup2(nowhere, STDOUT_FILENO);
     ::execve(argv[0], argv.data(), envp.data());
     ::_exit(127);
   }
@@ -71,6 +73,12 @@ ChildOutcome run_child(const std::string& program, const std::vector<std::string
   if (WIFEXITED(status)) outcome.exit_code = WEXITSTATUS(status);
   outcome.err = content_of(err.get());
   return outcome;
+}
+
+std::string last_line(const std::string& text) {
+  const std::size_t end = text.find_last_not_of('\n');
+  const std::size_t begin = text.find_last_of('\n', end);
+  return text.substr(begin + 1, end - begin);  // npos + 1 is 0
 }
 
 }  // namespace pregate::test

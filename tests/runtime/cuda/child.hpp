@@ -18,4 +18,7 @@ struct ChildOutcome {
 ChildOutcome run_child(const std::string& program, const std::vector<std::string>& arguments,
                        const std::map<std::string, std::string>& variables, int limit_s);
 
+/// Of a text that ends with a line end or not.
+std::string last_line(const std::string& text);
+
 }  // namespace pregate::test

@@ -22,6 +22,7 @@ namespace pregate::runtime::test {
 namespace {
 
 using pregate::test::ChildOutcome;
+using pregate::test::last_line;
 using testing::HasSubstr;
 
 constexpr int findings = 99;  // the stand-in's exit status
@@ -31,12 +32,6 @@ using Variables = std::map<std::string, std::string>;
 ChildOutcome run_small(const std::vector<std::string>& arguments, Variables variables) {
   variables["LD_LIBRARY_PATH"] = PREGATE_STANDIN;
   return pregate::test::run_child(PREGATE_EXECUTE_ONCE, arguments, variables, 60);
-}
-
-std::string last_line(const std::string& text) {
-  const std::size_t end = text.find_last_not_of('\n');
-  const std::size_t begin = text.find_last_of('\n', end);
-  return text.substr(begin + 1, end - begin);  // npos + 1 is 0
 }
 
 /// Runs it whole; the document that the stand-in writes to the file that `variable` names.

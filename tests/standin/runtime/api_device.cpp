@@ -4,7 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
-#include <cstring>
+#include <string_view>
 
 #include "tests/standin/runtime/error_names.hpp"
 #include "tests/standin/runtime/runtime.hpp"
@@ -16,9 +16,7 @@ using pregate::standin::Runtime;
 namespace {
 
 constexpr char device_name[] = "pregate stand-in (test equipment, not a GPU)";
-constexpr char bus_id[] = "0000:00:00.0";
-
-cudaError_t check_device(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
+bool is_device(const Runtime& runtime, int device) { return device >= 0 && device < runtime.options.devices; }
 
 /// What the interpreter can run, in the shape of compute capability 9.0.
 cudaDeviceProp properties_of(const Runtime& runtime) {
@@ -146,15 +144,21 @@ cudaError_t attribute_of(const Runtime& runtime, cudaDeviceAttr attribute, int& 
 }  // namespace
 
 STANDIN_API cudaError_t cudaGetDeviceCount(int* count) {
-  return api_call("cudaGetDeviceCount", [&](Runtime&) { return *count = 1, cudaSuccess; });
+  return api_call("cudaGetDeviceCount",
+                  [&](Runtime& runtime) { return *count = runtime.options.devices, cudaSuccess; });
 }
 
 STANDIN_API cudaError_t cudaGetDevice(int* device) {
-  return api_call("cudaGetDevice", [&](Runtime&) { return *device = 0, cudaSuccess; });
+  return api_call("cudaGetDevice",
+                  [&](Runtime&) { return *device = pregate::standin::current_device(), cudaSuccess; });
 }
 
 STANDIN_API cudaError_t cudaSetDevice(int device) {
-  return api_call("cudaSetDevice", [&](Runtime&) { return check_device(device); });
+  return api_call("cudaSetDevice", [&](Runtime& runtime) {
+    if (!is_device(runtime, device)) return cudaErrorInvalidDevice;
+    pregate::standin::choose_device(device);
+    return cudaSuccess;
+  });
 }
 
 STANDIN_API cudaError_t cudaSetDeviceFlags(unsigned /*flags*/) {
@@ -163,22 +167,29 @@ STANDIN_API cudaError_t cudaSetDeviceFlags(unsigned /*flags*/) {
 
 STANDIN_API cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   return api_call("cudaGetDeviceProperties", [&](Runtime& runtime) {
-    if (device == 0) *properties = properties_of(runtime);
-    return check_device(device);
+    if (!is_device(runtime, device)) return cudaErrorInvalidDevice;
+    *properties = properties_of(runtime);
+    properties->pciBusID = device;
+    return cudaSuccess;
   });
 }
 
 STANDIN_API cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
   return api_call("cudaDeviceGetAttribute", [&](Runtime& runtime) {
-    return device == 0 ? attribute_of(runtime, attribute, *value) : cudaErrorInvalidDevice;
+    if (!is_device(runtime, device)) return cudaErrorInvalidDevice;
+    const cudaError_t error = attribute_of(runtime, attribute, *value);
+    if (attribute == cudaDevAttrPciBusId) *value = device;
+    return error;
   });
 }
 
 STANDIN_API cudaError_t cudaDeviceGetPCIBusId(char* text, int length, int device) {
-  return api_call("cudaDeviceGetPCIBusId", [&](Runtime&) {
-    if (device != 0) return cudaErrorInvalidDevice;
-    if (length < static_cast<int>(sizeof bus_id)) return cudaErrorInvalidValue;
-    std::memcpy(text, bus_id, sizeof bus_id);
+  return api_call("cudaDeviceGetPCIBusId", [&](Runtime& runtime) {
+    if (!is_device(runtime, device)) return cudaErrorInvalidDevice;
+    constexpr std::string_view bus_id = "0000:00:00.0";
+    if (length <= static_cast<int>(bus_id.size())) return cudaErrorInvalidValue;
+    text[bus_id.copy(text, bus_id.size())] = '\0';
+    text[6] = static_cast<char>('0' + device);
     return cudaSuccess;
   });
 }
@@ -201,8 +212,33 @@ STANDIN_API cudaError_t cudaRuntimeGetVersion(int* version) {
 
 STANDIN_API cudaError_t cudaDeviceSynchronize() {
   return api_wait("cudaDeviceSynchronize", [](Runtime& runtime) {
-    runtime.engine.wait_for_all();
+    runtime.engine.wait_for_all(pregate::standin::current_device());
     return cudaSuccess;
+  });
+}
+
+STANDIN_API cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  return api_call("cudaDeviceCanAccessPeer", [&](Runtime& runtime) {
+    if (!is_device(runtime, device) || !is_device(runtime, peer)) return cudaErrorInvalidDevice;
+    *can = device != peer ? 1 : 0;
+    return cudaSuccess;
+  });
+}
+
+STANDIN_API cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags) {
+  return api_call("cudaDeviceEnablePeerAccess", [&](Runtime& runtime) {
+    const int device = pregate::standin::current_device();
+    if (flags != 0) return cudaErrorInvalidValue;
+    if (!is_device(runtime, peer) || peer == device) return cudaErrorInvalidDevice;
+    return runtime.memory.let_reach(device, peer, true) ? cudaSuccess : cudaErrorPeerAccessAlreadyEnabled;
+  });
+}
+
+STANDIN_API cudaError_t cudaDeviceDisablePeerAccess(int peer) {
+  return api_call("cudaDeviceDisablePeerAccess", [&](Runtime& runtime) {
+    const int device = pregate::standin::current_device();
+    if (!is_device(runtime, peer)) return cudaErrorInvalidDevice;
+    return runtime.memory.let_reach(device, peer, false) ? cudaSuccess : cudaErrorPeerAccessNotEnabled;
   });
 }
 

@@ -26,6 +26,12 @@ cudaError_t launch(Runtime& runtime, RegisteredKernel* kernel, const LaunchShape
   CUstream_st* stream = stream_of(handle, "cudaLaunchKernel");
   if (stream == nullptr) return cudaErrorInvalidResourceHandle;
   if (kernel == nullptr) return cudaErrorInvalidDeviceFunction;
+  if (stream->device != current_device()) {
+    runtime.reports.add("device", "kernel " + kernel->name + ": its stream is of device " +
+                                      std::to_string(stream->device) + ", the current one is " +
+                                      std::to_string(current_device()));
+    return cudaErrorInvalidResourceHandle;
+  }
   return runtime.kernels.launch(*kernel, shape, arguments, stream);
 }
 

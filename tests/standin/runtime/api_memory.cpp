@@ -44,7 +44,7 @@ STANDIN_API cudaError_t cudaMalloc(void** pointer, std::size_t size) {
   return api_call("cudaMalloc", [&](Runtime& runtime) {
     *pointer = nullptr;
     if (size == 0) return cudaSuccess;
-    const auto address = runtime.memory.allocate_device(size);
+    const auto address = runtime.memory.allocate_device(size, MemoryKind::device, current_device());
     if (!address) return cudaErrorMemoryAllocation;
     *pointer = pointer_to(*address);
     return cudaSuccess;
@@ -96,7 +96,7 @@ STANDIN_API cudaError_t cudaHostGetDevicePointer(void** device, void* host, unsi
 
 STANDIN_API cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   return api_call("cudaMemGetInfo", [&](Runtime& runtime) {
-    *free = runtime.memory.limit() - runtime.memory.used();
+    *free = runtime.memory.limit() - runtime.memory.used(current_device());
     *total = runtime.memory.limit();
     return cudaSuccess;
   });
@@ -110,6 +110,7 @@ STANDIN_API cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attribut
     const auto found = runtime.memory.find(address_of(pointer));
     if (!found || !found->live) return cudaSuccess;
     const bool on_device = found->kind == MemoryKind::device || found->kind == MemoryKind::module;
+    attributes->device = on_device ? found->device : 0;
     attributes->type = on_device ? cudaMemoryTypeDevice : cudaMemoryTypeHost;
     attributes->hostPointer = on_device ? nullptr : const_cast<void*>(pointer);
     attributes->devicePointer = const_cast<void*>(pointer);

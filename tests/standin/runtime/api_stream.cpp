@@ -17,12 +17,12 @@ bool is_event(Runtime& runtime, cudaEvent_t event, const char* who) {
 
 cudaError_t create(Runtime& runtime, cudaStream_t* stream, unsigned flags, int priority) {
   if (flags != cudaStreamDefault && flags != cudaStreamNonBlocking) return cudaErrorInvalidValue;
-  *stream = runtime.engine.create_stream(flags == cudaStreamDefault, flags, priority);
+  *stream = runtime.engine.create_stream(flags == cudaStreamDefault, flags, priority, current_device());
   return cudaSuccess;
 }
 
 cudaError_t create(Runtime& runtime, cudaEvent_t* event, unsigned flags) {
-  *event = runtime.engine.create_event(flags);
+  *event = runtime.engine.create_event(flags, current_device());
   return cudaSuccess;
 }
 
@@ -30,6 +30,11 @@ cudaError_t record(Runtime& runtime, cudaEvent_t event, cudaStream_t handle) {
   CUstream_st* stream = stream_of(handle, "cudaEventRecord");
   if (stream == nullptr || !is_event(runtime, event, "cudaEventRecord"))
     return cudaErrorInvalidResourceHandle;
+  if (event->device != stream->device) {
+    runtime.reports.add("device", "cudaEventRecord: the event is of device " + std::to_string(event->device) +
+                                      ", the stream of device " + std::to_string(stream->device));
+    return cudaErrorInvalidResourceHandle;
+  }
   runtime.engine.record(event, stream);
   return cudaSuccess;
 }
@@ -54,7 +59,7 @@ STANDIN_API cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsig
 STANDIN_API cudaError_t cudaStreamDestroy(cudaStream_t handle) {
   return api_release("cudaStreamDestroy", [&](Runtime& runtime) {
     CUstream_st* stream = stream_of(handle, "cudaStreamDestroy");
-    if (stream == nullptr || stream == runtime.engine.default_stream()) return cudaErrorInvalidResourceHandle;
+    if (stream == nullptr || runtime.engine.is_default_stream(stream)) return cudaErrorInvalidResourceHandle;
     runtime.engine.destroy_stream(stream);
     return cudaSuccess;
   });
@@ -151,7 +156,7 @@ STANDIN_API cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t st
     const OperationPointer first = runtime.engine.recorded(start);
     const OperationPointer last = runtime.engine.recorded(end);
     const bool timed = ((start->flags | end->flags) & cudaEventDisableTiming) == 0;
-    if (!timed || !first || !last) return cudaErrorInvalidResourceHandle;
+    if (!timed || !first || !last || start->device != end->device) return cudaErrorInvalidResourceHandle;
     if (!first->is_done() || !last->is_done()) return cudaErrorNotReady;
     *milliseconds = static_cast<float>((last->end_us - first->end_us) / 1e3);
     return cudaSuccess;

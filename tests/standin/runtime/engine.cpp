@@ -16,7 +16,8 @@ Engine::Engine(const Options& options, Memory& memory, Reports& reports)
       timeline_(options.rates),
       guard_(memory, reports),
       random_state_(options.seed * 0x9e3779b97f4a7c15ULL + 1) {
-  default_stream_ = create_stream(/*blocking=*/true, 0, 0);
+  for (int device = 0; device < options.devices; ++device)
+    default_streams_.at(static_cast<std::size_t>(device)) = create_stream(/*blocking=*/true, 0, 0, device);
 }
 
 std::uint32_t Engine::random() {  // xorshift64
@@ -27,8 +28,9 @@ std::uint32_t Engine::random() {  // xorshift64
   return static_cast<std::uint32_t>(random_state_ >> 16);
 }
 
-CUstream_st* Engine::create_stream(bool blocking, unsigned flags, int priority) {
+CUstream_st* Engine::create_stream(bool blocking, unsigned flags, int priority, int device) {
   auto stream = std::make_unique<CUstream_st>();
+  stream->device = device;
   stream->blocking = blocking;
   stream->flags = flags;
   stream->priority = priority;
@@ -63,8 +65,9 @@ void Engine::destroy_stream(CUstream_st* stream) {
   // The record stays: the race check and the program's stale handles may still name it.
 }
 
-CUevent_st* Engine::create_event(unsigned flags) {
+CUevent_st* Engine::create_event(unsigned flags, int device) {
   auto event = std::make_unique<CUevent_st>();
+  event->device = device;
   event->flags = flags;
   const std::lock_guard guard(lock_);
   events_.insert(event.get());
@@ -93,15 +96,16 @@ OperationPointer Engine::recorded(CUevent_st* event) {
   return event->operation;
 }
 
-/// The legacy default stream waits for all blocking streams, and they for it.
+/// The legacy default stream of a device waits for all its blocking streams, and they for it.
 void Engine::add_default_stream_order(Operation& operation) const {
-  if (operation.stream == default_stream_) {
+  const CUstream_st* const standard = default_streams_.at(static_cast<std::size_t>(operation.stream->device));
+  if (operation.stream == standard) {
     for (CUstream_st* other : streams_) {
-      if (other != default_stream_ && other->blocking && other->tail)
+      if (other != standard && other->device == standard->device && other->blocking && other->tail)
         operation.dependencies.push_back(other->tail);
     }
-  } else if (operation.stream->blocking && default_stream_->tail) {
-    operation.dependencies.push_back(default_stream_->tail);
+  } else if (operation.stream->blocking && standard->tail) {
+    operation.dependencies.push_back(standard->tail);
   }
 }
 
@@ -109,6 +113,7 @@ OperationPointer Engine::submit(CUstream_st* stream, Request request, OperationP
   auto operation = std::make_shared<Operation>();
   operation->stream = stream;
   operation->stream_id = stream->id;
+  operation->device = stream->device;
   operation->request = std::move(request);
   {
     const std::lock_guard guard(lock_);
@@ -170,12 +175,12 @@ void Engine::tell_host(const VectorClock& clock) {
   guard_.open(known);
 }
 
-void Engine::wait_for_all() {
+void Engine::wait_for_all(int device) {
   std::vector<OperationPointer> tails;
   {
     const std::lock_guard guard(lock_);
     for (CUstream_st* stream : streams_) {
-      if (stream->tail) tails.push_back(stream->tail);
+      if (stream->tail && stream->device == device) tails.push_back(stream->tail);
     }
   }
   for (const OperationPointer& tail : tails) wait(tail);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -23,6 +24,7 @@
 /// The types behind cudaStream_t and cudaEvent_t.
 struct CUstream_st {
   std::uint32_t id = 0;
+  int device = 0;
   int priority = 0;
   unsigned flags = 0;
   bool blocking = false;  ///< ordered with the legacy default stream
@@ -36,6 +38,7 @@ struct CUstream_st {
 };
 
 struct CUevent_st {
+  int device = 0;
   unsigned flags = 0;
   pregate::standin::OperationPointer operation;  ///< of the last record
 };
@@ -47,13 +50,16 @@ class Engine {
  public:
   Engine(const Options& options, Memory& memory, Reports& reports);
 
-  CUstream_st* default_stream() { return default_stream_; }
-  CUstream_st* create_stream(bool blocking, unsigned flags, int priority);
+  CUstream_st* default_stream(int device) { return default_streams_.at(static_cast<std::size_t>(device)); }
+  bool is_default_stream(const CUstream_st* stream) const {
+    return stream == default_streams_.at(static_cast<std::size_t>(stream->device));
+  }
+  CUstream_st* create_stream(bool blocking, unsigned flags, int priority, int device);
   bool is_stream(CUstream_st* stream);
   /// Lets the stream's work run to its end. The host learns nothing about it.
   void destroy_stream(CUstream_st* stream);
 
-  CUevent_st* create_event(unsigned flags);
+  CUevent_st* create_event(unsigned flags, int device);
   bool is_event(CUevent_st* event);
   void destroy_event(CUevent_st* event);
   void record(CUevent_st* event, CUstream_st* stream);
@@ -64,7 +70,8 @@ class Engine {
 
   /// The host waits, and knows afterwards what happened before. A null operation is over already.
   void wait(const OperationPointer& operation);
-  void wait_for_all();
+  /// For all streams of the device.
+  void wait_for_all(int device);
   /// Whether it is over. Work goes on while it is asked about.
   bool query(const OperationPointer& operation);
 
@@ -105,7 +112,7 @@ class Engine {
   std::uint64_t random_state_;
   std::set<CUstream_st*> streams_;
   std::set<CUevent_st*> events_;
-  CUstream_st* default_stream_ = nullptr;
+  std::array<CUstream_st*, most_devices> default_streams_{};
   std::uint32_t next_stream_id_ = 0;
   std::uint32_t next_operation_id_ = 0;
   VectorClock host_clock_;

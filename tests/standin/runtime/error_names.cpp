@@ -42,6 +42,11 @@ constexpr std::array rows = {
         "pointer does not correspond to a registered memory region"},
     Row{cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
     Row{cudaErrorNotSupported, "cudaErrorNotSupported", "operation not supported"},
+    Row{cudaErrorPeerAccessAlreadyEnabled, "cudaErrorPeerAccessAlreadyEnabled",
+        "peer access is already enabled"},
+    Row{cudaErrorPeerAccessNotEnabled, "cudaErrorPeerAccessNotEnabled", "peer access has not been enabled"},
+    Row{cudaErrorDevicesUnavailable, "cudaErrorDevicesUnavailable",
+        "CUDA-capable device(s) is/are busy or unavailable"},
     Row{cudaErrorUnknown, "cudaErrorUnknown", "unknown error"},
 };
 

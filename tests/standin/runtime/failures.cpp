@@ -32,15 +32,18 @@ Failures::Failures(const std::string& rule) {
   bool good = first != std::string::npos;
   if (good) {
     name_ = rule.substr(0, first);
-    nth_ = std::atol(rule.c_str() + first + 1);  // NOLINT(cert-err34-c): zero is refused below
-    good = nth_ > 0;
+    char* end = nullptr;
+    nth_ = std::strtol(rule.c_str() + first + 1, &end, 10);  // zero is refused below
+    stays_ = *end == '+';
+    const char* const rest = end + (stays_ ? 1 : 0);
+    good = nth_ > 0 && (*rest == '\0' || *rest == ':');
     if (good && second != std::string::npos) {
       error_ = error_named(rule.substr(second + 1));
       good = error_.has_value();
     }
   }
   if (good) return;
-  std::fprintf(stderr, "standin: STANDIN_FAIL: '%s' is not <name or *>:<n>[:<error>]\n", rule.c_str());
+  std::fprintf(stderr, "standin: STANDIN_FAIL: '%s' is not <name or *>:<n>[+][:<error>]\n", rule.c_str());
   _exit(98);
 }
 
@@ -49,7 +52,9 @@ std::optional<cudaError_t> Failures::count(const char* name) {
   const long own = ++calls_[name];
   ++total_;
   if (nth_ == 0) return std::nullopt;
-  if (name_ == "*" ? total_ != nth_ : name_ != name || own != nth_) return std::nullopt;
+  if (name_ != "*" && name_ != name) return std::nullopt;
+  const long number = name_ == "*" ? total_ : own;
+  if (stays_ ? number < nth_ : number != nth_) return std::nullopt;
   return error_.value_or(usual_error(name));
 }
 

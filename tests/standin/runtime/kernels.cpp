@@ -17,11 +17,11 @@ constexpr std::size_t shared_limit = 227 << 10;  // bytes a block, as on compute
 
 class DeviceEnvironment : public ptx::Environment {
  public:
-  DeviceEnvironment(Memory& memory, Engine& engine, Reports& reports)
-      : memory_(memory), engine_(engine), reports_(reports) {}
+  DeviceEnvironment(Memory& memory, Engine& engine, Reports& reports, int device)
+      : memory_(memory), engine_(engine), reports_(reports), device_(device) {}
 
   ptx::Resolved resolve(std::uintptr_t address, std::size_t size, bool write) override {
-    return memory_.resolve(address, size, write);
+    return memory_.resolve(address, size, write, device_);
   }
   void report(const char* kind, const std::string& text) override { reports_.add(kind, text); }
   std::uint32_t random() override { return engine_.random(); }
@@ -30,6 +30,7 @@ class DeviceEnvironment : public ptx::Environment {
   Memory& memory_;
   Engine& engine_;
   Reports& reports_;
+  int device_;
 };
 
 ptx::Extent extent_of(const dim3& size) { return {size.x, size.y, size.z}; }
@@ -144,8 +145,8 @@ cudaError_t Kernels::launch(RegisteredKernel& kernel, const LaunchShape& shape, 
   request.kind = OperationKind::kernel;
   request.name = kernel.name;
   request.duration_us = engine_.timeline().kernel_duration_us();
-  request.work = [this, launch] {
-    DeviceEnvironment environment(memory_, engine_, reports_);
+  request.work = [this, launch, device = stream->device] {
+    DeviceEnvironment environment(memory_, engine_, reports_, device);
     ptx::LaunchState state;
     state.launch = launch.get();
     state.environment = &environment;

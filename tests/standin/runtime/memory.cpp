@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 #include "tests/standin/runtime/pointers.hpp"
 
@@ -57,18 +58,18 @@ Memory::Memory(std::size_t limit) : limit_(limit) {
   written_ = reserve(window_bytes, PROT_READ | PROT_WRITE);
 }
 
-std::optional<std::uintptr_t> Memory::allocate_device(std::size_t size, MemoryKind kind) {
+std::optional<std::uintptr_t> Memory::allocate_device(std::size_t size, MemoryKind kind, int device) {
   const std::lock_guard guard(lock_);
   if (size > limit_) return std::nullopt;
   const std::size_t taken = kind == MemoryKind::device ? rounded_up(size, granularity) : 0;
   const std::size_t reserved = rounded_up(size, page) + page;  // a page that belongs to nobody
-  if (taken > limit_ - used_ || reserved > window_ + window_bytes - next_) return std::nullopt;
-  used_ += taken;
-  peak_ = std::max(peak_, used_);
+  std::size_t& used = used_.at(static_cast<std::size_t>(device));
+  if (taken > limit_ - used || reserved > window_ + window_bytes - next_) return std::nullopt;
+  used += taken;
   const std::uintptr_t address = next_;
   next_ += reserved;
   std::memset(bytes_ + (address - window_), 0xff, size);
-  allocations_[address] = {address, size, kind, true, 0};
+  allocations_[address] = {address, size, kind, true, device, 0};
   return address;
 }
 
@@ -87,7 +88,7 @@ std::optional<std::uintptr_t> Memory::allocate_pinned(std::size_t size) {
   std::memset(alias, 0xff, size);
   const std::ptrdiff_t to_alias = static_cast<std::byte*>(alias) - bytes;
   const std::lock_guard guard(lock_);
-  allocations_[address_of(bytes)] = {address_of(bytes), size, MemoryKind::pinned, true, to_alias};
+  allocations_[address_of(bytes)] = {address_of(bytes), size, MemoryKind::pinned, true, 0, to_alias};
   return address_of(bytes);
 }
 
@@ -95,7 +96,7 @@ bool Memory::register_host(std::uintptr_t address, std::size_t size) {
   const std::lock_guard guard(lock_);
   const Allocation* found = find_locked(address);
   if (found != nullptr && found->live) return false;
-  allocations_[address] = {address, size, MemoryKind::registered, true, 0};
+  allocations_[address] = {address, size, MemoryKind::registered, true, 0, 0};
   return true;
 }
 
@@ -107,7 +108,7 @@ std::optional<Allocation> Memory::release(std::uintptr_t address, MemoryKind kin
   const Allocation released = found->second;
   const std::size_t pages = rounded_up(released.size, page);
   if (kind == MemoryKind::device) {
-    used_ -= rounded_up(released.size, granularity);
+    used_.at(static_cast<std::size_t>(released.device)) -= rounded_up(released.size, granularity);
     madvise(bytes_ + (address - window_), pages, MADV_DONTNEED);
     madvise(written_ + (address - window_), pages, MADV_DONTNEED);
   } else if (kind == MemoryKind::pinned) {
@@ -143,11 +144,16 @@ bool Memory::is_device_address(std::uintptr_t address) const {
   return address >= window_ && address - window_ < window_bytes;
 }
 
-ptx::Resolved Memory::resolve(std::uintptr_t address, std::size_t size, bool write) {
+ptx::Resolved Memory::resolve(std::uintptr_t address, std::size_t size, bool write, int device) {
   const auto found = find(address);
   if (!found) return {nullptr, "bounds", "the address is neither device nor page-locked memory"};
   if (!found->live) return {nullptr, "freed", described(*found, address) + ", which has been freed"};
   if (!contains(*found, address, size)) return {nullptr, "bounds", described(*found, address)};
+  const bool is_others = device != any_device && found->kind == MemoryKind::device && found->device != device;
+  if (is_others && !reaches_.at(static_cast<std::size_t>(device)).at(static_cast<std::size_t>(found->device)))
+    return {nullptr, "peer",
+            described(*found, address) + " on device " + std::to_string(found->device) + ", which device " +
+                std::to_string(device) + " was not let reach (cudaDeviceEnablePeerAccess)"};
   if (!on_device(found->kind)) return {pointer_to(address) + found->to_alias, "", ""};
   const std::size_t offset = address - window_;
   ptx::Resolved result{bytes_ + offset, "", ""};
@@ -161,14 +167,15 @@ ptx::Resolved Memory::resolve(std::uintptr_t address, std::size_t size, bool wri
   return result;
 }
 
-std::size_t Memory::used() const {
+std::size_t Memory::used(int device) const {
   const std::lock_guard guard(lock_);
-  return used_;
+  return used_.at(static_cast<std::size_t>(device));
 }
 
-std::size_t Memory::peak() const {
+bool Memory::let_reach(int device, int peer, bool allowed) {
   const std::lock_guard guard(lock_);
-  return peak_;
+  bool& reaches = reaches_.at(static_cast<std::size_t>(device)).at(static_cast<std::size_t>(peer));
+  return std::exchange(reaches, allowed) != allowed;
 }
 
 std::string Memory::leaks() const {

@@ -21,6 +21,7 @@ enum class OperationKind : std::uint8_t {
   host_to_device,
   device_to_host,
   device_to_device,
+  peer,  ///< between the memories of two devices
   fill,
   kernel,
   gemm,
@@ -52,6 +53,7 @@ struct Operation {
   std::uint32_t id = 0;
   CUstream_st* stream = nullptr;
   std::uint32_t stream_id = 0;
+  int device = 0;
   std::uint32_t sequence = 0;  ///< in its stream, from 1
   Request request;
   std::vector<std::shared_ptr<Operation>> dependencies;

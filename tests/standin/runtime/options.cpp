@@ -59,6 +59,9 @@ bool assign(Options& options, std::string_view name, std::string_view text) {
   if (name == "H2D_GBPS") return rate(text, 1e9, options.rates.host_to_device);
   if (name == "D2H_GBPS") return rate(text, 1e9, options.rates.device_to_host);
   if (name == "D2D_GBPS") return rate(text, 1e9, options.rates.device_to_device);
+  if (name == "P2P_GBPS") return rate(text, 1e9, options.rates.peer);
+  if (name == "DEVICES")
+    return number(text, options.devices) && options.devices >= 1 && options.devices <= most_devices;
   if (name == "GEMM_GFLOPS") return rate(text, 1e9, options.rates.gemm);
   if (name == "COPY_US") return rate(text, 1, options.rates.copy_latency_us);
   if (name == "KERNEL_US") return rate(text, 1, options.rates.kernel_us);

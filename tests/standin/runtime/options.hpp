@@ -16,11 +16,14 @@ enum class Schedule : std::uint8_t {
   threads,  ///< one thread a stream
 };
 
+inline constexpr int most_devices = 8;
+
 /// Rates of the simulated clock.
 struct Rates {
   double host_to_device = 25e9;  ///< bytes a second
   double device_to_host = 25e9;
   double device_to_device = 1e12;
+  double peer = 50e9;  ///< from the memory of one device to another's
   double gemm = 1e13;  ///< floating-point operations a second
   double copy_latency_us = 5;
   double kernel_us = 5;  ///< of any kernel, and the least of a GEMM
@@ -31,7 +34,8 @@ struct Rates {
 struct Options {
   Schedule schedule = Schedule::lazy;
   std::uint64_t seed = 1;
-  std::size_t memory_bytes = std::size_t{1} << 30;
+  int devices = 1;
+  std::size_t memory_bytes = std::size_t{1} << 30;  ///< of each
   bool check_grid_races = true;
   std::string fail;      ///< "name:n[:error]", empty: nothing fails
   std::string calls;     ///< file for the number of calls, empty: none

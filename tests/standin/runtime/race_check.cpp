@@ -28,6 +28,8 @@ const char* name_of(OperationKind kind) {
       return "d2h";
     case OperationKind::device_to_device:
       return "d2d";
+    case OperationKind::peer:
+      return "p2p";
     case OperationKind::fill:
       return "memset";
     case OperationKind::kernel:

@@ -14,6 +14,7 @@ namespace pregate::standin {
 namespace {
 
 thread_local cudaError_t t_last_error = cudaSuccess;
+thread_local int t_device = 0;
 
 void look_over() {
   Runtime& device = runtime();
@@ -46,6 +47,9 @@ Runtime& runtime() {
   return *device;
 }
 
+int current_device() { return t_device; }
+void choose_device(int device) { t_device = device; }
+
 cudaError_t remember(cudaError_t error) {
   if (error != cudaSuccess) t_last_error = error;
   return error;
@@ -58,7 +62,7 @@ cudaError_t last_error(bool clear) {
 
 CUstream_st* stream_of(cudaStream_t handle, const char* who) {
   Runtime& device = runtime();
-  if (handle == nullptr || handle == cudaStreamLegacy) return device.engine.default_stream();
+  if (handle == nullptr || handle == cudaStreamLegacy) return device.engine.default_stream(t_device);
   if (device.engine.is_stream(handle)) return handle;
   device.reports.add("handle", std::string(who) + ": destroyed or unknown stream");
   return nullptr;

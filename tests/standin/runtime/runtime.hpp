@@ -13,7 +13,8 @@
 
 namespace pregate::standin {
 
-/// The one device of the process. CUDA's interface has no handle for it, so it is found through `runtime()`.
+/// The devices of the process. CUDA's interface has no handle for them, so they are found through
+/// `runtime()`.
 struct Runtime {
   Options options = read_options();
   Reports reports;
@@ -26,11 +27,16 @@ struct Runtime {
 /// Made by the first call; looked over for leaks, and the files written, when the process ends.
 Runtime& runtime();
 
+/// The device that this thread has chosen.
+int current_device();
+void choose_device(int device);
+
 /// The error that cudaGetLastError gives to this thread; returns `error`.
 cudaError_t remember(cudaError_t error);
 cudaError_t last_error(bool clear);
 
-/// A null or legacy handle means the default stream. Null, after a report, for an unknown one.
+/// A null or legacy handle means the default stream of the current device. Null, after a report, for an
+/// unknown one.
 CUstream_st* stream_of(cudaStream_t handle, const char* who);
 
 /// Runs `body` as the API function `name`: counts it, lets it fail when that was asked for, gives the error
@@ -38,7 +44,10 @@ CUstream_st* stream_of(cudaStream_t handle, const char* who);
 template <class Body>
 cudaError_t api_call(const char* name, Body body) {
   Runtime& device = runtime();
-  if (const auto injected = device.failures.count(name)) return remember(*injected);
+  if (const auto injected = device.failures.count(name)) {
+    if (device.failures.stays()) device.engine.stop();
+    return remember(*injected);
+  }
   if (device.engine.is_stopped()) return remember(cudaErrorIllegalAddress);
   const cudaError_t error = body(device);
   if (error == cudaSuccess && device.engine.is_stopped()) return remember(cudaErrorIllegalAddress);
@@ -50,6 +59,7 @@ template <class Body>
 cudaError_t api_release(const char* name, Body body) {
   Runtime& device = runtime();
   const auto injected = device.failures.count(name);
+  if (injected && device.failures.stays()) device.engine.stop();
   const cudaError_t error = body(device);
   if (injected) return remember(*injected);
   return remember(error == cudaSuccess && device.engine.is_stopped() ? cudaErrorIllegalAddress : error);

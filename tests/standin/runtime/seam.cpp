@@ -9,6 +9,12 @@
 
 using namespace pregate::standin;
 
+namespace {
+
+thread_local int t_gemm_device = 0;  // of the product that this thread computes
+
+}  // namespace
+
 STANDIN_API int standin_count_call(const char* name) {
   return runtime().failures.count(name).value_or(cudaSuccess);
 }
@@ -24,11 +30,18 @@ STANDIN_API cudaError_t standin_submit_gemm(cudaStream_t handle, const char* nam
   CUstream_st* stream = stream_of(handle, name);
   if (stream == nullptr) return cudaErrorInvalidResourceHandle;
   if (device.engine.is_stopped()) return cudaErrorIllegalAddress;
+  if (stream->device != current_device()) {
+    device.reports.add("device", std::string(name) + ": its stream is of device " +
+                                     std::to_string(stream->device) + ", the current one is " +
+                                     std::to_string(current_device()));
+    return cudaErrorInvalidResourceHandle;
+  }
   Request request;
   request.kind = OperationKind::gemm;
   request.name = name;
   request.duration_us = device.engine.timeline().gemm_duration_us(operations);
-  request.work = [owned, run]() -> std::vector<Range> {
+  request.work = [owned, run, on = stream->device]() -> std::vector<Range> {
+    t_gemm_device = on;
     TouchedRanges touched;
     if (!run(owned.get(), &touched)) throw ptx::KernelFault();
     return touched.take();
@@ -44,7 +57,7 @@ STANDIN_API void standin_touch(void* touched, const Range* range) {
 STANDIN_API std::byte* standin_resolve(std::uintptr_t address, std::size_t size, bool write,
                                        const char* who) {
   Runtime& device = runtime();
-  const ptx::Resolved resolved = device.memory.resolve(address, size, write);
+  const ptx::Resolved resolved = device.memory.resolve(address, size, write, t_gemm_device);
   if (!resolved.problem.empty()) {
     device.reports.add(resolved.kind, std::string(who) + (write ? ": write of " : ": read of ") +
                                           std::to_string(size) + " bytes: " + resolved.problem);

@@ -11,8 +11,9 @@
 
 namespace pregate::standin {
 
-/// The simulated clock: one engine for each copy direction and one for computing, each taking operations in
-/// the order in which they were queued. It depends on the calls only, not on the schedule.
+/// The simulated clock: of each device one engine for each copy direction, one for copies to other devices
+/// and one for computing, each taking operations in the order in which they were queued. It depends on the
+/// calls only, not on the schedule.
 class Timeline {
  public:
   explicit Timeline(const Rates& rates) : rates_(rates) {}
@@ -26,13 +27,14 @@ class Timeline {
   double gemm_duration_us(double operations) const;
   double kernel_duration_us() const { return rates_.kernel_us; }
 
-  /// JSON: {"operations": [{"id", "stream", "kind", "name", "bytes", "start_us", "end_us"}]}. False when the
-  /// file cannot be written.
+  /// JSON: {"operations": [{"id", "device", "stream", "kind", "name", "bytes", "start_us", "end_us"}]}. False
+  /// when the file cannot be written.
   bool write(const std::string& path) const;
 
  private:
   struct Row {
     std::uint32_t id;
+    int device;
     std::uint32_t stream;
     OperationKind kind;
     std::string name;
@@ -42,7 +44,8 @@ class Timeline {
   };
   Rates rates_;
   double host_us_ = 0;
-  std::array<double, 3> engine_free_us_{};
+  static constexpr std::size_t engines = 4;
+  std::array<double, engines * most_devices> engine_free_us_{};
   std::vector<Row> rows_;
 };
 

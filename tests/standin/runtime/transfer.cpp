@@ -15,6 +15,7 @@ namespace {
 struct End {
   std::uintptr_t address = 0;
   bool on_device = false;
+  int device = 0;  ///< whose memory it is, where it is on one
   bool page_locked = false;
 };
 
@@ -23,6 +24,7 @@ bool look_at(Runtime& runtime, const void* pointer, std::size_t size, const std:
   end.address = address_of(pointer);
   const auto found = runtime.memory.find(end.address);
   end.on_device = runtime.memory.is_device_address(end.address);
+  if (found) end.device = found->device;
   end.page_locked = runtime.memory.is_page_locked(end.address, size);
   if (!end.on_device) {
     if (!found || end.page_locked || found->kind == MemoryKind::registered) return true;
@@ -44,7 +46,9 @@ bool look_at(Runtime& runtime, const void* pointer, std::size_t size, const std:
 }
 
 OperationKind kind_of(const End& to, const End& from) {
-  if (to.on_device) return from.on_device ? OperationKind::device_to_device : OperationKind::host_to_device;
+  if (to.on_device && from.on_device)
+    return to.device == from.device ? OperationKind::device_to_device : OperationKind::peer;
+  if (to.on_device) return OperationKind::host_to_device;
   return OperationKind::device_to_host;
 }
 

@@ -170,11 +170,82 @@ int run(const std::string& bug) {
   return 0;
 }
 
+/// One row goes from the first device to the second, is added to another there, and comes back.
+int run_on_two(const std::string& bug) {
+  constexpr int first = 0, second = 1;
+  constexpr size_t bytes = d * sizeof(float);
+  PinnedMemory input, result;
+  DeviceMemory here, there, sum;
+  Stream copies, compute;
+  Event sent, added, foreign;
+  int devices = 0, can = 0;
+  CHECK(cudaGetDeviceCount(&devices));
+  if (devices < 2) throw std::runtime_error("there is one device");
+  CHECK(cudaDeviceCanAccessPeer(&can, first, second));
+  if (can == 0) throw std::runtime_error("no peer access");
+  struct DrainBoth {
+    ~DrainBoth() {
+      for (const int device : {first, second}) {
+        cudaSetDevice(device);
+        cudaDeviceSynchronize();
+      }
+    }
+  } drain;
+
+  CHECK(cudaSetDevice(first));
+  CHECK(cudaMallocHost(&input.handle, bytes));
+  CHECK(cudaMallocHost(&result.handle, bytes));
+  CHECK(cudaMalloc(&here.handle, bytes));
+  CHECK(cudaStreamCreateWithFlags(&copies.handle, cudaStreamNonBlocking));
+  CHECK(cudaEventCreateWithFlags(&sent.handle, cudaEventDisableTiming));
+  CHECK(cudaEventCreateWithFlags(&foreign.handle, cudaEventDisableTiming));
+  CHECK(cudaSetDevice(second));
+  CHECK(cudaMalloc(&there.handle, bytes));
+  CHECK(cudaMalloc(&sum.handle, bytes));
+  CHECK(cudaStreamCreateWithFlags(&compute.handle, cudaStreamNonBlocking));
+  CHECK(cudaEventCreateWithFlags(&added.handle, cudaEventDisableTiming));
+  if (bug != "two-unreached") CHECK(cudaDeviceEnablePeerAccess(first, 0));
+
+  for (int i = 0; i < d; ++i) floats(input.handle)[i] = static_cast<float>(i);
+  CHECK(cudaMemcpyAsync(here.handle, input.handle, bytes, cudaMemcpyHostToDevice, copies.handle));
+  CHECK(cudaMemcpyPeerAsync(there.handle, bug == "two-other-device" ? first : second, here.handle, first,
+                            bytes, copies.handle));
+  CHECK(cudaEventRecord(sent.handle, copies.handle));
+  CHECK(cudaMemsetAsync(sum.handle, 0, bytes, compute.handle));
+  if (bug != "two-missing-wait") CHECK(cudaStreamWaitEvent(compute.handle, sent.handle, 0));
+  if (bug == "two-not-current") CHECK(cudaSetDevice(first));
+  add<<<1, 64, 0, compute.handle>>>(floats(sum.handle), floats(there.handle), d);
+  CHECK(cudaGetLastError());
+  // And straight from the other's memory.
+  add<<<1, 64, 0, compute.handle>>>(floats(sum.handle), floats(here.handle), d);
+  CHECK(cudaGetLastError());
+  CHECK(cudaEventRecord(bug == "two-foreign-event" ? foreign.handle : added.handle, compute.handle));
+  CHECK(cudaSetDevice(first));
+  if (bug != "two-early-return") CHECK(cudaStreamWaitEvent(copies.handle, added.handle, 0));
+  CHECK(cudaMemcpyPeerAsync(here.handle, first, sum.handle, second, bytes, copies.handle));
+  CHECK(cudaMemcpyAsync(result.handle, here.handle, bytes, cudaMemcpyDeviceToHost, copies.handle));
+  if (bug == "two-half-waited") {  // for the second device alone
+    CHECK(cudaSetDevice(second));
+    CHECK(cudaDeviceSynchronize());
+  } else {
+    CHECK(cudaStreamSynchronize(copies.handle));
+  }
+  for (int i = 0; i < d; ++i) {
+    if (floats(result.handle)[i] != 2.0f * static_cast<float>(i)) {
+      std::printf("wrong result\n");
+      return 1;
+    }
+  }
+  std::printf("right result\n");
+  return 0;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
   try {
-    return run(count > 1 ? arguments[1] : "none");
+    const std::string bug = count > 1 ? arguments[1] : "none";
+    return bug.rfind("two", 0) == 0 ? run_on_two(bug) : run(bug);
   } catch (const std::exception& error) {
     std::printf("error: %s\n", error.what());
     return 3;

@@ -93,6 +93,30 @@ TEST(Victim, MissingOrderIsFoundThoughTheResultMayBeRight) {
   }
 }
 
+// A second device: its memory, streams and events are its own, and copies between the two need an order.
+TEST(Victim, MistakesWithTwoDevicesAreFound) {
+  const std::vector<std::pair<std::string, std::string>> bugs = {{"two-missing-wait", "(race|uninitialised)"},
+                                                                 {"two-early-return", "(race|uninitialised)"},
+                                                                 {"two-unreached", "peer"},
+                                                                 {"two-other-device", "device"},
+                                                                 {"two-not-current", "device"},
+                                                                 {"two-foreign-event", "device"},
+                                                                 {"two-half-waited", "host-access"}};
+  for (Environment environment : schedules()) {
+    environment["STANDIN_DEVICES"] = "2";
+    const std::string& schedule = environment.at("STANDIN_SCHEDULE");
+    const Outcome right = victim("two", environment);
+    EXPECT_EQ(right.status, 0) << schedule << ": " << right.findings << right.output;
+    for (const auto& [bug, finding] : bugs) {
+      const Outcome outcome = victim(bug, environment);
+      EXPECT_EQ(outcome.status, findings_status) << bug << ", " << schedule << ": " << outcome.output;
+      EXPECT_THAT(outcome.findings, testing::ContainsRegex("standin: " + finding)) << bug << ", " << schedule;
+    }
+  }
+  EXPECT_EQ(victim("two", {}).status, program_error_status) << "with one device there is no second";
+  EXPECT_EQ(victim("none", {{"STANDIN_DEVICES", "0"}}).status, 98);
+}
+
 // Every call of the run fails once; the program's error paths release all they hold and wait for what is
 // queued.
 TEST(Victim, EveryCallMayFail) {
@@ -117,6 +141,23 @@ TEST(Victim, EveryCallMayFail) {
   EXPECT_GE(errors, total - 20);  // the last ones are destructors, whose errors nobody can be told
 }
 
+// From any call on the device is gone: every later call fails as well, and nothing hangs, leaks or crashes.
+TEST(Victim, ADeviceThatGoesAwayIsAnError) {
+  const std::string path = testing::TempDir() + "standin-gone.json";
+  EXPECT_EQ(victim("none", {{"STANDIN_CALLS", path}}).status, 0);
+  std::ifstream written(path);
+  const int total = nlohmann::json::parse(written).at("total").get<int>();
+  int errors = 0;
+  for (int n = 1; n <= total; ++n) {
+    const Outcome outcome =
+        victim("none", {{"STANDIN_FAIL", "*:" + std::to_string(n) + "+:cudaErrorDevicesUnavailable"}});
+    EXPECT_EQ(outcome.findings, "") << "from call " << n << " on";
+    EXPECT_TRUE(outcome.status == program_error_status || outcome.status == 0) << "from call " << n << " on";
+    errors += outcome.status == program_error_status ? 1 : 0;
+  }
+  EXPECT_GE(errors, total - 20);
+}
+
 TEST(Victim, ANamedCallFailsWithTheAskedError) {
   const Outcome outcome = victim("none", {{"STANDIN_FAIL", "cudaMemcpyAsync:2:cudaErrorInvalidValue"}});
   EXPECT_EQ(outcome.status, program_error_status);
@@ -135,6 +176,7 @@ TEST(Victim, MisspeltVariablesAreRefused) {
   EXPECT_EQ(victim("none", {{"STANDIN_SCHEDULE", "lasy"}}).status, 98);
   EXPECT_EQ(victim("none", {{"STANDIN_FAIL", "cudaMalloc"}}).status, 98);
   EXPECT_EQ(victim("none", {{"STANDIN_FAIL", "cudaMalloc:1:cudaErrorNonsense"}}).status, 98);
+  EXPECT_EQ(victim("none", {{"STANDIN_FAIL", "cudaMalloc:1x"}}).status, 98);
 }
 
 // An expert's copy takes 5 us + 4096 B / 1 GB/s = 9.096 us and its GEMM 20 us; with two slots the copy of the

@@ -1,0 +1,18 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "models/catalog.hpp"
+#include "models/error.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  try {
+    const std::string text(bytes, bytes + size);
+    const pregate::MachineSpec machine = pregate::parse_machine_toml(text, "m.toml");
+    if (machine.gpu.memory.count <= 0) std::abort();
+  } catch (const pregate::InputError&) {
+  }
+  return 0;
+}
