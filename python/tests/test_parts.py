@@ -532,7 +532,7 @@ def test_compiled_predictor(trace: pg.Trace, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [{"ep": 2}, {"pp": 2}, {"tp": 2}], ids=str)
-def test_on_several_gpus(trace: pg.Trace, mode: dict[str, int]) -> None:
+def test_on_several_gpus(trace: pg.Trace, mode: dict[str, Any]) -> None:
     """Each GPU has parts of its own, and experts are those that it has."""
 
     @pg.predictor("own-on-each")
