@@ -56,12 +56,17 @@ TEST(Docs, StrataRtx2080Ti) { check("strata-rtx2080ti"); }
 TEST(Docs, KtransformersPlacement) { check("ktransformers-placement"); }
 TEST(Docs, FiddlerMixtral) { check("fiddler-mixtral"); }
 TEST(Docs, MixtralOffloading) { check("mixtral-offloading"); }
+TEST(Docs, AdapMoEMixtral) { check("adapmoe-mixtral"); }
+TEST(Docs, CollaborativeRtx4090) { check("collaborative-rtx4090"); }
+TEST(Docs, EdgeMoETx2) { check("edgemoe-tx2"); }
+TEST(Docs, DaopA6000) { check("daop-a6000"); }
 TEST(Docs, ServingH100) { check("serving-h100"); }
 TEST(Docs, ServingH100Others) { check("serving-h100-others"); }
 TEST(Docs, CacheReplay) {
   PREGATE_NEEDS_SHARED_DATA();
   check("cache-replay-qwen3");
   check("cache-replay-olmoe");
+  check("imp-replay-qwen3");
 }
 TEST(Docs, PregatedA100) {
   PREGATE_NEEDS_SHARED_DATA();
