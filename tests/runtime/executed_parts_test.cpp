@@ -117,6 +117,8 @@ std::string executed_parts() {
                 p.transfer.write_back = WriteBack::swap;
                 choose(p.miss.service, parts.miss_services, "compute-on-cpu");
               })}});
+  table.row("compute.micro_batches", {{"1", with([](PolicySpec&) {})},
+                                      {"more", with([](PolicySpec& p) { p.compute.micro_batches = 2; })}});
   table.row("formats", {{"none", with([](PolicySpec&) {})},
                         {"low", with([](PolicySpec& p) { p.formats.low = "q4_k"; })},
                         {"copied", with([](PolicySpec& p) { p.formats.copied = 0.5; })},

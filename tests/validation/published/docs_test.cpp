@@ -55,6 +55,8 @@ TEST(Docs, SparkLaguna) { check("spark-laguna"); }
 TEST(Docs, StrataRtx2080Ti) { check("strata-rtx2080ti"); }
 TEST(Docs, KtransformersPlacement) { check("ktransformers-placement"); }
 TEST(Docs, FiddlerMixtral) { check("fiddler-mixtral"); }
+TEST(Docs, KlotskiRtx3090) { check("klotski-rtx3090"); }
+TEST(Docs, MoeLightningT4) { check("moe-lightning-t4"); }
 TEST(Docs, MixtralOffloading) { check("mixtral-offloading"); }
 TEST(Docs, AdapMoEMixtral) { check("adapmoe-mixtral"); }
 TEST(Docs, CollaborativeRtx4090) { check("collaborative-rtx4090"); }
