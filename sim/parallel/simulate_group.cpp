@@ -125,10 +125,19 @@ void check_spread(const ParallelSpec& spec, const trace::TraceInfo& info) {
                      "layers have different numbers of experts, or of experts a token",
                      "parallel.capacity_factor 0");
   }
+  if (spec.homes) {
+    const std::vector<ExpertCopy>& copies = spec.homes->copies;  // by key
+    for (std::size_t i = most_redundant; i < copies.size(); ++i) {
+      if (copies[i].key != copies[i - most_redundant].key) continue;
+      throw InputError("--expert-homes",
+                       "an expert has more than " + std::to_string(most_redundant) + " copies",
+                       "fewer of them (pregate place --redundant)");
+    }
+  }
   if (spec.tokens == TokenExchange::follow &&
       (spec.pipeline > 1 || spec.has_copies() || spec.rebalance_every > 0 || spec.capacity_factor > 0)) {
     throw InputError("parallel.tokens",
-                     "tokens follow their experts in one stage, to experts that are there once and stay",
+                     "tokens follow their experts in one stage, to experts that have no copies and stay",
                      "parallel.tokens = route");
   }
   if (!spec.homes || spec.rebalance_every + spec.redundant == 0) return;

@@ -59,7 +59,7 @@ TEST_F(SeveralGpus, TwoHoldWhatOneCannot) {
 TEST_F(SeveralGpus, WhatDoesNotAgreeIsRefused) {
   expect_refused({"simulate", "--gpus", "9"}, {"--gpus"});
   expect_refused({"simulate", "--gpus", "3", "--tp", "2"}, {"--gpus", "3", "hint:"});
-  expect_refused({"simulate", "--tp", "4", "--pp", "4"}, {"16 GPUs", "at most 8"});
+  expect_refused({"simulate", "--tp", "4", "--pp", "4"}, {"16 GPUs", "machine.network.hosts=2"});
   expect_refused({"simulate", "--model", "olmoe-1b-7b", "--dp", "2"}, {"--dp", "--ep"});
   expect_refused({"simulate", "--model", "olmoe-1b-7b", "--tp", "3"}, {"--tp", "heads", "--pp"});
   expect_refused({"simulate", "--set", "parallel.pipline=2"}, {"pipline", "pipeline"});
@@ -94,6 +94,33 @@ TEST_F(SeveralGpus, ExpertsLieAsAPlacementSays) {
   expect_refused(
       {"simulate", "--trace", "t.db", "--model", "olmoe-1b-7b", "--ep", "4", "--expert-homes", "copies.json"},
       {"copies"});
+}
+
+// A policy's file says how it spreads over GPUs, the command line comes after it, and what places its experts
+// stands in the results as data.
+TEST_F(SeveralGpus, ASystemRunsByItsName) {
+  succeed(
+      {"trace", "generate", "--model", "olmoe-1b-7b", "--prompt", "4", "--output-tokens", "8", "-o", "t.db"});
+  const auto config = [&](const Words& more) {
+    Words words = {"simulate",  "--trace",       "t.db",   "--model", "olmoe-1b-7b",
+                   "--machine", "rtx4090-pcie4", "--json", "r.json"};
+    words.insert(words.end(), more.begin(), more.end());
+    succeed(words);
+    return Json::parse(read("r.json"))["config"]["parallel"];
+  };
+  const Json exflow = config({"--policy", "exflow", "--dp", "4", "--ep", "4"});
+  EXPECT_EQ(exflow["gpus"], 4);
+  EXPECT_EQ(exflow["tokens"], "follow");
+  ASSERT_EQ(exflow["expert_homes"].size(), 16U);
+  EXPECT_EQ(exflow["expert_homes"][0]["gpu_of_expert"].size(), 64U);
+  succeed({"place", "t.db", "--gpus", "4", "--kind", "replicated", "-o", "copies.json"});
+  const Json copied = config({"--policy", "gpu-only", "--ep", "4", "--expert-homes", "copies.json"});
+  EXPECT_FALSE(copied["expert_homes"][0]["copies"].empty());
+  EXPECT_EQ(config({"--policy", "llama-cpp-layer-split", "--set", "parallel.layers=6,10"})["layers"], "6,10");
+  expect_refused({"simulate", "--policy", "exflow", "--expert-homes", "copies.json", "--trace", "t.db",
+                  "--model", "olmoe-1b-7b", "--dp", "4", "--ep", "4"},
+                 {"copies"});
+  expect_refused({"compare", "--policy", "exflow,eplb"}, {"exflow", "eplb"});
 }
 
 TEST_F(SeveralGpus, ALoadOfAFile) {
