@@ -59,9 +59,14 @@ std::vector<FaultPoint> StorageFaults::points_of(const Words& command, const std
 
 Outcome StorageFaults::run_failing(const Words& command, const FaultPoint& point, const std::string& error,
                                    const Words& more) const {
-  Words options{"-o", "/dev/null",
-                "-e", "trace=" + point.call,
-                "-e", "inject=" + point.call + ":error=" + error + ":when=" + std::to_string(point.n)};
+  // Quicker than stopping at every call; a signal would not come there.
+  Words options{"--seccomp-bpf",
+                "-o",
+                "/dev/null",
+                "-e",
+                "trace=" + point.call + ",io_uring_setup",
+                "-e",
+                "inject=" + point.call + ":error=" + error + ":when=" + std::to_string(point.n)};
   options.insert(options.end(), more.begin(), more.end());
   return run_traced(command, options);
 }

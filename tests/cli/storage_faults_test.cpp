@@ -61,7 +61,12 @@ TEST_F(EveryWrite, OfOtherFilesThatAreMadeOfATrace) {
   };
   survives({"trace", "export", "t.db", "--format", "csv", "-o", "old.csv"});
   survives({"trace", "generate", "--requests", "1", "--overwrite", "-o", "g.db"});
-  survives({"place", "--trace", "t.db", "--gpus", "2", "--overwrite", "-o", "homes.json"});
+  // Placing takes its time: what may be lost is lost at the end.
+  make_small_model();
+  expect_survived(
+      {.command = {"place", "--trace", "small.db", "--gpus", "2", "--overwrite", "-o", "homes.json"},
+       .outputs = {"homes.json"}},
+      all, "write,fsync,rename");
 }
 
 TEST_F(EveryWrite, OfASimulation) {
@@ -154,8 +159,9 @@ class EveryDriveAccess : public EveryWrite {
     std::filesystem::remove(path("m.json"));
   }
   static Words command() {
-    return {"execute",  "--device",  "host",   "--trace", "small.db",         "--model", "./small.toml",
-            "--policy", "pre-gated", "--json", "m.json",  "--experts-on-ssd", "drive"};
+    return {"execute",    "--device", "host",    "--profile",        "./profile.toml",
+            "--requests", "1",        "--model", "./small.toml",     "--policy",
+            "pre-gated",  "--json",   "m.json",  "--experts-on-ssd", "drive"};
   }
 };
 
@@ -172,17 +178,19 @@ TEST_F(EveryDriveAccess, ThatReadsThem) {
   const Words one_by_one{"-e", "inject=io_uring_setup:error=ENOSYS"};
   const auto before = files();
   int reads = 0;
-  for (int n = 1;; ++n) {
+  // The first ones read libraries, in another thread; where one does no harm a later one may.
+  constexpr int more_than_there_are = 40;
+  for (int n = 1; n <= more_than_there_are; ++n) {
     SCOPED_TRACE("pread64 " + std::to_string(n));
+    restore(before);
     const Outcome outcome = run_failing(command(), {"pread64", n}, "EIO", one_by_one);
-    ASSERT_LT(n, 200);
-    if (outcome.exit_code == 0) break;
+    constexpr int not_loaded = 127;
+    if (outcome.exit_code == 0 || outcome.exit_code == not_loaded) continue;
     if (outcome.err.find("reading an expert from its file") != std::string::npos) ++reads;
     EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
     EXPECT_THAT(outcome.err, ::testing::StartsWith("error: "));
     EXPECT_THAT(outcome.err, ::testing::Not(HasSubstr("fault in pregate")));
     EXPECT_EQ(files(), before);
-    restore(before);
   }
   EXPECT_GT(reads, 10);
   // The ring itself fails, once it has been made: at its first use and at later ones.
