@@ -69,6 +69,7 @@ std::vector<std::string> values(const Field& field, const Node& present) {
         for (const cache::EvictionEntry& entry : cache::eviction_registry().entries())
           all.push_back(entry.name);
       }
+      if (field.key == "gpu.others") all = {"rtx3090-pcie4", "a100-80g-pcie4"};
       break;
     case Quantity::flag:
       all = {"true", "false"};
