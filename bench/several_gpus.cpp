@@ -44,7 +44,8 @@ void serve(benchmark::State& state, const char* model_name, const char* policy_n
   machine.gpu.count = 8;
   if (hosts > 1)
     machine.network = {.hosts = hosts, .bandwidth = {50e9}, .latency = from_seconds(5e-6), .per_copy = {}};
-  sim::SimulationOptions options{.parallel = spec};
+  sim::SimulationOptions options;
+  options.parallel = spec;
   options.serving = sim::load_serving(std::vector<Override>{{"serve.batcher", "continuous"},
                                                             {"serve.max_batch", std::to_string(batch)},
                                                             {"serve.prompts", "beside"}});

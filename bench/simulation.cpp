@@ -33,9 +33,9 @@ struct Repeated {
 };
 
 std::unique_ptr<trace::StepSource> load_recording(
-    const char* file = "traces/gpt-oss-20b/derived-compact-sequences.csv.gz") {
+    const char* of = "traces/gpt-oss-20b/derived-compact-sequences.csv.gz") {
   namespace fs = std::filesystem;
-  const fs::path recording = test::shared_data() / file;
+  const fs::path recording = test::shared_data() / of;
   if (!fs::exists(recording)) return nullptr;
   const fs::path database = fs::temp_directory_path() / ("pregate-bench-" + std::to_string(getpid()) + ".db");
   trace::import_trace({recording.string()}, database.string(), {.overwrite = true});
