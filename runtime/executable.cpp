@@ -11,6 +11,11 @@ namespace {
 
 using Why = std::optional<Refusal>;
 
+Why over_gpus(const PolicySpec& policy) {
+  if (policy.parallel.kind != Node::Kind::table) return {};
+  return Refusal{"a device executes on one GPU, and it is of several ([parallel])", "simulate it"};
+}
+
 Why in_transfer(const PolicySpec& policy) {
   if (policy.transfer.announced == AnnouncedCopies::one_layer) {
     return Refusal{"the host of a device issues what is announced at once (transfer.announced)",
@@ -101,7 +106,8 @@ Why in_caches(const PolicySpec& policy) {
 }  // namespace
 
 std::optional<Refusal> why_not_executable(const PolicySpec& policy) {
-  for (const auto check : {in_caches, in_lookahead, in_misses, in_formats, in_transfer, in_compute}) {
+  for (const auto check :
+       {over_gpus, in_caches, in_lookahead, in_misses, in_formats, in_transfer, in_compute}) {
     if (Why why = check(policy)) return why;
   }
   return {};
