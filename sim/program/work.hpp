@@ -59,7 +59,7 @@ struct Work {
   std::int32_t layer = -1;            ///< in its stack
   std::int32_t ordinal = -1;          ///< of a MoE layer, over all stacks
   std::int32_t layer_class = -1;      ///< layers that cost the same
-  std::int32_t micro_batch = -1;  ///< of its pass, from 0; -1: it is for all of it
+  std::int32_t micro_batch = -1;      ///< of its pass, from 0; -1: it is for all of it
   /// experts, cpu_experts, read_through: tokens times experts; activations: no more tokens than these, 0: all
   /// of the pass; gate_readback: experts that the host looks up once it has the ids, 0: it reads them back;
   /// drive_read: reads asked for at once with it, and before it.
