@@ -4,12 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <memory>
 
 #include "models/error.hpp"
 #include "sim/engine/event_executor.hpp"
 #include "sim/engine/stream_clock.hpp"
+#include "sim/parallel/group_checks.hpp"
+#include "sim/parallel/group_notes.hpp"
 #include "sim/parallel/group_run.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/run/drive.hpp"
@@ -40,47 +41,7 @@ struct PlannedRank {
   std::optional<Plan> plan;
   SimulationResult result;
 };
-/// Stages whose hosts have ways of their own in a topology.
-constexpr int most_large_stages = 4;
-
 using PlannedRanks = std::vector<std::unique_ptr<PlannedRank>>;
-
-void check_policy(const PolicySpec& policy, const SimulationOptions& options, const trace::TraceInfo& info) {
-  const ServingSpec& serving = options.serving;
-  const auto refuse = [&](const std::string& what, const std::string& hint) {
-    throw InputError("policy " + policy.name, what + ", which is simulated on one GPU only", hint);
-  };
-  if (!policy.formats.low.empty())
-    refuse("it has experts in a second format", "--set policy.formats.low=none");
-  if (policy.compute.micro_batches > 1)
-    refuse("it cuts passes into micro-batches", "--set policy.compute.micro_batches=1");
-  if (options.parallel.data > 1 && policy.miss.service->uses_cpu) {
-    throw InputError("policy " + policy.name,
-                     "the CPU computes misses, which is simulated where all GPUs attend to the same requests",
-                     "--tp in place of --dp");
-  }
-  if (options.parallel.data > 1 && serving.paged_kv()) {
-    throw InputError("serve.kv_block",
-                     "KV memory that may run out is simulated where all GPUs attend to the same requests",
-                     "--tp in place of --dp, or serve.kv_block 0");
-  }
-  if (policy.miss.service->uses_near_data)
-    refuse("a near-data device computes its misses", "another miss service");
-  if (policy.lookahead.predictor->replaces)
-    refuse("its predictor replaces the routing", "a predictor that only foresees it");
-  if (policy.lookahead.predictor->predicts() && policy.prefetch.prefetcher->computes_ahead)
-    refuse("the CPU begins with predicted experts", "another prefetch.kind");
-  if (policy.lookahead.predictor->needs_future)
-    refuse("its predictor knows the future", "another (pregate list parts)");
-  if (policy.host_cache.capacity.kind != CapacityKind::none)
-    refuse("a drive lies behind the host's memory", "--set policy.host_cache.capacity=none");
-  if (serving.depends_on_time(info) && policy.cache.capacity.kind != CapacityKind::none &&
-      cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future)
-    refuse("its eviction knows the future", "choose another (pregate list evictions)");
-}
-
-/// More GPUs than a topology has ways for: of those that do alike only the slowest are drawn.
-bool is_large(const ParallelSpec& spec) { return spec.gpus() > most_gpus_a_host || spec.even_for_few; }
 
 /// Of stages that are on hosts of their own one GPU, and one for the others of the stage.
 MachineSpec drawn_machine(const MachineSpec& used, const ParallelSpec& spec) {
@@ -91,86 +52,6 @@ MachineSpec drawn_machine(const MachineSpec& used, const ParallelSpec& spec) {
   drawn.network.hosts = stages > 1 && used.network.hosts > 1 ? stages : 1;
   if (stages > 1 && used.network.hosts == 1) drawn.gpu.count = 2 * stages;
   return drawn;
-}
-
-void check_large(const ParallelSpec& spec, const MachineSpec& used, const SimulationOptions& options) {
-  if (!is_large(spec)) return;
-  const std::string gpus = std::to_string(spec.gpus()) + " GPUs";
-  if (spec.pipeline > most_large_stages) {
-    throw InputError("--pp", std::to_string(spec.pipeline) + " stages of " + gpus,
-                     "at most " + std::to_string(most_large_stages) + " on more than 8 GPUs");
-  }
-  if (spec.pipeline > 1 && used.network.hosts > 1 && spec.gpus_a_stage() % used.gpu.count != 0) {
-    throw InputError("--pp",
-                     "of " + gpus + " a stage has " + std::to_string(spec.gpus_a_stage()) +
-                         ", which are not whole hosts of " + std::to_string(used.gpu.count),
-                     "stages of whole hosts");
-  }
-  if (options.recorded_steps > 0) {
-    throw InputError("--gpus", "the schedule of " + gpus + " is not written out", "at most 8");
-  }
-}
-
-/// Static gating gives each expert as much room, and EPLB moves experts that are all there.
-void check_spread(const ParallelSpec& spec, const trace::TraceInfo& info) {
-  if (!spec.placement.empty() && !spec.homes) {
-    throw InputError("parallel.placement", "nobody has placed the experts (ParallelSpec::homes)",
-                     "pregate simulate does, or pregate place with --expert-homes");
-  }
-  if (spec.capacity_factor > 0 &&
-      std::any_of(info.layers.begin(), info.layers.end(), [&](const trace::TraceLayer& layer) {
-        return layer.experts != info.layers.front().experts || layer.top_k != info.layers.front().top_k;
-      })) {
-    throw InputError("parallel.capacity_factor",
-                     "layers have different numbers of experts, or of experts a token",
-                     "parallel.capacity_factor 0");
-  }
-  if (spec.homes) {
-    const std::vector<ExpertCopy>& copies = spec.homes->copies;  // by key
-    for (std::size_t i = most_redundant; i < copies.size(); ++i) {
-      if (copies[i].key != copies[i - most_redundant].key) continue;
-      throw InputError("--expert-homes",
-                       "an expert has more than " + std::to_string(most_redundant) + " copies",
-                       "fewer of them (pregate place --redundant)");
-    }
-  }
-  if (spec.tokens == TokenExchange::follow &&
-      (spec.pipeline > 1 || spec.has_copies() || spec.rebalance_every > 0 || spec.capacity_factor > 0)) {
-    throw InputError("parallel.tokens",
-                     "tokens follow their experts in one stage, to experts that have no copies and stay",
-                     "parallel.tokens = route");
-  }
-  if (!spec.homes || spec.rebalance_every + spec.redundant == 0) return;
-  throw InputError("--expert-homes", "EPLB places the experts of this run itself",
-                   "parallel.redundant and parallel.rebalance_every of 0");
-}
-
-void check_plan(const PlannedRank& rank, const ParallelSpec& spec, const PolicySpec& policy,
-                const MachineSpec& machine) {
-  if (!rank.plan) return;
-  const bool moves = rank.plan->offloads() || rank.plan->policy.lookahead.predictor->predicts();
-  if (moves && is_large(spec)) {
-    throw InputError("policy " + policy.name,
-                     "experts are copied or foreseen, which is simulated on at most 8 GPUs",
-                     "--policy gpu-only, or fewer GPUs");
-  }
-  if (moves && (spec.has_copies() || spec.rebalance_every > 0 || spec.capacity_factor > 0)) {
-    throw InputError("policy " + policy.name,
-                     "further copies of experts, placing them anew and rooms of experts (static gating) are "
-                     "simulated where all experts stay on their GPUs",
-                     "--policy gpu-only");
-  }
-  if (!rank.plan->home.empty()) {
-    throw InputError(
-        "policy " + policy.name,
-        "its placement puts experts on GPUs beside the one that runs the layers, and here all run layers",
-        "--ep spreads experts over the GPUs of a stage");
-  }
-  if (machine.network.hosts > 1 && rank.plan->offloads()) {
-    throw InputError("policy " + policy.name,
-                     "experts in the memories of several hosts are not simulated on GPUs that all run layers",
-                     "--policy gpu-only, or a machine of one host");
-  }
 }
 
 /// What all hold in the host's memory together, and who is fullest.
@@ -248,75 +129,7 @@ Bytes token_of(const ModelSpec& model, double element) {
   return {static_cast<std::int64_t>(std::ceil(element * model.d_model))};
 }
 
-void say_where_times_come_from(const ParallelSpec& spec, const CostModel& costs, SimulationResult& result) {
-  if (spec.gpus_a_stage() > 1) result.notes.push_back(costs.collectives().note());
-}
-
-void say_what_spreading_took(const ParallelSpec& spec, const SpreadTotals& totals, SimulationResult& result) {
-  char text[200];
-  if (spec.capacity_factor > 0) {
-    const auto routed = static_cast<double>(std::max<std::int64_t>(1, totals.routed));
-    result.dropped_routes = totals.dropped;
-    std::snprintf(
-        text, sizeof text,
-        "not exact: static gating: %.3g rows are sent and computed for one that is routed; %.3g %% of "
-        "what is routed finds no room and is dropped",
-        static_cast<double>(totals.rows) / routed, 100 * static_cast<double>(totals.dropped) / routed);
-    result.notes.emplace_back(text);
-  }
-  if (spec.rebalance_every == 0) return;
-  result.rebalanced = Rebalanced{totals.rebalancings, totals.copies, totals.copied};
-  std::snprintf(text, sizeof text,
-                "EPLB placed the experts anew %lld times, which copied %lld of them, %.3g GB",
-                static_cast<long long>(totals.rebalancings), static_cast<long long>(totals.copies),
-                static_cast<double>(totals.copied.count) * 1e-9);
-  result.notes.emplace_back(text);
-}
-
-void say_what_is_not_simulated(const ParallelSpec& spec, const trace::TraceInfo& info,
-                               SimulationResult& result) {
-  if (spec.pipeline > 1 && info.requests > 1)
-    result.notes.emplace_back(
-        "one pass at a time goes through the stages: batches that follow each other in a "
-        "pipeline are not simulated");
-}
-
 }  // namespace
-
-MachineSpec with_gpus(MachineSpec machine, int gpus) {
-  if (!machine.others.empty()) {
-    const int has = static_cast<int>(machine.others.size()) + 1;
-    if (gpus > has || machine.network.hosts > 1) {
-      throw InputError("--gpus",
-                       std::to_string(gpus) + " GPUs, where machine " + printable(machine.name) + " has " +
-                           std::to_string(has) + " of different kinds (gpu.others)",
-                       "at most so many, in one host");
-    }
-    machine.gpu.count = gpus;
-    return machine;
-  }
-  const int has = machine.gpu.count * machine.network.hosts;
-  if (has >= gpus) return machine;
-  if (gpus > most_gpus_a_host && gpus <= most_gpus && machine.network.hosts == 1) {
-    const int hosts = (gpus + most_gpus_a_host - 1) / most_gpus_a_host;
-    throw InputError("--gpus",
-                     std::to_string(gpus) + " GPUs are in several hosts, and machine " +
-                         printable(machine.name) + " has one",
-                     "--set machine.gpu.count=8 --set machine.network.hosts=" + std::to_string(hosts) +
-                         " --set machine.network.bandwidth=50GB/s --set machine.network.latency=5us");
-  }
-  if (machine.network.hosts > 1) {
-    throw InputError("--gpus",
-                     "machine " + printable(machine.name) + " has " + std::to_string(has) + " GPUs in " +
-                         std::to_string(machine.network.hosts) + " hosts",
-                     "--set machine.gpu.count=N for more in each");
-  }
-  if (gpus > most_gpus) {
-    throw InputError("--gpus", std::to_string(gpus) + " GPUs", "at most " + std::to_string(most_gpus));
-  }
-  machine.gpu.count = gpus;
-  return machine;
-}
 
 SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
                                 const PreparedTrace& prepared, trace::StepSource& source,
@@ -325,10 +138,10 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   const ServingSpec& serving = options.serving;
   SimulationResult result;
   result.policy = policy;
-  check_policy(policy, options, source.info());
+  check_group_policy(policy, options, source.info());
   const MachineSpec used = with_gpus(machine, spec.gpus());
   const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
-  check_large(spec, used, options);
+  check_large_group(spec, used, options);
   if (!used.others.empty() && (spec.gpus_a_stage() > 1 || is_large(spec))) {
     throw InputError("machine " + printable(used.name),
                      "its GPUs differ, and layers are shared by GPUs alike",
@@ -360,7 +173,8 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
                  planned.served, options.counted, planned.result, options.prompt_chunk);
   }
   source.rewind();
-  for (const std::unique_ptr<PlannedRank>& rank : ranks) check_plan(*rank, spec, policy, used);
+  for (const std::unique_ptr<PlannedRank>& rank : ranks)
+    if (rank->plan) check_group_plan(*rank->plan, spec, policy, used);
   const PlannedRank& fullest = add_up_memory(ranks, result);
   result.notes = fullest.result.notes;
   say_what_is_not_simulated(spec, source.info(), result);

@@ -88,7 +88,8 @@ TEST_F(ConfidenceOfRuns, IsSaidOnceForEachReason) {
   const Json estimates = compare({});
   EXPECT_EQ(count(printed, "confidence: "), 1);
   EXPECT_THAT(printed, HasSubstr("confidence: uncalibrated estimate: "));
-  EXPECT_EQ(estimates["config"]["notes"], Json::array());
+  ASSERT_EQ(estimates["config"]["notes"].size(), 1U);
+  EXPECT_THAT(estimates["config"]["notes"][0].get<std::string>(), HasSubstr("no --software is named"));
   for (const Json& result : estimates["results"]) EXPECT_EQ(result["confidence"]["label"], "uncalibrated");
 
   write(

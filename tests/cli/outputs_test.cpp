@@ -161,7 +161,8 @@ TEST_F(Outputs, WhatHasNoEffectIsANote) {
   // What has an effect is not said to have none.
   EXPECT_THAT(set({"machine.overhead.step=2ms", "machine.link.h2d.bandwidth=10GB/s"}),
               Not(HasSubstr("changes nothing")));
-  EXPECT_EQ(notes({}), "[][][][][]");
+  EXPECT_THAT(notes({}), HasSubstr("no --software is named"));
+  EXPECT_EQ(notes({"--software", "generic"}), "[][][][][]");
 }
 
 TEST_F(Outputs, CombinationsThatAreSoundAreTaken) {

@@ -37,7 +37,7 @@ TEST_F(ValidateProgram, WithoutRecordedDataRunsTheRestAndSaysSo) {
   EXPECT_THAT(outcome.out, HasSubstr("SKIPPED cache-replay-qwen3: all 88 rows need"));
   EXPECT_THAT(outcome.out, HasSubstr("SKIPPED pregated-a100: 4 rows need"));
   EXPECT_THAT(outcome.out, HasSubstr("SKIPPED cache-replay-olmoe: all 4 rows need"));
-  EXPECT_THAT(outcome.out, HasSubstr("4 not run"));
+  EXPECT_THAT(outcome.out, HasSubstr("5 not run"));
 }
 
 TEST_F(ValidateProgram, ExitsWithOneWhenAGateFailsAndNamesIt) {

@@ -1,0 +1,169 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/parallel/group_checks.hpp"
+
+#include <algorithm>
+
+#include "models/error.hpp"
+#include "sim/parallel/simulate_group.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+/// Stages whose hosts have ways of their own in a topology.
+constexpr int most_large_stages = 4;
+
+}  // namespace
+
+bool is_large(const ParallelSpec& spec) { return spec.gpus() > most_gpus_a_host || spec.even_for_few; }
+
+void check_group_policy(const PolicySpec& policy, const SimulationOptions& options,
+                        const trace::TraceInfo& info) {
+  const ServingSpec& serving = options.serving;
+  const auto refuse = [&](const std::string& what, const std::string& hint) {
+    throw InputError("policy " + policy.name, what + ", which is simulated on one GPU only", hint);
+  };
+  if (!policy.formats.low.empty())
+    refuse("it has experts in a second format", "--set policy.formats.low=none");
+  if (policy.compute.micro_batches > 1)
+    refuse("it cuts passes into micro-batches", "--set policy.compute.micro_batches=1");
+  if (options.parallel.data > 1 && policy.miss.service->uses_cpu) {
+    throw InputError("policy " + policy.name,
+                     "the CPU computes misses, which is simulated where all GPUs attend to the same requests",
+                     "--tp in place of --dp");
+  }
+  if (options.parallel.data > 1 && serving.paged_kv()) {
+    throw InputError("serve.kv_block",
+                     "KV memory that may run out is simulated where all GPUs attend to the same requests",
+                     "--tp in place of --dp, or serve.kv_block 0");
+  }
+  if (policy.miss.service->uses_near_data)
+    refuse("a near-data device computes its misses", "another miss service");
+  if (policy.lookahead.predictor->replaces)
+    refuse("its predictor replaces the routing", "a predictor that only foresees it");
+  if (policy.lookahead.predictor->predicts() && policy.prefetch.prefetcher->computes_ahead)
+    refuse("the CPU begins with predicted experts", "another prefetch.kind");
+  if (policy.lookahead.predictor->needs_future)
+    refuse("its predictor knows the future", "another (pregate list parts)");
+  if (policy.host_cache.capacity.kind != CapacityKind::none)
+    refuse("a drive lies behind the host's memory", "--set policy.host_cache.capacity=none");
+  if (serving.depends_on_time(info) && policy.cache.capacity.kind != CapacityKind::none &&
+      cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future)
+    refuse("its eviction knows the future", "choose another (pregate list evictions)");
+}
+
+void check_large_group(const ParallelSpec& spec, const MachineSpec& used, const SimulationOptions& options) {
+  if (!is_large(spec)) return;
+  const std::string gpus = std::to_string(spec.gpus()) + " GPUs";
+  if (spec.pipeline > most_large_stages) {
+    throw InputError("--pp", std::to_string(spec.pipeline) + " stages of " + gpus,
+                     "at most " + std::to_string(most_large_stages) + " on more than 8 GPUs");
+  }
+  if (spec.pipeline > 1 && used.network.hosts > 1 && spec.gpus_a_stage() % used.gpu.count != 0) {
+    throw InputError("--pp",
+                     "of " + gpus + " a stage has " + std::to_string(spec.gpus_a_stage()) +
+                         ", which are not whole hosts of " + std::to_string(used.gpu.count),
+                     "stages of whole hosts");
+  }
+  if (options.recorded_steps > 0) {
+    throw InputError("--gpus", "the schedule of " + gpus + " is not written out", "at most 8");
+  }
+}
+
+void check_spread(const ParallelSpec& spec, const trace::TraceInfo& info) {
+  if (!spec.placement.empty() && !spec.homes) {
+    throw InputError("parallel.placement", "nobody has placed the experts (ParallelSpec::homes)",
+                     "pregate simulate does, or pregate place with --expert-homes");
+  }
+  if (spec.capacity_factor > 0 &&
+      std::any_of(info.layers.begin(), info.layers.end(), [&](const trace::TraceLayer& layer) {
+        return layer.experts != info.layers.front().experts || layer.top_k != info.layers.front().top_k;
+      })) {
+    throw InputError("parallel.capacity_factor",
+                     "layers have different numbers of experts, or of experts a token",
+                     "parallel.capacity_factor 0");
+  }
+  if (spec.homes) {
+    const std::vector<ExpertCopy>& copies = spec.homes->copies;  // by key
+    for (std::size_t i = most_redundant; i < copies.size(); ++i) {
+      if (copies[i].key != copies[i - most_redundant].key) continue;
+      throw InputError("--expert-homes",
+                       "an expert has more than " + std::to_string(most_redundant) + " copies",
+                       "fewer of them (pregate place --redundant)");
+    }
+  }
+  if (spec.tokens == TokenExchange::follow &&
+      (spec.pipeline > 1 || spec.has_copies() || spec.rebalance_every > 0 || spec.capacity_factor > 0)) {
+    throw InputError("parallel.tokens",
+                     "tokens follow their experts in one stage, to experts that have no copies and stay",
+                     "parallel.tokens = route");
+  }
+  if (!spec.homes || spec.rebalance_every + spec.redundant == 0) return;
+  throw InputError("--expert-homes", "EPLB places the experts of this run itself",
+                   "parallel.redundant and parallel.rebalance_every of 0");
+}
+
+void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySpec& policy,
+                      const MachineSpec& machine) {
+  const bool moves = plan.offloads() || plan.policy.lookahead.predictor->predicts();
+  if (moves && is_large(spec)) {
+    throw InputError("policy " + policy.name,
+                     "experts are copied or foreseen, which is simulated on at most 8 GPUs",
+                     "--policy gpu-only, or fewer GPUs");
+  }
+  if (moves && (spec.has_copies() || spec.rebalance_every > 0 || spec.capacity_factor > 0)) {
+    throw InputError("policy " + policy.name,
+                     "further copies of experts, placing them anew and rooms of experts (static gating) are "
+                     "simulated where all experts stay on their GPUs",
+                     "--policy gpu-only");
+  }
+  if (!plan.home.empty()) {
+    throw InputError(
+        "policy " + policy.name,
+        "its placement puts experts on GPUs beside the one that runs the layers, and here all run layers",
+        "--ep spreads experts over the GPUs of a stage");
+  }
+  if (machine.network.hosts > 1 && plan.offloads()) {
+    throw InputError("policy " + policy.name,
+                     "experts in the memories of several hosts are not simulated on GPUs that all run layers",
+                     "--policy gpu-only, or a machine of one host");
+  }
+}
+
+MachineSpec with_gpus(MachineSpec machine, int gpus) {
+  if (!machine.others.empty()) {
+    const int has = static_cast<int>(machine.others.size()) + 1;
+    if (gpus > has || machine.network.hosts > 1) {
+      throw InputError("--gpus",
+                       std::to_string(gpus) + " GPUs, where machine " + printable(machine.name) + " has " +
+                           std::to_string(has) + " of different kinds (gpu.others)",
+                       "at most so many, in one host");
+    }
+    machine.gpu.count = gpus;
+    return machine;
+  }
+  const int has = machine.gpu.count * machine.network.hosts;
+  if (has >= gpus) return machine;
+  if (gpus > most_gpus_a_host && gpus <= most_gpus && machine.network.hosts == 1) {
+    const int hosts = (gpus + most_gpus_a_host - 1) / most_gpus_a_host;
+    throw InputError("--gpus",
+                     std::to_string(gpus) + " GPUs are in several hosts, and machine " +
+                         printable(machine.name) + " has one",
+                     "--set machine.gpu.count=8 --set machine.network.hosts=" + std::to_string(hosts) +
+                         " --set machine.network.bandwidth=50GB/s --set machine.network.latency=5us");
+  }
+  if (machine.network.hosts > 1) {
+    throw InputError("--gpus",
+                     "machine " + printable(machine.name) + " has " + std::to_string(has) + " GPUs in " +
+                         std::to_string(machine.network.hosts) + " hosts",
+                     "--set machine.gpu.count=N for more in each");
+  }
+  if (gpus > most_gpus) {
+    throw InputError("--gpus", std::to_string(gpus) + " GPUs", "at most " + std::to_string(most_gpus));
+  }
+  machine.gpu.count = gpus;
+  return machine;
+}
+
+}  // namespace pregate::sim

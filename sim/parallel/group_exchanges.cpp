@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// What the GPUs of a group give each other, and where they wait for all.
+#include <algorithm>
+
+#include "sim/parallel/group_run.hpp"
+
+namespace pregate::sim {
+
+Meeting GroupRun::all_to_all(const ExchangeTotals& exchanged) const {
+  Meeting meeting{.exchange = Exchange::all_to_all,
+                  .gpus = static_cast<std::uint16_t>(spec_.gpus_a_stage()),
+                  .bytes = exchanged.heaviest_gpu()};
+  if (spec_.gpus_a_stage() <= setting_.gpus_a_host) return meeting;
+  meeting.is_flat = spec_.all_to_all == AllToAllWay::flat;
+  if (meeting.is_flat) meeting.bytes = exchanged.heaviest_within();
+  meeting.between_hosts = exchanged.heaviest_host();
+  return meeting;
+}
+
+Meeting GroupRun::even_all_to_all(Bytes sent) const {
+  const int gpus = spec_.gpus_a_stage(), here = std::min(gpus, setting_.gpus_a_host);
+  Meeting meeting{.exchange = Exchange::all_to_all, .gpus = static_cast<std::uint16_t>(gpus), .bytes = sent};
+  if (gpus <= setting_.gpus_a_host) return meeting;
+  meeting.is_flat = spec_.all_to_all == AllToAllWay::flat;
+  const std::int64_t others = gpus - 1;
+  if (meeting.is_flat) meeting.bytes = Bytes{(sent.count * (here - 1) + others - 1) / others};
+  meeting.between_hosts = Bytes{(sent.count * here * (gpus - here) + others - 1) / others};
+  return meeting;
+}
+
+/// The gate is read when a GPU knows of all tokens that its experts get. With `route` their numbers go ahead,
+/// and copies of missing experts begin beside the tokens'.
+void GroupRun::get_tokens(Members members, int ordinal) {
+  const auto read_ids = [&] {
+    for (const std::unique_ptr<Member>& member : members) member->planner.read_ids();
+  };
+  if (spec_.data == 1) return read_ids();
+  if (spec_.tokens == TokenExchange::gather) {
+    meet_in_groups(members, spec_.gpus_a_stage(), gathered(Exchange::all_gather));
+    return read_ids();
+  }
+  const trace::TraceLayer& layer = setting_.whole.layers[static_cast<std::size_t>(ordinal)];
+  const auto width = static_cast<std::size_t>(layer.top_k);
+  const std::size_t entries = std::min(ids_.size(), dealt_.tokens() * width);
+  const std::span<const std::uint16_t> ids = ids_.first(entries);
+  ids_ = ids_.subspan(entries);
+  const ExpertOwners& owners = owners_[static_cast<std::size_t>(ordinal)];
+  if (spec_.capacity_factor > 0) {
+    routed_bytes_ = all_to_all(dealt_.padded(owners, room_, setting_.token));
+    totals_.dropped += dealt_.dropped(ids, layer.experts, room_);
+    totals_.routed += static_cast<std::int64_t>(entries);
+    totals_.rows += room_ * layer.experts * spec_.gpus_a_stage();
+  } else {
+    const bool follows = spec_.tokens == TokenExchange::follow;
+    routed_bytes_ = all_to_all(follows ? dealt_.followed(ids, layer.top_k, owners, setting_.token)
+                                       : dealt_.exchanged(ids, layer.top_k, owners, setting_.token));
+    constexpr std::int64_t count_bytes = 4;  // of each expert
+    meet(members, even_all_to_all(Bytes{count_bytes * layer.experts}));
+  }
+  read_ids();
+  meet(members, routed_bytes_);
+  if (spec_.tokens == TokenExchange::follow) routed_bytes_ = all_to_all(dealt_.returned());
+}
+
+Meeting GroupRun::gathered(Exchange exchange) const {
+  return {.exchange = exchange,
+          .gpus = static_cast<std::uint16_t>(spec_.data),
+          .lanes = static_cast<std::uint16_t>(spec_.tensor),
+          .bytes = activations(tokens_ * spec_.data)};
+}
+
+void GroupRun::give_back_tokens(Members members) {
+  if (spec_.data > 1) {
+    if (spec_.routes()) return meet(members, routed_bytes_);
+    meet(members, gathered(Exchange::reduce_scatter));
+  }
+  sum_parts(members);
+}
+
+void GroupRun::sum_parts(Members members) {
+  if (spec_.tensor == 1) return;
+  meet_in_groups(members, spec_.tensor,
+                 {.exchange = Exchange::all_reduce,
+                  .gpus = static_cast<std::uint16_t>(spec_.tensor),
+                  .bytes = activations(tokens_)});
+}
+
+void GroupRun::meet(Members members, const Meeting& meeting) {
+  meet_in_groups(members, static_cast<int>(members.size()), meeting);
+}
+
+/// Nobody begins before all are there.
+void GroupRun::meet_in_groups(Members members, int size, const Meeting& meeting) {
+  const std::size_t count = std::min(static_cast<std::size_t>(size), members.size());
+  for (std::size_t first = 0; first < members.size(); first += count) {
+    const Members group = members.subspan(first, count);
+    std::vector<OpId>& ready = meeting_;
+    ready = others_;
+    for (const std::unique_ptr<Member>& member : group) ready.push_back(member->planner.last());
+    for (const std::unique_ptr<Member>& member : group) member->planner.meet(ready, meeting);
+  }
+}
+
+}  // namespace pregate::sim

@@ -1,0 +1,43 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/parallel/group_notes.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace pregate::sim {
+
+void say_where_times_come_from(const ParallelSpec& spec, const CostModel& costs, SimulationResult& result) {
+  if (spec.gpus_a_stage() > 1) result.notes.push_back(costs.collectives().note());
+}
+
+void say_what_spreading_took(const ParallelSpec& spec, const SpreadTotals& totals, SimulationResult& result) {
+  char text[200];
+  if (spec.capacity_factor > 0) {
+    const auto routed = static_cast<double>(std::max<std::int64_t>(1, totals.routed));
+    result.dropped_routes = totals.dropped;
+    std::snprintf(
+        text, sizeof text,
+        "not exact: static gating: %.3g rows are sent and computed for one that is routed; %.3g %% of "
+        "what is routed finds no room and is dropped",
+        static_cast<double>(totals.rows) / routed, 100 * static_cast<double>(totals.dropped) / routed);
+    result.notes.emplace_back(text);
+  }
+  if (spec.rebalance_every == 0) return;
+  result.rebalanced = Rebalanced{totals.rebalancings, totals.copies, totals.copied};
+  std::snprintf(text, sizeof text,
+                "EPLB placed the experts anew %lld times, which copied %lld of them, %.3g GB",
+                static_cast<long long>(totals.rebalancings), static_cast<long long>(totals.copies),
+                static_cast<double>(totals.copied.count) * 1e-9);
+  result.notes.emplace_back(text);
+}
+
+void say_what_is_not_simulated(const ParallelSpec& spec, const trace::TraceInfo& info,
+                               SimulationResult& result) {
+  if (spec.pipeline > 1 && info.requests > 1)
+    result.notes.emplace_back(
+        "one pass at a time goes through the stages: batches that follow each other in a "
+        "pipeline are not simulated");
+}
+
+}  // namespace pregate::sim

@@ -1,0 +1,19 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "sim/cost/cost_model.hpp"
+#include "sim/parallel/group_run.hpp"
+#include "sim/parallel/parallel_spec.hpp"
+#include "sim/simulate.hpp"
+
+/// What a result of several GPUs says beside its figures.
+namespace pregate::sim {
+
+void say_where_times_come_from(const ParallelSpec& spec, const CostModel& costs, SimulationResult& result);
+/// Rooms, drops and re-balancing, in numbers and in words.
+void say_what_spreading_took(const ParallelSpec& spec, const SpreadTotals& totals, SimulationResult& result);
+void say_what_is_not_simulated(const ParallelSpec& spec, const trace::TraceInfo& info,
+                               SimulationResult& result);
+
+}  // namespace pregate::sim
