@@ -46,7 +46,7 @@ std::vector<PlaceId> gpus_of(const Topology& topology) {
 PlaceId GroupRun::place_of(const Rank& rank, const std::vector<PlaceId>& gpus) const {
   if (setting_.drawn != Drawn::slowest_of_alike) return gpus[static_cast<std::size_t>(rank.number)];
   const bool leads = rank.group == 0 && rank.part == 0;
-  return gpus[static_cast<std::size_t>(2 * rank.stage + (leads ? 0 : 1))];
+  return gpus[2 * static_cast<std::size_t>(rank.stage) + (leads ? 0U : 1U)];
 }
 
 GroupRun::GroupRun(const Topology& topology, const ParallelSpec& spec, const GroupSetting& setting,

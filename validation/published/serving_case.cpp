@@ -79,7 +79,7 @@ ServedRow read_row(TableReader& table, const ServingSetup& setup) {
   }
   row.not_gated = table.text_or("not_gated", "");
   const auto constant_of = [&](const char* key) {
-    const std::string name = table.text_or(key, "");
+    std::string name = table.text_or(key, "");
     if (!name.empty()) {
       std::ignore = known(table, key,
                           names_of(setup.constants, [](const Constant& each) { return each.unknown.name; }));
