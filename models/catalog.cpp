@@ -234,22 +234,9 @@ ModelSpec load_model(const std::string& name_or_path, const ModelOptions& option
 
 namespace {
 
-/// Of other kinds, as other machines have them.
-void add_other_gpus(MachineSpec& machine, const std::string& software, const std::string& where) {
-  std::istringstream others(machine.gpu.others);
-  for (std::string each; std::getline(others, each, ',');) {
-    machine.others.push_back(load_machine(each, {}, {}, software));
-    const bool is_one = machine.others.back().others.empty() && machine.gpu.count == 1;
-    if (is_one && machine.others.size() < most_gpus_a_host) continue;
-    throw InputError(where, "gpu.others: '" + printable(each) + "' is not one more GPU of at most 8",
-                     "machines of one GPU each");
-  }
-}
-
-}  // namespace
-
-MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides,
-                         const std::string& host, const std::string& software) {
+/// As load_machine(), without the GPUs of other kinds that it names.
+MachineSpec load_alone(const std::string& name_or_path, std::span<const Override> overrides,
+                       const std::string& host, const std::string& software) {
   const Source source = open_source(name_or_path, machines);
   if (source.json) refuse_json(source, machines);
   Node root = toml_tree(source.text, source.where, machines, {});
@@ -276,7 +263,6 @@ MachineSpec load_machine(const std::string& name_or_path, std::span<const Overri
   const bool filled = fill_in(root, is_datasheet ? named : load_software());
   apply(root, machines, overrides);
   MachineSpec machine = read_machine(root, source.name);
-  add_other_gpus(machine, software, source.where);
   if (filled && is_datasheet && fitted_with.empty()) machine.software = named.name;
   if (!software.empty() && machine.software.empty()) {
     throw InputError(
@@ -286,6 +272,29 @@ MachineSpec load_machine(const std::string& name_or_path, std::span<const Overri
   if (host.empty()) return machine;
   machine.replaced_host = host_name;
   machine.host.source = host_source;
+  return machine;
+}
+
+/// Of other kinds, as other machines have them, which name none themselves.
+void add_other_gpus(MachineSpec& machine, const std::string& software, const std::string& where) {
+  std::istringstream others(machine.gpu.others);
+  for (std::string each; std::getline(others, each, ',');) {
+    MachineSpec other = load_alone(each, {}, {}, software);
+    const bool is_one = other.gpu.others.empty() && other.gpu.count == 1 && machine.gpu.count == 1;
+    if (!is_one || machine.others.size() + 1 >= most_gpus_a_host) {
+      throw InputError(where, "gpu.others: '" + printable(each) + "' is not one more GPU of at most 8",
+                       "machines of one GPU each");
+    }
+    machine.others.push_back(std::move(other));
+  }
+}
+
+}  // namespace
+
+MachineSpec load_machine(const std::string& name_or_path, std::span<const Override> overrides,
+                         const std::string& host, const std::string& software) {
+  MachineSpec machine = load_alone(name_or_path, overrides, host, software);
+  add_other_gpus(machine, software, printable(name_or_path, 200));
   return machine;
 }
 

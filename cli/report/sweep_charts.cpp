@@ -60,7 +60,7 @@ const char* beside(const SweptPoints& swept) {
 /// Viridis, in five steps joined by straight lines: told apart with colour-blindness and in grey.
 std::string shade(double share) {
   constexpr int steps[5][3]{{68, 1, 84}, {59, 82, 139}, {33, 145, 140}, {94, 201, 98}, {253, 231, 37}};
-  const double at = std::clamp(share, 0.0, 1.0) * 4;
+  const double at = share > 0 ? std::min(share, 1.0) * 4 : 0;  // nothing is there to be a share of
   const int low = std::min(3, static_cast<int>(at));
   std::string colour = "rgb(";
   for (int i = 0; i < 3; ++i) {

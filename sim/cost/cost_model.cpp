@@ -281,12 +281,6 @@ Picoseconds CostModel::one_expert(int layer_class, std::uint32_t tokens) const {
 
 GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                   std::uint32_t routed, int step_tokens) const {
-  const GpuTime time = unhindered_experts(layer, tokens, routed, step_tokens);
-  return longer_ > 1 ? with_kernels_times(time, longer_) : time;
-}
-
-GpuTime CostModel::unhindered_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                      std::uint32_t routed, int step_tokens) const {
   if (tokens.empty()) return launch_time(machine_.overhead.experts);
   if (layer.expert_times != nullptr) return one_by_one(layer, tokens);
   if (!machine_.expert_kernel_table.empty()) {
@@ -299,15 +293,18 @@ GpuTime CostModel::unhindered_experts(LayerClass& layer, std::span<const std::ui
 }
 
 GpuTime CostModel::experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,
-                           int step_tokens, bool with_shared) {
+                           int step_tokens, bool with_shared, std::optional<double> longer) {
   LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
   const GpuTime shared = with_shared ? costs_[static_cast<std::size_t>(layer_class)].shared : GpuTime{};
-  const auto unpacked = [&] { return kernel_time_of(unpack(layer_class, tokens.size())); };
+  const auto in_pass = [&, times = longer.value_or(longer_)](const GpuTime& alone) {
+    const GpuTime time = times > 1 ? with_kernels_times(alone, times) : alone;
+    return shared + time + kernel_time_of(unpack(layer_class, tokens.size()));
+  };
   if (step_tokens != 1 || routed != tokens.size())
-    return shared + routed_experts(layer, tokens, routed, step_tokens) + unpacked();
+    return in_pass(routed_experts(layer, tokens, routed, step_tokens));
   GpuTime& known = layer.single_token[tokens.size()];
-  if (known.count < 0) known = routed_experts(layer, tokens, routed, step_tokens) + unpacked();
-  return shared + known;
+  if (known.count < 0) known = routed_experts(layer, tokens, routed, step_tokens);
+  return in_pass(known);
 }
 
 }  // namespace pregate::sim

@@ -83,15 +83,15 @@ class CostModel {
   /// on its GPU, and its layers there. Of all other streams, and before price_streams(): this.
   void price_streams(const Topology& topology);
   [[nodiscard]] CostModel& on(StreamId stream) {
-    const std::uint8_t gpu = gpu_of_stream_.empty() ? 0 : gpu_of_stream_[number_of(stream)];
+    const std::uint8_t gpu = gpu_of(stream);
     return gpu == 0 ? *this : *others_[gpu - 1U];
   }
   [[nodiscard]] const CostModel& on(StreamId stream) const {
-    const std::uint8_t gpu = gpu_of_stream_.empty() ? 0 : gpu_of_stream_[number_of(stream)];
+    const std::uint8_t gpu = gpu_of(stream);
     return gpu == 0 ? *this : *others_[gpu - 1U];
   }
   [[nodiscard]] int class_on(StreamId stream, int layer_class) const {
-    const std::uint8_t gpu = gpu_of_stream_.empty() ? 0 : gpu_of_stream_[number_of(stream)];
+    const std::uint8_t gpu = gpu_of(stream);
     return gpu == 0 || layer_class < 0 ? layer_class
                                        : classes_there_[gpu - 1U][static_cast<std::size_t>(layer_class)];
   }
@@ -113,9 +113,12 @@ class CostModel {
   }
 
   /// One experts operation: `tokens` gives the tokens of each activated expert. Adds shared costs when
-  /// `with_shared`: the first operation of a layer pays them.
+  /// `with_shared`: the first operation of a layer pays them. `longer`: of the part of the pass that it is
+  /// for, where that is not the whole of it.
   [[nodiscard]] GpuTime experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,
-                                int step_tokens, bool with_shared);
+                                int step_tokens, bool with_shared, std::optional<double> longer = {});
+  /// How many times as long kernels take in the current step as they do alone (OverheadSpec::prompt_share).
+  [[nodiscard]] double longer() const { return longer_; }
 
   /// One expert of such a layer that gets `tokens` > 0, in a kernel that runs anyway.
   [[nodiscard]] Picoseconds one_expert(int layer_class, std::uint32_t tokens) const;
@@ -166,7 +169,7 @@ class CostModel {
     FlopPerSecond dense_rate, expert_rate;
     const KernelTimes *attention_times, *dense_times, *gate_times, *expert_times;  ///< nullptr: not measured
     std::vector<GpuTime>
-        single_token;  ///< experts time when each of n experts has one token; by n, -1 = unknown
+        single_token;  ///< routed_experts() when each of n experts has one token; by n, -1 = unknown
     std::vector<Picoseconds> by_tokens;  ///< what was measured of one expert with n tokens; by n, 0 = unknown
     /// With a kernel library: what the layer runs of it, and what that takes.
     std::optional<LayerKernels> kernels = std::nullopt;
@@ -180,6 +183,10 @@ class CostModel {
           {};  ///< experts time of n experts, none with more than a tile; -1 = unknown
     } few_tokens = {};
   };
+  /// Which GPU has the stream, from 0.
+  [[nodiscard]] std::uint8_t gpu_of(StreamId stream) const {
+    return gpu_of_stream_.empty() ? 0 : gpu_of_stream_[number_of(stream)];
+  }
   /// Where every expert is resident, and the software can.
   [[nodiscard]] bool is_replayed() const {
     return policy_.placement.kind->keeps_all && machine_.overhead.replayed < 1;
@@ -193,7 +200,6 @@ class CostModel {
   /// tokens meet packed weights, unpacking them may be what takes longest.
   [[nodiscard]] GpuTime product(double flop, FlopPerSecond rate, double bytes, double weights,
                                 int tokens) const;
-  /// How many times as long kernels take in this pass as they do alone (OverheadSpec::prompt_share).
   [[nodiscard]] double longer_for_prompts(const StepShape& shape) const;
   [[nodiscard]] GpuTime attention(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime projections(const LayerClass& layer, int tokens) const;
@@ -203,11 +209,9 @@ class CostModel {
   [[nodiscard]] GpuTime cross_attention(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
                                      std::uint32_t routed, int step_tokens) const;
+  /// At the rates that kernels reach alone.
   [[nodiscard]] GpuTime routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                        std::uint32_t routed, int step_tokens) const;
-  /// The same at the rates that kernels reach alone.
-  [[nodiscard]] GpuTime unhindered_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                           std::uint32_t routed, int step_tokens) const;
   static GpuTime one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens);
   [[nodiscard]] CopyCost copy_cost(const LinkSpec& link, Bytes bytes, bool page_locked) const;
   [[nodiscard]] CopyCost copy_cost(LinkId link, Bytes bytes) const;
@@ -234,7 +238,7 @@ class CostModel {
   std::vector<std::vector<int>> stack_classes_;
   std::vector<LayerCost> costs_;
   GpuTime step_overhead_, head_;
-  double longer_ = 1;  ///< longer_for_prompts of this pass
+  double longer_ = 1;
   Picoseconds request_overhead_, lookup_;
   Picoseconds device_copy_;
   CopyCost fetch_, last_chunk_, write_back_, drive_read_, next_drive_read_;

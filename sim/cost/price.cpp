@@ -24,7 +24,8 @@ GpuTime Pricer::experts(const Work& work, const LayerProgram& program) {
   const int layer_class = gpu.class_in(work.format, costs_.class_on(work.stream, work.layer_class));
   const auto tokens = program.tokens(work);
   if (work.micro_batch < 0) return costs.experts(layer_class, tokens, work.routed, tokens_, work.with_shared);
-  const GpuTime routed = costs.experts(layer_class, tokens, work.routed, part(work).tokens, false);
+  const GpuTime routed =
+      costs.experts(layer_class, tokens, work.routed, part(work).tokens, false, part(work).longer);
   return work.with_shared ? layer(work).shared + routed : routed;
 }
 

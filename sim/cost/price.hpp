@@ -29,7 +29,7 @@ class Pricer {
     micro_batches_.clear();
     for (const StepShape& part : micro_batches) {
       costs_.begin_step(part);
-      micro_batches_.push_back({part.tokens, costs_.head(), costs_.layers()});
+      micro_batches_.push_back({part.tokens, costs_.longer(), costs_.head(), costs_.layers()});
     }
     costs_.begin_step(shape);
     tokens_ = shape.tokens;
@@ -51,6 +51,7 @@ class Pricer {
   /// What a part of the pass costs.
   struct MicroBatch {
     int tokens;
+    double longer;  ///< CostModel::longer()
     GpuTime head;
     std::vector<LayerCost> layers;  ///< by class
   };

@@ -67,7 +67,7 @@ Meeting GroupRun::gathered(Exchange exchange) const {
   return {.exchange = exchange,
           .gpus = static_cast<std::uint16_t>(spec_.data),
           .lanes = static_cast<std::uint16_t>(spec_.tensor),
-          .bytes = activations(tokens_ * spec_.data)};
+          .bytes = activations(std::int64_t{tokens_} * spec_.data)};
 }
 
 void GroupRun::give_back_tokens(Members members) {

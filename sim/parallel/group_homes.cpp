@@ -3,8 +3,11 @@
 // Which GPU of a group has which experts: copies of them, placing them anew, rooms of static gating.
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <stdexcept>
+#include <string>
 
+#include "models/error.hpp"
 #include "sim/parallel/group_run.hpp"
 
 namespace pregate::sim {
@@ -80,8 +83,16 @@ void GroupRun::deal_rooms() {
   const trace::TraceLayer& layer = setting_.whole.layers.front();
   const StaticGating gating{layer.experts, spec_.capacity_factor * layer.top_k / layer.experts};
   room_ = gating.room(sent);
+  const std::int64_t rows = room_ * spec_.gpus_a_stage();
+  if (rows * layer.experts > std::numeric_limits<std::uint32_t>::max()) {
+    throw InputError("parallel.capacity_factor",
+                     "a pass of " + std::to_string(sent) + " tokens a GPU would have " +
+                         std::to_string(rows) + " rows at each of " + std::to_string(layer.experts) +
+                         " experts",
+                     "a smaller one: 1 is an expert's even share");
+  }
   for (const std::unique_ptr<Member>& member : members_)
-    member->routing.load_every(static_cast<std::uint32_t>(room_ * spec_.gpus_a_stage()));
+    member->routing.load_every(static_cast<std::uint32_t>(rows));
 }
 
 }  // namespace pregate::sim

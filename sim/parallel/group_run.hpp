@@ -140,7 +140,7 @@ class GroupRun final : public PassRunner {
   void meet(Members members, const Meeting& meeting);
   /// The same within each group of `size`.
   void meet_in_groups(Members members, int size, const Meeting& meeting);
-  [[nodiscard]] Bytes activations(int tokens) const { return setting_.token * std::int64_t{tokens}; }
+  [[nodiscard]] Bytes activations(std::int64_t tokens) const { return setting_.token * tokens; }
 
   const ParallelSpec spec_;
   Executor& executor_;

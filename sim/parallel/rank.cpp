@@ -79,10 +79,6 @@ void spread_experts(Rank& rank, const ParallelSpec& spec, const ExpertHomes& hom
   }
 }
 
-}  // namespace
-
-namespace {
-
 std::vector<int> given_layers(int layers, const ParallelSpec& spec) {
   std::vector<int> counts;
   int sum = 0;

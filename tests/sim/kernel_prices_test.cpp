@@ -9,6 +9,7 @@
 #include "models/error.hpp"
 #include "sim/cost/cost_model.hpp"
 #include "sim/cost/kernel_evidence.hpp"
+#include "sim/cost/price.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "sim/simulate.hpp"
 #include "traces/locality.hpp"
@@ -136,6 +137,60 @@ TEST(KernelPrices, PassesOfPromptsReachAShareOfTheirKernelsRates) {
   const std::vector<AlikeSequences> mixed{{.tokens = 64, .sequences = 1, .position = 0},
                                           {.tokens = 64, .sequences = 64, .position = 500}};
   expect_times(1.5, {.tokens = 128, .sequences = 65, .alike = mixed});
+}
+
+// What experts of one token each took in a pass of prompts, or in a part of a pass, is not what they take in
+// one that decodes.
+TEST(KernelPrices, WhatPromptsAddEndsWithTheirPass) {
+  MachineSpec machine = driven_by_vllm("h100-sxm-pcie5");
+  machine.overhead.prompt_share = 0.5;
+  const ModelSpec model = load_model("gpt-oss-120b");
+  const PolicySpec policy = load_policy("gpu-only");
+  CostModel fresh(model, machine, policy), used(model, machine, policy);
+  const int layer = used.layer_class(0, 1);
+  const std::vector<std::uint32_t> ones(4, 1);
+  const StepShape decode{.tokens = 1, .sequences = 1, .position = 999};
+  fresh.begin_step(decode);
+  const GpuTime alone = fresh.experts(layer, ones, 4, 1, false);
+  used.begin_step({.phase = trace::Phase::prefill, .tokens = 1024, .sequences = 1});
+  EXPECT_EQ(used.experts(layer, ones, 4, 1, false).kernels, alone.kernels * 2);
+  EXPECT_EQ(used.experts(layer, ones, 4, 1, false, 1.0), alone);
+  used.begin_step(decode);
+  EXPECT_EQ(used.experts(layer, ones, 4, 1, false), alone);
+}
+
+// 1024 tokens of a prompt and one token that is decoded, cut into two: the one part takes twice as long as
+// its kernels do, the other as long.
+TEST(KernelPrices, PartsOfAPassReachTheSharesOfTheirOwnTokens) {
+  MachineSpec machine = driven_by_vllm("h100-sxm-pcie5");
+  machine.overhead.prompt_share = 0.5;
+  const ModelSpec model = load_model("gpt-oss-120b");
+  const PolicySpec policy = load_policy("on-demand");
+  const std::vector<AlikeSequences> prompt{{.tokens = 1024, .sequences = 1, .position = 0}},
+      decode{{.tokens = 1, .sequences = 1, .position = 999}}, both{prompt[0], decode[0]};
+  const StepShape parts[] = {{.tokens = 1024, .sequences = 1, .alike = prompt},
+                             {.tokens = 1, .sequences = 1, .position = 999, .alike = decode}};
+  const std::vector<std::vector<std::uint32_t>> tokens{std::vector<std::uint32_t>(128, 32),
+                                                       std::vector<std::uint32_t>(4, 1)};
+  CostModel of_parts(model, machine, policy), of_whole(model, machine, policy);
+  Pricer pricer(of_whole);
+  pricer.begin_pass({.tokens = 1025, .sequences = 2, .alike = both}, parts);
+  LayerProgram program({});
+  for (int part = 0; part < 2; ++part) {
+    const auto& own = tokens[static_cast<std::size_t>(part)];
+    Work& work = program.open(OpKind::experts, StreamId{}, 1);
+    work.layer_class = of_whole.layer_class(0, 1);
+    work.micro_batch = part;
+    work.routed = part == 0 ? 4096 : 4;
+    work.with_shared = true;
+    program.compute(own);
+    program.close();
+    of_parts.begin_step(parts[part]);
+    const Work& closed = program.work().back();
+    EXPECT_EQ(pricer.price(closed, program).duration,
+              of_parts.experts(closed.layer_class, own, closed.routed, parts[part].tokens, true).whole())
+        << "part " << part;
+  }
 }
 
 // Where the host takes part in every layer nothing is replayed. Attention has three measured kernels and four

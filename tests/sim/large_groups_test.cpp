@@ -183,6 +183,33 @@ TEST(StaticGating, SendsAndComputesRoomsAndDropsTheRest) {
   EXPECT_LT(with(true, 1.5).total, with(true, 64).total);
 }
 
+// Of 16 experts and 4 GPUs that send 2^14 tokens each with 2 experts: rooms of 2^11 F rows, so that at F =
+// 2^15 a layer would have 2^32 rows.
+TEST(StaticGating, RoomsThatNoCountHoldsAreRefused) {
+  const ModelSpec model = test::tiny_model(1, 16, 2);
+  ListSource source(test::decoder_info(1, 16, 2));
+  const int tokens = 4 << 14;
+  std::vector<std::uint16_t> ids;
+  for (int token = 0; token < tokens; ++token) {
+    ids.push_back(0);
+    ids.push_back(1);
+  }
+  source.add(Phase::decode, tokens, ids, true, {}, 0, tokens);
+  const auto with = [&](double factor) {
+    const ParallelSpec spec{
+        .data = 4, .experts = ExpertShare::whole, .tokens = TokenExchange::route, .capacity_factor = factor};
+    return run(model, large_machine(), load_policy("gpu-only"), source, {.parallel = spec});
+  };
+  const std::int64_t most = with(32767).gpus[0].routed;
+  EXPECT_EQ(most, std::int64_t{32767} * 2048 * 4 * 4);
+  try {
+    with(32768);
+    FAIL() << "accepted";
+  } catch (const InputError& error) {
+    EXPECT_EQ(error.where(), "parallel.capacity_factor");
+  }
+}
+
 // Expert 0 gets all tokens. With a copy on the other GPU each computes a half of them.
 TEST(ExpertCopies, ShareTheTokens) {
   const ModelSpec model = test::tiny_model(1, 4, 1);

@@ -12,10 +12,9 @@
 #include <tuple>
 
 #include "sim/cache/split_mix.hpp"
-#include "sim/parts/parts.hpp"
 #include "sim/parts/predictor/transitions.hpp"
-#include "sim/workload/decode_uses.hpp"
 #include "sim/workload/guessed_routing.hpp"
+#include "tests/sim/fed_predictor.hpp"
 #include "tests/support/list_source.hpp"
 #include "tests/support/shared_data.hpp"
 #include "traces/import.hpp"
@@ -24,49 +23,11 @@
 namespace pregate::sim {
 namespace {
 
+using test::Fed;
+using test::predictor;
 using testing::DoubleNear;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-Chosen<PredictorEntry> predictor(const std::string& kind,
-                                 const std::vector<std::pair<std::string, std::string>>& parameters = {}) {
-  Chosen<PredictorEntry> part = built_in_parts().predictors.find(kind, "test");
-  for (const auto& [key, value] : parameters) part.set(key, value);
-  return part;
-}
-
-/// Of a model's layers, one step after the other.
-class Fed {
- public:
-  Fed(const Chosen<PredictorEntry>& part, const trace::TraceInfo& info)
-      : map_(info), made_(part->make(part.parameters(), map_)) {}
-  void begin(bool first_of_request = false) { made_->begin_pass(trace::Phase::decode, first_of_request); }
-  void see(int ordinal, std::vector<ExpertKey> ids, std::vector<std::uint32_t> tokens = {}) {
-    for (ExpertKey& id : ids) id += first(ordinal);
-    tokens.resize(ids.size(), 1);
-    made_->observe(ordinal, ids, tokens);
-  }
-  /// Ids in their layer.
-  std::vector<ExpertKey> predict(int ordinal, int target) {
-    const std::span<const ExpertKey> keys = made_->predict(ordinal, target);
-    std::vector<ExpertKey> ids(keys.begin(), keys.end());
-    for (ExpertKey& id : ids) id -= first(target);
-    return ids;
-  }
-  [[nodiscard]] std::vector<double> probabilities() const {
-    const std::span<const double> all = made_->probabilities();
-    return {all.begin(), all.end()};
-  }
-  const ExpertMap& map() const { return map_; }
-  Predictor& operator*() { return *made_; }
-
- private:
-  [[nodiscard]] ExpertKey first(int ordinal) const {
-    return map_.layers()[static_cast<std::size_t>(ordinal)].first_key;
-  }
-  ExpertMap map_;
-  std::unique_ptr<Predictor> made_;
-};
 
 TEST(PreviousToken, NamesTheStepBeforeAndNobodyAtFirst) {
   Fed fed(predictor("previous-token"), test::decoder_info(2, 8, 2));
@@ -183,65 +144,6 @@ TEST(Table, StopsLearningAndRefusesWhatDoesNotFit) {
   EXPECT_THROW(large.predict(0, 1), InputError);
   EXPECT_THROW(Fed(predictor("table", {{"profile", "/nowhere/at.all"}}), test::decoder_info(2, 4, 1)),
                InputError);
-}
-
-/// Two layers of 8 experts, of which a token activates two; the second layer's of each step.
-test::ListSource of_second_layer(const std::vector<std::vector<std::uint16_t>>& steps) {
-  test::ListSource source(test::decoder_info(2, 8, 2));
-  for (const std::vector<std::uint16_t>& ids : steps) {
-    std::vector<std::uint16_t> both{0, 1};
-    both.insert(both.end(), ids.begin(), ids.end());
-    source.add(trace::Phase::decode, 1, both);
-  }
-  return source;
-}
-class FedWithFuture : public Fed {
- public:
-  FedWithFuture(const Chosen<PredictorEntry>& part, test::ListSource source)
-      : Fed(part, source.info()), uses_(source, map()) {
-    dynamic_cast<Oracle&>(**this).show(&uses_);
-  }
-  /// By step, what is named of the second layer, without noise the next used first.
-  std::vector<std::vector<ExpertKey>> steps(int count) {
-    std::vector<std::vector<ExpertKey>> named;
-    for (int i = 0; i < count; ++i) {
-      begin();
-      named.push_back(predict(0, 1));
-      EXPECT_EQ(predict(-1, 1), named.back()) << "asking again tells no more";
-    }
-    return named;
-  }
-
- private:
-  DecodeUses uses_;
-};
-
-TEST(WindowOracle, NamesWhomTheNextStepsUseTheNextUsedFirst) {
-  const auto named = [](const char* foresight, const char* guesses) {
-    return FedWithFuture(predictor("window-oracle", {{"foresight", foresight}, {"guesses", guesses}}),
-                         of_second_layer({{5, 4}, {4, 1}, {7, 6}}))
-        .steps(3);
-  };
-  EXPECT_THAT(named("1", "0"), ElementsAre(ElementsAre(4, 5), ElementsAre(1, 4), ElementsAre(6, 7)));
-  EXPECT_THAT(named("2", "0"), ElementsAre(ElementsAre(4, 5, 1), ElementsAre(1, 4, 6, 7), ElementsAre(6, 7)));
-  EXPECT_THAT(named("100", "3"), ElementsAre(ElementsAre(4, 5, 1), ElementsAre(1, 4, 6), ElementsAre(6, 7)));
-}
-
-// Of n uses a share of 0.25 is overlooked, give or take four deviations, sqrt(n p (1 - p)); as many are named
-// as without noise.
-TEST(WindowOracle, OverlooksAShareAndNamesOthersInstead) {
-  std::vector<std::vector<std::uint16_t>> ids;
-  for (int i = 0; i < 1000; ++i) ids.push_back({static_cast<std::uint16_t>(i % 4), 7});
-  const auto named =
-      FedWithFuture(predictor("window-oracle", {{"foresight", "1"}, {"noise", "0.25"}}), of_second_layer(ids))
-          .steps(1000);
-  int wrong = 0;
-  for (std::size_t i = 0; i < named.size(); ++i) {
-    ASSERT_EQ(named[i].size(), 2U);
-    EXPECT_NE(named[i][0], named[i][1]);
-    for (const ExpertKey id : named[i]) wrong += id != 7 && id != i % 4 ? 1 : 0;
-  }
-  EXPECT_NEAR(wrong, 500, 4 * 19.4);
 }
 
 // The worked example of MoE-Infinity's matching: three layers of three experts. The running request's first

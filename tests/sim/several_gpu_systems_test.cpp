@@ -2,7 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Published systems of several GPUs, by the names of their policies, and hand-checked examples of them.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "models/catalog.hpp"
 #include "models/error.hpp"
 #include "sim/parallel/dealt_tokens.hpp"
 #include "sim/parallel/parallel_fields.hpp"
@@ -192,6 +199,28 @@ TEST(UnequalGpus, AMachineNamesThem) {
   EXPECT_EQ(machine.others.front().gpu.memory_bandwidth, load_machine("rtx3090-pcie4").gpu.memory_bandwidth);
   EXPECT_THROW(load_machine("rtx4090-pcie4", std::vector<Override>{{"machine.gpu.others", "rtx0000"}}),
                InputError);
+}
+
+// Files may name each other, and themselves.
+TEST(UnequalGpus, OthersNameNoneThemselves) {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("pregate-" + std::to_string(getpid()) + "-others");
+  std::filesystem::create_directories(folder);
+  const auto write = [&](const std::string& name, const std::string& gpu) {
+    const std::filesystem::path path = folder / name;
+    std::ofstream(path) << "extends = \"rtx3090-pcie4\"\n[gpu]\n" << gpu << "\n";
+    return path.string();
+  };
+  const std::string itself = write("itself.toml", "others = \"" + (folder / "itself.toml").string() + "\"");
+  const std::string two = write("two.toml", "count = 2"), one = write("one.toml", "count = 1");
+  EXPECT_THROW(load_machine(itself), InputError);
+  const auto beside = [](const std::string& other) {
+    return load_machine("rtx4090-pcie4", std::vector<Override>{{"machine.gpu.others", other}});
+  };
+  EXPECT_EQ(beside(one).others.size(), 1U);
+  EXPECT_THROW(beside(two), InputError) << "it would count as one";
+  EXPECT_THROW(beside(itself), InputError);
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
