@@ -104,9 +104,6 @@ ExitCode execute(const Arguments& arguments) {
       "pregate execute [--device host|cuda] [--trace FILE] [--model NAME] [--policy NAME] [--json FILE]",
       options, arguments);
   if (parsed.help) return 0;
-  if (parsed.has("prompt-chunk"))
-    throw InputError("--prompt-chunk", "a device executes whole prompts",
-                     "leave it out; pregate simulate has it");
   const auto device = open_device(parsed);
   Run run = resolve(parsed, parsed.text("policy"));
   if (!run.options.serving.is_standard())
@@ -127,7 +124,7 @@ ExitCode execute(const Arguments& arguments) {
     run.configuration.machine.gpu.reserved = {};
   }
   run.configuration.device = describe(*device);
-  run.configuration.prompt_chunk = 0;
+  if (!run.configuration.prompt_in_chunks) run.configuration.prompt_chunk = 0;
   // Times are measured: what the machine file says of rates touches none of them.
   run.configuration.notes = {"measured on " + describe(*device) +
                              "; rates in the machine's description were not used for any time"};
@@ -190,7 +187,7 @@ ExitCode execute(const Arguments& arguments) {
     }
   }
   report_stage("");
-  note_without_effect_on_device(run, results);
+  note_without_effect_on_device(parsed, run, results);
   std::vector<TextFile> files;
   const sim::SimulationResult& first = results.front();
   if (records && first.has_figures()) {

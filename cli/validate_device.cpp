@@ -6,6 +6,7 @@
 #include "cli/device_options.hpp"
 #include "cli/run.hpp"
 #include "models/error.hpp"
+#include "sim/serve/prompt_chunks.hpp"
 #include "traces/reader.hpp"
 #include "validation/calibration/ladder_report.hpp"
 
@@ -23,10 +24,10 @@ std::vector<int> batches_of(const std::string& text) {
   return batches;
 }
 
-/// The first passes of the trace, in batches.
+/// The first passes of the trace, in batches and, where prompts are cut, chunks.
 struct Workload {
   OpenTrace open;
-  std::unique_ptr<trace::StepSource> batched, limited;
+  std::unique_ptr<trace::StepSource> batched, chunked, limited;
 };
 
 }  // namespace
@@ -75,11 +76,15 @@ ExitCode validate_device(const Arguments& arguments) {
   std::vector<Workload> workloads;
   std::vector<validation::GridPoint> grid;
   for (const int batch : batches_of(parsed.text("batches"))) {
-    Workload workload{run.open(), nullptr, nullptr};
+    Workload workload{run.open(), nullptr, nullptr, nullptr};
     trace::StepSource* source = workload.open.reader.get();
     if (batch > 1) {
       workload.batched = trace::compose_batches(*source, batch);
       source = workload.batched.get();
+    }
+    if (run.configuration.prompt_in_chunks) {
+      workload.chunked = sim::cut_prompts(*source, run.configuration.prompt_chunk);
+      source = workload.chunked.get();
     }
     workload.limited = trace::first_steps(*source, steps);
     for (const PolicySpec& policy : run.policies) {

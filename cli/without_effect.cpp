@@ -173,7 +173,9 @@ bool policies_are_same_without(const Run& run, std::size_t key,
 
 }  // namespace
 
-void note_without_effect_on_device(Run& run, const std::vector<sim::SimulationResult>& measured) {
+void note_without_effect_on_device(const Parsed& parsed, Run& run,
+                                   const std::vector<sim::SimulationResult>& measured) {
+  note_prompt_chunk(parsed, run, measured);
   std::int64_t operations = 0;
   for (const sim::SimulationResult& result : measured) operations += result.tally.operations;
   const auto is_of_policy = [](const Override& change) { return change.path.starts_with("policy."); };

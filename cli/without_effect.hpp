@@ -19,7 +19,8 @@ namespace pregate::cli {
 void note_without_effect(const Parsed& parsed, Run& run, std::vector<sim::SimulationResult>& results);
 
 /// The same of what was executed on a device: `--set policy.…` without which the schedule is the same, which
-/// is found by simulating with and without it.
-void note_without_effect_on_device(Run& run, const std::vector<sim::SimulationResult>& measured);
+/// is found by simulating with and without it; and a --prompt-chunk that cuts nothing.
+void note_without_effect_on_device(const Parsed& parsed, Run& run,
+                                   const std::vector<sim::SimulationResult>& measured);
 
 }  // namespace pregate::cli

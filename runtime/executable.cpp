@@ -3,6 +3,7 @@
 #include "runtime/executable.hpp"
 
 #include "models/error.hpp"
+#include "runtime/shapes.hpp"
 #include "sim/cache/eviction.hpp"
 
 namespace pregate::runtime {
@@ -28,15 +29,11 @@ Why in_transfer(const PolicySpec& policy) {
   return {};
 }
 
-Why in_compute(const PolicySpec& policy) {
-  if (policy.compute.micro_batches == 1) return {};
-  return Refusal{"a device computes a layer for the whole pass at once (compute.micro_batches)",
-                 "--set policy.compute.micro_batches=1"};
-}
-
 Why in_formats(const PolicySpec& policy) {
-  if (!policy.formats.low.empty())
-    return Refusal{"a device holds experts in one format (formats.low)", "simulate it"};
+  if (!policy.formats.low.empty() && !is_unpacked(policy.formats.low)) {
+    return Refusal{"a device unpacks q8_0 and mxfp4, not " + policy.formats.low + " (formats.low)",
+                   "--set policy.formats.low=mxfp4"};
+  }
   if (policy.formats.copied < 1 || policy.formats.held > 0)
     return Refusal{"a device copies whole experts (formats.copied, formats.held)",
                    "simulate it, or leave formats out"};
@@ -52,8 +49,6 @@ Why in_misses(const PolicySpec& policy) {
     return Refusal{why + " (miss.service = " + service.name + ")",
                    "simulate it, or --set policy.miss.service=fetch"};
   };
-  if (service.uses_low_format) return refusal("a device holds experts in one format");
-  if (service.drops) return refusal("a device computes every expert that the trace names");
   if (service.substitutes) return refusal("a device computes the experts that the trace names and no others");
   if (service.uses_near_data) return refusal("no device has another one beside the host's memory");
   if (service.read_rate) return refusal("kernels of a device read experts from its own memory alone");
@@ -106,8 +101,7 @@ Why in_caches(const PolicySpec& policy) {
 }  // namespace
 
 std::optional<Refusal> why_not_executable(const PolicySpec& policy) {
-  for (const auto check :
-       {over_gpus, in_caches, in_lookahead, in_misses, in_formats, in_transfer, in_compute}) {
+  for (const auto check : {over_gpus, in_caches, in_lookahead, in_misses, in_formats, in_transfer}) {
     if (Why why = check(policy)) return why;
   }
   return {};

@@ -3,6 +3,7 @@
 #include "runtime/execute.hpp"
 
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <limits>
 #include <optional>
@@ -11,6 +12,7 @@
 
 #include "models/error.hpp"
 #include "runtime/live_executor.hpp"
+#include "sim/cost/low_format.hpp"
 #include "sim/cost/price.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/program/copy_plan.hpp"
@@ -110,16 +112,24 @@ std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, 
 void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepared,
          trace::StepSource& source, const ExecuteOptions& options, const sim::Plan& planned,
          Execution& execution) {
-  const ModelShape shape = model_shape(model, device);
+  std::optional<ModelSpec> low;
+  if (planned.low) low = sim::in_low_format(model, planned.policy);
+  const ModelShape shape = model_shape(model, device, low ? &*low : nullptr);
   const bool has_drive = static_cast<bool>(planned.make_host_tier);
-  std::optional<ExpertStore> made;
+  std::optional<ExpertStore> made, made_low;
+  StoreOptions experts = options.experts;
   if (options.store == nullptr) {
-    StoreOptions experts = options.experts;
     experts.through_host = has_drive;
+    if (low) experts.also_wanted = ExpertStore::size_of(shape, sim::low_format, prepared.map(), experts);
     made.emplace(device, shape, prepared.map(), experts, options.seed, options.files);
   }
   const ExpertStore& store = options.store != nullptr ? *options.store : *made;
   execution.distinct_experts = store.buffers();
+  if (low) {
+    experts.also_wanted = {};
+    experts.distinct_experts = store.buffers();  // the same ones in both formats
+    made_low.emplace(device, shape, prepared.map(), experts, options.seed, options.files, sim::low_format);
+  }
   if (!options.experts.directory.empty()) {
     execution.result.notes.push_back("experts are fetched from a file in '" +
                                      printable(options.experts.directory, 200) +
@@ -149,6 +159,11 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   execution.device_memory = layers.resident() + arena.size() + (on_cpu ? on_cpu->size() : Bytes{});
 
   const sim::CopyPlan copies = sim::copy_plan(model, plan.policy.transfer.chunk);
+  std::array<FormatSource, 2> formats{FormatSource{&store, copies}};
+  if (low) {
+    const PolicySpec of_low = sim::policy_of_low_format(plan.policy, model, *low);
+    formats[1] = {&*made_low, sim::copy_plan(*low, of_low.transfer.chunk)};
+  }
   LiveOptions live{.recorded_steps = options.recorded_steps,
                    .copies = copy_order(plan),
                    .expected = nullptr,
@@ -173,8 +188,8 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
                             on_cpu ? &*on_cpu : nullptr,
                             drive.get(),
                             host_slots ? &*host_slots : nullptr};
-  LiveExecutor executor(execution.result.topology, device, streams, layers, store, arena, prepared.map(),
-                        copies, live);
+  LiveExecutor executor(execution.result.topology, device, streams, layers, formats, arena, prepared.map(),
+                        live);
   if (costs) executor.before_pass = [&](const sim::StepShape& pass) { costs->begin_step(pass); };
   PageLockedMemory read;
   std::int64_t number = 0;
@@ -212,6 +227,7 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   execution.issue_time = executor.issue_time();
   execution.result.schedule = executor.ledger().schedule();
   execution.result.timeline = executor.ledger().timeline();
+  sim::note_altered_routing(execution.result);
 }
 
 }  // namespace
@@ -223,6 +239,10 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
   if (options.files != nullptr && (options.experts.distinct_experts > 0 || options.store != nullptr)) {
     throw InputError("weights from files", "experts that share buffers cannot have weights of their own",
                      "leave out --distinct-experts");
+  }
+  if (options.files != nullptr && !policy.formats.low.empty()) {
+    throw InputError("weights from files", "experts from files are not packed into blocks, as formats.low is",
+                     "take synthetic experts, or leave formats.low out");
   }
   Execution execution;
   const bool has_drive = policy.host_cache.capacity.kind != CapacityKind::none;

@@ -16,7 +16,7 @@ namespace pregate::runtime {
 
 struct ExecuteOptions {
   std::int64_t recorded_steps = 0;  ///< steps whose schedule and timeline are kept
-  StoreOptions experts = {};
+  StoreOptions experts = {};        ///< beside `store`, where those in formats.low are
   /// Device memory that the plan is made for; 0 = what the device has. Of more than that the run may run out.
   Bytes memory = {};
   /// Passes begin with an operation of their own, which stands for the host's work beside the layers'.

@@ -68,9 +68,6 @@ void HostExperts::compute(Stream& stream, int ordinal, std::span<const Held> exp
   job->experts.assign(experts.begin(), experts.end());
   const std::span<const std::int32_t> ids = runner_.known_ids();
   job->ids.assign(ids.begin(), ids.end());
-  left_out_.clear();
-  for (const Held& expert : experts) left_out_.push_back(expert.key);
-  runner_.leave_out(left_out_);
   stream.call([this, job = std::move(job)] { run(*job); });
 }
 

@@ -29,7 +29,7 @@ class HostExperts {
     sim::ExpertKey key = 0;
     std::span<const std::byte> weights;
   };
-  /// Computes these experts of the layer on the host, in `stream`; the device leaves them out.
+  /// Computes these experts of the layer on the host, in `stream`. The device must leave them out.
   void compute(Stream& stream, int ordinal, std::span<const Held> experts);
   /// What they came to, to the device.
   void receive(Stream& stream);
@@ -60,7 +60,6 @@ class HostExperts {
   CpuFeedForward feed_forward_;
   std::vector<float> gathered_, computed_, total_;  // the stream's own
   std::vector<std::pair<std::size_t, float>> chosen_;
-  std::vector<sim::ExpertKey> left_out_;  // the host's own
 };
 
 }  // namespace pregate::runtime

@@ -12,8 +12,8 @@ namespace pregate::runtime {
 HostSlots::HostSlots(Device& device, const ExpertStore& store, const ModelShape& shape, std::uint32_t keys,
                      std::int64_t slots)
     : store_(store),
-      bytes_(shape.expert_bytes),
-      stride_{(shape.expert_bytes.count + DirectFile::block - 1) / DirectFile::block * DirectFile::block},
+      bytes_(shape.experts.bytes),
+      stride_{(shape.experts.bytes.count + DirectFile::block - 1) / DirectFile::block * DirectFile::block},
       slots_(static_cast<std::size_t>(slots)),
       uses_(keys) {
   if (store.in_host_memory()) {

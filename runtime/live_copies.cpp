@@ -13,7 +13,7 @@ void LiveExecutor::experts_on_cpu(OpId id, std::span<const sim::SlotUse> uses, S
   on_cpu_.clear();
   for (const sim::SlotUse& use : uses) {
     if (host_slots_ == nullptr) {
-      on_cpu_.push_back({use.key, store_.host_bytes(use.key)});
+      on_cpu_.push_back({use.key, in(sim::model_format).store->host_bytes(use.key)});
       continue;
     }
     const PageLockedSpan at = host_slots_->at(use.key);
@@ -49,9 +49,10 @@ void LiveExecutor::read_late(sim::ExpertKey key, OpId taken_by) {
   host_slots_->read(*drive_, key);
 }
 
-void LiveExecutor::copy_expert(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes at) {
+void LiveExecutor::copy_expert(Stream& stream, sim::FormatId format, DeviceSpan to, sim::ExpertKey key,
+                               Bytes at) {
   if (host_slots_ == nullptr) {
-    store_.fetch(stream, to, key, at);
+    in(format).store->fetch(stream, to, key, at);
   } else {
     stream.copy_to_device(to, host_slots_->at(key).part(at, to.size()));
   }
@@ -59,7 +60,7 @@ void LiveExecutor::copy_expert(Stream& stream, DeviceSpan to, sim::ExpertKey key
 
 /// Equal chunks; the last one takes what is left.
 Bytes LiveExecutor::chunk_begin(int chunk, Bytes size, Bytes slot) const {
-  return chunk + 1 == copies_.chunks ? slot - size : size * chunk;
+  return chunk + 1 == chunks() ? slot - size : size * chunk;
 }
 
 /// `bytes` of the chunk.
@@ -71,19 +72,20 @@ void LiveExecutor::fetch(OpId id, const sim::Entry& entry, Bytes bytes, Stream& 
   const Bytes at = chunk_begin(entry.chunk, bytes, to.size());
   const bool late = fault_.kind == PlantedFault::Kind::late_copy && fetches_ - 1 == fault_.at;
   if (late) {
-    held_ = {id, entry.slot, to.part(at, bytes), key, at};
+    held_ = {id, entry.slot, to.part(at, bytes), key, at, entry.format};
   } else {
-    copy_expert(stream, to.part(at, bytes), key, at);
+    copy_expert(stream, entry.format, to.part(at, bytes), key, at);
   }
-  if (host_slots_ != nullptr && entry.chunk + 1 == copies_.chunks) host_slots_->take(entry.key, id);
+  if (host_slots_ != nullptr && entry.chunk + 1 == chunks()) host_slots_->take(entry.key, id);
   staged_[static_cast<std::size_t>(entry.slot)] = {};
-  if (entry.chunk + 1 == copies_.chunks) land_too_late(entry.slot, stream);
+  held_by_[static_cast<std::size_t>(entry.slot)] = entry.key;
+  if (entry.chunk + 1 == chunks()) land_too_late(entry.slot, stream);
 }
 
 /// To be called when another copy into the slot has been made.
 void LiveExecutor::land_too_late(std::int32_t slot, Stream& stream) {
   if (lands_.id == sim::no_op || lands_.slot != slot) return;
-  store_.fetch(stream, lands_.to, lands_.key, lands_.at);
+  in(lands_.format).store->fetch(stream, lands_.to, lands_.key, lands_.at);
   lands_ = {};
 }
 
@@ -93,9 +95,28 @@ void LiveExecutor::copy_late(std::int32_t slot) {
   if (!reader_ran_) reader_ran_ = device_.make_event();
   compute_.record(*reader_ran_);
   h2d_.wait(*reader_ran_);
-  store_.fetch(h2d_, held_.to, held_.key, held_.at);
+  in(held_.format).store->fetch(h2d_, held_.to, held_.key, held_.at);
   h2d_.record(*marks_of(held_.id).finish);
   held_ = {};
+}
+
+/// The expert's weights where an operation that reads the slot finds them.
+ExpertWeights LiveExecutor::weights_in(std::int32_t slot, sim::ExpertKey key) {
+  if (fault_.kind == PlantedFault::Kind::stale_format && arena_.format_of(slot) == sim::model_format) {
+    const std::int32_t low = low_slot_of(key);
+    if (low >= 0 && in_both_formats_++ == fault_.at) slot = low;
+  }
+  const DeviceSpan staged = staged_[static_cast<std::size_t>(slot)];
+  return {0, staged.data() != nullptr ? staged : arena_.slot(slot), arena_.format_of(slot)};
+}
+
+/// Of formats.low the slot that the expert was copied to last; -1: none still has it.
+std::int32_t LiveExecutor::low_slot_of(sim::ExpertKey key) const {
+  for (std::size_t slot = 0; slot < held_by_.size(); ++slot) {
+    const auto number = static_cast<std::int32_t>(slot);
+    if (held_by_[slot] == std::int64_t{key} && arena_.format_of(number) == sim::low_format) return number;
+  }
+  return -1;
 }
 
 void LiveExecutor::device_copy(const sim::Entry& entry, Stream& stream) {

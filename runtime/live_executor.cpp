@@ -29,21 +29,23 @@ Picoseconds since(HostClock::time_point begin) {
 
 /// What each operation moves over a link.
 struct BytesMoved {
-  const sim::CopyPlan& copies;
+  const std::array<FormatSource, 2>& formats;
   Bytes rows;  ///< of the pass
   [[nodiscard]] Bytes price(const sim::Work& work, const sim::LayerProgram&) const {
     if (work.kind == OpKind::activations) return rows;
-    return work.kind == OpKind::write_back ? copies.expert() : Bytes{};
+    return work.kind == OpKind::write_back ? formats[0].copies.expert() : Bytes{};
   }
-  [[nodiscard]] Bytes fetch(int chunk, sim::FormatId, sim::StreamId) const { return copies.of(chunk); }
+  [[nodiscard]] Bytes fetch(int chunk, sim::FormatId format, sim::StreamId) const {
+    return formats[static_cast<std::size_t>(format)].copies.of(chunk);
+  }
   [[nodiscard]] static Bytes device_copy(sim::StreamId) { return {}; }
 };
 
 }  // namespace
 
 LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, const LiveStreams& streams,
-                           LayerRunner& layers, const ExpertStore& store, const ExpertArena& arena,
-                           const sim::ExpertMap& map, const sim::CopyPlan& copies, const LiveOptions& options)
+                           LayerRunner& layers, const std::array<FormatSource, 2>& formats,
+                           const ExpertArena& arena, const sim::ExpertMap& map, const LiveOptions& options)
     : device_(device),
       compute_(streams.compute),
       h2d_(streams.h2d),
@@ -52,13 +54,13 @@ LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, const 
       drive_(streams.drive),
       host_slots_(streams.host_slots),
       layers_(layers),
-      store_(store),
+      formats_(formats),
       arena_(arena),
       map_(map),
-      copies_(copies),
       ledger_(topology, options.recorded_steps, {}, sim::Attribution::measured),
       fault_(options.fault),
       step_began_(device.make_event()),
+      held_by_(static_cast<std::size_t>(arena.slots()), -1),
       staged_(static_cast<std::size_t>(arena.slots())),
       slot_of_buffer_(static_cast<std::size_t>(arena.working_buffers()), -1),
       streams_(topology.platform.streams.size()),
@@ -75,7 +77,7 @@ LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, const 
   streams_[sim::number_of(cpu.compute)] = streams.cpu;
   if (drive_ != nullptr)
     streams_[sim::number_of(topology.route(topology.behind(host), host).front().stream)] = drive_;
-  if (fault_.kind == PlantedFault::Kind::stale_format) layers_.leave_out_unpacking(fault_.at);
+  if (fault_.kind == PlantedFault::Kind::stale_unpacking) layers_.leave_out_unpacking(fault_.at);
 }
 
 Stream& LiveExecutor::stream(StreamId id) {
@@ -97,7 +99,9 @@ bool LiveExecutor::is_done(OpId operation) const {
 void LiveExecutor::begin_pass(const sim::PassInfo& pass) {
   if (before_pass) before_pass(pass.shape);
   ledger_.begin_step(pass.number, pass.shape.model_stack, pass.step.tokens);
-  layers_.prepare(pass.step, pass.number, pass.shape.model_stack);
+  layers_.prepare(pass);
+  micro_batches_ = static_cast<std::int32_t>(pass.micro_batches.size());
+  unread_.clear();
   first_ = ledger_.next_id();
   if (host_slots_ != nullptr) host_slots_->begin_pass();
   issued_.clear();
@@ -108,7 +112,8 @@ void LiveExecutor::begin_pass(const sim::PassInfo& pass) {
 
 void LiveExecutor::run(const sim::LayerProgram& program) {
   if (host_slots_ != nullptr) expect_uses(program);
-  BytesMoved bytes_of{copies_, layers_.hidden().size()};
+  if (!is_cut()) compute_here(program);
+  BytesMoved bytes_of{formats_, layers_.hidden().size()};
   for (const sim::Work& work : program.work()) {
     const std::span<const sim::SlotUse> uses = program.uses(work);
     sim::for_each_operation(work, program, bytes_of, map_,
@@ -140,6 +145,7 @@ void LiveExecutor::wait_for(StreamId waiting, std::span<const OpId> operations) 
 
 void LiveExecutor::issue(const sim::Entry& entry, Bytes bytes, std::span<const sim::SlotUse> uses,
                          std::span<const OpId> others, std::span<const OpId> copies) {
+  let_host_know(others);
   const HostClock::time_point begin = HostClock::now();
   const OpId id = ledger_.next_id();
   ledger_.add(entry, bytes, others, copies);
@@ -179,12 +185,13 @@ void LiveExecutor::hand_over(const CopyQueue::Copy& copy) {
   } else if (entry.kind == OpKind::fetch && fault_.kind == PlantedFault::Kind::cancelled_copy_lands &&
              taken_back_++ == fault_.at) {
     const DeviceSpan to = arena_.slot(entry.slot);
-    const Bytes size = copies_.of(entry.chunk), at = chunk_begin(entry.chunk, size, to.size());
-    lands_ = {copy.id, entry.slot, to.part(at, size), entry.key, at};
+    const Bytes size = in(entry.format).copies.of(entry.chunk),
+                at = chunk_begin(entry.chunk, size, to.size());
+    lands_ = {copy.id, entry.slot, to.part(at, size), entry.key, at, entry.format};
   }
   h2d_.record(*marks_of(copy.id).finish);
   if (copy.is_taken_back && host_slots_ != nullptr && entry.kind == OpKind::fetch &&
-      entry.chunk + 1 == copies_.chunks)
+      entry.chunk + 1 == chunks())
     host_slots_->give_up(entry.key);
   given_.push_back(copy.id);
 }
@@ -220,25 +227,24 @@ void LiveExecutor::perform(OpId id, const sim::Entry& entry, Bytes bytes, std::s
     case OpKind::step_overhead:
       break;  // what it stands for is the host's own work
     case OpKind::dense_layer:
-      layers_.dense_layer(entry.layer);
+      layers_.dense_layer(entry.layer, entry.micro_batch);
       break;
     case OpKind::attention:
-      layers_.attention(entry.layer);
+      layers_.attention(entry.layer, entry.micro_batch);
       break;
     case OpKind::gate:
       ordinal_ = entry.ordinal;
-      layers_.gate(ordinal_);
-      computed_ = 0;
-      layer_open_ = false;
+      layers_.gate(ordinal_, entry.micro_batch);
       break;
     case OpKind::gate_readback:
-      layers_.read_ids(stream);
+      layers_.read_ids(stream, entry.micro_batch);
+      if (is_cut()) unread_.push_back({id, entry.micro_batch});
       break;
     case OpKind::experts:
-      experts(uses);
+      experts(entry, uses);
       break;
     case OpKind::head:
-      layers_.head();
+      layers_.head(entry.micro_batch);
       break;
     case OpKind::fetch:
       fetch(id, entry, bytes, stream);
@@ -260,7 +266,7 @@ void LiveExecutor::perform(OpId id, const sim::Entry& entry, Bytes bytes, std::s
       host_experts_->combine(stream);
       break;
     case OpKind::write_back:
-      store_.write_back(stream, entry.key, arena_.slot(entry.slot));
+      in(sim::model_format).store->write_back(stream, entry.key, arena_.slot(entry.slot));
       break;
     case OpKind::drive_read:
       read_from_drive(entry.key, stream);
@@ -273,24 +279,29 @@ void LiveExecutor::perform(OpId id, const sim::Entry& entry, Bytes bytes, std::s
   }
 }
 
-void LiveExecutor::experts(std::span<const sim::SlotUse> uses) {
-  if (!layer_open_) layers_.begin_experts();
-  layer_open_ = true;
+/// Of a layer's experts, those that its program computes on the device. The others the CPU computes, or
+/// nobody.
+void LiveExecutor::compute_here(const sim::LayerProgram& program) {
+  bool computes = false;
+  here_.clear();
+  for (const sim::Work& work : program.work()) {
+    if (work.kind != OpKind::experts) continue;
+    computes = true;
+    for (const sim::SlotUse& use : program.uses(work)) here_.push_back(use.key);
+  }
+  if (computes) layers_.compute_only(here_);
+}
+
+void LiveExecutor::experts(const sim::Entry& entry, std::span<const sim::SlotUse> uses) {
   weights_.clear();
   const sim::ExpertKey first_key = map_.layers()[static_cast<std::size_t>(ordinal_)].first_key;
   for (const sim::SlotUse& use : uses) {
-    DeviceSpan weights;
-    if (use.slot < 0) {
-      weights = arena_.resident(use.key);
-    } else {
-      weights = staged_[static_cast<std::size_t>(use.slot)];
-      if (weights.data() == nullptr) weights = arena_.slot(use.slot);
-    }
-    weights_.push_back({static_cast<int>(use.key - first_key), weights});
+    ExpertWeights found = use.slot < 0 ? ExpertWeights{0, arena_.resident(use.key), sim::model_format}
+                                       : weights_in(use.slot, use.key);
+    found.expert = static_cast<int>(use.key - first_key);
+    weights_.push_back(found);
   }
-  layers_.experts(weights_);
-  computed_ += static_cast<int>(weights_.size());
-  if (computed_ == layers_.activated()) layers_.end_experts();
+  layers_.experts(weights_, entry.micro_batch);
 }
 
 Picoseconds LiveExecutor::took(OpId id) const {
@@ -309,23 +320,40 @@ Picoseconds LiveExecutor::backlog(StreamId id) const {
   });
 }
 
-Picoseconds LiveExecutor::wait(OpId ids_known) {
-  const Event& known = *marks_of(ids_known).finish;
+void LiveExecutor::wait_on_host(const Event& known, int micro_batch) {
   // Nobody but the host hands over what is held back.
   while (!held_back_.empty() && !device_.is_done(known)) {
     hand_over_what_is_due();
     std::this_thread::sleep_for(pause);
   }
   device_.synchronize(known);
-  if (!layers_.ids_agree()) {
-    for (Stream* const each : streams_) {  // a failure of one of them explains it better
-      if (each != nullptr) each->synchronize();
-    }
-    throw DeviceError("the gate of MoE layer " + std::to_string(ordinal_) +
-                      " chose other experts on the device than the trace says");
+  if (layers_.ids_agree(micro_batch)) return;
+  for (Stream* const each : streams_) {  // a failure of one of them explains it better
+    if (each != nullptr) each->synchronize();
   }
+  throw DeviceError("the gate of MoE layer " + std::to_string(ordinal_) +
+                    " chose other experts on the device than the trace says");
+}
+
+Picoseconds LiveExecutor::wait(OpId ids_known) {
+  const Event& known = *marks_of(ids_known).finish;
+  if (unread_.empty()) wait_on_host(known, -1);
+  const std::array<OpId, 1> last{ids_known};
+  let_host_know(last);
   now_ = clock_ + std::max(Picoseconds{}, device_.elapsed(*step_began_, known));
   return now_;
+}
+
+/// In a pass that is cut the planner does not wait at gates: what depends on the ids of one part is given to
+/// the device when the host has these, while other parts have not come to theirs.
+void LiveExecutor::let_host_know(std::span<const OpId> dependencies) {
+  for (const OpId each : dependencies) {
+    while (!unread_.empty() && unread_.front().id <= each) {
+      const ReadBack known = unread_.front();
+      unread_.pop_front();
+      wait_on_host(*marks_of(known.id).finish, known.micro_batch);
+    }
+  }
 }
 
 Picoseconds LiveExecutor::end_pass(OpId last) {

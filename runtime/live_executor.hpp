@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -28,13 +29,17 @@ struct PlantedFault {
     drop_wait,     ///< a wait between streams is left out: what the device then does is chance
     late_copy,     ///< nothing waits for a fetch, and it is copied when its reader has run: the worst that a
                    ///< device may do with that wait left out, every time
-    late_drive_read,      ///< an expert is read from the drive when it has been taken from host memory
-    stale_format,         ///< a matrix of an expert is not unpacked: the one that was before it is multiplied
+    late_drive_read,  ///< an expert is read from the drive when it has been taken from host memory
+    stale_unpacking,  ///< a matrix of an expert is not unpacked: the one that was before it is multiplied
+    /// An expert that is to be computed as the model has it is computed from a slot of formats.low that holds
+    /// it, or still does.
+    stale_format,
     cancelled_copy_lands  ///< a copy that was taken back is made after all, behind the next one into its slot
   };
   Kind kind = Kind::none;
-  std::int64_t at =
-      0;  ///< the how-manieth fetch, cross-stream wait, matrix or copy that was taken back, from 0
+  /// The how-manieth fetch, cross-stream wait, matrix, expert that slots of both formats hold, or copy that
+  /// was taken back, from 0.
+  std::int64_t at = 0;
 };
 
 /// What operations are issued to.
@@ -51,6 +56,12 @@ enum class CopyOrder {
   at_once,      ///< as they are issued
   held_back,    ///< when their turn is close: until then they can be taken back
   by_priority,  ///< likewise, and what is demanded overtakes what is announced
+};
+
+/// Experts in one of the run's formats: where they are fetched from, and in what pieces.
+struct FormatSource {
+  const ExpertStore* store = nullptr;  ///< null: the run has no such format
+  sim::CopyPlan copies;
 };
 
 struct LiveOptions {
@@ -72,9 +83,10 @@ class LiveExecutor final : public sim::Executor {
   std::function<void(const sim::StepShape& pass)> before_pass = nullptr;
 
   /// All referred to must outlive it.
+  /// `formats`: by sim::FormatId. Their experts have equally many pieces.
   LiveExecutor(const sim::Topology& topology, Device& device, const LiveStreams& streams, LayerRunner& layers,
-               const ExpertStore& store, const ExpertArena& arena, const sim::ExpertMap& map,
-               const sim::CopyPlan& copies, const LiveOptions& options);
+               const std::array<FormatSource, 2>& formats, const ExpertArena& arena,
+               const sim::ExpertMap& map, const LiveOptions& options);
 
   [[nodiscard]] bool records() const override { return true; }
   [[nodiscard]] bool stops_at_gates() const override { return true; }
@@ -112,18 +124,28 @@ class LiveExecutor final : public sim::Executor {
                Stream& stream);
   void fetch(sim::OpId id, const sim::Entry& entry, Bytes bytes, Stream& stream);
   [[nodiscard]] Bytes chunk_begin(int chunk, Bytes size, Bytes slot) const;
+  [[nodiscard]] const FormatSource& in(sim::FormatId format) const {
+    return formats_[static_cast<std::size_t>(format)];
+  }
+  [[nodiscard]] int chunks() const { return in(sim::model_format).copies.chunks; }
+  [[nodiscard]] bool is_cut() const { return micro_batches_ > 0; }
+  void compute_here(const sim::LayerProgram& program);
+  void let_host_know(std::span<const sim::OpId> dependencies);
+  void wait_on_host(const Event& known, int micro_batch);
   void hand_over(const CopyQueue::Copy& copy);
   void hand_over_through(sim::OpId id);
   void hand_over_what_is_due();
   void expect_uses(const sim::LayerProgram& program);
-  void copy_expert(Stream& stream, DeviceSpan to, sim::ExpertKey key, Bytes at);
+  void copy_expert(Stream& stream, sim::FormatId format, DeviceSpan to, sim::ExpertKey key, Bytes at);
   void read_from_drive(sim::ExpertKey key, Stream& stream);
   void read_late(sim::ExpertKey key, sim::OpId taken_by);
   void land_too_late(std::int32_t slot, Stream& stream);
   [[nodiscard]] Picoseconds took(sim::OpId id) const;
   void copy_late(std::int32_t slot);
   void device_copy(const sim::Entry& entry, Stream& stream);
-  void experts(std::span<const sim::SlotUse> uses);
+  void experts(const sim::Entry& entry, std::span<const sim::SlotUse> uses);
+  [[nodiscard]] ExpertWeights weights_in(std::int32_t slot, sim::ExpertKey key);
+  [[nodiscard]] std::int32_t low_slot_of(sim::ExpertKey key) const;
   void experts_on_cpu(sim::OpId id, std::span<const sim::SlotUse> uses, Stream& stream);
   Marks& marks_of(sim::OpId operation);
 
@@ -133,10 +155,9 @@ class LiveExecutor final : public sim::Executor {
   Stream* drive_;
   HostSlots* host_slots_;
   LayerRunner& layers_;
-  const ExpertStore& store_;
+  std::array<FormatSource, 2> formats_;
   const ExpertArena& arena_;
   const sim::ExpertMap& map_;
-  sim::CopyPlan copies_;
   sim::Ledger ledger_;
   PlantedFault fault_;
   std::unique_ptr<Event> step_began_;
@@ -152,8 +173,15 @@ class LiveExecutor final : public sim::Executor {
   Picoseconds clock_;  // at the step's begin
   Picoseconds issue_time_;
   int ordinal_ = 0;
-  int computed_ = 0;         // experts of the layer so far
-  bool layer_open_ = false;  // begin_experts() was called for it
+  std::int32_t micro_batches_ = 0;  // of the pass; 0: it is not cut
+  struct ReadBack {
+    sim::OpId id;
+    std::int32_t micro_batch;
+  };
+  std::deque<ReadBack> unread_;  // of a pass that is cut: whose ids the host has not looked at
+  std::vector<sim::ExpertKey> here_;
+  std::vector<std::int64_t> held_by_;  // by slot: the expert that was copied there last; -1: none
+  std::int64_t in_both_formats_ = 0;
   std::vector<ExpertWeights> weights_;
   std::vector<HostExperts::Held> on_cpu_;
   std::vector<DeviceSpan> staged_;            // by slot: the working buffer that holds its expert, or empty
@@ -175,6 +203,7 @@ class LiveExecutor final : public sim::Executor {
     DeviceSpan to;
     sim::ExpertKey key = 0;
     Bytes at;
+    sim::FormatId format{};
   };
   std::int64_t reads_ = 0;
   std::optional<sim::ExpertKey> late_read_;

@@ -45,29 +45,29 @@ ReferenceModel::ReferenceModel(const ModelShape& shape, const sim::ExpertMap& ma
                                std::uint64_t seed, ExpertValues given)
     : shape_(shape), map_(map), buffers_(buffers), seed_(seed), given_(std::move(given)) {}
 
-ReferenceModel::Matrix ReferenceModel::expert_weights(sim::ExpertKey key) const {
+ReferenceModel::Matrix ReferenceModel::expert_weights(sim::ExpertKey key, sim::FormatId format) const {
   if (given_) {
     if (std::optional<Matrix> values = given_(key)) return *std::move(values);
   }
   const std::uint64_t seed = ExpertStore::seed_of(seed_, key, buffers_);
-  if (shape_.blocks) return packed_weights(seed);
-  return weights(shape_.expert_bytes.count / shape_.element.count, 1, seed, ExpertStore::scale(shape_));
+  if (shape_.in(format).blocks) return packed_weights(seed, shape_.in(format));
+  return weights(shape_.in(format).bytes.count / shape_.element.count, 1, seed, ExpertStore::scale(shape_));
 }
 
 /// The numbers that blocks hold, read from their definition and not by the kernels.
-ReferenceModel::Matrix ReferenceModel::packed_weights(std::uint64_t seed) const {
-  const auto size = static_cast<std::size_t>(kernels::block_bytes(*shape_.blocks));
-  const std::size_t blocks = static_cast<std::size_t>(shape_.expert_bytes.count) / size;
+ReferenceModel::Matrix ReferenceModel::packed_weights(std::uint64_t seed, const ExpertFormat& format) const {
+  const auto size = static_cast<std::size_t>(kernels::block_bytes(*format.blocks));
+  const std::size_t blocks = static_cast<std::size_t>(format.bytes.count) / size;
   std::vector<float> plain(blocks * 32);
   fill_synthetic(std::as_writable_bytes(std::span(plain)), ElementType::f32, seed,
                  ExpertStore::scale(shape_));
   std::vector<std::byte> packed(blocks * size);
-  pack_blocks(plain, *shape_.blocks, packed);
+  pack_blocks(plain, *format.blocks, packed);
   Matrix values(plain.size());
   for (std::size_t n = 0; n < blocks; ++n) {
     const std::byte* const block = packed.data() + n * size;
     for (std::size_t i = 0; i < 32; ++i) {
-      if (*shape_.blocks == kernels::BlockFormat::q8_0) {
+      if (*format.blocks == kernels::BlockFormat::q8_0) {
         const auto bits = std::to_integer<unsigned>(block[0]) | std::to_integer<unsigned>(block[1]) << 8U;
         const int exponent = static_cast<int>(bits >> 10U & 31U);
         const double mantissa = static_cast<double>(bits & 1023U) + (exponent > 0 ? 1024 : 0);
@@ -136,7 +136,8 @@ ReferenceModel::Matrix ReferenceModel::feed_forward(const FeedForward& shape, co
   return result;
 }
 
-std::vector<double> ReferenceModel::run(const trace::Step& step, std::int64_t number, int model_stack) const {
+std::vector<double> ReferenceModel::run(const trace::Step& step, std::int64_t number, int model_stack,
+                                        const Computed& computed) const {
   using Which = DenseWeights::Matrix;
   const int d = shape_.d_model;
   const auto dense = [&](Which which, std::int64_t rows, int inner, int layer) {
@@ -182,7 +183,10 @@ std::vector<double> ReferenceModel::run(const trace::Step& step, std::int64_t nu
       each_chosen([&](std::uint16_t e) { largest = std::max(largest, logits[e]); });
       each_chosen([&](std::uint16_t e) { total += std::exp(logits[e] - largest); });
       each_chosen([&](std::uint16_t e) {
-        const Matrix both = expert_weights(moe.first_key + e);
+        const auto key = static_cast<sim::ExpertKey>(moe.first_key + e);
+        const std::optional<sim::FormatId> format = computed ? computed(key) : sim::model_format;
+        if (!format) return;
+        const Matrix both = expert_weights(key, *format);
         const auto in = static_cast<std::ptrdiff_t>(layer.expert.columns_in()) * d;
         const Matrix out = feed_forward(layer.expert, {both.begin(), both.begin() + in},
                                         {both.begin() + in, both.end()}, row);

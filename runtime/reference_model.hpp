@@ -19,20 +19,25 @@ class ReferenceModel {
  public:
   /// An expert's matrices, [columns_in x d_model] and [d_model x inner], one after the other.
   using ExpertValues = std::function<std::optional<std::vector<double>>(sim::ExpertKey)>;
+  /// In which format an expert that a pass activates is computed; none: it is left out, and the other experts
+  /// keep their shares.
+  using Computed = std::function<std::optional<sim::FormatId>(sim::ExpertKey)>;
 
   /// `buffers`: weight buffers that experts share (ExpertStore::buffers()). `given`: values of experts that
   /// are not synthetic.
   ReferenceModel(const ModelShape& shape, const sim::ExpertMap& map, std::int64_t buffers, std::uint64_t seed,
                  ExpertValues given = nullptr);
 
-  /// [tokens x d_model] after the last layer of step `number`.
-  [[nodiscard]] std::vector<double> run(const trace::Step& step, std::int64_t number, int model_stack) const;
+  /// [tokens x d_model] after the last layer of step `number`. `computed`: null where all are as the model
+  /// has them.
+  [[nodiscard]] std::vector<double> run(const trace::Step& step, std::int64_t number, int model_stack,
+                                        const Computed& computed = nullptr) const;
 
  private:
   using Matrix = std::vector<double>;
   [[nodiscard]] Matrix weights(std::int64_t rows, int inner, std::uint64_t seed, float scale) const;
-  [[nodiscard]] Matrix packed_weights(std::uint64_t seed) const;
-  [[nodiscard]] Matrix expert_weights(sim::ExpertKey key) const;
+  [[nodiscard]] Matrix packed_weights(std::uint64_t seed, const ExpertFormat& format) const;
+  [[nodiscard]] Matrix expert_weights(sim::ExpertKey key, sim::FormatId format) const;
   void add_product(const Matrix& input, const Matrix& weights, int inner, int columns, Matrix& output) const;
   [[nodiscard]] Matrix norm(const Matrix& rows) const;
   [[nodiscard]] Matrix feed_forward(const FeedForward& shape, const Matrix& in, const Matrix& out,

@@ -72,7 +72,8 @@ Scratch::Scratch(Device& device, const ModelShape& shape, const sim::ExpertMap& 
   layout.add(expert_mid, element * (pairs * expert_in));
   layout.add(expert_activated, element * (pairs * expert_inner));
   layout.add(expert_out, element * (pairs * d));
-  layout.add(unpacked, shape.blocks ? element * (d * std::max(expert_in, expert_inner)) : Bytes{});
+  layout.add(unpacked,
+             shape.experts.blocks || shape.low ? element * (d * std::max(expert_in, expert_inner)) : Bytes{});
   layout.add(head_logits,
              element * (std::max(1, scan.most_sequences) * static_cast<std::int64_t>(shape.vocabulary)));
   device_ = device.allocate(layout.total(), "activations");

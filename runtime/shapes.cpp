@@ -49,14 +49,27 @@ ElementType type_of(const ModelSpec& model, const Device& device) {
   return *named;
 }
 
-void check_blocks(const ModelSpec& model, const ModelShape& shape, const LayerShape& layer) {
-  if (!shape.blocks || !layer.moe) return;
-  if (shape.d_model % kernels::block_values == 0 && layer.expert.inner % kernels::block_values == 0) return;
-  throw InputError("model " + model.name,
-                   "its experts' rows are no whole number of blocks of " +
-                       std::to_string(kernels::block_values) + ", as " + model.expert_format.name +
-                       " has them",
-                   "choose another format with --weights");
+void check_blocks(const ModelSpec& model, const ModelShape& shape, const ExpertFormat& format,
+                  const std::string& hint) {
+  if (!format.blocks) return;
+  for (const auto& stack : shape.stacks) {
+    for (const LayerShape& layer : stack) {
+      if (!layer.moe) continue;
+      if (shape.d_model % kernels::block_values == 0 && layer.expert.inner % kernels::block_values == 0)
+        continue;
+      throw InputError("model " + model.name,
+                       "its experts' rows are no whole number of blocks of " +
+                           std::to_string(kernels::block_values) + ", as " + model.expert_format.name +
+                           " has them",
+                       hint);
+    }
+  }
+}
+
+ExpertFormat expert_format(const ModelSpec& model, Bytes element) {
+  ExpertFormat format{blocks_of(model.expert_format.name), element, {}};
+  for (const Stack& stack : model.stacks) format.bytes = std::max(format.bytes, model.expert_bytes(stack));
+  return format;
 }
 
 int whole(double value) { return std::max(1, static_cast<int>(std::lround(value))); }
@@ -77,13 +90,16 @@ const char* to_string(ElementType type) {
   return "";
 }
 
-ModelShape model_shape(const ModelSpec& model, const Device& device) {
+bool is_unpacked(const std::string& format) { return blocks_of(format).has_value(); }
+
+ModelShape model_shape(const ModelSpec& model, const Device& device, const ModelSpec* low) {
   require_uniform_moe(model, "the runtime");
   ModelShape shape;
   shape.d_model = model.d_model;
   shape.type = type_of(model, device);
   shape.element = element_bytes(shape.type);
-  shape.blocks = blocks_of(model.expert_format.name);
+  shape.experts = expert_format(model, shape.element);
+  if (low != nullptr) shape.low = expert_format(*low, shape.element);
   if (model.vocabulary > std::numeric_limits<int>::max())
     throw InputError("model " + model.name, "a vocabulary of more than 2^31 entries", "");
   shape.vocabulary = static_cast<int>(model.vocabulary);
@@ -109,12 +125,12 @@ ModelShape model_shape(const ModelSpec& model, const Device& device) {
         const pregate::FeedForward& dense = stack.feed_forward_of(profile.layer);
         layer.dense = {dense.ffn_dim, dense.gated};
       }
-      check_blocks(model, shape, layer);
       layers.push_back(layer);
     }
     shape.stacks.push_back(std::move(layers));
-    shape.expert_bytes = std::max(shape.expert_bytes, model.expert_bytes(stack));
   }
+  check_blocks(model, shape, shape.experts, "choose another format with --weights");
+  if (low != nullptr) check_blocks(*low, shape, *shape.low, "leave formats.low out of the policy");
   return shape;
 }
 

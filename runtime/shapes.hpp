@@ -8,6 +8,7 @@
 
 #include "models/model.hpp"
 #include "runtime/device.hpp"
+#include "sim/program/format.hpp"
 
 namespace pregate::runtime {
 
@@ -29,27 +30,42 @@ struct LayerShape {
   FeedForward expert;
 };
 
-struct ModelShape {
-  int d_model = 0;
-  int vocabulary = 0;
-  ElementType type = ElementType::f32;
-  Bytes element;
-  /// Experts are stored in blocks of this format and unpacked for `type` before they are multiplied; none:
-  /// they are stored in `type`.
+/// How experts are stored.
+struct ExpertFormat {
+  /// In blocks of this format, unpacked before they are multiplied; none: as they are computed.
   std::optional<kernels::BlockFormat> blocks;
-  Bytes expert_bytes;                           ///< as stored: at least the two matrices
-  std::vector<std::vector<LayerShape>> stacks;  ///< of the model, by layer
+  Bytes element;  ///< of a value as it is computed
+  Bytes bytes;    ///< of an expert: at least the two matrices
 
-  /// Of so many weights of an expert: whole blocks, where it is stored in blocks.
+  /// Of so many of its weights: whole blocks, where it is stored in blocks.
   [[nodiscard]] Bytes stored(std::int64_t values) const {
     if (!blocks) return element * values;
     return {values / kernels::block_values * kernels::block_bytes(*blocks)};
   }
 };
 
+struct ModelShape {
+  int d_model = 0;
+  int vocabulary = 0;
+  ElementType type = ElementType::f32;  ///< that is computed in
+  Bytes element;
+  ExpertFormat experts;                         ///< as the model has them
+  std::optional<ExpertFormat> low;              ///< beside that, as the policy's formats.low has them
+  std::vector<std::vector<LayerShape>> stacks;  ///< of the model, by layer
+
+  /// std::bad_optional_access for a format that the run has not.
+  [[nodiscard]] const ExpertFormat& in(sim::FormatId format) const {
+    return format == sim::low_format ? low.value() : experts;
+  }
+};
+
 /// InputError when the runtime cannot execute the model: its dense weights must be stored in one of fp32,
-/// fp16 and bf16, its experts in the same or in blocks, q8_0 or mxfp4 (--weights, --dense-weights).
-ModelShape model_shape(const ModelSpec& model, const Device& device);
+/// fp16 and bf16, its experts in the same or in blocks, q8_0 or mxfp4 (--weights, --dense-weights). `low`:
+/// the model in the policy's formats.low, which must be one of those blocks; null: there is none.
+ModelShape model_shape(const ModelSpec& model, const Device& device, const ModelSpec* low = nullptr);
+
+/// Whether experts can be unpacked from this format, by its name.
+bool is_unpacked(const std::string& format);
 
 Bytes element_bytes(ElementType type);
 const char* to_string(ElementType type);

@@ -97,14 +97,15 @@ void CpuFeedForward::compute(const FeedForward& shape, const ModelShape& model,
                              std::span<const std::byte> weights, const std::vector<float>& rows,
                              std::vector<float>& output) {
   const std::int64_t d = model.d_model;
-  const Bytes in = model.stored(shape.columns_in() * d), all = in + model.stored(d * shape.inner);
+  const Bytes in = model.experts.stored(shape.columns_in() * d),
+              all = in + model.experts.stored(d * shape.inner);
   if (static_cast<std::int64_t>(weights.size()) < all.count)
     throw std::invalid_argument("an expert's weights are too short");
   const std::byte* const second = weights.data() + in.count;
   const auto width = static_cast<std::size_t>(d), inner = static_cast<std::size_t>(shape.inner);
-  if (model.blocks) {
+  if (model.experts.blocks) {
     const auto rows_at = [&](const std::byte* first, std::size_t length) {
-      return BlockRows{reinterpret_cast<const std::uint8_t*>(first), length, *model.blocks};
+      return BlockRows{reinterpret_cast<const std::uint8_t*>(first), length, *model.experts.blocks};
     };
     compute_from(shape, model.d_model, rows_at(weights.data(), width), rows_at(second, inner), rows, output);
     return;

@@ -20,18 +20,26 @@ struct StoreOptions {
   std::string directory = {};  ///< of a file that they are fetched from; empty = page-locked host memory
   bool through_host =
       false;  ///< from the file they go to host memory first, so that any device can have them
+  /// Host memory that is wanted beside that of the experts: both must be there.
+  Bytes also_wanted = {};
 };
 
 /// The routed experts' weights, in page-locked host memory or in a file, from where they are fetched: those
 /// of the user's files where they are given, else synthetic, different for every expert. With fewer buffers
-/// than experts, experts share them in turn (key modulo buffers), which moves the same bytes.
+/// than experts, experts share them in turn (key modulo buffers), which moves the same bytes. All are in one
+/// format; in whichever it is, an expert's synthetic weights are the same ones before they are rounded.
 class ExpertStore {
  public:
   /// Says before it allocates when host memory or the drive do not suffice: InputError naming
   /// --distinct-experts. InputError as well where the device cannot read files. `files` may be null; experts
   /// with weights of their own share no buffers (std::invalid_argument).
   ExpertStore(Device& device, const ModelShape& shape, const sim::ExpertMap& map, const StoreOptions& options,
-              std::uint64_t seed, const WeightFiles* files = nullptr);
+              std::uint64_t seed, const WeightFiles* files = nullptr,
+              sim::FormatId format = sim::model_format);
+
+  /// What one of that format would take, of host memory or of the drive.
+  static Bytes size_of(const ModelShape& shape, sim::FormatId format, const sim::ExpertMap& map,
+                       const StoreOptions& options);
 
   /// Likewise of a whole expert, before a run: any device, wherever the experts are.
   void fetch_now(Device& device, Stream& stream, DeviceSpan to, sim::ExpertKey key) const;
@@ -58,10 +66,10 @@ class ExpertStore {
   static float scale(const ModelShape& shape);
 
  private:
-  std::int64_t buffers_ = 0;
   [[nodiscard]] Bytes place(sim::ExpertKey key) const { return {stride_.count * (key % buffers_)}; }
-  void check_host_memory(Bytes wanted) const;
+  void check_host_memory(Bytes wanted, Bytes also_wanted) const;
 
+  std::int64_t buffers_ = 0;
   Bytes bytes_, stride_;
   PageLockedMemory memory_;  // one of the two
   std::optional<DirectFile> file_;

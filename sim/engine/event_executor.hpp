@@ -24,6 +24,8 @@ void for_each_operation(const Work& work, const LayerProgram& program, Prices& p
               .priority = work.priority,
               .layer = work.layer};
   entry.ordinal = work.ordinal;
+  entry.micro_batch = work.micro_batch;
+  entry.format = work.format;
   const std::span<const OpId> others = program.others(work), copies = program.copies(work);
   switch (work.kind) {
     case OpKind::fetch: {

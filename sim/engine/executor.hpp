@@ -29,6 +29,8 @@ class Executor : public Clock {
   /// Whether programs must name the experts and slots that operations read (LayerProgram::uses of `experts`).
   [[nodiscard]] virtual bool records() const = 0;
   /// Whether the planner must stop at gates for it: what comes after may run only when wait() has returned.
+  /// Not in a pass that is cut, where the ids of each part are known at another time: what waits for a
+  /// read-back then waits for the host, too, which the executor sees to.
   [[nodiscard]] virtual bool stops_at_gates() const { return false; }
 
   virtual void begin_pass(const PassInfo& pass) = 0;

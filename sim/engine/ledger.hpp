@@ -8,6 +8,7 @@
 #include "sim/cost/price.hpp"
 #include "sim/engine/ring.hpp"
 #include "sim/engine/tally.hpp"
+#include "sim/program/format.hpp"
 #include "sim/schedule/schedule.hpp"
 
 namespace pregate::sim {
@@ -29,6 +30,8 @@ struct Entry {
   cache::ExpertKey key = cache::no_key;  ///< fetch: the expert
   std::int32_t chunk = 0;                ///< fetch: which of its copies, from 0
   std::int32_t source = -1;              ///< device_copy: the slot that is read
+  std::int32_t micro_batch = -1;         ///< as Work's
+  FormatId format{};                     ///< fetch, experts: of the weights
 };
 
 /// Books of the executors that learn an operation's times only after they issued it: the event engine's and a

@@ -91,6 +91,12 @@ void LayerPlanner::compute_low_format(bool with_shared) {
   work.routed = low_->used().routed();
   work.with_shared = with_shared && read_.keys().empty();
   program_.compute(low_->used().tokens());
+  if (names_experts_) {
+    // As its fetches number them: behind the slots of the first format.
+    const auto first =
+        static_cast<std::int32_t>(plan_.cache_slots + plan_.buffer_slots + plan_.prefill_slots);
+    for (const ExpertKey key : low_->used().keys()) program_.use({key, first + low_->slot_of(key)});
+  }
   program_.after(ids_known_);
   for (const OpId copy : copies_) program_.after_copy(copy);
   last_ = program_.close();

@@ -32,7 +32,8 @@ LayerPlanner::LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMa
       program_(program),
       estimates_(estimates),
       names_experts_(executor.records()),
-      stops_at_gates_(executor.stops_at_gates() || plan.needs_clock()),
+      needs_clock_(plan.needs_clock()),
+      stops_at_gates_(executor.stops_at_gates() || needs_clock_),
       offloaded_(map.layers().size()),
       cache_(plan.cache_slots > 0 ? plan.make_cache() : nullptr),
       reads_(map.keys(), program_),
@@ -182,7 +183,7 @@ void LayerPlanner::issue_read_back() {
 }
 
 void LayerPlanner::stop_at_gate() {
-  if (!stops_at_gates_) return;
+  if (!stops_at_gates_ || (is_cut() && !needs_clock_)) return;
   run();
   if (reads_back_) now_ = executor_.wait(ids_known_);
 }

@@ -111,7 +111,7 @@ class LayerPlanner {
   void begin_in_micro_batches(int ordinal, int layer_class);
   /// When the host knows that the layer needs the expert, if it need not know more to decide.
   [[nodiscard]] OpId known(ExpertKey key) const {
-    return is_cut() && !stops_at_gates_ ? known_of_[key] : ids_known_;
+    return is_cut() && !needs_clock_ ? known_of_[key] : ids_known_;
   }
   void compute_ready_first(int ordinal, std::span<const ExpertKey> keys,
                            std::span<const std::uint32_t> tokens, bool with_shared);
@@ -182,7 +182,7 @@ class LayerPlanner {
   Hop in_, out_;
   LayerProgram& program_;
   const Estimates* estimates_;
-  bool names_experts_, stops_at_gates_;
+  bool names_experts_, needs_clock_, stops_at_gates_;
   std::vector<std::uint8_t> offloaded_;  // by ordinal: some expert is not resident for the run
   std::unique_ptr<cache::ExpertCache> cache_;
   HostReads reads_;

@@ -92,6 +92,36 @@ TEST_F(OnDevice, ExecuteCalibrateValidate) {
   EXPECT_THAT(read("v.html"), HasSubstr("<svg"));
 }
 
+// Each is executed as it is simulated: the same copies, of the same bytes.
+TEST_F(OnDevice, ChunksMicroBatchesFormatsAndDropping) {
+  struct Case {
+    Words options;
+    const char* note;
+  };
+  for (const Case& each :
+       {Case{{"--policy", "pre-gated", "--prompt-chunk", "2"}, ""},
+        Case{{"--policy", "pre-gated", "--prompt-chunk", "3"}, "--prompt-chunk 3 cuts nothing"},
+        Case{{"--policy", "on-demand", "--batch", "2", "--set", "policy.compute.micro_batches=2"}, ""},
+        Case{{"--policy", "mc-moe", "--set", "policy.formats.low=mxfp4"}, "computed in mxfp4"}}) {
+    SCOPED_TRACE(each.options.back());
+    Words execute = small({"execute", "--json", "e.json"}),
+          simulate{"simulate", "--trace", "small.db", "--model", "./small.toml", "--json", "s.json"};
+    for (Words* words : {&execute, &simulate})
+      words->insert(words->end(), each.options.begin(), each.options.end());
+    succeed(execute);
+    succeed(simulate);
+    const auto executed = nlohmann::json::parse(read("e.json")),
+               simulated = nlohmann::json::parse(read("s.json"));
+    const auto &measured = executed["results"][0], &predicted = simulated["results"][0];
+    EXPECT_EQ(measured["h2d_bytes"], predicted["h2d_bytes"]);
+    EXPECT_EQ(measured["fetches"], predicted["fetches"]);
+    EXPECT_EQ(measured["decode_steps"], predicted["decode_steps"]);
+    EXPECT_EQ(executed["config"]["prompt_chunk"].get<int>(),
+              each.options[2] == "--prompt-chunk" ? simulated["config"]["prompt_chunk"].get<int>() : 0);
+    EXPECT_THAT(executed.dump(), HasSubstr(each.note));
+  }
+}
+
 TEST_F(OnDevice, Refusals) {
   expect_refused({"execute", "--device", "tpu"}, {"--device", "'tpu'", "hint:", "host, cuda"});
   expect_refused(small({"execute", "--gpu-memory", "4000TB"}), {"--gpu-memory", "hint:"});

@@ -127,7 +127,6 @@ TEST_F(Workflow, AnotherHostAndWhatItBinds) {
   EXPECT_EQ(fast.at("config").at("machine").at("host").at("memory_bandwidth_bytes_per_s"), 76e9);
   EXPECT_LT(fast.at("results").at(0).at("total_ms"), one.at("total_ms"));
   expect_refused({"compare", "--host", "desktop"}, {"no host named 'desktop'", "pregate list hosts"});
-  expect_refused({"execute", "--prompt-chunk", "64"}, {"--prompt-chunk", "whole prompts"});
   EXPECT_THAT(succeed({"list", "hosts"}), HasSubstr("epyc-12ch-ddr5-4800"));
 }
 

@@ -10,7 +10,9 @@
 #include "runtime/device_error.hpp"
 #include "runtime/reference_model.hpp"
 #include "runtime/replay.hpp"
+#include "sim/cost/low_format.hpp"
 #include "sim/policy/load_policy.hpp"
+#include "tests/runtime/planned_experts.hpp"
 
 namespace pregate::runtime::test {
 
@@ -30,7 +32,7 @@ LiveRun run_live(const std::string& device_name, const ModelSpec& model, const P
     live.outputs.emplace_back(hidden.begin(), hidden.end());
   };
   const MachineSpec described = tiny_machine();  // which has a drive
-  options.memory = sim::memory_limits(described).gpu;
+  if (options.memory.count == 0) options.memory = sim::memory_limits(described).gpu;
   options.marks_step_overhead = described.overhead.step.count > 0;
   options.prices = &described;
   live.execution = execute(*device, model, policy, prepared, source, options);
@@ -38,15 +40,31 @@ LiveRun run_live(const std::string& device_name, const ModelSpec& model, const P
 }
 
 std::vector<std::vector<double>> reference(const std::string& device_name, const ModelSpec& model,
-                                           trace::StepSource& source, std::int64_t buffers) {
+                                           trace::StepSource& source, std::int64_t buffers,
+                                           const PolicySpec* policy) {
   const auto device = open_device(device_name, {});
   const sim::PreparedTrace prepared(source, model, "test");
-  const ReferenceModel oracle(model_shape(model, *device), prepared.map(),
+  std::optional<ModelSpec> low;
+  PlannedExperts planned;
+  if (policy != nullptr) {
+    planned = planned_experts(model, *policy, source);
+    if (!policy->formats.low.empty()) low = sim::in_low_format(model, *policy);
+  }
+  const ReferenceModel oracle(model_shape(model, *device, low ? &*low : nullptr), prepared.map(),
                               buffers > 0 ? buffers : prepared.map().keys(), 1);
   std::vector<std::vector<double>> outputs;
   trace::Step step;
-  for (source.rewind(); source.next(step);)
-    outputs.push_back(oracle.run(step, static_cast<std::int64_t>(outputs.size()), 0));
+  for (source.rewind(); source.next(step);) {
+    const auto number = static_cast<std::int64_t>(outputs.size());
+    const auto computed = [&](sim::ExpertKey key) -> std::optional<sim::FormatId> {
+      const auto& of_pass = planned.at(static_cast<std::size_t>(number));
+      const auto found = of_pass.find(key);
+      return found == of_pass.end() ? std::nullopt : std::optional(found->second);
+    };
+    outputs.push_back(
+        oracle.run(step, number, 0,
+                   policy != nullptr ? ReferenceModel::Computed(computed) : ReferenceModel::Computed()));
+  }
   source.rewind();
   return outputs;
 }
@@ -78,7 +96,7 @@ std::vector<std::string> policies_of_devices() {
 PolicySpec policy_of(const std::string& name, const std::string& capacity, int staging) {
   PolicySpec policy = load_policy(name);
   if (!policy.placement.kind->keeps_all) policy.cache.capacity = parse_capacity(capacity, "test");
-  policy.transfer.staging_copies = staging;
+  if (policy.compute.micro_batches == 1) policy.transfer.staging_copies = staging;  // they do not go together
   return policy;
 }
 
@@ -87,8 +105,14 @@ void check_policy(const std::string& device, const Workload& w, const PolicySpec
   const ModelSpec model = tiny_model(w.layers, w.experts, w.top_k);
   ListSource source = random_source(5, w.layers, w.experts, w.top_k, w.requests, w.prompt, w.steps);
   source.weigh_by_halves(static_cast<std::size_t>(w.top_k));  // some evictions ask
-  const LiveRun live = run_live(device, model, policy, source, {.recorded_steps = 1000, .experts = experts});
-  EXPECT_LT(error_of(live, reference(device, model, source)), tolerance);
+  check_run(device, model, policy, source, experts);
+}
+
+LiveRun check_run(const std::string& device, const ModelSpec& model, const PolicySpec& policy,
+                  trace::StepSource& source, const StoreOptions& experts) {
+  LiveRun live = run_live(device, model, policy, source, {.recorded_steps = 1000, .experts = experts});
+  const bool is_exact = policy.miss.service->is_exact();
+  EXPECT_LT(error_of(live, reference(device, model, source, 0, is_exact ? nullptr : &policy)), tolerance);
 
   const sim::SimulationOptions options{.costs = {.attention_scores = false}, .recorded_steps = 1000};
   // Where decisions depend on time, those of the device are taken again.
@@ -101,6 +125,9 @@ void check_policy(const std::string& device, const Workload& w, const PolicySpec
   EXPECT_TRUE(is_same_work(simulated.schedule, measured.schedule));
   EXPECT_EQ(simulated.decode_cache.hits, measured.decode_cache.hits);
   EXPECT_EQ(simulated.decode_cache.misses, measured.decode_cache.misses);
+  EXPECT_EQ(simulated.decode_cache.dropped, measured.decode_cache.dropped);
+  EXPECT_EQ(simulated.decode_cache.low_hits, measured.decode_cache.low_hits);
+  EXPECT_EQ(simulated.decode_cache.low_fetched, measured.decode_cache.low_fetched);
   EXPECT_EQ(simulated.tally.fetched, measured.tally.fetched);
   EXPECT_EQ(simulated.tally.operations, measured.tally.operations);
   EXPECT_EQ(simulated.output_tokens, measured.output_tokens);
@@ -111,6 +138,7 @@ void check_policy(const std::string& device, const Workload& w, const PolicySpec
       EXPECT_LE(measured.timeline.finish[static_cast<std::size_t>(before)],
                 measured.timeline.start[static_cast<std::size_t>(id)]);
   }
+  return live;
 }
 
 void check_batches_and_tokens_with_fewer_experts(const std::string& device) {
@@ -297,7 +325,7 @@ void check_experts_in_blocks(const std::string& device) {
     EXPECT_GT(error_of(fetched, reference(device, tiny_model(2, 8, 2), source)), 1e-3) << "it was rounded";
     for (const std::int64_t at : {1, 6}) {
       const LiveRun stale = run_live(device, model, policy_of("on-demand", "0"), source,
-                                     {.fault = {.kind = PlantedFault::Kind::stale_format, .at = at}});
+                                     {.fault = {.kind = PlantedFault::Kind::stale_unpacking, .at = at}});
       EXPECT_GT(error_of(stale, expected), 1e-3) << format << ", matrix " << at;
     }
   }

@@ -23,9 +23,11 @@ struct LiveRun {
 LiveRun run_live(const std::string& device, const ModelSpec& model, const PolicySpec& policy,
                  trace::StepSource& source, ExecuteOptions options = {}, Bytes budget = {});
 
-/// The same rows in double. `device` decides in which type the weights are stored.
+/// The same rows in double. `device` decides in which type the weights are stored, `policy` which experts are
+/// computed and in which format, as it plans; null: all as the model has them.
 std::vector<std::vector<double>> reference(const std::string& device, const ModelSpec& model,
-                                           trace::StepSource& source, std::int64_t buffers = 0);
+                                           trace::StepSource& source, std::int64_t buffers = 0,
+                                           const PolicySpec* policy = nullptr);
 
 /// Of the worst step.
 double error_of(const LiveRun& run, const std::vector<std::vector<double>>& expected);
@@ -45,6 +47,8 @@ struct Workload {
 };
 
 /// The outputs are the reference's and the schedule is the simulator's, operation by operation.
+LiveRun check_run(const std::string& device, const ModelSpec& model, const PolicySpec& policy,
+                  trace::StepSource& source, const StoreOptions& experts = {});
 void check_policy(const std::string& device, const Workload& workload, const PolicySpec& policy,
                   const StoreOptions& experts = {});
 /// Host memory that holds some of the experts of a file in `directory`; a read that comes after its reader is
@@ -62,6 +66,17 @@ void check_that_every_late_copy_is_seen(const std::string& device);
 void check_that_wrong_guesses_are_taken_back(const std::string& device);
 /// q8_0 and mxfp4, on the device and on the CPU; one matrix that is not unpacked is seen.
 void check_experts_in_blocks(const std::string& device);
+/// Experts in two formats, as the miss services choose, on the device and in the reference; dropped ones are
+/// left out of both. An expert computed from the slot of the other format is seen.
+void check_second_format(const std::string& device);
+void check_that_a_stale_format_is_seen(const std::string& device);
+void check_that_host_memory_holds_both_formats(const std::string& device);
+void check_dropped_experts(const std::string& device);
+void check_prompts_in_chunks(const std::string& device);
+/// A layer in parts that share its experts comes to what the whole pass does.
+void check_micro_batches(const std::string& device);
+void check_that_late_copies_for_micro_batches_are_seen(const std::string& device);
+void check_micro_batches_in_waves(const std::string& device);
 void check_that_what_weighs_times_needs_them(const std::string& device);
 void check_that_out_of_memory_is_a_result(const std::string& device);
 void check_that_an_interrupt_ends_it_after_a_pass(const std::string& device);

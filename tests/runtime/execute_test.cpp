@@ -38,6 +38,14 @@ TEST(Execute, AnInterruptEndsItAfterAPass) { check_that_an_interrupt_ends_it_aft
 TEST(Execute, EveryLateCopyIsSeen) { check_that_every_late_copy_is_seen(device); }
 
 TEST(Execute, WrongGuessesAreTakenBack) { check_that_wrong_guesses_are_taken_back(device); }
+TEST(Execute, SecondFormat) { check_second_format(device); }
+TEST(Execute, AStaleFormatIsSeen) { check_that_a_stale_format_is_seen(device); }
+TEST(Execute, HostMemoryHoldsBothFormats) { check_that_host_memory_holds_both_formats(device); }
+TEST(Execute, DroppedExperts) { check_dropped_experts(device); }
+TEST(Execute, PromptsInChunks) { check_prompts_in_chunks(device); }
+TEST(Execute, MicroBatches) { check_micro_batches(device); }
+TEST(Execute, LateCopiesForMicroBatchesAreSeen) { check_that_late_copies_for_micro_batches_are_seen(device); }
+TEST(Execute, MicroBatchesInWaves) { check_micro_batches_in_waves(device); }
 TEST(Execute, ExpertsInBlocks) { check_experts_in_blocks(device); }
 TEST(Execute, DriveBehindHostMemory) { check_drive_behind_host_memory(device, PREGATE_SOURCE_DIR); }
 TEST(Execute, WhatWeighsTimesNeedsThem) { check_that_what_weighs_times_needs_them(device); }
@@ -67,9 +75,10 @@ TEST(Execute, WhatItCannotDoIsSaidAtOnce) {
   EXPECT_THAT(refusal(policy), HasSubstr("transfer.write_back"));
   EXPECT_THAT(refusal(service("near-data")), HasSubstr("miss.service = near-data"));
   EXPECT_THAT(refusal(service("read-through")), HasSubstr("its own memory alone"));
-  EXPECT_THAT(refusal(service("skip")), HasSubstr("every expert that the trace names"));
   EXPECT_THAT(refusal(service("substitute")), HasSubstr("and no others"));
-  EXPECT_THAT(refusal(service("precision")), HasSubstr("one format"));
+  policy = service("precision");
+  policy.formats.low = "q4_k";
+  EXPECT_THAT(refusal(policy), HasSubstr("not q4_k (formats.low)"));
   policy = policy_of("pre-gated", "0");
   policy.lookahead.cost = from_seconds(1e-3);
   EXPECT_THAT(refusal(policy), HasSubstr("lookahead.cost"));

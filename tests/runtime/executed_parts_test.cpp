@@ -120,7 +120,9 @@ std::string executed_parts() {
   table.row("compute.micro_batches", {{"1", with([](PolicySpec&) {})},
                                       {"more", with([](PolicySpec& p) { p.compute.micro_batches = 2; })}});
   table.row("formats", {{"none", with([](PolicySpec&) {})},
-                        {"low", with([](PolicySpec& p) { p.formats.low = "q4_k"; })},
+                        {"low = q8_0", with([](PolicySpec& p) { p.formats.low = "q8_0"; })},
+                        {"low = mxfp4", with([](PolicySpec& p) { p.formats.low = "mxfp4"; })},
+                        {"low = q4_k", with([](PolicySpec& p) { p.formats.low = "q4_k"; })},
                         {"copied", with([](PolicySpec& p) { p.formats.copied = 0.5; })},
                         {"held", with([](PolicySpec& p) { p.formats.held = 0.5; })}});
   const auto behind = [&](auto change) {

@@ -140,6 +140,7 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
       runtime::ExecuteOptions execute_options;
       execute_options.recorded_steps = all_steps;
       execute_options.store = &store;
+      execute_options.experts = options.experts;
       execute_options.memory = memory.gpu;
       execute_options.marks_step_overhead = machine.overhead.step.count > 0;
       execute_options.prices = &machine;

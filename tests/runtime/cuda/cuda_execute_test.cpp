@@ -35,6 +35,13 @@ TEST(CudaExecute, ManyRowsForTheCpu) {
 }
 
 TEST(CudaExecute, WrongGuessesAreTakenBack) { check_that_wrong_guesses_are_taken_back(device); }
+TEST(CudaExecute, SecondFormat) { check_second_format(device); }
+TEST(CudaExecute, AStaleFormatIsSeen) { check_that_a_stale_format_is_seen(device); }
+TEST(CudaExecute, HostMemoryHoldsBothFormats) { check_that_host_memory_holds_both_formats(device); }
+TEST(CudaExecute, DroppedExperts) { check_dropped_experts(device); }
+TEST(CudaExecute, PromptsInChunks) { check_prompts_in_chunks(device); }
+TEST(CudaExecute, MicroBatches) { check_micro_batches(device); }
+TEST(CudaExecute, MicroBatchesInWaves) { check_micro_batches_in_waves(device); }
 TEST(CudaExecute, ExpertsInBlocks) { check_experts_in_blocks(device); }
 TEST(CudaExecute, DriveBehindHostMemory) { check_drive_behind_host_memory(device, PREGATE_SOURCE_DIR); }
 TEST(CudaExecute, WhatWeighsTimesNeedsThem) { check_that_what_weighs_times_needs_them(device); }
