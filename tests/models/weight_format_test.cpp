@@ -25,9 +25,12 @@ TEST(WeightFormats, HaveTheirExactBits) {
       {"q6_k", 6.5625},   {"q8_k", 9.125},   {"iq1_s", 1.5625}, {"iq1_m", 1.75},      {"iq2_xxs", 2.0625},
       {"iq2_xs", 2.3125}, {"iq2_s", 2.5625}, {"iq3_s", 3.4375}, {"iq3_xxs", 3.0625},  {"iq4_nl", 4.5},
       {"iq4_xs", 4.25},   {"tq1_0", 1.6875}, {"tq2_0", 2.0625}, {"mxfp4", 4.25},      {"nvfp4", 4.5},
-      {"q1_0", 1.125},    {"q2_0", 2.25},    {"awq", 4.15625},  {"int4_g128", 4.125}, {"f64", 64}};
+      {"q1_0", 1.125},    {"q2_0", 2.25},    {"awq", 4.15625},  {"int4_g128", 4.125}, {"f64", 64},
+      {"int2_g64", 2.25}, {"hqq3", 3.3},     {"vq3", 3.01}};
   for (const auto& [name, bits] : rows)
     EXPECT_DOUBLE_EQ(weight_format(name, "").bits_per_parameter, bits) << name;
+  // mixtral-offloading: 57.3 MB of an expert of 3 x 4096 x 14336.
+  EXPECT_NEAR(weight_format("hqq2", "").bits_per_parameter * (3.0 * 4096 * 14336) / 8, 57.3e6, 1);
   EXPECT_EQ(weight_format("f16", "").name, "fp16");
   EXPECT_THAT(error_of([] { weight_format("q4_k_n", "--weights"); }), HasSubstr("'q4_k_m'"));
   // Names are unique, and each has bits.

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <any>
 #include <cstdio>
 
 #include "models/error.hpp"
@@ -16,6 +17,7 @@ namespace {
 
 struct Named {
   std::string published, eviction;
+  std::any parameters;  ///< of the eviction
 };
 
 /// A row gives the capacity in MiB and hits of all phases and of decoding, or as a share of all experts and
@@ -92,6 +94,7 @@ class ReplayExperiment final : public Experiment {
     policy.cache.capacity.bytes = {point.budget_mib << 20};
     policy.cache.capacity.share = point.share_pct / 100;
     policy.cache.eviction = named.eviction;
+    policy.cache.eviction_parameters = named.parameters;
     const sim::ReplayResult replayed = sim::replay(source, policy);
     const auto add_row = [&](const char* phases, double published, std::int64_t hits, std::int64_t accesses) {
       Row row;
@@ -125,8 +128,13 @@ std::unique_ptr<Experiment> read_replay_case(TableReader& top) {
   std::vector<Named> policies;
   std::vector<std::string> names;
   for (TableReader& table : top.tables("policy")) {
-    policies.push_back({table.text("published"), table.text("eviction")});
-    std::ignore = cache::eviction_registry().find(policies.back().eviction, table.where("eviction"));
+    policies.push_back({table.text("published"), table.text("eviction"), {}});
+    const cache::EvictionEntry& eviction =
+        cache::eviction_registry().find(policies.back().eviction, table.where("eviction"));
+    std::any& parameters = policies.back().parameters = eviction.parameters.defaults();
+    for (const auto& [field, value, read] : eviction.parameters.entries()) {
+      if (table.has(std::string(field.name()))) read(parameters, table, field);
+    }
     names.push_back(policies.back().published);
     table.finish();
   }

@@ -10,10 +10,13 @@ namespace {
 
 struct LfruSampledParameters {
   int sample = 16;
+  bool keeps_counts = false;
 };
 
 /// Draws some residents that may leave, all different; of these the one with the fewest activations since its
-/// admission leaves, the least recently used on a tie. As of warp, whose generator is another.
+/// admission leaves, the least recently used on a tie. As of warp, whose generator is another. Its first
+/// simulator drew 32 and kept counts when an expert left, which its engine does not: what it published of its
+/// simulator is that.
 class LfruSampled {
  public:
   explicit LfruSampled(const CacheGeometry& geometry)
@@ -22,9 +25,10 @@ class LfruSampled {
         last_use_(geometry.keys()),
         draws_(geometry.seed),
         sample_(static_cast<std::size_t>(parameters_of<LfruSampledParameters>(geometry).sample)),
+        keeps_counts_(parameters_of<LfruSampledParameters>(geometry).keeps_counts),
         bypass_(geometry.admission == Admission::bypass) {}
 
-  void miss(std::uint32_t, ExpertKey key) { uses_[key] = 1; }
+  void miss(std::uint32_t, ExpertKey key) { uses_[key] = keeps_counts_ ? uses_[key] + 1 : 1; }
   void hit(std::uint32_t, ExpertKey key) {
     ++uses_[key];
     last_use_[key] = ++clock_;
@@ -52,10 +56,11 @@ class LfruSampled {
 
  private:
   ResidentRows rows_;
-  std::vector<std::uint32_t> uses_;  // by key, since its admission
+  std::vector<std::uint32_t> uses_;  // by key, since its admission or ever
   std::vector<std::uint64_t> last_use_;
   SplitMix draws_;
   std::size_t sample_;
+  bool keeps_counts_;
   std::uint64_t clock_ = 0;
   bool bypass_;
 };
@@ -66,6 +71,8 @@ void register_lfru_sampled(EvictionRegistry& registry) {
   Fields<LfruSampledParameters> fields;
   fields.add("sample", &LfruSampledParameters::sample, "residents that are drawn",
              pregate::Range{1, 1 << 20, "from 1 to 1048576"});
+  fields.add("keeps_counts", &LfruSampledParameters::keeps_counts,
+             "an expert is counted ever, not from its admission");
   EvictionEntry& entry = registry.add<LfruSampled>(
       "lfru-sampled",
       "evicts of some residents drawn at random the one with the fewest activations since admission");

@@ -3,7 +3,6 @@
 #include "sim/parts/predictor/transitions.hpp"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <string>
 
@@ -15,35 +14,15 @@ namespace {
 
 constexpr std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
 
-// Also compiled for CPUs that take four doubles at a time. Products and sums are rounded apart in either, so
-// that both give the same to the bit. Not with sanitizers, which cannot choose a function before they begin.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define PREGATE_FOR_WIDER_CPUS __attribute__((target_clones("avx2", "default")))
-#else
-#define PREGATE_FOR_WIDER_CPUS
-#endif
-
-/// Of each column the sum over rows of their shares, in the order of the rows: column by column, so that sums
-/// stay in registers.
-PREGATE_FOR_WIDER_CPUS void sum_shares(const std::int32_t* counts, std::size_t width, const double* each,
-                                       std::size_t rows, double* scores) {
-  constexpr std::size_t block = 16;
-  std::size_t column = 0;
-  for (; column + block <= width; column += block) {
-    std::array<double, block> sums{};
-    for (std::size_t row = 0; row < rows; ++row) {
-      const std::int32_t* const of_row = counts + row * width + column;
-      for (std::size_t i = 0; i < block; ++i) sums[i] += static_cast<double>(of_row[i]) * each[row];
-    }
-    std::copy(sums.begin(), sums.end(), scores + column);
+/// To each of so many; the largest sum, none of which overflows.
+std::uint8_t add(std::uint8_t* __restrict counts, const std::uint8_t* __restrict added, std::size_t width) {
+  std::uint8_t most = 0;
+  for (std::size_t i = 0; i < width; ++i) {
+    const auto sum = static_cast<std::uint8_t>(counts[i] + added[i]);
+    counts[i] = sum;
+    most = most < sum ? sum : most;
   }
-  for (; column < width; ++column) {
-    double sum = 0;
-    for (std::size_t row = 0; row < rows; ++row)
-      sum += static_cast<double>(counts[row * width + column]) * each[row];
-    scores[column] = sum;
-  }
+  return most;
 }
 
 }  // namespace
@@ -91,8 +70,9 @@ void Transitions::find_rows(int ordinal, Keys before, Keys activated) {
   }
 }
 
-/// Keys are distinct: a count grows by one at most, and no byte is left full.
-void Transitions::Table::learn(std::size_t row, Keys target, ExpertKey first) {
+/// Keys are distinct: a count grows by one at most, and no byte is left full. All of a row's bytes are added
+/// to at once, which few of them being changed costs less than finding those.
+void Transitions::Table::learn(std::size_t row, Keys target, ExpertKey first, const std::uint8_t* added) {
   Row& of = rows[row];
   of.sum += static_cast<std::uint32_t>(target.size());
   if (of.wide != 0) {
@@ -101,8 +81,7 @@ void Transitions::Table::learn(std::size_t row, Keys target, ExpertKey first) {
     return;
   }
   std::uint8_t* const counts = bytes.data() + row * width;
-  std::uint8_t most = 0;
-  for (const ExpertKey key : target) most = std::max(most, ++counts[key - first]);
+  const std::uint8_t most = add(counts, added, width);
   if (most < std::numeric_limits<std::uint8_t>::max()) return;
   wide.insert(wide.end(), counts, counts + width);
   of.wide = static_cast<std::uint32_t>(wide.size() / width);
@@ -122,7 +101,9 @@ void Transitions::learn(int ordinal, Keys before, Keys activated, Keys target) {
   if (table.width == 0) return;
   find_rows(ordinal, before, activated);
   const ExpertKey first = map_.layers()[index(ordinal + distance_)].first_key;
-  for (const std::size_t row : rows_) table.learn(row, target, first);
+  added_.assign(table.width, 0);
+  for (const ExpertKey key : target) added_[key - first] = 1;
+  for (const std::size_t row : rows_) table.learn(row, target, first, added_.data());
 }
 
 std::span<const double> Transitions::counts(int ordinal, int expert) {
@@ -134,20 +115,19 @@ std::span<const double> Transitions::counts(int ordinal, int expert) {
 }
 
 std::span<const double> Transitions::scores(int ordinal, Keys before, Keys activated) {
-  constexpr std::size_t ahead = 8;  // rows, while whose memory is fetched others are copied
   const Table& table = tables_[index(ordinal)];
-  scores_.assign(table.width, 0);
+  scores_.resize(table.width);
   find_rows(ordinal, before, activated);
-  each_.clear();
-  gathered_.resize(rows_.size() * table.width);
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
-    if (i + ahead < rows_.size()) __builtin_prefetch(table.bytes.data() + rows_[i + ahead] * table.width);
-    const std::uint32_t sum = table.rows[rows_[i]].sum;
-    if (sum == 0) continue;
-    table.copy(rows_[i], gathered_.data() + each_.size() * table.width);
-    each_.push_back(1 / static_cast<double>(sum));
+  counted_.clear();
+  for (const std::size_t row : rows_) {
+    const Row& of = table.rows[row];
+    if (of.sum == 0) continue;
+    const std::int32_t* const wide = of.wide != 0 ? table.wide.data() + (of.wide - 1) * table.width : nullptr;
+    const std::uint8_t* const bytes = table.bytes.data() + row * table.width;
+    __builtin_prefetch(bytes);
+    counted_.push_back({bytes, wide, 1 / static_cast<double>(of.sum)});
   }
-  sum_shares(gathered_.data(), table.width, each_.data(), each_.size(), scores_.data());
+  sum_shares(counted_, table.width, scores_.data(), gathered_);
   return scores_;
 }
 

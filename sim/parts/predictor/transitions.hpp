@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "sim/parts/predictor/sum_shares.hpp"
 #include "sim/workload/routing.hpp"
 
 namespace pregate::sim {
@@ -45,7 +46,7 @@ class Transitions {
     std::vector<std::uint8_t> bytes;
     std::vector<std::int32_t> wide;
     std::vector<Row> rows;
-    void learn(std::size_t row, Keys target, ExpertKey first);
+    void learn(std::size_t row, Keys target, ExpertKey first, const std::uint8_t* added);
     void copy(std::size_t row, std::int32_t* into) const;
   };
   /// Into rows_, those that (before, activated) leads to.
@@ -55,8 +56,9 @@ class Transitions {
   int order_, distance_;
   std::vector<Table> tables_;  // by ordinal; empty where nothing comes so far behind
   std::vector<std::size_t> rows_;
-  std::vector<double> each_;            // 1 / the sum of those rows that something came after
-  std::vector<std::int32_t> gathered_;  // their counts, row by row
+  std::vector<RowOfCounts> counted_;    // those rows that something came after, each 1 / its sum
+  std::vector<std::int32_t> gathered_;  // counts
+  std::vector<std::uint8_t> added_;     // by expert of the target layer: 1, where it was activated
   std::vector<double> scores_;
 };
 
