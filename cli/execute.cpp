@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/execute.hpp"
+#include "cli/execute.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -11,9 +11,10 @@
 #include "cli/device_options.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/progress.hpp"
-#include "cli/run.hpp"
+#include "cli/terminal.hpp"
 #include "cli/without_effect.hpp"
 #include "models/error.hpp"
+#include "runtime/execute.hpp"
 #include "sim/report/text_table.hpp"
 #include "validation/calibration/calibrate.hpp"
 
@@ -60,7 +61,7 @@ class PassReport {
                         later * static_cast<double>(passes_ - requests_);
     const double all = each * static_cast<double>(policies_ - policies_done_);
     constexpr double long_run = 10;
-    if (all < long_run) return;
+    if (all < long_run || Silence::living > 0) return;
     report_stage("");
     show(Channel::error, "about " + duration(all) + ": " + std::to_string(policies_) +
                              (policies_ == 1 ? " policy" : " policies") + " of " + std::to_string(passes_) +
@@ -88,22 +89,18 @@ std::string microseconds(double value) { return sim::three_digits(value) + " us"
 
 }  // namespace
 
-ExitCode execute(const Arguments& arguments) {
+po::options_description execute_options() {
   po::options_description options = run_options();
   options.add(device_options());
   options.add_options()                                                                                  //
       ("policy", po::value<std::string>()->default_value("pre-gated"), "policies, separated by commas")  //
-      ("timeline", po::value<std::string>(),
-       "write a Chrome/Perfetto trace of the first steps to this file")  //
-      ("schedule", po::value<std::string>(),
-       "write the schedule of the first steps, with its measured times, as JSON")  //
       ("weights-file", po::value<std::vector<std::string>>()->composing(),
        "take the experts' weights from this .safetensors file where it has them; once for each shard")  //
       ("record-steps", po::value<std::string>(), "steps in --timeline and --schedule (default 16)");
-  const Parsed parsed = parse(
-      "pregate execute [--device host|cuda] [--trace FILE] [--model NAME] [--policy NAME] [--json FILE]",
-      options, arguments);
-  if (parsed.help) return 0;
+  return options;
+}
+
+Execution execute_policies(const Parsed& parsed, std::int64_t recorded_steps) {
   const auto device = open_device(parsed);
   Run run = resolve(parsed, parsed.text("policy"));
   if (!run.options.serving.is_standard())
@@ -111,12 +108,8 @@ ExitCode execute(const Arguments& arguments) {
                      "leave serve.* out; pregate simulate has it");
   if (!run.options.parallel.is_one())
     throw InputError("--gpus", "a device executes on one GPU", "leave it out; pregate simulate has it");
-  const bool records = parsed.has("timeline") || parsed.has("schedule");
-  if (records && run.policies.size() != 1)
+  if (recorded_steps > 0 && run.policies.size() != 1)
     throw InputError("--policy", "one timeline or schedule, but several policies", "name one policy");
-  if (!records && parsed.has("record-steps"))
-    throw InputError("--record-steps", "there is nothing to record to",
-                     "give --timeline or --schedule as well");
   if (parsed.values["machine"].defaulted()) {
     run.configuration.machine = validation::unmeasured_machine(*device);
   } else {
@@ -134,7 +127,7 @@ ExitCode execute(const Arguments& arguments) {
   const OpenTrace open = run.open();
   const sim::PreparedTrace prepared(open.source(), run.configuration.model, run.trace_name);
   runtime::ExecuteOptions execute_options;
-  if (records) execute_options.recorded_steps = parsed.integer("record-steps", 16, 1, 1'000'000);
+  execute_options.recorded_steps = recorded_steps;
   execute_options.experts = store_options(parsed);
   execute_options.marks_step_overhead = run.configuration.machine.overhead.step.count > 0;
   if (!parsed.values["machine"].defaulted()) execute_options.prices = &run.configuration.machine;
@@ -147,9 +140,7 @@ ExitCode execute(const Arguments& arguments) {
     weights.emplace(parsed.texts("weights-file"), run.configuration.model, prepared.map());
     execute_options.files = &*weights;
   }
-  std::vector<sim::SimulationResult> results;
-  std::string device_lines;
-  bool interrupted = false;
+  Execution made;
   {
     const CatchInterrupt guard;
     const std::int64_t batch = run.configuration.batch;
@@ -160,9 +151,9 @@ ExitCode execute(const Arguments& arguments) {
       return interrupts != 0;
     };
     for (const PolicySpec& policy : run.policies) {
-      if (interrupted || interrupts != 0) {
-        interrupted = true;
-        results.push_back(not_begun(policy));
+      if (made.interrupted || interrupts != 0) {
+        made.interrupted = true;
+        made.results.push_back(not_begun(policy));
         continue;
       }
       report.begin(policy.name);
@@ -170,24 +161,46 @@ ExitCode execute(const Arguments& arguments) {
                                                       open.source(), execute_options);
       const std::int64_t operations = execution.result.tally.operations;
       if (operations > 0) {
-        device_lines += policy.name + ": " + std::to_string(operations) + " operations, the host spent " +
-                        microseconds(execution.issue_time.seconds() * 1e6 / static_cast<double>(operations)) +
-                        " to issue one; device memory " + to_string(execution.device_memory) + "\n";
+        made.device_lines +=
+            policy.name + ": " + std::to_string(operations) + " operations, the host spent " +
+            microseconds(execution.issue_time.seconds() * 1e6 / static_cast<double>(operations)) +
+            " to issue one; device memory " + to_string(execution.device_memory) + "\n";
       }
       if (execution.distinct_experts > 0 && execution.distinct_experts < prepared.map().keys()) {
         execution.result.notes.push_back("experts share " + std::to_string(execution.distinct_experts) +
                                          " weight buffers: the same bytes move, outputs differ");
       }
-      interrupted = execution.was_interrupted;
-      if (interrupted && execution.result.has_figures())
+      made.interrupted = execution.was_interrupted;
+      if (made.interrupted && execution.result.has_figures())
         execution.result.notes.push_back("interrupted: it ended after " +
                                          std::to_string(execution.result.steps) + " passes");
-      results.push_back(std::move(execution.result));
+      made.results.push_back(std::move(execution.result));
       report.end();
     }
   }
   report_stage("");
-  note_without_effect_on_device(parsed, run, results);
+  note_without_effect_on_device(parsed, run, made.results);
+  made.run = std::move(run);
+  return made;
+}
+
+ExitCode execute(const Arguments& arguments) {
+  po::options_description options = execute_options();
+  options.add_options()  //
+      ("timeline", po::value<std::string>(),
+       "write a Chrome/Perfetto trace of the first steps to this file")  //
+      ("schedule", po::value<std::string>(),
+       "write the schedule of the first steps, with its measured times, as JSON");
+  const Parsed parsed = parse(
+      "pregate execute [--device host|cuda] [--trace FILE] [--model NAME] [--policy NAME] [--json FILE]",
+      options, arguments);
+  if (parsed.help) return 0;
+  const bool records = parsed.has("timeline") || parsed.has("schedule");
+  if (!records && parsed.has("record-steps"))
+    throw InputError("--record-steps", "there is nothing to record to",
+                     "give --timeline or --schedule as well");
+  const auto [run, results, device_lines, interrupted] =
+      execute_policies(parsed, records ? parsed.integer("record-steps", 16, 1, 1'000'000) : 0);
   std::vector<TextFile> files;
   const sim::SimulationResult& first = results.front();
   if (records && first.has_figures()) {

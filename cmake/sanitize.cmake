@@ -24,14 +24,16 @@ if(PREGATE_FUZZ)
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=fuzzer-no-link>)
 endif()
 
-# quick_to_compile(targets...): what spends little time in tests, so that optimising it under sanitizers would cost more
-# than it saves, and looks at no raw memory.
+# quick_to_compile(targets...): what spends little time, so that optimising it costs more than it saves, under sanitizers
+# and where the build is what takes long (PREGATE_QUICK_BUILD); and looks at no raw memory.
 function(quick_to_compile)
-  if(NOT PREGATE_SANITIZE)
-    return()
+  if(PREGATE_SANITIZE)
+    set(options $<$<COMPILE_LANGUAGE:CXX>:-O0> ${PREGATE_FEWER_CHECKS})
+  elseif(PREGATE_QUICK_BUILD)
+    set(options $<$<COMPILE_LANGUAGE:CXX>:-O1>)
   endif()
   foreach(target IN LISTS ARGN)
-    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-O0> ${PREGATE_FEWER_CHECKS})
+    target_compile_options(${target} PRIVATE ${options})
   endforeach()
 endfunction()
 

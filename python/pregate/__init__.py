@@ -24,9 +24,10 @@ from pregate._core import version as __version__
 from pregate.errors import InputError
 from pregate.evidence import calibrate, validate_device, validate_published
 from pregate.own_parts import compiled_predictor, miss_service, predictor, prefetcher
+from pregate.parameters import Parameter
 from pregate.parts import compiled_eviction, eviction
 from pregate.results import Comparison, Result
-from pregate.running import Policy, advise, compare, policy, simulate, sweep
+from pregate.running import Policy, advise, compare, execute, policy, simulate, sweep
 from pregate.traces import Generated, Hits, Trace, TraceWriter, generate, import_trace, load_trace, replay
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Generated",
     "Hits",
     "InputError",
+    "Parameter",
     "Policy",
     "Result",
     "Trace",
@@ -46,6 +48,7 @@ __all__ = [
     "compiled_predictor",
     "eviction",
     "evictions",
+    "execute",
     "generate",
     "hosts",
     "import_trace",

@@ -3,8 +3,9 @@
 """Predictors, prefetchers and miss services of one's own, which are parts like any other.
 
 Layers are MoE layers counted from 0 over all stacks, experts those of the layer; on several GPUs those that the GPU
-has. Every run makes an object of its own. Calls are one a layer or pass, in their place in time. What a method is
-handed may be asked during that call alone. Times are whole picoseconds, so that sums are exact.
+has. Every run makes an object of its own, with the arguments of its constructor as the run sets them
+(`pregate.Parameter`). Calls are one a layer or pass, in their place in time. What a method is handed may be asked
+during that call alone. Times are whole picoseconds, so that sums are exact.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from pregate import _core
 from pregate._core import Ahead, Announced, Misses, Moment, Predictions
+from pregate.parameters import described
 
 __all__ = [
     "Ahead",
@@ -117,7 +119,8 @@ def predictor(
     """
 
     def register(made: MadePredictor) -> MadePredictor:
-        _core.add_predictor(name, _line(description, made), made, guesses, knows_pass)
+        parameters = described(made, f"predictor '{name}'")
+        _core.add_predictor(name, _line(description, made), made, parameters, guesses, knows_pass)
         return made
 
     return register
@@ -147,7 +150,8 @@ def prefetcher(
     """
 
     def register(made: MadePrefetcher) -> MadePrefetcher:
-        _core.add_prefetcher(name, _line(description, made), made, reach, needs_clock, before_passes)
+        parameters = described(made, f"prefetcher '{name}'")
+        _core.add_prefetcher(name, _line(description, made), made, parameters, reach, needs_clock, before_passes)
         return made
 
     return register
@@ -180,7 +184,10 @@ def miss_service(
     """
 
     def register(made: MadeMissService) -> MadeMissService:
-        _core.add_miss_service(name, _line(description, made), made, list(services), needs_clock, needs_weights)
+        parameters = described(made, f"miss service '{name}'")
+        _core.add_miss_service(
+            name, _line(description, made), made, parameters, list(services), needs_clock, needs_weights
+        )
         return made
 
     return register

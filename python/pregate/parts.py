@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from pregate import _core
+from pregate.parameters import described
 
 atexit.register(_core.forget_evictions)
 
@@ -49,13 +50,18 @@ def eviction(name: str, *, description: str = "", by_counts: bool = True) -> Cal
     ...     miss = hit
     ...     def victim(self, layer, candidates): return min(candidates, key=lambda e: self.uses[layer, e])
 
+    Arguments of its constructor with a default are parameters: ``def __init__(self, decay=0.99)`` makes
+    ``policy.cache.decay`` a key, which `set` takes, a sweep varies, and a result's configuration shows; `Parameter`
+    says what may be given.
+
     `by_counts` says that it decides by what was activated, not by time: all evictions do, so that False is refused.
     """
     if not by_counts:
         raise ValueError("an eviction decides by what was activated: leave by_counts as it is")
 
     def register(made: Made) -> Made:
-        _core.add_eviction(name, description or (made.__doc__ or "of this process").strip().splitlines()[0], made)
+        line = description or (made.__doc__ or "of this process").strip().splitlines()[0]
+        _core.add_eviction(name, line, made, described(made, f"eviction '{name}'"))
         return made
 
     return register

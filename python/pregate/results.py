@@ -60,6 +60,11 @@ class Result:
         return self._runs.status(self._index)
 
     @property
+    def evidence(self) -> str:
+        """'simulated', or of `pregate.execute` 'measured'."""
+        return self._runs.evidence(self._index)
+
+    @property
     def range(self) -> tuple[float, float] | None:
         """Tokens/s to expect, by how far published rates of the like were off; None where there is no rate."""
         return self._runs.range(self._index)
@@ -97,11 +102,11 @@ class Result:
         return self._runs.requests_csv(self._index)
 
     def timeline(self, path: str | Path) -> None:
-        """Writes a timeline of the recorded steps for Perfetto; of ``simulate(record_steps=16)``."""
+        """Writes a timeline of the recorded steps for Perfetto; of ``record_steps=16``."""
         Path(path).write_text(self._runs.timeline(self._index))
 
     def schedule(self, path: str | Path) -> None:
-        """Writes the schedule of the recorded steps with its times as JSON; of ``simulate(record_steps=16)``."""
+        """Writes the schedule of the recorded steps with its times as JSON; of ``record_steps=16``."""
         Path(path).write_text(self._runs.schedule(self._index))
 
     def to_pandas(self) -> pandas.DataFrame:

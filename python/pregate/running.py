@@ -15,7 +15,7 @@ from typing import Any
 from pregate import _core
 from pregate.errors import InputError
 from pregate.results import Comparison, Result
-from pregate.traces import Generated, Trace
+from pregate.traces import Generated, Trace, setting_text
 
 Setting = str | int | float | bool
 AnyTrace = Trace | Generated | str | Path
@@ -64,10 +64,6 @@ def policy(
     return Policy(name, settings, label or (f"{name} ({shown})" if shown else name))
 
 
-def _text(value: Setting) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _value(text: str) -> str | int | float | None:
     """A cell of a CSV: a number where it is one, None where it is empty."""
     if text == "":
@@ -88,9 +84,12 @@ def _options(options: Mapping[str, Any]) -> list[str]:
         option = "--" + name.replace("_", "-")
         if isinstance(value, Mapping):
             for key, each in value.items():
-                arguments += [option, f"{key}={_text(each)}"]
+                arguments += [option, f"{key}={setting_text(each)}"]
         elif value is True:
             arguments.append(option)
+        elif isinstance(value, list | tuple):
+            for each in value:
+                arguments += [option, str(each)]
         else:
             arguments += [option, str(value)]
     return arguments
@@ -132,6 +131,37 @@ def simulate(
     name, own = (policy.name, policy.arguments()) if isinstance(policy, Policy) else (policy, [])
     arguments = [*_of_trace(trace), *_options({"policy": name, "set": set, **options}), *own]
     return Result(_core.run(arguments, False), 0, _label(policy))
+
+
+def execute(
+    trace: AnyTrace | None = None,
+    *,
+    policy: str | Policy = "pre-gated",
+    set: Mapping[str, Setting] | None = None,
+    **options: Any,
+) -> Result:
+    """Runs one policy for real and measures it, exactly as ``pregate execute`` does (docs/runtime.md).
+
+    The result's `evidence` is 'measured'. `simulate` with the machine file that `calibrate` wrote here, and otherwise
+    the same, is its prediction; `validate_device` compares many.
+
+    Args:
+        trace: as in `simulate`.
+        policy: a name of `policies()`, a .toml file, or what `policy()` makes; parts of one's own decide here as in a
+            simulation.
+        set: overrides by key. What they say of the machine's rates touches no time.
+        options: options of the program by name: model, cache, batch, ...; device ('host': this computer's memory and
+            cores, or 'cuda'; default: cuda where a GPU answers), gpu_memory, compute_threads, cpu_threads,
+            distinct_experts (weights for so many only, where the memory does not hold all), experts_on_ssd,
+            weights_file; and record_steps (for `Result.timeline` and `Result.schedule`, with measured times).
+
+    Raises:
+        InputError: bad input, or what a device does not execute; it says how to mend it.
+
+    """
+    name, own = (policy.name, policy.arguments()) if isinstance(policy, Policy) else (policy, [])
+    arguments = [*_of_trace(trace), *_options({"policy": name, "set": set, **options}), *own]
+    return Result(_core.execute(arguments), 0, _label(policy))
 
 
 def compare(
@@ -194,7 +224,7 @@ def sweep(
         rows = Path(folder) / "rows.csv"
         arguments = [*_of_trace(trace), *_options({"policy": ",".join(policies), **options})]
         for key, values in vary.items():
-            text = values if isinstance(values, str) else ",".join(_text(value) for value in values)
+            text = values if isinstance(values, str) else ",".join(setting_text(value) for value in values)
             arguments += ["--vary", f"{key}={text}"]
         arguments += ["-o", str(database if database is not None else Path(folder) / "sweep.db")]
         _core.sweep([*arguments, "--csv", str(rows)])

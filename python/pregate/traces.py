@@ -181,8 +181,12 @@ def replay(
     scope: str = "layer",
     admission: str = "always",
     expert_bytes: int = 0,
+    set: Mapping[str, str | int | float | bool] | None = None,
 ) -> Hits:
-    """Hit rates of an expert cache; each layer's activated set is one atomic look-up (docs/cache.md)."""
+    """Hit rates of an expert cache; each layer's activated set is one atomic look-up (docs/cache.md).
+
+    `set` are further keys of the cache, as parameters of the eviction: ``{"policy.cache.decay": 0.9}``.
+    """
     if isinstance(trace, Generated):
         with tempfile.TemporaryDirectory() as folder:
             return replay(
@@ -192,9 +196,16 @@ def replay(
                 scope=scope,
                 admission=admission,
                 expert_bytes=expert_bytes,
+                set=set,
             )
     path = trace.path if isinstance(trace, Trace) else trace
-    return Hits(**_core.replay(str(path), cache, eviction, scope, admission, expert_bytes))
+    more = [(key, setting_text(value)) for key, value in (set or {}).items()]
+    return Hits(**_core.replay(str(path), cache, eviction, scope, admission, expert_bytes, more))
+
+
+def setting_text(value: str | int | float | bool) -> str:
+    """As ``--set`` takes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class TraceWriter:

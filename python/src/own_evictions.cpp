@@ -14,8 +14,10 @@
 
 #include "models/error.hpp"
 #include "python/src/bindings.hpp"
+#include "python/src/own_parameters.hpp"
 #include "python/src/running.hpp"
 #include "sim/cache/eviction.hpp"
+#include "sim/policy/policy_fields.hpp"
 
 namespace nb = nanobind;
 
@@ -78,13 +80,14 @@ class Residents {
 /// miss(layer, expert) and end_batch(layer, experts).
 class PythonEviction {
  public:
-  PythonEviction(const CacheGeometry& geometry, const std::string& name, const Held& factory)
+  PythonEviction(const CacheGeometry& geometry, const std::string& name, const Held& factory,
+                 const OwnParameters& parameters)
       : name_(name),
         is_global_(geometry.domains == 1 && geometry.layers.size() > 1),
         places_(geometry),
         residents_(geometry) {
     with_python([&] {
-      object_ = held((*factory)());
+      object_ = held((*factory)(**parameters.arguments(geometry.parameters)));
       hit_ = method_of(*object_, "hit");
       miss_ = method_of(*object_, "miss");
       end_batch_ = method_of(*object_, "end_batch");
@@ -147,7 +150,7 @@ class PythonEviction {
 
 /// Compiled functions, and the numbers that they keep: `state` of each expert, zero at first, in one array of
 /// doubles [layers, experts of a layer, state]; of layers of unequal size each row is as long as the largest.
-struct CompiledFunctions {
+struct EvictionFunctions {
   using Tell = void (*)(double* state, std::int64_t width, std::int64_t layer, std::int64_t expert);
   /// Which of `count` candidates leaves, or a negative number: the new expert stays out. `candidates` are
   /// rows of the array, layer x width + expert.
@@ -165,7 +168,7 @@ struct CompiledFunctions {
 
 class CompiledEviction {
  public:
-  CompiledEviction(const CacheGeometry& geometry, const CompiledFunctions& functions)
+  CompiledEviction(const CacheGeometry& geometry, const EvictionFunctions& functions)
       : functions_(functions), places_(geometry), residents_(geometry) {
     for (ExpertKey key = 0; key < geometry.keys(); ++key)
       width_ = std::max<std::int64_t>(width_, places_.expert(key) + 1);
@@ -210,7 +213,7 @@ class CompiledEviction {
     for (const ExpertKey key : keys) rows_.push_back(places_.layer(key) * width_ + places_.expert(key));
   }
 
-  CompiledFunctions functions_;
+  EvictionFunctions functions_;
   Places places_;
   Residents residents_;
   std::int64_t width_ = 0;
@@ -218,46 +221,60 @@ class CompiledEviction {
   std::vector<std::int64_t> rows_;
 };
 
-void add(const std::string& name, const std::string& description, cache::EvictionEntry::Make make) {
-  check_own_name("eviction '" + printable(name) + "'", name);
+std::string where_of_eviction(const std::string& name) { return "eviction '" + printable(name) + "'"; }
+
+void add_eviction(cache::EvictionEntry entry) {
+  check_own_name(where_of_eviction(entry.name), entry.name);
+  cache::add_own_eviction(std::move(entry));
+  describe_own_parts();
+}
+
+void add_python_eviction(const std::string& name, const std::string& description, nb::object factory,
+                         nb::list described) {
+  const OwnParameters parameters(where_of_eviction(name), std::move(described));
+  for (const char* table : {"cache", "host_cache"})
+    parameters.check_keys(table, name, cache::eviction_registry().entries());
   cache::EvictionEntry entry;
   entry.name = name;
   entry.description = description;
-  entry.make_general = std::move(make);
-  cache::add_own_eviction(std::move(entry));
+  entry.parameters = parameters.described();
+  entry.make_general = [name, parameters, kept = held(std::move(factory))](const CacheGeometry& geometry) {
+    return cache::make_cache_with(geometry, PythonEviction(geometry, name, kept, parameters));
+  };
+  add_eviction(std::move(entry));
 }
 
-void add_python(const std::string& name, const std::string& description, nb::object factory) {
-  add(name, description, [name, kept = held(std::move(factory))](const CacheGeometry& geometry) {
-    return cache::make_cache_with(geometry, PythonEviction(geometry, name, kept));
-  });
-}
-
-void add_compiled(const std::string& name, const std::string& description, std::uintptr_t hit,
-                  std::uintptr_t miss, std::uintptr_t end_batch, std::uintptr_t victim, std::int64_t state) {
+void add_compiled_eviction(const std::string& name, const std::string& description, std::uintptr_t hit,
+                           std::uintptr_t miss, std::uintptr_t end_batch, std::uintptr_t victim,
+                           std::int64_t state) {
   if (victim == 0)
-    throw InputError("eviction '" + printable(name) + "'", "victim has address 0",
-                     "give a cfunc, or its .address");
+    throw InputError(where_of_eviction(name), "victim has address 0", "give a cfunc, or its .address");
   if (state < 1 || state > 1024)
-    throw InputError("eviction '" + printable(name) + "'", "state is not from 1 to 1024",
-                     "numbers an expert");
-  const CompiledFunctions functions{name,
-                                    reinterpret_cast<CompiledFunctions::Tell>(hit),
-                                    reinterpret_cast<CompiledFunctions::Tell>(miss),
-                                    reinterpret_cast<CompiledFunctions::End>(end_batch),
-                                    reinterpret_cast<CompiledFunctions::Choose>(victim),
+    throw InputError(where_of_eviction(name), "state is not from 1 to 1024", "numbers an expert");
+  const EvictionFunctions functions{name,
+                                    reinterpret_cast<EvictionFunctions::Tell>(hit),
+                                    reinterpret_cast<EvictionFunctions::Tell>(miss),
+                                    reinterpret_cast<EvictionFunctions::End>(end_batch),
+                                    reinterpret_cast<EvictionFunctions::Choose>(victim),
                                     static_cast<std::size_t>(state)};
-  add(name, description, [functions](const CacheGeometry& geometry) {
+  cache::EvictionEntry entry;
+  entry.name = name;
+  entry.description = description;
+  entry.make_general = [functions](const CacheGeometry& geometry) {
     return cache::make_cache_with(geometry, CompiledEviction(geometry, functions));
-  });
+  };
+  add_eviction(std::move(entry));
 }
 
 }  // namespace
 
 void bind_evictions(nb::module_& module) {
-  module.def("add_eviction", &add_python, nb::arg("name"), nb::arg("description"), nb::arg("factory"));
-  module.def("add_compiled_eviction", &add_compiled, nb::arg("name"), nb::arg("description"), nb::arg("hit"),
-             nb::arg("miss"), nb::arg("end_batch"), nb::arg("victim"), nb::arg("state"));
+  module.def("add_eviction", &add_python_eviction, nb::arg("name"), nb::arg("description"),
+             nb::arg("factory"), nb::arg("parameters"),
+             nb::sig("def add_eviction(name: str, description: str, factory: object, parameters: "
+                     "collections.abc.Sequence[tuple[object, ...]]) -> None"));
+  module.def("add_compiled_eviction", &add_compiled_eviction, nb::arg("name"), nb::arg("description"),
+             nb::arg("hit"), nb::arg("miss"), nb::arg("end_batch"), nb::arg("victim"), nb::arg("state"));
   // What they hold of Python's must go before the interpreter does.
   module.def("forget_evictions", &cache::forget_own_evictions);
   module.def("eviction_names", [] {

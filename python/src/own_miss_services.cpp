@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "models/error.hpp"
+#include "python/src/own_parameters.hpp"
 #include "python/src/own_parts.hpp"
 
 namespace nb = nanobind;
@@ -50,10 +51,11 @@ class MissesView {
 /// An object of a class of the user's: decide(moment, misses), which returns what becomes of each.
 class PythonMissService final : public sim::MissService {
  public:
-  PythonMissService(const std::string& name, const Held& factory, std::vector<std::string> allowed)
+  PythonMissService(const std::string& name, const Held& factory, const OwnParameters& parameters,
+                    const std::any& values, std::vector<std::string> allowed)
       : where_("miss service '" + name + "'"), allowed_(std::move(allowed)) {
     with_python([&] {
-      object_ = held((*factory)());
+      object_ = held((*factory)(**parameters.arguments(values)));
       decide_ = held(object_->attr("decide"));
       moment_.make();
       misses_.make();
@@ -120,8 +122,9 @@ class PythonMissService final : public sim::MissService {
   Handed<MissesView> misses_;
 };
 
-void add(const std::string& name, const std::string& description, nb::object factory,
-         const std::vector<std::string>& services, bool needs_clock, bool needs_weights) {
+void add_miss_service(const std::string& name, const std::string& description, nb::object factory,
+                      nb::list described, const std::vector<std::string>& services, bool needs_clock,
+                      bool needs_weights) {
   const std::string where = "miss service '" + printable(name) + "'";
   check_own_name(where, name);
   const auto has = [&](const char* service) {
@@ -135,6 +138,8 @@ void add(const std::string& name, const std::string& description, nb::object fac
     }
   }
   if (services.empty()) throw InputError(where, "services is empty", "e.g. services=('fetch', 'cpu')");
+  const OwnParameters parameters(where, std::move(described));
+  parameters.check_keys("miss", name, sim::built_in_parts().miss_services.entries());
   sim::MissServiceEntry entry;
   entry.name = name;
   entry.help = description;
@@ -148,9 +153,10 @@ void add(const std::string& name, const std::string& description, nb::object fac
   entry.substitutes = has("substitute");
   entry.needs_clock = needs_clock;
   entry.needs_weights = needs_weights;
+  entry.parameters = parameters.described();
   if (has("read")) entry.read_rate = [](const std::any&) { return BytesPerSecond{}; };
-  entry.make = [name, services, kept = held(std::move(factory))](const std::any&) {
-    return std::make_unique<PythonMissService>(name, kept, services);
+  entry.make = [name, services, parameters, kept = held(std::move(factory))](const std::any& values) {
+    return std::make_unique<PythonMissService>(name, kept, parameters, values, services);
   };
   add_part(std::move(entry));
 }
@@ -185,8 +191,12 @@ void bind_miss_services(nb::module_& module) {
           nb::sig("def idle(self, /) -> list[int]"),
           "Of services that substitute: experts of the layer that are on the GPU and that it does not "
           "activate.");
-  module.def("add_miss_service", &add, nb::arg("name"), nb::arg("description"), nb::arg("factory"),
-             nb::arg("services"), nb::arg("needs_clock"), nb::arg("needs_weights"));
+  module.def("add_miss_service", &add_miss_service, nb::arg("name"), nb::arg("description"),
+             nb::arg("factory"), nb::arg("parameters"), nb::arg("services"), nb::arg("needs_clock"),
+             nb::arg("needs_weights"),
+             nb::sig("def add_miss_service(name: str, description: str, factory: object, parameters: "
+                     "collections.abc.Sequence[tuple[object, ...]], services: collections.abc.Sequence[str], "
+                     "needs_clock: bool, needs_weights: bool) -> None"));
 }
 
 }  // namespace pregate::python

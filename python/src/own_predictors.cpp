@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/error.hpp"
+#include "python/src/own_parameters.hpp"
 #include "python/src/own_parts.hpp"
 
 namespace nb = nanobind;
@@ -19,7 +20,7 @@ namespace {
 
 using sim::ExpertKey;
 
-std::string where_of(const std::string& name) { return "predictor '" + printable(name) + "'"; }
+std::string where_of_predictor(const std::string& name) { return "predictor '" + printable(name) + "'"; }
 
 /// Refuses an expert that is named twice.
 class Once {
@@ -43,10 +44,11 @@ class Once {
 /// begin_pass(phase, first_of_request), observe(layer, experts, tokens) and probabilities().
 class PythonPredictor final : public sim::Predictor {
  public:
-  PythonPredictor(const std::string& name, const Held& factory, const sim::ExpertMap& map)
-      : where_(where_of(name)), map_(map) {
+  PythonPredictor(const std::string& name, const Held& factory, const OwnParameters& parameters,
+                  const std::any& values, const sim::ExpertMap& map)
+      : where_(where_of_predictor(name)), map_(map) {
     with_python([&] {
-      object_ = held((*factory)());
+      object_ = held((*factory)(**parameters.arguments(values)));
       predict_ = held(object_->attr("predict"));
       begin_pass_ = method_of(*object_, "begin_pass");
       observe_ = method_of(*object_, "observe");
@@ -109,7 +111,7 @@ class PythonPredictor final : public sim::Predictor {
 
 /// Compiled functions, and the numbers that they keep: `state` of each expert, zero at first, in one array of
 /// doubles [layers, experts of the widest layer, state].
-struct CompiledFunctions {
+struct PredictorFunctions {
   using BeginPass = void (*)(double* state, std::int64_t width, std::int64_t phase, std::int64_t first);
   using Observe = void (*)(double* state, std::int64_t width, std::int64_t layer, const std::int64_t* experts,
                            const std::int64_t* tokens, std::int64_t count);
@@ -125,7 +127,7 @@ struct CompiledFunctions {
 
 class CompiledPredictor final : public sim::Predictor {
  public:
-  CompiledPredictor(const CompiledFunctions& functions, const sim::ExpertMap& map)
+  CompiledPredictor(const PredictorFunctions& functions, const sim::ExpertMap& map)
       : functions_(functions), map_(map) {
     for (const sim::MoeLayer& layer : map.layers()) width_ = std::max<std::int64_t>(width_, layer.experts);
     state_.assign(static_cast<std::size_t>(width_) * map.layers().size() * functions.state, 0);
@@ -150,23 +152,24 @@ class CompiledPredictor final : public sim::Predictor {
     const sim::MoeLayer& layer = map_.layers()[static_cast<std::size_t>(target)];
     const std::int64_t count = functions_.predict(state_.data(), width_, ordinal, target, chosen_.data());
     if (count < 0 || count > layer.experts) {
-      throw InputError(where_of(functions_.name), "predict returned " + std::to_string(count) + " of " +
-                                                      std::to_string(layer.experts) + " experts");
+      throw InputError(
+          where_of_predictor(functions_.name),
+          "predict returned " + std::to_string(count) + " of " + std::to_string(layer.experts) + " experts");
     }
     keys_.clear();
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t expert = chosen_[static_cast<std::size_t>(i)];
       if (expert < 0 || expert >= layer.experts)
-        throw InputError(where_of(functions_.name),
+        throw InputError(where_of_predictor(functions_.name),
                          "predict named expert " + std::to_string(expert) + ", which is none");
       keys_.push_back(layer.first_key + static_cast<ExpertKey>(expert));
     }
-    once_.check(layer, keys_, where_of(functions_.name));
+    once_.check(layer, keys_, where_of_predictor(functions_.name));
     return keys_;
   }
 
  private:
-  CompiledFunctions functions_;
+  PredictorFunctions functions_;
   const sim::ExpertMap& map_;
   std::int64_t width_ = 0;
   std::vector<double> state_;
@@ -177,11 +180,12 @@ class CompiledPredictor final : public sim::Predictor {
 
 /// `guesses`: the most experts that it names for a layer, for which there will be room; 0: as many as a layer
 /// activates.
-sim::PredictorEntry entry_of(const std::string& name, const std::string& description, int guesses,
-                             bool knows_pass) {
-  check_own_name(where_of(name), name);
+sim::PredictorEntry predictor_entry(const std::string& name, const std::string& description, int guesses,
+                                    bool knows_pass) {
+  check_own_name(where_of_predictor(name), name);
   if (guesses < 0 || guesses > 65536)
-    throw InputError(where_of(name), "guesses is not from 0 to 65536", "0: as many as a layer activates");
+    throw InputError(where_of_predictor(name), "guesses is not from 0 to 65536",
+                     "0: as many as a layer activates");
   sim::PredictorEntry entry;
   entry.name = name;
   entry.help = description;
@@ -194,27 +198,31 @@ sim::PredictorEntry entry_of(const std::string& name, const std::string& descrip
   return entry;
 }
 
-void add_python(const std::string& name, const std::string& description, nb::object factory, int guesses,
-                bool knows_pass) {
-  sim::PredictorEntry entry = entry_of(name, description, guesses, knows_pass);
-  entry.make = [name, kept = held(std::move(factory))](const std::any&, const sim::ExpertMap& map) {
-    return std::make_unique<PythonPredictor>(name, kept, map);
+void add_python_predictor(const std::string& name, const std::string& description, nb::object factory,
+                          nb::list described, int guesses, bool knows_pass) {
+  sim::PredictorEntry entry = predictor_entry(name, description, guesses, knows_pass);
+  const OwnParameters parameters(where_of_predictor(name), std::move(described));
+  parameters.check_keys("lookahead", name, sim::built_in_parts().predictors.entries());
+  entry.parameters = parameters.described();
+  entry.make = [name, parameters, kept = held(std::move(factory))](const std::any& values,
+                                                                   const sim::ExpertMap& map) {
+    return std::make_unique<PythonPredictor>(name, kept, parameters, values, map);
   };
   add_part(std::move(entry));
 }
 
-void add_compiled(const std::string& name, const std::string& description, std::uintptr_t begin_pass,
-                  std::uintptr_t observe, std::uintptr_t predict, std::int64_t state, int guesses,
-                  bool knows_pass) {
-  sim::PredictorEntry entry = entry_of(name, description, guesses, knows_pass);
+void add_compiled_predictor(const std::string& name, const std::string& description,
+                            std::uintptr_t begin_pass, std::uintptr_t observe, std::uintptr_t predict,
+                            std::int64_t state, int guesses, bool knows_pass) {
+  sim::PredictorEntry entry = predictor_entry(name, description, guesses, knows_pass);
   if (predict == 0)
-    throw InputError(where_of(name), "predict has address 0", "give a cfunc, or its .address");
+    throw InputError(where_of_predictor(name), "predict has address 0", "give a cfunc, or its .address");
   if (state < 1 || state > 1024)
-    throw InputError(where_of(name), "state is not from 1 to 1024", "numbers an expert");
-  const CompiledFunctions functions{name, reinterpret_cast<CompiledFunctions::BeginPass>(begin_pass),
-                                    reinterpret_cast<CompiledFunctions::Observe>(observe),
-                                    reinterpret_cast<CompiledFunctions::Predict>(predict),
-                                    static_cast<std::size_t>(state)};
+    throw InputError(where_of_predictor(name), "state is not from 1 to 1024", "numbers an expert");
+  const PredictorFunctions functions{name, reinterpret_cast<PredictorFunctions::BeginPass>(begin_pass),
+                                     reinterpret_cast<PredictorFunctions::Observe>(observe),
+                                     reinterpret_cast<PredictorFunctions::Predict>(predict),
+                                     static_cast<std::size_t>(state)};
   entry.make = [functions](const std::any&, const sim::ExpertMap& map) {
     return std::make_unique<CompiledPredictor>(functions, map);
   };
@@ -224,9 +232,12 @@ void add_compiled(const std::string& name, const std::string& description, std::
 }  // namespace
 
 void bind_predictors(nb::module_& module) {
-  module.def("add_predictor", &add_python, nb::arg("name"), nb::arg("description"), nb::arg("factory"),
-             nb::arg("guesses"), nb::arg("knows_pass"));
-  module.def("add_compiled_predictor", &add_compiled, nb::arg("name"), nb::arg("description"),
+  module.def(
+      "add_predictor", &add_python_predictor, nb::arg("name"), nb::arg("description"), nb::arg("factory"),
+      nb::arg("parameters"), nb::arg("guesses"), nb::arg("knows_pass"),
+      nb::sig("def add_predictor(name: str, description: str, factory: object, parameters: "
+              "collections.abc.Sequence[tuple[object, ...]], guesses: int, knows_pass: bool) -> None"));
+  module.def("add_compiled_predictor", &add_compiled_predictor, nb::arg("name"), nb::arg("description"),
              nb::arg("begin_pass"), nb::arg("observe"), nb::arg("predict"), nb::arg("state"),
              nb::arg("guesses"), nb::arg("knows_pass"));
 }

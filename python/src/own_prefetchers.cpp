@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "models/error.hpp"
+#include "python/src/own_parameters.hpp"
 #include "python/src/own_parts.hpp"
 
 namespace nb = nanobind;
@@ -139,11 +140,12 @@ class AnnouncedView {
 /// announced).
 class PythonPrefetcher final : public sim::Prefetcher {
  public:
-  PythonPrefetcher(const std::string& name, const Held& factory, int reach, bool needs_clock)
+  PythonPrefetcher(const std::string& name, const Held& factory, const OwnParameters& parameters,
+                   const std::any& values, int reach, bool needs_clock)
       : reach_(reach), bounds_{.where = "prefetcher '" + name + "'"} {
     bounds_.has_clock = needs_clock;
     with_python([&] {
-      object_ = held((*factory)());
+      object_ = held((*factory)(**parameters.arguments(values)));
       look_ahead_ = held(object_->attr("look_ahead"));
       begin_pass_ = method_of(*object_, "begin_pass");
       reaches_ = method_of(*object_, "reaches");
@@ -228,23 +230,28 @@ class PythonPrefetcher final : public sim::Prefetcher {
 };
 
 /// `reach`: how many layers ahead something may be announced; 0: lookahead.distance.
-void add(const std::string& name, const std::string& description, nb::object factory, int reach,
-         bool needs_clock, bool before_passes) {
+void add_prefetcher(const std::string& name, const std::string& description, nb::object factory,
+                    nb::list described, int reach, bool needs_clock, bool before_passes) {
   const std::string where = "prefetcher '" + printable(name) + "'";
   check_own_name(where, name);
   if (reach < 0 || reach > 10'000)
     throw InputError(where, "reach is not from 0 to 10000", "0: as far as lookahead.distance");
+  const OwnParameters parameters(where, std::move(described));
+  parameters.check_keys("prefetch", name, sim::built_in_parts().prefetchers.entries());
   sim::PrefetcherEntry entry;
   entry.name = name;
   entry.help = description;
   entry.mechanism = name;
   entry.needs_clock = needs_clock;
   entry.before_passes = before_passes;
+  entry.parameters = parameters.described();
   entry.in_flight = [reach](const std::any&, int distance, int layers) {
     return std::min(layers, reach > 0 ? reach : distance);
   };
-  entry.make = [name, reach, needs_clock, kept = held(std::move(factory))](const std::any&, int distance) {
-    return std::make_unique<PythonPrefetcher>(name, kept, reach > 0 ? reach : distance, needs_clock);
+  entry.make = [name, parameters, reach, needs_clock, kept = held(std::move(factory))](const std::any& values,
+                                                                                       int distance) {
+    return std::make_unique<PythonPrefetcher>(name, kept, parameters, values, reach > 0 ? reach : distance,
+                                              needs_clock);
   };
   add_part(std::move(entry));
 }
@@ -287,8 +294,12 @@ void bind_prefetchers(nb::module_& module) {
            "Takes the copy of one of fetched() back, as much of it as has not started. False: it stays. Of "
            "parts "
            "that need the clock.");
-  module.def("add_prefetcher", &add, nb::arg("name"), nb::arg("description"), nb::arg("factory"),
-             nb::arg("reach"), nb::arg("needs_clock"), nb::arg("before_passes"));
+  module.def(
+      "add_prefetcher", &add_prefetcher, nb::arg("name"), nb::arg("description"), nb::arg("factory"),
+      nb::arg("parameters"), nb::arg("reach"), nb::arg("needs_clock"), nb::arg("before_passes"),
+      nb::sig("def add_prefetcher(name: str, description: str, factory: object, parameters: "
+              "collections.abc.Sequence[tuple[object, ...]], reach: int, needs_clock: bool, before_passes: "
+              "bool) -> None"));
 }
 
 }  // namespace pregate::python

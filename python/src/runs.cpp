@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "cli/execute.hpp"
 #include "cli/run.hpp"
 #include "cli/sensitivity.hpp"
 #include "cli/terminal.hpp"
@@ -39,6 +40,13 @@ struct Runs {
   }
 };
 
+void refuse_outputs(const cli::Parsed& parsed) {
+  for (const char* output : {"json", "csv", "store"}) {
+    if (parsed.has(output))
+      throw InputError(output, "is no option of a call", "the result has methods that write it");
+  }
+}
+
 /// Computes what the program's command with these arguments would, and writes nothing.
 Runs run_command(const cli::Arguments& arguments, bool is_comparison) {
   cli::po::options_description options = cli::run_options();
@@ -50,10 +58,7 @@ Runs run_command(const cli::Arguments& arguments, bool is_comparison) {
       ("keep-requests", cli::po::bool_switch(), "keep the times of each request")            //
       ("sensitivity", cli::po::bool_switch(), "how tokens/s follow each number of the machine");
   const cli::Parsed parsed = cli::parse("pregate", options, arguments);
-  for (const char* output : {"json", "csv", "store"}) {
-    if (parsed.has(output))
-      throw InputError(output, "is no option of a call", "the result has methods that write it");
-  }
+  refuse_outputs(parsed);
   if (!parsed.has("policy")) throw InputError("policy", "not given", "name one of pregate.policies()");
   Runs made;
   run_unlocked([&] {
@@ -76,7 +81,25 @@ Runs run_command(const cli::Arguments& arguments, bool is_comparison) {
   return made;
 }
 
-nb::object value_of(const sim::MetricValue& value) {
+/// What `execute` of one policy measures.
+Runs execute_command(const cli::Arguments& arguments) {
+  const cli::Parsed parsed = cli::parse("pregate", cli::execute_options(), arguments);
+  refuse_outputs(parsed);
+  const std::int64_t recorded =
+      parsed.has("record-steps") ? parsed.integer("record-steps", 16, 1, 1'000'000) : 0;
+  if (cli::split_list(parsed.text("policy"), "policy").size() != 1)
+    throw InputError("policy", "execute runs one policy", "call it for each");
+  Runs made;
+  run_unlocked([&] {
+    const cli::Silence silence;
+    cli::Execution execution = cli::execute_policies(parsed, recorded);
+    made.run = std::move(execution.run);
+    made.results = std::move(execution.results);
+  });
+  return made;
+}
+
+nb::object python_value(const sim::MetricValue& value) {
   if (const auto* number = std::get_if<std::int64_t>(&value)) return nb::int_(*number);
   if (const auto* number = std::get_if<double>(&value)) return nb::float_(*number);
   if (const auto* text = std::get_if<std::string>(&value)) return nb::str(text->c_str(), text->size());
@@ -89,7 +112,7 @@ nb::dict metrics_of(const Runs& runs, std::size_t i) {
     if (!sim::has(runs.at(i), metric)) continue;
     const sim::MetricValue value = metric.value(runs.at(i));
     if (std::holds_alternative<std::monostate>(value)) continue;
-    all[nb::str(metric.name.c_str())] = value_of(value);
+    all[nb::str(metric.name.c_str())] = python_value(value);
   }
   return all;
 }
@@ -107,7 +130,7 @@ std::string requests_of(const Runs& runs, std::size_t i) {
 
 void require_recorded(const sim::SimulationResult& result) {
   if (result.schedule.size() == 0)
-    throw InputError("timeline", "no step was recorded", "simulate with record_steps=16");
+    throw InputError("timeline", "no step was recorded", "run it with record_steps=16");
 }
 
 /// A command of the program, of which only its exit code is wanted; standard output stays silent if asked.
@@ -178,6 +201,10 @@ void bind_runs(nb::module_& module) {
           "status", [](const Runs& runs, std::size_t i) { return std::string(sim::status_of(runs.at(i))); },
           nb::arg("i"))
       .def(
+          "evidence",
+          [](const Runs& runs, std::size_t i) { return std::string(sim::to_string(runs.at(i).evidence)); },
+          nb::arg("i"))
+      .def(
           "reason", [](const Runs& runs, std::size_t i) { return runs.at(i).out_of_memory_reason; },
           nb::arg("i"))
       .def(
@@ -222,6 +249,7 @@ void bind_runs(nb::module_& module) {
           },
           nb::arg("i"));
   module.def("run", &run_command, nb::arg("arguments"), nb::arg("is_comparison"));
+  module.def("execute", &execute_command, nb::arg("arguments"));
   module.def(
       "sweep", [](const cli::Arguments& arguments) { return run_quietly(arguments, &cli::sweep); },
       nb::arg("arguments"));

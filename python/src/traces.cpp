@@ -241,14 +241,21 @@ nb::dict statistics(const std::string& path) {
 }
 
 nb::dict replay(const std::string& path, const std::string& capacity, const std::string& eviction,
-                const std::string& scope, const std::string& admission, std::int64_t expert_bytes) {
+                const std::string& scope, const std::string& admission, std::int64_t expert_bytes,
+                const std::vector<std::pair<std::string, std::string>>& set) {
   sim::ReplayResult result;
   run_unlocked([&] {
     const auto source = trace::open_trace(path);
-    const std::vector<Override> cache = {{"policy.cache.capacity", capacity, "cache"},
-                                         {"policy.cache.eviction", eviction, "eviction"},
-                                         {"policy.cache.scope", scope, "scope"},
-                                         {"policy.cache.admission", admission, "admission"}};
+    std::vector<Override> cache = {{"policy.cache.capacity", capacity, "cache"},
+                                   {"policy.cache.eviction", eviction, "eviction"},
+                                   {"policy.cache.scope", scope, "scope"},
+                                   {"policy.cache.admission", admission, "admission"}};
+    for (const auto& [key, value] : set) {
+      if (!key.starts_with("policy.cache."))
+        throw InputError("set", "'" + printable(key) + "' means nothing to a replay",
+                         "it has policy.cache.*");
+      cache.push_back({key, value, "set " + key});
+    }
     const PolicySpec policy = parse_policy_toml("", "replay", cache);
     result = sim::replay(*source, policy, Bytes{expert_bytes});
   });
@@ -289,10 +296,10 @@ void bind_traces(nb::module_& module) {
              nb::sig("def statistics(path: str) -> dict[str, float]"));
   module.def(
       "replay", &replay, nb::arg("path"), nb::arg("cache"), nb::arg("eviction"), nb::arg("scope"),
-      nb::arg("admission"), nb::arg("expert_bytes"),
+      nb::arg("admission"), nb::arg("expert_bytes"), nb::arg("set"),
       nb::sig(
-          "def replay(path: str, cache: str, eviction: str, scope: str, admission: str, expert_bytes: int) "
-          "-> dict[str, int]"));
+          "def replay(path: str, cache: str, eviction: str, scope: str, admission: str, expert_bytes: int, "
+          "set: collections.abc.Sequence[tuple[str, str]]) -> dict[str, int]"));
   nb::class_<Writer>(module, "TraceWriter")
       .def(nb::init<const std::string&, const std::string&,
                     const std::vector<std::tuple<std::string, int, int, int>>&, int, bool,

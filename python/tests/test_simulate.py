@@ -36,6 +36,26 @@ CONFIGURATIONS: list[dict[str, object]] = [
     {"policy": "on-demand", "batcher": "continuous", "batch": 2, "arrival_rate": 5},
     {"policy": "on-demand", "engine": "event"},
     {"policy": "on-demand", "host": "desktop-ddr5-5600", "software": "llama-cpp"},
+    {"policy": "on-demand-cache", "cache": "25%", "gpus": 2},
+    {"policy": "on-demand-cache", "cache": "25%", "gpus": 4, "ep": 4},
+    {"policy": "gpu-only", "tp": 2, "pp": 2},
+    {"policy": "pre-gated", "dp": 2, "ep": 2, "set": {"parallel.tokens": "route"}},
+    {"policy": "gpu-only", "gpus": 2, "ep": 2, "set": {"parallel.placement": "affinity"}},
+    {"policy": "moe-lightning", "batch": 2},
+    {"policy": "on-demand-cache", "cache": "25%", "batch": 2, "set": {"policy.compute.micro_batches": 2}},
+    {"policy": "klotski", "batch": 2},
+    {
+        "policy": "on-demand-cache",
+        "batcher": "continuous",
+        "batch": 2,
+        "arrival_rate": 20,
+        "set": {"serve.prompts": "beside", "serve.kv_block": 16, "serve.limits.ttft": "1s"},
+    },
+    {"policy": "pre-gated-cache", "set": {"serve.draft.tokens": 3, "serve.draft.acceptance": 0.8}},
+    {"policy": "m2cache"},
+    {"policy": "strata", "cache": "10%"},
+    {"policy": "mixtral-offloading"},
+    {"policy": "moetuner"},
 ]
 
 
