@@ -69,6 +69,7 @@ void check_experts_in_blocks(const std::string& device);
 /// Experts in two formats, as the miss services choose, on the device and in the reference; dropped ones are
 /// left out of both. An expert computed from the slot of the other format is seen.
 void check_second_format(const std::string& device);
+void check_second_format_on_a_drive(const std::string& device, const std::string& directory);
 void check_that_a_stale_format_is_seen(const std::string& device);
 void check_that_host_memory_holds_both_formats(const std::string& device);
 void check_dropped_experts(const std::string& device);

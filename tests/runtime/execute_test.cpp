@@ -39,6 +39,7 @@ TEST(Execute, EveryLateCopyIsSeen) { check_that_every_late_copy_is_seen(device);
 
 TEST(Execute, WrongGuessesAreTakenBack) { check_that_wrong_guesses_are_taken_back(device); }
 TEST(Execute, SecondFormat) { check_second_format(device); }
+TEST(Execute, SecondFormatOnADrive) { check_second_format_on_a_drive(device, PREGATE_SOURCE_DIR); }
 TEST(Execute, AStaleFormatIsSeen) { check_that_a_stale_format_is_seen(device); }
 TEST(Execute, HostMemoryHoldsBothFormats) { check_that_host_memory_holds_both_formats(device); }
 TEST(Execute, DroppedExperts) { check_dropped_experts(device); }

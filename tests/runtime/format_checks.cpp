@@ -107,6 +107,17 @@ void check_that_a_stale_format_is_seen(const std::string& device) {
   }
 }
 
+void check_second_format_on_a_drive(const std::string& device, const std::string& directory) {
+  try {
+    DirectFile(directory, {1}, "test");
+  } catch (const InputError& error) {
+    GTEST_SKIP() << "SKIPPED: no direct reads: " << error.what();
+  }
+  ListSource source = weighed_source();
+  check_run(device, model_in(all_formats[1]), by_popularity(all_formats[1]), source,
+            {.directory = directory});
+}
+
 void check_dropped_experts(const std::string& device) {
   const ModelSpec model = tiny_model(layers, experts, 3);
   ListSource source = weighed_source();
