@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <map>
 #include <optional>
-#include <tuple>
+#include <set>
 
+#include "cli/advise/asked.hpp"
 #include "cli/in_threads.hpp"
 #include "cli/progress.hpp"
 #include "cli/report/compare_page.hpp"
@@ -36,101 +36,6 @@ double wanted_rate(const Parsed& parsed) {
   return value;
 }
 
-/// Cards are sold in GB and have as many GiB.
-double budget_gib(const Parsed& parsed) {
-  const std::string text = parsed.text("budget-vram");
-  const Bytes size = parse_bytes(text, "--budget-vram");
-  return static_cast<double>(size.count) / (text.ends_with("GB") ? 1e9 : static_cast<double>(1LL << 30));
-}
-
-std::vector<std::string> machines_asked(const Parsed& parsed) {
-  if (parsed.has("machine")) {
-    if (parsed.has("budget-vram"))
-      throw InputError("--budget-vram", "cannot be combined with --machine",
-                       "it chooses from the catalogue's machines");
-    return split_list(parsed.text("machine"), "--machine");
-  }
-  if (!parsed.has("want") && !parsed.has("budget-vram"))
-    throw InputError(
-        "--machine", "is missing",
-        "name a machine (pregate list machines), several separated by commas, or what is wanted: --want "
-        "40tok/s, --budget-vram 24GB");
-  const double most = parsed.has("budget-vram") ? budget_gib(parsed) : 1e9;
-  std::vector<std::tuple<double, double, std::string>> sorted;
-  for (const std::string& name : machine_names()) {
-    const MachineSpec machine = load_machine(name);
-    if (machine.calibration != "datasheet") continue;  // of one laboratory's software
-    const double gib = static_cast<double>(machine.gpu.memory.count) / (1LL << 30);
-    if (gib <= most) sorted.emplace_back(gib, machine.gpu.memory_bandwidth.value, name);
-  }
-  if (sorted.empty())
-    throw InputError("--budget-vram", "no machine of the catalogue has as little GPU memory",
-                     "pregate list machines");
-  std::sort(sorted.begin(), sorted.end());
-  std::vector<std::string> names;
-  names.reserve(sorted.size());
-  for (const auto& [memory, rate, name] : sorted) names.push_back(name);
-  return names;
-}
-
-/// The user's options about model, routing and host, for a run of a software and format.
-class Question {
- public:
-  explicit Question(const Parsed& parsed) : parsed_(parsed) {
-    for (const std::string& text : parsed.texts("set")) set_.push_back(parse_override(text));
-  }
-
-  /// Resolved once for each software and format.
-  Run run_of(const Way& way, const std::string& machine) {
-    const auto key = std::make_pair(way.software, way.weights);
-    auto place = runs_.find(key);
-    if (place == runs_.end()) place = runs_.emplace(key, resolve(asked(way), "on-demand")).first;
-    Run run = place->second;
-    set_machine(way, machine, run);
-    return run;
-  }
-
- private:
-  Parsed asked(const Way& way) const {
-    Arguments arguments;
-    const auto pass = [&](const char* option, const std::string& value) {
-      if (value.empty()) return;
-      arguments.push_back("--" + std::string(option));
-      arguments.push_back(value);
-    };
-    for (const char* option :
-         {"model", "trace", "locality", "prompt", "output", "requests", "seed", "batch", "dense-weights"})
-      pass(option, parsed_.text(option));
-    pass("weights", way.weights.empty() ? parsed_.text("weights") : way.weights);
-    pass("software", way.software);
-    for (const std::string& text : parsed_.texts("set")) pass("set", text);
-    return parse("", run_options(), arguments);
-  }
-
-  /// InputError where the machine's file says itself what its software costs and the way is of another.
-  void set_machine(const Way& way, const std::string& name, Run& run) const {
-    sim::RunConfiguration& configuration = run.configuration;
-    configuration.machine = load_machine(name, set_, parsed_.text("host"));
-    const MachineSpec& machine = configuration.machine;
-    const bool says_itself = machine.software.empty() || machine.calibration != "datasheet";
-    if (says_itself && !way.software.empty() && way.software != machine.software) {
-      throw InputError("", "the file of the machine says what its software costs" +
-                               (machine.software.empty() ? "" : ", which is " + machine.software));
-    }
-    if (says_itself) {
-      configuration.software.reset();
-    } else if (!way.software.empty()) {
-      configuration.machine = load_machine(name, set_, parsed_.text("host"), way.software);
-    }
-    const std::vector<std::string> catalogue = machine_names();
-    run.is_catalogue_machine = std::find(catalogue.begin(), catalogue.end(), name) != catalogue.end();
-  }
-
-  const Parsed& parsed_;
-  std::vector<Override> set_;
-  std::map<std::pair<std::string, std::string>, Run> runs_;
-};
-
 /// What is tried at once: a way on a machine, changed or not.
 struct Trial {
   Way way;
@@ -138,7 +43,7 @@ struct Trial {
   std::string left_out;  ///< why there is none
 };
 
-Trial trial_of(const Way& way, const std::string& machine, Question& question) {
+Trial trial_of(const Way& way, const MachineAsked& machine, Question& question) {
   try {
     return {way, question.run_of(way, machine), {}};
   } catch (const InputError& error) {
@@ -160,26 +65,47 @@ std::vector<Tried> try_all(std::vector<Trial> trials, const std::string& model, 
   return tried;
 }
 
-std::vector<Upgraded> try_upgrades(const std::vector<Way>& all, Question& question,
-                                   const std::string& machine, const std::string& model, int threads) {
+/// With more GPUs also the ways over them, of software that is tried on those that are there: otherwise what
+/// another software brings would seem to be the GPUs'.
+std::vector<Way> ways_with(const Upgrade& upgrade, const std::vector<Way>& now, const ModelSpec& model,
+                           WaysAsked asked) {
+  if (upgrade.gpus == 0) return now;
+  std::set<std::string> software;
+  for (const Way& way : now) software.insert(way.software);
+  asked.gpus = upgrade.gpus;
+  std::vector<Way> all = ways(model, asked);
+  std::erase_if(all,
+                [&](const Way& way) { return way.command == nullptr || !software.contains(way.software); });
+  return all;
+}
+
+std::vector<Upgraded> try_upgrades(const std::vector<Way>& now, Question& question,
+                                   const MachineAsked& machine, const WaysAsked& asked,
+                                   const std::string& model_name, int threads) {
   std::vector<Upgraded> upgraded;
-  if (all.empty()) return upgraded;
-  const std::vector<Upgrade>& changes = upgrades(question.run_of({}, machine).configuration.machine);
+  if (now.empty()) return upgraded;
+  const Run usual = question.run_of({}, machine);
+  const std::vector<Upgrade> changes = upgrades(usual.configuration.machine);
   std::vector<Trial> trials;
+  std::vector<std::size_t> ends;  // of the trials of each
   for (const Upgrade& upgrade : changes) {
-    for (const Way& way : all) {
-      Trial trial = trial_of(way, machine, question);
-      if (trial.run) {
+    MachineAsked changed = machine;
+    if (upgrade.gpus > 0) changed.gpus = upgrade.gpus;
+    for (const Way& way : ways_with(upgrade, now, usual.configuration.model, asked)) {
+      Trial trial = trial_of(way, changed, question);
+      if (trial.run && upgrade.change != nullptr) {
         upgrade.change(trial.run->configuration.machine);
         trial.run->machine_changed = true;
       }
       trials.push_back(std::move(trial));
     }
+    ends.push_back(trials.size());
   }
-  const std::vector<Tried> tried = try_all(std::move(trials), model, threads);
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    const auto first = tried.begin() + static_cast<std::ptrdiff_t>(i * all.size());
-    const std::vector<Tried> of_this(first, first + static_cast<std::ptrdiff_t>(all.size()));
+  const std::vector<Tried> tried = try_all(std::move(trials), model_name, threads);
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < changes.size(); begin = ends[i++]) {
+    const std::vector<Tried> of_this(tried.begin() + static_cast<std::ptrdiff_t>(begin),
+                                     tried.begin() + static_cast<std::ptrdiff_t>(ends[i]));
     const Tried* best = fastest(of_this, true);
     upgraded.push_back({changes[i].name, best != nullptr ? *best : of_this.front()});
   }
@@ -189,9 +115,11 @@ std::vector<Upgraded> try_upgrades(const std::vector<Way>& all, Question& questi
 po::options_description advise_options() {
   po::options_description options("What is to run");
   const auto text = [] { return po::value<std::string>(); };
-  options.add_options()                                                                                 //
-      ("model", text(), "catalogue name, .toml, config.json or its folder, .gguf")                      //
-      ("machine", text(), "catalogue name or .toml; several, cheapest first, separated by commas")      //
+  options.add_options()                                                             //
+      ("model", text(), "catalogue name, .toml, config.json or its folder, .gguf")  //
+      ("machine", text(),
+       "catalogue name or .toml; several, cheapest first, separated by commas; 2xNAME: two of it")      //
+      ("gpus", text(), "GPUs alike that each machine has (default: as its file says)")                  //
       ("host", text(), "host in place of the machine's own: name (pregate list hosts) or .toml")        //
       ("want", text(), "tokens/s while it answers, e.g. 40tok/s: the first machine that reaches them")  //
       ("budget-vram", text(), "machines of the catalogue with at most this GPU memory, e.g. 16GB")      //
@@ -212,11 +140,32 @@ po::options_description advise_options() {
   return options;
 }
 
+/// `asked`: the machine as its file has it.
+void add_notes(const MachineSpec& asked, Advice& advice) {
+  std::vector<std::string>& notes = advice.configuration.notes;
+  const MachineSpec& machine = advice.configuration.machine;
+  if (asked.network.hosts > 1)
+    notes.emplace_back(
+        "one of the machine's hosts is advised on; what splits a model over several is not tried");
+  if (gpus_of_host(machine) > 1) {
+    notes.emplace_back(
+        "each GPU is taken to have links to the host as wide as the machine's file says: on a board that "
+        "shares them out, --set machine.link.h2d.bandwidth and d2h say what is left");
+    notes.emplace_back(
+        machine.peer.bandwidth.value > 0
+            ? "between the GPUs is a link of " + to_string(machine.peer.bandwidth) + " (machine.link.peer)"
+            : "the GPUs reach each other through the host's memory: the file has no link between "
+              "them (machine.link.peer)");
+  }
+  if (advice.configuration.model.stacks.size() > 1)
+    notes.emplace_back("no software of which the command is known runs a model with an encoder");
+}
+
 }  // namespace
 
 ExitCode advise(const Arguments& arguments) {
   const Parsed parsed = parse(
-      "pregate advise --model NAME --machine NAME[,NAME...] [--prompt N] [--output N]\n"
+      "pregate advise --model NAME --machine NAME[,2xNAME...] [--gpus N] [--prompt N] [--output N]\n"
       "       pregate advise --model NAME --want 40tok/s [--budget-vram 16GB]",
       advise_options(), arguments);
   if (parsed.help) return 0;
@@ -224,7 +173,7 @@ ExitCode advise(const Arguments& arguments) {
   if (!parsed.has("model") && !parsed.has("trace"))
     throw InputError("--model", "is missing", "name the model that is to run (pregate list models)");
   const double wanted = wanted_rate(parsed);
-  const std::vector<std::string> machines = machines_asked(parsed);
+  const std::vector<MachineAsked> machines = machines_asked(parsed);
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   const int threads = static_cast<int>(parsed.integer("threads", cores, 1, 1024));
 
@@ -232,35 +181,32 @@ ExitCode advise(const Arguments& arguments) {
   const Run usual = question.run_of({}, machines.front());
   const ModelSpec& model = usual.configuration.model;
   const std::string model_name = parsed.has("model") ? parsed.text("model") : model.name;
-  std::vector<Way> all = ways(model, !parsed.has("weights"));
   const bool one = machines.size() == 1 && parsed.has("machine");
-  std::vector<Way> runnable = all;
-  std::erase_if(runnable, [](const Way& way) { return way.command == nullptr; });
-  if (!one) all = runnable;
+  WaysAsked asked{.own_format = !parsed.has("weights"), .batch = usual.configuration.batch};
 
-  std::vector<Trial> trials;
-  for (const std::string& machine : machines)
-    for (const Way& way : all) trials.push_back(trial_of(way, machine, question));
-  const std::vector<Tried> tried = try_all(std::move(trials), model_name, threads);
   std::vector<Advice> advice;
+  std::vector<Trial> trials;
+  std::vector<std::size_t> counts;  // of the ways of each machine
+  for (const MachineAsked& machine : machines) {
+    advice.push_back({question.run_of({}, machine).configuration, model_name, machine.name, {}, {}});
+    asked.gpus = gpus_of_host(advice.back().configuration.machine);
+    std::vector<Way> all = ways(model, asked);
+    if (!one) std::erase_if(all, [](const Way& way) { return way.command == nullptr; });
+    for (const Way& way : all) trials.push_back(trial_of(way, machine, question));
+    counts.push_back(all.size());
+  }
+  const std::vector<Tried> tried = try_all(std::move(trials), model_name, threads);
+  auto first = tried.begin();
   for (std::size_t i = 0; i < machines.size(); ++i) {
-    const auto first = tried.begin() + static_cast<std::ptrdiff_t>(i * all.size());
-    advice.push_back({question.run_of({}, machines[i]).configuration,
-                      model_name,
-                      machines[i],
-                      {first, first + static_cast<std::ptrdiff_t>(all.size())},
-                      {}});
+    advice[i].tried.assign(first, first + static_cast<std::ptrdiff_t>(counts[i]));
+    first += static_cast<std::ptrdiff_t>(counts[i]);
+    add_notes(load_machine(machines[i].name, {}, parsed.text("host")), advice[i]);
   }
-  for (Advice& each : advice) {
-    const MachineSpec& machine = each.configuration.machine;
-    if (machine.gpu.count * machine.network.hosts > 1)
-      each.configuration.notes.emplace_back(
-          "one of the machine's GPUs is advised on; what splits a model over several is not tried");
-    if (model.stacks.size() > 1)
-      each.configuration.notes.emplace_back(
-          "no software of which the command is known runs a model with an encoder");
+  if (one) {
+    std::vector<Way> runnable = ways(model, asked);
+    std::erase_if(runnable, [](const Way& way) { return way.command == nullptr; });
+    advice.front().upgraded = try_upgrades(runnable, question, machines.front(), asked, model_name, threads);
   }
-  if (one) advice.front().upgraded = try_upgrades(runnable, question, machines.front(), model_name, threads);
 
   std::vector<TextFile> files;
   if (parsed.has("json")) files.push_back({parsed.text("json"), advice_json(advice, wanted)});

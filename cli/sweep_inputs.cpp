@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "models/error.hpp"
+#include "sim/parallel/simulate_group.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "sim/report/config_json.hpp"
 #include "traces/reader.hpp"
@@ -21,7 +22,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// Options whose lists are axes, in the order of points.
-constexpr std::array listed_options{"trace", "model", "machine", "seed", "policy"};
+constexpr std::array listed_options{"trace", "model", "machine", "seed", "gpus",
+                                    "tp",    "pp",    "ep",      "dp",   "policy"};
 
 bool is_option(const std::string& key) { return key.find('.') == std::string::npos; }
 
@@ -177,7 +179,9 @@ MachineSpec SweepInputs::machine(const Run& workload, int number) const {
   if (varied.empty()) return workload.configuration.machine;
   std::vector<Override> set = workload.set;
   set.insert(set.end(), varied.begin(), varied.end());
-  return load_machine(workload.machine_name, set, parsed_.text("host"), workload.software);
+  MachineSpec machine = load_machine(workload.machine_name, set, parsed_.text("host"), workload.software);
+  const sim::ParallelSpec& parallel = workload.options.parallel;
+  return parallel.is_one() ? machine : sim::with_gpus(std::move(machine), parallel.gpus());
 }
 
 PolicySpec SweepInputs::policy(const Run& workload, int number) const {
@@ -192,12 +196,7 @@ PolicySpec SweepInputs::policy(const Run& workload, int number) const {
       set.push_back(each);
     }
   }
-  PolicySpec policy = load_policy(name, set, flags);
-  if (policy.parallel.kind == Node::Kind::table) {
-    throw InputError("policy " + policy.name, "it is of several GPUs, and points of a sweep are of one",
-                     "pregate simulate --policy " + policy.name);
-  }
-  return policy;
+  return load_policy(name, set, flags);
 }
 
 std::string SweepInputs::policy_name(int number) const {

@@ -26,8 +26,8 @@ inline constexpr std::size_t concern_count = 3;
 /// from 0 in the order of their first points.
 class SweepInputs {
  public:
-  /// From --policy, --model, --trace, --machine, --seed (lists), --vary and --sample. InputError: no such
-  /// key, values that cannot be set.
+  /// From --policy, --model, --trace, --machine, --seed, --gpus and its like (lists), --vary and --sample.
+  /// InputError: no such key, values that cannot be set.
   explicit SweepInputs(const Parsed& parsed);
 
   [[nodiscard]] const sim::SweepPoints& points() const { return points_; }

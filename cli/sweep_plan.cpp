@@ -93,7 +93,8 @@ po::options_description sweep_options() {
   const auto text = [] { return po::value<std::string>(); };
   options.add_options()  //
       ("policy", text()->default_value("gpu-only,on-demand,prefetch-all,pre-gated"),
-       "policies, comma-separated; so are --model, --trace, --machine and --seed")  //
+       "policies, comma-separated; so are --model, --trace, --machine, --seed, --gpus, --tp, --pp, --ep, "
+       "--dp")  //
       ("vary", po::value<std::vector<std::string>>()->composing(),
        "a key of --set: KEY=LO..HIunit:N, :Nlog for logarithmic steps, or KEY=a,b,c; repeatable")       //
       ("sample", text(), "grid, lhs:N (Latin hypercube) or sobol:N of the varied keys (default grid)")  //

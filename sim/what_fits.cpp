@@ -7,8 +7,7 @@
 
 #include "models/error.hpp"
 #include "sim/cost/low_format.hpp"
-#include "sim/cost/memory_model.hpp"
-#include "sim/simulate.hpp"
+#include "sim/memory_needed.hpp"
 
 namespace pregate::sim {
 
@@ -133,11 +132,17 @@ std::string FitsWith::text() const {
   return text;
 }
 
+MemoryUse memory_needed(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
+                        const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,
+                        CountedExperts counted, int prompt_chunk) {
+  return Trial(limits, prepared, topology, source, counted, prompt_chunk)
+      .use(model, without_eviction(policy));
+}
+
 bool fits_in_memory(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
                     const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,
                     CountedExperts counted, int prompt_chunk) {
-  return Trial(limits, prepared, topology, source, counted, prompt_chunk)
-      .fits(model, without_eviction(policy));
+  return memory_needed(model, limits, policy, prepared, topology, source, counted, prompt_chunk).fits();
 }
 
 FitsWith what_fits(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& given,

@@ -14,9 +14,11 @@ namespace pregate::cli {
 struct Upgrade {
   std::string name;  ///< "8 GiB more GPU memory"
   void (*change)(MachineSpec& machine) = nullptr;
+  int gpus = 0;  ///< > 0: so many of them in place of a change
 };
-/// GPU memory, its rate, link, host memory, cores; where GPU and host share one memory, that, and cores.
-const std::vector<Upgrade>& upgrades(const MachineSpec& machine);
+/// GPU memory, its rate, link, host memory, cores, twice as many GPUs; where GPU and host share one memory,
+/// that, and cores. What is changed of a GPU is of each.
+std::vector<Upgrade> upgrades(const MachineSpec& machine);
 
 struct Upgraded {
   std::string name;
@@ -36,6 +38,9 @@ struct Advice {
     return runnable != nullptr ? runnable : fastest(tried, false);
   }
 };
+
+/// The machine with its number of GPUs.
+std::string label_of(const Advice& advice);
 
 /// For people: the command, why, the settings, the upgrades.
 std::string advice_text(const Advice& advice, const sim::TextLayout& layout);

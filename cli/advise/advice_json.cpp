@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/advise/advice.hpp"
+#include "cli/advise/asked.hpp"
 #include "sim/report/report.hpp"
 
 namespace pregate::cli {
@@ -15,6 +16,7 @@ Json json_of(const Tried& tried) {
   Json json{{"name", tried.way.label}, {"policy", tried.way.policy}, {"software", tried.way.software}};
   if (!tried.way.weights.empty()) json["weights"] = tried.way.weights;
   json["can_be_run"] = tried.way.command != nullptr;
+  if (!tried.way.parallel.is_one()) json["gpus"] = tried.way.parallel.gpus();
   if (!tried.runs()) {
     json["left_out"] = tried.left_out.empty() ? tried.result.out_of_memory_reason : tried.left_out;
     return json;
@@ -41,7 +43,10 @@ std::string advice_json(const std::vector<Advice>& all, double wanted) {
   if (wanted > 0) json["wanted_tokens_per_s"] = wanted;
   json["machines"] = Json::array();
   for (const Advice& advice : all) {
-    Json machine{{"machine", advice.machine}, {"model", advice.model}, {"settings", Json::array()}};
+    Json machine{{"machine", advice.machine},
+                 {"gpus", gpus_of_host(advice.configuration.machine)},
+                 {"model", advice.model},
+                 {"settings", Json::array()}};
     for (const Tried& each : advice.tried) machine["settings"].push_back(json_of(each));
     if (const Tried* best = advice.best()) machine["best"] = json_of(*best);
     machine["upgrades"] = Json::array();

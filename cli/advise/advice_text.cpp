@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "cli/advise/advice.hpp"
+#include "cli/advise/asked.hpp"
 #include "models/terminal_text.hpp"
 #include "sim/report/report.hpp"
 #include "sim/report/text_table.hpp"
@@ -93,7 +94,7 @@ std::string head(const Advice& advice) {
   const sim::RunConfiguration& run = advice.configuration;
   std::string text =
       one_line(run.model.name) + " (" + run.model.expert_format.name + " experts) on " +
-      one_line(run.machine.name) +
+      with_number(one_line(run.machine.name), run.machine) +
       (run.machine.replaced_host.empty() ? "" : " with host " + one_line(run.machine.replaced_host));
   if (run.routing)
     text += "; a prompt of " + std::to_string(run.routing->prompt_tokens) + " tokens, an answer of " +
@@ -102,6 +103,10 @@ std::string head(const Advice& advice) {
 }
 
 }  // namespace
+
+std::string label_of(const Advice& advice) {
+  return with_number(advice.machine, advice.configuration.machine);
+}
 
 std::string name_of(const Way& way) { return way.label + (way.weights.empty() ? "" : ", " + way.weights); }
 
@@ -136,24 +141,25 @@ std::string machines_text(const std::vector<Advice>& machines, double wanted, co
   const Advice* most = nullptr;
   for (const Advice& advice : machines) {
     const Tried* best = fastest(advice.tried, true);
-    const std::string memory = gib(advice.configuration.machine.gpu.memory);
+    const std::string name = label_of(advice);
+    const std::string memory = gib(gpu_memory_of_host(advice.configuration.machine));
     if (best == nullptr) {
-      table.add({advice.machine, memory, "-", "", "", "does not fit"});
+      table.add({name, memory, "-", "", "", "does not fit"});
       continue;
     }
     if (wanted > 0 && reaches == nullptr && best->rate() >= wanted) reaches = &advice;
     if (most == nullptr || best->rate() > fastest(most->tried, true)->rate()) most = &advice;
-    table.add({(reaches == &advice ? "* " : "  ") + advice.machine, memory, three_digits(best->rate()),
-               range_of(*best), best->result.ttft_ms > 0 ? three_digits(best->result.ttft_ms / 1e3) : "-",
+    table.add({(reaches == &advice ? "* " : "  ") + name, memory, three_digits(best->rate()), range_of(*best),
+               best->result.ttft_ms > 0 ? three_digits(best->result.ttft_ms / 1e3) : "-",
                name_of(best->way)});
   }
   std::string text = table.text() + "\n";
   if (reaches != nullptr) {
     const Tried& best = *fastest(reaches->tried, true);
-    text += "* the first that reaches " + three_digits(wanted) + " tokens/s: " + reaches->machine + ", " +
+    text += "* the first that reaches " + three_digits(wanted) + " tokens/s: " + label_of(*reaches) + ", " +
             rates(best) + "\n  " + best.command + "\n";
   } else if (most != nullptr) {
-    text += "The fastest: " + most->machine + ", " + rates(*fastest(most->tried, true)) + "\n";
+    text += "The fastest: " + label_of(*most) + ", " + rates(*fastest(most->tried, true)) + "\n";
   }
   return text +
          folded(

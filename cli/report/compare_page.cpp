@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/advise/asked.hpp"
 #include "cli/report/result_charts.hpp"
 #include "cli/report/sortable_table.hpp"
 #include "sim/report/metrics.hpp"
@@ -135,7 +136,7 @@ std::string compare_page(const sim::RunConfiguration& run, const std::vector<sim
 
 std::string advice_page(const Advice& advice) {
   const sim::RunConfiguration& run = advice.configuration;
-  const std::string title = title_of(run, advice.machine);
+  const std::string title = title_of(run, label_of(advice));
   std::string body = "<h1>" + html::escaped(title) + "</h1>\n";
   const Tried* best = advice.best();
   if (best == nullptr) {
@@ -187,18 +188,18 @@ std::string machines_page(const std::vector<Advice>& machines, double wanted) {
   for (const Advice& advice : machines) {
     const Tried* best = fastest(advice.tried, true);
     if (best == nullptr) {
-      notes.push_back(advice.machine + ": nothing fits");
+      notes.push_back(label_of(advice) + ": nothing fits");
       continue;
     }
-    const Charted& run = runs.emplace_back(charted(advice.machine, best->result, best->confidence));
-    rows.push_back(
-        {advice.machine,
-         three_digits(static_cast<double>(advice.configuration.machine.gpu.memory.count) / (1LL << 30)),
-         three_digits(run.rate), range_text(run.range), three_digits(best->result.ttft_ms / 1e3),
-         best->command});
+    const Charted& run = runs.emplace_back(charted(label_of(advice), best->result, best->confidence));
+    rows.push_back({label_of(advice),
+                    three_digits(static_cast<double>(gpu_memory_of_host(advice.configuration.machine).count) /
+                                 (1LL << 30)),
+                    three_digits(run.rate), range_text(run.range), three_digits(best->result.ttft_ms / 1e3),
+                    best->command});
     if (wanted > 0 && !is_answered && run.rate >= wanted) {
       is_answered = true;
-      answer = "The first that reaches " + three_digits(wanted) + " tokens/s is " + advice.machine + ": " +
+      answer = "The first that reaches " + three_digits(wanted) + " tokens/s is " + label_of(advice) + ": " +
                three_digits(run.rate) + " (" + range_text(run.range) + "): " + best->command;
     }
   }

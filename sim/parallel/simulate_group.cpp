@@ -11,37 +11,14 @@
 #include "sim/engine/stream_clock.hpp"
 #include "sim/parallel/group_checks.hpp"
 #include "sim/parallel/group_notes.hpp"
+#include "sim/parallel/group_plan.hpp"
 #include "sim/parallel/group_run.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/run/drive.hpp"
-#include "sim/serve/served_steps.hpp"
 
 namespace pregate::sim {
 
 namespace {
-
-/// A rank with what is planned for it. Does not move: they refer to each other.
-struct PlannedRank {
-  /// `scanned`: of the whole trace, where that is enough to know.
-  PlannedRank(const Rank& rank, trace::StepSource& source, const ServingSpec& serving, const ModelSpec& whole,
-              const TraceScan* scanned)
-      : rank(rank),
-        steps(source, this->rank),
-        served(steps, serving),
-        prepared(scanned != nullptr
-                     ? PreparedTrace(this->rank.info, this->rank.model, name_of(rank, whole), *scanned)
-                     : PreparedTrace(steps, this->rank.model, name_of(rank, whole), serving)) {}
-  static std::string name_of(const Rank& rank, const ModelSpec& whole) {
-    return "the part of " + whole.name + " on GPU " + std::to_string(rank.number);
-  }
-  Rank rank;
-  RankSteps steps;
-  ServedSteps served;
-  PreparedTrace prepared;
-  std::optional<Plan> plan;
-  SimulationResult result;
-};
-using PlannedRanks = std::vector<std::unique_ptr<PlannedRank>>;
 
 /// Of stages that are on hosts of their own one GPU, and one for the others of the stage.
 MachineSpec drawn_machine(const MachineSpec& used, const ParallelSpec& spec) {
@@ -142,37 +119,16 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   const MachineSpec used = with_gpus(machine, spec.gpus());
   const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
   check_large_group(spec, used, options);
-  if (!used.others.empty() && (spec.gpus_a_stage() > 1 || is_large(spec))) {
-    throw InputError("machine " + printable(used.name),
-                     "its GPUs differ, and layers are shared by GPUs alike",
-                     "--pp " + std::to_string(spec.gpus()) + " gives each its own layers");
-  }
   check_spread(spec, source.info());
   result.topology =
       topology_of(drawn_machine(used, spec), demand_first ? StreamOrder::priority : StreamOrder::fifo);
 
-  std::vector<MemoryLimits> limits;
-  std::vector<Bytes> memory;  // of GPUs that differ
-  for (int stage = 0; stage < spec.pipeline; ++stage) {
-    limits.push_back(
-        options.memory.value_or(memory_limits(machine_of_gpu(used, static_cast<std::size_t>(stage)))));
-    if (!used.others.empty()) memory.push_back(limits.back().gpu);
-  }
-  PlannedRanks ranks;
-  const TraceScan* const scanned = policy.placement.kind->keeps_all ? &prepared.scan() : nullptr;
-  for (const Rank& rank : make_ranks(model, source.info(), spec, memory)) {
+  PlannedRanks ranks = ranks_of_run(model, used, policy, prepared, source, result.topology, options);
+  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
+    rank->plan = plan_run(rank->rank.model, rank->limits, policy, rank->prepared, rank->served,
+                          options.counted, rank->result, options.prompt_chunk);
     source.rewind();
-    ranks.push_back(std::make_unique<PlannedRank>(rank, source, serving, model, scanned));
-    PlannedRank& planned = *ranks.back();
-    planned.result.topology = result.topology;
-    planned.prepared.name_layers_from(rank.first_layer);
-    // Where tokens follow their experts every GPU caches all contexts.
-    if (spec.tokens != TokenExchange::follow) planned.prepared.deal_sequences(spec.data);
-    planned.plan =
-        plan_run(planned.rank.model, limits[static_cast<std::size_t>(rank.stage)], policy, planned.prepared,
-                 planned.served, options.counted, planned.result, options.prompt_chunk);
   }
-  source.rewind();
   for (const std::unique_ptr<PlannedRank>& rank : ranks)
     if (rank->plan) check_group_plan(*rank->plan, spec, policy, used);
   const PlannedRank& fullest = add_up_memory(ranks, result);
@@ -186,7 +142,7 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
     break;
   }
   if (result.out_of_memory_reason.empty() && host_is_full)
-    result.out_of_memory_reason = result.memory.explain(policy.name, limits.front().name);
+    result.out_of_memory_reason = result.memory.explain(policy.name, ranks.front()->limits.name);
   result.out_of_memory = !result.out_of_memory_reason.empty();
   if (result.out_of_memory) return result;
 

@@ -45,8 +45,18 @@ TEST_F(Hints, NameOptionsThatExist) {
     help += succeed(asked);
   }
   // The latter are of the programs that `advise` names.
-  std::set<std::string> options = {"--version", "--n-cpu-moe", "--max-model-len", "--max-num-seqs",
-                                   "--cpu-moe", "--model",     "--gguf",          "--cpu"};
+  std::set<std::string> options = {"--version",
+                                   "--n-cpu-moe",
+                                   "--max-model-len",
+                                   "--max-num-seqs",
+                                   "--cpu-moe",
+                                   "--model",
+                                   "--gguf",
+                                   "--cpu",
+                                   "--enable-expert-parallel",
+                                   "--model-path",
+                                   "--context-length",
+                                   "--max-running-requests"};
   static const std::regex option("--[a-z][a-z0-9-]+");
   for (auto at = std::sregex_iterator(help.begin(), help.end(), option); at != std::sregex_iterator(); ++at)
     options.insert(at->str());

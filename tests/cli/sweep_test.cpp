@@ -265,6 +265,57 @@ TEST_F(Sweep, KeepsWhatDoesNotRun) {
   EXPECT_NE(sql("s.db", "SELECT count(*) FROM points WHERE status = 'refused' AND reason <> ''"), "0");
 }
 
+// Numbers of GPUs and ways over them are axes: the options as lists, and keys of --set.
+TEST_F(Sweep, VariesGpus) {
+  const Words of{"--model",  "olmoe-1b-7b", "--machine", "rtx4090-pcie4", "--prompt",   "4",
+                 "--output", "4",           "--policy",  "gpu-only",      "--requests", "2"};
+  const auto sweep = [&](const std::string& database, Words more) {
+    more.insert(more.begin(), of.begin(), of.end());
+    more.insert(more.begin(), "sweep");
+    more.insert(more.end(), {"-o", path(database)});
+    succeed(more);
+  };
+  const auto rate = [&](Words more) {
+    more.insert(more.begin(), of.begin(), of.end());
+    more.insert(more.begin(), "compare");
+    more.insert(more.end(), {"--csv", "one.csv", "--json", "one.json"});
+    succeed(more);
+    return nlohmann::json::parse(read("one.json"))["results"][0]["tokens_per_s"].get<double>();
+  };
+  const auto rates = [&](const std::string& database, int point) {
+    return std::stod(sql(database, "SELECT tokens_per_s FROM points WHERE point = " + std::to_string(point)));
+  };
+  sweep("tp.db", {"--tp", "1,2,4", "--vary", "machine.link.peer.bandwidth=10GB/s,100GB/s"});
+  ASSERT_EQ(sql("tp.db", "SELECT count(*) FROM points WHERE status = 'ok'"), "6");
+  const char* const slow = "machine.link.peer.bandwidth=10GB/s";
+  EXPECT_NEAR(rates("tp.db", 0), rate({"--tp", "1", "--set", slow}), 1e-9);
+  EXPECT_NEAR(rates("tp.db", 2), rate({"--tp", "2", "--set", slow}), 1e-9);
+  EXPECT_NEAR(rates("tp.db", 4), rate({"--tp", "4", "--set", slow}), 1e-9);
+  EXPECT_EQ(sql("tp.db",
+                "SELECT json->>'$.machine.gpu.count' FROM configurations ORDER BY configuration DESC "
+                "LIMIT 1"),
+            "4");
+  sweep("keys.db", {"--vary", "parallel.tensor=2,4", "--vary", "parallel.experts=columns,whole"});
+  EXPECT_NEAR(rates("keys.db", 1), rate({"--ep", "2"}), 1e-9);
+  EXPECT_NEAR(rates("keys.db", 2), rate({"--tp", "4"}), 1e-9);
+  // Each alone, and together more than a host has.
+  sweep("many.db", {"--pp", "1,4", "--tp", "1,4"});
+  EXPECT_EQ(sql("many.db", "SELECT count(*) FROM points WHERE status = 'ok'"), "3");
+  EXPECT_THAT(sql("many.db", "SELECT reason FROM points WHERE status = 'refused'"), HasSubstr("16 GPUs"));
+  // 16 heads are not shared by three GPUs.
+  sweep("three.db", {"--tp", "1,3"});
+  EXPECT_THAT(sql("three.db", "SELECT reason FROM points WHERE status = 'refused'"), HasSubstr("heads"));
+}
+
+// A system that says itself how it spreads a model runs so at every point.
+TEST_F(Sweep, SystemsOfSeveralGpus) {
+  succeed({"sweep", "--model", "olmoe-1b-7b", "--machine", "rtx4090-pcie4", "--prompt", "4", "--output", "4",
+           "--policy", "llama-cpp-layer-split", "--vary", "machine.gpu.memory_bandwidth=500GB/s,1000GB/s",
+           "-o", path("s.db")});
+  EXPECT_EQ(sql("s.db", "SELECT count(*) FROM points WHERE status = 'ok'"), "2");
+  EXPECT_EQ(sql("s.db", "SELECT DISTINCT json->>'$.parallel.gpus' FROM configurations"), "2");
+}
+
 TEST_F(Sweep, RefusesBadAxes) {
   expect_sweep_refused({"--vary", "machine.link.h2d.bandwith=1,2"}, {"bandwith", "hint:", "'bandwidth'"});
   expect_sweep_refused({"--vary", "machin.gpu.memory=1GB,2GB"}, {"machin", "hint:"});
