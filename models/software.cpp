@@ -45,6 +45,23 @@ GpuSpec gpu_of(const Node& machine) {
   return gpu;
 }
 
+LayerLaunches<Picoseconds> launches_of(const LayerLaunches<int>& kernels, Picoseconds each) {
+  const auto& [mixers, added] = kernels;
+  return {.mixers = {.latent = each * mixers.latent,
+                     .delta = each * mixers.delta,
+                     .kimi_delta = each * mixers.kimi_delta,
+                     .mamba2 = each * mixers.mamba2,
+                     .mamba = each * mixers.mamba,
+                     .convolution = each * mixers.convolution},
+          .added = {.query_rank = each * added.query_rank,
+                    .qk_norm = each * added.qk_norm,
+                    .output_gate = each * added.output_gate,
+                    .post_norm = each * added.post_norm,
+                    .shared = each * added.shared,
+                    .shared_gate = each * added.shared_gate,
+                    .beside = each * added.beside}};
+}
+
 }  // namespace
 
 OverheadSpec overhead_of(const SoftwareSpec& software, const GpuSpec& gpu) {
@@ -67,6 +84,8 @@ OverheadSpec overhead_of(const SoftwareSpec& software, const GpuSpec& gpu) {
           .gate_readback = software.host.gate_readback,
           .experts = eager * kernels.experts,
           .device_copy = eager * kernels.device_copy,
+          .layers = launches_of(kernels.layers, eager),
+          .copy_calls = software.copies.calls,
           .replayed = replays ? graph.seconds() / eager.seconds() : 1,
           .kernel_library = kernels.origin,
           .single_launch = kernels.origin == KernelLibrary::none ? Picoseconds{} : eager - graph,

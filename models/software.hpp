@@ -33,6 +33,7 @@ struct SoftwareSpec {
     int gate = 1;
     int experts = 1;  ///< each wave has them
     int device_copy = 1;
+    LayerLaunches<int> layers = {};  ///< of layers that are not the plain one
     /// Whose kernels these are. With a library the counts are of what it does not price, and its kernels come
     /// on top.
     KernelLibrary origin = KernelLibrary::none;
@@ -45,6 +46,11 @@ struct SoftwareSpec {
     Picoseconds request = {};   ///< first pass of a request, where experts can be missing
     Picoseconds lookup = {};    ///< of an activated expert, where some can be missing
   } host;
+
+  /// How it copies experts to the GPU.
+  struct Copies {
+    int calls = 1;  ///< OverheadSpec::copy_calls
+  } copies;
 
   /// Shares that its kernels reach.
   struct Efficiency {

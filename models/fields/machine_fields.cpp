@@ -4,6 +4,7 @@
 
 #include "models/fields/choices.hpp"
 #include "models/fields/describe.hpp"
+#include "models/fields/layer_launch_fields.hpp"
 #include "models/fields/machine_tables.hpp"
 #include "models/fields/ranges.hpp"
 
@@ -169,6 +170,11 @@ Fields<OverheadSpec> overhead() {
   fields.add_where_set("prompt_share", &OverheadSpec::prompt_share,
                        "with a kernel library: share of its kernels' rates that passes of prompts reach",
                        part_of_one());
+  fields.add_where_set("copy_calls", &OverheadSpec::copy_calls,
+                       "calls that copy an expert to the GPU, each with latency and per_copy of link.h2d; 0: "
+                       "one kernel gathers those of a layer",
+                       some_calls());
+  fields.add_table("layers", &OverheadSpec::layers, layer_launch_fields<Picoseconds>(any_cost()));
   return fields;
 }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/fields/choices.hpp"
 #include "models/fields/describe.hpp"
+#include "models/fields/layer_launch_fields.hpp"
 #include "models/fields/ranges.hpp"
 
 namespace pregate {
@@ -46,6 +47,7 @@ Fields<Kernels> kernel_fields() {
       "origin", &Kernels::origin,
       "whose kernels they are; of a library that was measured the other keys count only what "
       "is not priced by it");
+  fields.add_table("layers", &Kernels::layers, layer_launch_fields<int>(Range{0, 10'000, "from 0 to 10000"}));
   return fields;
 }
 
@@ -113,6 +115,12 @@ Fields<SoftwareSpec> software() {
   fields.add_table("launch", &SoftwareSpec::launch, launch_fields());
   fields.add_table("kernels", &SoftwareSpec::kernels, kernel_fields());
   fields.add_table("host", &SoftwareSpec::host, host_work_fields());
+  Fields<SoftwareSpec::Copies> copies;
+  copies.add("calls", &SoftwareSpec::Copies::calls,
+             "calls that copy an expert to the GPU, each with the link's fixed costs; 0: one kernel gathers "
+             "those of a layer",
+             some_calls());
+  fields.add_table("copies", &SoftwareSpec::copies, copies);
   fields.add_table("efficiency", &SoftwareSpec::efficiency, efficiency_fields());
   fields.add_table("cpu", &SoftwareSpec::cpu, cpu_fields());
   fields.add_table("files", &SoftwareSpec::files, file_fields());

@@ -53,14 +53,17 @@ CopyCost overlapped(const CopyCost& read, int depth) {
   return next;
 }
 
-CopyCost CostModel::copy_cost(const LinkSpec& link, Bytes bytes, bool page_locked) const {
-  BytesPerSecond rate = page_locked ? copy_rate(link, bytes) : link.pageable_bandwidth;
+CopyCost CostModel::copy_cost(const LinkSpec& link, Bytes bytes, bool page_locked, int calls) const {
+  const Bytes each{calls > 1 ? bytes.count / calls : bytes.count};
+  BytesPerSecond rate = page_locked ? copy_rate(link, each) : link.pageable_bandwidth;
+  // A kernel that gathers reads as fast as large copies go.
+  if (calls == 0 && page_locked && !link.table.empty()) rate = link.table.back().rate;
   // A copy cannot run faster than the host memory it reads: alone it then still gets its whole rate.
   const BytesPerSecond memory = read_at_one(machine_.host);
   const bool host_bound = memory < rate;
   rate = std::min(rate, memory);
   const bool fixed_in_table = page_locked && !link.table.empty();
-  const Picoseconds fixed = fixed_in_table ? Picoseconds{} : link.latency + link.per_copy;
+  const Picoseconds fixed = fixed_in_table ? Picoseconds{} : (link.latency + link.per_copy) * calls;
   return {fixed, bytes, rate, fixed + time_at(bytes, rate), host_bound};
 }
 

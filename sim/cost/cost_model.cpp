@@ -36,6 +36,9 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     for (Picoseconds* launches :
          {&overhead.dense_layer, &overhead.attention, &overhead.gate, &overhead.experts})
       *launches = from_seconds(launches->seconds() * overhead.replayed);
+    visit_launches(overhead.layers, [&](Picoseconds& launches) {
+      launches = from_seconds(launches.seconds() * overhead.replayed);
+    });
   } else {
     request_overhead_ = machine.overhead.request;
     lookup_ = machine.overhead.lookup;
@@ -60,7 +63,7 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
         const auto formats_of = [&](int layer) {
           return stack.layers[static_cast<std::size_t>(layer)].formats;
         };
-        return same_costs(known.profile, profile) &&
+        return same_costs(known.profile, profile) && known.launches == launches_of(stack, profile) &&
                (!known.kernels || (known.kernels->mixer == stack.mixer_of(profile.layer) &&
                                    formats_of(known.profile.layer) == formats_of(profile.layer)));
       });
@@ -80,6 +83,7 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
            times("experts", profile),
            std::vector<GpuTime>(static_cast<std::size_t>(profile.experts) + 1, GpuTime{{-1}, {}, {}, {}}),
            {},
+           launches_of(stack, profile),
            kernels_ ? std::optional(layer_kernels(model_, stack, profile, kernels_->gpu())) : std::nullopt});
     }
     classes_of_.push_back(std::move(classes));
@@ -95,8 +99,9 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   const CopyPlan copies = copy_plan(model, policy.transfer.chunk, policy.formats.copied);
   const Bytes expert = copy_plan(model, {}).expert();
   chunks_ = copies.chunks;
-  fetch_ = copy_cost(machine.h2d, copies.chunk, policy.transfer.pinned);
-  last_chunk_ = copy_cost(machine.h2d, copies.last, policy.transfer.pinned);
+  const int calls = chunks_ == 1 ? machine.overhead.copy_calls : 1;  // a chunk is a call
+  fetch_ = copy_cost(machine.h2d, copies.chunk, policy.transfer.pinned, calls);
+  last_chunk_ = copy_cost(machine.h2d, copies.last, policy.transfer.pinned, calls);
   write_back_ = copy_cost(machine.d2h, expert, policy.transfer.pinned);
   if (machine.ssd.read_bandwidth.value > 0) {
     drive_read_ = copy_cost(drive_to_host, expert);
@@ -118,6 +123,18 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     device_copy_ =
         machine.overhead.device_copy * staging + time_at(expert, machine.gpu.device_copy_bandwidth);
   }
+}
+
+CostModel::Launches CostModel::launches_of(const Stack& stack, const LayerProfile& profile) const {
+  const OverheadSpec& overhead = machine_.overhead;
+  const Mixer& mixer = stack.mixer_of(profile.layer);
+  const bool mixes = mixer.kind != MixerKind::none;
+  const Picoseconds shared = shared_launches(overhead.layers, stack.feed_forward_of(profile.layer));
+  if (profile.moe)
+    return {mixes ? mixer_launches(overhead.layers, mixer, overhead.attention) : Picoseconds{}, shared};
+  if (!mixes) return {overhead.attention, {}};
+  if (!profile.feed_forward) return {mixer_launches(overhead.layers, mixer, overhead.attention), {}};
+  return {layer_launches(overhead.layers, mixer, overhead.dense_layer, overhead.attention), {}};
 }
 
 GpuTime CostModel::roofline(double flop, FlopPerSecond rate, double bytes) const {
@@ -189,9 +206,8 @@ void CostModel::begin_step(const StepShape& shape) {
       return kernel_time_of(times->fixed + kernel_time(times->points, shape.tokens));
     };
     if (profile.moe) {
-      const bool mixes = profile.mixer != MixerKind::none;
-      cost = {launch_time(mixes ? overhead.attention : Picoseconds{}) + attention(layer, shape),
-              launch_time(overhead.gate), overhead.gate_readback, feed_forward};
+      cost = {launch_time(layer.launches.layer) + attention(layer, shape), launch_time(overhead.gate),
+              overhead.gate_readback, launch_time(layer.launches.shared) + feed_forward};
       if (layer.kernels) cost.gate += layer.products.router;
       if (layer.attention_times != nullptr)
         cost.attention = measured(layer.attention_times) + scores(layer, shape);
@@ -200,12 +216,7 @@ void CostModel::begin_step(const StepShape& shape) {
     } else if (layer.dense_times != nullptr) {
       cost = {measured(layer.dense_times) + scores(layer, shape), {}, {}, {}};
     } else {
-      const bool whole = profile.mixer != MixerKind::none && profile.feed_forward;
-      cost = {launch_time(whole ? overhead.dense_layer : overhead.attention) + attention(layer, shape) +
-                  feed_forward,
-              {},
-              {},
-              {}};
+      cost = {launch_time(layer.launches.layer) + attention(layer, shape) + feed_forward, {}, {}, {}};
     }
     if (longer_ > 1) {
       for (GpuTime* time : {&cost.attention, &cost.gate, &cost.shared})

@@ -164,6 +164,11 @@ class CostModel {
   CostModel& operator=(const CostModel&) = delete;
 
  private:
+  /// Of a layer: before the router or, without experts, in all; beside the routed experts.
+  struct Launches {
+    Picoseconds layer, shared;
+    bool operator==(const Launches&) const = default;
+  };
   struct LayerClass {
     LayerProfile profile;
     FlopPerSecond dense_rate, expert_rate;
@@ -171,6 +176,7 @@ class CostModel {
     std::vector<GpuTime>
         single_token;  ///< routed_experts() when each of n experts has one token; by n, -1 = unknown
     std::vector<Picoseconds> by_tokens;  ///< what was measured of one expert with n tokens; by n, 0 = unknown
+    Launches launches = {};
     /// With a kernel library: what the layer runs of it, and what that takes.
     std::optional<LayerKernels> kernels = std::nullopt;
     struct {
@@ -191,6 +197,7 @@ class CostModel {
   [[nodiscard]] bool is_replayed() const {
     return policy_.placement.kind->keeps_all && machine_.overhead.replayed < 1;
   }
+  [[nodiscard]] Launches launches_of(const Stack& stack, const LayerProfile& profile) const;
   void price_low_format();
   void price_products(LayerClass& layer, int tokens) const;
   [[nodiscard]] GpuTime experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
@@ -213,7 +220,7 @@ class CostModel {
   [[nodiscard]] GpuTime routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                        std::uint32_t routed, int step_tokens) const;
   static GpuTime one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens);
-  [[nodiscard]] CopyCost copy_cost(const LinkSpec& link, Bytes bytes, bool page_locked) const;
+  [[nodiscard]] CopyCost copy_cost(const LinkSpec& link, Bytes bytes, bool page_locked, int calls = 1) const;
   [[nodiscard]] CopyCost copy_cost(LinkId link, Bytes bytes) const;
 
   ModelSpec model_;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "models/catalog.hpp"
+#include "models/model.hpp"
 #include "tests/models/error_of.hpp"
 
 namespace pregate {
@@ -81,6 +82,66 @@ TEST(Software, KernelsTakeCyclesWhereAClockIsSaid) {
   EXPECT_EQ(overhead_of(software, gpu).gate.count, 15 * us) << "hbm_cycles is not said";
   software.launch.hbm_cycles = 10'000;
   EXPECT_EQ(overhead_of(software, gpu).gate.count, 30 * us);
+}
+
+// Kernels of layers that are not the plain one take the same gap each, and only the machine says them where
+// the software does.
+TEST(Software, LayersOfOtherKindsHaveCountsOfTheirOwn) {
+  SoftwareSpec software = described();
+  software.kernels.layers.mixers.delta = 26;
+  software.kernels.layers.added.shared = 4;
+  const LayerLaunches<Picoseconds> layers = overhead_of(software, of(GpuArchitecture::turing)).layers;
+  EXPECT_EQ(layers.mixers.delta.count, 104 * us);
+  EXPECT_EQ(layers.added.shared.count, 16 * us);
+  EXPECT_EQ(layers.mixers.latent.count, 0) << "as attention";
+  EXPECT_EQ(load_machine("rtx4090-pcie4").overhead.layers, LayerLaunches<Picoseconds>{})
+      << "generic counts none";
+  const MachineSpec machine = load_machine("rtx2080-pcie3", {}, {}, "llama-cpp");
+  const SoftwareSpec llama = load_software("llama-cpp");
+  EXPECT_EQ(machine.overhead.layers.mixers.delta, llama.launch.eager * llama.kernels.layers.mixers.delta);
+}
+
+Mixer mixer_of(MixerKind kind) {
+  Mixer mixer;
+  mixer.kind = kind;
+  return mixer;
+}
+
+TEST(LayerLaunches, AMixerHasItsOwnOrThatOfAttentionAndWhatItAdds) {
+  LayerLaunches<Picoseconds> said;
+  said.mixers.delta = {26};
+  said.added = {.query_rank = {3}, .qk_norm = {2}, .output_gate = {5}, .post_norm = {7}};
+  const Picoseconds plain{14};
+  EXPECT_EQ(mixer_launches(said, mixer_of(MixerKind::grouped_query), plain).count, 14);
+  EXPECT_EQ(mixer_launches(said, mixer_of(MixerKind::gated_delta_net), plain).count, 26);
+  EXPECT_EQ(mixer_launches(said, mixer_of(MixerKind::multi_head_latent), plain).count, 14) << "not counted";
+  Mixer mixer = mixer_of(MixerKind::grouped_query);
+  mixer.qk_norm = mixer.output_gate = true;
+  mixer.norms = 2;
+  EXPECT_EQ(mixer_launches(said, mixer, plain).count, 14 + 2 + 5 + 7);
+  mixer = mixer_of(MixerKind::multi_head_latent);
+  mixer.q_lora_rank = 8;
+  EXPECT_EQ(mixer_launches(said, mixer, plain).count, 14 + 3);
+  // Of a whole layer without experts what is not the mixer stays: 19 - 14.
+  EXPECT_EQ(layer_launches(said, mixer_of(MixerKind::gated_delta_net), {19}, plain).count, 5 + 26);
+  said.mixers.convolution = {12};
+  EXPECT_EQ(layer_launches(said, mixer_of(MixerKind::short_convolution), {19}, plain).count, 17);
+}
+
+TEST(LayerLaunches, SharedExpertsAddTheirsAndAFeedForwardWithNormsOfItsOwnMore) {
+  LayerLaunches<Picoseconds> said;
+  said.added = {.shared = {4}, .shared_gate = {3}, .beside = {15}};
+  FeedForward feed_forward;
+  feed_forward.kind = FeedForward::Kind::moe;
+  EXPECT_EQ(shared_launches(said, feed_forward).count, 0);
+  feed_forward.moe.shared_ffn_dim = 128;
+  EXPECT_EQ(shared_launches(said, feed_forward).count, 4);
+  feed_forward.moe.shared_gate = true;
+  EXPECT_EQ(shared_launches(said, feed_forward).count, 7);
+  feed_forward.norms = 6;
+  EXPECT_EQ(shared_launches(said, feed_forward).count, 15);
+  feed_forward.kind = FeedForward::Kind::dense;
+  EXPECT_EQ(shared_launches(said, feed_forward).count, 0);
 }
 
 TEST(Software, FilesForItMayHoldTheRestOfAModelOtherwise) {

@@ -48,6 +48,55 @@ TEST(LayerKinds, AWindowIsReadNoFurtherThanItReaches) {
   EXPECT_EQ(context_cost(mixer, bytes_machine(), 5000), from_seconds(99 * full_bytes / 0.5e9));
 }
 
+// A layer's launches follow its mixer and what is beside its experts; a replayed pass has its share of them.
+TEST(LayerKinds, LaunchesAreThoseOfItsMixerAndItsSharedExperts) {
+  ModelSpec model = test::tiny_model(2, 8, 2);
+  Mixer normed = model.stacks[0].mixers[0];
+  normed.qk_norm = true;
+  model.stacks[0].mixers.push_back(normed);
+  model.stacks[0].layers[1].mixer = 1;
+  FeedForward shared = model.stacks[0].feed_forwards[0];
+  shared.moe.shared_ffn_dim = 64;
+  model.stacks[0].feed_forwards.push_back(shared);
+  model.stacks[0].layers[1].feed_forward = 1;
+  MachineSpec machine = test::tiny_machine();
+  machine.overhead.layers.added.qk_norm = from_seconds(7e-6);
+  machine.overhead.layers.added.shared = from_seconds(9e-6);
+  PolicySpec policy;
+  for (const double replayed : {1.0, 0.5}) {
+    if (replayed < 1) test::place(policy, "all");
+    machine.overhead.replayed = replayed;
+    CostModel costs(model, machine, policy);
+    costs.begin_step({.tokens = 1, .position = 0});
+    const LayerCost& plain = costs.layer(costs.layer_class(0, 0));
+    const LayerCost& other = costs.layer(costs.layer_class(0, 1));
+    EXPECT_EQ(plain.attention.launches, from_seconds(40e-6 * replayed));
+    EXPECT_EQ(other.attention.launches, from_seconds(40e-6 * replayed) + from_seconds(7e-6 * replayed));
+    EXPECT_EQ(plain.shared.launches, Picoseconds{});
+    EXPECT_EQ(other.shared.launches, from_seconds(9e-6 * replayed));
+  }
+}
+
+// Calls that one expert takes: each has the link's fixed costs, 10 us; a gathering kernel none.
+TEST(LayerKinds, AnExpertIsCopiedInAsManyCallsAsTheSoftwareMakes) {
+  const ModelSpec model = test::tiny_model(1, 8, 2);
+  MachineSpec machine = test::tiny_machine();
+  const Picoseconds bytes = time_at(test::tiny_expert, {1e9});
+  for (const int calls : {0, 1, 3}) {
+    machine.overhead.copy_calls = calls;
+    const CostModel costs(model, machine, {});
+    EXPECT_EQ(costs.fetch().duration, from_seconds(10e-6) * calls + bytes) << calls;
+  }
+  PolicySpec chunked;
+  chunked.transfer.chunk = {32'768};
+  EXPECT_EQ(CostModel(model, machine, chunked).fetch().fixed, from_seconds(10e-6)) << "a chunk is a call";
+  // With a table of rates by size, the size of a call decides: a third of an expert at 0.5 GB/s.
+  machine.h2d.table = {{{32'768}, {5e8}}, {{65'536}, {1e9}}, {{131'072}, {2e9}}};
+  EXPECT_EQ(CostModel(model, machine, {}).fetch().duration, time_at(test::tiny_expert, {5e8}));
+  machine.overhead.copy_calls = 0;
+  EXPECT_EQ(CostModel(model, machine, {}).fetch().duration, time_at(test::tiny_expert, {2e9}));
+}
+
 TEST(LayerKinds, AnIndexerScoresTheWholeContextAndAttentionReadsItsChoice) {
   const Mixer mixer{.kind = MixerKind::multi_head_latent,
                     .heads = 4,

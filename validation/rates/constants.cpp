@@ -44,6 +44,7 @@ std::vector<RateConstant> all() {
                          for (Picoseconds* time :
                               {&its.attention, &its.gate, &its.experts, &its.dense_layer, &its.device_copy})
                            scale_time(*time, factor);
+                         visit_launches(its.layers, [&](Picoseconds& time) { scale_time(time, factor); });
                        }});
   constants.push_back({"cpu",
                        "",

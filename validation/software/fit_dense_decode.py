@@ -8,12 +8,12 @@
                                                    77 if there is no such file of rows
 
 A token takes  read / (bandwidth x efficiency) + layers x layer + step:  three constants for all rows, by least squares of
-the relative error. The description has one efficiency for all GPUs (fit_gpu_decode.py); with it given, these rows fix the
-other two, and those are what is held against the description. What a row is, is taken from the model cards: parameters, layers, embeddings that a token does not
+the relative error. The description has one efficiency and one time a step for all GPUs (fit_gpu_decode.py); with them given,
+these rows fix the third, and that is what is held against the description. What a row is, is taken from the model cards: parameters, layers, embeddings that a token does not
 read. Rows left out, by rule: models that do not fit the GPU whole; Gemma, whose layers have twice as many norms and
 capped scores, so other kernels. Those that fit the GPU are predicted instead.
 
-A fourth constant, with the three given: models that do not fit have their last layers and their head on the CPU, which
+Another constant, with these given: models that do not fit have their last layers and their head on the CPU, which
 reads them at  host bandwidth x share.  How many layers the GPU has (-ngl) is in pull requests 774, 775 and 778 of the
 source; of the other models it is not to be had.
 """
@@ -78,10 +78,11 @@ def fit(measured):
     return least_squares([[t * rate for t in terms(*shape)] for _, shape, rate in measured], [1] * len(measured))
 
 
-def fit_given(efficiency, measured):
-    """The constants with an efficiency that is not fitted."""
-    rights = [1 - terms(*shape)[0] / efficiency * rate for _, shape, rate in measured]
-    return [1 / efficiency] + least_squares([[t * rate for t in terms(*shape)[1:]] for _, shape, rate in measured], rights)
+def fit_given(efficiency, step, measured):
+    """The constants with an efficiency and a step that are not fitted."""
+    rights = [1 - (terms(*shape)[0] / efficiency + step) * rate for _, shape, rate in measured]
+    layer = least_squares([[terms(*shape)[1] * rate] for _, shape, rate in measured], rights)
+    return [1 / efficiency] + layer + [step]
 
 
 def error(constants, shape, rate):
@@ -120,7 +121,6 @@ def differs(path, constants, share):
     said = {
         "launch.eager x kernels.dense_layer, us": (
             micro(software["launch"]["eager"]) * software["kernels"]["dense_layer"], 1e6 * constants[1]),
-        "host.step, us": (micro(software["host"]["step"]), 1e6 * constants[2]),
         "cpu.bandwidth": (software["cpu"]["bandwidth"], share),
     }
     wrong = {key: pair for key, pair in said.items() if abs(pair[0] / pair[1] - 1) > 0.02}
@@ -149,10 +149,11 @@ def main():
         print(f"  predicted  {name[:40]:42}{rate:7.1f} tokens/s {100 * error(constants, shape, rate):+6.1f} %")
     if len(sys.argv) == 3:
         with open(sys.argv[2], "rb") as file:
-            constants = fit_given(tomllib.load(file)["efficiency"]["memory"], measured)
+            software = tomllib.load(file)
+        constants = fit_given(software["efficiency"]["memory"], 1e-6 * micro(software["host"]["step"]), measured)
         mean = sum(abs(error(constants, shape, rate)) for _, shape, rate in measured) / len(measured)
-        print(f"with efficiency {1 / constants[0]:.3f} given: {1e6 * constants[1]:.1f} us a dense layer, "
-              f"{1e6 * constants[2]:.0f} us a step; mean of absolute errors {100 * mean:.1f} %")
+        print(f"with efficiency {1 / constants[0]:.3f} and {1e6 * constants[2]:.0f} us a step given: "
+              f"{1e6 * constants[1]:.1f} us a dense layer; mean of absolute errors {100 * mean:.1f} %")
     split = rates(sys.argv[1], SPLIT)
     share = fit_share(constants, split)
     print(f"the CPU reads at {share:.3f} of {HOST_BANDWIDTH / 1e9:.0f} GB/s")
