@@ -234,7 +234,8 @@ ExitCode sweep_with(const Arguments& arguments, JoinRanks join) {
   std::vector<TextFile> files;
   if (parsed.has("json")) files.push_back({parsed.text("json"), sweep_json(report)});
   if (parsed.has("report"))
-    files.push_back({parsed.text("report"), sweep_page(inputs, report, swept_points(inputs, *store))});
+    files.push_back(
+        {parsed.text("report"), sweep_page(inputs, report, swept_points(inputs, *store), threads)});
   write_files(files);
   show(people(parsed), sweep_text(inputs, report));
   return 0;

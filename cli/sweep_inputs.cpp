@@ -161,6 +161,7 @@ std::vector<Override> SweepInputs::overrides(Concern concern, int number) const 
 }
 
 Run SweepInputs::workload(int number) const {
+  if (number == 0 && first_) return *first_;
   Parsed parsed = parsed_;
   std::vector<Override> set;
   for (const Override& each : overrides(Concern::workload, number)) {
@@ -257,7 +258,8 @@ void SweepInputs::check_values() const {
     for (std::size_t i = 0; i < all.size(); ++i)
       if (is_alone(all[i], all.front())) visit(static_cast<int>(i));
   };
-  const Run first = workload(0);
+  if (!first_) first_ = workload(0);
+  const Run& first = *first_;
   each_alone(Concern::hardware, [&](int number) { std::ignore = machine(first, number); });
   each_alone(Concern::policy, [&](int number) { std::ignore = policy(first, number); });
   each_alone(Concern::workload, [&](int number) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,7 +54,7 @@ class SweepInputs {
   /// hashes of all traces. JSON.
   [[nodiscard]] std::string plan() const;
   /// Tries every value of every axis, the other axes at their first: InputError for the first that does not
-  /// do.
+  /// do. Before several threads use this.
   void check_values() const;
 
  private:
@@ -70,7 +71,8 @@ class SweepInputs {
   std::vector<Concern> concerns_;  ///< by axis
   std::array<std::vector<Settings>, concern_count> settings_;
   std::array<std::vector<int>, concern_count> numbers_;
-  std::vector<int> families_;  ///< by policy
+  std::vector<int> families_;         ///< by policy
+  mutable std::optional<Run> first_;  ///< the first workload, once check_values() resolved it
 };
 
 /// The words that a plan file stands for, to go before those of the command line: every key an option of

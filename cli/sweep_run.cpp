@@ -19,6 +19,13 @@ constexpr std::size_t machines_kept = 4096;
 constexpr std::size_t least_task = 32;
 /// Points that are timed together; Ctrl-C waits for them.
 constexpr std::size_t points_at_once = 16;
+/// Texts that wait for the one who writes them.
+constexpr std::size_t configurations_kept = 4096;
+
+std::string text_of(const sim::RunConfiguration& configuration) {
+  return sim::configuration_json(configuration)
+      .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
 
 }  // namespace
 
@@ -171,19 +178,35 @@ void SweepRunner::run_on(std::span<const std::int64_t> points, sim::ManyMachines
     row.reason = results[i].out_of_memory_reason;
     row.figures = sim::sweep_figures(results[i], confidence);
     row.result = sim::one_result_json(results[i], confidence);
+    keep_configuration(row.configuration, run.configuration);
     emit(std::move(row));
   }
 }
 
+void SweepRunner::keep_configuration(std::int64_t number, const sim::RunConfiguration& configuration) {
+  if (!keeps_configurations_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (configurations_.size() >= configurations_kept || !seen_configurations_.insert(number).second) return;
+  }
+  std::string json = text_of(configuration);
+  const std::lock_guard lock(mutex_);
+  configurations_.emplace(number, std::move(json));
+}
+
 std::string SweepRunner::configuration(std::int64_t number) {
+  {
+    const std::lock_guard lock(mutex_);
+    seen_configurations_.insert(number);
+    if (auto kept = configurations_.extract(number)) return std::move(kept.mapped());
+  }
   const int count = inputs_.count_of(Concern::hardware);
   const auto of_workload = static_cast<int>(number / count), hardware = static_cast<int>(number % count);
   try {
     const auto resolved = workload(of_workload);
     sim::RunConfiguration configuration = resolved->run.configuration;
-    configuration.machine = inputs_.machine(resolved->run, hardware);
-    return sim::configuration_json(configuration)
-        .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+    configuration.machine = *machine(resolved->run, of_workload, hardware);
+    return text_of(configuration);
   } catch (const InputError&) {
     return "null";  // its points are refused, and say why
   }

@@ -9,6 +9,8 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "cli/sweep_inputs.hpp"
@@ -37,7 +39,13 @@ class SweepRunner {
   /// Each point's row, as it is done; ends early when `stops()`.
   void run(const SweepTask& task, const std::function<void(sim::PointRow)>& emit,
            const std::function<bool()>& stops);
-  /// Of the configuration that a row names. JSON.
+  /// From now on the threads that compute points write their configurations down, for configuration() to
+  /// find: else whoever asks for many has to. `but`: numbers that nobody will ask for.
+  void keep_configurations(std::unordered_set<std::int64_t> but) {
+    keeps_configurations_ = true;
+    seen_configurations_ = std::move(but);
+  }
+  /// Of the configuration that a row names. JSON. One thread asks, once for each.
   [[nodiscard]] std::string configuration(std::int64_t number);
 
  private:
@@ -57,6 +65,8 @@ class SweepRunner {
   [[nodiscard]] std::vector<std::span<const std::int64_t>> by_policy(const SweepTask& task) const;
   /// Read once for many policies. InputError.
   std::shared_ptr<const MachineSpec> machine(const Run& run, int workload, int hardware);
+  /// Of the run's, where it is the first with that number.
+  void keep_configuration(std::int64_t number, const sim::RunConfiguration& configuration);
   [[nodiscard]] sim::PointRow row_of(std::int64_t point) const;
   void refuse(std::span<const std::int64_t> points, const std::string& reason,
               const std::function<void(sim::PointRow)>& emit) const;
@@ -65,6 +75,9 @@ class SweepRunner {
   std::mutex mutex_;
   std::vector<std::pair<int, std::shared_ptr<const Workload>>> workloads_;
   std::map<std::pair<int, int>, std::shared_ptr<const MachineSpec>> machines_;  ///< by workload and hardware
+  bool keeps_configurations_ = false;
+  std::unordered_set<std::int64_t> seen_configurations_;
+  std::unordered_map<std::int64_t, std::string> configurations_;  ///< that nobody has asked for yet
 };
 
 }  // namespace pregate::cli

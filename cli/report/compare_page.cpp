@@ -127,7 +127,7 @@ std::string compare_page(const sim::RunConfiguration& run, const std::vector<sim
   std::vector<std::string> notes;
   for (const auto& each : run.left_out) notes.push_back("left out: " + each.policy + ": " + each.reason);
   for (const std::string& note : notes_of(run, results)) notes.push_back(note);
-  body += html::list("Notes", notes) + "<h3>How sure</h3><pre>" +
+  body += html::list("Notes", notes) + "<h3>How sure</h3><pre class=\"words\">" +
           html::escaped(sim::confidence_text(results, confidences)) + "</pre>\n" +
           folded_text("Resolved configuration and all results (JSON)",
                       sim::results_json(run, results, confidences));

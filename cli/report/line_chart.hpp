@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -13,14 +14,18 @@ namespace pregate::cli {
 const char* policy_colour(std::size_t policy);
 bool is_hollow(std::size_t policy);
 
-/// A point of a chart; `tip` is shown by a browser that points at it.
+/// A point of a chart; `tip` is shown by a browser that points at it. Between `least` and `most` lies what to
+/// expect; NaN: nobody knows.
 struct ChartPoint {
   double x = 0, y = 0;
   std::string tip;
+  double least = std::numeric_limits<double>::quiet_NaN(), most = least;
 };
 struct Series {
   std::string name;
   std::vector<ChartPoint> points;
+  /// What the others cannot exceed: dashed in black, joined, after the series of policies.
+  bool is_bound = false;
 };
 /// An upright rule with a word above it.
 struct Rule {
@@ -33,10 +38,17 @@ struct ChartWords {
   std::string title, x, y;
 };
 
-/// From 0 to the largest value on y, from the smallest to the largest on x; points of a series in their
-/// order, joined or not; names at the right; `front`: a line under them. Empty where no series has a point.
-/// SVG.
-std::string line_chart(const ChartWords& words, const std::vector<Series>& series, bool is_joined,
-                       const std::vector<Rule>& rules = {}, const std::vector<ChartPoint>& front = {});
+struct LineChart {
+  ChartWords words;
+  std::vector<Series> series;  ///< points of each in their order
+  bool is_joined = false;
+  std::vector<Rule> rules = {};
+  std::vector<ChartPoint> front = {};  ///< a line under the series
+};
+
+/// From 0 to the largest value on y, from the smallest to the largest on x; names above at the left. Ranges
+/// are bands of lines and of the front, whiskers of points that are not joined. Empty where no series has a
+/// point. SVG.
+std::string line_chart(const LineChart& chart);
 
 }  // namespace pregate::cli

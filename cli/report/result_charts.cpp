@@ -17,7 +17,7 @@ namespace svg = validation::svg;
 using sim::three_digits;
 using svg::Axis;
 
-constexpr double width = 860, right = 60, row_height = 24, character = 6.6;
+constexpr double width = 860, right = 60, row_height = 24, character = 7.2;
 constexpr const char* research_grey = "#cfd8dc";
 
 double left_of(const std::vector<Charted>& runs) {

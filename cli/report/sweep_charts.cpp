@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <map>
 
-#include "cli/report/line_chart.hpp"
 #include "sim/report/text_table.hpp"
 
 namespace pregate::cli {
@@ -33,16 +34,12 @@ BestAt best_along(const SweptPoints& swept, std::size_t axis, double SweptPoint:
   return best;
 }
 
-std::string along_axis(const SweptPoints& swept, std::size_t axis, const ChartWords& words,
-                       double SweptPoint::*figure, double scale, const char* unit) {
+/// A line a policy; of a sample its points as they are.
+std::vector<Series> series_along(const SweptPoints& swept, std::size_t axis, double SweptPoint::*figure,
+                                 const std::function<ChartPoint(const SweptPoint&)>& drawn) {
   std::vector<Series> series;
   for (const std::string& policy : swept.policies) series.push_back({policy, {}});
-  const auto add = [&](const SweptPoint& point) {
-    const double value = point.*figure * scale;
-    series[point.policy].points.push_back({point.numbers[axis], value,
-                                           swept.policies[point.policy] + ": " + three_digits(value) + unit +
-                                               " at " + settings_of(swept, point)});
-  };
+  const auto add = [&](const SweptPoint& point) { series[point.policy].points.push_back(drawn(point)); };
   if (swept.is_sample) {
     for (const SweptPoint& point : swept.points)
       if (!std::isnan(point.*figure)) add(point);
@@ -50,11 +47,34 @@ std::string along_axis(const SweptPoints& swept, std::size_t axis, const ChartWo
     for (const auto& by_value : best_along(swept, axis, figure))
       for (const auto& [value, point] : by_value) add(*point);
   }
-  return line_chart(words, series, !swept.is_sample);
+  return series;
+}
+
+std::string said_of(const SweptPoints& swept, const SweptPoint& point, double value, const char* unit) {
+  return swept.policies[point.policy] + ": " + three_digits(value) + unit + " at " +
+         settings_of(swept, point);
+}
+
+bool has_range(const SweptPoint& point) {
+  return !std::isnan(point.least_tokens_per_s) && !std::isnan(point.most_tokens_per_s);
+}
+
+/// With the range to expect.
+std::string rate_said_of(const SweptPoints& swept, const SweptPoint& point) {
+  return said_of(swept, point, point.tokens_per_s, " tokens/s") +
+         (has_range(point) ? "; to expect: " + three_digits(point.least_tokens_per_s) + " to " +
+                                 three_digits(point.most_tokens_per_s)
+                           : "");
 }
 
 const char* beside(const SweptPoints& swept) {
   return swept.is_sample ? "; a dot a sample" : swept.axes.size() > 1 ? "; other settings at their best" : "";
+}
+
+std::string names_of(const SweptPoints& swept, const std::vector<std::size_t>& policies) {
+  std::string names;
+  for (const std::size_t policy : policies) names += (names.empty() ? "" : ", ") + swept.policies[policy];
+  return names;
 }
 
 /// Viridis, in five steps joined by straight lines: told apart with colour-blindness and in grey.
@@ -165,19 +185,39 @@ std::string best_map(const SweptPoints& swept, const Grid& grid, const ChartWord
 
 }  // namespace
 
-std::string rates_along_axis(const SweptPoints& swept, std::size_t axis) {
-  return along_axis(
-      swept, axis,
-      {"Tokens/s along " + swept.axes[axis].key + beside(swept), label_of(swept.axes[axis]), "tokens/s"},
-      &SweptPoint::tokens_per_s, 1, " tokens/s");
+std::string rates_along_axis(const SweptPoints& swept, std::size_t axis, const std::vector<Rule>& rules) {
+  const auto drawn = [&](const SweptPoint& point) {
+    return ChartPoint{point.numbers[axis], point.tokens_per_s, rate_said_of(swept, point),
+                      point.least_tokens_per_s, point.most_tokens_per_s};
+  };
+  return line_chart({.words = {"Tokens/s along " + swept.axes[axis].key + beside(swept),
+                               label_of(swept.axes[axis]), "tokens/s"},
+                     .series = series_along(swept, axis, &SweptPoint::tokens_per_s, drawn),
+                     .is_joined = !swept.is_sample,
+                     .rules = rules});
 }
 
-std::string hits_along_axis(const SweptPoints& swept, std::size_t axis) {
-  return along_axis(
-      swept, axis,
-      {"Activated experts that are there already, along " + swept.axes[axis].key + beside(swept),
-       label_of(swept.axes[axis]), "% hits"},
-      &SweptPoint::hit_rate, 100, " % hits");
+std::string hits_along_axis(const SweptPoints& swept, std::size_t axis, const HitBounds& bounds) {
+  const auto drawn = [&](const SweptPoint& point) {
+    const double hits = 100 * point.hit_rate;
+    return ChartPoint{point.numbers[axis], hits, said_of(swept, point, hits, " % hits")};
+  };
+  std::vector<Series> series = series_along(swept, axis, &SweptPoint::hit_rate, drawn);
+  for (const HitBounds::Line& line : bounds.lines) {
+    Series bound{
+        "Belady bound" + (bounds.lines.size() > 1 ? ": " + names_of(swept, line.policies) : ""), {}, true};
+    for (const auto& [capacity, rate] : line.rates)
+      bound.points.push_back({capacity, 100 * rate,
+                              "Belady: at most " + three_digits(100 * rate) + " % hits at " +
+                                  three_digits(capacity) + " " + swept.axes[axis].unit + " of " +
+                                  names_of(swept, line.policies)});
+    series.push_back(std::move(bound));
+  }
+  return line_chart(
+      {.words = {"Activated experts that are there already, along " + swept.axes[axis].key + beside(swept),
+                 label_of(swept.axes[axis]), "% hits"},
+       .series = std::move(series),
+       .is_joined = !swept.is_sample});
 }
 
 std::string memory_of_points(const SweptPoints& swept) {
@@ -195,15 +235,21 @@ std::string memory_of_points(const SweptPoints& swept) {
   const auto drawn = [&](const SweptPoint& point) {
     return ChartPoint{point.gpu_gib, point.tokens_per_s,
                       swept.policies[point.policy] + ": " + three_digits(point.tokens_per_s) + " tokens/s, " +
-                          three_digits(point.gpu_gib) + " GiB at " + settings_of(swept, point)};
+                          three_digits(point.gpu_gib) + " GiB at " + settings_of(swept, point),
+                      point.least_tokens_per_s, point.most_tokens_per_s};
   };
-  for (const auto& [key, point] : fastest) series[point->policy].points.push_back(drawn(*point));
+  for (const auto& [key, point] : fastest) {
+    ChartPoint dot = drawn(*point);
+    dot.least = dot.most = std::numeric_limits<double>::quiet_NaN();  // of the front alone
+    series[point->policy].points.push_back(std::move(dot));
+  }
   std::vector<ChartPoint> front;
   for (const SweptPoint* point : by_memory)
     if (front.empty() || point->tokens_per_s > front.back().y) front.push_back(drawn(*point));
-  return line_chart({"GPU memory against tokens/s; the line: what nothing beats in both",
-                     "GPU memory at its peak, GiB", "tokens/s"},
-                    series, false, {}, front);
+  return line_chart({.words = {"GPU memory against tokens/s; the line: what nothing beats in both",
+                               "GPU memory at its peak, GiB", "tokens/s"},
+                     .series = std::move(series),
+                     .front = std::move(front)});
 }
 
 std::string heat_maps(const SweptPoints& swept, std::size_t across, std::size_t upward) {

@@ -23,28 +23,6 @@ double number_at(const std::string& value) {
   return at ? at->number : 0;
 }
 
-/// A line a policy over the axis, a rule where the best one changes. Precondition: numbers that ascend.
-std::string rates_along(const BestAlong& best) {
-  std::vector<Series> series;
-  for (const std::string& policy : best.policies) series.push_back({policy, {}});
-  for (std::size_t i = 0; i < best.values.size(); ++i) {
-    for (std::size_t policy = 0; policy < best.policies.size(); ++policy) {
-      const double rate = best.rates[i][policy];
-      if (rate < 0) continue;
-      series[policy].points.push_back(
-          {number_at(best.values[i]), rate,
-           best.policies[policy] + ": " + three_digits(rate) + " tokens/s at " + best.values[i]});
-    }
-  }
-  std::vector<Rule> rules;
-  for (std::size_t i = 1; i < best.reigns.size(); ++i)
-    rules.push_back({number_at(best.reigns[i].from), best.reigns[i].from});
-  const std::string unit = sim::measure_of(best.values.back())->unit;
-  return line_chart(
-      {"Tokens/s along " + best.axis, best.axis + (unit.empty() ? "" : ", " + unit), "tokens/s"}, series,
-      true, rules);
-}
-
 std::string best_markup(const BestAlong& best) {
   std::string text = "<h2>" + html::escaped("The best along " + best.axis) + "</h2>\n" +
                      html::table({"policy", "from", "to", "tokens/s there"});
@@ -53,18 +31,38 @@ std::string best_markup(const BestAlong& best) {
             html::cell(reign.from, html::Align::number) + html::cell(reign.to, html::Align::number) +
             html::cell(reign.policy ? three_digits(reign.rate_from) : "-", html::Align::number) + "</tr>\n";
   }
-  text += html::table_end;
-  if (best.values.size() > 1 && sim::are_ascending_numbers(best.values))
-    text += "<div class=\"wide\">" + rates_along(best) + "</div>\n";
-  return text;
+  return text + html::table_end;
+}
+
+/// A rule where the best policy changes, of an axis of numbers that ascend.
+std::vector<Rule> rules_of(const std::optional<BestAlong>& best) {
+  std::vector<Rule> rules;
+  if (!best || !sim::are_ascending_numbers(best->values)) return rules;
+  for (std::size_t i = 1; i < best->reigns.size(); ++i)
+    rules.push_back({number_at(best->reigns[i].from), best->reigns[i].from});
+  return rules;
 }
 
 std::string wide(const std::string& picture) {
   return picture.empty() ? picture : "<div class=\"wide\">" + picture + "</div>\n";
 }
 
-/// `is_told`: the one axis of numbers is drawn already.
-std::string pictures(const SweptPoints& swept, bool is_told) {
+/// Hit rates over the capacities of caches, what bounds them, and what is to be said of that.
+std::string hits_markup(const SweepInputs& inputs, const SweptPoints& swept, std::size_t axis, int threads) {
+  const HitBounds bounds = hit_bounds(inputs, swept, axis, threads);
+  std::string markup = wide(hits_along_axis(swept, axis, bounds));
+  if (markup.empty()) return markup;
+  if (!bounds.lines.empty())
+    markup +=
+        "<p>Belady bound: the most hits of decode steps that a cache of that size can have, whoever leaves "
+        "it, when only activated experts come in; from a replay of the trace that knows the future.</p>\n";
+  std::vector<std::string> missing;
+  for (const std::string& each : bounds.missing) missing.push_back("no Belady bound: " + each);
+  return markup + html::list("Not drawn", missing);
+}
+
+std::string pictures(const SweepInputs& inputs, const SweptPoints& swept, const std::vector<Rule>& rules,
+                     int threads) {
   std::vector<std::size_t> numbers;
   for (std::size_t i = 0; i < swept.axes.size(); ++i)
     if (swept.axes[i].is_number) numbers.push_back(i);
@@ -72,12 +70,10 @@ std::string pictures(const SweptPoints& swept, bool is_told) {
   if (numbers.size() > most_axes) numbers.resize(most_axes);
   std::string markup;
   if (!swept.is_sample && numbers.size() >= 2) markup += wide(heat_maps(swept, numbers[0], numbers[1]));
-  if (!is_told)
-    for (const std::size_t axis : numbers) markup += wide(rates_along_axis(swept, axis));
+  for (const std::size_t axis : numbers) markup += wide(rates_along_axis(swept, axis, rules));
   for (const std::size_t axis : numbers)
-    if (swept.axes[axis].key == "policy.cache.capacity") markup += wide(hits_along_axis(swept, axis));
-  markup += wide(memory_of_points(swept));
-  return markup;
+    if (swept.axes[axis].key == "policy.cache.capacity") markup += hits_markup(inputs, swept, axis, threads);
+  return markup + wide(memory_of_points(swept));
 }
 
 std::string points_table(const SweptPoints& swept) {
@@ -115,7 +111,8 @@ std::string points_table(const SweptPoints& swept) {
 
 }  // namespace
 
-std::string sweep_page(const SweepInputs& inputs, const SweepReport& report, const SweptPoints& swept) {
+std::string sweep_page(const SweepInputs& inputs, const SweepReport& report, const SweptPoints& swept,
+                       int threads) {
   const std::string title = "Sweep of " + std::to_string(report.points) + " points";
   std::string body = "<h1>" + html::escaped(title) + "</h1>\n<p>All figures are simulated.</p>\n";
   const auto best = std::max_element(
@@ -130,9 +127,7 @@ std::string sweep_page(const SweepInputs& inputs, const SweepReport& report, con
   if (report.best_along) body += best_markup(*report.best_along);
   if (swept.left_out > 0)
     body += "<p>Pictures show the first " + std::to_string(most_drawn_points) + " points.</p>\n";
-  const bool is_told = report.best_along && report.best_along->values.size() > 1 &&
-                       sim::are_ascending_numbers(report.best_along->values);
-  body += pictures(swept, is_told);
+  body += pictures(inputs, swept, rules_of(report.best_along), threads);
   body += "<h2>Policies</h2>\n" +
           html::table({"policy", "points", "do not fit", "refused", "tokens/s from", "to"});
   for (const sim::PolicySummary& each : report.policies) {

@@ -11,6 +11,8 @@ namespace pregate::cli {
 
 /// One page that needs nothing else: who is the best where, maps of two axes, rates and hits along each,
 /// memory against rates, a table of the policies and one of the points.
-std::string sweep_page(const SweepInputs& inputs, const SweepReport& report, const SweptPoints& swept);
+/// `threads`: that replay traces for the bounds of hit rates.
+std::string sweep_page(const SweepInputs& inputs, const SweepReport& report, const SweptPoints& swept,
+                       int threads);
 
 }  // namespace pregate::cli

@@ -52,7 +52,8 @@ SweptPoints swept_points(const SweepInputs& inputs, sim::SweepStore& store) {
     drawn.push_back(i);
     swept.axes.push_back(described(axes[i]));
   }
-  const std::size_t rate = column_of("tokens_per_s"), hits = column_of("hit_rate"),
+  const std::size_t rate = column_of("tokens_per_s"), least = column_of("tokens_per_s_low"),
+                    most = column_of("tokens_per_s_high"), hits = column_of("hit_rate"),
                     memory = column_of("peak_gpu_bytes"), ttft = column_of("ttft_ms"),
                     tpot = column_of("tpot_ms"), bound = column_of("bound_by");
   store.for_each([&](const sim::PointRow& row, const std::string&) {
@@ -62,10 +63,13 @@ SweptPoints swept_points(const SweepInputs& inputs, sim::SweepStore& store) {
       return;
     }
     const auto known = std::find(swept.policies.begin(), swept.policies.end(), row.policy);
-    SweptPoint point{.policy = static_cast<std::size_t>(known - swept.policies.begin()),
+    SweptPoint point{.number = row.point,
+                     .policy = static_cast<std::size_t>(known - swept.policies.begin()),
                      .values = {},
                      .numbers = {},
                      .tokens_per_s = figure(row, rate),
+                     .least_tokens_per_s = figure(row, least),
+                     .most_tokens_per_s = figure(row, most),
                      .hit_rate = figure(row, hits),
                      .gpu_gib = figure(row, memory) / (1LL << 30),
                      .ttft_ms = figure(row, ttft),

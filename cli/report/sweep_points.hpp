@@ -13,10 +13,13 @@ namespace pregate::cli {
 
 /// A point that has figures.
 struct SweptPoint {
+  std::int64_t number = 0;          ///< of the sweep's points
   std::size_t policy = 0;           ///< of SweptPoints::policies
   std::vector<std::string> values;  ///< by axis
   std::vector<double> numbers;      ///< the same as numbers; of axes without a range of numbers 0
-  double tokens_per_s = 0, hit_rate = 0, gpu_gib = 0, ttft_ms = 0, tpot_ms = 0;
+  double tokens_per_s = 0;
+  double least_tokens_per_s = 0, most_tokens_per_s = 0;  ///< the range to expect; NaN: none is known
+  double hit_rate = 0, gpu_gib = 0, ttft_ms = 0, tpot_ms = 0;
   std::string bound_by;
 };
 

@@ -17,15 +17,18 @@ std::size_t CopyLog::words() const {
 std::uint32_t CopyLog::run_of(const Pass& pass, std::uint32_t body) {
   const auto [first, last] = map_.ordinals(pass.info.step.stack);
   copies_now_.clear();
+  std::int64_t experts = 0;
   for (int ordinal = first; ordinal < last; ++ordinal) {
     const CountedDecisions::Copies& decided = decisions_.copies(ordinal);
     if (decided.own > 0xFFFF || decided.announced > 0xFFFF) is_usable_ = false;
-    experts_copied += std::int64_t{decided.own} + decided.announced;
+    experts += std::int64_t{decided.own} + decided.announced;
     copies_now_.push_back(
         {static_cast<std::uint16_t>(decided.own), static_cast<std::uint16_t>(decided.announced)});
   }
   const std::uint32_t run = run_with(body);
+  experts_copied += experts;
   ++runs[run].passes;
+  runs[run].experts = experts;
   return run;
 }
 
@@ -49,7 +52,7 @@ std::uint32_t CopyLog::run_with(std::uint32_t body) {
   const auto run = static_cast<std::uint32_t>(runs.size());
   run_places_[place] = run + 1;
   run_hashes_.push_back(hash);
-  runs.push_back({body, copies.size(), 0});
+  runs.push_back({body, copies.size()});
   copies.insert(copies.end(), copies_now_.begin(), copies_now_.end());
   return run;
 }
@@ -98,6 +101,14 @@ void CopyLog::add(const Pass& pass, std::uint32_t body, const PassLog& passes) {
   } else {
     count_misses(pass, body, passes);
   }
+}
+
+void CopyLog::add_counted(const Pass& pass, std::uint32_t hits, std::uint32_t activated) {
+  AccessCounts& counts = pass.info.step.phase == trace::Phase::decode ? decode_counts_ : other_counts_;
+  counts.hits += hits;
+  counts.misses += activated - hits;
+  experts_copied += activated - hits;
+  misses_of_pass.push_back(activated - hits);
 }
 
 void CopyLog::finish() {

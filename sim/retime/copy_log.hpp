@@ -24,6 +24,7 @@ struct LoggedCopies {
   std::uint32_t body = 0;
   std::size_t first_layer = 0;  ///< in CopyLog::copies, of each MoE layer
   std::int64_t passes = 0;
+  std::int64_t experts = 0;  ///< that one of them copies
 };
 
 /// Experts that a MoE layer copies: those that its gate chose, then those announced for a later one.
@@ -39,6 +40,9 @@ class CopyLog {
   CopyLog(const ExpertMap& map, const Plan& plan, StackLookups* shared);
 
   void add(const Pass& pass, std::uint32_t body, const PassLog& passes);
+  /// The same of a plan that copies on demand, of a pass whose hits were counted elsewhere; `misses` follow
+  /// at the end.
+  void add_counted(const Pass& pass, std::uint32_t hits, std::uint32_t activated);
   void finish();
 
   [[nodiscard]] bool announces() const { return decisions_.announces(); }

@@ -99,6 +99,11 @@ void DecidedRun::find_segments() {
     if (is_decode(passes->bodies[passes->body_of_pass[static_cast<std::size_t>(pass)]]))
       copied_in_decode += misses;
   }
+  for (const LoggedMisses& misses : copies->misses) {
+    const LoggedBody& body = passes->bodies[misses.body];
+    if (records_blocks(body))
+      block_layers.push_back({body.first_load + misses.load, misses.misses, misses.layers});
+  }
   by_body.resize(copies->runs.size());
   std::iota(by_body.begin(), by_body.end(), 0U);
   std::stable_sort(by_body.begin(), by_body.end(), [&](std::uint32_t a, std::uint32_t b) {
@@ -113,19 +118,23 @@ void DecidedRun::find_segments() {
 
 std::unique_ptr<PricedRun> DecidedRun::sum_up(PricedLog priced) const {
   auto run = std::make_unique<PricedRun>();
+  std::vector<std::int64_t> whole(passes->bodies.size());
   for (std::size_t i = 0; i < passes->bodies.size(); ++i) {
     const PricedBody& body = priced.bodies[i];
+    whole[i] = body.whole().count;
     add_times(run->all, body.sums, passes->bodies[i].passes);
     run->computing += body.computing * passes->bodies[i].passes;
     run->computed += body.computed * passes->bodies[i].passes;
     if (is_decode(passes->bodies[i])) run->decode += body.whole() * passes->bodies[i].passes;
   }
+  // Once a pass of the trace: no look at more than must be.
+  const std::int64_t* const of_body = whole.data();
+  const std::uint32_t* const bodies = passes->body_of_pass.data();
   std::int64_t pass = 0;
   for (const std::int64_t end : bounds) {
-    Picoseconds whole;
-    for (; pass < end; ++pass)
-      whole += priced.bodies[passes->body_of_pass[static_cast<std::size_t>(pass)]].whole();
-    run->segments.push_back(whole);
+    std::int64_t sum = 0;
+    for (; pass < end; ++pass) sum += of_body[bodies[pass]];
+    run->segments.push_back({sum});
   }
   run->log = std::move(priced);
   return run;
@@ -133,15 +142,28 @@ std::unique_ptr<PricedRun> DecidedRun::sum_up(PricedLog priced) const {
 
 std::vector<SortedBlocks::Layers> DecidedRun::blocks(const PricedLog& priced) const {
   std::vector<SortedBlocks::Layers> all;
-  all.reserve(copies->misses.size());
-  for (const LoggedMisses& misses : copies->misses) {
-    const LoggedBody& body = passes->bodies[misses.body];
-    if (!records_blocks(body)) continue;
-    const LayerTimes& layer = priced.loads[body.first_load + misses.load];
-    all.push_back({misses.misses, layer.attention_and_gate.whole() + layer.readback + layer.experts.whole(),
-                   misses.layers});
+  all.reserve(block_layers.size());
+  for (const BlockLayers& each : block_layers) {
+    const LayerTimes& layer = priced.loads[each.load];
+    all.push_back({each.misses, layer.attention_and_gate.whole() + layer.readback + layer.experts.whole(),
+                   each.layers});
   }
   return all;
+}
+
+Histogram DecidedRun::add_blocks(const PricedLog& priced, Picoseconds copy) const {
+  Histogram blocks;
+  std::size_t load = ~std::size_t{0};
+  Picoseconds without_copies;
+  for (const BlockLayers& each : block_layers) {  // those of a load follow each other
+    if (each.load != load) {
+      load = each.load;
+      const LayerTimes& layer = priced.loads[load];
+      without_copies = layer.attention_and_gate.whole() + layer.readback + layer.experts.whole();
+    }
+    blocks.add(without_copies + copy * each.misses, each.layers);
+  }
+  return blocks;
 }
 
 /// Where nothing is announced each operation begins when the one before it ends.
@@ -158,12 +180,7 @@ PassTimes DecidedRun::on_demand(PricedRun& priced, Picoseconds copy) const {
   // Sorting costs as much as some machines without it.
   constexpr int worth_sorting = 16;
   if (++of.machines == worth_sorting) of.sorted = std::make_unique<const SortedBlocks>(blocks(priced.log));
-  if (of.sorted) {
-    times.blocks = of.sorted->of(copy);
-  } else {
-    for (const SortedBlocks::Layers& each : blocks(priced.log))
-      times.blocks.add(each.without_copies + copy * each.misses, each.count);
-  }
+  times.blocks = of.sorted ? of.sorted->of(copy) : add_blocks(priced.log, copy);
   return times;
 }
 
@@ -175,24 +192,24 @@ std::array<PassTimes, lane_count> DecidedRun::ahead(const std::array<const Price
   LaneTotals totals;
   std::vector<LaneCell> segments(bounds.size());
   LaneBody of_body;
-  std::uint32_t at_body = ~std::uint32_t{0};
+  constexpr std::uint32_t none = ~std::uint32_t{0};
+  std::uint32_t at_body = none;
   for (const std::uint32_t i : by_body) {
     const LoggedCopies& run = copies->runs[i];
     const LoggedBody& body = passes->bodies[run.body];
     const LoggedShape& shape = passes->shapes[body.shape];
     const std::size_t layers = passes->moe_layers(shape.stack);
     if (run.body != at_body) {
+      if (at_body != none) lanes.end_body(totals.path);
       price_lanes(*passes, priced, run.body, of_body);
-      lanes.begin_body(of_body);
+      lanes.begin_body(of_body, std::span(passes->load_of_layer).subspan(body.first_layer, layers));
     }
     at_body = run.body;
     const bool decodes = is_decode(body);
-    const auto distance = static_cast<std::size_t>(copies->distance());
     LaneValues each{};
-    lanes.run({.loads = std::span(passes->load_of_layer).subspan(body.first_layer, layers),
-               .copies = std::span(copies->copies).subspan(run.first_layer, layers),
-               .first_announced = decodes ? distance : layers,
-               .distance = distance,
+    lanes.run({.copies = std::span(copies->copies).subspan(run.first_layer, layers),
+               .experts = run.experts,
+               .distance = static_cast<std::size_t>(copies->distance()),
                .records_blocks = records_blocks(body),
                .times = run.passes},
               each, totals);
@@ -200,6 +217,7 @@ std::array<PassTimes, lane_count> DecidedRun::ahead(const std::array<const Price
     for (std::size_t at = first_place[i]; at < first_place[std::size_t{i} + 1]; ++at)
       segments[places[at].segment].value += each * places[at].passes;
   }
+  if (at_body != none) lanes.end_body(totals.path);
   std::array<PassTimes, lane_count> times;
   for (std::size_t lane = 0; lane < lane_count; ++lane) {
     PassTimes& one = times[lane];

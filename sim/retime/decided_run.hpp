@@ -61,6 +61,12 @@ struct DecidedRun {
   std::vector<std::uint32_t> by_body;  ///< runs, those of a body after each other
   std::vector<std::int64_t> copied;    ///< by segment, where nothing is announced
   std::int64_t copied_in_decode = 0;   ///< likewise, of decode steps
+  /// MoE layers that count as blocks, of one load and as many misses, where nothing is announced.
+  struct BlockLayers {
+    std::size_t load = 0;  ///< in PassLog::loads
+    std::int64_t misses = 0, layers = 0;
+  };
+  std::vector<BlockLayers> block_layers;  ///< by load
 
   void find_segments();
   /// It is known, and no request arrives at a time.
@@ -84,8 +90,9 @@ struct DecidedRun {
               const SimulationOptions& options, SimulationResult& result) const;
 
  private:
-  /// MoE layers that count as blocks, where nothing is announced.
   [[nodiscard]] std::vector<SortedBlocks::Layers> blocks(const PricedLog& priced) const;
+  /// The distribution of their latencies.
+  [[nodiscard]] Histogram add_blocks(const PricedLog& priced, Picoseconds copy) const;
 };
 
 }  // namespace pregate::sim

@@ -8,6 +8,7 @@
 
 #include "sim/retime/copy_log.hpp"
 #include "sim/retime/pass_log.hpp"
+#include "sim/retime/shared_misses.hpp"
 #include "sim/run/stack_lookups.hpp"
 
 namespace pregate::sim {
@@ -41,10 +42,13 @@ class DecisionLogs final : public PassRunner {
   [[nodiscard]] std::unique_ptr<const CopyLog> take_copies(std::size_t i) { return std::move(copies_[i]); }
 
  private:
+  void add_shared(const Pass& pass, std::uint32_t body);
   void keep_budget();
 
+  const ExpertMap& map_;
   std::shared_ptr<PassLog> passes_;
   std::unique_ptr<StackLookups> shared_;  // of several plans
+  std::unique_ptr<SharedMisses> misses_;  // of several plans that copy on demand
   std::vector<std::unique_ptr<CopyLog>> copies_;
   std::int64_t run_ = 0;
   bool is_usable_ = true;

@@ -42,7 +42,7 @@ void LaneHistograms::add(std::span<const LaneCell> durations, std::int64_t times
   bool by_exponent = true;
   std::array<std::int64_t*, lane_count> counts{};
   for (std::size_t lane = 0; lane < lane_count; ++lane) {
-    make_room(lane, most[lane]);
+    if (most[lane] > most_[lane] || counts_[lane].empty()) make_room(lane, most[lane]);
     counts[lane] = counts_[lane].data();
     sum_[lane] += static_cast<Histogram::Wide>(static_cast<std::uint64_t>(sum[lane])) *
                   static_cast<std::uint64_t>(times);

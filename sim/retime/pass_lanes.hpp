@@ -42,12 +42,11 @@ struct LaneTotals {
   LaneHistograms blocks;
 };
 
-/// Passes that are the same.
+/// Passes of a body that are the same.
 struct LanePasses {
-  std::span<const std::uint16_t> loads;  ///< of each MoE layer: in LaneBody::loads
-  std::span<const LayerCopies> copies;   ///< likewise
-  std::size_t first_announced = 0;       ///< layers from there on wait for what was announced for them,
-  std::size_t distance = 1;              ///< so many layers before
+  std::span<const LayerCopies> copies;  ///< of each MoE layer
+  std::int64_t experts = 0;             ///< that they copy in all
+  std::size_t distance = 1;             ///< a layer announces for the one so many layers later
   bool records_blocks = true;
   std::int64_t times = 1;
 };
@@ -67,27 +66,36 @@ class PassLanes {
   /// `copy`: of one expert; a layer copies `most_copied` at once at most.
   PassLanes(const LaneValues& copy, std::size_t most_copied);
 
-  /// The passes that follow are of this body, which outlives them.
-  void begin_body(const LaneBody& body) { body_ = &body; }
-  /// Adds to the totals; `duration` of one of the passes.
+  /// The passes that follow are of this body, which outlives them. `loads`: of each MoE layer, in its loads.
+  void begin_body(const LaneBody& body, std::span<const std::uint16_t> loads);
+  /// Adds to the totals, but what the path is made of; `duration` of one of the passes.
   void run(const LanePasses& passes, LaneValues& duration, LaneTotals& totals);
+  /// No more passes of the body: adds what their paths are made of.
+  void end_body(LaneSums& path);
 
  private:
   /// Where the counts stand in a number, by their lowest bits.
   struct Packing {
-    struct Load {
-      unsigned gates = 0, experts = 0;
-    };
-    std::vector<Load> loads;
-    std::vector<unsigned> computed;
-    unsigned copies = 0, bits_of_layers = 0;
+    unsigned bits = 0;                              ///< of all but the copies, which stand above the others
+    unsigned bits_of_layers = 0;                    ///< of the count of a gate or of experts
+    std::vector<unsigned> gates, experts;           ///< by load
+    std::vector<unsigned> computed;                 ///< by place
+    std::vector<std::int64_t> gate, expert, other;  ///< one of each
   };
-  bool pack(const LanePasses& passes);
-  void add_packed(const LaneValues& path, std::int64_t times, LaneSums& sums) const;
-  void prepare(const LanePasses& passes);
+  /// How often the paths went through what, of the body's passes so far.
+  struct Passages {
+    std::vector<LaneCell> gates, experts, computed;
+    LaneValues copies{};
+  };
+  void pack();
+  void count_packed(const LaneValues& path, std::int64_t times);
 
   const LaneBody* body_ = nullptr;
+  std::span<const std::uint16_t> loads_;
+  LaneValues computing_{};  // of a pass: all operations but copies
   Packing packing_;
+  Passages passages_;
+  LaneSums summed_{};             // of paths whose counts have no room
   std::vector<LaneCell> copies_;  // by how many experts, how long
   std::vector<LaneCell> ready_, ready_counts_, latencies_;
   std::vector<LaneSums> ready_sums_;

@@ -57,7 +57,7 @@ std::size_t PassLog::moe_layers(int stack) const {
 }
 
 std::size_t PassLog::words() const {
-  return tokens.size() + loads.size() * 6 + load_of_layer.size() + body_of_pass.size() + bodies.size() * 24;
+  return tokens.size() + loads.size() * 8 + load_of_layer.size() + body_of_pass.size() + bodies.size() * 24;
 }
 
 std::uint32_t PassLog::shape_of(const Pass& pass) {
@@ -110,7 +110,11 @@ std::uint32_t PassLog::body_of(const Pass& pass) {
                      });
     load_of_layer.push_back(
         static_cast<std::uint16_t>(same - loads.begin() - static_cast<std::ptrdiff_t>(body.first_load)));
-    if (same != loads.end()) continue;
+    if (same != loads.end()) {
+      ++same->layers;
+      continue;
+    }
+    load.layers = 1;
     tokens.insert(tokens.end(), each.begin(), each.end());
     loads.push_back(load);
   }

@@ -24,6 +24,7 @@ struct LoggedLoad {
   int layer = 0;  ///< of its stack: this one, or one that costs the same
   std::uint32_t activated = 0, routed = 0;
   std::size_t first_token = 0;  ///< of each activated expert, in PassLog::tokens
+  std::int64_t layers = 0;      ///< MoE layers of its body that have it
 };
 
 /// Passes that cost the same but for copies.

@@ -12,8 +12,11 @@ class Pricing {
  public:
   Pricing(const PassLog& log, bool offloads, const ModelSpec& model, const trace::TraceInfo& info,
           CostModel& costs)
-      : log_(log), offloads_(offloads), model_(model), info_(info), costs_(costs) {
+      : log_(log), offloads_(offloads), costs_(costs) {
     priced_.loads.resize(log.loads.size());
+    priced_.bodies.reserve(log.bodies.size());
+    for (const std::string& name : info.stacks)
+      other_layers_.push_back(other_layers(model.stacks[static_cast<std::size_t>(model.stack_index(name))]));
   }
 
   PricedLog run() {
@@ -22,6 +25,23 @@ class Pricing {
   }
 
  private:
+  /// A layer without experts of its own.
+  struct OtherLayer {
+    int layer = 0;
+    std::size_t moe_before = 0;
+  };
+  static std::vector<OtherLayer> other_layers(const Stack& stack) {
+    std::vector<OtherLayer> others;
+    std::size_t moe = 0;
+    for (int layer = 0; layer < static_cast<int>(stack.layers.size()); ++layer) {
+      if (stack.is_moe(layer)) {
+        ++moe;
+      } else {
+        others.push_back({layer, moe});
+      }
+    }
+    return others;
+  }
   void compute(const GpuTime& time, PricedBody& priced) {
     between_ += time;
     ++priced.computed;
@@ -54,23 +74,24 @@ class Pricing {
       price_load(body.first_load + i, shape.model_stack, shape.tokens);
     PricedBody priced;
     priced.first_between = priced_.between.size();
-    if (costs_.has_step_overhead()) compute(costs_.step_overhead(), priced);
-    const Stack& stack = model_.stacks[static_cast<std::size_t>(
-        model_.stack_index(info_.stacks[static_cast<std::size_t>(logged.stack)]))];
-    std::size_t moe = 0;
-    for (int layer = 0; layer < static_cast<int>(stack.layers.size()); ++layer) {
-      if (!stack.is_moe(layer)) {
-        compute(costs_.layer(costs_.layer_class(shape.model_stack, layer)).attention, priced);
-        continue;
-      }
-      end_between(moe);
-      const LayerTimes& times = priced_.loads[body.first_load + log_.load_of_layer[body.first_layer + moe]];
-      priced.sums.add(times.attention_and_gate);
-      priced.sums.add(times.experts);
-      priced.sums.readback += times.readback;
-      priced.computing += times.attention_and_gate.whole() + times.experts.whole();
-      ++moe;
+    for (std::size_t i = 0; i < body.loads; ++i) {
+      const LayerTimes& times = priced_.loads[body.first_load + i];
+      const std::int64_t layers = log_.loads[body.first_load + i].layers;
+      priced.sums.add(times.attention_and_gate, layers);
+      priced.sums.add(times.experts, layers);
+      priced.sums.readback += times.readback * layers;
+      priced.computing += (times.attention_and_gate.whole() + times.experts.whole()) * layers;
     }
+    if (costs_.has_step_overhead()) compute(costs_.step_overhead(), priced);
+    std::size_t moe = 0;  // MoE layers before
+    for (const OtherLayer& other : other_layers_[static_cast<std::size_t>(logged.stack)]) {
+      if (other.moe_before != moe) end_between(moe);
+      moe = other.moe_before;
+      compute(costs_.layer(costs_.layer_class(shape.model_stack, other.layer)).attention, priced);
+    }
+    const std::size_t all_moe = log_.moe_layers(logged.stack);
+    if (moe != all_moe) end_between(moe);
+    moe = all_moe;
     if (shape.phase != trace::Phase::encoder) compute(costs_.head(), priced);
     end_between(moe);
     priced.last_between = priced_.between.size();
@@ -79,9 +100,8 @@ class Pricing {
 
   const PassLog& log_;
   bool offloads_;
-  const ModelSpec& model_;
-  const trace::TraceInfo& info_;
   CostModel& costs_;
+  std::vector<std::vector<OtherLayer>> other_layers_;  // by stack of the trace
   PricedLog priced_;
   GpuTime between_{};
   bool any_between_ = false;

@@ -73,9 +73,20 @@ std::string text(double x, double y, const std::string& words, const char* ancho
          ">" + html::escaped(words) + "</text>\n";
 }
 
-std::string line(double x1, double y1, double x2, double y2, const char* colour, double thickness) {
+std::string line(double x1, double y1, double x2, double y2, const char* colour, double thickness,
+                 const char* dashes) {
+  const std::string dashed = *dashes == 0 ? "" : std::string("stroke-dasharray=\"") + dashes + "\" ";
   return "<line x1=\"" + number(x1) + "\" y1=\"" + number(y1) + "\" x2=\"" + number(x2) + "\" y2=\"" +
-         number(y2) + "\" stroke=\"" + colour + "\" stroke-width=\"" + number(thickness) + "\" />\n";
+         number(y2) + "\" stroke=\"" + colour + "\" stroke-width=\"" + number(thickness) + "\" " + dashed +
+         "/>\n";
+}
+
+std::string area(const std::vector<Corner>& corners, const char* colour, double opacity) {
+  std::string points;
+  for (const Corner& corner : corners)
+    points += (points.empty() ? "" : " ") + number(corner.x) + "," + number(corner.y);
+  return "<polygon points=\"" + points + "\" fill=\"" + colour + "\" fill-opacity=\"" + number(opacity, 2) +
+         "\"/>\n";
 }
 
 std::string bar(double x, double y, double width, double height, const std::string& colour,

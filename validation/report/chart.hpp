@@ -32,7 +32,14 @@ inline constexpr const char* end = "</svg>\n";
 /// `anchor`: "start", "middle" or "end"; `more`: further attributes, as markup.
 std::string text(double x, double y, const std::string& words, const char* anchor,
                  const std::string& more = "");
-std::string line(double x1, double y1, double x2, double y2, const char* colour, double thickness);
+/// `dashes`: lengths of dashes and gaps, as "5 4"; empty: none.
+std::string line(double x1, double y1, double x2, double y2, const char* colour, double thickness,
+                 const char* dashes = "");
+/// A translucent area; corners in turn.
+struct Corner {
+  double x = 0, y = 0;
+};
+std::string area(const std::vector<Corner>& corners, const char* colour, double opacity);
 /// `tip`: as a dot's.
 std::string bar(double x, double y, double width, double height, const std::string& colour,
                 const std::string& tip = "");

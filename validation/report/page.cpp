@@ -20,9 +20,11 @@ td.n { text-align: right; font-variant-numeric: tabular-nums; }
 svg { display: block; margin: 1em 0; max-width: 100%; height: auto; }
 pre { overflow-x: auto; font-size: 13px; }
 pre.command { background: #f3f3f3; padding: 0.6em; }
+pre.command, pre.words { white-space: pre-wrap; overflow-wrap: anywhere; }
 dt { font-weight: bold; }
 .wide { overflow-x: auto; }
 .wide svg { max-width: none; }
+@media (max-width: 600px) { .wide svg { width: 600px; } h1 { font-size: 1.4em; } }
 table.sortable th { cursor: pointer; }
 table.sortable td:first-child { white-space: nowrap; }
 table.sortable th[aria-sort=ascending]::after { content: " \2191"; }
