@@ -29,11 +29,29 @@ Why in_transfer(const PolicySpec& policy) {
   return {};
 }
 
+Why in_compute(const PolicySpec& policy) {
+  if (policy.compute.synchronized != Synchronized::never) {
+    return Refusal{"a device's kernels wait for what they read (compute.synchronized)",
+                   "--set policy.compute.synchronized=never"};
+  }
+  if (policy.compute.host_work.count > 0) {
+    return Refusal{"the host of a device takes the time that it takes (compute.host_work)",
+                   "--set policy.compute.host_work=0"};
+  }
+  if (policy.kv_cache.on_host()) {
+    return Refusal{"a device does not execute attention over a cache (kv_cache.memory)",
+                   "--set policy.kv_cache.memory=gpu"};
+  }
+  return {};
+}
+
 Why in_formats(const PolicySpec& policy) {
   if (!policy.formats.low.empty() && !is_unpacked(policy.formats.low)) {
     return Refusal{"a device unpacks q8_0 and mxfp4, not " + policy.formats.low + " (formats.low)",
                    "--set policy.formats.low=mxfp4"};
   }
+  if (policy.formats.cached < 1)
+    return Refusal{"a device's cache holds whole experts (formats.cached)", "--set policy.formats.cached=1"};
   if (policy.formats.copied < 1 || policy.formats.held > 0)
     return Refusal{"a device copies whole experts (formats.copied, formats.held)",
                    "simulate it, or leave formats out"};
@@ -65,6 +83,9 @@ Why in_lookahead(const PolicySpec& policy) {
   if (policy.prefetch.prefetcher->computes_ahead)
     return Refusal{"a device computes experts with their own layer's input (prefetch.kind)",
                    "--set policy.prefetch.kind=at-distance"};
+  if (policy.prefetch.prefetcher->crosses_steps)
+    return Refusal{"a device's copies are for the pass in which they begin (prefetch.kind)",
+                   "--set policy.prefetch.kind=horizons"};
   if (const auto why = why_not_exact(policy))
     return Refusal{*why + ", and a device computes what the trace says", "simulate it"};
   return {};
@@ -101,7 +122,7 @@ Why in_caches(const PolicySpec& policy) {
 }  // namespace
 
 std::optional<Refusal> why_not_executable(const PolicySpec& policy) {
-  for (const auto check : {over_gpus, in_caches, in_lookahead, in_misses, in_formats, in_transfer}) {
+  for (const auto check : {over_gpus, in_caches, in_lookahead, in_misses, in_formats, in_transfer, in_compute}) {
     if (Why why = check(policy)) return why;
   }
   return {};

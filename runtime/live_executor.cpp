@@ -275,6 +275,9 @@ void LiveExecutor::perform(OpId id, const sim::Entry& entry, Bytes bytes, std::s
     case OpKind::host_predict:
     case OpKind::read_through:
     case OpKind::exchange:
+    case OpKind::kv_load:
+    case OpKind::kv_store:
+    case OpKind::cpu_attention:
       throw std::logic_error("the planner issued what check_executable() lets no policy ask for");
   }
 }

@@ -33,8 +33,26 @@ void check_expert_fits(const ModelSpec& model, const MemoryLimits& limits) {
   }
 }
 
+/// Bytes a second by copies of any size.
+double most_carried(const LinkSpec& link) {
+  double most = link.bandwidth.value;
+  for (const CopyPoint& point : link.table) most = std::max(most, point.rate.value);
+  return most;
+}
+
 /// Whoever knows the future must be told it before the run.
 void check_serving(const ServingSpec& serving, const PolicySpec& policy, const trace::TraceInfo& trace) {
+  if (policy.kv_cache.on_host() && serving.paged_kv()) {
+    throw InputError("policy " + policy.name,
+                     "kv_cache.memory = 'host' has room for every sequence's longest context, and no blocks",
+                     "serve.kv_block 0, or --set policy.kv_cache.memory=gpu");
+  }
+  if (policy.kv_cache.attention == AttentionPlace::cpu &&
+      serving.batcher->mixes_prompts(serving.batcher.parameters())) {
+    throw InputError("policy " + policy.name,
+                     "kv_cache.attention = 'cpu' attends in decode steps, and here prompts run beside them",
+                     "--set serve.prompts=before, or --set policy.kv_cache.attention=gpu");
+  }
   if (policy.lookahead.predictor->needs_future && serving.depends_on_time(trace)) {
     throw InputError("policy " + policy.name,
                      "the lookahead '" + policy.lookahead.predictor->name +
@@ -181,7 +199,12 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   const bool reads_beside_copies =
       plan.offloads() && policy.miss.service->read_rate &&
       (policy.lookahead.predictor->predicts() || plan.cache_swaps || plan.computes_on_cpu());
-  const bool needs_events = shares_memory || reads_beside_copies || drive_shares_memory ||
+  // Keys and values that go one way while experts, or others, go the other; a CPU that reads them meanwhile.
+  const bool kv_shares_memory =
+      policy.kv_cache.on_host() &&
+      (policy.kv_cache.attention == AttentionPlace::cpu ||
+       most_carried(machine.h2d) + most_carried(machine.d2h) > machine.host.memory_bandwidth.value);
+  const bool needs_events = kv_shares_memory || shares_memory || reads_beside_copies || drive_shares_memory ||
                             others_share_memory || options.recorded_steps > 0 ||
                             machine.gpu.host_memory_traffic.value > 0;
   if (options.engine == Engine::timed && needs_events) {

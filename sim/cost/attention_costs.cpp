@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What attention costs over what is cached, and what sequences of a pass decide besides.
 #include <algorithm>
+#include <cmath>
 
 #include "sim/cost/cost_model.hpp"
 
@@ -45,6 +46,8 @@ double CostModel::longer_for_prompts(const StepShape& shape) const {
 
 GpuTime CostModel::scores(const LayerClass& layer, const StepShape& shape) const {
   if (!options_.attention_scores) return {};
+  const bool on_cpu = policy_.kv_cache.attention == AttentionPlace::cpu;
+  if (on_cpu && shape.phase == trace::Phase::decode) return {};
   const LayerProfile& profile = layer.profile;
   const bool by_kernel = layer.kernels && layer.kernels->scores != LayerKernels::Scores::none &&
                          shape.phase != trace::Phase::encoder;
@@ -87,6 +90,30 @@ GpuTime CostModel::cache_scores(const LayerClass& layer, const StepShape& shape,
     }
   }
   return roofline(flop, layer.dense_rate, bytes);
+}
+
+KvWork CostModel::kv_work(const LayerClass& layer, const StepShape& shape) const {
+  KvWork work;
+  if (shape.phase == trace::Phase::encoder) return work;
+  const auto in_bytes = [](double bytes) { return Bytes{std::llround(bytes)}; };
+  double read = 0, attended_to = 0;
+  const AlikeSequences all = all_alike(shape);
+  for (const AlikeSequences& alike : alike_of(shape, all)) {
+    const double sequences = std::max(1, alike.sequences);
+    const double each = alike.tokens / sequences;
+    for (const CacheCost& part : layer.profile.cache) {
+      const double limit = reach(part), entry = static_cast<double>(part.per_entry.count);
+      double seen = alike.position + each;
+      if (part.window > 0) seen = std::min(seen, part.window + each - 1);
+      attended_to += sequences * seen * entry;
+      read += sequences * std::max(0.0, seen - each) * entry;
+      work.flop += sequences * attended(alike.position, each, limit) * part.flop_per_entry;
+    }
+  }
+  work.read = in_bytes(read);
+  work.attended = in_bytes(attended_to);
+  work.written = layer.profile.cached_per_token() * shape.tokens;
+  return work;
 }
 
 GpuTime CostModel::attention(const LayerClass& layer, const StepShape& shape) const {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/error.hpp"
 #include "sim/cost/cost_model.hpp"
 #include "sim/platform/machine_topology.hpp"
 
@@ -103,6 +104,53 @@ CopyCost CostModel::cpu_experts(int layer_class, std::int64_t experts, std::uint
                       .fixed = host.compute.fixed,
                       .expert = host.compute.expert},
                      profile, experts, routed);
+}
+
+CopyCost CostModel::kv_copy(LinkId link, Bytes bytes) const {
+  return bytes.count == 0 ? CopyCost{} : copy_cost(link, bytes);
+}
+
+CopyCost CostModel::cpu_attention(const KvWork& kv) const {
+  if (kv.attended.count == 0) return {};
+  const HostSpec& host = machine_.host;
+  const double share = host.compute.numa == NumaUse::one_node ? 1.0 / host.numa.nodes : 1;  // of the cores
+  const double reads = read_by_cpu(host).value * host.compute.bandwidth_efficiency;
+  const double rate = host.rate.value * host.compute.compute_efficiency * share;
+  const double as_arithmetic =
+      kv.flop > 0 ? static_cast<double>(kv.attended.count) / (kv.flop / rate) : reads;
+  const BytesPerSecond flow{std::min(reads, as_arithmetic)};
+  return {host.compute.fixed, kv.attended, flow, host.compute.fixed + time_at(kv.attended, flow),
+          reads <= as_arithmetic};
+}
+
+std::vector<std::uint8_t> CostModel::kv_on_host() const {
+  std::vector<std::uint8_t> by_class;
+  if (!policy_.kv_cache.on_host()) return by_class;
+  for (const LayerClass& layer : classes_)
+    by_class.push_back(layer.profile.cached_per_token().count > 0 ? 1 : 0);
+  return by_class;
+}
+
+void CostModel::check_kv_cache() const {
+  const auto refuse = [](const std::string& problem, const std::string& hint) {
+    throw InputError("policy.kv_cache.memory", problem, hint);
+  };
+  if (machine_.gpu.host_memory_traffic.value > 0)
+    refuse("the GPU's memory is the host's on this machine", "leave kv_cache.memory out");
+  for (const LayerClass& layer : classes_) {
+    const LayerProfile& profile = layer.profile;
+    if (profile.cross_kv_per_token.count > 0)
+      refuse("cross-attention over an encoder's output stays on the GPU",
+             "choose a model without an encoder");
+    if (profile.state.count > 0)
+      refuse("layers with a recurrent state keep it on the GPU",
+             "choose a model with softmax attention alone");
+    for (const CacheCost& part : profile.cache) {
+      if (part.reads_at_most > 0 || part.stride > 1)
+        refuse("which cached tokens sparse attention reads is not known when they would be copied",
+               "choose a model whose attention reads the whole cache, or its window");
+    }
+  }
 }
 
 CopyCost CostModel::near_data_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const {

@@ -96,12 +96,18 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     price_low_format();
   }
 
+  if (policy.kv_cache.on_host()) check_kv_cache();
+  for (Picoseconds* launches : {&machine_.overhead.attention, &machine_.overhead.dense_layer})
+    *launches += policy.compute.host_work;
   const CopyPlan copies = copy_plan(model, policy.transfer.chunk, policy.formats.copied);
   const Bytes expert = copy_plan(model, {}).expert();
   chunks_ = copies.chunks;
   const int calls = chunks_ == 1 ? machine.overhead.copy_calls : 1;  // a chunk is a call
   fetch_ = copy_cost(machine.h2d, copies.chunk, policy.transfer.pinned, calls);
   last_chunk_ = copy_cost(machine.h2d, copies.last, policy.transfer.pinned, calls);
+  if (policy.formats.cached < 1)
+    rest_ = copy_cost(machine.h2d, expert - share_of_expert(expert, policy.formats.cached),
+                      policy.transfer.pinned, calls);
   write_back_ = copy_cost(machine.d2h, expert, policy.transfer.pinned);
   if (machine.ssd.read_bandwidth.value > 0) {
     drive_read_ = copy_cost(drive_to_host, expert);
@@ -222,6 +228,7 @@ void CostModel::begin_step(const StepShape& shape) {
       for (GpuTime* time : {&cost.attention, &cost.gate, &cost.shared})
         *time = with_kernels_times(*time, longer_);
     }
+    if (policy_.kv_cache.on_host()) cost.kv = kv_work(layer, shape);
   }
   step_overhead_ = launch_time(overhead.step + (shape.first_of_request ? request_overhead_ : Picoseconds{}));
   head_ = {};

@@ -34,12 +34,21 @@ struct CopyCost {
 /// limit. One follows the other after b/B, or (latency + b/B) / depth where that is longer.
 CopyCost overlapped(const CopyCost& read, int depth);
 
+/// What self-attention of a step does to a KV cache in the host's memory.
+struct KvWork {
+  Bytes read;       ///< cached before the step, as far as attention reads it
+  Bytes written;    ///< keys and values of the step's tokens
+  Bytes attended;   ///< both, as far as attention reads them
+  double flop = 0;  ///< scores and weighted sums
+};
+
 /// What every layer of a class costs in the current step.
 struct LayerCost {
   GpuTime attention;  ///< MoE layer: norms and attention; other layers: the whole layer
   GpuTime gate;
   Picoseconds gate_readback;
   GpuTime shared;  ///< router and shared experts' arithmetic, part of the experts operation
+  KvWork kv = {};  ///< where the policy has the KV cache in the host's memory
 };
 
 struct CostOptions {
@@ -124,6 +133,8 @@ class CostModel {
   [[nodiscard]] Picoseconds one_expert(int layer_class, std::uint32_t tokens) const;
 
   [[nodiscard]] const CopyCost& fetch() const { return fetch_; }  ///< one expert, or one chunk of it
+  /// What formats.cached leaves of one expert.
+  [[nodiscard]] const CopyCost& rest() const { return rest_; }
   [[nodiscard]] const CopyCost& last_chunk() const { return last_chunk_; }  ///< the remainder, when chunked
   [[nodiscard]] int chunks() const { return chunks_; }                      ///< copies an expert; 1 = whole
   [[nodiscard]] Picoseconds device_copy() const {
@@ -143,6 +154,14 @@ class CostModel {
   [[nodiscard]] CopyCost read_through(const GpuTime& time, std::int64_t experts) const;
   /// Activations of so many tokens before an expert layer, or what was computed of them, over a link.
   [[nodiscard]] CopyCost activations(LinkId link, int tokens) const;
+  /// Keys and values over a link, page-locked; of no bytes, nothing.
+  [[nodiscard]] CopyCost kv_copy(LinkId link, Bytes bytes) const;
+  /// Attention on the CPU, a flow on the host's memory bus: fixed + max(FLOP / rate, bytes / bandwidth) at
+  /// what the CPU reaches of both with experts (HostComputeSpec), the slower of the two being the flow's
+  /// rate.
+  [[nodiscard]] CopyCost cpu_attention(const KvWork& kv) const;
+  /// By layer class, whether its attention reads a KV cache in the host's memory; empty: no layer's does.
+  [[nodiscard]] std::vector<std::uint8_t> kv_on_host() const;
   /// What GPUs that share layers send each other at once.
   [[nodiscard]] Picoseconds exchange(const Meeting& meeting) const;
   /// As cpu_experts(), by what computes from such a memory: the CPU, or a near-data device.
@@ -214,6 +233,9 @@ class CostModel {
   [[nodiscard]] GpuTime cache_scores(const LayerClass& layer, const StepShape& shape,
                                      std::size_t first) const;
   [[nodiscard]] GpuTime cross_attention(const LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] KvWork kv_work(const LayerClass& layer, const StepShape& shape) const;
+  /// InputError for a model or machine with which it cannot be in the host's memory.
+  void check_kv_cache() const;
   [[nodiscard]] GpuTime grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
                                      std::uint32_t routed, int step_tokens) const;
   /// At the rates that kernels reach alone.
@@ -248,7 +270,7 @@ class CostModel {
   double longer_ = 1;
   Picoseconds request_overhead_, lookup_;
   Picoseconds device_copy_;
-  CopyCost fetch_, last_chunk_, write_back_, drive_read_, next_drive_read_;
+  CopyCost fetch_, last_chunk_, rest_, write_back_, drive_read_, next_drive_read_;
   BytesPerSecond read_rate_;  ///< of kernels that read the host's memory
   int chunks_ = 1;
 };

@@ -86,6 +86,18 @@ Bytes paged_kv(const ModelSpec& model, const PagedKv& paged, const TraceScan& sc
   return std::max(one, std::min(all, free));
 }
 
+/// Of a cache in the host's memory: what of a layer is copied for a micro-batch while the one before is
+/// attended to. Where the CPU attends, for prompts that come in chunks.
+Bytes kv_on_its_way(const ModelSpec& model, const PolicySpec& policy, const TraceScan& scan) {
+  Bytes of_layer;
+  for (const Stack& stack : model.stacks) {
+    for (const LayerProfile& layer : model.profile(stack))
+      of_layer = std::max(of_layer, layer.cached(scan.most_context));
+  }
+  const std::int64_t parts = policy.compute.micro_batches;
+  return of_layer * ((scan.most_sequences + parts - 1) / parts * 2);
+}
+
 std::string gib(Bytes bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes.count) / (1LL << 30));
@@ -162,8 +174,9 @@ std::string MemoryUse::explain(const std::string& policy, const std::string& mac
            gib(drive_capacity) + " GiB";
   }
   if (total() <= usable && host_usable && host > *host_usable) {
-    return policy + " needs " + gib(host) + " GiB of host memory for the experts; " + machine + " has " +
-           gib(*host_usable) + " GiB";
+    const std::string kv = host_kv.count > 0 ? " and the KV cache (" + gib(host_kv) + " GiB)" : "";
+    return policy + " needs " + gib(host) + " GiB of host memory for the experts" + kv + "; " + machine +
+           " has " + gib(*host_usable) + " GiB";
   }
   std::string text = policy + " needs " + gib(total()) + " GiB (";
   bool first = true;
@@ -200,7 +213,8 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
   }
   set(MemoryPurpose::resident_experts, resident);
   const FormatPlan low = plan.low.value_or(FormatPlan{});
-  set(MemoryPurpose::expert_cache, slot * plan.cache_slots + low.slot * low.cache_slots);
+  const Bytes cached = formats.cached < 1 ? share_of_expert(slot, formats.cached) : slot;
+  set(MemoryPurpose::expert_cache, cached * plan.cache_slots + low.slot * low.cache_slots);
   // Staging copies need somewhere to land before the working buffer, when no cache slot serves.
   const bool landing = plan.policy.transfer.staging_copies > 0 && plan.offloads() && plan.cache_slots == 0;
   set(MemoryPurpose::working_buffers,
@@ -215,7 +229,13 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
     for (const LayerProfile& layer : model.profile(stack))
       kv += layer.cross_kv_per_token * scan.most_encoder_tokens;
   }
-  if (!scan.paged) set(MemoryPurpose::kv_cache, kv * scan.most_sequences);
+  const bool kv_on_host = plan.policy.kv_cache.on_host();
+  if (kv_on_host) {
+    use.host_kv = kv * scan.most_sequences;
+    set(MemoryPurpose::kv_cache, kv_on_its_way(model, plan.policy, scan));
+  } else if (!scan.paged) {
+    set(MemoryPurpose::kv_cache, kv * scan.most_sequences);
+  }
   set(MemoryPurpose::activations,
       software.reserved_tokens > 0
           ? graph_buffers(model, reserved,
@@ -236,7 +256,7 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
     offloaded = offloaded - std::min(offloaded, smallest_expert(model) * plan.resident_experts);
   if (plan.policy.miss.service->uses_near_data) use.near_data = model.all_expert_bytes();
   use.near_data_capacity = limits.near_data;
-  use.host = plan.make_host_tier ? whole * plan.host_slots : offloaded + low.all_experts;
+  use.host = (plan.make_host_tier ? whole * plan.host_slots : offloaded + low.all_experts) + use.host_kv;
   use.drive = plan.make_host_tier ? offloaded : Bytes{};
   use.drive_capacity = limits.drive;
   use.host_usable = limits.host;

@@ -43,7 +43,8 @@ MemoryLimits memory_limits(const MachineSpec& machine);
 struct MemoryUse {
   std::array<Bytes, memory_purpose_count> peak{};
   Bytes usable;
-  Bytes host;  ///< experts in host memory, when some are offloaded
+  Bytes host;     ///< experts in host memory, when some are offloaded, and `host_kv`
+  Bytes host_kv;  ///< the KV cache, where it is in host memory
   std::optional<Bytes> host_usable;
   Bytes drive, drive_capacity;          ///< experts on the drive, where the host's memory holds but some
   Bytes near_data, near_data_capacity;  ///< experts in a near-data device's memory, where it computes some

@@ -10,8 +10,11 @@ WorkShape work_shape(const CostModel& costs) {
   return {.chunks = costs.chunks(),
           .stages = costs.device_copy().count > 0,
           .step_overhead = costs.has_step_overhead(),
-          .looks_up = costs.lookup().count > 0};
+          .looks_up = costs.lookup().count > 0,
+          .kv_on_host = costs.kv_on_host()};
 }
+
+Price Pricer::of_kv(const CopyCost& cost) { return cost.bytes.count > 0 ? of_flow(cost) : Price{}; }
 
 Price Pricer::of_flow(const CopyCost& cost) {
   flow_ = cost;
@@ -57,10 +60,11 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     case OpKind::device_copy:
       return device_copy(work.stream);
     case OpKind::activations: {
+      const int of_pass = work.micro_batch < 0 ? tokens_ : part(work).tokens;
       const int tokens =
           work.routed == 0
-              ? tokens_
-              : static_cast<int>(std::min<std::uint32_t>(work.routed, static_cast<std::uint32_t>(tokens_)));
+              ? of_pass
+              : static_cast<int>(std::min<std::uint32_t>(work.routed, static_cast<std::uint32_t>(of_pass)));
       return of_flow(gpu.activations(work.link, tokens));
     }
     case OpKind::cpu_experts:
@@ -72,6 +76,12 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
       price.gpu = time;
       return price;
     }
+    case OpKind::kv_load:
+      return of_kv(gpu.kv_copy(work.link, layer(work).kv.read));
+    case OpKind::kv_store:
+      return of_kv(gpu.kv_copy(work.link, layer(work).kv.written));
+    case OpKind::cpu_attention:
+      return of_kv(costs_.cpu_attention(layer(work).kv));
     case OpKind::combine:
       return {};
     case OpKind::predict:

@@ -38,6 +38,10 @@ class Pricer {
   [[nodiscard]] Price price(const Work& work, const LayerProgram& program);
   /// The copy of an expert's chunk `chunk`, from 0, on that stream.
   [[nodiscard]] Price fetch(int chunk, FormatId format, StreamId stream) const {
+    if (format == rest_of_expert) {
+      const CopyCost& rest = costs_.on(stream).rest();
+      return {rest.duration, &rest, {}};
+    }
     const CostModel& costs = costs_.on(stream).in(format);
     const CopyCost& cost = chunk + 1 == costs.chunks() ? costs.last_chunk() : costs.fetch();
     return {cost.duration, &cost, {}};
@@ -56,6 +60,7 @@ class Pricer {
     std::vector<LayerCost> layers;  ///< by class
   };
   Price of_flow(const CopyCost& cost);
+  Price of_kv(const CopyCost& cost);  ///< of nothing, no time
   [[nodiscard]] const MicroBatch& part(const Work& work) const {
     return micro_batches_[static_cast<std::size_t>(work.micro_batch)];
   }
@@ -122,7 +127,7 @@ class Spending {
       first_ = by_gpu ? price.gpu.memory : price.duration - price.gpu.launches;
       kernels_ = by_gpu ? price.gpu.kernels : Picoseconds{};
       launches_ = price.gpu.launches;
-    } else if (kind == OpKind::cpu_experts) {
+    } else if (price.copy != nullptr && (kind == OpKind::cpu_experts || kind == OpKind::cpu_attention)) {
       first_ = price.copy->host_bound ? price.duration - price.copy->fixed : Picoseconds{};
     } else if (price.copy != nullptr) {
       first_ = price.copy->host_bound ? price.copy->fixed : price.duration;
@@ -139,6 +144,8 @@ class Spending {
       case OpKind::fetch:
       case OpKind::write_back:
       case OpKind::activations:
+      case OpKind::kv_load:
+      case OpKind::kv_store:
         sums[Cause::link] += first_;
         sums[Cause::copied_host_memory] += duration_ - first_;
         return;
@@ -153,6 +160,7 @@ class Spending {
         sums[Cause::device_copies] += duration_;
         return;
       case OpKind::cpu_experts:
+      case OpKind::cpu_attention:
         sums[Cause::cpu_memory] += first_;
         sums[Cause::cpu_arithmetic] += duration_ - first_;
         return;

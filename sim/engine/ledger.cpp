@@ -17,12 +17,15 @@ Cause measured_cause(OpKind kind) {
     case OpKind::write_back:
     case OpKind::activations:
     case OpKind::read_through:
+    case OpKind::kv_load:
+    case OpKind::kv_store:
       return Cause::link;
     case OpKind::drive_read:
       return Cause::drive;
     case OpKind::device_copy:
       return Cause::device_copies;
     case OpKind::cpu_experts:
+    case OpKind::cpu_attention:
     case OpKind::host_predict:
       return Cause::cpu_arithmetic;
     case OpKind::gate_readback:
@@ -40,7 +43,7 @@ Cause measured_cause(OpKind kind) {
 /// CPU sends to the GPU, which meet copies of experts on the link (the CPU computes nothing meanwhile). Time
 /// that kernels lose on a bus that is theirs as well is time of their memory.
 Cause shared_cause(OpKind kind, bool on_gpu, bool on_cpu) {
-  if (kind == OpKind::cpu_experts) return Cause::cpu_memory;
+  if (kind == OpKind::cpu_experts || kind == OpKind::cpu_attention) return Cause::cpu_memory;
   if (kind == OpKind::read_through) return Cause::link;
   if (on_gpu) return Cause::gpu_memory;
   return kind == OpKind::activations && on_cpu ? Cause::link : Cause::copied_host_memory;

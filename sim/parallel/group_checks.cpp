@@ -28,6 +28,12 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
     refuse("it has experts in a second format", "--set policy.formats.low=none");
   if (policy.compute.micro_batches > 1)
     refuse("it cuts passes into micro-batches", "--set policy.compute.micro_batches=1");
+  if (policy.formats.cached < 1)
+    refuse("its cache holds a part of each expert", "--set policy.formats.cached=1");
+  if (policy.kv_cache.on_host())
+    refuse("its KV cache is in the host's memory", "--set policy.kv_cache.memory=gpu");
+  if (policy.compute.synchronized != Synchronized::never)
+    refuse("its host waits for all copies", "--set policy.compute.synchronized=never");
   if (options.parallel.data > 1 && policy.miss.service->uses_cpu) {
     throw InputError("policy " + policy.name,
                      "the CPU computes misses, which is simulated where all GPUs attend to the same requests",
@@ -44,6 +50,8 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
     refuse("its predictor replaces the routing", "a predictor that only foresees it");
   if (policy.lookahead.predictor->predicts() && policy.prefetch.prefetcher->computes_ahead)
     refuse("the CPU begins with predicted experts", "another prefetch.kind");
+  if (policy.lookahead.predictor->predicts() && policy.prefetch.prefetcher->crosses_steps)
+    refuse("copies for a step begin in the one before", "another prefetch.kind");
   if (policy.lookahead.predictor->needs_future)
     refuse("its predictor knows the future", "another (pregate list parts)");
   if (policy.host_cache.capacity.kind != CapacityKind::none)

@@ -30,6 +30,7 @@ PredictorEntry window_oracle();
 
 PrefetcherEntry at_distance();
 PrefetcherEntry several_layers();
+PrefetcherEntry ring_of_layers();
 PrefetcherEntry time_budget();
 PrefetcherEntry adaptive_horizon();
 PrefetcherEntry first_miss();
@@ -83,6 +84,7 @@ Parts& parts_of_process() {
 
     parts.prefetchers.add(at_distance());
     parts.prefetchers.add(several_layers());
+    parts.prefetchers.add(ring_of_layers());
     parts.prefetchers.add(time_budget());
     parts.prefetchers.add(adaptive_horizon());
     parts.prefetchers.add(first_miss());

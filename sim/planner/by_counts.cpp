@@ -31,9 +31,11 @@ bool by_counts(const decltype(PolicySpec::transfer)& transfer, bool announces) {
 /// Nobody is there before the run, and the cache need not be told of gates.
 bool is_plain(const Plan& plan) { return plan.geometry.start.empty() && !plan.cache_watches; }
 
-/// A layer's experts are one operation of the whole pass.
+/// A layer's experts are one operation of the whole pass, and its attention waits for no copy.
 bool computes_at_once(const PolicySpec& policy) {
-  return policy.compute.experts == ExpertCompute::grouped && policy.compute.micro_batches == 1;
+  return policy.compute.experts == ExpertCompute::grouped && policy.compute.micro_batches == 1 &&
+         policy.compute.synchronized == Synchronized::never && !policy.kv_cache.on_host() &&
+         policy.formats.cached >= 1;
 }
 
 /// Every miss is fetched, and a layer computed in one operation, where its experts are.

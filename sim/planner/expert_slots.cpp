@@ -6,7 +6,7 @@
 
 namespace pregate::sim {
 
-void ExpertSlots::fetch(ExpertKey key, int layer, std::uint8_t priority, OpId ids_known) {
+void ExpertSlots::fetch(ExpertKey key, int layer, std::uint8_t priority, OpId ids_known, FormatId format) {
   const std::int32_t slot_index = arena_.take();
   auto& slot = arena_[slot_index];
   // A reader in an earlier layer ended before this layer's gate, hence before the ids were known.
@@ -15,13 +15,13 @@ void ExpertSlots::fetch(ExpertKey key, int layer, std::uint8_t priority, OpId id
   const bool filled_in_vain = slot.reader == 0 && slot.was_filled;  // that copy must end first
   const OpId read = reads_.read_of(key);
   const bool waits = is_read || filled_in_vain || read != no_op;
-  const Train train{train_.first, ids_known, layer, priority};
+  const Train train{train_.first, ids_known, layer, priority, format};
   if (!waits && train == train_ && program_.ends_with(train_.first)) {
     slot.ready = program_.lengthen_train({key, first_slot_ + slot_index});
   } else {
     Work& work = program_.open(OpKind::fetch, in_, layer);
     work.priority = priority;
-    work.format = format_;
+    work.format = format;
     const OpId first = work.first;
     program_.use({key, first_slot_ + slot_index});
     program_.after(ids_known);
@@ -29,7 +29,7 @@ void ExpertSlots::fetch(ExpertKey key, int layer, std::uint8_t priority, OpId id
     if (!is_read && filled_in_vain) program_.after_copy(slot.ready);
     program_.after_copy(read);
     slot.ready = program_.close();
-    train_ = waits ? Train{} : Train{first, ids_known, layer, priority};
+    train_ = waits ? Train{} : Train{first, ids_known, layer, priority, format};
   }
   slot_of_[key] = slot_index;
   slot.was_filled = true;

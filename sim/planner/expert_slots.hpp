@@ -52,7 +52,10 @@ class ExpertSlots {
 
   /// Copies `key`, an expert of `layer`, into a free slot as soon as the ids are known: in a train with those
   /// before it that wait for nothing else either. Precondition: free_count() > 0 and the key is in no slot.
-  void fetch(ExpertKey key, int layer, std::uint8_t priority, OpId ids_known);
+  void fetch(ExpertKey key, int layer, std::uint8_t priority, OpId ids_known) {
+    fetch(key, layer, priority, ids_known, format_);
+  }
+  void fetch(ExpertKey key, int layer, std::uint8_t priority, OpId ids_known, FormatId format);
 
   /// `key` is in a free slot since before the run.
   void place(ExpertKey key) {
@@ -110,6 +113,7 @@ class ExpertSlots {
     OpId first = no_op, ids_known = no_op;
     int layer = -1;
     std::uint8_t priority = 0;
+    FormatId format{};
     bool operator==(const Train&) const = default;
   };
   OpId issue_staging(ExpertKey key, int layer, OpId ids_known);

@@ -77,6 +77,7 @@ void LayerPlanner::issue_experts(std::span<const ExpertKey> keys, std::span<cons
   }
   if (reads_back_) program_.after(ids_known_);
   for (const OpId copy : copies_) program_.after_copy(copy);
+  if (micro_batch_ > 0) wait_for_all_copies();
   last_ = program_.close();
 }
 

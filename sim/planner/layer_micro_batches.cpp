@@ -28,19 +28,22 @@ OpId LayerPlanner::compute_all(OpKind kind, int layer, int layer_class) {
 
 /// All of attention comes before any of the experts, whose copies then have it to hide behind: on one stream
 /// of the GPU nothing is gained by experts that stand in its way.
+/// Where the CPU attends, it has the first parts while the GPU projects the others.
 void LayerPlanner::begin_in_micro_batches(int ordinal, int layer_class) {
   OpId first = no_op;
+  const bool on_cpu = has_host_kv(layer_class) && attends_on_cpu();
+  attended_of_.clear();
   for (std::size_t part = 0; part < micro_batches_.size(); ++part) {
     micro_batch_ = static_cast<int>(part);
     attend(ordinal, layer_class);
     if (first == no_op) first = block_first_;
-    gate();
-    issue_read_back();
-    if (!reads_back_) continue;
-    for (const ExpertKey key : micro_batches_[part].activated(ordinal)) {
-      if (set_[key] == 0) known_of_[key] = ids_known_;
-      set_[key] = 1;
-    }
+    attended_of_.push_back(attended_);
+    if (!on_cpu) choose_experts(ordinal);
+  }
+  for (std::size_t part = 0; on_cpu && part < micro_batches_.size(); ++part) {
+    micro_batch_ = static_cast<int>(part);
+    attended_ = attended_of_[part];
+    choose_experts(ordinal);
   }
   micro_batch_ = -1;
   block_first_ = first;
@@ -48,6 +51,18 @@ void LayerPlanner::begin_in_micro_batches(int ordinal, int layer_class) {
     for (const ExpertKey key : routing.activated(ordinal)) set_[key] = 0;
   }
   stop_at_gate();
+}
+
+/// Of the part, after its attention.
+void LayerPlanner::choose_experts(int ordinal) {
+  gate();
+  issue_read_back();
+  if (has_host_kv(layer_class_) && !attends_on_cpu()) store_kv(layer_, layer_class_, block_first_);
+  if (!reads_back_) return;
+  for (const ExpertKey key : micro_batches_[static_cast<std::size_t>(micro_batch_)].activated(ordinal)) {
+    if (set_[key] == 0) known_of_[key] = ids_known_;
+    set_[key] = 1;
+  }
 }
 
 /// Those of `keys` that each part activates, in an operation of its own. An expert that several of them need

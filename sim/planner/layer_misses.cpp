@@ -37,6 +37,24 @@ void LayerPlanner::classify(int ordinal, std::span<const ExpertKey> activated) {
     for (const ExpertKey key : misses_) to_fetch_ -= slots_.holds(key) ? 1U : 0U;
   }
   counts_now_->prefetched += static_cast<std::int64_t>(misses_.size() - to_fetch_);
+  if (splits_) note_parts(looked_up);
+}
+
+/// Every activated expert needs a working buffer, where the cache holds a part of it (MoEpic): a hit is
+/// copied the rest, a miss the whole.
+void LayerPlanner::note_parts(std::span<const ExpertKey> activated) {
+  assembled_.assign(activated.begin(), activated.end());
+  to_fetch_ = 0;
+  for (const ExpertKey key : activated) {
+    is_cached_[key] = 1;
+    to_fetch_ += slots_.holds(key) ? 0U : 1U;
+  }
+  for (const ExpertKey key : misses_) is_cached_[key] = 0;
+}
+
+void LayerPlanner::fetch_now(ExpertKey key) {
+  const bool rest = splits_ && is_cached_[key] != 0;
+  slots_.fetch(key, layer_, demand_priority, known(key), rest ? rest_of_expert : model_format);
 }
 
 /// Parts the activated set into what is on the GPU or will be, and what the CPU computes, as the miss service
@@ -155,8 +173,8 @@ void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const S
     return;
   }
   read_absent(misses_);
-  for (const ExpertKey key : misses_) {
-    if (!slots_.holds(key)) slots_.fetch(key, layer_, demand_priority, known(key));
+  for (const ExpertKey key : splits_ ? std::span<const ExpertKey>(assembled_) : misses_) {
+    if (!slots_.holds(key)) fetch_now(key);
   }
   write_back_evicted();
   const bool stages = program_.shape().stages;
@@ -165,7 +183,7 @@ void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const S
   // Staging copies follow every expert, hits as well; and a hit may have been exchanged just now, or be on
   // its way since a step before.
   const bool exchanged = plan_.cache_swaps || lookahead_.names_later_steps();
-  compute_experts(ordinal, activated, stages || exchanged ? activated : misses_, tokens,
+  compute_experts(ordinal, activated, stages || exchanged || splits_ ? activated : misses_, tokens,
                   routing.routed(ordinal), true);
   if (!stages || !hits_are_decreed_) return;
   for (const ExpertKey key : activated) slots_.forget_staging(key);
@@ -197,9 +215,7 @@ void LayerPlanner::run_waves(int ordinal, std::span<const ExpertKey> activated,
       throw std::logic_error("planner: no expert slot was released by a wave");
     const std::span<const ExpertKey> taken = waves_.take(slots_.free_count());
     reads_.bring(ordinal, layer_, taken, ids_known_);
-    for (const ExpertKey key : taken) {
-      slots_.fetch(key, layer_, demand_priority, known(key));
-    }
+    for (const ExpertKey key : taken) fetch_now(key);
     compute_experts(ordinal, waves_.keys(), waves_.keys(), waves_.tokens(), waves_.routed(), first_wave);
     if (first_wave) release_evicted();
     for (const ExpertKey key : waves_.keys()) release_transient(key);

@@ -37,8 +37,8 @@ LayerPlanner::LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMa
       offloaded_(map.layers().size()),
       cache_(plan.cache_slots > 0 ? plan.make_cache() : nullptr),
       reads_(map.keys(), program_),
-      slots_(map.keys(), static_cast<std::size_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots),
-             in_, out_, plan.policy.transfer.write_back, reads_, program_, model_format, plan.first_slot),
+      slots_(map.keys(), static_cast<std::size_t>(plan.whole_slots()), in_, out_,
+             plan.policy.transfer.write_back, reads_, program_, model_format, plan.first_slot),
       lookahead_(map, plan, offloaded_, cache_.get(), slots_, reads_, executor),
       remote_(topology, gpu_, plan.policy.miss.admission == MissAdmission::none ? nullptr : estimates,
               names_experts_, reads_, program_),
@@ -47,7 +47,11 @@ LayerPlanner::LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMa
       waits_to_announce_(plan.policy.transfer.announced == AnnouncedCopies::one_layer),
       cache_watches_(cache_ && plan.cache_watches),
       asks_weights_(plan.policy.miss.service->needs_weights),
-      gates_(map) {
+      gates_(map),
+      kv_on_host_(!program_.shape().kv_on_host.empty()),
+      synchronizes_(plan.policy.compute.synchronized == Synchronized::micro_batch),
+      splits_(plan.splits_experts()),
+      is_cached_(splits_ ? map.keys() : 0) {
   if (plan.policy.lookahead.predictor->predicts() && plan.policy.prefetch.prefetcher->computes_ahead)
     begun_.resize(map.layers().size());
   for (const ExpertKey key : plan.geometry.start) {
@@ -78,6 +82,7 @@ std::vector<SlotUse> LayerPlanner::held_at_start() const {
 }
 
 void LayerPlanner::run() {
+  if (synchronizes_) note_copies();
   executor_.run(program_);
   program_.clear();
 }
@@ -102,12 +107,14 @@ void LayerPlanner::begin_pass(const trace::Step& step, OpId begun) {
     if (cache_watches_) cache_->begin_pass(start);
     if (cache_watches_ && low_ && low_->cache() != nullptr) low_->cache()->begin_pass(start);
   }
-  // What is announced before the pass waits for an operation of this one, if only one that takes no time.
+  // What is announced before the pass, or copied for its first layer, waits for an operation of this one, if
+  // only one that takes no time.
   if (begun != no_op) {
     last_ = arrived_ = begun;
-  } else if (program_.shape().step_overhead || lookahead_.announces_pass()) {
+  } else if (program_.shape().step_overhead || lookahead_.announces_pass() || kv_on_host_) {
     last_ = compute(OpKind::step_overhead, -1, -1);
   }
+  begin_kv_pass(step.phase);
 }
 
 void LayerPlanner::count_resident(int ordinal, const StepRouting& routing) {
@@ -142,7 +149,21 @@ OpId LayerPlanner::send_to(PlaceId gpu) {
 }
 
 void LayerPlanner::dense_layer(int layer, int layer_class) {
-  last_ = compute_all(OpKind::dense_layer, layer, layer_class);
+  if (!kv_pass_ && !synchronizes_) {
+    last_ = compute_all(OpKind::dense_layer, layer, layer_class);
+    return;
+  }
+  const auto of_part = [&] {
+    const OpId computed = last_ = attend_over(OpKind::dense_layer, layer, layer_class);
+    combine_attention(attended_);
+    if (has_host_kv(layer_class) && !attends_on_cpu()) store_kv(layer, layer_class, computed);
+  };
+  if (!is_cut()) return of_part();
+  for (std::size_t part = 0; part < micro_batches_.size(); ++part) {
+    micro_batch_ = static_cast<int>(part);
+    of_part();
+  }
+  micro_batch_ = -1;
 }
 
 void LayerPlanner::attend(int ordinal, int layer_class) {
@@ -152,10 +173,11 @@ void LayerPlanner::attend(int ordinal, int layer_class) {
   slots_.begin_layer(layer_);
   if (low_) low_->begin_layer(layer_);
   reads_.begin_layer();
-  last_ = block_first_ = compute(OpKind::attention, layer_, layer_class);
+  last_ = block_first_ = attend_over(OpKind::attention, layer_, layer_class);
 }
 
 void LayerPlanner::gate() {
+  combine_attention(attended_);
   Work& gate = program_.open(OpKind::gate, computes_, layer_);
   gate.layer_class = layer_class_;
   gate.ordinal = ordinal_;
@@ -165,6 +187,7 @@ void LayerPlanner::gate() {
 
 void LayerPlanner::read_ids() {
   issue_read_back();
+  if (has_host_kv(layer_class_) && !attends_on_cpu()) store_kv(layer_, layer_class_, block_first_);
   stop_at_gate();
 }
 
@@ -283,6 +306,11 @@ Moment LayerPlanner::moment() const {
 void LayerPlanner::release(int ordinal) {
   release_evicted();
   if (low_) low_->release();
+  for (const ExpertKey key : assembled_) {
+    leave_slot(key);
+    is_cached_[key] = 0;
+  }
+  assembled_.clear();
   if (!cache_ || cache_->bypassed() > 0) {
     for (const ExpertKey key : misses_) release_transient(key);
   }

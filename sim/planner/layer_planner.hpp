@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <span>
 #include <vector>
@@ -102,6 +103,19 @@ class LayerPlanner {
 
  private:
   OpId compute(OpKind kind, int layer, int layer_class);
+  void begin_kv_pass(trace::Phase phase);
+  [[nodiscard]] bool has_host_kv(int layer_class) const;
+  [[nodiscard]] bool attends_on_cpu() const {
+    return decode_ && plan_.policy.kv_cache.attention == AttentionPlace::cpu;
+  }
+  OpId attend_over(OpKind kind, int layer, int layer_class);
+  OpId load_kv(int layer, int layer_class);
+  OpId store_kv(int layer, int layer_class, OpId after);
+  void attend_on_cpu(int layer, int layer_class, OpId projected);
+  void combine_attention(OpId attended);
+  void wait_for_all_copies();
+  void note_copies();
+  void choose_experts(int ordinal);
   void issue_read_back();
   /// Until the ids are known, where something needs the clock.
   void stop_at_gate();
@@ -161,6 +175,8 @@ class LayerPlanner {
   void compute_by_chunk(std::span<const ExpertKey> keys, std::span<const std::uint32_t> tokens,
                         std::uint32_t routed, bool with_shared);
   void release(int ordinal);
+  void note_parts(std::span<const ExpertKey> activated);
+  void fetch_now(ExpertKey key);
   void release_evicted();
   void keep_for_later(int ordinal);
   void compute_ahead();
@@ -170,7 +186,7 @@ class LayerPlanner {
   void exchange_experts();
   void write_back_evicted();
   void release_transient(ExpertKey key) {
-    if (!cache_ || !cache_->is_resident(key)) leave_slot(key);
+    if (splits_ || !cache_ || !cache_->is_resident(key)) leave_slot(key);
   }
 
   const ExpertMap& map_;
@@ -204,8 +220,18 @@ class LayerPlanner {
   std::vector<BegunAhead> begun_;  // empty: nobody computes ahead
   std::int64_t written_back_before_ = 0, reads_before_ = 0;
   bool some_resident_ = false;
+  bool kv_on_host_, synchronizes_, splits_;
+  std::vector<std::uint8_t> is_cached_;      // by key: of the layer, and the cache had a part of it
+  std::vector<ExpertKey> assembled_;         // of the layer, in working buffers
+  std::vector<OpId> kv_stored_;              // by layer: the last copy of new keys and values
+  std::vector<OpId> kv_stored_before_;       // that of the passes before
+  OpId last_in_ = no_op, last_out_ = no_op;  // copies, where the host waits for all of them
 
   // of the pass
+  bool kv_pass_ = false;
+  std::array<OpId, 2> kv_readers_{no_op, no_op};  // of the room for cached tokens on the GPU
+  std::size_t kv_buffer_ = 0;                     // that is next
+  OpId attended_ = no_op;                         // what the CPU sent back of the attention issued last
   bool decode_ = true;
   int tokens_ = 0;
   AccessCounts* counts_now_ = nullptr;
@@ -235,6 +261,7 @@ class LayerPlanner {
   std::span<const StepRouting> micro_batches_;
   int micro_batch_ = -1;            // that work is being put together for; -1: all
   std::vector<OpId> known_of_;      // by key, where some part of the layer activates it
+  std::vector<OpId> attended_of_;   // by part: attended_
   std::vector<std::uint8_t> set_;   // by key: among those that are to be computed now
   std::vector<std::size_t> order_;  // of experts that are computed one by one
   std::vector<ExpertKey> keys_of_part_;

@@ -20,6 +20,7 @@ Lookahead::Lookahead(const ExpertMap& map, const Plan& plan, const std::vector<s
       names_later_steps_(plan.policy.lookahead.predictor->names_later_steps && cache != nullptr &&
                          !plan.hits_are_decreed),
       cancels_(plan.policy.prefetch.wrong == WrongGuesses::cancel),
+      splits_(plan.splits_experts()),
       priority_(plan.policy.transfer.queue == TransferQueue::demand_first ? 1 : 0),
       fetched_(map.layers().size()),
       kept_(map.layers().size()),
@@ -37,13 +38,15 @@ Lookahead::Lookahead(const ExpertMap& map, const Plan& plan, const std::vector<s
   const auto& prefetcher = plan.policy.prefetch.prefetcher;
   prefetcher_ = prefetcher->make(prefetcher.parameters(), plan.policy.lookahead.distance);
   before_passes_ = prefetcher->before_passes;
+  crosses_steps_ = prefetcher->crosses_steps;
 }
 
 void Lookahead::begin_step(const trace::Step& step, std::pair<int, int> ordinals) {
   decode_ = step.phase == trace::Phase::decode;
   ordinals_ = ordinals;
   if (!is_active()) return;
-  std::fill(announced_.begin(), announced_.end(), 0);  // nothing crosses from one step to the next
+  // Else nothing crosses from one step to the next.
+  if (!crosses_steps_) std::fill(announced_.begin(), announced_.end(), 0);
   predictor_->begin_pass(step.phase, step.first_of_request);
   prefetcher_->begin_pass();
 }
@@ -51,7 +54,7 @@ void Lookahead::begin_step(const trace::Step& step, std::pair<int, int> ordinals
 void Lookahead::announce_pass(const StepRouting& routing, const StepPredictions* predictions, OpId known) {
   ids_known_ = known;
   show(routing, predictions);
-  prefetcher_->pass_begins({ordinals_.first - 1, ordinals_.second, offloaded_, &map_}, *predictor_, *this);
+  prefetcher_->pass_begins(ahead_of(ordinals_.first - 1), *predictor_, *this);
 }
 
 void Lookahead::arrive(const Moment& moment, const StepRouting& routing, OpId ids_known) {
@@ -76,7 +79,7 @@ void Lookahead::announce(const Moment& moment, const StepRouting& routing, const
                          OpId ids_known) {
   ids_known_ = ids_known;
   show(routing, predictions);
-  prefetcher_->look_ahead(moment, {moment.ordinal, ordinals_.second, offloaded_, &map_}, *predictor_, *this);
+  prefetcher_->look_ahead(moment, ahead_of(moment.ordinal), *predictor_, *this);
 }
 
 /// Holds what was announced for a layer against what it activates, and takes back what is not.
@@ -106,6 +109,7 @@ void Lookahead::cancel_wrong(int ordinal) {
 
 void Lookahead::leave(int ordinal) {
   fetched_[index(ordinal)].clear();
+  if (crosses_steps_) announced_[index(ordinal)] = 0;
   for (const ExpertKey key : staged_[index(ordinal)]) slots_.forget_staging(key);
   staged_[index(ordinal)].clear();
 }
@@ -156,6 +160,9 @@ void Lookahead::want(int target, ExpertKey key, std::uint8_t priority) {
       kept_[index(target)].push_back(key);
     }
     if (slots_.stage_ahead(key, layer, ids_known_)) staged_[index(target)].push_back(key);
+    if (!splits_ || slots_.holds(key) || slots_.free_count() == 0) return;
+    slots_.fetch(key, layer, priority, ids_known_, rest_of_expert);
+    fetched_[index(target)].push_back(key);
   } else if (!slots_.holds(key) && slots_.free_count() > 0) {
     slots_.fetch(key, layer, priority, ids_known_);
     fetched_[index(target)].push_back(key);
@@ -164,7 +171,7 @@ void Lookahead::want(int target, ExpertKey key, std::uint8_t priority) {
 
 bool Lookahead::is_brought(ExpertKey key) const {
   return plan_.resident[key] != 0 || plan_.lives_elsewhere(key) || slots_.holds(key) ||
-         (cache_ != nullptr && cache_->is_resident(key));
+         (cache_ != nullptr && !splits_ && cache_->is_resident(key));
 }
 
 bool Lookahead::has_arrived(ExpertKey key) const {

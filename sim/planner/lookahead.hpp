@@ -16,8 +16,9 @@
 namespace pregate::sim {
 
 /// Who is announced before their own gate has run, and what becomes of them: a resident is kept in the cache
-/// until its layer comes (and goes on to its working buffer at once, where there are staging copies), another
-/// is fetched into a free slot. Whom, says the predictor; which of them and when, the prefetcher.
+/// until its layer comes (and goes on to its working buffer at once, where there are staging copies, or what
+/// of it the cache lacks is fetched), another is fetched into a free slot. Whom, says the predictor; which of
+/// them and when, the prefetcher.
 class Lookahead final : public Announcements {
  public:
   /// `offloaded` by ordinal: the layer has experts that are not resident for the run. `cache` may be null.
@@ -39,7 +40,7 @@ class Lookahead final : public Announcements {
 
   /// Whether something of a later layer may be announced when the ids of this one are known.
   [[nodiscard]] bool announces(int ordinal) const {
-    return is_active() && decode_ && prefetcher_->reaches({ordinal, ordinals_.second, offloaded_, &map_});
+    return is_active() && decode_ && prefetcher_->reaches(ahead_of(ordinal));
   }
 
   /// Whether something may be announced before the first layer of this pass.
@@ -89,6 +90,9 @@ class Lookahead final : public Announcements {
 
  private:
   static std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
+  [[nodiscard]] LayersAhead ahead_of(int ordinal) const {
+    return {ordinal, ordinals_.second, offloaded_, &map_, ordinals_.first};
+  }
   /// From the drive, where there is one, those of `keys` that want() will fetch.
   void read_absent(int target, std::span<const ExpertKey> keys);
   void want(int target, ExpertKey key, std::uint8_t priority);
@@ -109,7 +113,7 @@ class Lookahead final : public Announcements {
   std::unique_ptr<Predictor> predictor_;
   Oracle* oracle_ = nullptr;  ///< the predictor, where it is one
   std::unique_ptr<Prefetcher> prefetcher_;
-  bool whole_layers_, before_passes_ = false, names_later_steps_, cancels_;
+  bool whole_layers_, before_passes_ = false, names_later_steps_, cancels_, splits_, crosses_steps_ = false;
   std::uint8_t priority_;
   std::vector<std::vector<ExpertKey>> fetched_, kept_, staged_;  // by ordinal
   std::vector<ExpertKey> to_read_;

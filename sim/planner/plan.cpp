@@ -213,10 +213,11 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
     }
   }
   const std::vector<std::uint8_t> never_cached = stay_put(plan);
-  CacheSpec cached = policy.cache;  // slots hold what is copied
+  CacheSpec cached = policy.cache;  // slots hold what is copied, or a part of it
+  const double part_in_slot = policy.formats.copied * policy.formats.cached;
   cached.capacity.bytes = {
-      static_cast<std::int64_t>(static_cast<double>(cached.capacity.bytes.count) / policy.formats.copied)};
-  plan.geometry = cache_geometry(policy.formats.copied < 1 ? cached : policy.cache, map, never_cached, false);
+      static_cast<std::int64_t>(static_cast<double>(cached.capacity.bytes.count) / part_in_slot)};
+  plan.geometry = cache_geometry(part_in_slot < 1 ? cached : policy.cache, map, never_cached, false);
   if (nothing_on_host) {
     std::fill(plan.geometry.capacity.begin(), plan.geometry.capacity.end(), 0);
   } else {

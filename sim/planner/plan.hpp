@@ -71,6 +71,12 @@ struct Plan {
   [[nodiscard]] bool offloads() const { return some_on_host; }
   [[nodiscard]] bool lives_elsewhere(ExpertKey key) const { return !home.empty() && home[key].has_value(); }
   [[nodiscard]] bool computes_on_cpu() const { return policy.miss.service->uses_cpu; }
+  /// The cache holds a part of each of its experts, and a hit is fetched the rest of.
+  [[nodiscard]] bool splits_experts() const { return policy.formats.cached < 1 && cache_slots > 0; }
+  /// Slots of whole experts.
+  [[nodiscard]] std::int64_t whole_slots() const {
+    return (splits_experts() ? 0 : cache_slots) + buffer_slots + prefill_slots;
+  }
   /// Some part asks what the time is, or takes copies back.
   [[nodiscard]] bool needs_clock() const {
     const bool prefetches =

@@ -69,6 +69,13 @@ void validate_prefetch(const PolicySpec& policy, const std::string& where) {
                      "prefetch.kind = '" + prefetcher.name + "' copies nothing that could be taken back",
                      "remove prefetch.wrong");
   }
+  if (predictor.predicts() && prefetcher.crosses_steps &&
+      (!predictor.is_whole_layer || policy.lookahead.distance != 1)) {
+    throw InputError(where,
+                     "prefetch.kind = '" + prefetcher.name +
+                         "' copies whole layers, the next ones, whatever is known of them",
+                     "set lookahead.kind to all-next and remove lookahead.distance");
+  }
   if (predictor.is_whole_layer && policy.prefetch.wrong == WrongGuesses::cancel) {
     throw InputError(where,
                      "the lookahead '" + predictor.name + "' copies whole layers, of which none is wrong",
@@ -258,6 +265,53 @@ void validate_micro_batches(const PolicySpec& policy, const std::string& where) 
     refuse("copies that are issued when the ids are known", "remove transfer.announced");
 }
 
+/// A part of each expert in the cache.
+void validate_cached_parts(const PolicySpec& policy, const std::string& where) {
+  if (policy.formats.cached >= 1) return;
+  const auto refuse = [&](const std::string& what, const std::string& hint) {
+    throw InputError(where, "formats.cached goes with " + what, hint + ", or remove it");
+  };
+  const auto& eviction = cache::eviction_registry().find(policy.cache.eviction, "policy.cache.eviction");
+  if (policy.cache.capacity.kind == CapacityKind::none) refuse("a cache", "set cache.capacity (--cache)");
+  if (eviction.swaps || eviction.is_decreed || !policy.cache.profile.empty())
+    refuse("a cache that misses fill", "choose another cache.eviction and remove cache.profile");
+  if (!policy.miss.service->fetches_all()) refuse("misses that are all fetched", "set miss.service to fetch");
+  if (policy.formats.copied < 1 || policy.formats.held > 0 || !policy.formats.low.empty())
+    refuse("whole experts in one format", "remove formats.copied, formats.held and formats.low");
+  if (policy.transfer.chunk.count > 0 || policy.transfer.staging_copies > 0 ||
+      policy.transfer.write_back != WriteBack::none)
+    refuse("copies of one piece into working buffers",
+           "remove transfer.chunk, transfer.staging_copies and transfer.write_back");
+  if (policy.compute.micro_batches > 1 || policy.transfer.buffers > 0)
+    refuse("buffers for all that a pass activates", "remove compute.micro_batches and transfer.buffers");
+  if (policy.host_cache.capacity.kind != CapacityKind::none)
+    refuse("experts in the host's memory", "remove host_cache.capacity");
+  const auto& predictor = *policy.lookahead.predictor;
+  if (predictor.predicts() && (predictor.is_whole_layer || predictor.names_later_steps))
+    refuse("a lookahead that names experts of this step", "choose another lookahead.kind");
+}
+
+/// Attention that reads the host's memory, and a host that waits for copies.
+void validate_host_attention(const PolicySpec& policy, const std::string& where) {
+  if (policy.kv_cache.attention == AttentionPlace::cpu && !policy.kv_cache.on_host()) {
+    throw InputError(where, "kv_cache.attention = 'cpu' attends to a KV cache in the host's memory",
+                     "set kv_cache.memory to host");
+  }
+  if (policy.kv_cache.on_host() && policy.transfer.queue == TransferQueue::demand_first) {
+    throw InputError(where, "kv_cache.memory = 'host' has copies in the order of issue",
+                     "set transfer.queue to fifo, or remove it");
+  }
+  if (policy.compute.synchronized == Synchronized::never) return;
+  if (policy.compute.experts != ExpertCompute::grouped) {
+    throw InputError(where, "compute.synchronized goes from one micro-batch's experts to the next one's",
+                     "set compute.experts to grouped, or remove it");
+  }
+  if (policy.transfer.queue == TransferQueue::demand_first) {
+    throw InputError(where, "compute.synchronized waits for copies in the order of issue",
+                     "set transfer.queue to fifo, or remove it");
+  }
+}
+
 }  // namespace
 
 std::optional<std::string> why_not_exact(const PolicySpec& policy) {
@@ -275,6 +329,8 @@ void validate(const PolicySpec& policy, const std::string& where) {
   validate_compute(policy, where);
   validate_host_cache(policy, where);
   validate_micro_batches(policy, where);
+  validate_cached_parts(policy, where);
+  validate_host_attention(policy, where);
   const auto& formats = policy.formats;
   if ((formats.copied < 1 || formats.held > 0) && policy.placement.kind->keeps_all) {
     throw InputError(where, "formats.copied and formats.held are about experts that are copied",

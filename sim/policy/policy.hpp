@@ -24,6 +24,9 @@ enum class ExpertCompute { grouped, per_expert, by_chunk };
 enum class MissAdmission { none, background };
 enum class PredictionStream { compute, host };
 enum class WrongGuesses { keep, cancel };
+enum class KvMemory { gpu, host };
+enum class AttentionPlace { gpu, cpu };
+enum class Synchronized { never, micro_batch };
 
 /// An expert cache: whose experts share how much, and which of them leaves.
 struct CacheSpec {
@@ -75,6 +78,7 @@ struct PolicySpec {
     BytesPerSecond unpack;  ///< at which the GPU makes it computable, by its bytes; 0: the kernels read it
     double copied = 1;      ///< share of an expert's bytes that a copy of it brings, and a slot holds
     double held = 0;        ///< share of every expert's bytes that the GPU has for the whole run
+    double cached = 1;      ///< share of an expert's bytes that the cache holds of it; a hit copies the rest
   } formats;
 
   struct {
@@ -104,7 +108,18 @@ struct PolicySpec {
   struct {
     ExpertCompute experts = ExpertCompute::grouped;
     int micro_batches = 1;  ///< parts of a pass, of whole sequences, that share what a layer fetches
+    /// Who goes through micro-batches one by one waits, before the next one, for every copy under way.
+    Synchronized synchronized = Synchronized::never;
+    Picoseconds host_work;  ///< of the host for each micro-batch in each layer, while the GPU waits
   } compute;
+
+  /// Of self-attention. On the host it is copied to the GPU for each layer and micro-batch, or the CPU
+  /// attends to it in decode steps.
+  struct {
+    KvMemory memory = KvMemory::gpu;
+    AttentionPlace attention = AttentionPlace::gpu;
+    [[nodiscard]] bool on_host() const { return memory == KvMemory::host; }
+  } kv_cache;
 
   struct {
     sim::Chosen<sim::MissServiceEntry> service = sim::built_in_parts().miss_services.standard();

@@ -68,6 +68,24 @@ constexpr std::array<Choice<WrongGuesses>, 2> wrong_guesses{{
      "wrong guesses cancelled", ""},
 }};
 
+constexpr std::array<Choice<KvMemory>, 2> kv_memories{{
+    {KvMemory::gpu, "gpu", "the GPU's", "", ""},
+    {KvMemory::host, "host", "the host's: what attention reads of it is copied, or the CPU attends to it",
+     "KV cache on the host", ""},
+}};
+
+constexpr std::array<Choice<AttentionPlace>, 2> attention_places{{
+    {AttentionPlace::gpu, "gpu", "the GPU, to which the cached tokens are copied", "", ""},
+    {AttentionPlace::cpu, "cpu", "the CPU, to which queries are copied, and from it what it computed",
+     "attention on the CPU", ""},
+}};
+
+constexpr std::array<Choice<Synchronized>, 2> synchronizations{{
+    {Synchronized::never, "never", "kernels wait for what they read", "", ""},
+    {Synchronized::micro_batch, "micro-batch", "after a micro-batch the host waits for every copy under way",
+     "synchronized", ""},
+}};
+
 }  // namespace
 
 template <>
@@ -77,6 +95,18 @@ std::span<const Choice<PredictionStream>> choices() {
 template <>
 std::span<const Choice<WrongGuesses>> choices() {
   return wrong_guesses;
+}
+template <>
+std::span<const Choice<KvMemory>> choices() {
+  return kv_memories;
+}
+template <>
+std::span<const Choice<AttentionPlace>> choices() {
+  return attention_places;
+}
+template <>
+std::span<const Choice<Synchronized>> choices() {
+  return synchronizations;
 }
 template <>
 std::span<const Choice<CacheScope>> choices() {

@@ -28,5 +28,11 @@ template <>
 std::span<const Choice<PredictionStream>> choices();
 template <>
 std::span<const Choice<WrongGuesses>> choices();
+template <>
+std::span<const Choice<KvMemory>> choices();
+template <>
+std::span<const Choice<AttentionPlace>> choices();
+template <>
+std::span<const Choice<Synchronized>> choices();
 
 }  // namespace pregate

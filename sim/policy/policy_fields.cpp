@@ -19,6 +19,7 @@ using Lookahead = decltype(PolicySpec::lookahead);
 using Prefetch = decltype(PolicySpec::prefetch);
 using Transfer = decltype(PolicySpec::transfer);
 using Compute = decltype(PolicySpec::compute);
+using KvCache = decltype(PolicySpec::kv_cache);
 using Miss = decltype(PolicySpec::miss);
 
 const Range unit_interval{0, 1, "from 0 to 1"};
@@ -114,6 +115,9 @@ Fields<Formats> formats() {
                        Range{0.001, 1, "from 0.001 to 1"});
   fields.add_where_set("held", &Formats::held,
                        "of the bytes of every expert, what the GPU has for the whole run", unit_interval);
+  fields.add_where_set("cached", &Formats::cached,
+                       "of an expert's bytes, what the cache holds of it: a hit copies the rest",
+                       Range{0.001, 1, "from 0.001 to 1"});
   return fields;
 }
 
@@ -178,6 +182,21 @@ Fields<Compute> compute() {
       "micro_batches", &Compute::micro_batches,
       "parts that a pass is cut into, by sequences; a layer's experts are fetched once for all",
       Range{1, 1024, "from 1 to 1024"});
+  fields.add_where_set("synchronized", &Compute::synchronized,
+                       "whether the host goes from one micro-batch to the next while copies are under way");
+  fields
+      .add_where_set("host_work", &Compute::host_work,
+                     "of the host for each micro-batch in each layer, while the GPU waits",
+                     Range{0, 10, "from 0 s to 10 s"})
+      .or_zero("nothing beyond the software's launches");
+  return fields;
+}
+
+Fields<KvCache> kv_cache() {
+  Fields<KvCache> fields;
+  fields.add_where_set("memory", &KvCache::memory, "whose memory holds the KV cache of self-attention");
+  fields.add_where_set("attention", &KvCache::attention, "what attends to it in decode steps")
+      .only_with({"memory", {"host"}, ""});
   return fields;
 }
 
@@ -211,6 +230,7 @@ Fields<PolicySpec> policy_fields(const sim::Parts& parts) {
   fields.add_table("prefetch", &PolicySpec::prefetch, prefetch(parts));
   fields.add_table("transfer", &PolicySpec::transfer, transfer());
   fields.add_table("compute", &PolicySpec::compute, compute());
+  fields.add_table("kv_cache", &PolicySpec::kv_cache, kv_cache());
   fields.add_table("miss", &PolicySpec::miss, miss(parts));
   return fields;
 }

@@ -10,5 +10,7 @@ namespace pregate::sim {
 enum class FormatId : std::uint8_t {};
 inline constexpr FormatId model_format{0};  ///< as the model has them
 inline constexpr FormatId low_format{1};    ///< the policy's formats.low
+/// No pool, but a part of an expert in the model's format: what the policy's formats.cached leaves of it.
+inline constexpr FormatId rest_of_expert{2};
 
 }  // namespace pregate::sim

@@ -15,6 +15,8 @@ struct WorkShape {
   bool stages = false;         ///< a copy inside the device follows each expert's
   bool step_overhead = false;  ///< passes begin with an operation of their own
   bool looks_up = false;       ///< the host looks activated experts up, which takes time
+  /// By layer class: attention reads a KV cache in the host's memory. Empty: that of none is there.
+  std::vector<std::uint8_t> kv_on_host = {};
 };
 
 /// A flat list of work between two decision points, in the order of issue, with its dependencies. What a

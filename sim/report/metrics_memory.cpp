@@ -35,7 +35,7 @@ std::vector<Metric> memory_metrics() {
   };
   add("usable_gpu_bytes", "bytes", "what the machine has for it",
       [](const Result& r) -> Value { return r.memory.usable.count; });
-  add("host_bytes", "bytes", "host memory that the experts take",
+  add("host_bytes", "bytes", "host memory that the experts take, and the KV cache where it is there",
       [](const Result& r) -> Value { return r.memory.host.count; });
   add("cache_slots", "experts", "the cache holds at most",
       [](const Result& r) -> Value { return r.cache_slots; });

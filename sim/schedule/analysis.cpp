@@ -27,8 +27,11 @@ Picoseconds& share_of(CriticalPath& path, const Operation& operation, std::optio
     case OpKind::drive_read:
     case OpKind::read_through:
     case OpKind::exchange:
+    case OpKind::kv_load:
+    case OpKind::kv_store:
       return path.transfer;
     case OpKind::cpu_experts:
+    case OpKind::cpu_attention:
     case OpKind::host_predict:
       return path.cpu;
     case OpKind::gate_readback:

@@ -10,9 +10,10 @@ namespace pregate::sim {
 namespace {
 
 constexpr std::array<const char*, op_kind_count> kind_names{
-    "step_overhead", "dense_layer", "attention",  "gate",         "gate_readback", "experts",
-    "head",          "fetch",       "write_back", "device_copy",  "activations",   "cpu_experts",
-    "combine",       "drive_read",  "predict",    "host_predict", "read_through",  "exchange"};
+    "step_overhead", "dense_layer", "attention",    "gate",         "gate_readback", "experts",
+    "head",          "fetch",       "write_back",   "device_copy",  "activations",   "cpu_experts",
+    "combine",       "drive_read",  "predict",      "host_predict", "read_through",  "exchange",
+    "kv_load",       "kv_store",    "cpu_attention"};
 
 template <std::size_t n>
 const char* name_at(const std::array<const char*, n>& names, std::size_t index) {

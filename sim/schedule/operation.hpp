@@ -31,8 +31,11 @@ enum class OpKind : std::uint8_t {
   host_predict,   ///< the same on the CPU
   read_through,   ///< experts whose weights the kernel reads over the link
   exchange,       ///< what GPUs that share layers send each other, all at once: each is then done
+  kv_load,        ///< copy of a layer's cached keys and values, host to device, before attention reads them
+  kv_store,       ///< copy of new keys and values, device to host
+  cpu_attention,  ///< attention over keys and values in the host's memory, computed by the CPU
 };
-inline constexpr int op_kind_count = 18;
+inline constexpr int op_kind_count = 21;
 const char* to_string(OpKind kind);
 std::optional<OpKind> op_kind_named(std::string_view name);
 

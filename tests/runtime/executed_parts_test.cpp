@@ -119,12 +119,22 @@ std::string executed_parts() {
               })}});
   table.row("compute.micro_batches", {{"1", with([](PolicySpec&) {})},
                                       {"more", with([](PolicySpec& p) { p.compute.micro_batches = 2; })}});
+  table.row(
+      "compute.synchronized",
+      {{"never", with([](PolicySpec&) {})},
+       {"micro-batch", with([](PolicySpec& p) { p.compute.synchronized = Synchronized::micro_batch; })}});
+  table.row("compute.host_work",
+            {{"0", with([](PolicySpec&) {})},
+             {"more", with([](PolicySpec& p) { p.compute.host_work = from_seconds(1e-6); })}});
+  table.row("kv_cache.memory", {{"gpu", with([](PolicySpec&) {})},
+                                {"host", with([](PolicySpec& p) { p.kv_cache.memory = KvMemory::host; })}});
   table.row("formats", {{"none", with([](PolicySpec&) {})},
                         {"low = q8_0", with([](PolicySpec& p) { p.formats.low = "q8_0"; })},
                         {"low = mxfp4", with([](PolicySpec& p) { p.formats.low = "mxfp4"; })},
                         {"low = q4_k", with([](PolicySpec& p) { p.formats.low = "q4_k"; })},
                         {"copied", with([](PolicySpec& p) { p.formats.copied = 0.5; })},
-                        {"held", with([](PolicySpec& p) { p.formats.held = 0.5; })}});
+                        {"held", with([](PolicySpec& p) { p.formats.held = 0.5; })},
+                        {"cached", with([](PolicySpec& p) { p.formats.cached = 0.5; })}});
   const auto behind = [&](auto change) {
     return with([&](PolicySpec& p) {
       p.host_cache.capacity = parse_capacity("50%", "test");

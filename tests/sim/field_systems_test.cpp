@@ -137,20 +137,49 @@ TEST(AdaMoE, ByHand) {
   EXPECT_EQ(result.tally.fetched.count, 3 * test::tiny_expert.count);
 }
 
-// SE-MoE by hand: copies of 3 and layers of 1, the link is what all wait for: within a step a layer ends
-// every 3 after the first at 4. The ring begins anew with each step.
+// SE-MoE by hand (K 2, L 4, load 3, compute 1): the link is what all wait for, and goes on over steps. Layers
+// end at 4, 7, 10, 13, 16, 19, 22, 25; what computes hides behind the copies.
 TEST(SeMoE, ByHand) {
   const ModelSpec model = test::tiny_model(4, 2, 1);
-  test::ListSource source = steps(4, 2, 1, {{0, 0, 0, 0}});
+  test::ListSource source = steps(4, 2, 1, {{0, 0, 0, 0}, {1, 1, 1, 1}});
   const Durations d = durations(model, source);
   const Picoseconds layer = d.attention + d.gate + d.readback + d.experts;
-  const SimulationResult result =
-      recorded(model, policy({}, "se-moe"), source, copies_take(layer * 3));  // two experts: 6 layers' time
-  const std::vector<Picoseconds> computed = finishes(result, OpKind::experts),
-                                 copied = finishes(result, OpKind::fetch);
-  ASSERT_EQ(computed.size(), 4U);
-  ASSERT_EQ(copied.size(), 8U) << "all of each layer, each once";
-  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(computed[i], copied[2 * i + 1] + d.experts) << i;
+  for (const char* ring : {"2", "3", "4"}) {
+    const SimulationResult result = recorded(model, policy({{"prefetch.ring", ring}}, "se-moe"), source,
+                                             copies_take(layer * 3));  // two experts: 6 layers' time
+    const std::vector<Picoseconds> computed = finishes(result, OpKind::experts),
+                                   copied = finishes(result, OpKind::fetch);
+    ASSERT_EQ(computed.size(), 8U);
+    ASSERT_GE(copied.size(), 16U) << "all of each layer, once a step";
+    for (std::size_t i = 0; i < 8; ++i) {
+      EXPECT_EQ(computed[i], copied[2 * i + 1] + d.experts) << ring << ", " << i;
+      if (i == 0) continue;
+      EXPECT_EQ(copied[2 * i + 1] - copied[2 * i - 1], layer * 6) << ring << ", " << i;
+    }
+    EXPECT_EQ(result.memory.peak[static_cast<std::size_t>(MemoryPurpose::working_buffers)],
+              test::tiny_expert * (2 * std::stoi(ring)))
+        << "all experts of so many layers";
+  }
+}
+
+// The same with both engines, where layers take longer than copies or not, over requests with prompts, and
+// with a cache. Without one, each layer of each pass is copied once, and at the end a ring in vain.
+TEST(SeMoE, EnginesAgreeOverSteps) {
+  const ModelSpec model = test::tiny_model(4, 6, 2);
+  for (const double rate : {1e8, 1e9, 1e12}) {
+    MachineSpec machine = test::tiny_machine();
+    machine.h2d.bandwidth = {rate};
+    for (const char* capacity : {"0", "40%"}) {
+      test::ListSource source = test::random_source(3, 4, 6, 2, 3, 5, 6);
+      const SimulationResult run =
+          run_both(model, machine, policy({{"cache.capacity", capacity}}, "se-moe"), source);
+      if (std::string(capacity) != "0") continue;
+      const std::int64_t passes = run.decode_steps + 3;
+      EXPECT_EQ(run.tally.fetches, (passes * 4 + 2) * 6);
+    }
+  }
+  EXPECT_THROW(policy({{"prefetch.kind", "ring"}, {"lookahead.kind", "pre-gate"}}), InputError);
+  EXPECT_THROW(policy({{"lookahead.distance", "2"}}, "se-moe"), InputError);
 }
 
 // Two layers of a token with one expert each, neither on the GPU: the CPU begins with the second layer's when

@@ -44,6 +44,7 @@ struct LayersAhead {
   std::span<const std::uint8_t>
       offloaded;                   ///< by ordinal, of all layers: some expert is not resident for the run
   const ExpertMap* map = nullptr;  ///< what keys stand for
+  int first = 0;                   ///< ordinal of the first MoE layer of the stack
   [[nodiscard]] bool has(int target) const {
     return target < end && offloaded[static_cast<std::size_t>(target)] != 0;
   }
@@ -100,6 +101,7 @@ struct PrefetcherEntry : PartDescription {
   bool by_counts = false;       ///< all that is predicted of the layer at the distance is announced, once
   bool before_passes = false;   ///< announces before a pass: the predictor must know passes
   bool computes_ahead = false;  ///< has the CPU begin with experts, and copies none
+  bool crosses_steps = false;   ///< announces for the first layers of the step after this one
   LayersInFlight in_flight = [](const std::any&, int distance, int) { return distance; };
 };
 
