@@ -8,7 +8,6 @@
 
 #include "models/error.hpp"
 #include "sim/cost/collective_model.hpp"
-#include "sim/cost/expert_exchange.hpp"
 #include "sim/cost/kernel_times.hpp"
 
 namespace pregate::sim {
@@ -119,19 +118,6 @@ Picoseconds CollectiveTimes::time(const CollectiveCall& call) const {
       return from_seconds(within_host(call, bytes, here) + between_hosts(call.kind, of_host * here, hosts));
   }
   return {};
-}
-
-Picoseconds CollectiveTimes::all_to_all(std::span<const Bytes> from_to, int gpus,
-                                        CollectiveLaunch launch) const {
-  check(gpus, {});
-  const Bytes heaviest = heaviest_exchange(from_to, gpus);
-  if (gpus == 1) return {};
-  const auto count = static_cast<std::size_t>(gpus);
-  ExchangeTotals totals(gpus, gpus_per_host_);
-  for (std::size_t from = 0; from < count; ++from) {
-    for (std::size_t to = 0; to < count; ++to) totals.add(from, to, from_to[from * count + to]);
-  }
-  return all_to_all({heaviest, totals.heaviest_host()}, gpus, AllToAllWay::hierarchical, launch);
 }
 
 Picoseconds CollectiveTimes::all_to_all(const UnequalMessages& messages, int gpus, AllToAllWay way,

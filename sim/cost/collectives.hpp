@@ -3,7 +3,6 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string>
 
 #include "models/collective.hpp"
@@ -57,15 +56,10 @@ class CollectiveTimes {
   /// InputError for fewer than one GPU, negative bytes, or more GPUs than the machine has.
   [[nodiscard]] Picoseconds time(const CollectiveCall& call) const;
 
-  /// An all-to-all of messages that differ: `from_to` has gpus x gpus sizes, row by row what one GPU sends
-  /// each (routed_bytes() of expert_exchange.hpp). It ends when the GPU that sends or receives most is done;
-  /// what a GPU keeps costs nothing. GPUs are numbered host by host. InputError as time(), and for a matrix
-  /// of another size.
-  [[nodiscard]] Picoseconds all_to_all(std::span<const Bytes> from_to, int gpus,
-                                       CollectiveLaunch launch = CollectiveLaunch::graph) const;
-  /// The same, by its heaviest parts. Over hosts: hierarchical, what the heaviest GPU sends within its host,
-  /// and then what the heaviest host sends over the network, after a message's latency for each other host;
-  /// flat, the longer of both, where each GPU of other hosts is a message's latency.
+  /// An all-to-all of messages that differ, by the heaviest parts of what ExchangeTotals sums up: it ends
+  /// when the GPU that sends or receives most is done. Over hosts: hierarchical, what the heaviest GPU sends
+  /// within its host, and then what the heaviest host sends over the network, after a message's latency for
+  /// each other host; flat, the longer of both, where each GPU of other hosts is a message's latency.
   [[nodiscard]] Picoseconds all_to_all(const UnequalMessages& messages, int gpus, AllToAllWay way,
                                        CollectiveLaunch launch = CollectiveLaunch::graph) const;
 

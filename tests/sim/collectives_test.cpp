@@ -75,20 +75,32 @@ TEST(Collectives, OverHostsByLevels) {
   EXPECT_THROW(time_of(times, Collective::all_gather, bytes, 9), InputError);
 }
 
+/// `from_to`: row by row what one GPU sends each.
+ExchangeTotals totals_of(const std::vector<Bytes>& from_to, std::size_t gpus) {
+  ExchangeTotals totals(static_cast<int>(gpus), static_cast<int>(gpus));
+  for (std::size_t from = 0; from < gpus; ++from) {
+    for (std::size_t to = 0; to < gpus; ++to) totals.add(from, to, from_to[from * gpus + to]);
+  }
+  return totals;
+}
+
 // A balanced matrix is the collective itself; one GPU that receives all of it decides.
 TEST(Collectives, AnAllToAllOfUnequalMessagesIsThatOfItsHeaviestGpu) {
   const CollectiveTimes times(measured("h100-sxm-pcie5", 4));
+  const auto of = [&](const std::vector<Bytes>& from_to) {
+    const ExchangeTotals totals = totals_of(from_to, 4);
+    return times.all_to_all({totals.heaviest_gpu(), totals.heaviest_host()}, 4, AllToAllWay::hierarchical);
+  };
   ASSERT_EQ(times.source(), CollectiveSource::measured);
   constexpr std::int64_t part = 1 << 20;
   std::vector<Bytes> even(16, Bytes{part});
-  EXPECT_EQ(times.all_to_all(even, 4), time_of(times, Collective::all_to_all, 4 * part, 4));
+  EXPECT_EQ(of(even), time_of(times, Collective::all_to_all, 4 * part, 4));
   std::vector<Bytes> to_one(16);
   for (const std::size_t from : {1U, 2U, 3U}) to_one[from * 4] = {part};  // nobody sends more than `part`
-  EXPECT_EQ(times.all_to_all(to_one, 4), times.all_to_all(even, 4));
+  EXPECT_EQ(of(to_one), of(even));
   std::vector<Bytes> own(16);
   own[5] = {part};
-  EXPECT_EQ(times.all_to_all(own, 4), Picoseconds{});
-  EXPECT_THROW(std::ignore = times.all_to_all(even, 3), InputError);
+  EXPECT_EQ(of(own), Picoseconds{});
 }
 
 TEST(Collectives, ConstantsAreOfTheGpuThatWasMeasured) {
@@ -164,38 +176,19 @@ TEST(ExpertExchange, StaticGatingSendsECRowsForEachOfK) {
   EXPECT_EQ(gating.dropped(by_expert, 2000), 1 + 50);
 }
 
-// Dynamic gating sends k S rows, less those whose expert is at home.
-TEST(ExpertExchange, TokensGoToTheGpusThatHoldTheirExperts) {
-  constexpr std::int64_t d_model = 8, bf16 = 2;
-  const std::vector<int> home{0, 0, 1, 1};
-  const std::vector<std::uint32_t> routed{3, 0, 1, 0,   // GPU 0's tokens by expert
-                                          0, 2, 0, 4};  // GPU 1's
-  const std::vector<Bytes> sent = routed_bytes(routed, home, 2, d_model, bf16);
-  EXPECT_EQ(sent, (std::vector<Bytes>{{48}, {16}, {32}, {64}}));
-  EXPECT_EQ(transposed(sent, 2), (std::vector<Bytes>{{48}, {32}, {16}, {64}}));
-  EXPECT_EQ(gathered_bytes(10, d_model, bf16), Bytes{160});
-  EXPECT_THROW(routed_bytes(routed, {home.data(), 3}, 2, d_model, bf16), InputError);
-  EXPECT_THROW(routed_bytes(routed, std::vector<int>{0, 0, 1, 2}, 2, d_model, bf16), InputError);
-}
-
-// T = alpha (p - 1) + max over GPUs of (sent, received) / B.
-TEST(ExpertExchange, AFlatAllToAllEndsWithItsHeaviestGpu) {
+// The maximum over GPUs of what each sends and gets, by itself and as a host.
+TEST(ExpertExchange, TotalsAreOfTheHeaviest) {
   const std::vector<Bytes> from_to{{99}, {1000}, {0}, {0}, {99}, {0}, {500}, {2000}, {99}};
   // Sent: 1000, 0, 2500; received: 500, 3000, 0. What a GPU keeps (99) counts for nothing.
-  EXPECT_EQ(heaviest_exchange(from_to, 3), Bytes{3000});
-  EXPECT_EQ(flat_all_to_all(from_to, 3, {5}, {1e12}), (Picoseconds{2 * 5 + 3000}));
-}
-
-// DeepSpeed-MoE: hops O(G + p/G) in place of O(p), for twice the volume.
-TEST(ExpertExchange, AHierarchicalAllToAllTakesFewerHopsForTwiceTheVolume) {
-  const HostLevels levels{64, 8, {1'000}, {10'000}, {1e12}, {0.25e12}};
-  EXPECT_EQ(hierarchical_hops(levels), 7 + 7);
-  EXPECT_EQ(hierarchical_all_to_all({6'400}, levels),
-            (Picoseconds{7 * 1'000 + 6'400 + 7 * 10'000 + 4 * 6'400}));
-  // One host, or hosts of one GPU: no second level.
-  EXPECT_EQ(hierarchical_all_to_all({6'400}, {8, 8, {1'000}, {10'000}, {1e12}, {0.25e12}}),
-            (Picoseconds{7 * 1'000 + 6'400}));
-  EXPECT_THROW(hierarchical_all_to_all({1}, {9, 8, {}, {}, {1}, {1}}), InputError);
+  EXPECT_EQ(totals_of(from_to, 3).heaviest_gpu(), Bytes{3000});
+  EXPECT_EQ(totals_of(from_to, 3).heaviest_host(), Bytes{});
+  // Two GPUs a host: the third is one of its own and sends 2500 to the other.
+  ExchangeTotals hosts(3, 2);
+  hosts.add(0, 1, {1000});
+  hosts.add(2, 0, {500});
+  hosts.add(2, 1, {2000});
+  EXPECT_EQ(hosts.heaviest_within(), Bytes{1000});
+  EXPECT_EQ(hosts.heaviest_host(), Bytes{2500});
 }
 
 }  // namespace
