@@ -20,7 +20,9 @@ sim::Confidences confidences_in(const Run& run, std::span<const sim::SimulationR
       .model_changed = run.model_changed,
       .batch = run.configuration.batch,
       .generated_routing = format != provenance.end() && format->second == "generated"};
-  facts.several_gpus = !run.options.parallel.is_one();
+  const sim::ParallelSpec& parallel = run.options.parallel;
+  facts.several_gpus = !parallel.is_one();
+  facts.shares_layers = parallel.tensor > 1 && parallel.gpus() == parallel.tensor;
   facts.software_changed = std::any_of(run.set.begin(), run.set.end(), [](const Override& each) {
     return each.path.starts_with("software.");
   });

@@ -49,6 +49,7 @@ std::vector<MachineAsked> of_catalogue(const Parsed& parsed, int gpus) {
                      "pregate list machines");
   std::sort(sorted.begin(), sorted.end());
   std::vector<MachineAsked> machines;
+  machines.reserve(sorted.size());
   for (const auto& [memory, rate, name] : sorted) machines.push_back({name, gpus});
   return machines;
 }

@@ -45,7 +45,7 @@ std::string llama_cpp(const CommandFacts& facts, const std::string& placement) {
          (facts.batch > 1 ? " -np " + std::to_string(facts.batch) : "");
 }
 
-/// " --option N", where it is more than one.
+/// An option of a program and its number, where that is more than one.
 std::string several(const char* option, int count) {
   return count > 1 ? " --" + std::string(option) + " " + std::to_string(count) : "";
 }

@@ -167,13 +167,33 @@ std::string fitted_on(const RunFacts& run) {
   return "its constants are fitted on " + std::to_string(fit.rows.size()) + " rates of " + fit.file;
 }
 
+/// Software that is described and runs as its description says; empty: none.
+std::string software_of(const RunFacts& run) {
+  const bool is_described = !run.software_changed && run.machine.software != load_software().name;
+  return is_described ? run.machine.software : "";
+}
+
+/// Whether published rates of several GPUs are nearer to the run than those of one: of its software and
+/// mechanism, on GPUs of its architecture, from which the way to the next one differs less than from none.
+bool is_like_published_groups(const RunFacts& run, const std::string& mechanism, const Evidence& evidence) {
+  const std::string software = software_of(run), architecture = name_of(run.machine.gpu.architecture);
+  if (!run.shares_layers || run.machine.calibration != "datasheet" || software.empty()) return false;
+  const Rows rows = select(evidence.residuals(), [&](const Residual& row) {
+    return row.basis == Basis::several_gpus && row.mechanism == mechanism && row.software == software &&
+           row.architecture == architecture;
+  });
+  return rows.size() >= fewest_rows;
+}
+
 }  // namespace
 
 sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, const Evidence& evidence) {
   Confidence confidence;
   confidence.mechanism = mechanism_of(policy);
-  const bool machine_changed = run.machine_changed || run.several_gpus || !run.machine.replaced_host.empty();
-  if (run.several_gpus) {
+  const bool by_groups = run.several_gpus && is_like_published_groups(run, confidence.mechanism, evidence);
+  const bool of_one = run.several_gpus && !by_groups;  // as if on one GPU, which it is not
+  const bool machine_changed = run.machine_changed || of_one || !run.machine.replaced_host.empty();
+  if (of_one) {
     confidence.reason = "it runs on several GPUs: what stands behind its range are runs on one";
   } else if (!run.machine.replaced_host.empty()) {
     confidence.reason = "--host replaced the machine's host, so no measurement is about it";
@@ -214,7 +234,7 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, con
     }
   }
   const bool calibrated = confidence.label == Confidence::Label::calibrated;
-  const Basis basis = calibrated ? Basis::calibrated : Basis::datasheet;
+  const Basis basis = by_groups ? Basis::several_gpus : calibrated ? Basis::calibrated : Basis::datasheet;
   // Of another host nothing was measured: the rows above are of hosts that differ from each other.
   double spread = run.machine.measured_spread;
   const bool on_the_cpu = !policy.placement.kind->keeps_all && policy.miss.service->uses_cpu;
@@ -225,11 +245,11 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, con
       confidence.reason +=
           "; the range is wider by " + percent(hosts) + " either way, as published hosts differ";
   }
-  const bool is_described = !run.software_changed && run.machine.software != load_software().name;
   hold_against_nearest(
       {basis, machine_changed ? "" : run.machine.gpu.name, run.model_changed ? "" : run.model.name,
-       confidence.mechanism, is_described ? run.machine.software : "", name_of(run.machine.gpu.architecture)},
+       confidence.mechanism, software_of(run), name_of(run.machine.gpu.architecture)},
       evidence.residuals(), spread, confidence, evidence.widening(basis));
+  if (by_groups) confidence.nearest += ", on several GPUs";
   return confidence;
 }
 

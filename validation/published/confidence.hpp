@@ -22,6 +22,9 @@ struct RunFacts {
   int largest_pass = 0;            ///< tokens of the largest pass
   bool software_changed = false;   ///< by --set software.*
   bool several_gpus = false;
+  /// All of its GPUs share every layer and attend to the same requests (tensor parallel, with whole experts
+  /// or without), as in the published cases of several GPUs.
+  bool shares_layers = false;
 };
 
 /// How well the simulated rates of a run are supported by `evidence`, by the rules of

@@ -183,7 +183,8 @@ std::vector<Standing> standings(std::span<const Residual> residuals, Basis basis
 }
 
 Evidence::Evidence(std::vector<Residual> residuals) : residuals_(std::move(residuals)) {
-  for (const Basis basis : {Basis::calibrated, Basis::fitted_machine, Basis::datasheet}) {
+  for (const Basis basis :
+       {Basis::calibrated, Basis::fitted_machine, Basis::datasheet, Basis::several_gpus}) {
     std::vector<double> near, far;
     for (const Standing& standing : standings(residuals_, basis))
       (standing.is_near ? near : far).push_back(standing.needed);

@@ -58,7 +58,7 @@ class Evidence {
 
  private:
   std::vector<Residual> residuals_;
-  std::array<Widening, 3> widenings_;  ///< by basis
+  std::array<Widening, basis_count> widenings_;  ///< by basis
 };
 
 /// Fills rows, errors, cases, nearest and factors by the residuals nearest to `wanted`, which are those

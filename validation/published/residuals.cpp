@@ -14,6 +14,7 @@
 #include "validation/published/embedded.hpp"
 #include "validation/published/mechanism.hpp"
 #include "validation/published/offload_setup.hpp"
+#include "validation/published/serving_case.hpp"
 #include "validation/published/system_setup.hpp"
 
 namespace pregate::validation {
@@ -210,6 +211,29 @@ class ResidualsOfCase {
   std::map<RowKey, std::optional<Residual>> rows_;
 };
 
+/// Rates of a served case's servers of several GPUs.
+void add_served(const EmbeddedFile& file, std::vector<Residual>& residuals) {
+  const std::string name(file.name);
+  const Node document = parse_toml_document(file.text, name + ".toml");
+  TableReader top(document, "");
+  for (const ServedRate& rate : predict_served_rates(top)) {
+    if (rate.gpus == 1) continue;
+    const GpuSpec gpu = load_machine(rate.machine).gpu;
+    Residual residual;
+    residual.basis = Basis::several_gpus;
+    residual.published_case = name;
+    residual.row = rate.row;
+    residual.gpu = gpu.name;
+    residual.architecture = name_of(gpu.architecture);
+    residual.software = rate.software;
+    residual.model = rate.model;
+    residual.mechanism = mechanism_of(load_policy("gpu-only"));
+    residual.batch = rate.concurrency;
+    residual.percent = rate.percent;
+    residuals.push_back(std::move(residual));
+  }
+}
+
 }  // namespace
 
 std::vector<Residual> compute_residuals(const DataFolder& data, std::vector<std::string>& skipped) {
@@ -219,6 +243,7 @@ std::vector<Residual> compute_residuals(const DataFolder& data, std::vector<std:
     const auto file =
         std::find_if(files.begin(), files.end(), [&](const EmbeddedFile& each) { return each.name == name; });
     const std::string kind = load_case(name).kind;
+    if (kind == "serving") add_served(*file, residuals);
     if (kind != "offload" && kind != "systems") continue;  // they predict no rates
     ResidualsOfCase(*file, kind, data).add(residuals, skipped);
   }

@@ -11,7 +11,7 @@
 
 namespace pregate {
 
-/// validation/published/residuals.toml, compiled into the program.
+/// validation/published/residuals*.toml, compiled into the program.
 std::span<const EmbeddedFile> embedded_residuals();
 
 }  // namespace pregate
@@ -23,7 +23,9 @@ enum class Basis {
   calibrated,      ///< constants fitted on the case's own calibration rows, as `validate published` does
   fitted_machine,  ///< a fitted machine of the catalogue, as it stands
   datasheet,       ///< a datasheet machine of the catalogue: nothing measured, nothing fitted
+  several_gpus,    ///< the same, of several of its GPUs that share every layer
 };
+inline constexpr int basis_count = 4;
 
 /// How far a predicted rate was off: 100 (predicted / published - 1).
 struct Residual {
@@ -42,13 +44,13 @@ struct Residual {
   double percent = 0;
 };
 
-/// Residuals of all tokens/s rows that the cases gate, on every basis; rows that constants of a basis were
-/// fitted on are left out of it. Systems that name software are predicted with it and without. Simulates all
-/// of them (seconds). Rows whose recording is absent from `data` are left out and their case is named in
-/// `skipped`.
+/// Residuals of all tokens/s rows that the cases gate, on every basis, and of served cases of several GPUs
+/// the rates that their times a token are, 1 / TPOT; rows that constants of a basis were fitted on are left
+/// out of it. Systems that name software are predicted with it and without. Simulates all of them (seconds).
+/// Rows whose recording is absent from `data` are left out and their case is named in `skipped`.
 std::vector<Residual> compute_residuals(const DataFolder& data, std::vector<std::string>& skipped);
 
-/// As validation/published/residuals.toml holds them.
+/// As validation/published/residuals.toml and residuals_several_gpus.toml hold them.
 std::string residuals_toml(const std::vector<Residual>& residuals);
 /// InputError at `where` for whatever is missing, unknown or no number.
 std::vector<Residual> parse_residuals(std::string_view text, const std::string& where);

@@ -16,7 +16,7 @@ constexpr const char* head = R"(# SPDX-FileCopyrightText: The pregate authors
 # Written by the test Residuals.AreWhatTheCasesGive with PREGATE_UPDATE_GOLDEN=1, never by hand.
 # basis: calibrated (constants fitted on the case's calibration rows), fitted-machine (a fitted machine of the
 # catalogue as it stands), datasheet (a datasheet machine of the catalogue: nothing measured, nothing fitted;
-# driven by `software`, where that is named)
+# driven by `software`, where that is named), several-gpus (the same, of GPUs that share every layer)
 )";
 
 const char* name_of(Basis basis) {
@@ -27,6 +27,8 @@ const char* name_of(Basis basis) {
       return "fitted-machine";
     case Basis::datasheet:
       return "datasheet";
+    case Basis::several_gpus:
+      return "several-gpus";
   }
   return "";
 }
@@ -80,7 +82,8 @@ std::vector<Residual> parse_residuals(std::string_view text, const std::string& 
     residual.basis = choice<Basis>(group, "basis",
                                    {{"calibrated", Basis::calibrated},
                                     {"fitted-machine", Basis::fitted_machine},
-                                    {"datasheet", Basis::datasheet}});
+                                    {"datasheet", Basis::datasheet},
+                                    {"several-gpus", Basis::several_gpus}});
     residual.machine = group.text_or("machine", "");
     residual.software = group.text_or("software", "");
     for (TableReader& row : group.tables("rows")) {

@@ -15,6 +15,7 @@
 #include "validation/published/case_reader.hpp"
 #include "validation/published/fit.hpp"
 #include "validation/published/served_load.hpp"
+#include "validation/published/serving_case.hpp"
 
 namespace pregate::validation {
 
@@ -151,6 +152,24 @@ class ServingExperiment final : public Experiment {
  public:
   explicit ServingExperiment(ServingSetup setup) : setup_(std::move(setup)) {}
 
+  /// Without any constant.
+  [[nodiscard]] std::vector<ServedRate> rates() const {
+    std::vector<ServedRate> all;
+    for (const ServedRow& row : setup_.rows) {
+      if (!row.fixes.empty() || !row.fixes_by_ttft.empty() || !row.not_gated.empty()) continue;
+      const Server& server = setup_.servers[row.server];
+      const Times times = simulated(row, {});
+      all.push_back({.row = row.series + ", " + subject_of(row),
+                     .machine = server.machine,
+                     .software = server.software,
+                     .model = server.model,
+                     .gpus = server.gpus,
+                     .concurrency = row.concurrency,
+                     .percent = 100 * (row.tpot_ms / times.tpot_ms - 1)});
+    }
+    return all;
+  }
+
   void evaluate(const DataFolder&, CaseResult& result) const override {
     const std::vector<double> values = calibrate();
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -277,6 +296,10 @@ class ServingExperiment final : public Experiment {
 };
 
 }  // namespace
+
+std::vector<ServedRate> predict_served_rates(TableReader& top) {
+  return ServingExperiment(read_setup(top)).rates();
+}
 
 std::unique_ptr<Experiment> read_serving_case(TableReader& top) {
   return std::make_unique<ServingExperiment>(read_setup(top));

@@ -185,6 +185,49 @@ TEST(Confidence, MechanismIsWhatPricesARun) {
             "on-demand, cached");
 }
 
+// GPUs that share every layer, of an architecture and on software of which such groups were measured: by
+// their rows. All else on several GPUs: by those of one, which the reason says.
+TEST(Confidence, SeveralGpusAreLikePublishedGroupsOrAreNot) {
+  const ModelSpec model = load_model("gpt-oss-120b");
+  const auto assess = [&](const char* on, const char* software, bool shares_layers, const char* policy) {
+    const MachineSpec machine = load_machine(on, {}, {}, software);
+    RunFacts facts{.model = model, .machine = machine, .is_catalogue_machine = true};
+    facts.several_gpus = true;
+    facts.shares_layers = shares_layers;
+    return confidence_in(facts, load_policy(policy), known_residuals());
+  };
+  const Confidence like = assess("h100-sxm-pcie5", "vllm", true, "gpu-only");
+  EXPECT_EQ(like.label, Label::uncalibrated);
+  EXPECT_EQ(like.nearest, "this GPU and mechanism with this software, on several GPUs");
+  EXPECT_THAT(like.cases, HasSubstr("serving-h100"));
+  EXPECT_THAT(like.reason, Not(HasSubstr("several GPUs")));
+  EXPECT_THAT(assess("h200-sxm-pcie5", "vllm", true, "gpu-only").nearest,
+              HasSubstr("architecture with this software, on several GPUs"));
+  for (const Confidence& unlike :
+       {assess("h100-sxm-pcie5", "vllm", false, "gpu-only"),
+        assess("rtx4090-pcie4", "vllm", true, "gpu-only"), assess("h100-sxm-pcie5", "", true, "gpu-only"),
+        assess("h100-sxm-pcie5", "vllm", true, "on-demand")}) {
+    EXPECT_THAT(unlike.reason, HasSubstr("what stands behind its range are runs on one"));
+    EXPECT_THAT(unlike.nearest, Not(HasSubstr("several")));
+  }
+}
+
+// What is known of several GPUs says nothing of one.
+TEST(Confidence, OneGpuIsJudgedByRunsOnOne) {
+  const ModelSpec model = load_model("gpt-oss-120b");
+  const MachineSpec machine = load_machine("h100-sxm-pcie5", {}, {}, "vllm");
+  const RunFacts facts{.model = model, .machine = machine, .is_catalogue_machine = true};
+  std::vector<Residual> of_one = known_residuals();
+  const std::size_t all = of_one.size();
+  std::erase_if(of_one, [](const Residual& each) { return each.basis == Basis::several_gpus; });
+  EXPECT_LT(of_one.size(), all);
+  const Confidence with = confidence_in(facts, load_policy("gpu-only"), known_residuals()),
+                   without = confidence_in(facts, load_policy("gpu-only"), of_one);
+  EXPECT_EQ(with.rows, without.rows);
+  EXPECT_EQ(with.least_factor, without.least_factor);
+  EXPECT_EQ(with.most_factor, without.most_factor);
+}
+
 /// A run on the machine that the catalogue has for the Pre-gated MoE case, changed in one way a test.
 class PublishedCase : public ::testing::Test {
  protected:
