@@ -64,10 +64,14 @@ class Residents {
   }
   /// Those that may leave; valid until the next call.
   const std::vector<ExpertKey>& candidates(std::uint32_t domain, const Evictable& evictable) {
-    candidates_.clear();
-    for (const ExpertKey key : of_domain_[domain]) {
-      if (evictable(key)) candidates_.push_back(key);
+    const std::vector<ExpertKey>& residents = of_domain_[domain];
+    candidates_.resize(residents.size());
+    std::size_t count = 0;
+    for (const ExpertKey key : residents) {  // who may not leave is overwritten
+      candidates_[count] = key;
+      count += static_cast<std::size_t>(evictable(key));
     }
+    candidates_.resize(count);
     return candidates_;
   }
 
@@ -173,6 +177,9 @@ class CompiledEviction {
     for (ExpertKey key = 0; key < geometry.keys(); ++key)
       width_ = std::max<std::int64_t>(width_, places_.expert(key) + 1);
     state_.assign(static_cast<std::size_t>(width_) * places_.layers() * functions.state, 0);
+    row_of_.resize(geometry.keys());
+    for (ExpertKey key = 0; key < geometry.keys(); ++key)
+      row_of_[key] = places_.layer(key) * width_ + places_.expert(key);
   }
   void hit(std::uint32_t, ExpertKey key) {
     if (functions_.hit != nullptr)
@@ -209,8 +216,8 @@ class CompiledEviction {
 
  private:
   void set_rows(std::span<const ExpertKey> keys) {
-    rows_.clear();
-    for (const ExpertKey key : keys) rows_.push_back(places_.layer(key) * width_ + places_.expert(key));
+    rows_.resize(keys.size());
+    std::transform(keys.begin(), keys.end(), rows_.begin(), [&](ExpertKey key) { return row_of_[key]; });
   }
 
   EvictionFunctions functions_;
@@ -218,7 +225,7 @@ class CompiledEviction {
   Residents residents_;
   std::int64_t width_ = 0;
   std::vector<double> state_;
-  std::vector<std::int64_t> rows_;
+  std::vector<std::int64_t> rows_, row_of_;  // of what is handed over; by key
 };
 
 std::string where_of_eviction(const std::string& name) { return "eviction '" + printable(name) + "'"; }
