@@ -24,11 +24,11 @@ namespace pregate::cli {
 
 namespace {
 
+using sim::in_gib;
 using sim::TextTable;
 using sim::three_digits;
 
 std::string billions(double count) { return three_digits(count * 1e-9); }
-std::string gib(Bytes bytes) { return three_digits(static_cast<double>(bytes.count) / (1LL << 30)); }
 
 std::string models() {
   constexpr std::int64_t context = 32'768;
@@ -67,9 +67,9 @@ std::string machines() {
   TextTable table({"machine", "GPU GiB", "TB/s", "h2d GB/s", "d2h GB/s", "host GiB", "calibration"});
   for (const std::string& name : machine_names()) {
     const MachineSpec machine = load_machine(name);
-    table.add({name, gib(machine.gpu.memory), three_digits(machine.gpu.memory_bandwidth.value * 1e-12),
+    table.add({name, in_gib(machine.gpu.memory), three_digits(machine.gpu.memory_bandwidth.value * 1e-12),
                three_digits(machine.h2d.bandwidth.value * 1e-9),
-               three_digits(machine.d2h.bandwidth.value * 1e-9), gib(machine.host.memory),
+               three_digits(machine.d2h.bandwidth.value * 1e-9), in_gib(machine.host.memory),
                machine.calibration});
   }
   return table.text();
@@ -80,7 +80,7 @@ std::string hosts() {
   for (const std::string& name : host_names()) {
     const HostSpec host = load_host(name).host;
     table.add({name, std::to_string(host.cores), three_digits(host.rate.value * 1e-9),
-               three_digits(host.memory_bandwidth.value * 1e-9), gib(host.memory), host.cpu});
+               three_digits(host.memory_bandwidth.value * 1e-9), in_gib(host.memory), host.cpu});
   }
   return table.text();
 }

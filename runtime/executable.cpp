@@ -122,7 +122,8 @@ Why in_caches(const PolicySpec& policy) {
 }  // namespace
 
 std::optional<Refusal> why_not_executable(const PolicySpec& policy) {
-  for (const auto check : {over_gpus, in_caches, in_lookahead, in_misses, in_formats, in_transfer, in_compute}) {
+  for (const auto check :
+       {over_gpus, in_caches, in_lookahead, in_misses, in_formats, in_transfer, in_compute}) {
     if (Why why = check(policy)) return why;
   }
   return {};

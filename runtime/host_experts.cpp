@@ -13,7 +13,7 @@ namespace pregate::runtime {
 
 namespace {
 
-Bytes aligned(Bytes size) { return {(size.count + 255) / 256 * 256}; }
+Bytes on_lines(Bytes size) { return {(size.count + 255) / 256 * 256}; }
 
 /// Stores sums as elements of the device's rows.
 void store_as(ElementType type, const std::vector<float>& values, std::byte* to) {
@@ -32,13 +32,13 @@ HostExperts::HostExperts(Device& device, Stream& stream, LayerRunner& runner, co
   const std::int64_t tokens = scan.most_step_tokens;
   int top_k = 1;
   for (const sim::MoeLayer& layer : map.layers()) top_k = std::max(top_k, layer.top_k);
-  const Bytes all_rows = aligned(rows(tokens)), words = aligned({4 * tokens}),
+  const Bytes all_rows = on_lines(rows(tokens)), words = on_lines({4 * tokens}),
               all_weights{4 * tokens * top_k};
   device_ = device.allocate(all_rows + words * 2, "what the CPU computed");
   returned_ = device_.span().part({}, all_rows);
   identity_ = device_.span().part(all_rows, {4 * tokens});
   ones_ = device_.span().part(all_rows + words, {4 * tokens});
-  host_ = device.allocate_page_locked(all_rows * 2 + aligned(all_weights) + words, "rows for the CPU");
+  host_ = device.allocate_page_locked(all_rows * 2 + on_lines(all_weights) + words, "rows for the CPU");
   input_ = host_.span().part({}, all_rows);
   sum_ = host_.span().part(all_rows, all_rows);
   weights_ = host_.span().part(all_rows * 2, all_weights);

@@ -13,10 +13,9 @@ namespace pregate::cli {
 
 namespace {
 
+using sim::in_gib;
 using sim::TextTable;
 using sim::three_digits;
-
-std::string gib(Bytes bytes) { return three_digits(static_cast<double>(bytes.count) / (1LL << 30)); }
 
 std::string range_of(const Tried& tried) {
   if (!tried.confidence) return "-";
@@ -54,7 +53,7 @@ std::string settings_table(const Advice& advice) {
     for (const Tried* each : sorted) {
       table.add({"  " + name_of(each->way), three_digits(each->rate()), range_of(*each),
                  each->result.ttft_ms > 0 ? three_digits(each->result.ttft_ms / 1e3) : "-",
-                 gib(each->result.memory.total()), gib(each->result.memory.host)});
+                 in_gib(each->result.memory.total()), in_gib(each->result.memory.host)});
     }
   }
   return table.text();
@@ -142,7 +141,7 @@ std::string machines_text(const std::vector<Advice>& machines, double wanted, co
   for (const Advice& advice : machines) {
     const Tried* best = fastest(advice.tried, true);
     const std::string name = label_of(advice);
-    const std::string memory = gib(gpu_memory_of_host(advice.configuration.machine));
+    const std::string memory = in_gib(gpu_memory_of_host(advice.configuration.machine));
     if (best == nullptr) {
       table.add({name, memory, "-", "", "", "does not fit"});
       continue;

@@ -31,6 +31,8 @@ std::string three_digits(double value) {
   return text;
 }
 
+std::string in_gib(Bytes size) { return three_digits(static_cast<double>(size.count) / (1LL << 30)); }
+
 std::string percent(double share) {
   if (!std::isfinite(share)) return "-";
   const double value = 100 * share;

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "models/units.hpp"
+
 namespace pregate::sim {
 
 /// Aligned text columns: the first left, the others right. Cells are printed as given.
@@ -36,6 +38,8 @@ class TextTable {
 
 /// At most three significant digits, never an exponent below 10^15: 0.0123, 1.13, 42.5, 128, 1540.
 std::string three_digits(double value);
+/// The same of a size in GiB, without the unit.
+std::string in_gib(Bytes size);
 
 /// A share in whole per cent: "84 %"; "<1 %" and ">99 %" where rounding would say none or all.
 std::string percent(double share);

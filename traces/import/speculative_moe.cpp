@@ -16,8 +16,8 @@ namespace pregate::trace {
 
 namespace {
 
-constexpr std::size_t most_records = std::size_t{1} << 22;  ///< of one problem
-constexpr std::int64_t few_tokens = 64;                     ///< that may be missing from any problem
+constexpr std::size_t most_records_of_a_problem = std::size_t{1} << 22;  ///< of one problem
+constexpr std::int64_t few_tokens = 64;  ///< that may be missing from any problem
 
 struct Record {
   std::int64_t token, line;
@@ -35,8 +35,9 @@ class Problems {
   void add(const std::string& problem, Record record, const LineReader& lines) {
     if (problem != problem_) finish(lines.path());
     problem_ = problem;
-    if (records_.size() >= most_records)
-      throw InputError(lines.where(), "over " + std::to_string(most_records) + " records of one problem");
+    if (records_.size() >= most_records_of_a_problem)
+      throw InputError(lines.where(),
+                       "over " + std::to_string(most_records_of_a_problem) + " records of one problem");
     records_.push_back(std::move(record));
   }
 

@@ -12,7 +12,7 @@ namespace pregate::sim {
 
 namespace {
 
-constexpr std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
+constexpr std::size_t as_size(int ordinal) { return static_cast<std::size_t>(ordinal); }
 
 /// To each of so many; the largest sum, none of which overflows.
 std::uint8_t add(std::uint8_t* __restrict counts, const std::uint8_t* __restrict added, std::size_t width) {
@@ -31,14 +31,14 @@ Transitions::Transitions(const ExpertMap& map, int order, int distance, std::int
     : map_(map), order_(order), distance_(distance), tables_(map.layers().size()) {
   std::vector<std::size_t> rows(tables_.size());
   const std::vector<MoeLayer>& layers = map.layers();
-  for (std::size_t ordinal = 0; ordinal + index(distance) < layers.size(); ++ordinal) {
-    const MoeLayer &layer = layers[ordinal], &target = layers[ordinal + index(distance)];
+  for (std::size_t ordinal = 0; ordinal + as_size(distance) < layers.size(); ++ordinal) {
+    const MoeLayer &layer = layers[ordinal], &target = layers[ordinal + as_size(distance)];
     if (target.stack != layer.stack) continue;
     const bool has_before = order_ == 2 && ordinal > 0 && layers[ordinal - 1].stack == layer.stack;
-    rows[ordinal] = index(layer.experts) * (has_before ? index(layers[ordinal - 1].experts) : 1);
-    tables_[ordinal].width = index(target.experts);
+    rows[ordinal] = as_size(layer.experts) * (has_before ? as_size(layers[ordinal - 1].experts) : 1);
+    tables_[ordinal].width = as_size(target.experts);
     bytes_left -=
-        static_cast<std::int64_t>(rows[ordinal] * (index(target.experts) + 1) * sizeof(std::int32_t));
+        static_cast<std::int64_t>(rows[ordinal] * (as_size(target.experts) + 1) * sizeof(std::int32_t));
   }
   if (bytes_left < 0) {
     throw InputError(
@@ -54,16 +54,16 @@ Transitions::Transitions(const ExpertMap& map, int order, int distance, std::int
 
 void Transitions::find_rows(int ordinal, Keys before, Keys activated) {
   rows_.clear();
-  const Table& table = tables_[index(ordinal)];
+  const Table& table = tables_[as_size(ordinal)];
   if (table.width == 0) return;
-  const MoeLayer& layer = map_.layers()[index(ordinal)];
-  const auto experts = index(layer.experts);
+  const MoeLayer& layer = map_.layers()[as_size(ordinal)];
+  const auto experts = as_size(layer.experts);
   const bool has_before = table.rows.size() > experts;
   if (!has_before) {
     for (const ExpertKey key : activated) rows_.push_back(key - layer.first_key);
     return;
   }
-  const ExpertKey first_before = map_.layers()[index(ordinal - 1)].first_key;
+  const ExpertKey first_before = map_.layers()[as_size(ordinal - 1)].first_key;
   for (const ExpertKey earlier : before) {
     const std::size_t rows = (earlier - first_before) * experts;
     for (const ExpertKey key : activated) rows_.push_back(rows + (key - layer.first_key));
@@ -97,25 +97,25 @@ void Transitions::Table::copy(std::size_t row, std::int32_t* into) const {
 }
 
 void Transitions::learn(int ordinal, Keys before, Keys activated, Keys target) {
-  Table& table = tables_[index(ordinal)];
+  Table& table = tables_[as_size(ordinal)];
   if (table.width == 0) return;
   find_rows(ordinal, before, activated);
-  const ExpertKey first = map_.layers()[index(ordinal + distance_)].first_key;
+  const ExpertKey first = map_.layers()[as_size(ordinal + distance_)].first_key;
   added_.assign(table.width, 0);
   for (const ExpertKey key : target) added_[key - first] = 1;
   for (const std::size_t row : rows_) table.learn(row, target, first, added_.data());
 }
 
 std::span<const double> Transitions::counts(int ordinal, int expert) {
-  const Table& table = tables_[index(ordinal)];
+  const Table& table = tables_[as_size(ordinal)];
   gathered_.resize(table.width);
-  if (table.width > 0) table.copy(index(expert), gathered_.data());
+  if (table.width > 0) table.copy(as_size(expert), gathered_.data());
   scores_.assign(gathered_.begin(), gathered_.end());
   return scores_;
 }
 
 std::span<const double> Transitions::scores(int ordinal, Keys before, Keys activated) {
-  const Table& table = tables_[index(ordinal)];
+  const Table& table = tables_[as_size(ordinal)];
   scores_.resize(table.width);
   find_rows(ordinal, before, activated);
   counted_.clear();
