@@ -134,9 +134,38 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits,
 
 namespace {
 
+/// Flows share a link or the host's memory, so that their times follow from events alone.
+bool shares_resources(const Plan& plan, const ModelSpec& model, const MachineSpec& machine) {
+  const PolicySpec& policy = plan.policy;
+  // Without a cache or a lookahead nothing is copied while the CPU reads the experts.
+  const bool shares_memory =
+      plan.computes_on_cpu() && (plan.cache_slots > 0 || policy.lookahead.predictor->predicts() ||
+                                 policy.miss.service->fetches || policy.host_cache.preload > 0);
+  // The link's copies and the drive's reads, where the host's memory cannot carry both at once.
+  const bool drive_shares_memory =
+      plan.make_host_tier &&
+      copy_rate(machine.h2d, model.all_expert_bytes()).value + machine.ssd.read_bandwidth.value >
+          machine.host.memory_bandwidth.value;
+  // Activations that go to another place through that memory, beside copies.
+  const bool others_share_memory =
+      !plan.elsewhere.empty() && (machine.peer.bandwidth.value <= 0 || machine.network.hosts > 1);
+  // Kernels that read over the link, beside copies or the CPU.
+  const bool reads_beside_copies =
+      plan.offloads() && policy.miss.service->read_rate &&
+      (policy.lookahead.predictor->predicts() || plan.cache_swaps || plan.computes_on_cpu());
+  return shares_memory || reads_beside_copies || drive_shares_memory || others_share_memory ||
+         machine.gpu.host_memory_traffic.value > 0;
+}
+
+void check_engine(Engine engine, bool needs_events) {
+  if (engine != Engine::timed || !needs_events) return;
+  throw InputError("--engine", "the timed engine cannot record a schedule or share a memory bus",
+                   "--engine auto or --engine event");
+}
+
 /// Something needs every operation put together.
 bool needs_operations(const MachineSpec& machine, const CostModel& costs, const SimulationOptions& options) {
-  return options.engine == Engine::event || options.recorded_steps > 0 ||
+  return options.engine == Engine::event || options.recorded_steps > 0 || !options.observers.empty() ||
          machine.gpu.host_memory_traffic.value > 0 || costs.lookup().count > 0;
 }
 
@@ -154,8 +183,7 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   if (!options.parallel.is_one()) return simulate_group(model, machine, policy, prepared, source, options);
   SimulationResult result;
   CostModel costs(model, machine, policy, options.costs);
-  const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
-  result.topology = topology_of(machine, demand_first ? StreamOrder::priority : StreamOrder::fifo);
+  result.topology = topology_of(machine, policy.transfer.queue->order());
   const ServingSpec& serving = options.serving;
   check_serving(serving, policy, source.info());
   ServedSteps served(source, serving);
@@ -165,29 +193,8 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   if (!planned) return result;
   const Plan& plan = *planned;
 
-  // Without a cache or a lookahead nothing is copied while the CPU reads the experts.
-  const bool shares_memory =
-      plan.computes_on_cpu() && (plan.cache_slots > 0 || policy.lookahead.predictor->predicts() ||
-                                 policy.miss.service->fetches || policy.host_cache.preload > 0);
-  // The link's copies and the drive's reads, where the host's memory cannot carry both at once.
-  const bool drive_shares_memory =
-      plan.make_host_tier &&
-      copy_rate(machine.h2d, model.all_expert_bytes()).value + machine.ssd.read_bandwidth.value >
-          machine.host.memory_bandwidth.value;
-  // Activations that go to another place through that memory, beside copies.
-  const bool others_share_memory =
-      !plan.elsewhere.empty() && (machine.peer.bandwidth.value <= 0 || machine.network.hosts > 1);
-  // Kernels that read over the link, beside copies or the CPU.
-  const bool reads_beside_copies =
-      plan.offloads() && policy.miss.service->read_rate &&
-      (policy.lookahead.predictor->predicts() || plan.cache_swaps || plan.computes_on_cpu());
-  const bool needs_events = shares_memory || reads_beside_copies || drive_shares_memory ||
-                            others_share_memory || options.recorded_steps > 0 ||
-                            machine.gpu.host_memory_traffic.value > 0;
-  if (options.engine == Engine::timed && needs_events) {
-    throw InputError("--engine", "the timed engine cannot record a schedule or share a memory bus",
-                     "--engine auto or --engine event");
-  }
+  const bool needs_events = shares_resources(plan, model, machine) || options.recorded_steps > 0;
+  check_engine(options.engine, needs_events);
   const auto drive = [&](PassRunner& runner) {
     const auto kv = result.memory.peak[static_cast<std::size_t>(MemoryPurpose::kv_cache)];
     const std::unique_ptr<Batcher> batcher = serving.make(source, {{&model, kv}});
@@ -213,6 +220,7 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   }
   const CostEstimates estimates(costs);
   const auto plan_for = [&](Executor& executor) {
+    executor.observe(of_operations(options.observers));
     LayerRun runner(result.topology, prepared.map(), plan, work_shape(costs), &estimates, executor);
     drive(runner);
   };

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "models/units.hpp"
+#include "sim/engine/operation_observer.hpp"
 #include "sim/engine/tally.hpp"
 #include "sim/program/clock.hpp"
 #include "sim/program/layer_program.hpp"
@@ -30,6 +31,9 @@ class Executor : public Clock {
   [[nodiscard]] virtual bool records() const = 0;
   /// Whether the planner must stop at gates for it: what comes after may run only when wait() has returned.
   [[nodiscard]] virtual bool stops_at_gates() const { return false; }
+
+  /// Of everything from now on: before the first pass. They outlive the run.
+  virtual void observe(const OperationObservers& observers) = 0;
 
   virtual void begin_pass(const PassInfo& pass) = 0;
   virtual void run(const LayerProgram& program) = 0;
