@@ -102,7 +102,7 @@ void given_recall_demand_first(benchmark::State& state) {
   PolicySpec policy = load_policy("on-demand-cache");
   choose(policy.lookahead.predictor, sim::built_in_parts().predictors, "given-recall");
   policy.lookahead.predictor.set("recall", "0.9");
-  policy.transfer.queue = TransferQueue::demand_first;
+  choose(policy.transfer.queue, sim::built_in_parts().transfers, "demand-first");
   simulate(state, policy);
 }
 

@@ -25,11 +25,13 @@ std::string percent(std::int64_t part, std::int64_t whole) {
   return text;
 }
 
-/// The settings of the cache beside the options: parameters of evictions, and the profile.
+/// The settings of the cache beside the options: parameters of evictions and the admission, and the profile.
 class CacheSettings {
  public:
-  /// InputError for what is none of these, or a parameter of none of `evictions`.
-  CacheSettings(const std::vector<std::string>& texts, const std::vector<std::string>& evictions) {
+  /// InputError for what is none of these, or a parameter of none of `evictions` nor of `admission`.
+  CacheSettings(const std::vector<std::string>& texts, const std::vector<std::string>& evictions,
+                const sim::AdmissionEntry& admission)
+      : admission_(admission) {
     for (const std::string& text : texts) {
       Override set = parse_override(text);
       const bool has_a_use = set.path == root + "profile" || std::any_of(evictions.begin(), evictions.end(),
@@ -38,31 +40,44 @@ class CacheSettings {
                                                                          });
       if (!has_a_use) {
         throw InputError("--set", "'" + printable(set.path) + "' is no parameter of these evictions",
-                         "policy.cache.profile, or one of pregate list parts that goes with the eviction");
+                         "policy.cache.profile, or one of pregate list parts that goes with the eviction or "
+                         "the admission");
       }
       all_.push_back(std::move(set));
     }
   }
   void apply(PolicySpec& policy) const {
-    std::vector<Override> own = {{root + "eviction", policy.cache.eviction, "--eviction"}};
+    std::vector<Override> own = {{root + "eviction", policy.cache.eviction, "--eviction"},
+                                 {root + "admission", admission_.name, "--admission"}};
     for (const Override& set : all_) {
       if (set.path == root + "profile" || is_parameter(set, policy.cache.eviction)) own.push_back(set);
     }
     const PolicySpec read = parse_policy_toml("", "--set", own);
     policy.cache.eviction_parameters = read.cache.eviction_parameters;
+    policy.cache.admission = read.cache.admission;
     policy.cache.profile = read.cache.profile;
   }
 
  private:
   inline static const std::string root = "policy.cache.";
-  static bool is_parameter(const Override& set, const std::string& eviction) {
-    return set.path.starts_with(root) && cache::eviction_registry()
-                                                 .find(eviction, "--eviction")
-                                                 .parameters.find(set.path.substr(root.size())) != nullptr;
+  [[nodiscard]] bool is_parameter(const Override& set, const std::string& eviction) const {
+    if (!set.path.starts_with(root)) return false;
+    const std::string key = set.path.substr(root.size());
+    return admission_.parameters.find(key) != nullptr ||
+           cache::eviction_registry().find(eviction, "--eviction").parameters.find(key) != nullptr;
   }
 
+  const sim::AdmissionEntry& admission_;
   std::vector<Override> all_;
 };
+
+/// For the help: all that there are.
+std::string admissions() {
+  std::string all;
+  for (const sim::AdmissionEntry& each : sim::built_in_parts().admissions.entries())
+    all += (all.empty() ? "" : ", ") + each.name;
+  return all;
+}
 
 }  // namespace
 
@@ -74,8 +89,9 @@ ExitCode trace_replay(const Arguments& arguments) {
       ("cache", text()->default_value("25%"), "capacities, comma-separated: 4GiB, 25%, '64 slots'")  //
       ("eviction", text()->default_value("lru"), "eviction policies, comma-separated")               //
       ("scope", text()->default_value("layer"), "layer or global")                                   //
-      ("admission", text()->default_value("always"), "always or bypass")                             //
-      ("seed", text(), "seed of evictions that draw (default 1)")                                    //
+      ("admission", text()->default_value(sim::built_in_parts().admissions.standard().name),
+       admissions().c_str())                                       //
+      ("seed", text(), "seed of evictions that draw (default 1)")  //
       ("set", po::value<std::vector<std::string>>()->composing(),
        "policy.cache.KEY=VALUE, of an eviction's parameters, or the profile that the cache starts with; "
        "repeatable")                                                                     //
@@ -90,14 +106,11 @@ ExitCode trace_replay(const Arguments& arguments) {
   const std::string scope = parsed.text("scope"), admission = parsed.text("admission");
   if (scope != "layer" && scope != "global")
     throw InputError("--scope", "'" + scope + "' is not a scope", "valid: layer, global");
-  if (admission != "always" && admission != "bypass") {
-    throw InputError("--admission", "'" + admission + "' is not a choice", "valid: always, bypass");
-  }
+  const sim::AdmissionEntry& admits = sim::built_in_parts().admissions.find(admission, "--admission");
   const Bytes expert =
       parsed.has("expert-bytes") ? parse_bytes(parsed.text("expert-bytes"), "--expert-bytes") : Bytes{};
   PolicySpec policy;
   policy.cache.scope = scope == "layer" ? CacheScope::layer : CacheScope::global;
-  policy.cache.admission = admission == "always" ? Admission::always : Admission::bypass;
   policy.cache.seed = static_cast<std::uint64_t>(parsed.integer("seed", 1, 0, std::int64_t{1} << 62));
 
   const auto file = trace::open_trace(parsed.text("trace"));
@@ -106,7 +119,7 @@ ExitCode trace_replay(const Arguments& arguments) {
   trace::StepSource& source = batched ? *batched : *file;
 
   const std::vector<std::string> evictions = split_list(parsed.text("eviction"), "--eviction");
-  const CacheSettings settings(parsed.texts("set"), evictions);
+  const CacheSettings settings(parsed.texts("set"), evictions, admits);
   sim::TextTable table({"capacity", "eviction", "hits % (all)", "hits % (decode)", "activated", "read MiB"});
   for (const std::string& capacity : split_list(parsed.text("cache"), "--cache")) {
     policy.cache.capacity = parse_capacity(capacity, "--cache");

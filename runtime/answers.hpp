@@ -30,6 +30,7 @@ class AnswersRecorded final : public sim::Executor {
 
   [[nodiscard]] bool records() const override { return inner_.records(); }
   [[nodiscard]] bool stops_at_gates() const override { return inner_.stops_at_gates(); }
+  void observe(const sim::OperationObservers& observers) override { inner_.observe(observers); }
   void begin_pass(const sim::PassInfo& pass) override { inner_.begin_pass(pass); }
   void run(const sim::LayerProgram& program) override { inner_.run(program); }
   Picoseconds wait(sim::OpId operation) override;
@@ -55,6 +56,7 @@ class AnswersReplayed final : public sim::Executor {
 
   [[nodiscard]] bool records() const override { return inner_.records(); }
   [[nodiscard]] bool stops_at_gates() const override { return inner_.stops_at_gates(); }
+  void observe(const sim::OperationObservers& observers) override { inner_.observe(observers); }
   void begin_pass(const sim::PassInfo& pass) override { inner_.begin_pass(pass); }
   void run(const sim::LayerProgram& program) override;
   Picoseconds wait(sim::OpId operation) override;

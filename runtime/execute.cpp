@@ -84,7 +84,7 @@ class NoEstimates final : public sim::Estimates {
 
 /// Held back only where something may be taken back or overtaken: that costs the host more.
 CopyOrder copy_order(const sim::Plan& plan) {
-  if (plan.policy.transfer.queue == TransferQueue::demand_first) return CopyOrder::by_priority;
+  if (!plan.policy.transfer.queue->in_order()) return CopyOrder::by_priority;
   return plan.needs_clock() ? CopyOrder::held_back : CopyOrder::at_once;
 }
 
@@ -246,10 +246,7 @@ Execution execute(Device& device, const ModelSpec& model, const PolicySpec& poli
   }
   Execution execution;
   const bool has_drive = policy.host_cache.capacity.kind != CapacityKind::none;
-  const sim::Topology topology = sim::one_device_topology(policy.transfer.queue == TransferQueue::demand_first
-                                                              ? sim::StreamOrder::priority
-                                                              : sim::StreamOrder::fifo,
-                                                          has_drive);
+  const sim::Topology topology = sim::one_device_topology(policy.transfer.queue->order(), has_drive);
   execution.result.topology = topology;
   execution.result.evidence = sim::Evidence::measured;
   const DeviceInfo& info = device.info();

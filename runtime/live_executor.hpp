@@ -55,7 +55,7 @@ struct LiveStreams {
 enum class CopyOrder {
   at_once,      ///< as they are issued
   held_back,    ///< when their turn is close: until then they can be taken back
-  by_priority,  ///< likewise, and what is demanded overtakes what is announced
+  by_priority,  ///< likewise, and a copy of a lower priority value overtakes those of a higher one
 };
 
 /// Experts in one of the run's formats: where they are fetched from, and in what pieces.
@@ -90,6 +90,7 @@ class LiveExecutor final : public sim::Executor {
 
   [[nodiscard]] bool records() const override { return true; }
   [[nodiscard]] bool stops_at_gates() const override { return true; }
+  void observe(const sim::OperationObservers& observers) override { ledger_.observe(observers); }
   /// Prepares the pass on the host, then starts the clock.
   void begin_pass(const sim::PassInfo& pass) override;
   void run(const sim::LayerProgram& program) override;

@@ -15,9 +15,7 @@ sim::SimulationResult replay(const ModelSpec& model, const MachineSpec& machine,
                              const Answers& answers, const sim::SimulationOptions& options) {
   sim::SimulationResult result;
   sim::CostModel costs(model, machine, policy, options.costs);
-  const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
-  result.topology =
-      sim::topology_of(machine, demand_first ? sim::StreamOrder::priority : sim::StreamOrder::fifo);
+  result.topology = sim::topology_of(machine, policy.transfer.queue->order());
   const auto plan = sim::plan_run(model, options.memory.value_or(sim::memory_limits(machine)), policy,
                                   prepared, source, options.counted, result, options.prompt_chunk);
   if (!plan) return result;

@@ -152,37 +152,9 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits,
 
 namespace {
 
-/// Something needs every operation put together.
-bool needs_operations(const MachineSpec& machine, const CostModel& costs, const SimulationOptions& options) {
-  return options.engine == Engine::event || options.recorded_steps > 0 ||
-         machine.gpu.host_memory_traffic.value > 0 || costs.lookup().count > 0;
-}
-
-}  // namespace
-
-bool is_timed_by_counts(const Plan& plan, const PreparedTrace& prepared, const MachineSpec& machine,
-                        const CostModel& costs, const SimulationOptions& options) {
-  return options.parallel.is_one() && !needs_operations(machine, costs, options) &&
-         decides_by_counts(plan, prepared.scan());
-}
-
-SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
-                          const PreparedTrace& prepared, trace::StepSource& source,
-                          const SimulationOptions& options) {
-  if (!options.parallel.is_one()) return simulate_group(model, machine, policy, prepared, source, options);
-  SimulationResult result;
-  CostModel costs(model, machine, policy, options.costs);
-  const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
-  result.topology = topology_of(machine, demand_first ? StreamOrder::priority : StreamOrder::fifo);
-  const ServingSpec& serving = options.serving;
-  check_serving(serving, policy, source.info());
-  ServedSteps served(source, serving);
-  const std::optional<Plan> planned =
-      plan_run(model, options.memory.value_or(memory_limits(machine)), policy, prepared, served,
-               options.counted, result, options.prompt_chunk);
-  if (!planned) return result;
-  const Plan& plan = *planned;
-
+/// Flows share a link or the host's memory, so that their times follow from events alone.
+bool shares_resources(const Plan& plan, const ModelSpec& model, const MachineSpec& machine) {
+  const PolicySpec& policy = plan.policy;
   // Without a cache or a lookahead nothing is copied while the CPU reads the experts.
   const bool shares_memory =
       plan.computes_on_cpu() && (plan.cache_slots > 0 || policy.lookahead.predictor->predicts() ||
@@ -204,13 +176,48 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
       policy.kv_cache.on_host() &&
       (policy.kv_cache.attention == AttentionPlace::cpu ||
        most_carried(machine.h2d) + most_carried(machine.d2h) > machine.host.memory_bandwidth.value);
-  const bool needs_events = kv_shares_memory || shares_memory || reads_beside_copies || drive_shares_memory ||
-                            others_share_memory || options.recorded_steps > 0 ||
-                            machine.gpu.host_memory_traffic.value > 0;
-  if (options.engine == Engine::timed && needs_events) {
-    throw InputError("--engine", "the timed engine cannot record a schedule or share a memory bus",
-                     "--engine auto or --engine event");
-  }
+  return kv_shares_memory || shares_memory || reads_beside_copies || drive_shares_memory ||
+         others_share_memory || machine.gpu.host_memory_traffic.value > 0;
+}
+
+void check_engine(Engine engine, bool needs_events) {
+  if (engine != Engine::timed || !needs_events) return;
+  throw InputError("--engine", "the timed engine cannot record a schedule or share a memory bus",
+                   "--engine auto or --engine event");
+}
+
+/// Something needs every operation put together.
+bool needs_operations(const MachineSpec& machine, const CostModel& costs, const SimulationOptions& options) {
+  return options.engine == Engine::event || options.recorded_steps > 0 || !options.observers.empty() ||
+         machine.gpu.host_memory_traffic.value > 0 || costs.lookup().count > 0;
+}
+
+}  // namespace
+
+bool is_timed_by_counts(const Plan& plan, const PreparedTrace& prepared, const MachineSpec& machine,
+                        const CostModel& costs, const SimulationOptions& options) {
+  return options.parallel.is_one() && !needs_operations(machine, costs, options) &&
+         decides_by_counts(plan, prepared.scan());
+}
+
+SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+                          const PreparedTrace& prepared, trace::StepSource& source,
+                          const SimulationOptions& options) {
+  if (!options.parallel.is_one()) return simulate_group(model, machine, policy, prepared, source, options);
+  SimulationResult result;
+  CostModel costs(model, machine, policy, options.costs);
+  result.topology = topology_of(machine, policy.transfer.queue->order());
+  const ServingSpec& serving = options.serving;
+  check_serving(serving, policy, source.info());
+  ServedSteps served(source, serving);
+  const std::optional<Plan> planned =
+      plan_run(model, options.memory.value_or(memory_limits(machine)), policy, prepared, served,
+               options.counted, result, options.prompt_chunk);
+  if (!planned) return result;
+  const Plan& plan = *planned;
+
+  const bool needs_events = shares_resources(plan, model, machine) || options.recorded_steps > 0;
+  check_engine(options.engine, needs_events);
   const auto drive = [&](PassRunner& runner) {
     const auto kv = result.memory.peak[static_cast<std::size_t>(MemoryPurpose::kv_cache)];
     const std::unique_ptr<Batcher> batcher = serving.make(source, {{&model, kv}});
@@ -236,6 +243,7 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   }
   const CostEstimates estimates(costs);
   const auto plan_for = [&](Executor& executor) {
+    executor.observe(of_operations(options.observers));
     LayerRun runner(result.topology, prepared.map(), plan, work_shape(costs), &estimates, executor);
     drive(runner);
   };

@@ -17,6 +17,7 @@
 #include "sim/planner/plan.hpp"
 #include "sim/platform/topology.hpp"
 #include "sim/policy/policy.hpp"
+#include "sim/run/observer.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/serve/request_log.hpp"
 #include "sim/serve/serving.hpp"
@@ -43,6 +44,8 @@ struct SimulationOptions {
   std::optional<MemoryLimits> memory = std::nullopt;  ///< instead of the machine's
   std::int64_t recorded_steps = 0;  ///< steps whose schedule and timeline are kept (uses the event engine)
   std::int64_t first_recorded_step = 0;
+  /// Beside the books of the result. They outlive the run. Of GPUs that do the same, one may stand for all.
+  std::vector<Observer*> observers = {};
   /// Called now and then with the steps done so far; for progress on a terminal.
   std::function<void(std::int64_t steps_done, std::int64_t steps)> progress = nullptr;
 };

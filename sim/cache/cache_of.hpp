@@ -83,7 +83,11 @@ class CacheOf final : public ExpertCache {
     miss_count_ = missed;
     bypassed_ = 0;
     if constexpr (requires { Eviction::admits_by_id; }) std::sort(misses, misses + missed);
-    for (std::size_t i = 0; i < missed; ++i) admit(domain, misses[i]);
+    if (filter_ == nullptr) {
+      for (std::size_t i = 0; i < missed; ++i) admit(domain, misses[i]);
+    } else {
+      admit_chosen(domain, activated);
+    }
     if constexpr (requires { eviction_.end_batch(domain, activated, resident_); }) {
       eviction_.end_batch(domain, activated, resident_);
     }
@@ -120,6 +124,19 @@ class CacheOf final : public ExpertCache {
     inserted_in_.assign(geometry_.keys(), 0);
     last_batch_.assign(geometry_.keys(), 0);
     evicted_.resize(geometry_.keys());
+  }
+
+  [[gnu::noinline]] void admit_chosen(std::uint32_t domain, std::span<const ExpertKey> activated) {
+    enters_.assign(miss_count_, 1);
+    filter_->choose(domain, activated, misses(), enters_);
+    for (std::size_t i = 0; i < miss_count_; ++i) {
+      if (enters_[i] != 0) {
+        admit(domain, misses_[i]);
+      } else {
+        eviction_.miss(domain, misses_[i]);
+        ++bypassed_;
+      }
+    }
   }
 
   void admit(std::uint32_t domain, ExpertKey key) {
@@ -177,6 +194,7 @@ class CacheOf final : public ExpertCache {
   std::vector<std::uint64_t> inserted_in_,
       last_batch_;  // by key: the batch of its last admission, activation
   std::vector<Swap> swaps_;
+  std::vector<std::uint8_t> enters_;  // by miss of the batch, where there is a filter
 };
 
 }  // namespace pregate::cache

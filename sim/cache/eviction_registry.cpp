@@ -40,7 +40,9 @@ bool is_small(const CacheGeometry& geometry) {
 }
 
 std::unique_ptr<ExpertCache> EvictionEntry::make(const CacheGeometry& geometry) const {
-  auto cache = make_small != nullptr && is_small(geometry) ? make_small(geometry) : make_general(geometry);
+  const bool filters = static_cast<bool>(geometry.make_filter);
+  const bool small = make_small != nullptr && is_small(geometry) && !filters;
+  auto cache = small ? make_small(geometry) : make_general(geometry);
   auto next = geometry.start.begin();
   for (std::uint32_t domain = 0; domain < geometry.domains; ++domain) {
     const auto first = next;
@@ -48,11 +50,12 @@ std::unique_ptr<ExpertCache> EvictionEntry::make(const CacheGeometry& geometry) 
                         [&](ExpertKey key) { return key >= geometry.first_key[domain + 1]; });
     if (first != next) cache->access(domain, {first, next});
   }
+  if (filters) cache->set_filter(geometry.make_filter(geometry));
   return cache;
 }
 
 std::unique_ptr<HitCounter> EvictionEntry::make_counter(const CacheGeometry& geometry) const {
-  if (make_small_counter != nullptr && is_small(geometry) && geometry.start.empty())
+  if (make_small_counter != nullptr && is_small(geometry) && geometry.start.empty() && !geometry.make_filter)
     return make_small_counter(geometry);
   return std::make_unique<CacheHitCounter>(make(geometry), geometry.domains);
 }

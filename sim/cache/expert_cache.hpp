@@ -4,19 +4,18 @@
 
 #include <any>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "models/units.hpp"
 #include "sim/cache/admission.hpp"
+#include "sim/cache/expert_key.hpp"
 
 namespace pregate::cache {
-
-/// Experts are dense small integers inside the simulation: all experts of the first MoE layer, then of the
-/// second...
-using ExpertKey = std::uint32_t;
-inline constexpr ExpertKey no_key = std::numeric_limits<ExpertKey>::max();
 
 /// Position of a batch among all batches of a run; `never` = no further use.
 using BatchIndex = std::uint32_t;
@@ -37,6 +36,8 @@ struct CacheGeometry {
   std::vector<std::int64_t> capacity;    ///< of each domain, in the unit of `size`
   std::vector<std::int64_t> size;        ///< of each key; all 1 when capacities are slots
   Admission admission = Admission::always;
+  /// Of those who come in after the start; empty: nobody is turned away before the eviction rule is asked.
+  std::function<std::unique_ptr<AdmissionFilter>(const CacheGeometry&)> make_filter;
   std::uint64_t seed = 1;
   double hit_rate = 0;  ///< of the policy `given-rate`
   /// For policies that know the future: for each access, in the order of the accesses, the next batch that
@@ -120,6 +121,8 @@ class ExpertCache {
   /// Experts resident before the last batch and not after it.
   [[nodiscard]] std::span<const ExpertKey> evicted() const { return {evicted_.data(), evicted_count_}; }
   [[nodiscard]] bool is_resident(ExpertKey key) const { return resident_[key] != 0; }
+  /// Of the batches from now on; EvictionEntry::make() sets that of its geometry.
+  void set_filter(std::unique_ptr<AdmissionFilter> filter) { filter_ = std::move(filter); }
   /// A held expert is not evicted until let go as often; for residents that an announced layer will need.
   void hold(ExpertKey key) {
     ++holds_[key];
@@ -138,6 +141,7 @@ class ExpertCache {
 
  protected:
   CacheGeometry geometry_;
+  std::unique_ptr<AdmissionFilter> filter_;  // null: nobody is turned away
   std::vector<std::uint8_t> resident_;
   std::vector<std::uint8_t> holds_;
   std::vector<std::int64_t> used_;

@@ -92,9 +92,11 @@ class CountedClock {
   void compute(const GpuTime& time);
   /// One layer. Returns the copy stream after what it announced.
   const CountedCopies& run(const CountedLayer& layer);
-  /// Layers one after the other, nothing between them. `ready`: of each layer, as CountedLayer, and of those
-  /// that they announce for, which are written; those that are none's in this pass are as without any.
-  void run(std::span<const AheadLayer> layers, std::size_t distance, CountedCopies* ready);
+  /// Layers one after the other, nothing between them. `ready`: when the last copy that was announced in this
+  /// pass for a layer ends, of each layer and of those that they announce for, which are written;
+  /// nothing_announced of the others. All layers of a pass, or none, are run so.
+  void run(std::span<const AheadLayer> layers, std::size_t distance, Picoseconds* ready);
+  static constexpr Picoseconds nothing_announced{-1};
   /// One layer of a run whose copies go demand first, as all of its layers then do.
   void run(const OvertakingLayer& layer);
   /// Layers of this kind that announce nothing, in whose beginnings no copy is under way, `layers[n]` of them
@@ -116,6 +118,7 @@ class CountedClock {
   static constexpr std::int32_t none = -1;
   struct Kind {
     Picoseconds before_experts, experts;  ///< whole
+    Picoseconds to_ids;                   ///< before_experts and the read-back
     LayerTimes times;
     std::int64_t layers = 0;
   };
@@ -129,6 +132,22 @@ class CountedClock {
     std::int32_t computed;  ///< what was computed between the layer before and this one, in computed_; none
     std::int32_t after_ids_of;  ///< the layer whose ids came first, its own or that of a row of copies
     std::int64_t experts;       ///< of that row
+  };
+  /// The same of one that announces, from which that follows.
+  struct AheadRecord {
+    /// What was announced for it ended last of what its experts waited for, or its own copies did.
+    static constexpr std::uint32_t ready_last = 1, own_last = 2;
+    /// The first of its own copies waited for its ids, or the first that it announced did.
+    static constexpr std::uint32_t own_begin = 4, announced_begin = 8;
+    std::uint32_t kind;
+    std::int32_t computed;            ///< as Record
+    std::uint32_t misses, announced;  ///< as AheadLayer
+    std::uint32_t noted;
+  };
+  /// An unbroken row of copies: the layer whose ids its first one waited for, and how many experts.
+  struct Row {
+    std::int32_t after_ids_of;
+    std::int64_t experts;
   };
   /// Of a layer that begins, until its copies are known.
   struct Begun {
@@ -149,11 +168,41 @@ class CountedClock {
                                  const CountedCopies& copies) const;
   [[nodiscard]] CountedCopies after_copies(CountedCopies copies, std::int32_t number, Picoseconds ids_known,
                                            std::int64_t experts) const;
-  void note_computed(Record& record);
+  /// What was computed since the layer before, of a layer.
+  void note_computed(std::int32_t& computed) {
+    if (!computes_now_) return;
+    computed = static_cast<std::int32_t>(computed_.size());
+    computed_.push_back(computed_now_);
+    computed_now_ = {};
+    computes_now_ = false;
+  }
+  void count_ahead(std::span<const AheadLayer> layers);
+  /// The row that ends with a layer's own copies, or with what it announced.
+  [[nodiscard]] Row row_to(std::int32_t layer, bool with_announced) const;
+  /// The row of copies that decided when a layer's experts started: none, of its own ids, where those did.
+  [[nodiscard]] Row row_to_start(std::int32_t layer) const;
+  struct LayerOfPass {
+    std::uint32_t kind;
+    std::int32_t computed;
+  };
+  [[nodiscard]] LayerOfPass layer_of_pass(std::int32_t layer) const;
+  [[nodiscard]] Row start_of_experts(std::int32_t layer) const;
+  [[nodiscard]] std::int32_t layers_of_pass() const {
+    return static_cast<std::int32_t>(std::max(records_.size(), ahead_count_));
+  }
   Begun begin_layer(std::uint32_t kind);
   void end_layer(const Begun& layer, Picoseconds start, std::int64_t copied);
   void copy(const Begun& after, std::int64_t experts);
-  void start_announced(Picoseconds before);
+  /// Announced copies that have started before then. They go in the order of issue, and each is ready when
+  /// the stream comes to it.
+  void start_announced(Picoseconds before) {
+    while (started_ < issued_ && copies_.finish < before) {
+      copies_.finish += expert_.duration;
+      ++copies_.experts;
+      ++started_;
+      announced_last_ = true;
+    }
+  }
   /// What the path is made of that ends `experts` copies after the ids of a layer.
   [[nodiscard]] CountedSums path_to(std::int32_t after_ids_of, std::int64_t experts);
 
@@ -171,6 +220,10 @@ class CountedClock {
   // of the pass
   std::vector<Kind> kinds_;
   std::vector<Record> records_;
+  std::vector<AheadRecord> ahead_;  ///< the first so many are of this pass
+  std::size_t ahead_count_ = 0;
+  std::int32_t ahead_distance_ = 0;
+  std::vector<Picoseconds> latencies_;
   std::vector<CountedSums> computed_;
   CountedSums computed_now_;  ///< since the last layer
   bool computes_now_ = false;

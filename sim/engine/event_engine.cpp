@@ -283,19 +283,4 @@ void EventEngine::forget_before(OpId id) {
 
 void EventEngine::observe_rates(RateObserver observer) { impl_->observer = std::move(observer); }
 
-Timeline run(const Schedule& schedule) {
-  EventEngine engine(schedule.platform);
-  const auto count = static_cast<OpId>(schedule.size());
-  for (OpId id = 0; id < count; ++id) engine.submit(schedule.operation(id), schedule.dependencies(id));
-  engine.run();
-  Timeline timeline;
-  timeline.start.reserve(schedule.size());
-  timeline.finish.reserve(schedule.size());
-  for (OpId id = 0; id < count; ++id) {
-    timeline.start.push_back(engine.start(id));
-    timeline.finish.push_back(engine.finish(id));
-  }
-  return timeline;
-}
-
 }  // namespace pregate::sim

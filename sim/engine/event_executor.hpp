@@ -84,6 +84,7 @@ class EventExecutor final : public Executor {
   void record_from(std::int64_t step) { ledger_.record_from(step); }
 
   [[nodiscard]] bool records() const override { return true; }
+  void observe(const OperationObservers& observers) override { ledger_.observe(observers); }
   void begin_pass(const PassInfo& pass) override;
   void run(const LayerProgram& program) override;
   Picoseconds wait(OpId operation) override;

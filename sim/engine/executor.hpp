@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "models/units.hpp"
+#include "sim/engine/operation_observer.hpp"
 #include "sim/engine/tally.hpp"
 #include "sim/program/clock.hpp"
 #include "sim/program/layer_program.hpp"
@@ -32,6 +33,9 @@ class Executor : public Clock {
   /// Not in a pass that is cut, where the ids of each part are known at another time: what waits for a
   /// read-back then waits for the host, too, which the executor sees to.
   [[nodiscard]] virtual bool stops_at_gates() const { return false; }
+
+  /// Of everything from now on: before the first pass. They outlive the run.
+  virtual void observe(const OperationObservers& observers) = 0;
 
   virtual void begin_pass(const PassInfo& pass) = 0;
   virtual void run(const LayerProgram& program) = 0;

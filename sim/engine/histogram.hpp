@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,26 @@ class Histogram {
     count_ += times;
     sum_ += static_cast<Wide>(static_cast<std::uint64_t>(v)) * static_cast<std::uint64_t>(times);
     most_ = std::max(most_, v);
+  }
+
+  /// All of them, none below 0.
+  void add(std::span<const Picoseconds> values) {
+    if (values.empty()) return;
+    std::int64_t least = count_ == 0 ? values.front().count : least_, most = most_;
+    Wide sum = sum_;
+    for (const Picoseconds value : values) {
+      least = std::min(least, value.count);
+      most = std::max(most, value.count);
+      sum += static_cast<std::uint64_t>(value.count);
+    }
+    const std::size_t last = bucket_of(static_cast<std::uint64_t>(most));
+    if (last >= counts_.size()) grow(last);
+    std::int64_t* const counts = counts_.data();
+    for (const Picoseconds value : values) ++counts[bucket_of(static_cast<std::uint64_t>(value.count))];
+    least_ = least;
+    most_ = most;
+    sum_ = sum;
+    count_ += static_cast<std::int64_t>(values.size());
   }
 
   [[nodiscard]] std::int64_t count() const { return count_; }

@@ -53,13 +53,12 @@ Cause shared_cause(OpKind kind, bool on_gpu, bool on_cpu) {
 
 Ledger::Ledger(const Topology& topology, std::int64_t recorded_steps, BytesPerSecond compute_traffic,
                Attribution attribution)
-    : recorded_steps_(recorded_steps),
-      compute_traffic_(compute_traffic),
+    : compute_traffic_(compute_traffic),
       attribution_(attribution),
       cpu_streams_(topology.streams_of(PlaceKind::cpu)),
       tally_(topology),
-      streams_(topology.platform.streams.size()) {
-  schedule_.platform = topology.platform;
+      streams_(topology.platform.streams.size()),
+      recorder_(topology.platform, recorded_steps) {
   for (const Place& place : topology.places) {
     if (place.kind == PlaceKind::gpu) gpu_reads_over_ |= place.reads_over;
   }
@@ -116,21 +115,12 @@ const Operation& Ledger::enter(const Spending& spending, std::span<const OpId> o
                                std::span<const OpId> copies) {
   submitted_.assign(others.begin(), others.end());
   submitted_.insert(submitted_.end(), copies.begin(), copies.end());
-  if (is_recorded_step()) record();
+  recorder_.entered(next_id(), operation_, submitted_);
   pending_.push_back({next_id(), operation_.kind, operation_.stream, dependencies_.size(), others.size(),
                       submitted_.size(), operation_.bytes, spending});
   dependencies_.insert(dependencies_.end(), submitted_.begin(), submitted_.end());
   kept_.push_unwritten();
   return operation_;
-}
-
-void Ledger::record() {
-  if (schedule_.size() == 0) first_recorded_ = next_id();
-  recorded_dependencies_.clear();
-  for (const OpId dependency : submitted_) {
-    if (dependency >= first_recorded_) recorded_dependencies_.push_back(dependency - first_recorded_);
-  }
-  schedule_.add(operation_, recorded_dependencies_);
 }
 
 void Ledger::make_empty(OpId id) {
@@ -140,7 +130,7 @@ void Ledger::make_empty(OpId id) {
     throw std::logic_error("ledger: an operation that is settled was taken back");
   pending->bytes = {};
   pending->spending = {};
-  if (recorded_place(id) != no_op) schedule_.make_empty(recorded_place(id));
+  recorder_.made_empty(id);
 }
 
 const PathPoint* Ledger::point(OpId id) const {
@@ -164,7 +154,9 @@ void Ledger::account_all() {
   std::erase_if(pending_, [](const Pending& operation) { return operation.id == no_op; });
   for (const Block& block : blocks_) {
     const Kept& first = kept_[static_cast<std::uint64_t>(block.first)];
-    tally_.block_latency.add(kept_[static_cast<std::uint64_t>(block.last)].path.finish - first.start);
+    const Picoseconds latency = kept_[static_cast<std::uint64_t>(block.last)].path.finish - first.start;
+    tally_.block_latency.add(latency);
+    for (OperationObserver* const observer : observers_) observer->block(latency);
   }
   blocks_.clear();
   forget_settled();
@@ -227,18 +219,15 @@ void Ledger::account(const Pending& operation, Times times) {
   }
   tally_.add_wait(operation.kind, operation.other_count < operation.dependency_count, others, start);
   if (operation.stream == tally_.leading) tally_.add_idle(operation.kind, stream.finish, others, start);
-  if (operation.kind == OpKind::fetch) {
-    tally_.fetches += operation.bytes.count > 0 ? 1 : 0;
-    tally_.fetched += operation.bytes;
-  }
-  tally_.busy[number_of(operation.stream)] += finish - start;
-  ++tally_.operations;
+  const bool brings = operation.kind == OpKind::fetch || operation.kind == OpKind::read_through;
+  const Bytes weights = brings ? operation.bytes : Bytes{};
   const CauseSums spent = spent_on(operation, finish - start);
-  if (operation.kind == OpKind::read_through) {
-    tally_.fetched += operation.bytes;
-    tally_.reading += spent.transfer();
-  }
+  tally_.add(operation.kind, number_of(operation.stream), finish - start, weights);
   tally_.spent += spent;
+  if (operation.kind == OpKind::read_through) tally_.reading += spent.transfer();
+  for (OperationObserver* const observer : observers_) {
+    observer->ended({operation.id, operation.kind, operation.stream, last.id, start, finish, weights, spent});
+  }
   last.spent += spent;
   last.waiting += start - last.finish;
   last.finish = finish;
@@ -246,15 +235,7 @@ void Ledger::account(const Pending& operation, Times times) {
   stream = last;
   kept_[static_cast<std::uint64_t>(operation.id)] = {last, start};
   if (stream.decides_over(end_)) end_ = stream;
-  if (recorded_place(operation.id) != no_op) {
-    const auto recorded = static_cast<std::size_t>(recorded_place(operation.id));
-    if (timeline_.start.size() < schedule_.size()) {
-      timeline_.start.resize(schedule_.size());
-      timeline_.finish.resize(schedule_.size());
-    }
-    timeline_.start[recorded] = start;
-    timeline_.finish[recorded] = finish;
-  }
+  recorder_.ended(operation.id, start, finish);
 }
 
 }  // namespace pregate::sim

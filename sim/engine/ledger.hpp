@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "sim/cost/price.hpp"
+#include "sim/engine/operation_observer.hpp"
+#include "sim/engine/recorder.hpp"
 #include "sim/engine/ring.hpp"
 #include "sim/engine/tally.hpp"
-#include "sim/program/format.hpp"
-#include "sim/schedule/schedule.hpp"
 
 namespace pregate::sim {
 
@@ -35,8 +35,8 @@ struct Entry {
 };
 
 /// Books of the executors that learn an operation's times only after they issued it: the event engine's and a
-/// real device's. Turns work into operations, keeps the schedule of the recorded steps with its timeline,
-/// and counts the same tally and critical path as StreamClock.
+/// real device's. Turns work into operations, and when they are over counts the same tally and critical path
+/// as StreamClock, lets the recorder write down when, and tells the observers.
 class Ledger {
  public:
   struct Times {
@@ -50,7 +50,9 @@ class Ledger {
 
   /// Recorded are as many steps from `step` on: before anything is entered. Dependencies on what came before
   /// them are not in the schedule, whose times are those of the run.
-  void record_from(std::int64_t step) { first_recorded_step_ = step; }
+  void record_from(std::int64_t step) { recorder_.record_from(step); }
+  /// As Executor.
+  void observe(const OperationObservers& observers) { observers_ = observers; }
 
   void begin_step(std::int64_t step, int stack, int tokens);
   /// Enters the next operation. It depends on `others` and on copies, no_op not among them. The result is
@@ -86,8 +88,8 @@ class Ledger {
   [[nodiscard]] const Tally& tally() const { return tally_; }
   [[nodiscard]] PathPoint end() const { return end_; }
   /// What was recorded; times are complete when all is settled.
-  [[nodiscard]] const Schedule& schedule() const { return schedule_; }
-  [[nodiscard]] const Timeline& timeline() const { return timeline_; }
+  [[nodiscard]] const Schedule& schedule() const { return recorder_.schedule(); }
+  [[nodiscard]] const Timeline& timeline() const { return recorder_.timeline(); }
 
  private:
   struct Pending {
@@ -120,19 +122,6 @@ class Ledger {
   [[nodiscard]] CauseSums spent_on(const Pending& operation, Picoseconds took) const;
   [[nodiscard]] const PathPoint* point(OpId id) const;
 
-  [[nodiscard]] bool is_recorded_step() const {
-    return step_ >= first_recorded_step_ && step_ - first_recorded_step_ < recorded_steps_;
-  }
-  void record();
-  /// Its place in the schedule; no_op: it is not there.
-  [[nodiscard]] OpId recorded_place(OpId id) const {
-    const OpId place = id - first_recorded_;
-    return place >= 0 && place < static_cast<OpId>(schedule_.size()) ? place : no_op;
-  }
-
-  std::int64_t recorded_steps_, first_recorded_step_ = 0;
-  OpId first_recorded_ = 0;                  ///< operation of the schedule
-  std::vector<OpId> recorded_dependencies_;  // of the operation recorded last
   BytesPerSecond compute_traffic_;
   Attribution attribution_;
   std::uint64_t cpu_streams_;  ///< on which CPUs compute, as a set of 1 << stream
@@ -149,8 +138,8 @@ class Ledger {
   Ring<Kept> kept_;  // by OpId
   std::vector<PathPoint> streams_;
   PathPoint end_ = PathPoint::before_all();
-  Schedule schedule_;
-  Timeline timeline_;
+  Recorder recorder_;
+  OperationObservers observers_;
 };
 
 }  // namespace pregate::sim

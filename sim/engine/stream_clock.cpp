@@ -131,17 +131,14 @@ void StreamClock::run(const LayerProgram& program) {
                       decisive.finish);
     }
     const Price price = prices_.price(work, program);
-    if (work.kind == OpKind::read_through) {
-      CauseSums spent;
-      Spending(work.kind, price).add_to(spent);
-      tally_.fetched += price.copy->bytes;
-      tally_.reading += spent.transfer();
-    }
-    issue(work.kind, price, stream, decisive);
+    const bool reads = work.kind == OpKind::read_through;
+    issue(work.kind, price, stream, decisive, reads ? price.copy->bytes : Bytes{});
   }
   for (const LayerProgram::Block& block : program.blocks()) {
     const Point& first = point(block.first);
-    tally_.block_latency.add(done(block.last).finish - (first.finish - first.spending.duration()));
+    const Picoseconds latency = done(block.last).finish - (first.finish - first.spending.duration());
+    tally_.block_latency.add(latency);
+    for (OperationObserver* const observer : observers_) observer->block(latency);
   }
 }
 
@@ -154,7 +151,8 @@ void StreamClock::run_train(const Work& work, const Last& decisive) {
   Last before = decisive;
   for (std::uint32_t expert = 0; expert < work.uses.size; ++expert) {
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      issue(OpKind::fetch, chunk + 1 == chunks ? last : whole, stream, before);
+      const Price& price = chunk + 1 == chunks ? last : whole;
+      issue(OpKind::fetch, price, stream, before, price.copy->bytes);
       before = streams_[stream];
     }
     if (stages) {
@@ -162,19 +160,23 @@ void StreamClock::run_train(const Work& work, const Last& decisive) {
       before = streams_[stream];
     }
   }
-  const std::int64_t experts = work.uses.size;
-  tally_.fetches += experts * chunks;
-  tally_.fetched += (whole.copy->bytes * (chunks - 1) + last.copy->bytes) * experts;
 }
 
 /// One operation that is decided.
-void StreamClock::issue(OpKind kind, const Price& price, std::size_t stream, const Last& decisive) {
+void StreamClock::issue(OpKind kind, const Price& price, std::size_t stream, const Last& decisive,
+                        Bytes weights) {
   const Spending spending(kind, price);
   const Picoseconds finish = decisive.finish + price.duration;
   points_.push_back({finish, decisive.id, spending});
-  tally_.busy[stream] += price.duration;
-  spending.add_to(tally_.spent);
-  ++tally_.operations;
+  count({.id = next_id_,
+         .kind = kind,
+         .stream = static_cast<StreamId>(stream),
+         .before = decisive.id,
+         .start = decisive.finish,
+         .finish = finish,
+         .weights = weights,
+         .spent = {}},
+        spending);
   streams_[stream] = {finish, next_id_++};
 }
 

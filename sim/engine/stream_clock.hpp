@@ -29,6 +29,7 @@ class StreamClock final : public Executor {
   StreamClock(const Topology& topology, CostModel& costs, Loop loop = Loop::open);
 
   [[nodiscard]] bool records() const override { return false; }
+  void observe(const OperationObservers& observers) override { observers_ = observers; }
   void begin_pass(const PassInfo& pass) override { prices_.begin_pass(pass.shape, pass.micro_batches); }
   void run(const LayerProgram& program) override;
   Picoseconds wait(OpId operation) override;
@@ -70,7 +71,8 @@ class StreamClock final : public Executor {
   [[nodiscard]] Queued* queued(std::size_t stream);
   [[nodiscard]] Last done(OpId id);
   [[nodiscard]] const PathPoint* before_pass(OpId id) const;
-  void issue(OpKind kind, const Price& price, std::size_t stream, const Last& decisive);
+  void issue(OpKind kind, const Price& price, std::size_t stream, const Last& decisive, Bytes weights = {});
+  void count(const EndedOperation& ended, const Spending& spending);
   void run_train(const Work& work, const Last& decisive);
   void queue(const Work& work, const LayerProgram& program, CopyQueue& to);
   void queue(const Price& price, CopyQueue::Copy copy, CopyQueue& to);
@@ -82,6 +84,7 @@ class StreamClock final : public Executor {
   std::vector<Queued> queued_;
   std::uint64_t readbacks_ = 0;  ///< streams on which hosts are told ids, as a set of 1 << stream
   Tally tally_;
+  OperationObservers observers_;
   Picoseconds now_;  ///< of the last decision point
   std::vector<Last> streams_;
   std::vector<Point> points_;  ///< of the pass, by id - first_id_
@@ -89,5 +92,18 @@ class StreamClock final : public Executor {
   std::vector<PathPoint> before_pass_;  ///< paths to the streams' last operations before it
   std::vector<PathPoint> outlived_;     ///< and to others that end after it began
 };
+
+/// Of one that is decided: the books, then the observers.
+inline void StreamClock::count(const EndedOperation& ended, const Spending& spending) {
+  tally_.add(ended.kind, number_of(ended.stream), spending.duration(), ended.weights);
+  spending.add_to(tally_.spent);
+  if (ended.kind != OpKind::read_through && observers_.empty()) return;
+  CauseSums spent;
+  spending.add_to(spent);
+  if (ended.kind == OpKind::read_through) tally_.reading += spent.transfer();
+  EndedOperation told = ended;
+  told.spent = spent;
+  for (OperationObserver* const observer : observers_) observer->ended(told);
+}
 
 }  // namespace pregate::sim

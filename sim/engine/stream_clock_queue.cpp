@@ -67,11 +67,15 @@ bool StreamClock::start_next(std::optional<Picoseconds> before) {
   const Last decisive = taken.before != no_op && ready.decides_over(stream) ? ready : stream;
   const Picoseconds finish = next.start + taken.spending.duration();
   for (Queued& each : queued_) each.queue.decided(taken.id, finish);
-  tally_.busy[first->stream] += taken.spending.duration();
-  taken.spending.add_to(tally_.spent);
-  ++tally_.operations;
-  tally_.fetches += taken.fetched.count > 0 ? 1 : 0;
-  tally_.fetched += taken.fetched;
+  count({.id = taken.id,
+         .kind = taken.kind,
+         .stream = static_cast<StreamId>(first->stream),
+         .before = decisive.id,
+         .start = next.start,
+         .finish = finish,
+         .weights = taken.fetched,
+         .spent = {}},
+        taken.spending);
   stream = {finish, taken.id};
   if (taken.id >= first_id_) {
     point(taken.id).before = decisive.id;

@@ -73,6 +73,14 @@ struct Tally {
 
   [[nodiscard]] bool is_of_gpu(StreamId stream) const { return (gpu_streams >> number_of(stream) & 1U) != 0; }
 
+  /// An operation is over, which brought so many bytes of experts. What its time is spent on is the caller's
+  /// to add.
+  void add(OpKind kind, std::size_t stream, Picoseconds took, Bytes weights) {
+    busy[stream] += took;
+    ++operations;
+    fetches += kind == OpKind::fetch && weights.count > 0 ? 1 : 0;
+    fetched += weights;
+  }
   /// An operation of this kind, in the order in which they start. A read-back of ids that waits for copies as
   /// well as for the gate holds up its layer's experts for them.
   void add_wait(OpKind kind, bool for_copies, Picoseconds others, Picoseconds start) {

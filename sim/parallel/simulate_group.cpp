@@ -117,11 +117,9 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   result.policy = policy;
   check_group_policy(policy, options, source.info());
   const MachineSpec used = with_gpus(machine, spec.gpus());
-  const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
   check_large_group(spec, used, options);
   check_spread(spec, source.info());
-  result.topology =
-      topology_of(drawn_machine(used, spec), demand_first ? StreamOrder::priority : StreamOrder::fifo);
+  result.topology = topology_of(drawn_machine(used, spec), policy.transfer.queue->order());
 
   PlannedRanks ranks = ranks_of_run(model, used, policy, prepared, source, result.topology, options);
   for (const std::unique_ptr<PlannedRank>& rank : ranks) {
@@ -165,6 +163,7 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   const double element = std::max(2.0, model.dense_format.bits_per_parameter / 8);
   const Bytes logits{static_cast<std::int64_t>(std::ceil(element * static_cast<double>(model.vocabulary)))};
   const auto run_on = [&](Executor& executor) {
+    executor.observe(of_operations(options.observers));
     GroupSetting setting{.whole = source.info(),
                          .map = prepared.map(),
                          .gpus_a_host = used.gpu.count,

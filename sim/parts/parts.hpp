@@ -2,18 +2,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "sim/parts/admission/admission.hpp"
 #include "sim/parts/miss/miss_service.hpp"
 #include "sim/parts/placement/placement.hpp"
 #include "sim/parts/predictor/predictor.hpp"
 #include "sim/parts/prefetch/prefetcher.hpp"
+#include "sim/parts/transfer/transfer.hpp"
 
 namespace pregate::sim {
 
 /// What a policy may be made of, beside the evictions (sim/cache/eviction.hpp).
 struct Parts {
   PartRegistry<PlacementEntry> placements;
+  PartRegistry<AdmissionEntry> admissions;
   PartRegistry<PredictorEntry> predictors;
   PartRegistry<PrefetcherEntry> prefetchers;
+  PartRegistry<TransferEntry> transfers;
   PartRegistry<MissServiceEntry> miss_services;
 };
 

@@ -22,8 +22,7 @@ bool by_counts(const PredictorEntry& predictor, bool cached, CacheScope scope) {
 
 /// Copies in the order of issue, or all of them demanded; nobody leaves by a copy, nobody is staged.
 bool by_counts(const decltype(PolicySpec::transfer)& transfer, bool announces) {
-  const bool issued_at_once =
-      transfer.queue == TransferQueue::fifo && transfer.announced == AnnouncedCopies::queued;
+  const bool issued_at_once = transfer.queue->in_order() && transfer.announced == AnnouncedCopies::queued;
   return (issued_at_once || !announces) && transfer.write_back == WriteBack::none &&
          transfer.staging_copies == 0;
 }
@@ -71,7 +70,8 @@ bool decides_by_guesses(const Plan& plan, const TraceScan& scan) {
   const PredictorEntry& predictor = *policy.lookahead.predictor;
   const bool guesses = predictor.predicts() && predictor.keeps_to_most_guesses && !predictor.is_whole_layer;
   // Between the chunks of one expert another might overtake.
-  const bool whole = policy.transfer.queue == TransferQueue::fifo || policy.transfer.chunk.count <= 0;
+  const TransferEntry& queue = *policy.transfer.queue;
+  const bool whole = queue.in_order() || (queue.only_demand_overtakes && policy.transfer.chunk.count <= 0);
   return fetches_and_computes_at_once(plan, scan) && announces_for_nothing(policy) && guesses &&
          !why_not_exact(policy) && policy.prefetch.prefetcher->by_counts && !policy.placement.kind->place &&
          plan.offloads() && !plan.hits_are_decreed && is_plain(plan) &&
@@ -85,6 +85,7 @@ bool computes_misses_beside_copies(const Plan& plan) {
   return one_place && policy.miss.service->all_on_cpu && plan.cache_slots > 0 && plan.offloads() &&
          !plan.hits_are_decreed && is_plain(plan) && !policy.lookahead.predictor->predicts() &&
          !policy.placement.kind->place && computes_at_once(policy) &&
+         (policy.transfer.queue->in_order() || policy.transfer.queue->only_demand_overtakes) &&
          policy.transfer.write_back == WriteBack::none && policy.transfer.staging_copies == 0;
 }
 

@@ -8,12 +8,6 @@
 
 namespace pregate::sim {
 
-namespace {
-
-constexpr std::uint8_t demand_priority = 0, background_priority = 1;
-
-}  // namespace
-
 /// Classifies the activated set as one batch against the cache as it stands.
 void LayerPlanner::classify(int ordinal, std::span<const ExpertKey> activated) {
   std::span<const ExpertKey> looked_up = activated;
@@ -52,14 +46,14 @@ void LayerPlanner::note_parts(std::span<const ExpertKey> activated) {
   for (const ExpertKey key : misses_) is_cached_[key] = 0;
 }
 
-void LayerPlanner::fetch_now(ExpertKey key) {
+void LayerPlanner::fetch_now(ExpertKey key, std::uint8_t demanded) {
   const bool rest = splits_ && is_cached_[key] != 0;
-  slots_.fetch(key, layer_, demand_priority, known(key), rest ? rest_of_expert : model_format);
+  slots_.fetch(key, layer_, demanded, known(key), rest ? rest_of_expert : model_format);
 }
 
-/// Parts the activated set into what is on the GPU or will be, and what the CPU computes, as the miss service
-/// says, and picks of the latter those that the cache takes in. The others leave no trace in the cache.
-void LayerPlanner::split(int ordinal, const StepRouting& routing) {
+/// Parts the activated set into what is on the GPU or will be, and what is not; how many of the former are
+/// not in the cache.
+std::size_t LayerPlanner::part_activated(int ordinal, const StepRouting& routing) {
   const std::span<const ExpertKey> activated = routing.activated(ordinal);
   const std::span<const std::uint32_t> tokens = routing.tokens(ordinal);
   on_gpu_.clear();
@@ -91,10 +85,11 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
     cacheable_.push_back(key);
     if (!cache_ || !cache_->is_resident(key)) ++prefetched;
   }
-  found_low_ = 0;
-  decide_misses(routing);
-  if (low_) low_->look_up(cache_domain(ordinal));
-  misses_ = {};
+  return prefetched;
+}
+
+/// Of what the CPU computes, the cache takes some in; the others leave no trace in it.
+void LayerPlanner::look_up_split(int ordinal, std::span<const ExpertKey> activated) {
   if (hits_are_decreed_) {  // by the look-up of whoever is activated
     cacheable_.insert(cacheable_.end(), missing_.keys().begin(), missing_.keys().end());
     cache_->access(cache_domain(ordinal), cacheable_);
@@ -118,6 +113,16 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
   } else {
     misses_ = demanded_;
   }
+}
+
+/// Decides about the misses as the miss service says.
+void LayerPlanner::split(int ordinal, const StepRouting& routing) {
+  const std::span<const ExpertKey> activated = routing.activated(ordinal);
+  const std::size_t prefetched = part_activated(ordinal, routing);
+  found_low_ = 0;
+  decide_misses(routing);
+  if (low_) low_->look_up(cache_domain(ordinal));
+  look_up_split(ordinal, activated);
   const std::size_t missed = missing_.keys().size() - found_low_ + prefetched + begun_ahead_;
   counts_now_->misses += static_cast<std::int64_t>(missed);
   counts_now_->hits += static_cast<std::int64_t>(activated.size() - missed);
@@ -134,15 +139,17 @@ void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const St
   reads_.bring(ordinal, layer_, remote_.of(cpu_).keys(), ids_known_);
   remote_.compute(layer_, ordinal, layer_class_, ids_known_);
   const bool in_waves = demanded_.size() > slots_.free_count();
+  const std::uint8_t demanded = priority(CopyReason::demanded);
   if (!in_waves) reads_.bring(ordinal, layer_, demanded_, ids_known_);
   if (!in_waves) {
-    for (const ExpertKey key : demanded_) slots_.fetch(key, layer_, demand_priority, ids_known_);
+    for (const ExpertKey key : demanded_) slots_.fetch(key, layer_, demanded, ids_known_);
     if (!demanded_.empty()) write_back_evicted();
   }
-  if (low_) low_->fetch(layer_, demand_priority, ids_known_);
+  if (low_) low_->fetch(layer_, demanded, ids_known_);
   if (cache_) {
+    const std::uint8_t kept = priority(CopyReason::kept);
     for (const ExpertKey key : remote_.of(cpu_).keys()) {
-      if (cache_->is_resident(key)) slots_.fetch(key, layer_, background_priority, ids_known_);
+      if (cache_->is_resident(key)) slots_.fetch(key, layer_, kept, ids_known_);
     }
   }
   if (in_waves) {
@@ -173,8 +180,9 @@ void LayerPlanner::serve_misses(int ordinal, const StepRouting& routing, const S
     return;
   }
   read_absent(misses_);
+  const std::uint8_t demanded = priority(CopyReason::demanded);
   for (const ExpertKey key : splits_ ? std::span<const ExpertKey>(assembled_) : misses_) {
-    if (!slots_.holds(key)) fetch_now(key);
+    if (!slots_.holds(key)) fetch_now(key, demanded);
   }
   write_back_evicted();
   const bool stages = program_.shape().stages;
@@ -210,12 +218,13 @@ void LayerPlanner::run_waves(int ordinal, std::span<const ExpertKey> activated,
   waves_.begin(activated, tokens, [&](ExpertKey key) {
     return plan_.resident[key] == 0 && !slots_.holds(key) && !is_decreed_hit(key);
   });
+  const std::uint8_t demanded = priority(CopyReason::demanded);
   for (bool first_wave = true; !waves_.all_taken(); first_wave = false) {
     if (slots_.free_count() == 0 && !first_wave)
       throw std::logic_error("planner: no expert slot was released by a wave");
     const std::span<const ExpertKey> taken = waves_.take(slots_.free_count());
     reads_.bring(ordinal, layer_, taken, ids_known_);
-    for (const ExpertKey key : taken) fetch_now(key);
+    for (const ExpertKey key : taken) fetch_now(key, demanded);
     compute_experts(ordinal, waves_.keys(), waves_.keys(), waves_.tokens(), waves_.routed(), first_wave);
     if (first_wave) release_evicted();
     for (const ExpertKey key : waves_.keys()) release_transient(key);

@@ -140,6 +140,8 @@ class LayerPlanner {
   void find_own_copies(std::span<const ExpertKey> activated);
   [[nodiscard]] Moment moment() const;
   void classify(int ordinal, std::span<const ExpertKey> activated);
+  std::size_t part_activated(int ordinal, const StepRouting& routing);
+  void look_up_split(int ordinal, std::span<const ExpertKey> activated);
   void split(int ordinal, const StepRouting& routing);
   void decide_misses(const StepRouting& routing);
   void take_in_place(const Serving& serving, std::uint32_t tokens);
@@ -157,6 +159,10 @@ class LayerPlanner {
     if (begun_.empty()) return false;
     const std::vector<ExpertKey>& keys = begun_[static_cast<std::size_t>(ordinal)].keys;
     return std::find(keys.begin(), keys.end(), key) != keys.end();
+  }
+  /// Of copies that are issued by the layer that runs.
+  [[nodiscard]] std::uint8_t priority(CopyReason reason) const {
+    return priority_of(plan_.policy.transfer.queue, reason, std::max(0, ordinal_ - first_ordinal_));
   }
   [[nodiscard]] std::uint32_t cache_domain(int ordinal) const {
     return plan_.policy.cache.scope == CacheScope::global ? 0U : static_cast<std::uint32_t>(ordinal);
@@ -176,7 +182,7 @@ class LayerPlanner {
                         std::uint32_t routed, bool with_shared);
   void release(int ordinal);
   void note_parts(std::span<const ExpertKey> activated);
-  void fetch_now(ExpertKey key);
+  void fetch_now(ExpertKey key, std::uint8_t demanded);
   void release_evicted();
   void keep_for_later(int ordinal);
   void compute_ahead();
@@ -233,7 +239,7 @@ class LayerPlanner {
   std::size_t kv_buffer_ = 0;                     // that is next
   OpId attended_ = no_op;                         // what the CPU sent back of the attention issued last
   bool decode_ = true;
-  int tokens_ = 0;
+  int tokens_ = 0, first_ordinal_ = 0;
   AccessCounts* counts_now_ = nullptr;
   // of the layer
   int layer_ = 0, ordinal_ = 0, layer_class_ = 0;

@@ -21,7 +21,6 @@ Lookahead::Lookahead(const ExpertMap& map, const Plan& plan, const std::vector<s
                          !plan.hits_are_decreed),
       cancels_(plan.policy.prefetch.wrong == WrongGuesses::cancel),
       splits_(plan.splits_experts()),
-      priority_(plan.policy.transfer.queue == TransferQueue::demand_first ? 1 : 0),
       fetched_(map.layers().size()),
       kept_(map.layers().size()),
       staged_(map.layers().size()),
@@ -68,11 +67,11 @@ void Lookahead::arrive(const Moment& moment, const StepRouting& routing, OpId id
   prefetcher_->gate_known(moment, routing.activated(ordinal), *this);
   judge(ordinal, routing.activated(ordinal));
   if (!whole_layers_ || announced_[index(ordinal)] != 0) return;
-  constexpr std::uint8_t demand_priority = 0;
   ids_known_ = ids_known;
   const std::span<const ExpertKey> all = predictor_->predict(ordinal, ordinal);
   read_absent(ordinal, all);
-  for (const ExpertKey key : all) want(ordinal, key, demand_priority);
+  const std::uint8_t demanded = priority(CopyReason::demanded, ordinal);
+  for (const ExpertKey key : all) want(ordinal, key, demanded);
 }
 
 void Lookahead::announce(const Moment& moment, const StepRouting& routing, const StepPredictions* predictions,
@@ -132,7 +131,8 @@ void Lookahead::compute_ahead(int target, std::span<const ExpertKey> keys) {
 void Lookahead::want(int target, std::span<const ExpertKey> keys) {
   note_guesses(target, keys);
   read_absent(target, keys);
-  for (const ExpertKey key : keys) want(target, key, priority_);
+  const std::uint8_t announced = priority(CopyReason::announced, target);
+  for (const ExpertKey key : keys) want(target, key, announced);
 }
 
 void Lookahead::read_absent(int target, std::span<const ExpertKey> keys) {

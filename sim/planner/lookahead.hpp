@@ -96,6 +96,9 @@ class Lookahead final : public Announcements {
   /// From the drive, where there is one, those of `keys` that want() will fetch.
   void read_absent(int target, std::span<const ExpertKey> keys);
   void want(int target, ExpertKey key, std::uint8_t priority);
+  [[nodiscard]] std::uint8_t priority(CopyReason reason, int target) const {
+    return priority_of(plan_.policy.transfer.queue, reason, target - ordinals_.first);
+  }
   void show(const StepRouting& routing, const StepPredictions* predictions) {
     if (oracle_ != nullptr) oracle_->show(routing, predictions);
   }
@@ -114,7 +117,6 @@ class Lookahead final : public Announcements {
   Oracle* oracle_ = nullptr;  ///< the predictor, where it is one
   std::unique_ptr<Prefetcher> prefetcher_;
   bool whole_layers_, before_passes_ = false, names_later_steps_, cancels_, splits_, crosses_steps_ = false;
-  std::uint8_t priority_;
   std::vector<std::vector<ExpertKey>> fetched_, kept_, staged_;  // by ordinal
   std::vector<ExpertKey> to_read_;
   std::vector<std::uint8_t> announced_;  // by ordinal, in this step

@@ -9,6 +9,7 @@
 #include "models/error.hpp"
 #include "sim/planner/cache_start.hpp"
 #include "sim/planner/plan_checks.hpp"
+#include "sim/planner/plan_notes.hpp"
 #include "sim/planner/slot_budgets.hpp"
 #include "sim/residency/exclusive_host_tier.hpp"
 
@@ -74,53 +75,6 @@ std::int64_t working_buffers(const PolicySpec& policy, const ExpertMap& map, con
   return std::max<std::int64_t>(1, guesses + (predictor.misses_none ? 0 : scan.most_activated));
 }
 
-void note_recorded(Plan& plan, const TraceScan& scan) {
-  const PredictorEntry& predictor = *plan.policy.lookahead.predictor;
-  if (!predictor.reads_recorded || predictor.name != scan.predicted_by) return;
-  plan.notes.push_back("lookahead: the trace holds what " + predictor.name +
-                       " predicted, which is used; a given recall and its other settings have no effect");
-}
-
-/// Warnings that design asks for: a cache that cannot work is said, not silently simulated.
-void note_thrashing(Plan& plan, const ExpertMap& map, const TraceScan& scan) {
-  const PolicySpec& policy = plan.policy;
-  if (plan.cache_slots == 0) return;
-  const bool global = policy.cache.scope == CacheScope::global;
-  std::int64_t smallest = scan.most_activated;  // of layers that need a cache
-  for (std::size_t layer = 0; !global && layer < plan.geometry.capacity.size(); ++layer) {
-    const ExpertKey first = plan.geometry.first_key[layer], end = plan.geometry.first_key[layer + 1];
-    const bool stays =
-        std::all_of(plan.geometry.excluded.begin() + first, plan.geometry.excluded.begin() + end,
-                    [](std::uint8_t excluded) { return excluded != 0; });
-    if (!stays) smallest = std::min(smallest, plan.geometry.capacity[layer]);
-  }
-  if (smallest < scan.most_activated) {
-    plan.notes.push_back(
-        "the cache holds " + std::to_string(smallest) + " experts a layer, but a step activates up to " +
-        std::to_string(scan.most_activated) + ": the rest bypass it through the working buffers");
-  }
-  if (global && scan.steps > 0) {
-    std::int64_t cycle = 0;  // a token's own cycle: its top-k in every layer of the deepest stack
-    for (std::size_t stack = 0; stack < 2; ++stack) {
-      std::int64_t sum = 0;
-      for (const MoeLayer& layer : map.layers()) {
-        if (layer.stack == static_cast<int>(stack)) sum += layer.top_k;
-      }
-      cycle = std::max(cycle, sum);
-    }
-    if (plan.cache_slots < cycle && (policy.cache.eviction == "lru" || policy.cache.eviction == "fifo")) {
-      plan.notes.push_back("a global " + policy.cache.eviction + " cache of " +
-                           std::to_string(plan.cache_slots) +
-                           " experts is smaller than one token's cycle of " + std::to_string(cycle) +
-                           " and hits next to nothing: use --cache-scope layer or a larger cache");
-    }
-  }
-}
-
-}  // namespace
-
-namespace {
-
 const cache::EvictionEntry& eviction_of(const Plan& plan) {
   return cache::eviction_registry().find(plan.policy.cache.eviction, "policy.cache.eviction");
 }
@@ -175,6 +129,107 @@ void plan_host_cache(Plan& plan, const ExpertMap& map, const std::vector<std::ui
   };
 }
 
+/// Who lives where for the whole run.
+void place_experts(Plan& plan, const Unplaced& experts) {
+  const PolicySpec& policy = plan.policy;
+  Placed placed = place(policy, experts);
+  plan.resident = std::move(placed.resident);
+  plan.home = std::move(placed.home);
+  plan.notes = std::move(placed.notes);
+  if (policy.miss.service->mark)
+    plan.marked = policy.miss.service->mark(policy.miss.service.parameters(), experts.map, experts.scan);
+  if (const auto why = why_not_exact(policy)) plan.notes.push_back("not exact: " + *why);
+  plan.elsewhere = held_elsewhere(plan.home, experts.map, experts.topology);
+  if (plan.elsewhere.empty()) plan.home.clear();  // e.g. a count of 0
+  if (!plan.home.empty() && policy.compute.micro_batches > 1) {
+    throw InputError("policy " + policy.name,
+                     "compute.micro_batches goes with experts that are computed where the layers run",
+                     "choose another placement, or remove it");
+  }
+}
+
+/// Counts those that stay on the GPU. Whether the host's memory has to hold any.
+bool count_residents(Plan& plan, const ExpertMap& map, const std::vector<std::string>& stacks,
+                     CountedExperts counted) {
+  bool some_on_host = false;
+  for (const MoeLayer& layer : map.layers()) {
+    const auto first = plan.resident.begin() + layer.first_key;
+    const std::int64_t here = std::count(first, first + layer.experts, 1);
+    std::int64_t elsewhere = 0;
+    for (int i = 0; i < layer.experts; ++i)
+      elsewhere += plan.lives_elsewhere(layer.first_key + static_cast<ExpertKey>(i)) ? 1 : 0;
+    some_on_host = some_on_host || here + elsewhere < layer.experts;
+    if (counted == CountedExperts::all || stacks[static_cast<std::size_t>(layer.stack)] == "decoder")
+      plan.resident_experts += here;
+  }
+  return some_on_host;
+}
+
+/// Slots beside the cache.
+void plan_buffers(Plan& plan, const ExpertMap& map, const TraceScan& scan, CountedExperts counted) {
+  const PolicySpec& policy = plan.policy;
+  plan.buffer_slots = working_buffers(policy, map, scan);
+  if (scan.has_decode && policy.miss.service->fetches) {
+    plan.prefill_slots = std::max(scan.most_activated_prefill, scan.most_activated_encoder);
+    plan.counted_prefill_slots =
+        counted == CountedExperts::all ? plan.prefill_slots : scan.most_activated_prefill;
+  }
+  if (policy.transfer.buffers > 0 && policy.transfer.buffers < plan.buffer_slots + plan.prefill_slots) {
+    plan.buffer_slots = policy.transfer.buffers;
+    plan.prefill_slots = plan.counted_prefill_slots = 0;
+  }
+}
+
+/// Slots of the cache, and who is in them at the start.
+void plan_cache(Plan& plan, const ExpertMap& map, const cache::EvictionEntry& eviction,
+                const std::vector<std::uint8_t>& never_cached, trace::StepSource& source) {
+  const PolicySpec& policy = plan.policy;
+  CacheSpec cached = policy.cache;  // slots hold what is copied, or a part of it
+  const double part_in_slot = policy.formats.copied * policy.formats.cached;
+  cached.capacity.bytes = {
+      static_cast<std::int64_t>(static_cast<double>(cached.capacity.bytes.count) / part_in_slot)};
+  plan.geometry = cache_geometry(part_in_slot < 1 ? cached : policy.cache, map, never_cached, false);
+  if (!plan.some_on_host) std::fill(plan.geometry.capacity.begin(), plan.geometry.capacity.end(), 0);
+  if (policy.cache.split == CacheSplit::budgets && plan.some_on_host) {
+    const std::string note =
+        split_by_budgets(plan.geometry.capacity, policy.cache, source, map, never_cached);
+    if (policy.cache.capacity.kind != CapacityKind::none) plan.notes.push_back(note);
+  }
+  for (const std::int64_t capacity : plan.geometry.capacity) plan.cache_slots += capacity;
+  if (plan.cache_slots == 0 && policy.cache.capacity.kind != CapacityKind::none && plan.some_on_host) {
+    plan.notes.push_back("the cache capacity " + to_string(policy.cache.capacity) +
+                         " holds no expert in its domain: nothing is cached");
+  }
+  plan.cache_watches = eviction.watches;
+  plan.cache_swaps = eviction.swaps;
+  if (!policy.cache.profile.empty() && plan.cache_slots > 0)
+    plan.notes.push_back(start_from_profile(plan.geometry, map, policy.cache.profile));
+  else if (eviction.starts_full && plan.cache_slots > 0)
+    plan.notes.push_back(start_from_ids(plan.geometry));
+}
+
+/// What is to come is counted by look-ups, in the trace's order: every activated expert must be looked up, as
+/// it is where all misses are fetched to one GPU, and nobody else may enter.
+void check_future(const Plan& plan, const cache::EvictionEntry& eviction) {
+  const PolicySpec& policy = plan.policy;
+  if (!eviction.needs_future || eviction.watches || plan.cache_slots == 0) return;
+  if (!policy.miss.service->fetches_all() || !plan.home.empty()) {
+    throw InputError("policy " + policy.name,
+                     "cache.eviction = '" + eviction.name +
+                         "' knows the future of a cache that looks every activated expert up, and here some "
+                         "are computed elsewhere",
+                     "window-oracle knows it there too (cache.foresight), or choose another --eviction");
+  }
+  if (policy.lookahead.predictor->names_later_steps) {
+    throw InputError(
+        "policy " + policy.name,
+        "cache.eviction = '" + eviction.name +
+            "' knows the future of a cache that only activated experts enter, and the lookahead '" +
+            policy.lookahead.predictor->name + "' brings others in for later steps",
+        "window-oracle knows it there too (cache.foresight), or choose another --eviction");
+  }
+}
+
 }  // namespace
 
 Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& scan,
@@ -185,91 +240,14 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   Plan plan;
   plan.policy = policy;
   plan.measures_all_phases = !scan.has_decode;
-  Placed placed = place(policy, {map, scan, topology, source});
-  plan.resident = std::move(placed.resident);
-  plan.home = std::move(placed.home);
-  plan.notes = std::move(placed.notes);
-  if (policy.miss.service->mark)
-    plan.marked = policy.miss.service->mark(policy.miss.service.parameters(), map, scan);
-  if (const auto why = why_not_exact(policy)) plan.notes.push_back("not exact: " + *why);
-  plan.elsewhere = held_elsewhere(plan.home, map, topology);
-  if (plan.elsewhere.empty()) plan.home.clear();  // e.g. a count of 0
-  if (!plan.home.empty() && policy.compute.micro_batches > 1) {
-    throw InputError("policy " + policy.name,
-                     "compute.micro_batches goes with experts that are computed where the layers run",
-                     "choose another placement, or remove it");
-  }
-  const std::vector<std::string>& stacks = source.info().stacks;
-  bool nothing_on_host = true;
-  for (const MoeLayer& layer : map.layers()) {
-    const auto first = plan.resident.begin() + layer.first_key;
-    const std::int64_t here = std::count(first, first + layer.experts, 1);
-    std::int64_t elsewhere = 0;
-    for (int i = 0; i < layer.experts; ++i)
-      elsewhere += plan.lives_elsewhere(layer.first_key + static_cast<ExpertKey>(i)) ? 1 : 0;
-    nothing_on_host = nothing_on_host && here + elsewhere == layer.experts;
-    if (counted == CountedExperts::all || stacks[static_cast<std::size_t>(layer.stack)] == "decoder") {
-      plan.resident_experts += here;
-    }
-  }
+  place_experts(plan, {map, scan, topology, source});
+  plan.some_on_host = count_residents(plan, map, source.info().stacks, counted);
+  if (plan.some_on_host) plan_buffers(plan, map, scan, counted);
   const std::vector<std::uint8_t> never_cached = stay_put(plan);
-  CacheSpec cached = policy.cache;  // slots hold what is copied, or a part of it
-  const double part_in_slot = policy.formats.copied * policy.formats.cached;
-  cached.capacity.bytes = {
-      static_cast<std::int64_t>(static_cast<double>(cached.capacity.bytes.count) / part_in_slot)};
-  plan.geometry = cache_geometry(part_in_slot < 1 ? cached : policy.cache, map, never_cached, false);
-  if (nothing_on_host) {
-    std::fill(plan.geometry.capacity.begin(), plan.geometry.capacity.end(), 0);
-  } else {
-    plan.some_on_host = true;
-    plan.buffer_slots = working_buffers(policy, map, scan);
-    if (scan.has_decode && policy.miss.service->fetches) {
-      plan.prefill_slots = std::max(scan.most_activated_prefill, scan.most_activated_encoder);
-      plan.counted_prefill_slots =
-          counted == CountedExperts::all ? plan.prefill_slots : scan.most_activated_prefill;
-    }
-    if (policy.transfer.buffers > 0 && policy.transfer.buffers < plan.buffer_slots + plan.prefill_slots) {
-      plan.buffer_slots = policy.transfer.buffers;
-      plan.prefill_slots = plan.counted_prefill_slots = 0;
-    }
-  }
-  if (policy.cache.split == CacheSplit::budgets && !nothing_on_host) {
-    const std::string note =
-        split_by_budgets(plan.geometry.capacity, policy.cache, source, map, never_cached);
-    if (policy.cache.capacity.kind != CapacityKind::none) plan.notes.push_back(note);
-  }
-  for (const std::int64_t capacity : plan.geometry.capacity) plan.cache_slots += capacity;
-  if (plan.cache_slots == 0 && policy.cache.capacity.kind != CapacityKind::none && !nothing_on_host) {
-    plan.notes.push_back("the cache capacity " + to_string(policy.cache.capacity) +
-                         " holds no expert in its domain: nothing is cached");
-  }
-  plan.cache_watches = eviction.watches;
-  plan.cache_swaps = eviction.swaps;
-  if (!policy.cache.profile.empty() && plan.cache_slots > 0)
-    plan.notes.push_back(start_from_profile(plan.geometry, map, policy.cache.profile));
-  else if (eviction.starts_full && plan.cache_slots > 0)
-    plan.notes.push_back(start_from_ids(plan.geometry));
-  // What is to come is counted by look-ups, in the trace's order: every activated expert must be looked up,
-  // as it is where all misses are fetched to one GPU.
-  if (eviction.needs_future && !eviction.watches && plan.cache_slots > 0 &&
-      (!policy.miss.service->fetches_all() || !plan.home.empty())) {
-    throw InputError("policy " + policy.name,
-                     "cache.eviction = '" + eviction.name +
-                         "' knows the future of a cache that looks every activated expert up, and here some "
-                         "are computed elsewhere",
-                     "window-oracle knows it there too (cache.foresight), or choose another --eviction");
-  }
+  plan_cache(plan, map, eviction, never_cached, source);
+  check_future(plan, eviction);
   if (eviction.needs_future && plan.cache_slots > 0)
     plan.next_use = next_uses(source, map, never_cached, plan.geometry.start);
-  if (policy.lookahead.predictor->names_later_steps && eviction.needs_future && !eviction.watches &&
-      plan.cache_slots > 0) {
-    throw InputError(
-        "policy " + policy.name,
-        "cache.eviction = '" + eviction.name +
-            "' knows the future of a cache that only activated experts enter, and the lookahead '" +
-            policy.lookahead.predictor->name + "' brings others in for later steps",
-        "window-oracle knows it there too (cache.foresight), or choose another --eviction");
-  }
   if (policy.lookahead.predictor->needs_future && plan.offloads())
     plan.decode_uses = std::make_shared<const DecodeUses>(source, map);
   if (eviction.is_decreed && plan.cache_slots > 0) {

@@ -30,6 +30,12 @@ void check_hit_rate(const PolicySpec& policy, const cache::EvictionEntry& evicti
     throw InputError(where, "a cache that hits needs memory",
                      "give its capacity (--cache): it counts as GPU memory");
   }
+  if (policy.cache.admission->make) {
+    throw InputError(where,
+                     "with a given hit rate nothing enters the cache: cache.admission = '" +
+                         policy.cache.admission->name + "' means nothing",
+                     "remove cache.admission");
+  }
   if (policy.transfer.write_back == WriteBack::swap) {
     throw InputError(where, "a given hit rate goes with experts that just leave",
                      "remove transfer.write_back");

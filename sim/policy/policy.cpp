@@ -7,81 +7,12 @@
 #include "models/error.hpp"
 #include "models/fields/read_fields.hpp"
 #include "sim/cache/eviction.hpp"
+#include "sim/policy/lookahead_checks.hpp"
 #include "sim/policy/policy_choices.hpp"
 #include "sim/policy/policy_fields.hpp"
 
 namespace pregate {
 namespace {
-
-std::string kinds_that_predict() {
-  std::string kinds;
-  for (const sim::PredictorEntry& each : sim::built_in_parts().predictors.entries()) {
-    if (each.predicts()) kinds += (kinds.empty() ? "" : ", ") + each.name;
-  }
-  return kinds;
-}
-
-void validate_lookahead(const PolicySpec& policy, const std::string& where) {
-  const auto& lookahead = policy.lookahead;
-  const bool looks_ahead = lookahead.predictor->predicts();
-  if (!looks_ahead && lookahead.distance != 1) {
-    throw InputError(where, "lookahead.distance means nothing without a lookahead",
-                     "set lookahead.kind to one of: " + kinds_that_predict());
-  }
-  if (!looks_ahead && (lookahead.cost.count > 0 || lookahead.cost_stream != PredictionStream::compute)) {
-    throw InputError(where, "lookahead.cost is of a prediction, and nothing is predicted",
-                     "set lookahead.kind to one of: " + kinds_that_predict());
-  }
-  if (policy.placement.kind->keeps_all && looks_ahead) {
-    throw InputError(
-        where, "placement.kind = '" + policy.placement.kind->name + "' leaves nothing to look ahead for",
-        "remove lookahead.kind or choose another placement");
-  }
-}
-
-std::string kinds_that_know_passes() {
-  std::string kinds;
-  for (const sim::PredictorEntry& each : sim::built_in_parts().predictors.entries()) {
-    if (each.knows_pass) kinds += (kinds.empty() ? "" : ", ") + each.name;
-  }
-  return kinds;
-}
-
-void validate_prefetch(const PolicySpec& policy, const std::string& where) {
-  const auto& predictor = *policy.lookahead.predictor;
-  const auto& prefetcher = *policy.prefetch.prefetcher;
-  if (predictor.predicts() && prefetcher.before_passes && !predictor.knows_pass) {
-    throw InputError(where,
-                     "prefetch.kind = '" + prefetcher.name +
-                         "' announces before a pass, of which lookahead.kind = '" + predictor.name +
-                         "' knows nothing then",
-                     "set lookahead.kind to one of: " + kinds_that_know_passes());
-  }
-  if (predictor.predicts() && prefetcher.computes_ahead &&
-      (!policy.miss.service->uses_cpu || policy.host_cache.capacity.kind != CapacityKind::none)) {
-    throw InputError(where,
-                     "prefetch.kind = '" + prefetcher.name +
-                         "' goes with misses that the CPU computes, all experts being in its memory",
-                     "set miss.service to compute-on-cpu, and remove host_cache.capacity");
-  }
-  if (predictor.predicts() && prefetcher.computes_ahead && policy.prefetch.wrong == WrongGuesses::cancel) {
-    throw InputError(where,
-                     "prefetch.kind = '" + prefetcher.name + "' copies nothing that could be taken back",
-                     "remove prefetch.wrong");
-  }
-  if (predictor.predicts() && prefetcher.crosses_steps &&
-      (!predictor.is_whole_layer || policy.lookahead.distance != 1)) {
-    throw InputError(where,
-                     "prefetch.kind = '" + prefetcher.name +
-                         "' copies whole layers, the next ones, whatever is known of them",
-                     "set lookahead.kind to all-next and remove lookahead.distance");
-  }
-  if (predictor.is_whole_layer && policy.prefetch.wrong == WrongGuesses::cancel) {
-    throw InputError(where,
-                     "the lookahead '" + predictor.name + "' copies whole layers, of which none is wrong",
-                     "remove prefetch.wrong");
-  }
-}
 
 void validate_start(const PolicySpec& policy, const std::string& where) {
   if (policy.cache.split == CacheSplit::budgets && policy.cache.scope == CacheScope::global) {
@@ -99,7 +30,7 @@ void validate_start(const PolicySpec& policy, const std::string& where) {
 
 /// What becomes of a miss, and of what leaves the GPU.
 void validate_misses(const PolicySpec& policy, const std::string& where) {
-  if (policy.transfer.write_back == WriteBack::swap && policy.transfer.queue == TransferQueue::demand_first) {
+  if (policy.transfer.write_back == WriteBack::swap && !policy.transfer.queue->in_order()) {
     throw InputError(where, "transfer.write_back = 'swap' needs copies in the order of issue",
                      "an expert must be gone before another overwrites its slot: set transfer.queue to fifo");
   }
@@ -297,7 +228,7 @@ void validate_host_attention(const PolicySpec& policy, const std::string& where)
     throw InputError(where, "kv_cache.attention = 'cpu' attends to a KV cache in the host's memory",
                      "set kv_cache.memory to host");
   }
-  if (policy.kv_cache.on_host() && policy.transfer.queue == TransferQueue::demand_first) {
+  if (policy.kv_cache.on_host() && !policy.transfer.queue->in_order()) {
     throw InputError(where, "kv_cache.memory = 'host' has copies in the order of issue",
                      "set transfer.queue to fifo, or remove it");
   }
@@ -306,7 +237,7 @@ void validate_host_attention(const PolicySpec& policy, const std::string& where)
     throw InputError(where, "compute.synchronized goes from one micro-batch's experts to the next one's",
                      "set compute.experts to grouped, or remove it");
   }
-  if (policy.transfer.queue == TransferQueue::demand_first) {
+  if (!policy.transfer.queue->in_order()) {
     throw InputError(where, "compute.synchronized waits for copies in the order of issue",
                      "set transfer.queue to fifo, or remove it");
   }
@@ -322,8 +253,8 @@ std::optional<std::string> why_not_exact(const PolicySpec& policy) {
 
 void validate(const PolicySpec& policy, const std::string& where) {
   check_ranges(policy_fields(), policy, where);
-  validate_lookahead(policy, where);
-  validate_prefetch(policy, where);
+  check_lookahead(policy, where);
+  check_prefetch(policy, where);
   validate_start(policy, where);
   validate_misses(policy, where);
   validate_compute(policy, where);

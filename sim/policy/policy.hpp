@@ -10,14 +10,12 @@
 #include "models/capacity.hpp"
 #include "models/document.hpp"
 #include "models/units.hpp"
-#include "sim/cache/admission.hpp"
 #include "sim/parts/parts.hpp"
 
 namespace pregate {
 
 enum class CacheScope { layer, global };
 enum class CacheSplit { even, spread, budgets };
-enum class TransferQueue { fifo, demand_first };
 enum class WriteBack { none, swap };
 enum class AnnouncedCopies { queued, one_layer };
 enum class ExpertCompute { grouped, per_expert, by_chunk };
@@ -39,7 +37,7 @@ struct CacheSpec {
   std::any eviction_parameters;  ///< of that eviction (EvictionEntry::parameters); else its defaults
   std::string budgets;           ///< file of the trace that a split by budgets goes by; empty: the run's own
   std::string profile;           ///< file of a trace whose most activated experts it starts with; empty: none
-  Admission admission = Admission::always;
+  sim::Chosen<sim::AdmissionEntry> admission = sim::built_in_parts().admissions.standard();
   std::uint64_t seed = 1;          ///< of eviction policies that draw at random
   std::optional<double> hit_rate;  ///< [0, 1]; of the eviction `given-rate`, and only there
 };
@@ -96,7 +94,7 @@ struct PolicySpec {
 
   struct {
     Bytes chunk;  ///< 0 = whole experts
-    TransferQueue queue = TransferQueue::fifo;
+    sim::Chosen<sim::TransferEntry> queue = sim::built_in_parts().transfers.standard();
     AnnouncedCopies announced = AnnouncedCopies::queued;  ///< when those for a later layer are issued
     int buffers = 0;  ///< slots beside the cache, for the layer that computes; 0: as many as it may need
     int staging_copies =

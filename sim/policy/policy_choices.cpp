@@ -20,17 +20,6 @@ constexpr std::array<Choice<CacheSplit>, 3> splits{{
      "slots by layer", ""},
 }};
 
-constexpr std::array<Choice<Admission>, 2> admissions{{
-    {Admission::always, "always", "every fetched expert enters the cache", "", ""},
-    {Admission::bypass, "bypass", "not one that the eviction rule would evict first", "bypass", ""},
-}};
-
-constexpr std::array<Choice<TransferQueue>, 2> queues{{
-    {TransferQueue::fifo, "fifo", "in the order of issue", "", ""},
-    {TransferQueue::demand_first, "demand-first", "what a layer waits for overtakes what is fetched ahead",
-     "demand first", ""},
-}};
-
 constexpr std::array<Choice<AnnouncedCopies>, 2> announcements{{
     {AnnouncedCopies::queued, "queued", "when the ids are known, behind the copies under way", "", ""},
     {AnnouncedCopies::one_layer, "one-layer",
@@ -115,14 +104,6 @@ std::span<const Choice<CacheScope>> choices() {
 template <>
 std::span<const Choice<CacheSplit>> choices() {
   return splits;
-}
-template <>
-std::span<const Choice<Admission>> choices() {
-  return admissions;
-}
-template <>
-std::span<const Choice<TransferQueue>> choices() {
-  return queues;
 }
 template <>
 std::span<const Choice<AnnouncedCopies>> choices() {

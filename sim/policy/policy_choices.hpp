@@ -13,10 +13,6 @@ std::span<const Choice<CacheScope>> choices();
 template <>
 std::span<const Choice<CacheSplit>> choices();
 template <>
-std::span<const Choice<Admission>> choices();
-template <>
-std::span<const Choice<TransferQueue>> choices();
-template <>
 std::span<const Choice<AnnouncedCopies>> choices();
 template <>
 std::span<const Choice<WriteBack>> choices();

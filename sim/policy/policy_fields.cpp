@@ -44,7 +44,7 @@ Field& add_file(Fields<Cache>& fields, const std::string& key, std::string Cache
        }});
 }
 
-Fields<Cache> cache_fields() {
+Fields<Cache> cache_fields(const sim::Parts& parts) {
   Fields<Cache> fields;
   fields.add("scope", &Cache::scope, "whose experts share the capacity");
   fields.add("capacity", &Cache::capacity,
@@ -52,7 +52,7 @@ Fields<Cache> cache_fields() {
   fields.add("split", &Cache::split, "how a size or share is split over the layers");
   fields.add("eviction", &Cache::eviction, "which expert leaves a full cache")
       .listed_by("pregate list evictions");
-  fields.add("admission", &Cache::admission, "which misses enter the cache");
+  add_part(fields, "admission", &Cache::admission, parts.admissions, "which misses enter the cache");
   fields.add("seed", &Cache::seed, "of what the eviction draws").only_with(with_evictions_that_draw());
   fields.add("hit_rate", &Cache::hit_rate, "share of the look-ups that hit", unit_interval)
       .only_with({"eviction", {"given-rate"}, ""});
@@ -62,6 +62,7 @@ Fields<Cache> cache_fields() {
   add_file(fields, "profile", &Cache::profile,
            "file of a trace whose most activated experts are there at the start");
   add_eviction_parameters(fields);
+  add_part_parameters(fields, "admission", &Cache::admission, parts.admissions);
   return fields;
 }
 
@@ -154,13 +155,13 @@ Fields<Prefetch> prefetch(const sim::Parts& parts) {
   return fields;
 }
 
-Fields<Transfer> transfer() {
+Fields<Transfer> transfer(const sim::Parts& parts) {
   Fields<Transfer> fields;
   fields
       .add("chunk", &Transfer::chunk, "copies are cut into pieces of this size",
            Range{4096, 1e18, "at least 4 KiB, as less costs more to issue than to copy"})
       .or_zero("whole experts");
-  fields.add("queue", &Transfer::queue, "order of the copies");
+  add_part(fields, "queue", &Transfer::queue, parts.transfers, "order of the copies");
   fields.add("announced", &Transfer::announced, "when the host issues what is fetched ahead");
   fields
       .add_where_set(
@@ -172,6 +173,7 @@ Fields<Transfer> transfer() {
              "device copies into working buffers after the host copy", Range{0, 16, "from 0 to 16"});
   fields.add("pinned", &Transfer::pinned, "the experts lie in page-locked host memory");
   fields.add("write_back", &Transfer::write_back, "what becomes of an expert that leaves the GPU");
+  add_part_parameters(fields, "queue", &Transfer::queue, parts.transfers);
   return fields;
 }
 
@@ -223,12 +225,12 @@ Fields<PolicySpec> policy_fields(const sim::Parts& parts) {
   fields.add("software", &PolicySpec::software, "that runs it, where --software says nothing")
       .listed_by("pregate list software");
   fields.add_table("placement", &PolicySpec::placement, placement(parts));
-  fields.add_table("cache", &PolicySpec::cache, cache_fields());
+  fields.add_table("cache", &PolicySpec::cache, cache_fields(parts));
   fields.add_table("host_cache", &PolicySpec::host_cache, host_cache());
   fields.add_table("formats", &PolicySpec::formats, formats());
   fields.add_table("lookahead", &PolicySpec::lookahead, lookahead(parts));
   fields.add_table("prefetch", &PolicySpec::prefetch, prefetch(parts));
-  fields.add_table("transfer", &PolicySpec::transfer, transfer());
+  fields.add_table("transfer", &PolicySpec::transfer, transfer(parts));
   fields.add_table("compute", &PolicySpec::compute, compute());
   fields.add_table("kv_cache", &PolicySpec::kv_cache, kv_cache());
   fields.add_table("miss", &PolicySpec::miss, miss(parts));

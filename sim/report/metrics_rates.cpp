@@ -100,9 +100,9 @@ std::vector<Metric> time_metrics() {
   };
 }
 
-/// What became of the activated experts, under `key`.
-std::vector<Metric> cache_metrics(const std::string& key, const std::string& of,
-                                  CacheResult (*counts)(const Result&)) {
+/// Whether the activated experts were there, under `key`.
+std::vector<Metric> hit_metrics(const std::string& key, const std::string& of,
+                                CacheResult (*counts)(const Result&)) {
   return {
       {.name = key + ".hits",
        .unit = "",
@@ -124,6 +124,12 @@ std::vector<Metric> cache_metrics(const std::string& key, const std::string& of,
        .unit = "",
        .help = "copied for a layer that did not use them",
        .value = [counts](const Result& r) -> Value { return counts(r).wasted; }},
+  };
+}
+
+/// What became of those that were not.
+std::vector<Metric> miss_metrics(const std::string& key, CacheResult (*counts)(const Result&)) {
+  return {
       {.name = key + ".computed_on_cpu",
        .unit = "",
        .help = "misses that the CPU computed; absent without any",
@@ -276,9 +282,11 @@ std::vector<Metric> lookahead_metrics() {
 
 std::vector<Metric> rate_metrics() {
   std::vector<Metric> all = time_metrics();
-  append(all, cache_metrics("cache", "in all phases", cache_of_all_phases));
-  append(all,
-         cache_metrics("cache_decode", "in decode steps", [](const Result& r) { return r.decode_cache; }));
+  append(all, hit_metrics("cache", "in all phases", cache_of_all_phases));
+  append(all, miss_metrics("cache", cache_of_all_phases));
+  const auto in_decode = [](const Result& r) { return r.decode_cache; };
+  append(all, hit_metrics("cache_decode", "in decode steps", in_decode));
+  append(all, miss_metrics("cache_decode", in_decode));
   append(all, traffic_metrics());
   append(all, lookahead_metrics());
   return all;

@@ -19,7 +19,7 @@ std::uint32_t CopyLog::run_of(const Pass& pass, std::uint32_t body) {
   copies_now_.clear();
   std::int64_t experts = 0;
   for (int ordinal = first; ordinal < last; ++ordinal) {
-    const CountedDecisions::Copies& decided = decisions_.copies(ordinal);
+    const CountedDecisions::Copies decided = decisions_.copies(ordinal);
     if (decided.own > 0xFFFF || decided.announced > 0xFFFF) is_usable_ = false;
     experts += std::int64_t{decided.own} + decided.announced;
     copies_now_.push_back(

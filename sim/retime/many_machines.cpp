@@ -49,8 +49,7 @@ bool decides_alike(const Plan& a, const Plan& b) {
 }
 
 Topology topology_of_run(const MachineSpec& machine, const PolicySpec& policy) {
-  const bool demand_first = policy.transfer.queue == TransferQueue::demand_first;
-  return topology_of(machine, demand_first ? StreamOrder::priority : StreamOrder::fifo);
+  return topology_of(machine, policy.transfer.queue->order());
 }
 
 }  // namespace

@@ -42,8 +42,6 @@ void CountedDecisions::decide_copies(const Pass& pass, AccessCounts& counts) {
   const bool decode = pass.info.step.phase == trace::Phase::decode;
   // The first so many layers are announced by none.
   const std::size_t own = decode ? std::min(layers, static_cast<std::size_t>(distance_)) : layers;
-  Copies* const copies = copies_.data() + first;
-  for (std::size_t i = 0; i < layers; ++i) copies[i] = {.is_announced = i >= own};
   std::uint32_t* const needed = needed_.data() + first;
   std::int64_t needed_in_all = 0, missed = 0, missed_announced = 0, activated = 0, guessed = 0;
   const std::span<const cache::BatchRange> ranges = routing.ranges(first, last);
@@ -59,13 +57,9 @@ void CountedDecisions::decide_copies(const Pass& pass, AccessCounts& counts) {
     activated += ranges[i].size();
   }
   counts.prefetched += whole_layers_ ? missed : missed_announced;
-  if (!offloads_) return;
-  for (std::size_t i = 0; i < own; ++i) copies[i].own = needed[i];
-  for (std::size_t i = own; i < layers; ++i) {
-    Copies& announcing = copies[i - own];
-    announcing.announces = true;
-    announcing.announced = needed[i];
-  }
+  announced_begin_ = first + static_cast<int>(own);
+  announcing_end_ = decode && offloads_ ? last - static_cast<int>(own) : first;
+  if (!offloads_) return;  // nobody is needed
   guessed = activated;
   if (whole_layers_) {
     counts.wasted += needed_in_all - missed;

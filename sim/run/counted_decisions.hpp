@@ -31,7 +31,6 @@ class CountedDecisions {
         distance_(plan.policy.lookahead.distance),
         hits_(map.layers().size()),
         needed_(map.layers().size()),
-        copies_(map.layers().size()),
         shared_(shared),
         capacity_(plan.geometry.capacity) {
     if (plan.cache_slots == 0 || shared != nullptr) return;
@@ -54,6 +53,9 @@ class CountedDecisions {
     return routing.activated_count(ordinal) - hits_[static_cast<std::size_t>(ordinal)];
   }
 
+  /// Activated experts that are there, of the layers from `ordinal` on.
+  [[nodiscard]] const std::uint32_t* hits_from(int ordinal) const { return hits_.data() + ordinal; }
+
   struct Copies {
     std::uint32_t own = 0;        ///< because this layer's gate chose them
     std::uint32_t announced = 0;  ///< for the layer distance() later
@@ -62,7 +64,13 @@ class CountedDecisions {
   };
   /// Of a plan that announces, of the pass that was looked up. Decode steps announce; a layer that is fetched
   /// whole and that nobody announced is fetched whole now.
-  [[nodiscard]] const Copies& copies(int ordinal) const { return copies_[static_cast<std::size_t>(ordinal)]; }
+  [[nodiscard]] Copies copies(int ordinal) const {
+    const bool announces = ordinal < announcing_end_;
+    return {.own = ordinal < announced_begin_ ? needed_[static_cast<std::size_t>(ordinal)] : 0,
+            .announced = announces ? needed_[static_cast<std::size_t>(ordinal + distance_)] : 0,
+            .is_announced = ordinal >= announced_begin_,
+            .announces = announces};
+  }
 
  private:
   /// That are copied for a layer.
@@ -89,7 +97,8 @@ class CountedDecisions {
   int distance_;
   std::vector<std::uint32_t> hits_;    // by ordinal, of the pass; 0 without a cache
   std::vector<std::uint32_t> needed_;  // likewise: that are copied for the layer
-  std::vector<Copies> copies_;         // likewise
+  int announced_begin_ = 0;            // in the pass: the ordinal of the first layer that is announced
+  int announcing_end_ = 0;             // likewise: those before it announce
   const StackLookups* shared_;
   std::span<const std::int64_t> capacity_;  // by domain
 };

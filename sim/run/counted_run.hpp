@@ -48,21 +48,25 @@ class CountedRun final : public PassRunner {
                          std::uint32_t routed);
   std::uint32_t kind_of(std::size_t layer_class, std::uint32_t activated);
   void moe_layer(int ordinal, std::size_t layer_class, const StepRouting& routing);
+  void count_layers(const Pass& pass);
+  void run_layers(const Pass& pass);
+  void run_alike_ahead(const Pass& pass);
   void moe_layer_ahead(int ordinal, std::size_t layer_class, const StepRouting& routing);
   void run_ahead();
   void run_alike(Alike& alike);
 
+  const ExpertMap& map_;
   CostModel& costs_;
   CountedDecisions decisions_;
   bool measures_all_phases_;
   CountedClock clock_;
   std::vector<Alike> alike_;  // by layer class
   std::vector<std::uint32_t> ones_;
-  std::vector<std::int64_t> single_;      // one layer, by its misses
-  std::vector<CountedCopies> announced_;  // by ordinal, in this pass for it
-  std::vector<AheadLayer> ahead_;         // that are not run yet
-  std::size_t first_ahead_ = 0;           // the ordinal of the first one
-  int tokens_ = 0;                        // of the pass
+  std::vector<std::int64_t> single_;    // one layer, by its misses
+  std::vector<Picoseconds> announced_;  // by ordinal: when the last copy ends that was announced for it
+  std::vector<AheadLayer> ahead_;       // the first so many are not run yet
+  std::size_t ahead_count_ = 0, first_ahead_ = 0;  // and the ordinal of the first one
+  int tokens_ = 0;                                 // of the pass
 
   AccessCounts decode_counts_, other_counts_;
 };

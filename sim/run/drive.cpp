@@ -15,6 +15,8 @@ namespace pregate::sim {
 
 namespace {
 
+constexpr std::int64_t steps_between_reports = 4096;
+
 /// A stack of the trace as the loop over passes needs it.
 struct StackLayers {
   int model_stack = 0;
@@ -111,10 +113,39 @@ void note_requests(RequestLog& requests, const SimulationOptions& options, Simul
   if (options.keeps_requests) result.request_records = requests.take_records();
 }
 
+namespace {
+
+/// What a pass adds to the result's sums.
+void count_pass(const ServedPass& pass, const trace::Step& step, Picoseconds took, SimulationResult& result) {
+  // What is recomputed after a preemption ends with an output token.
+  for (const Row& row : pass.rows) result.output_tokens += row.accepted;
+  const bool decodes = step.phase == trace::Phase::decode;
+  (decodes ? result.decode : result.before_decode) += took;
+  result.decode_steps += decodes ? 1 : 0;
+  result.prompt_chunks += step.chunk ? 1 : 0;
+  ++result.steps;
+}
+
+void take_books(const PassRunner& runner, SimulationResult& result) {
+  result.decode_cache = cache_result(runner.decode_counts());
+  result.other_cache = cache_result(runner.other_counts());
+  result.tally = runner.tally();
+  result.path = runner.end();
+}
+
+void note_idle(SimulationResult& result) {
+  if (result.idle.count <= 0) return;
+  const std::int64_t percent =
+      100 * (result.idle.count / 1000) / std::max<std::int64_t>(1, result.total.count / 1000);
+  result.notes.push_back("no request is there for " + std::to_string(percent) +
+                         " % of the time, which counts as waiting, and in tokens/s");
+}
+
+}  // namespace
+
 void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Plan& plan,
                  const LayerClassOf& layer_class, const trace::TraceInfo& info, Batcher& batcher,
                  const SimulationOptions& options, PassRunner& runner, SimulationResult& result) {
-  constexpr std::int64_t steps_between_reports = 4096;
   const ExpertMap& map = prepared.map();
   StepRouting routing(map);
   StepPredictions predictions(map, info);
@@ -124,6 +155,8 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
       predictor->replaces ? predictor->replaces(predictor.parameters(), map) : nullptr;
   const std::vector<StackLayers> stacks = stack_layers(model, info, layer_class);
   RequestLog requests;
+  std::vector<PassObserver*> observers{&requests};
+  observers.insert(observers.end(), options.observers.begin(), options.observers.end());
   std::vector<AlikeSequences> alike;
   MicroBatches micro_batches(map, plan.policy.compute.micro_batches);
   Picoseconds now;
@@ -156,37 +189,19 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
                                         .routing = routing,
                                         .predictions = predicts ? &predictions : nullptr,
                                         .micro_batches = micro_batches.routings()});
-    if (step.phase == trace::Phase::decode) {
-      result.decode += end - now;
-      for (const Row& row : pass.rows) result.output_tokens += row.accepted;
-      ++result.decode_steps;
-    } else {
-      result.before_decode += end - now;
-      // What is recomputed after a preemption ends with an output token.
-      for (const Row& row : pass.rows) result.output_tokens += row.accepted;
-    }
-    requests.add(pass.rows, now, end);
-    result.prompt_chunks += step.chunk ? 1 : 0;
+    count_pass(pass, step, end - now, result);
+    for (PassObserver* const observer : observers) observer->ran(pass.rows, now, end);
     now = end;
-    if (++result.steps % steps_between_reports == 0 && options.progress) {
+    if (result.steps % steps_between_reports == 0 && options.progress)
       options.progress(result.steps, prepared.scan().steps);
-    }
   }
   runner.finish();
 
   if (drafts.steps > 0) result.notes.push_back(drafts.text());
   result.total = now;
-  if (result.idle.count > 0) {
-    const std::int64_t percent =
-        100 * (result.idle.count / 1000) / std::max<std::int64_t>(1, now.count / 1000);
-    result.notes.push_back("no request is there for " + std::to_string(percent) +
-                           " % of the time, which counts as waiting, and in tokens/s");
-  }
+  note_idle(result);
   note_requests(requests, options, result);
-  result.decode_cache = cache_result(runner.decode_counts());
-  result.other_cache = cache_result(runner.other_counts());
-  result.tally = runner.tally();
-  result.path = runner.end();
+  take_books(runner, result);
 }
 
 void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Plan& plan,

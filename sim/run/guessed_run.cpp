@@ -9,15 +9,13 @@
 
 namespace pregate::sim {
 
-namespace {}  // namespace
-
 GuessedRun::GuessedRun(const Topology& topology, const ExpertMap& map, const Plan& plan, CostModel& costs)
     : map_(map),
       costs_(costs),
       cache_(plan.cache_slots > 0 ? plan.make_cache() : nullptr),
       distance_(plan.policy.lookahead.distance),
       one_domain_(plan.policy.cache.scope == CacheScope::global),
-      overtakes_(plan.policy.transfer.queue == TransferQueue::demand_first),
+      overtakes_(!plan.policy.transfer.queue->in_order()),
       measures_all_phases_(plan.measures_all_phases),
       copy_time_(costs.fetch_train()),
       clock_(topology, copies_of_expert(costs), true),

@@ -19,19 +19,9 @@ trace::TraceInfo with_sizes(trace::TraceInfo info, Bytes expert_bytes) {
   return info;
 }
 
-}  // namespace
-
-ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes expert_bytes) {
-  const trace::TraceInfo info = with_sizes(source.info(), expert_bytes);
-  bool sizes_known = true;
-  for (const trace::TraceLayer& layer : info.layers)
-    sizes_known = sizes_known && layer.expert_bytes.count > 0;
-  const bool by_bytes = policy.cache.capacity.kind == CapacityKind::bytes;
-  if (by_bytes && !sizes_known) {
-    throw InputError("--cache", "a size in bytes, but the trace does not record how large an expert is",
-                     "give --expert-bytes, or a capacity in slots or per cent");
-  }
-  const ExpertMap map(info);
+/// A cache and nothing else.
+Plan plan_replay(const ExpertMap& map, const PolicySpec& policy, const trace::TraceInfo& info,
+                 trace::StepSource& source, bool by_bytes) {
   Plan plan;
   plan.policy = policy;
   const std::vector<std::uint8_t> none_excluded(map.keys());
@@ -49,6 +39,23 @@ ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes e
     start_from_ids(plan.geometry);
   if (eviction.needs_future) plan.next_use = next_uses(source, map, none_excluded, plan.geometry.start);
   plan.cache_watches = eviction.watches;
+  return plan;
+}
+
+}  // namespace
+
+ReplayResult replay(trace::StepSource& source, const PolicySpec& policy, Bytes expert_bytes) {
+  const trace::TraceInfo info = with_sizes(source.info(), expert_bytes);
+  bool sizes_known = true;
+  for (const trace::TraceLayer& layer : info.layers)
+    sizes_known = sizes_known && layer.expert_bytes.count > 0;
+  const bool by_bytes = policy.cache.capacity.kind == CapacityKind::bytes;
+  if (by_bytes && !sizes_known) {
+    throw InputError("--cache", "a size in bytes, but the trace does not record how large an expert is",
+                     "give --expert-bytes, or a capacity in slots or per cent");
+  }
+  const ExpertMap map(info);
+  const Plan plan = plan_replay(map, policy, info, source, by_bytes);
   PassLookups lookups(map, plan);
   std::vector<std::uint32_t> layer_hits(map.layers().size());
 

@@ -16,7 +16,7 @@ bool has_stack(const Plan& plan) {
   const cache::CacheGeometry& geometry = plan.geometry;
   const auto is_slot = [](std::int64_t size) { return size == 1; };
   return plan.cache_slots > 0 && eviction_of(plan).make_stacks != nullptr && geometry.start.empty() &&
-         geometry.admission == Admission::always &&
+         geometry.admission == Admission::always && !geometry.make_filter &&
          std::all_of(geometry.size.begin(), geometry.size.end(), is_slot);
 }
 

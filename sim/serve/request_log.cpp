@@ -18,7 +18,7 @@ Percentiles Percentiles::of(std::vector<double> values_ms) {
   return {at(50), at(90), at(95), at(99)};
 }
 
-void RequestLog::add(std::span<const Row> rows, Picoseconds begin, Picoseconds end) {
+void RequestLog::ran(std::span<const Row> rows, Picoseconds begin, Picoseconds end) {
   if (rows.size() == 1) return add_request(rows, begin, end);
   while (!rows.empty()) {
     const auto other = std::find_if(rows.begin(), rows.end(),

@@ -11,6 +11,7 @@
 
 #include "models/units.hpp"
 #include "sim/serve/batcher.hpp"
+#include "sim/serve/pass_observer.hpp"
 
 namespace pregate::sim {
 
@@ -53,7 +54,7 @@ struct Percentiles {
 };
 
 /// Keeps a record of every request, 88 bytes each, and what they come to.
-class RequestLog {
+class RequestLog final : public PassObserver {
  public:
   RequestLog() = default;
   /// Of records that were made elsewhere.
@@ -61,7 +62,7 @@ class RequestLog {
 
   /// A pass of these rows ran. A request begins with the first pass that has rows of it, and a pass gives it
   /// a token when all of these do.
-  void add(std::span<const Row> rows, Picoseconds begin, Picoseconds end);
+  void ran(std::span<const Row> rows, Picoseconds begin, Picoseconds end) override;
 
   [[nodiscard]] const std::vector<RequestRecord>& records() const { return records_; }
   /// Gives them away.

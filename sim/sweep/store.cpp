@@ -276,32 +276,4 @@ void SweepStore::for_each(
   }
 }
 
-std::vector<PolicySummary> SweepStore::summary() const {
-  std::vector<PolicySummary> all;
-  trace::Statement policies(database_,
-                            "SELECT policy, count(*), sum(status = 'out-of-memory'), sum(status = 'refused'),"
-                            " min(tokens_per_s), max(tokens_per_s) FROM points GROUP BY policy"
-                            " ORDER BY min(point)");
-  trace::Statement best(database_,
-                        "SELECT settings FROM points WHERE policy = ? AND tokens_per_s = ?"
-                        " ORDER BY point LIMIT 1");
-  while (policies.step()) {
-    PolicySummary each{.policy = policies.text(0),
-                       .points = policies.integer(1),
-                       .out_of_memory = policies.integer(2),
-                       .refused = policies.integer(3),
-                       .least = policies.real(4),
-                       .most = policies.real(5),
-                       .best = {}};
-    if (!policies.is_null(5)) {
-      best.bind(1, each.policy);
-      best.bind(2, each.most);
-      if (best.step()) each.best = best.text(0);
-      best.reset();
-    }
-    all.push_back(std::move(each));
-  }
-  return all;
-}
-
 }  // namespace pregate::sim

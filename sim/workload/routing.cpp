@@ -3,105 +3,11 @@
 #include "sim/workload/routing.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <type_traits>
 
-#include "models/error.hpp"
-
 namespace pregate::sim {
-
-namespace {
-
-std::string layer_name(const trace::TraceInfo& info, const trace::TraceLayer& layer) {
-  return printable(info.stacks[static_cast<std::size_t>(layer.stack)]) + " layer " +
-         std::to_string(layer.layer);
-}
-
-/// The trace and the model must have the same MoE layers in every stack that the trace records.
-void check_layers(const trace::TraceInfo& info, const ModelSpec& model, int stack, int model_stack,
-                  const std::string& where) {
-  const std::string& name = info.stacks[static_cast<std::size_t>(stack)];
-  std::vector<int> recorded, described;
-  for (const trace::TraceLayer& layer : info.layers) {
-    if (layer.stack == stack) recorded.push_back(layer.layer);
-  }
-  for (const LayerProfile& layer : model.profile(model.stacks[static_cast<std::size_t>(model_stack)])) {
-    if (layer.moe) described.push_back(layer.layer);
-  }
-  if (recorded == described) return;
-  std::string difference = std::to_string(recorded.size()) + " recorded, " +
-                           std::to_string(described.size()) + " in model " + model.name;
-  if (recorded.size() == described.size()) {
-    const auto at = std::mismatch(recorded.begin(), recorded.end(), described.begin());
-    difference = "layer " + std::to_string(*at.first) + " recorded where the model has layer " +
-                 std::to_string(*at.second);
-  }
-  throw InputError(where, "the MoE layers of the " + name + " do not match the model: " + difference,
-                   "is this a trace of another model? the trace says '" + info.model + "'; see --model");
-}
-
-}  // namespace
-
-ExpertMap::ExpertMap(const trace::TraceInfo& info) {
-  ordinals_.assign(info.stacks.size(), {0, 0});
-  for (const trace::TraceLayer& recorded : info.layers) {
-    const int ordinal = static_cast<int>(layers_.size());
-    auto& range = ordinals_[static_cast<std::size_t>(recorded.stack)];
-    if (range.first == range.second) range = {ordinal, ordinal};
-    range.second = ordinal + 1;
-    layers_.push_back({.stack = recorded.stack,
-                       .model_stack = recorded.stack,
-                       .layer = recorded.layer,
-                       .experts = recorded.experts,
-                       .top_k = recorded.top_k,
-                       .first_key = keys_,
-                       .expert_bytes = recorded.expert_bytes.count > 0 ? recorded.expert_bytes : Bytes{1}});
-    keys_ += static_cast<ExpertKey>(recorded.experts);
-  }
-}
-
-ExpertMap::ExpertMap(const trace::TraceInfo& info, const ModelSpec& model, const std::string& where)
-    : ExpertMap(info) {
-  for (std::size_t stack = 0; stack < info.stacks.size(); ++stack) {
-    const int model_stack = model.stack_index(info.stacks[stack]);
-    if (model_stack < 0) {
-      throw InputError(
-          where,
-          "the trace has a stack '" + printable(info.stacks[stack]) + "' that model " + model.name + " lacks",
-          "is this a trace of another model? the trace says '" + info.model + "'; see --model");
-    }
-    check_layers(info, model, static_cast<int>(stack), model_stack, where);
-  }
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    MoeLayer& layer = layers_[i];
-    layer.model_stack = model.stack_index(info.stacks[static_cast<std::size_t>(layer.stack)]);
-    const Stack& stack = model.stacks[static_cast<std::size_t>(layer.model_stack)];
-    const MoeBlock& moe = stack.feed_forward_of(layer.layer).moe;
-    if (layer.experts != moe.experts) {
-      throw InputError(where,
-                       layer_name(info, info.layers[i]) + " routes over " + std::to_string(layer.experts) +
-                           " experts, but model " + model.name + " has " + std::to_string(moe.experts),
-                       "is this a trace of another model? the trace says '" + info.model + "'; see --model");
-    }
-    if (layer.top_k > moe.top_k) {
-      throw InputError(where,
-                       layer_name(info, info.layers[i]) + " has up to " + std::to_string(layer.top_k) +
-                           " experts a token, but model " + model.name + " routes to " +
-                           std::to_string(moe.top_k),
-                       "is this a trace of another model? see --model");
-    }
-    layer.expert_bytes = model.expert_bytes(stack, layer.layer);
-  }
-}
-
-int ExpertMap::ordinal_of(ExpertKey key) const {
-  const auto after = std::upper_bound(layers_.begin(), layers_.end(), key,
-                                      [](ExpertKey k, const MoeLayer& layer) { return k < layer.first_key; });
-  return static_cast<int>(after - layers_.begin()) - 1;
-}
-
-std::int32_t ExpertMap::index_of(ExpertKey key) const {
-  return static_cast<std::int32_t>(key - layers_[static_cast<std::size_t>(ordinal_of(key))].first_key);
-}
 
 StepRouting::StepRouting(const ExpertMap& map)
     : map_(map), layers_(map.layers().size()), routed_(map.layers().size()), seen_(map.keys()) {
@@ -146,6 +52,46 @@ bool write_keys(const std::uint16_t* ids, Count count, ExpertKey first_key, Expe
     for (int j = 0; j < i; ++j) distinct &= ids[i] != ids[j];
   }
   return distinct;
+}
+
+/// Flags in the lanes of 16 bits, of which `lanes` says whether any is 0: their highest bits.
+constexpr std::uint64_t lane_ones = 0x0001'0001'0001'0001;
+constexpr std::uint64_t zero_flags(std::uint64_t lanes) { return (lanes - lane_ones) & ~lanes; }
+
+std::uint64_t four_ids(const std::uint16_t* ids) {
+  std::uint64_t lanes = 0;
+  std::memcpy(&lanes, ids, sizeof lanes);
+  return lanes;
+}
+
+void write_four_keys(const std::uint16_t* ids, ExpertKey first_key, ExpertKey* keys) {
+  using FourIds [[gnu::vector_size(8)]] = std::uint16_t;
+  using FourKeys [[gnu::vector_size(16)]] = ExpertKey;
+  FourIds four;
+  std::memcpy(&four, ids, sizeof four);
+  const FourKeys counted = __builtin_convertvector(four, FourKeys) + first_key;
+  std::memcpy(keys, &counted, sizeof counted);
+}
+
+/// The same for 4 or 8, four ids at a time: each is held against the others by rotating them past it.
+template <int Count>
+bool write_keys(const std::uint16_t* ids, std::integral_constant<int, Count>, ExpertKey first_key,
+                ExpertKey* keys) requires(Count == 4 || Count == 8) {
+  static_assert(trace::no_expert == 0xFFFF);
+  std::uint64_t flags = 0;
+  const std::uint64_t first = four_ids(ids);
+  const auto hold_against_themselves = [&flags](std::uint64_t four) {
+    flags |=
+        zero_flags(~four) | zero_flags(four ^ std::rotl(four, 16)) | zero_flags(four ^ std::rotl(four, 32));
+  };
+  hold_against_themselves(first);
+  if constexpr (Count == 8) {
+    const std::uint64_t second = four_ids(ids + 4);
+    hold_against_themselves(second);
+    for (const int turn : {0, 16, 32, 48}) flags |= zero_flags(first ^ std::rotl(second, turn));
+  }
+  for (int i = 0; i < Count; i += 4) write_four_keys(ids + i, first_key, keys + i);
+  return (flags & lane_ones << 15) == 0;
 }
 
 /// The same for all `layers`; `count` is the top-k of each, or `own_top_k` where they differ.

@@ -104,9 +104,13 @@ std::string executed_parts() {
              {"cancel", with([](PolicySpec& p) { p.prefetch.wrong = WrongGuesses::cancel; })}});
   table.row("lookahead.cost", {{"0", with([](PolicySpec&) {})},
                                {"more", with([](PolicySpec& p) { p.lookahead.cost = from_seconds(1); })}});
-  table.row("transfer.queue",
-            {{"fifo", with([](PolicySpec& p) { p.transfer.queue = TransferQueue::fifo; })},
-             {"demand-first", with([](PolicySpec& p) { p.transfer.queue = TransferQueue::demand_first; })}});
+  table.row("cache.admission", each_of(parts.admissions, [&](PolicySpec& policy, const std::string& name) {
+              choose(policy.cache.admission, parts.admissions, name);
+            }));
+  table.row("transfer.queue", each_of(parts.transfers, [&](PolicySpec& policy, const std::string& name) {
+              predicting(policy);
+              choose(policy.transfer.queue, parts.transfers, name);
+            }));
   table.row("transfer.announced",
             {{"queued", with([](PolicySpec&) {})},
              {"one-layer", with([](PolicySpec& p) { p.transfer.announced = AnnouncedCopies::one_layer; })}});

@@ -22,6 +22,7 @@ class Noted final : public sim::Executor {
   [[nodiscard]] const PlannedExperts& experts() const { return experts_; }
 
   [[nodiscard]] bool records() const override { return true; }
+  void observe(const sim::OperationObservers& observers) override { inner_.observe(observers); }
   void begin_pass(const sim::PassInfo& pass) override {
     experts_.emplace_back();
     inner_.begin_pass(pass);

@@ -48,9 +48,7 @@ struct Prepared {
   }
   [[nodiscard]] SimulationResult run_layers() {
     return run([this](const PreparedTrace& trace, const Plan& plan, CostModel& costs, const auto& drive) {
-      const Topology topology =
-          topology_of(machine, policy.transfer.queue == TransferQueue::demand_first ? StreamOrder::priority
-                                                                                    : StreamOrder::fifo);
+      const Topology topology = topology_of(machine, policy.transfer.queue->order());
       StreamClock clock(topology, costs);
       LayerRun runner(topology, trace.map(), plan, work_shape(costs), nullptr, clock);
       drive(runner);
@@ -201,7 +199,7 @@ TEST(CountedRun, LeavesToThePlannerWhatNeedsSlots) {
   EXPECT_TRUE(shared.is_served());
   shared.policy.cache.scope = CacheScope::global;
   EXPECT_FALSE(shared.is_served());
-  overtaking.policy.transfer.queue = TransferQueue::demand_first;
+  test::queue(overtaking.policy, "demand-first");
   EXPECT_TRUE(overtaking.is_served());  // nothing to overtake
   choose(overtaking.policy.lookahead.predictor, built_in_parts().predictors, "pre-gate");
   EXPECT_FALSE(overtaking.is_served());

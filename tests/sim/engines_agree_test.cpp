@@ -65,27 +65,30 @@ TEST_P(EnginesAgree, TimedEventAndReplayedScheduleGiveTheSameTimes) {
 // misses that go before them. Nothing waits without a cause: of what decided a start, none is forgotten.
 TEST(EnginesAgree, UrgentCopiesGoFirst) {
   const ModelSpec model = test::tiny_model(5, 16, 3);
-  for (const double recall : {0.0, 0.5, 0.9}) {
-    for (const int distance : {1, 2, 4}) {
-      for (const double rate : {2e8, 1e9, 4e9, 1e11}) {
-        PolicySpec policy = load_policy("on-demand");
-        choose(policy.lookahead.predictor, built_in_parts().predictors, "given-recall");
-        policy.lookahead.predictor.set("recall", std::to_string(recall));
-        policy.lookahead.distance = distance;
-        policy.transfer.queue = TransferQueue::demand_first;
-        policy.transfer.staging_copies = distance == 2 ? 1 : 0;
-        policy.transfer.chunk = Bytes{distance == 4 ? 40'000 : 0};
-        policy.compute.experts = distance == 1 ? ExpertCompute::per_expert : ExpertCompute::grouped;
-        policy.cache.capacity = parse_capacity(recall == 0.5 ? "25%" : "0", "test");
-        ListSource source = test::random_source(7, 5, 16, 3, 3, 6, 25);
-        MachineSpec machine = test::tiny_machine();
-        machine.h2d.bandwidth = {rate};
-        const SimulationResult timed = run(model, machine, policy, source, {.engine = Engine::timed});
-        const SimulationResult event = run(model, machine, policy, source, {.engine = Engine::event});
-        SCOPED_TRACE(std::to_string(recall) + ", " + std::to_string(distance) + ", " + std::to_string(rate));
-        expect_equal(timed, event);
-        EXPECT_EQ(event.path.waiting.count, 0);
-        EXPECT_EQ(timed.path.spent.total() + timed.path.gpu_arithmetic(), timed.path.finish);
+  for (const TransferEntry& order : built_in_parts().transfers.entries()) {
+    for (const double recall : {0.0, 0.5, 0.9}) {
+      for (const int distance : {1, 2, 4}) {
+        for (const double rate : {2e8, 1e9, 4e9, 1e11}) {
+          PolicySpec policy = load_policy("on-demand");
+          choose(policy.lookahead.predictor, built_in_parts().predictors, "given-recall");
+          policy.lookahead.predictor.set("recall", std::to_string(recall));
+          policy.lookahead.distance = distance;
+          test::queue(policy, order.name);
+          policy.transfer.staging_copies = distance == 2 ? 1 : 0;
+          policy.transfer.chunk = Bytes{distance == 4 ? 40'000 : 0};
+          policy.compute.experts = distance == 1 ? ExpertCompute::per_expert : ExpertCompute::grouped;
+          policy.cache.capacity = parse_capacity(recall == 0.5 ? "25%" : "0", "test");
+          ListSource source = test::random_source(7, 5, 16, 3, 3, 6, 25);
+          MachineSpec machine = test::tiny_machine();
+          machine.h2d.bandwidth = {rate};
+          const SimulationResult timed = run(model, machine, policy, source, {.engine = Engine::timed});
+          const SimulationResult event = run(model, machine, policy, source, {.engine = Engine::event});
+          SCOPED_TRACE(order.name + ", " + std::to_string(recall) + ", " + std::to_string(distance) + ", " +
+                       std::to_string(rate));
+          expect_equal(timed, event);
+          EXPECT_EQ(event.path.waiting.count, 0);
+          EXPECT_EQ(timed.path.spent.total() + timed.path.gpu_arithmetic(), timed.path.finish);
+        }
       }
     }
   }
@@ -98,7 +101,7 @@ TEST(EnginesAgree, TheHostTakesPart) {
     for (const int variant : {0, 1, 2, 3}) {
       PolicySpec policy = load_policy(name);
       policy.transfer.announced = AnnouncedCopies::one_layer;
-      policy.transfer.queue = variant % 2 == 0 ? TransferQueue::fifo : TransferQueue::demand_first;
+      test::queue(policy, variant % 2 == 0 ? "fifo" : "demand-first");
       policy.transfer.staging_copies = variant / 2;
       ListSource source = test::random_source(5, 5, 16, 3, 3, 6, 25);
       for (const double rate : {2e8, 4e9, 1e11}) {
@@ -156,7 +159,7 @@ TEST(Engines, PriorityQueueWithoutMissesEqualsFifo) {
   const ModelSpec model = test::tiny_model(4, 16, 2);
   PolicySpec policy = load_policy("pre-gated");
   const SimulationResult fifo = run(model, test::tiny_machine(), policy, source);
-  policy.transfer.queue = TransferQueue::demand_first;
+  test::queue(policy, "demand-first");
   const SimulationResult priority = run(model, test::tiny_machine(), policy, source);
   EXPECT_EQ(fifo.total, priority.total);
   EXPECT_EQ(fifo.tally.exposed_transfer, priority.tally.exposed_transfer);

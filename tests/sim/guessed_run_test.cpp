@@ -17,12 +17,12 @@
 namespace pregate::sim {
 namespace {
 
-PolicySpec guessing(const std::string& kind, double recall, int distance, TransferQueue queue) {
+PolicySpec guessing(const std::string& kind, double recall, int distance, const std::string& queue) {
   PolicySpec policy = load_policy("on-demand");
   choose(policy.lookahead.predictor, built_in_parts().predictors, kind);
   if (kind == "given-recall") policy.lookahead.predictor.set("recall", std::to_string(recall));
   policy.lookahead.distance = distance;
-  policy.transfer.queue = queue;
+  test::queue(policy, queue);
   return policy;
 }
 
@@ -47,7 +47,7 @@ void compare(const PolicySpec& policy, const MachineSpec& machine, test::ListSou
 // Slow links pile guesses up behind each other, over the ends of passes, into slots that were filled in vain;
 // misses overtake them and wait for some. The event engine knows nothing of numbers of copies.
 TEST(GuessedRun, EqualsTheEventEngine) {
-  for (const TransferQueue queue : {TransferQueue::fifo, TransferQueue::demand_first}) {
+  for (const char* queue : {"fifo", "demand-first"}) {
     for (const double recall : {0.0, 0.5, 0.9}) {
       for (const int distance : {1, 2, 4}) {
         for (const double rate : {5e7, 2e8, 1e9, 4e9, 1e11}) {
@@ -73,7 +73,7 @@ TEST(GuessedRun, EqualsItForEveryEvictionAndScope) {
     for (const CacheScope scope : {CacheScope::layer, CacheScope::global}) {
       for (const double rate : {2e8, 2e9}) {
         SCOPED_TRACE(std::string(eviction) + ", " + std::to_string(rate));
-        PolicySpec policy = guessing("given-recall", 0.7, 2, TransferQueue::demand_first);
+        PolicySpec policy = guessing("given-recall", 0.7, 2, "demand-first");
         policy.cache.capacity = parse_capacity("30%", "test");
         policy.cache.eviction = eviction;
         policy.cache.scope = scope;
@@ -93,13 +93,13 @@ TEST(GuessedRun, EqualsItForExactGuessesAndChunks) {
     test::ListSource source = test::random_source(5, 4, 16, 3, 3, 7, 30);
     MachineSpec machine = test::tiny_machine();
     machine.h2d.bandwidth = {rate};
-    PolicySpec exact = guessing("pre-gate", 1, 1, TransferQueue::demand_first);
+    PolicySpec exact = guessing("pre-gate", 1, 1, "demand-first");
     exact.cache.capacity = parse_capacity("25%", "test");
     compare(exact, machine, source, 4);
-    exact.transfer.queue = TransferQueue::fifo;
+    test::queue(exact, "fifo");
     exact.cache.scope = CacheScope::global;
     compare(exact, machine, source, 4);
-    PolicySpec chunks = guessing("given-recall", 0.6, 1, TransferQueue::fifo);
+    PolicySpec chunks = guessing("given-recall", 0.6, 1, "fifo");
     chunks.transfer.chunk = Bytes{40'000};
     compare(chunks, machine, source, 4);
   }
@@ -108,7 +108,7 @@ TEST(GuessedRun, EqualsItForExactGuessesAndChunks) {
 TEST(GuessedRun, LeavesToThePlannerWhatNeedsOperations) {
   const ModelSpec model = test::tiny_model(4, 16, 3);
   test::ListSource source = test::random_source(5, 4, 16, 3, 3, 7, 30);
-  const PolicySpec served = guessing("given-recall", 0.5, 1, TransferQueue::demand_first);
+  const PolicySpec served = guessing("given-recall", 0.5, 1, "demand-first");
   EXPECT_TRUE(is_served(served, model, source));
   PolicySpec chunks = served, staging = served, each = served, pinned = served, cpu = served, swap = served;
   chunks.transfer.chunk = Bytes{40'000};

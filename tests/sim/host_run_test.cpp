@@ -80,12 +80,12 @@ TEST(HostRun, EqualsTheEventEngine) {
 TEST(HostRun, EqualsItForEveryEvictionScopeAndQueue) {
   for (const char* eviction : {"lru", "fifo", "lfu", "random", "s3-fifo", "arc"}) {
     for (const CacheScope scope : {CacheScope::layer, CacheScope::global}) {
-      for (const TransferQueue queue : {TransferQueue::fifo, TransferQueue::demand_first}) {
+      for (const char* queue : {"fifo", "demand-first"}) {
         SCOPED_TRACE(eviction);
         PolicySpec policy = beside_copies("30%");
         policy.cache.eviction = eviction;
         policy.cache.scope = scope;
-        policy.transfer.queue = queue;
+        test::queue(policy, queue);
         test::ListSource source = test::random_source(8, 4, 16, 3, 2, 9, 40);
         compare(policy, machine_with(9.1e9, 2.3e9, false), source);
       }

@@ -199,7 +199,7 @@ TEST(DemandFirst, MissesOvertakeGuessesThatHaveNotStarted) {
   choose(policy.lookahead.predictor, built_in_parts().predictors, "recorded");
   policy.lookahead.distance = 2;
   const SimulationResult fifo = run(model, tiny_machine(), policy, source);
-  policy.transfer.queue = TransferQueue::demand_first;
+  test::queue(policy, "demand-first");
   const SimulationResult demand_first = run(model, tiny_machine(), policy, source);
   EXPECT_EQ(fifo.tally.fetched, demand_first.tally.fetched);
   EXPECT_LT(demand_first.tally.exposed_transfer, fifo.tally.exposed_transfer);

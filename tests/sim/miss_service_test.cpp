@@ -340,7 +340,7 @@ TEST(NewParts, ContradictionsAreRefused) {
   });
   refused([](PolicySpec& p) {
     p.transfer.write_back = WriteBack::swap;
-    p.transfer.queue = TransferQueue::demand_first;
+    test::queue(p, "demand-first");
   });
   const auto refuses = [](std::vector<Override> set) {
     EXPECT_THROW(load_policy("on-demand", set), InputError) << set.back().value;

@@ -92,12 +92,12 @@ compute = { experts = "per-expert" }
   EXPECT_EQ(policy.cache.scope, CacheScope::global);
   EXPECT_EQ(policy.cache.capacity.bytes.count, 2LL << 30);
   EXPECT_EQ(policy.cache.eviction, "arc");
-  EXPECT_EQ(policy.cache.admission, Admission::bypass);
+  EXPECT_EQ(policy.cache.admission->name, "bypass");
   EXPECT_EQ(policy.cache.seed, 7U);
   EXPECT_EQ(policy.lookahead.predictor->name, "recorded");
   EXPECT_EQ(policy.lookahead.distance, 2);
   EXPECT_EQ(policy.transfer.chunk.count, 1 << 20);
-  EXPECT_EQ(policy.transfer.queue, TransferQueue::demand_first);
+  EXPECT_EQ(policy.transfer.queue->name, "demand-first");
   EXPECT_EQ(policy.transfer.staging_copies, 2);
   EXPECT_FALSE(policy.transfer.pinned);
   EXPECT_EQ(policy.compute.experts, ExpertCompute::per_expert);

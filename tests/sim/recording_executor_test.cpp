@@ -18,6 +18,7 @@ namespace {
 class SlotKeeper final : public Executor {
  public:
   [[nodiscard]] bool records() const override { return true; }
+  void observe(const OperationObservers&) override {}
   void begin_pass(const PassInfo&) override {}
   void run(const LayerProgram& program) override {
     for (const Work& work : program.work()) perform(work, program.uses(work));

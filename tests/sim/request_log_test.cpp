@@ -37,7 +37,7 @@ TEST(RequestLog, KeepsWhatBecameOfEachRequest) {
   using trace::Phase;
   RequestLog log;
   const auto add = [&](std::vector<Row> rows, std::int64_t begin, std::int64_t end) {
-    log.add(rows, ms(begin), ms(end));
+    log.ran(rows, ms(begin), ms(end));
   };
   add({row(0, Phase::encoder, 6, 0), row(0, Phase::encoder, 4, 0)}, 0, 1);
   add({row(0, Phase::prefill, 2, 0), row(0, Phase::prefill, 2, 1)}, 1, 2);
@@ -73,7 +73,7 @@ TEST(RequestLog, TheFirstTokenIsThatOfTheLastRecordedPassOfThePrompt) {
   RequestLog log;
   std::int64_t now = 0;
   for (const Phase phase : {Phase::prefill, Phase::prefill, Phase::prefill, Phase::decode, Phase::prefill}) {
-    log.add(std::vector{row(0, phase, 1, 1)}, ms(now), ms(now + 4));
+    log.ran(std::vector{row(0, phase, 1, 1)}, ms(now), ms(now + 4));
     now += 4;
   }
   EXPECT_EQ(log.records().front().first_token, ms(12));

@@ -31,6 +31,11 @@ inline void place(PolicySpec& policy, const std::string& kind, int count = -1) {
   if (count >= 0) policy.placement.kind.set("count", std::to_string(count));
 }
 
+/// Chooses in which order copies go.
+inline void queue(PolicySpec& policy, const std::string& name) {
+  choose(policy.transfer.queue, sim::built_in_parts().transfers, name);
+}
+
 inline constexpr Bytes tiny_expert{3 * 64 * 128 * 4};
 
 /// Round numbers: copies take 10 us + bytes at 1 GB/s (98,304 B: 108.304 us).

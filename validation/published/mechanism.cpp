@@ -42,14 +42,14 @@ std::string mechanism_of(const PolicySpec& policy) {
   add(looks_ahead && on_cpu, "misses on the CPU");
   add(looks_ahead && !on_cpu, policy.miss.service->mechanism);
   add(has_cache(policy), "cached");
-  add_part(has_cache(policy), policy.cache.admission);
+  add(has_cache(policy), policy.cache.admission->mechanism);
   add_part(on_cpu, policy.miss.admission);
   add_part(true, policy.transfer.write_back);
   add(placement->places(placement.parameters()), placement->mechanism);
   add(policy.host_cache.capacity.kind != CapacityKind::none, "from a drive");
   add(policy.formats.copied < 1, "experts copied in part");
   add(policy.transfer.chunk.count > 0, "chunked");
-  add_part(true, policy.transfer.queue);
+  add(true, policy.transfer.queue->mechanism);
   add(policy.transfer.staging_copies > 0, "staged");
   add(!policy.transfer.pinned, "pageable");
   add_part(true, policy.compute.experts);

@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "sim/serve/batcher_part.hpp"
+
+namespace pregate {
+
+/// Where prompts of requests that join run.
+enum class Prompts { before, beside };
+
+struct ContinuousParameters {
+  int max_batch = 8;
+  Prompts prompts = Prompts::before;
+  double arrivals_per_s = 0;
+  std::uint64_t arrival_seed = 1;
+  int kv_block = 0;
+  Bytes kv_memory;
+};
+
+namespace sim {
+
+/// As BatcherEntry::make.
+std::unique_ptr<Batcher> make_continuous(const ContinuousParameters& parameters, trace::StepSource& source,
+                                         int prompt_chunk, const std::vector<KvShare>& kv);
+
+}  // namespace sim
+}  // namespace pregate
