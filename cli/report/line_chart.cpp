@@ -126,8 +126,10 @@ const char* policy_colour(std::size_t policy) { return colours[policy % colours.
 bool is_hollow(std::size_t policy) { return policy >= colours.size(); }
 
 std::string line_chart(const LineChart& chart) {
-  const Extent extent = extent_of(chart.series);
+  Extent extent = extent_of(chart.series);
   if (extent.high < extent.low) return {};
+  for (const ChartPoint& point : chart.front)
+    if (has_range(point)) extent.most = std::max(extent.most, point.most);
   constexpr double width = 720, left = 64, right = 40, names_top = 24, plot = 290;
   const double top = names_top + 20 * static_cast<double>(chart.series.size() + 1) + 36;
   const double bottom = top + plot, height = bottom + 54;

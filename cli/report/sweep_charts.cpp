@@ -214,8 +214,8 @@ std::string hits_along_axis(const SweptPoints& swept, std::size_t axis, const Hi
     series.push_back(std::move(bound));
   }
   return line_chart(
-      {.words = {"Activated experts that are there already, along " + swept.axes[axis].key + beside(swept),
-                 label_of(swept.axes[axis]), "% hits"},
+      {.words = {"Hits along " + swept.axes[axis].key + beside(swept), label_of(swept.axes[axis]),
+                 "% hits: activated experts that are there already"},
        .series = std::move(series),
        .is_joined = !swept.is_sample});
 }
