@@ -89,10 +89,8 @@ class LayerRunner {
     int activated = 0, computed = 0;
     bool is_open = false;
   };
-  [[nodiscard]] Part& part_of(int micro_batch) { return parts_[static_cast<std::size_t>(micro_batch + 1)]; }
-  [[nodiscard]] const Part& part_of(int micro_batch) const {
-    return parts_[static_cast<std::size_t>(micro_batch + 1)];
-  }
+  [[nodiscard]] Part& part_of(int micro_batch) { return *(parts_.begin() + 1 + micro_batch); }
+  [[nodiscard]] const Part& part_of(int micro_batch) const { return *(parts_.begin() + 1 + micro_batch); }
   /// Where one MoE layer's choices are.
   struct Choices {
     std::int64_t first = 0;        // in chosen_

@@ -85,7 +85,7 @@ void check_second_format(const std::string& device) {
 }
 
 void check_that_a_stale_format_is_seen(const std::string& device) {
-  for (const Formats& formats : all_formats) {
+  for (const Formats& formats : {all_formats[0], all_formats[2]}) {
     const ModelSpec model = model_in(formats);
     ListSource source = weighed_source();
     PolicySpec policy = by_precision(formats);
