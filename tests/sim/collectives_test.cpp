@@ -191,5 +191,22 @@ TEST(ExpertExchange, TotalsAreOfTheHeaviest) {
   EXPECT_EQ(hosts.heaviest_host(), Bytes{2500});
 }
 
+// DeepSpeed-MoE with hosts of G = 8, p = 16, 64 kB a GPU: 7 messages of 5 us at 200 GB/s and one of 20 us at
+// 20 GB/s a GPU, in place of one of 20 us to each GPU of the other host. What goes to it crosses both levels.
+TEST(ExpertExchange, AHierarchicalAllToAllTakesFewerHopsForTwiceTheVolume) {
+  MachineSpec machine = measured("t4-pcie3", 8);
+  machine.peer = {{200e9}, {5'000'000}, {}};
+  machine.d2h = machine.h2d = {{1e15}, {}, {}, {1e15}, {}};
+  machine.network = {2, {160e9}, {20'000'000}, {}};
+  const CollectiveTimes times(machine);
+  // Each sends 1/16 of 64 kB to each: within the host 7/8 of 64 kB, once gathered by host; 32 kB x 8 leave
+  // it.
+  const UnequalMessages messages{{56'000}, {256'000}};
+  constexpr Picoseconds within{7 * 5'000'000 + 280'000}, volume{1'600'000};
+  EXPECT_EQ(times.all_to_all(messages, 16, AllToAllWay::hierarchical),
+            within + (Picoseconds{20'000'000} + volume));  // 56.88 us
+  EXPECT_EQ(times.all_to_all(messages, 16, AllToAllWay::flat), (Picoseconds{8 * 20'000'000} + volume));
+}
+
 }  // namespace
 }  // namespace pregate::sim
