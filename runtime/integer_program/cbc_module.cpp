@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <Cbc_C_Interface.h>
+#include <dlfcn.h>
 
 #include <memory>
 #include <string>
@@ -16,7 +17,34 @@ struct Delete {
   void operator()(Cbc_Model* model) const { Cbc_deleteModel(model); }
 };
 
+/// CBC's dense products are of some tens of rows. Where its BLAS is OpenBLAS, threads of that wait for each
+/// other at every one of them, by yielding: on a machine that does something else as well a second becomes
+/// minutes.
+class OneBlasThread {
+ public:
+  OneBlasThread() : library_(dlopen("libopenblas.so.0", RTLD_NOLOAD | RTLD_LAZY)) {
+    if (library_ == nullptr) return;
+    const auto threads = reinterpret_cast<int (*)()>(dlsym(library_, "openblas_get_num_threads"));
+    set_ = reinterpret_cast<void (*)(int)>(dlsym(library_, "openblas_set_num_threads"));
+    if (threads == nullptr || set_ == nullptr) return;
+    before_ = threads();
+    set_(1);
+  }
+  ~OneBlasThread() {
+    if (before_ > 0) set_(before_);
+    if (library_ != nullptr) dlclose(library_);
+  }
+  OneBlasThread(const OneBlasThread&) = delete;
+  OneBlasThread& operator=(const OneBlasThread&) = delete;
+
+ private:
+  void* library_;
+  void (*set_)(int) = nullptr;
+  int before_ = 0;
+};
+
 sim::IntegerSolution solve(const sim::IntegerProgram& program) {
+  const OneBlasThread one_thread;
   const std::unique_ptr<Cbc_Model, Delete> model(Cbc_newModel());
   for (std::size_t column = 0; column < program.cost.size(); ++column) {
     const bool whole = program.is_whole[column] != 0;

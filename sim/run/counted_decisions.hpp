@@ -66,10 +66,12 @@ class CountedDecisions {
   /// whole and that nobody announced is fetched whole now.
   [[nodiscard]] Copies copies(int ordinal) const {
     const bool announces = ordinal < announcing_end_;
-    return {.own = ordinal < announced_begin_ ? needed_[static_cast<std::size_t>(ordinal)] : 0,
-            .announced = announces ? needed_[static_cast<std::size_t>(ordinal + distance_)] : 0,
-            .is_announced = ordinal >= announced_begin_,
-            .announces = announces};
+    return {
+        .own = ordinal < announced_begin_ ? needed_[static_cast<std::size_t>(ordinal)] : 0,
+        .announced =
+            announces ? needed_[static_cast<std::size_t>(ordinal) + static_cast<std::size_t>(distance_)] : 0,
+        .is_announced = ordinal >= announced_begin_,
+        .announces = announces};
   }
 
  private:
