@@ -21,7 +21,7 @@ case "${1:-}" in
     # Linting is for the product; tests are formatted, compiled with all warnings and run under sanitizers. Most of
     # its time is the parsing of headers, so what the preset ci compiles together is linted together.
     folders='models|traces|sim|kernels|runtime|validation|cli'
-    together="$(sed -n 's|^ *"file": "\(.*/Unity/unity_.*\)",\{0,1\}$|\1|p' build/ci/compile_commands.json | grep -v '/tests/\|/bench/' || true)"
+    together="$(sed -n 's|^ *"file": "\(.*/Unity/unity_.*\)",\{0,1\}$|\1|p' build/ci/compile_commands.json | grep -v '/tests/\|/bench/\|/python/' || true)"
     if [ -z "$together" ]; then
       echo "error: nothing to lint in build/ci: build the preset ci first" >&2
       exit 2

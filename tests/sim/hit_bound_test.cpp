@@ -115,7 +115,7 @@ TEST(HitBound, IsBeladyWhereAllPassesCount) {
   for (const char* capacity : {"10%", "40%", "90%"}) {
     PolicySpec policy = load_policy("on-demand-cache");
     policy.cache.eviction = "belady";
-    policy.cache.admission = Admission::bypass;
+    policy.cache.admission = built_in_parts().admissions.find("bypass", "test");
     policy.cache.capacity = parse_capacity(capacity, "test");
     const auto plan = plan_of(model, machine, policy, prepared, source);
     ASSERT_TRUE(plan);

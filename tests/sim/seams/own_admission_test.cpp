@@ -63,7 +63,7 @@ TEST(OwnAdmission, TurnsMissesAway) {
   const ModelSpec model = test::tiny_model(1, 8, 1);
   test::ListSource source(test::decoder_info(1, 8, 1));
   bool first = true;
-  for (const std::uint16_t expert : {0, 2, 1, 1, 3, 0, 2, 1})
+  for (const std::uint16_t expert : std::vector<std::uint16_t>{0, 2, 1, 1, 3, 0, 2, 1})
     source.add(trace::Phase::decode, 1, {expert}, std::exchange(first, false));
   const SimulationResult result = test::run(model, test::tiny_machine(), admitting(), source);
   EXPECT_EQ(result.decode_cache.hits, 2);
