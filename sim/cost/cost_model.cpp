@@ -97,8 +97,9 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   }
 
   if (policy.kv_cache.on_host()) check_kv_cache();
-  for (Picoseconds* launches : {&machine_.overhead.attention, &machine_.overhead.dense_layer})
-    *launches += policy.compute.host_work;
+  for (LayerClass& each : classes_) {
+    if (each.launches.layer.count > 0) each.launches.layer += policy.compute.host_work;
+  }
   const CopyPlan copies = copy_plan(model, policy.transfer.chunk, policy.formats.copied);
   const Bytes expert = copy_plan(model, {}).expert();
   chunks_ = copies.chunks;
