@@ -11,6 +11,7 @@
 #include "sim/schedule/analysis.hpp"
 #include "tests/sim/lookahead_runs.hpp"
 #include "tests/sim/served.hpp"
+#include "tests/sim/timed_operations.hpp"
 #include "traces/reader.hpp"
 
 namespace pregate::sim {
@@ -22,21 +23,6 @@ Override parts(int n) { return {"compute.micro_batches", std::to_string(n)}; }
 
 /// Keys and values of a token in a layer of the tiny model: 2 x 4 heads of 16 in fp32.
 constexpr std::int64_t entry = 2 * 4 * 16 * 4;
-
-struct Timed {
-  std::vector<Picoseconds> start, finish;
-  [[nodiscard]] Picoseconds took(std::size_t i) const { return finish[i] - start[i]; }
-};
-Timed times_of(const SimulationResult& result, OpKind kind, std::int64_t step = -1) {
-  Timed times;
-  for (std::size_t i = 0; i < result.schedule.size(); ++i) {
-    const Operation& operation = result.schedule.operation(static_cast<OpId>(i));
-    if (operation.kind != kind || (step >= 0 && operation.step != step)) continue;
-    times.start.push_back(result.timeline.start[i]);
-    times.finish.push_back(result.timeline.finish[i]);
-  }
-  return times;
-}
 
 /// A prompt of as many tokens a sequence, then decode steps; all experts of a token are 0 to top_k - 1.
 test::ListSource served(int layers, int experts, int top_k, int sequences, int prompt, int steps) {
@@ -249,11 +235,6 @@ TEST(KvCache, TakesHostMemoryInPlaceOfTheGpus) {
   EXPECT_FALSE(test::run(model, small, policy(on_host, "on-demand"), source).out_of_memory);
 }
 
-struct Variant {
-  std::string of;
-  Set set;
-};
-
 // Times computed at issue, those of the event queue, and the event queue run once more on the exported
 // schedule: whole passes and micro-batches, chunks of prompts, copies that overtake or need the clock.
 TEST(KvCache, EnginesAndTheExportedScheduleAgree) {
@@ -283,15 +264,11 @@ TEST(KvCache, EnginesAndTheExportedScheduleAgree) {
             test::run(model, machine, with, *batches, {.engine = Engine::event, .recorded_steps = 1'000'000});
         test::expect_same_run(timed, event);
         EXPECT_TRUE(is_acyclic(event.schedule));
-        const Timeline again = sim::run(event.schedule);
-        EXPECT_EQ(again.start, event.timeline.start);
-        EXPECT_EQ(again.finish, event.timeline.finish);
+        expect_replayed(event);
         const PolicySpec attended = policy(joined(joined(variant.set, on_cpu), {parts(cut)}), variant.of);
         const SimulationResult cpu =
             test::run(model, machine, attended, *batches, {.recorded_steps = 1'000'000});
-        const Timeline replayed = sim::run(cpu.schedule);
-        EXPECT_EQ(replayed.start, cpu.timeline.start);
-        EXPECT_EQ(replayed.finish, cpu.timeline.finish);
+        expect_replayed(cpu);
         const CriticalPath path = critical_path(cpu.schedule, cpu.timeline);
         EXPECT_EQ(path.cpu, cpu.path.cpu());
         EXPECT_EQ(path.transfer, cpu.path.transfer());

@@ -13,6 +13,7 @@
 #include "sim/serve/micro_batches.hpp"
 #include "tests/sim/lookahead_runs.hpp"
 #include "tests/sim/served.hpp"
+#include "tests/sim/timed_operations.hpp"
 #include "traces/reader.hpp"
 
 namespace pregate::sim {
@@ -26,19 +27,6 @@ test::ListSource one_step(int layers, int experts, int top_k, const std::vector<
   test::ListSource source(test::decoder_info(layers, experts, top_k));
   source.add(trace::Phase::decode, sequences, ids, true, {}, 0, sequences);
   return source;
-}
-
-struct Timed {
-  std::vector<Picoseconds> start, finish;
-};
-Timed times_of(const SimulationResult& result, OpKind kind) {
-  Timed times;
-  for (std::size_t i = 0; i < result.schedule.size(); ++i) {
-    if (result.schedule.operation(static_cast<OpId>(i)).kind != kind) continue;
-    times.start.push_back(result.timeline.start[i]);
-    times.finish.push_back(result.timeline.finish[i]);
-  }
-  return times;
 }
 
 // Sequences of a pass whose experts overlap: what part 1 needs is copied as soon as its ids are known, which
@@ -173,11 +161,6 @@ TEST(MicroBatches, WhoIsThereIsComputedFirst) {
   EXPECT_EQ(experts.start[5], copy.finish[3]);
 }
 
-struct Variant {
-  std::string of;
-  Set set;
-};
-
 // Times computed at issue, those of the event queue, and the event queue run once more on the exported
 // schedule, with parts that need the clock, copies that overtake, are cut or taken back, and layers in waves.
 TEST(MicroBatches, EnginesAndTheExportedScheduleAgree) {
@@ -214,9 +197,7 @@ TEST(MicroBatches, EnginesAndTheExportedScheduleAgree) {
             test::run(model, machine, cut, *batches, {.engine = Engine::event, .recorded_steps = 1'000'000});
         test::expect_same_run(timed, event);
         EXPECT_TRUE(is_acyclic(event.schedule));
-        const Timeline again = sim::run(event.schedule);
-        EXPECT_EQ(again.start, event.timeline.start);
-        EXPECT_EQ(again.finish, event.timeline.finish);
+        expect_replayed(event);
         if (rate > 1e9) continue;
         const Schedule parsed = parse_schedule_json(to_json(event.schedule, &event.timeline), "test");
         EXPECT_TRUE(parsed == event.schedule);
