@@ -97,9 +97,6 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   }
 
   if (policy.kv_cache.on_host()) check_kv_cache();
-  for (LayerClass& each : classes_) {
-    if (each.launches.layer.count > 0) each.launches.layer += policy.compute.host_work;
-  }
   const CopyPlan copies = copy_plan(model, policy.transfer.chunk, policy.formats.copied);
   const Bytes expert = copy_plan(model, {}).expert();
   chunks_ = copies.chunks;
@@ -137,11 +134,13 @@ CostModel::Launches CostModel::launches_of(const Stack& stack, const LayerProfil
   const Mixer& mixer = stack.mixer_of(profile.layer);
   const bool mixes = mixer.kind != MixerKind::none;
   const Picoseconds shared = shared_launches(overhead.layers, stack.feed_forward_of(profile.layer));
+  const Picoseconds host = policy_.compute.host_work;
   if (profile.moe)
-    return {mixes ? mixer_launches(overhead.layers, mixer, overhead.attention) : Picoseconds{}, shared};
-  if (!mixes) return {overhead.attention, {}};
-  if (!profile.feed_forward) return {mixer_launches(overhead.layers, mixer, overhead.attention), {}};
-  return {layer_launches(overhead.layers, mixer, overhead.dense_layer, overhead.attention), {}};
+    return {mixes ? mixer_launches(overhead.layers, mixer, overhead.attention) + host : Picoseconds{},
+            shared};
+  if (!mixes) return {overhead.attention + host, {}};
+  if (!profile.feed_forward) return {mixer_launches(overhead.layers, mixer, overhead.attention) + host, {}};
+  return {layer_launches(overhead.layers, mixer, overhead.dense_layer, overhead.attention) + host, {}};
 }
 
 GpuTime CostModel::roofline(double flop, FlopPerSecond rate, double bytes) const {

@@ -197,11 +197,17 @@ TEST(KvCache, AHostThatWaitsAfterEachMicroBatchAddsUpCopiesAndKernels) {
 TEST(KvCache, HostWorkIsPaidByEachMicroBatchInEachLayer) {
   const ModelSpec model = test::tiny_model(3, 4, 1);
   test::ListSource source = served(3, 4, 1, 4, 5, 2);
-  const auto run = [&](const Set& set) { return recorded(model, policy(set, "gpu-only"), source); };
-  const SimulationResult without = run({parts(4)}), with = run({parts(4), {"compute.host_work", "3 us"}});
-  EXPECT_EQ(with.total - without.total, Picoseconds{3 * us} * (3 * 4 * 3));
-  EXPECT_EQ(with.tally.spent[Cause::launches] - without.tally.spent[Cause::launches],
-            Picoseconds{3 * us} * (3 * 4 * 3));
+  MachineSpec free_launches = test::tiny_machine();
+  free_launches.overhead.attention = {};
+  for (const MachineSpec& machine : {test::tiny_machine(), free_launches}) {
+    const auto run = [&](const Set& set) {
+      return recorded(model, policy(set, "gpu-only"), source, machine);
+    };
+    const SimulationResult without = run({parts(4)}), with = run({parts(4), {"compute.host_work", "3 us"}});
+    EXPECT_EQ(with.total - without.total, Picoseconds{3 * us} * (3 * 4 * 3));
+    EXPECT_EQ(with.tally.spent[Cause::launches] - without.tally.spent[Cause::launches],
+              Picoseconds{3 * us} * (3 * 4 * 3));
+  }
 }
 
 // Its bytes move to the host's memory; the GPU keeps room for two micro-batches of one layer.
