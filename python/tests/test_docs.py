@@ -63,10 +63,9 @@ def is_there(module: str) -> bool:
 
 def tiny_model() -> dict[str, Any]:
     """A model and something that makes ids of words, as the page has them."""
-    import torch
-    from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
-
-    config = Qwen3MoeConfig(
+    torch = pytest.importorskip("torch")
+    hf = pytest.importorskip("transformers")
+    config = hf.Qwen3MoeConfig(
         vocab_size=64,
         hidden_size=32,
         num_hidden_layers=3,
@@ -79,7 +78,7 @@ def tiny_model() -> dict[str, Any]:
         max_position_embeddings=128,
     )
     torch.manual_seed(1)
-    model = Qwen3MoeForCausalLM(config)
+    model = hf.Qwen3MoeForCausalLM(config)
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = 0
     return {"model": model, "tokenizer": lambda text, return_tensors: {"input_ids": torch.tensor([[5, 9, 2, 7]])}}
