@@ -69,8 +69,9 @@ ExitCode calibrate(const Arguments& arguments) {
       ("weights", po::value<std::string>(), "weight format of the experts: fp32, fp16 or bf16")  //
       ("dense-weights", po::value<std::string>(), "weight format of everything else, the same")  //
       ("set", po::value<std::vector<std::string>>()->composing(),
-       "override: model.…, with --from machine.… and software.…; repeatable")                              //
-      ("seconds", po::value<std::string>(), "about how long to measure (default 120)")                     //
+       "override: model.…, with --from machine.… and software.…; repeatable")  //
+      ("seconds", po::value<std::string>(),
+       "about how long to measure (default 120); at least four rounds, whatever they take")                //
       ("max-tokens", po::value<std::string>(), "largest pass whose operations are measured (default 64)")  //
       ("accept-noise", po::bool_switch(), "write the file although repeats differ too much");
   options.add(device_options());

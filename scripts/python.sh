@@ -23,11 +23,11 @@ test_wheel() {
   rm -rf build/wheels
   PREGATE_BUILT="$build" build/venv/bin/pip wheel -q --no-build-isolation --no-deps ./python -w build/wheels
   python3 -m venv --clear "$clean"
-  "$clean/bin/pip" install -q "$(echo build/wheels/pregate-*.whl)[test]"
+  "$clean/bin/pip" install -q --no-compile "$(echo build/wheels/pregate-*.whl)[test]"
   if [ -n "${PREGATE_TORCH_INDEX:-}" ]; then index=(--index-url "$PREGATE_TORCH_INDEX"); fi
   if [ "$torch" != no ]; then
-    if ! { "$clean/bin/pip" install -q "${index[@]}" torch &&
-      "$clean/bin/pip" install -q "$(echo build/wheels/pregate-*.whl)[record,notebook]"; }; then
+    if ! { "$clean/bin/pip" install -q --no-compile "${index[@]}" torch &&
+      "$clean/bin/pip" install -q --no-compile "$(echo build/wheels/pregate-*.whl)[record,notebook]"; }; then
       if [ "$torch" = yes ]; then return 1; fi
       echo "== python: TORCH CANNOT BE INSTALLED: the tests of recorders and of the notebook are SKIPPED"
     fi

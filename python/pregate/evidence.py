@@ -200,5 +200,5 @@ def validate_device(
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "ladder.json"
         arguments = _options({"machine": machine, "set": set, **options, "json": out})
-        code, said = _core.validate(["device", *_of_trace(trace), *arguments])
+        code, said = _core.validate(["device", *_of_trace(trace, options), *arguments])
         return Ladder(code, out.read_text(), said)

@@ -95,10 +95,13 @@ def _options(options: Mapping[str, Any]) -> list[str]:
     return arguments
 
 
-def _of_trace(trace: AnyTrace | None) -> list[str]:
+def _of_trace(trace: AnyTrace | None, options: Mapping[str, Any]) -> list[str]:
+    """As options of the program; what generated routing is of may be among `options`, too, and is said once."""
     if trace is None:
         return []
-    if isinstance(trace, Trace | Generated):
+    if isinstance(trace, Generated):
+        return trace.arguments(options)
+    if isinstance(trace, Trace):
         return trace.arguments()
     return ["--trace", str(trace)]
 
@@ -129,7 +132,7 @@ def simulate(
 
     """
     name, own = (policy.name, policy.arguments()) if isinstance(policy, Policy) else (policy, [])
-    arguments = [*_of_trace(trace), *_options({"policy": name, "set": set, **options}), *own]
+    arguments = [*_of_trace(trace, options), *_options({"policy": name, "set": set, **options}), *own]
     return Result(_core.run(arguments, False), 0, _label(policy))
 
 
@@ -160,7 +163,7 @@ def execute(
 
     """
     name, own = (policy.name, policy.arguments()) if isinstance(policy, Policy) else (policy, [])
-    arguments = [*_of_trace(trace), *_options({"policy": name, "set": set, **options}), *own]
+    arguments = [*_of_trace(trace, options), *_options({"policy": name, "set": set, **options}), *own]
     return Result(_core.execute(arguments), 0, _label(policy))
 
 
@@ -180,7 +183,7 @@ def compare(
     chosen += policies.split(",") if isinstance(policies, str) else policies
     if not chosen:
         raise InputError("policies", "no policy is named", "name some of pregate.policies(), or 'all'")
-    common = [*_of_trace(trace), *_options({"set": set, **options})]
+    common = [*_of_trace(trace, options), *_options({"set": set, **options})]
     plain = [each for each in chosen if isinstance(each, str)]
     results: dict[int, Result] = {}
     left_out: dict[str, str] = {}
@@ -222,7 +225,7 @@ def sweep(
     """
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.csv"
-        arguments = [*_of_trace(trace), *_options({"policy": ",".join(policies), **options})]
+        arguments = [*_of_trace(trace, options), *_options({"policy": ",".join(policies), **options})]
         for key, values in vary.items():
             text = values if isinstance(values, str) else ",".join(setting_text(value) for value in values)
             arguments += ["--vary", f"{key}={text}"]

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -91,9 +91,16 @@ class Generated:
         """`options` by the program's names."""
         self._options = {name: str(value) for name, value in options.items() if value is not None}
 
-    def arguments(self) -> list[str]:
-        """As options of the program."""
-        return [word for name, value in self._options.items() for word in ("--" + name, value)]
+    def arguments(self, also: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
+        """As options of the program, without those that are in `also`, where they must be the same."""
+        for name, value in self._options.items():
+            if also.get(name) is not None and str(also[name]) != value:
+                raise InputError(
+                    name, f"is {also[name]}, and the routing is generated for {value}", "generate what is to be run"
+                )
+        return [
+            word for name, value in self._options.items() if also.get(name) is None for word in ("--" + name, value)
+        ]
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Trace:
         """Writes it as a trace database."""

@@ -72,16 +72,23 @@ def test_calibrated_from_rates(tmp_path: Path) -> None:
 
 def test_this_machine(tmp_path: Path) -> None:
     """Measured in seconds, then held against itself: tables have their rows, whatever the verdict."""
+    model = str(Path(__file__).with_name("small.toml"))
     try:
         made = pg.calibrate(
-            tmp_path / "here.toml", model="switch-base-8", device="host", seconds=3, max_tokens=4, accept_noise=True
+            tmp_path / "here.toml", model=model, device="host", seconds=3, max_tokens=4, accept_noise=True
         )
     except pg.InputError as error:
         pytest.skip(f"SKIPPED: this machine cannot be measured: {error}")
     assert "median spread" in made.report
-    generated = pg.generate(model="switch-base-8", locality="typical", prompt=8, output=6)
+    generated = pg.generate(model=model, prompt=8, output=6)
     ladder = pg.validate_device(
-        generated, machine=made.path, device="host", policy="on-demand", steps=4, repeats=2, max_tokens=4
+        generated,
+        machine=made.path,
+        device="host",
+        policy="on-demand",
+        steps=4,
+        repeats=2,
+        max_tokens=4,
     )
     assert set(ladder.tiers.to_pandas().columns) >= {"tier", "gate", "rows", "verdict"}
     assert len(ladder.rows) > 0 and len(ladder.operations) > 0

@@ -12,14 +12,14 @@ from test_evictions import Fifo
 
 import pregate as pg
 
-MODEL = "switch-base-8"
-RUN: dict[str, Any] = {"device": "host", "gpu_memory": "8GiB", "compute_threads": 1}
+MODEL = str(Path(__file__).with_name("small.toml"))
+RUN: dict[str, Any] = {"model": MODEL, "device": "host", "gpu_memory": "1GiB", "compute_threads": 1}
 COUNTS = ["cache.hit_rate", "h2d_bytes", "fetches", "steps", "output_tokens"]
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> pg.Trace:
-    """Of a model that runs here in a second."""
+    """Of a model that runs in a moment."""
     generated = pg.generate(model=MODEL, requests=1, prompt=6, output=4, seed=5)
     return generated.save(tmp_path_factory.mktemp("traces") / "small.db")
 
@@ -41,7 +41,7 @@ def test_does_what_the_program_does(small: pg.Trace, program: Run, policy: str, 
     assert measured.status == "ok" and measured.evidence == "measured" and measured.tokens_per_s > 0
     assert measured.range is None, "a measured rate is no prediction"
     measured.schedule(tmp_path / "own.json")
-    words = ["--gpu-memory", "8GiB", "--compute-threads", "1", *(["--cache", "25%"] if cache else [])]
+    words = ["--model", MODEL, "--gpu-memory", "1GiB", "--compute-threads", "1", *(["--cache", "25%"] if cache else [])]
     program(
         *["execute", "--trace", str(small.path), "--device", "host", "--policy", policy, *words],
         *["--record-steps", "3", "--schedule", str(tmp_path / "theirs.json"), "--json", str(tmp_path / "t.json")],
@@ -51,7 +51,7 @@ def test_does_what_the_program_does(small: pg.Trace, program: Run, policy: str, 
     ours = json.loads(measured.json())
     assert {k: v for k, v in ours.items() if k != "results"} == {k: v for k, v in theirs.items() if k != "results"}
     assert ours["results"][0].keys() == theirs["results"][0].keys()
-    simulated = pg.simulate(small, policy=policy, **cache)
+    simulated = pg.simulate(small, model=MODEL, policy=policy, **cache)
     assert simulated.evidence == "simulated"
     counted = [name for name in COUNTS if name in simulated.metrics]
     assert len(counted) >= 3
@@ -112,5 +112,5 @@ def test_refused(small: pg.Trace) -> None:
 
 def test_what_does_not_fit(small: pg.Trace) -> None:
     """Is a result, as in a simulation."""
-    result = pg.execute(small, policy="gpu-only", **{**RUN, "gpu_memory": "64MiB"})
+    result = pg.execute(small, policy="gpu-only", **{**RUN, "gpu_memory": "8MiB"})
     assert result.status == "out-of-memory" and "needs" in result.why

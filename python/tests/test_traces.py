@@ -13,6 +13,17 @@ import pregate as pg
 from pregate.traces import NO_EXPERT
 
 
+def test_generated_for_what_is_run() -> None:
+    """A call may say again what the routing is generated for, but nothing else."""
+    generated = pg.generate(model="olmoe-1b-7b", prompt=8, output=4)
+    alone = pg.simulate(generated, policy="on-demand").json()
+    assert pg.simulate(generated, model="olmoe-1b-7b", prompt=8, policy="on-demand").json() == alone
+    with pytest.raises(pg.InputError, match="model: is qwen3-30b-a3b, and the routing is generated for olmoe-1b-7b"):
+        pg.simulate(generated, model="qwen3-30b-a3b", policy="on-demand")
+    with pytest.raises(pg.InputError, match="prompt: is 9, .* for 8"):
+        pg.compare(generated, prompt=9)
+
+
 def test_routing(trace: pg.Trace) -> None:
     """Of one layer as arrays."""
     assert trace.layers == 16 and trace.info["requests"] == 2

@@ -15,8 +15,8 @@ using pregate::test::random_source;
 using pregate::test::tiny_model;
 
 void check_prompts_in_chunks(const std::string& device) {
-  const ModelSpec model = tiny_model(3, 8, 2);
-  ListSource source = random_source(5, 3, 8, 2, 3, 11, 3);
+  const ModelSpec model = tiny_model(2, 8, 2);
+  ListSource source = random_source(5, 2, 8, 2, 3, 11, 3);
   for (const int batch : {1, 3}) {
     const auto batched = trace::compose_batches(source, batch);
     for (const int chunk : {4, 7}) {
@@ -35,8 +35,8 @@ void check_prompts_in_chunks(const std::string& device) {
 }
 
 void check_micro_batches(const std::string& device) {
-  const ModelSpec model = tiny_model(3, 8, 2);
-  ListSource source = random_source(5, 3, 8, 2, 5, 4, 3);
+  const ModelSpec model = tiny_model(2, 8, 2);
+  ListSource source = random_source(5, 2, 8, 2, 5, 3, 2);
   const auto batched = trace::compose_batches(source, 5);
   const auto expected = reference(device, model, *batched);
   for (const char* name : {"gpu-only", "on-demand-cache", "prefetch-all", "klotski"}) {

@@ -305,7 +305,7 @@ void check_drive_behind_host_memory(const std::string& device, const std::string
 }
 
 void check_experts_in_blocks(const std::string& device) {
-  ListSource source = random_source(6, 2, 8, 2, 1, 4, 4);
+  ListSource source = random_source(6, 2, 8, 2, 1, 2, 3);
   for (const auto& [format, bytes] : {std::pair{"q8_0", 34}, std::pair{"mxfp4", 17}}) {
     ModelSpec model = tiny_model(2, 8, 2);
     model.expert_format = weight_format(format, "test");

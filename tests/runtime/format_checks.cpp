@@ -19,7 +19,7 @@ using testing::HasSubstr;
 namespace {
 
 // Small: on the tests' stand-in for CUDA kernels that unpack are interpreted.
-constexpr int layers = 3, experts = 8;
+constexpr int layers = 2, experts = 8;
 
 struct Formats {
   const char *model, *low;
@@ -34,7 +34,7 @@ ModelSpec model_in(const Formats& formats) {
 
 /// Weights by halves are 4 : 2 : 1, so that better-ranked ones have 0, 57 % and 86 % of all.
 ListSource weighed_source() {
-  ListSource source = random_source(5, layers, experts, 3, 1, 2, 12);
+  ListSource source = random_source(5, layers, experts, 3, 1, 2, 7);
   source.weigh_by_halves(3);
   return source;
 }
