@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <mutex>
 
 #include "cli/model_of_trace.hpp"
 #include "cli/recorded_format.hpp"
@@ -61,32 +62,75 @@ class SharedSteps final : public trace::StepSource {
   std::size_t at_ = 0;
 };
 
-/// Readers of what `generate` makes.
-std::function<std::shared_ptr<trace::StepSource>()> generated(
-    const std::function<std::shared_ptr<trace::StepSource>()>& generate) {
-  auto source = generate();
-  auto info = std::make_shared<const trace::TraceInfo>(source->info());
-  if (info->routed_entries > most_entries_kept) return generate;
-  auto ids = std::make_shared<std::vector<std::uint16_t>>();
-  ids->reserve(static_cast<std::size_t>(info->routed_entries));
-  auto steps = std::make_shared<std::vector<trace::Step>>();
-  trace::Step step;
-  while (source->next(step)) {
-    ids->insert(ids->end(), step.experts.begin(), step.experts.end());
-    steps->push_back(step);
+/// What a generator makes: kept for all readers from the first one on, or made for each where it is long.
+class Generated {
+ public:
+  using Generate = std::function<std::shared_ptr<trace::StepSource>()>;
+  explicit Generated(Generate generate) : generate_(std::move(generate)) {}
+
+  /// Callable from several threads at once.
+  std::shared_ptr<trace::StepSource> reader() {
+    std::call_once(once_, [this] { keep(); });
+    if (!steps_) return generate_();
+    return std::make_shared<SharedSteps>(steps_, ids_, info_);
   }
-  std::size_t at = 0;
-  for (trace::Step& each : *steps) {
-    each.experts = std::span<const std::uint16_t>(*ids).subspan(at, each.experts.size());
-    at += each.experts.size();
+
+ private:
+  void keep() {
+    const auto source = generate_();
+    info_ = std::make_shared<const trace::TraceInfo>(source->info());
+    if (info_->routed_entries > most_entries_kept) return;
+    auto ids = std::make_shared<std::vector<std::uint16_t>>();
+    ids->reserve(static_cast<std::size_t>(info_->routed_entries));
+    auto steps = std::make_shared<std::vector<trace::Step>>();
+    trace::Step step;
+    while (source->next(step)) {
+      ids->insert(ids->end(), step.experts.begin(), step.experts.end());
+      steps->push_back(step);
+    }
+    std::size_t at = 0;
+    for (trace::Step& each : *steps) {
+      each.experts = std::span<const std::uint16_t>(*ids).subspan(at, each.experts.size());
+      at += each.experts.size();
+    }
+    ids_ = std::move(ids);
+    steps_ = std::move(steps);
   }
-  return [steps, ids, info] { return std::make_shared<SharedSteps>(steps, ids, info); };
+
+  Generate generate_;
+  std::once_flag once_;
+  std::shared_ptr<const std::vector<trace::Step>> steps_;
+  std::shared_ptr<const std::vector<std::uint16_t>> ids_;
+  std::shared_ptr<const trace::TraceInfo> info_;
+};
+
+using Readers = std::function<std::shared_ptr<trace::StepSource>()>;
+
+Readers readers_of(const std::shared_ptr<Generated>& generated) {
+  return [generated] { return generated->reader(); };
 }
 
-std::function<std::shared_ptr<trace::StepSource>()> generated(const trace::GeneratorProfile& profile,
-                                                              std::int64_t requests, std::uint64_t seed) {
-  return generated(
+/// The same object while somebody has it: runs that differ in software, formats or machine read one routing.
+std::shared_ptr<Generated> generated(const trace::GeneratorProfile& profile, std::int64_t requests,
+                                     std::uint64_t seed) {
+  struct Known {
+    trace::GeneratorProfile profile;
+    std::int64_t requests;
+    std::uint64_t seed;
+    std::weak_ptr<Generated> made;
+  };
+  static std::mutex mutex;
+  static std::vector<Known> all;
+  const std::scoped_lock lock(mutex);
+  std::erase_if(all, [](const Known& each) { return each.made.expired(); });
+  for (const Known& each : all) {
+    auto made = each.made.lock();
+    if (made && each.requests == requests && each.seed == seed && each.profile == profile) return made;
+  }
+  auto made = std::make_shared<Generated>(
       [=]() -> std::shared_ptr<trace::StepSource> { return trace::generate(profile, requests, seed); });
+  all.push_back({profile, requests, seed, made});
+  return made;
 }
 
 void refuse_beside(const Parsed& parsed, const char* option, std::initializer_list<const char*> others,
@@ -184,7 +228,7 @@ void use_profile(const Parsed& parsed, const std::vector<Override>& set, Run& ru
   configuration.trace_path = run.trace_name + " (generated, seed " + std::to_string(how.seed) + ")";
   configuration.seed = how.seed;
   configuration.routing = sim::Routing{.profile = name};
-  const auto readers = generated(profile, how.requests, how.seed);
+  const Readers readers = readers_of(generated(profile, how.requests, how.seed));
   run.open = run.reopen = passes(readers, configuration);
   configuration.trace = readers()->info();
   if (parsed.has("model")) {
@@ -225,17 +269,18 @@ void use_own_shape(const Parsed& parsed, const std::vector<Override>& set, Run& 
   };
   const std::string name = parsed.has("locality") ? parsed.text("locality") : "typical";
   const std::vector<trace::LoadRequest> load = load_of(parsed, configuration);
-  const auto readers_of = [&](const std::string& locality) {
+  const auto readers_with = [&](const std::string& locality) {
     const trace::GeneratorProfile profile = profile_of(locality);
-    if (load.empty()) return generated(profile, how.requests, how.seed);
-    return generated([profile, load, seed = how.seed]() -> std::shared_ptr<trace::StepSource> {
-      return trace::generate(profile, load, seed);
-    });
+    if (load.empty()) return readers_of(generated(profile, how.requests, how.seed));
+    return readers_of(
+        std::make_shared<Generated>([profile, load, seed = how.seed]() -> std::shared_ptr<trace::StepSource> {
+          return trace::generate(profile, load, seed);
+        }));
   };
-  const auto readers = readers_of(name);
+  const Readers readers = readers_with(name);
   run.open = run.reopen = passes(readers, configuration);
-  run.low = name == "low" ? run.open : passes(readers_of("low"), configuration);
-  run.high = name == "high" ? run.open : passes(readers_of("high"), configuration);
+  run.low = name == "low" ? run.open : passes(readers_with("low"), configuration);
+  run.high = name == "high" ? run.open : passes(readers_with("high"), configuration);
   configuration.trace = readers()->info();
   configuration.trace.content_hash = trace::content_hash_of(*readers());
   configuration.seed = how.seed;

@@ -27,6 +27,8 @@ struct LayerProfileParameters {
   /// The expert of popularity rank r, counted from 0, is drawn with weight
   /// (r + 1)^-popularity_skew exp(-popularity_cutoff r / experts).
   double popularity_cutoff = 0;
+
+  bool operator==(const LayerProfileParameters&) const = default;
 };
 
 /// A generator profile: a few KB of TOML.
@@ -39,6 +41,8 @@ struct GeneratorProfile {
   /// Share of the popularity ranks that each request gives to other experts; 0: all requests prefer the same.
   double popularity_shift = 0;
   std::vector<LayerProfileParameters> layers;
+
+  bool operator==(const GeneratorProfile&) const = default;
 };
 
 GeneratorProfile parse_profile(std::string_view toml, const std::string& where);

@@ -148,7 +148,8 @@ std::string machines_text(const std::vector<Advice>& machines, double wanted, co
     }
     if (wanted > 0 && reaches == nullptr && best->rate() >= wanted) reaches = &advice;
     if (most == nullptr || best->rate() > fastest(most->tried, true)->rate()) most = &advice;
-    table.add({(reaches == &advice ? "* " : "  ") + name, memory, three_digits(best->rate()), range_of(*best),
+    table.add({(reaches == &advice ? "* " : "  ") + name, memory,
+               sim::three_digits_below(best->rate(), wanted), range_of(*best),
                best->result.ttft_ms > 0 ? three_digits(best->result.ttft_ms / 1e3) : "-",
                name_of(best->way)});
   }

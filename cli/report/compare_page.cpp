@@ -195,8 +195,8 @@ std::string machines_page(const std::vector<Advice>& machines, double wanted) {
     rows.push_back({label_of(advice),
                     three_digits(static_cast<double>(gpu_memory_of_host(advice.configuration.machine).count) /
                                  (1LL << 30)),
-                    three_digits(run.rate), range_text(run.range), three_digits(best->result.ttft_ms / 1e3),
-                    best->command});
+                    sim::three_digits_below(run.rate, wanted), range_text(run.range),
+                    three_digits(best->result.ttft_ms / 1e3), best->command});
     if (wanted > 0 && !is_answered && run.rate >= wanted) {
       is_answered = true;
       answer = "The first that reaches " + three_digits(wanted) + " tokens/s is " + label_of(advice) + ": " +

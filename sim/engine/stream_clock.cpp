@@ -51,13 +51,19 @@ StreamClock::Queued* StreamClock::queued(std::size_t stream) {
   return nullptr;
 }
 
+/// Among paths in order of issue; null: it is none of theirs.
+const PathPoint* StreamClock::find(std::span<const PathPoint> paths, OpId id) {
+  const auto path = std::lower_bound(paths.begin(), paths.end(), id,
+                                     [](const PathPoint& each, OpId wanted) { return each.id < wanted; });
+  return path == paths.end() || path->id != id ? nullptr : &*path;
+}
+
 /// Operations of earlier passes that are not kept ended before this one began, and decide nothing.
 const PathPoint* StreamClock::before_pass(OpId id) const {
   const auto same = [id](const PathPoint& point) { return point.id == id; };
   const auto stream = std::find_if(before_pass_.begin(), before_pass_.end(), same);
   if (stream != before_pass_.end()) return &*stream;
-  const auto outlived = std::find_if(outlived_.begin(), outlived_.end(), same);
-  return outlived == outlived_.end() ? nullptr : &*outlived;
+  return find(outlived_, id);
 }
 
 /// Whatever is issued later could not have started before the copy that is asked for ends: it waits for ids
@@ -180,12 +186,18 @@ void StreamClock::issue(OpKind kind, const Price& price, std::size_t stream, con
   streams_[stream] = {finish, next_id_++};
 }
 
-PathPoint StreamClock::path_to(const Last& last) const {
+/// `known`: paths to some of the pass's operations, in order of issue, at which a walk may end.
+PathPoint StreamClock::path_to(const Last& last, std::span<const PathPoint> known) const {
   PathPoint path;
   OpId id = last.id;
-  for (; id >= first_id_; id = point(id).before) point(id).spending.add_to(path.spent);
+  const PathPoint* before = nullptr;
+  for (; id >= first_id_; id = point(id).before) {
+    before = find(known, id);
+    if (before != nullptr) break;
+    point(id).spending.add_to(path.spent);
+  }
   // What nothing decided begins where the run does, which is when the GPU that leads may first compute.
-  const PathPoint* const before = id == no_op ? &before_pass_[number_of(tally_.leading)] : before_pass(id);
+  if (id < first_id_) before = id == no_op ? &before_pass_[number_of(tally_.leading)] : before_pass(id);
   if (before != nullptr) {
     path.spent += before->spent;
     path.waiting = before->waiting;
@@ -236,8 +248,12 @@ void StreamClock::keep_paths(Picoseconds end) {
   }
   std::erase_if(outlived_, [end](const PathPoint& path) { return path.finish <= end; });
   if (std::any_of(streams_.begin(), streams_.end(), [end](const Last& head) { return head.finish > end; })) {
+    // Of copies that follow each other each walk ends at the copy before: a prompt may leave thousands of
+    // them.
+    const std::size_t from_before = outlived_.size();
     for (OpId id = first_id_; id < next_id_; ++id) {
-      if (point(id).finish > end) outlived_.push_back(path_to({point(id).finish, id}));
+      if (point(id).finish <= end) continue;
+      outlived_.push_back(path_to({point(id).finish, id}, std::span(outlived_).subspan(from_before)));
     }
   }
   before_pass_ = paths;

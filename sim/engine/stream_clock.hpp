@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "sim/cost/price.hpp"
@@ -70,6 +71,7 @@ class StreamClock final : public Executor {
   [[nodiscard]] bool waits_in_queue(OpId id) const;
   [[nodiscard]] Queued* queued(std::size_t stream);
   [[nodiscard]] Last done(OpId id);
+  [[nodiscard]] static const PathPoint* find(std::span<const PathPoint> paths, OpId id);
   [[nodiscard]] const PathPoint* before_pass(OpId id) const;
   void issue(OpKind kind, const Price& price, std::size_t stream, const Last& decisive, Bytes weights = {});
   void count(const EndedOperation& ended, const Spending& spending);
@@ -78,7 +80,7 @@ class StreamClock final : public Executor {
   void queue(const Price& price, CopyQueue::Copy copy, CopyQueue& to);
   bool start_next(std::optional<Picoseconds> before);
   void keep_paths(Picoseconds end);
-  [[nodiscard]] PathPoint path_to(const Last& last) const;
+  [[nodiscard]] PathPoint path_to(const Last& last, std::span<const PathPoint> known = {}) const;
 
   Pricer prices_;
   std::vector<Queued> queued_;
@@ -90,7 +92,7 @@ class StreamClock final : public Executor {
   std::vector<Point> points_;  ///< of the pass, by id - first_id_
   OpId first_id_ = 0, next_id_ = 0;
   std::vector<PathPoint> before_pass_;  ///< paths to the streams' last operations before it
-  std::vector<PathPoint> outlived_;     ///< and to others that end after it began
+  std::vector<PathPoint> outlived_;     ///< and to others that end after it began, in order of issue
 };
 
 /// Of one that is decided: the books, then the observers.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 namespace pregate::sim {
@@ -28,6 +29,19 @@ std::string three_digits(double value) {
   const int decimals = std::clamp(2 - magnitude, 0, 6);
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
+std::string three_digits_below(double value, double limit) {
+  std::string text = three_digits(value);
+  if (!(value < limit) || text != three_digits(limit)) return text;
+  constexpr int most_decimals = 9;
+  for (int decimals = 1; decimals <= most_decimals; ++decimals) {
+    char more[64];
+    std::snprintf(more, sizeof more, "%.*f", decimals, value);
+    text = more;
+    if (std::strtod(more, nullptr) < limit) break;
+  }
   return text;
 }
 

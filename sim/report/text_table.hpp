@@ -38,6 +38,9 @@ class TextTable {
 
 /// At most three significant digits, never an exponent below 10^15: 0.0123, 1.13, 42.5, 128, 1540.
 std::string three_digits(double value);
+/// The same with more digits where a value below `limit` would otherwise look as if it reached it: "39.97"
+/// of 40.
+std::string three_digits_below(double value, double limit);
 /// The same of a size in GiB, without the unit.
 std::string in_gib(Bytes size);
 

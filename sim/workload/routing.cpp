@@ -217,10 +217,14 @@ void StepRouting::load_marking(const trace::Step& step) {
   const auto [first, last] = map_.ordinals(step.stack);
   const std::uint16_t* entry = step.experts.data();
   std::uint32_t end = 0;
+  ExpertKey* const keys = keys_.data();
+  std::uint32_t* const tokens = tokens_.data();
+  const std::uint32_t epoch = epoch_;
   for (int ordinal = first; ordinal < last; ++ordinal) {
     const MoeLayer& layer = map_.layers()[static_cast<std::size_t>(ordinal)];
     cache::BatchRange& range = layers_[static_cast<std::size_t>(ordinal)];
     range.begin = end;
+    Seen* const seen_of_layer = seen_.data() + layer.first_key;
     const std::uint16_t* const stop =
         entry + static_cast<std::size_t>(step.tokens) * static_cast<std::size_t>(layer.top_k);
     std::uint32_t missing = 0;
@@ -230,14 +234,13 @@ void StepRouting::load_marking(const trace::Step& step) {
         ++missing;
         continue;
       }
-      const ExpertKey key = layer.first_key + *entry;
-      Seen& seen = seen_[key];
-      if (seen.epoch == epoch_) {
-        ++tokens_[seen.place];
+      Seen& seen = seen_of_layer[*entry];
+      if (seen.epoch == epoch) {
+        ++tokens[seen.place];
       } else {
-        seen = {epoch_, end};
-        keys_[end] = key;
-        tokens_[end] = 1;
+        seen = {epoch, end};
+        keys[end] = layer.first_key + *entry;
+        tokens[end] = 1;
         ++end;
       }
     }

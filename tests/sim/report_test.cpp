@@ -301,6 +301,11 @@ TEST(ThreeDigits, RoundsForPeople) {
   EXPECT_EQ(three_digits(1.1277), "1.13");
   EXPECT_EQ(three_digits(42.53), "42.5");
   EXPECT_EQ(three_digits(128.4), "128");
+  EXPECT_EQ(three_digits_below(39.97, 40), "39.97");
+  EXPECT_EQ(three_digits_below(39.9996, 40), "39.9996");
+  EXPECT_EQ(three_digits_below(39.2, 40), "39.2");
+  EXPECT_EQ(three_digits_below(40, 40), "40.0");
+  EXPECT_EQ(three_digits_below(199.7, 200), "199.7");
   EXPECT_EQ(three_digits(15402.0), "15402");
 }
 
