@@ -9,6 +9,7 @@
 #include "sim/cost/low_format.hpp"
 #include "sim/engine/event_executor.hpp"
 #include "sim/engine/stream_clock.hpp"
+#include "sim/memory_needed.hpp"
 #include "sim/parallel/simulate_group.hpp"
 #include "sim/planner/by_counts.hpp"
 #include "sim/platform/machine_topology.hpp"
@@ -146,7 +147,10 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits,
   result.out_of_memory = true;
   result.out_of_memory_reason = result.memory.explain(policy.name, limits.name);
   result.fits_with =
-      what_fits(model, limits, policy, prepared, result.topology, source, counted, prompt_chunk);
+      what_fits(model, policy, prepared.map(), [&](const ModelSpec& changed, const PolicySpec& tried) {
+        return memory_needed(changed, limits, tried, prepared, result.topology, source, counted,
+                             prompt_chunk);
+      });
   return std::nullopt;
 }
 

@@ -13,38 +13,6 @@ namespace pregate::sim {
 
 namespace {
 
-/// One run, of which capacity and model are varied.
-class Trial {
- public:
-  Trial(const MemoryLimits& limits, const PreparedTrace& prepared, const Topology& topology,
-        trace::StepSource& source, CountedExperts counted, int prompt_chunk)
-      : limits_(limits),
-        prepared_(prepared),
-        topology_(topology),
-        source_(source),
-        counted_(counted),
-        prompt_chunk_(prompt_chunk) {}
-
-  [[nodiscard]] MemoryUse use(const ModelSpec& model, const PolicySpec& policy) const {
-    const ExpertMap map(source_.info(), model, "trace");
-    Plan plan = make_plan(policy, map, prepared_.scan(), topology_, source_, counted_);
-    if (!policy.formats.low.empty())
-      plan_formats(plan, in_low_format(model, policy), source_.info(), prepared_.scan());
-    return fit_memory(model, limits_, plan, prepared_.scan(), counted_, prompt_chunk_);
-  }
-  [[nodiscard]] bool fits(const ModelSpec& model, const PolicySpec& policy) const {
-    return use(model, policy).fits();
-  }
-
- private:
-  const MemoryLimits& limits_;
-  const PreparedTrace& prepared_;
-  const Topology& topology_;
-  trace::StepSource& source_;
-  CountedExperts counted_;
-  int prompt_chunk_;
-};
-
 /// The same memory, without the eviction's needs: no future is read, no hit rate given.
 PolicySpec without_eviction(PolicySpec policy) {
   policy.cache.eviction = PolicySpec{}.cache.eviction;
@@ -66,26 +34,26 @@ Bytes cache_of(const MemoryUse& use) {
   return use.peak[static_cast<std::size_t>(MemoryPurpose::expert_cache)];
 }
 
-void find_cache(const Trial& trial, const ModelSpec& model, const PolicySpec& policy, const ExpertMap& map,
-                FitsWith& found) {
-  if (!trial.fits(model, with_slots(policy, 0))) return;
+void find_cache(const MemoryOf& memory, const ModelSpec& model, const PolicySpec& policy,
+                const ExpertMap& map, FitsWith& found) {
+  if (!memory(model, with_slots(policy, 0)).fits()) return;
   std::int64_t most = 0;  // slots that hold every expert
   for (const MoeLayer& layer : map.layers())
     most = policy.cache.scope == CacheScope::layer ? std::max<std::int64_t>(most, layer.experts) : map.keys();
   std::int64_t fit = 0, too_many = most + 1;
   while (too_many - fit > 1) {
     const std::int64_t middle = fit + (too_many - fit) / 2;
-    (trial.fits(model, with_slots(policy, middle)) ? fit : too_many) = middle;
+    (memory(model, with_slots(policy, middle)).fits() ? fit : too_many) = middle;
   }
   const bool needs_cache = !policy.miss.service->fetches;
   if (fit == 0 && needs_cache) return;
   found.cache = with_slots(policy, fit).cache.capacity;
-  found.cache_bytes = cache_of(trial.use(model, with_slots(policy, fit)));
+  found.cache_bytes = cache_of(memory(model, with_slots(policy, fit)));
 }
 
 /// The widest formats, narrower than `now`, with which `set(model)` fits.
 template <class Set>
-std::vector<std::string> formats(const Trial& trial, const ModelSpec& model, const PolicySpec& policy,
+std::vector<std::string> formats(const MemoryOf& memory, const ModelSpec& model, const PolicySpec& policy,
                                  double now, Set&& set) {
   constexpr std::size_t most_named = 3;
   std::vector<const WeightFormat*> narrower;
@@ -101,7 +69,7 @@ std::vector<std::string> formats(const Trial& trial, const ModelSpec& model, con
     if (found.size() == most_named) break;
     ModelSpec changed = model;
     set(changed, *format);
-    if (trial.fits(changed, policy)) found.push_back(format->name);
+    if (memory(changed, policy).fits()) found.push_back(format->name);
   }
   return found;
 }
@@ -121,9 +89,10 @@ std::string FitsWith::text() const {
     const std::string of = as_on_demand ? "--policy on-demand " : "";
     char size[32];
     std::snprintf(size, sizeof size, "%.1f", static_cast<double>(cache_bytes.count) / (1LL << 30));
+    const char* const where = on_each_gpu ? " GiB on each GPU)" : " GiB)";
     ways.push_back(cache->kind == CapacityKind::none
                        ? of + "--cache 0"
-                       : of + "--cache '" + to_string(*cache) + "' (" + size + " GiB)");
+                       : of + "--cache '" + to_string(*cache) + "' (" + size + where);
   }
   if (!weights.empty()) ways.push_back("--weights " + alternatives(weights));
   if (!dense_weights.empty()) ways.push_back("--dense-weights " + alternatives(dense_weights));
@@ -132,11 +101,15 @@ std::string FitsWith::text() const {
   return text;
 }
 
-MemoryUse memory_needed(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
+MemoryUse memory_needed(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& given,
                         const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,
                         CountedExperts counted, int prompt_chunk) {
-  return Trial(limits, prepared, topology, source, counted, prompt_chunk)
-      .use(model, without_eviction(policy));
+  const PolicySpec policy = without_eviction(given);
+  const ExpertMap map(source.info(), model, "trace");
+  Plan plan = make_plan(policy, map, prepared.scan(), topology, source, counted);
+  if (!policy.formats.low.empty())
+    plan_formats(plan, in_low_format(model, policy), source.info(), prepared.scan());
+  return fit_memory(model, limits, plan, prepared.scan(), counted, prompt_chunk);
 }
 
 bool fits_in_memory(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
@@ -145,21 +118,19 @@ bool fits_in_memory(const ModelSpec& model, const MemoryLimits& limits, const Po
   return memory_needed(model, limits, policy, prepared, topology, source, counted, prompt_chunk).fits();
 }
 
-FitsWith what_fits(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& given,
-                   const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,
-                   CountedExperts counted, int prompt_chunk) {
+FitsWith what_fits(const ModelSpec& model, const PolicySpec& given, const ExpertMap& map,
+                   const MemoryOf& memory) {
   FitsWith found;
-  const Trial trial(limits, prepared, topology, source, counted, prompt_chunk);
   const PolicySpec policy = without_eviction(given);
   found.as_on_demand = policy.placement.kind->keeps_all;
   // Misses that the CPU computes, without a cache to bring them into, leave nothing to size.
   const bool has_cache = policy.miss.service->fetches || policy.miss.service->copies_too ||
                          policy.miss.admission == MissAdmission::background;
-  if (has_cache) find_cache(trial, model, found.as_on_demand ? PolicySpec{} : policy, prepared.map(), found);
-  found.weights = formats(trial, model, policy, model.expert_format.bits_per_parameter,
+  if (has_cache) find_cache(memory, model, found.as_on_demand ? PolicySpec{} : policy, map, found);
+  found.weights = formats(memory, model, policy, model.expert_format.bits_per_parameter,
                           [](ModelSpec& m, const WeightFormat& format) { m.expert_format = format; });
   if (!found.any()) {
-    found.dense_weights = formats(trial, model, policy, model.dense_format.bits_per_parameter,
+    found.dense_weights = formats(memory, model, policy, model.dense_format.bits_per_parameter,
                                   [](ModelSpec& m, const WeightFormat& format) {
                                     m.dense_format = format;
                                     m.embedding_format = {};

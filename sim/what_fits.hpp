@@ -2,11 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "models/model.hpp"
+#include "sim/cost/memory_model.hpp"
 #include "sim/planner/plan.hpp"
 #include "sim/policy/policy.hpp"
 
@@ -20,6 +22,7 @@ struct FitsWith {
   /// The largest expert cache that fits; `none`: it fits only without one. Absent: not even then.
   std::optional<Capacity> cache;
   Bytes cache_bytes;          ///< what it takes of GPU memory
+  bool on_each_gpu = false;   ///< of several, each has such a cache
   bool as_on_demand = false;  ///< the policy offloads nothing: the cache is that of the policy on-demand
   /// Formats of routed experts (of everything else) with which the run fits as it is, widest first; at most
   /// three.
@@ -36,9 +39,11 @@ bool fits_in_memory(const ModelSpec& model, const MemoryLimits& limits, const Po
                     const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,
                     CountedExperts counted, int prompt_chunk);
 
-/// What of cache and formats makes the run fit that is out of memory.
-FitsWith what_fits(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
-                   const PreparedTrace& prepared, const Topology& topology, trace::StepSource& source,
-                   CountedExperts counted, int prompt_chunk);
+/// What a run takes under a policy, of the model in any formats; MemoryUse::fits() says whether it is there.
+using MemoryOf = std::function<MemoryUse(const ModelSpec&, const PolicySpec&)>;
+
+/// What of cache and formats makes the run fit that is out of memory. `map`: of the trace and model.
+FitsWith what_fits(const ModelSpec& model, const PolicySpec& policy, const ExpertMap& map,
+                   const MemoryOf& memory);
 
 }  // namespace pregate::sim

@@ -62,6 +62,26 @@ PlannedRanks ranks_of_run(const ModelSpec& model, const MachineSpec& used, const
   return ranks;
 }
 
+MemoryUse memory_of(const PlannedRanks& ranks, const ModelSpec& model, const PolicySpec& policy,
+                    const Topology& topology, trace::StepSource& source, const SimulationOptions& options) {
+  std::optional<MemoryUse> fullest;
+  Bytes host;
+  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
+    ModelSpec part = rank->rank.model;
+    part.expert_format = model.expert_format;
+    part.dense_format = model.dense_format;
+    part.embedding_format = model.embedding_format;
+    const MemoryUse use = memory_needed(part, rank->limits, policy, rank->prepared, topology, rank->served,
+                                        options.counted, options.prompt_chunk);
+    source.rewind();
+    host += use.host;
+    if (!fullest || use.usable.count - use.total().count < fullest->usable.count - fullest->total().count)
+      fullest = use;
+  }
+  fullest->host = host;
+  return *fullest;
+}
+
 bool fits_on_gpus(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
                   const PreparedTrace& prepared, trace::StepSource& source,
                   const SimulationOptions& options) {
@@ -69,12 +89,8 @@ bool fits_on_gpus(const ModelSpec& model, const MachineSpec& machine, const Poli
   const MachineSpec used = with_gpus(machine, options.parallel.gpus());
   const Topology topology = topology_of(used);
   const PlannedRanks ranks = ranks_of_run(model, used, policy, prepared, source, topology, options);
-  return std::all_of(ranks.begin(), ranks.end(), [&](const std::unique_ptr<PlannedRank>& rank) {
-    const MemoryUse use = memory_needed(rank->rank.model, rank->limits, policy, rank->prepared, topology,
-                                        rank->served, options.counted, options.prompt_chunk);
-    source.rewind();
-    return use.total() <= use.usable;
-  });
+  const MemoryUse use = memory_of(ranks, model, policy, topology, source, options);
+  return use.total() <= use.usable;
 }
 
 }  // namespace pregate::sim

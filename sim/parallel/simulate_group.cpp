@@ -142,7 +142,18 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   if (result.out_of_memory_reason.empty() && host_is_full)
     result.out_of_memory_reason = result.memory.explain(policy.name, ranks.front()->limits.name);
   result.out_of_memory = !result.out_of_memory_reason.empty();
-  if (result.out_of_memory) return result;
+  if (result.out_of_memory) {
+    result.fits_with =
+        what_fits(model, policy, prepared.map(), [&](const ModelSpec& changed, const PolicySpec& tried) {
+          if (used.others.empty()) return memory_of(ranks, changed, tried, result.topology, source, options);
+          // How the layers are dealt to unlike GPUs follows from what they weigh.
+          const PlannedRanks dealt =
+              ranks_of_run(changed, used, tried, prepared, source, result.topology, options);
+          return memory_of(dealt, changed, tried, result.topology, source, options);
+        });
+    result.fits_with.on_each_gpu = true;
+    return result;
+  }
 
   CostModel costs(priced_model(model, spec), used, policy, options.costs);
   costs.price_streams(result.topology);

@@ -56,6 +56,43 @@ TEST_F(SeveralGpus, TwoHoldWhatOneCannot) {
   EXPECT_EQ(compare(two)["results"][0]["status"], "ok");
 }
 
+// What is said to fit does, a slot more or the next wider format does not; the host's memory counts once for
+// all.
+TEST_F(SeveralGpus, WhatDoesNotFitSaysWhatWould) {
+  const auto status = [this](Words words) {
+    const Json result = compare(std::move(words))["results"][0];
+    return result["status"].get<std::string>();
+  };
+  for (const Words& split : {Words{"--pp", "2"}, Words{"--tp", "2"}}) {
+    Words words = {"--policy", "on-demand-cache", "--set", "machine.gpu.memory=4GiB"};
+    words.insert(words.end(), split.begin(), split.end());
+    const auto with = [&](Words more) {
+      more.insert(more.begin(), words.begin(), words.end());
+      return more;
+    };
+    const Json full = compare(with({"--cache", "100%"}))["results"][0];
+    ASSERT_EQ(full["status"], "out-of-memory");
+    const auto cache = full["fits_with"]["cache"].get<std::string>();
+    const int slots = std::stoi(cache);
+    EXPECT_EQ(cache, std::to_string(slots) + " slots");
+    EXPECT_EQ(status(with({"--cache", cache})), "ok");
+    EXPECT_EQ(status(with({"--cache", std::to_string(slots + 1) + " slots"})), "out-of-memory");
+    ASSERT_FALSE(full["fits_with"]["weights"].empty());
+    for (const Json& weights : full["fits_with"]["weights"])
+      EXPECT_EQ(status(with({"--cache", "100%", "--weights", weights.get<std::string>()})), "ok") << weights;
+    EXPECT_EQ(status(with({"--cache", "100%", "--weights", "fp16"})), "out-of-memory");
+  }
+  const Words little{"--policy", "on-demand", "--pp", "2", "--set", "machine.host.memory=8GiB"};
+  const Json host = compare(little)["results"][0];
+  EXPECT_EQ(host["status"], "out-of-memory");
+  EXPECT_NE(host["reason"].get<std::string>().find("host memory"), std::string::npos) << host["reason"];
+  ASSERT_FALSE(host["fits_with"]["weights"].empty());
+  Words narrower = little;
+  narrower.emplace_back("--weights");
+  narrower.push_back(host["fits_with"]["weights"][0].get<std::string>());
+  EXPECT_EQ(status(narrower), "ok");
+}
+
 TEST_F(SeveralGpus, WhatDoesNotAgreeIsRefused) {
   expect_refused({"simulate", "--gpus", "9"}, {"--gpus"});
   expect_refused({"simulate", "--gpus", "3", "--tp", "2"}, {"--gpus", "3", "hint:"});
