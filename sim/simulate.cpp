@@ -123,9 +123,9 @@ PreparedTrace::PreparedTrace(trace::StepSource& source, const ModelSpec& model, 
     throw InputError(where, "the trace holds no step", "record at least one forward pass");
 }
 
-std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
-                             const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
-                             SimulationResult& result, int prompt_chunk) {
+std::optional<Plan> plan_part(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
+                              const PreparedTrace& prepared, trace::StepSource& source,
+                              CountedExperts counted, SimulationResult& result, int prompt_chunk) {
   check_expert_fits(model, limits);
   result.policy = policy;
   result.largest_pass = prepared.scan().most_step_tokens;
@@ -146,6 +146,15 @@ std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits,
   if (result.memory.fits()) return plan;
   result.out_of_memory = true;
   result.out_of_memory_reason = result.memory.explain(policy.name, limits.name);
+  return std::nullopt;
+}
+
+std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
+                             const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
+                             SimulationResult& result, int prompt_chunk) {
+  std::optional<Plan> plan =
+      plan_part(model, limits, policy, prepared, source, counted, result, prompt_chunk);
+  if (plan) return plan;
   result.fits_with =
       what_fits(model, policy, prepared.map(), [&](const ModelSpec& changed, const PolicySpec& tried) {
         return memory_needed(changed, limits, tried, prepared, result.topology, source, counted,

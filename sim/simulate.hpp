@@ -193,11 +193,16 @@ class PreparedTrace {
 };
 
 /// What precedes a run, simulated or real: resolves the policy against model, trace and memory, and notes
-/// what it found in `result`. Without a plan, `result` says out of memory and why. InputError: an expert
-/// larger than the GPU's usable memory, parts that do not combine.
+/// what it found in `result`. Without a plan, `result` says out of memory, why, and what would fit.
+/// InputError: an expert larger than the GPU's usable memory, parts that do not combine.
 std::optional<Plan> plan_run(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
                              const PreparedTrace& prepared, trace::StepSource& source, CountedExperts counted,
                              SimulationResult& result, int prompt_chunk = default_prompt_chunk);
+
+/// The same of one of several GPUs; what would fit in its place is asked of all of them.
+std::optional<Plan> plan_part(const ModelSpec& model, const MemoryLimits& limits, const PolicySpec& policy,
+                              const PreparedTrace& prepared, trace::StepSource& source,
+                              CountedExperts counted, SimulationResult& result, int prompt_chunk);
 
 /// Whether simulate() times this plan by counts alone (sim/planner/by_counts.hpp): then what it decides is
 /// the same on every machine of which this holds for the same plan.

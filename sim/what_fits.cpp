@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "models/error.hpp"
+#include "models/formats/apply_formats.hpp"
 #include "sim/cost/low_format.hpp"
 #include "sim/memory_needed.hpp"
 
@@ -51,10 +52,10 @@ void find_cache(const MemoryOf& memory, const ModelSpec& model, const PolicySpec
   found.cache_bytes = cache_of(memory(model, with_slots(policy, fit)));
 }
 
-/// The widest formats, narrower than `now`, with which `set(model)` fits.
-template <class Set>
+/// The widest formats, narrower than `now`, in which the run fits when the model is stored so.
 std::vector<std::string> formats(const MemoryOf& memory, const ModelSpec& model, const PolicySpec& policy,
-                                 double now, Set&& set) {
+                                 double now,
+                                 void (*store)(ModelSpec&, const std::string& name, const std::string&)) {
   constexpr std::size_t most_named = 3;
   std::vector<const WeightFormat*> narrower;
   for (const std::string& name : weight_format_names()) {
@@ -68,7 +69,7 @@ std::vector<std::string> formats(const MemoryOf& memory, const ModelSpec& model,
   for (const WeightFormat* format : narrower) {
     if (found.size() == most_named) break;
     ModelSpec changed = model;
-    set(changed, *format);
+    store(changed, format->name, "weights");
     if (memory(changed, policy).fits()) found.push_back(format->name);
   }
   return found;
@@ -118,24 +119,19 @@ bool fits_in_memory(const ModelSpec& model, const MemoryLimits& limits, const Po
   return memory_needed(model, limits, policy, prepared, topology, source, counted, prompt_chunk).fits();
 }
 
-FitsWith what_fits(const ModelSpec& model, const PolicySpec& given, const ExpertMap& map,
-                   const MemoryOf& memory) {
+FitsWith what_fits(const ModelSpec& model, const PolicySpec& policy, const ExpertMap& map,
+                   const MemoryOf& memory, bool may_offload) {
   FitsWith found;
-  const PolicySpec policy = without_eviction(given);
   found.as_on_demand = policy.placement.kind->keeps_all;
   // Misses that the CPU computes, without a cache to bring them into, leave nothing to size.
   const bool has_cache = policy.miss.service->fetches || policy.miss.service->copies_too ||
                          policy.miss.admission == MissAdmission::background;
-  if (has_cache) find_cache(memory, model, found.as_on_demand ? PolicySpec{} : policy, map, found);
-  found.weights = formats(memory, model, policy, model.expert_format.bits_per_parameter,
-                          [](ModelSpec& m, const WeightFormat& format) { m.expert_format = format; });
-  if (!found.any()) {
-    found.dense_weights = formats(memory, model, policy, model.dense_format.bits_per_parameter,
-                                  [](ModelSpec& m, const WeightFormat& format) {
-                                    m.dense_format = format;
-                                    m.embedding_format = {};
-                                  });
-  }
+  found.tried_caches = has_cache && may_offload;
+  if (found.tried_caches) find_cache(memory, model, found.as_on_demand ? PolicySpec{} : policy, map, found);
+  found.weights = formats(memory, model, policy, model.expert_format.bits_per_parameter, store_experts_as);
+  if (!found.any())
+    found.dense_weights =
+        formats(memory, model, policy, model.dense_format.bits_per_parameter, store_rest_as);
   return found;
 }
 

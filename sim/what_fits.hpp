@@ -23,6 +23,7 @@ struct FitsWith {
   std::optional<Capacity> cache;
   Bytes cache_bytes;          ///< what it takes of GPU memory
   bool on_each_gpu = false;   ///< of several, each has such a cache
+  bool tried_caches = false;  ///< else the run has none to size
   bool as_on_demand = false;  ///< the policy offloads nothing: the cache is that of the policy on-demand
   /// Formats of routed experts (of everything else) with which the run fits as it is, widest first; at most
   /// three.
@@ -42,8 +43,9 @@ bool fits_in_memory(const ModelSpec& model, const MemoryLimits& limits, const Po
 /// What a run takes under a policy, of the model in any formats; MemoryUse::fits() says whether it is there.
 using MemoryOf = std::function<MemoryUse(const ModelSpec&, const PolicySpec&)>;
 
-/// What of cache and formats makes the run fit that is out of memory. `map`: of the trace and model.
+/// What of cache and formats makes the run fit that is out of memory. `map`: of the trace and model;
+/// `may_offload`: caches are tried, too.
 FitsWith what_fits(const ModelSpec& model, const PolicySpec& policy, const ExpertMap& map,
-                   const MemoryOf& memory);
+                   const MemoryOf& memory, bool may_offload = true);
 
 }  // namespace pregate::sim

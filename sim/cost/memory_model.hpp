@@ -51,6 +51,8 @@ struct MemoryUse {
   std::vector<HeldElsewhere> elsewhere;
   Bytes elsewhere_usable;  ///< of each of those places
   [[nodiscard]] Bytes total() const;
+  /// Of GPU memory; negative where it does not fit.
+  [[nodiscard]] Bytes left() const { return usable - total(); }
   /// The place among `elsewhere` that holds the most; null where there is none.
   [[nodiscard]] const HeldElsewhere* fullest_elsewhere() const;
   [[nodiscard]] bool fits() const {

@@ -14,6 +14,11 @@ namespace {
 /// Stages whose hosts have ways of their own in a topology.
 constexpr int most_large_stages = 4;
 
+/// Experts have copies, are placed anew or have rooms.
+bool moves_experts_about(const ParallelSpec& spec) {
+  return spec.has_copies() || spec.rebalance_every > 0 || spec.capacity_factor > 0;
+}
+
 }  // namespace
 
 bool is_large(const ParallelSpec& spec) { return spec.gpus() > most_gpus_a_host || spec.even_for_few; }
@@ -112,6 +117,10 @@ void check_spread(const ParallelSpec& spec, const trace::TraceInfo& info) {
                    "parallel.redundant and parallel.rebalance_every of 0");
 }
 
+bool may_offload(const ParallelSpec& spec, const MachineSpec& machine) {
+  return !is_large(spec) && !moves_experts_about(spec) && machine.network.hosts == 1;
+}
+
 void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySpec& policy,
                       const MachineSpec& machine) {
   const bool moves = plan.offloads() || plan.policy.lookahead.predictor->predicts();
@@ -120,7 +129,7 @@ void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySp
                      "experts are copied or foreseen, which is simulated on at most 8 GPUs",
                      "--policy gpu-only, or fewer GPUs");
   }
-  if (moves && (spec.has_copies() || spec.rebalance_every > 0 || spec.capacity_factor > 0)) {
+  if (moves && moves_experts_about(spec)) {
     throw InputError("policy " + policy.name,
                      "further copies of experts, placing them anew and rooms of experts (static gating) are "
                      "simulated where all experts stay on their GPUs",

@@ -20,6 +20,8 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
 void check_large_group(const ParallelSpec& spec, const MachineSpec& used, const SimulationOptions& options);
 /// Static gating gives each expert as much room, and EPLB moves experts that are all there.
 void check_spread(const ParallelSpec& spec, const trace::TraceInfo& info);
+/// Whether a plan that copies or foresees experts passes check_group_plan().
+bool may_offload(const ParallelSpec& spec, const MachineSpec& machine);
 /// Of one GPU's plan.
 void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySpec& policy,
                       const MachineSpec& machine);

@@ -18,6 +18,32 @@ std::string name_of(const Rank& rank, const ModelSpec& whole) {
   return "the part of " + whole.name + " on GPU " + std::to_string(rank.number);
 }
 
+/// Of the GPU that has least left, and of the host what all take. `part`: the model of a rank, as it is or in
+/// other formats.
+template <class Part>
+MemoryUse memory_of(const PlannedRanks& ranks, Part&& part, const PolicySpec& policy,
+                    const Topology& topology, trace::StepSource& source, const SimulationOptions& options) {
+  MemoryUse fullest;
+  Bytes host;
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    PlannedRank& rank = *ranks[i];
+    const MemoryUse use = memory_needed(part(i), rank.limits, policy, rank.prepared, topology, rank.served,
+                                        options.counted, options.prompt_chunk);
+    source.rewind();
+    host += use.host;
+    if (i == 0 || use.left() < fullest.left()) fullest = use;
+  }
+  fullest.host = host;
+  return fullest;
+}
+
+/// The same of their own models.
+MemoryUse memory_of(const PlannedRanks& ranks, const PolicySpec& policy, const Topology& topology,
+                    trace::StepSource& source, const SimulationOptions& options) {
+  const auto own = [&](std::size_t i) -> const ModelSpec& { return ranks[i]->rank.model; };
+  return memory_of(ranks, own, policy, topology, source, options);
+}
+
 }  // namespace
 
 PlannedRank::PlannedRank(const Rank& of, MemoryLimits within, trace::StepSource& source,
@@ -62,26 +88,6 @@ PlannedRanks ranks_of_run(const ModelSpec& model, const MachineSpec& used, const
   return ranks;
 }
 
-MemoryUse memory_of(const PlannedRanks& ranks, const ModelSpec& model, const PolicySpec& policy,
-                    const Topology& topology, trace::StepSource& source, const SimulationOptions& options) {
-  std::optional<MemoryUse> fullest;
-  Bytes host;
-  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
-    ModelSpec part = rank->rank.model;
-    part.expert_format = model.expert_format;
-    part.dense_format = model.dense_format;
-    part.embedding_format = model.embedding_format;
-    const MemoryUse use = memory_needed(part, rank->limits, policy, rank->prepared, topology, rank->served,
-                                        options.counted, options.prompt_chunk);
-    source.rewind();
-    host += use.host;
-    if (!fullest || use.usable.count - use.total().count < fullest->usable.count - fullest->total().count)
-      fullest = use;
-  }
-  fullest->host = host;
-  return *fullest;
-}
-
 bool fits_on_gpus(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
                   const PreparedTrace& prepared, trace::StepSource& source,
                   const SimulationOptions& options) {
@@ -89,8 +95,26 @@ bool fits_on_gpus(const ModelSpec& model, const MachineSpec& machine, const Poli
   const MachineSpec used = with_gpus(machine, options.parallel.gpus());
   const Topology topology = topology_of(used);
   const PlannedRanks ranks = ranks_of_run(model, used, policy, prepared, source, topology, options);
-  const MemoryUse use = memory_of(ranks, model, policy, topology, source, options);
+  const MemoryUse use = memory_of(ranks, policy, topology, source, options);
   return use.total() <= use.usable;
+}
+
+FitsWith what_fits_on_gpus(const ModelSpec& model, const MachineSpec& used, const PolicySpec& policy,
+                           const PreparedTrace& prepared, trace::StepSource& source,
+                           const PlannedRanks& ranks, const Topology& topology,
+                           const SimulationOptions& options) {
+  const auto memory = [&](const ModelSpec& changed, const PolicySpec& tried) {
+    if (!used.others.empty()) {  // how layers are dealt to unlike GPUs follows from what they weigh
+      const PlannedRanks dealt = ranks_of_run(changed, used, tried, prepared, source, topology, options);
+      return memory_of(dealt, tried, topology, source, options);
+    }
+    const std::vector<Rank> parts = make_ranks(changed, source.info(), options.parallel);
+    const auto part = [&](std::size_t i) -> const ModelSpec& { return parts[i].model; };
+    return memory_of(ranks, part, tried, topology, source, options);
+  };
+  FitsWith found = what_fits(model, policy, prepared.map(), memory, may_offload(options.parallel, used));
+  found.on_each_gpu = true;
+  return found;
 }
 
 }  // namespace pregate::sim

@@ -37,14 +37,16 @@ PlannedRanks ranks_of_run(const ModelSpec& model, const MachineSpec& used, const
                           const PreparedTrace& prepared, trace::StepSource& source, const Topology& topology,
                           const SimulationOptions& options);
 
-/// What they take of the model in its formats: of the GPU that has least left, and of the host all.
-/// Precondition: `model` differs from theirs in formats alone, `policy` in its cache.
-MemoryUse memory_of(const PlannedRanks& ranks, const ModelSpec& model, const PolicySpec& policy,
-                    const Topology& topology, trace::StepSource& source, const SimulationOptions& options);
-
 /// Whether what each GPU holds fits it, whatever the host's memory: of a policy as simulate_group() would
 /// plan it, without planning more than its memory. InputError as that.
 bool fits_on_gpus(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
                   const PreparedTrace& prepared, trace::StepSource& source, const SimulationOptions& options);
+
+/// What would fit them and the host, where `policy` does not: caches only where experts of such a group may
+/// be copied. `ranks`: of the model and `used`, as ranks_of_run() makes them.
+FitsWith what_fits_on_gpus(const ModelSpec& model, const MachineSpec& used, const PolicySpec& policy,
+                           const PreparedTrace& prepared, trace::StepSource& source,
+                           const PlannedRanks& ranks, const Topology& topology,
+                           const SimulationOptions& options);
 
 }  // namespace pregate::sim

@@ -38,10 +38,7 @@ const PlannedRank& add_up_memory(const PlannedRanks& ranks, SimulationResult& re
   for (const std::unique_ptr<PlannedRank>& rank : ranks) {
     const MemoryUse& memory = rank->result.memory;
     host += memory.host;
-    const auto left = [](const PlannedRank& of) {
-      return of.result.memory.usable.count - of.result.memory.total().count;
-    };
-    if (left(*rank) < left(*fullest)) fullest = rank.get();
+    if (memory.left() < fullest->result.memory.left()) fullest = rank.get();
     result.gpus.push_back({.memory = memory.total(), .cache_slots = rank->result.cache_slots});
   }
   result.memory = fullest->result.memory;
@@ -123,8 +120,8 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
 
   PlannedRanks ranks = ranks_of_run(model, used, policy, prepared, source, result.topology, options);
   for (const std::unique_ptr<PlannedRank>& rank : ranks) {
-    rank->plan = plan_run(rank->rank.model, rank->limits, policy, rank->prepared, rank->served,
-                          options.counted, rank->result, options.prompt_chunk);
+    rank->plan = plan_part(rank->rank.model, rank->limits, policy, rank->prepared, rank->served,
+                           options.counted, rank->result, options.prompt_chunk);
     source.rewind();
   }
   for (const std::unique_ptr<PlannedRank>& rank : ranks)
@@ -144,14 +141,7 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   result.out_of_memory = !result.out_of_memory_reason.empty();
   if (result.out_of_memory) {
     result.fits_with =
-        what_fits(model, policy, prepared.map(), [&](const ModelSpec& changed, const PolicySpec& tried) {
-          if (used.others.empty()) return memory_of(ranks, changed, tried, result.topology, source, options);
-          // How the layers are dealt to unlike GPUs follows from what they weigh.
-          const PlannedRanks dealt =
-              ranks_of_run(changed, used, tried, prepared, source, result.topology, options);
-          return memory_of(dealt, changed, tried, result.topology, source, options);
-        });
-    result.fits_with.on_each_gpu = true;
+        what_fits_on_gpus(model, used, policy, prepared, source, ranks, result.topology, options);
     return result;
   }
 

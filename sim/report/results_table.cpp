@@ -153,8 +153,10 @@ std::string heading(const RunConfiguration& run) {
 std::string why(const SimulationResult& result) {
   if (result.out_of_memory) {
     return "does not fit: " + result.out_of_memory_reason + ". " +
-           (result.fits_with.any() ? "It fits with " + result.fits_with.text()
-                                   : "No cache size and no single weight format makes it fit");
+           (result.fits_with.any()
+                ? "It fits with " + result.fits_with.text()
+                : std::string(result.fits_with.tried_caches ? "No cache size and no" : "No") +
+                      " single weight format makes it fit");
   }
   if (!result.has_figures()) return "interrupted before its first pass";
   const double cpu_share = path_shares(result).cpu;

@@ -33,10 +33,6 @@ class StorageFaults : public ProgramTest {
     std::string database{}, counted{};
     /// Wanted after a killed run was repeated; empty: `is_whole` of all outputs.
     std::function<void()> after_repeat = nullptr;
-    /// Whether it is run again after an error, too; files are put back as they were in any case.
-    bool repeats = true;
-    /// Of a kind of call every such one, from the first on, and the last three, which write outputs.
-    int every = 1;
   };
   enum class Fault { kill, no_space, input_output_error };
 

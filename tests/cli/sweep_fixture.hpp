@@ -11,23 +11,19 @@ namespace pregate::test {
 
 class Sweep : public ProgramTest {
  protected:
-  /// 2 policies x 3 links x 2 capacities, of routing of an own shape.
+  /// The sweep of a small own shape's routing, of these policies, into this database.
+  [[nodiscard]] Words sweep_of(const std::string& policies, const std::string& database, const Words& more,
+                               const std::string& output = "6") const {
+    Words words{"sweep", "--model",  "switch-base-8", "--prompt", "8",           "--output",
+                output,  "--policy", policies,        "-o",       path(database)};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  /// 2 policies x 3 links x 2 capacities.
   [[nodiscard]] Words command(const std::string& database, const Words& more = {}) const {
-    Words words{"sweep",
-                "--model",
-                "switch-base-8",
-                "--prompt",
-                "8",
-                "--output",
-                "6",
-                "--policy",
-                "on-demand-cache,pre-gated-cache",
-                "--vary",
-                "machine.link.h2d.bandwidth=4..16GB/s:3",
-                "--vary",
-                "policy.cache.capacity=25%,50%",
-                "-o",
-                path(database)};
+    Words words = sweep_of(
+        "on-demand-cache,pre-gated-cache", database,
+        {"--vary", "machine.link.h2d.bandwidth=4..16GB/s:3", "--vary", "policy.cache.capacity=25%,50%"});
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }

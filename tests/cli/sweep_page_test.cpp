@@ -20,22 +20,9 @@ std::size_t count_of(const std::string& text, const std::string& part) {
 
 // Maps hold every point of the database once, with its rate; lines the best of each value; the table all.
 TEST_F(Sweep, ThePageShowsWhatTheDatabaseHas) {
-  const Words grid{"sweep",
-                   "--model",
-                   "switch-base-8",
-                   "--prompt",
-                   "8",
-                   "--output",
-                   "6",
-                   "--policy",
-                   "on-demand-cache,pre-gated-cache",
-                   "--vary",
-                   "machine.link.h2d.bandwidth=8GB/s,16GB/s,32GB/s",
-                   "--vary",
-                   "policy.cache.capacity=25%,75%"};
-  Words words = grid;
-  words.insert(words.end(), {"-o", path("s.db"), "--report", path("s.html")});
-  succeed(words);
+  succeed(sweep_of("on-demand-cache,pre-gated-cache", "s.db",
+                   {"--vary", "machine.link.h2d.bandwidth=8GB/s,16GB/s,32GB/s", "--vary",
+                    "policy.cache.capacity=25%,75%", "--report", path("s.html")}));
   const std::string page = read("s.html");
   // Tips of a policy's map: the rate to three digits at its settings.
   const std::string rates =
@@ -70,24 +57,13 @@ std::vector<double> figures_after(const std::string& text, const std::string& be
 // The bound is a replay of its own: no eviction hits more at any capacity, and the one that knows the future
 // comes near it. Policies whose caches others fill have none, and the page says so.
 TEST_F(Sweep, ThePageHasTheBoundOfHits) {
-  const Words words{"sweep",
-                    "--model",
-                    "switch-base-8",
-                    "--prompt",
-                    "8",
-                    "--output",
-                    "40",
-                    "--policy",
-                    "on-demand-cache",
-                    "--vary",
-                    "policy.cache.eviction=lru,fifo,belady",
-                    "--vary",
-                    "policy.cache.capacity=25%,50%,75%",
-                    "-o",
-                    path("s.db"),
-                    "--report",
-                    path("s.html")};
-  succeed(words);
+  const Words capacities{"--vary", "policy.cache.capacity=25%,50%,75%", "--vary"};
+  const auto sweep = [&](const std::string& name, Words more) {
+    more.insert(more.begin(), capacities.begin(), capacities.end());
+    more.insert(more.end(), {"--report", path(name + ".html")});
+    succeed(sweep_of("on-demand-cache", name + ".db", more, "40"));
+  };
+  sweep("s", {"policy.cache.eviction=lru,fifo,belady"});
   const std::vector<double> bound = figures_after(read("s.html"), "Belady: at most ");
   ASSERT_EQ(bound.size(), 3U);
   for (std::size_t i = 0; i < bound.size(); ++i) {
@@ -102,12 +78,7 @@ TEST_F(Sweep, ThePageHasTheBoundOfHits) {
     EXPECT_GT(bound[i], hits(" AND settings->>'$.\"policy.cache.eviction\"' = 'lru'"));
   }
   EXPECT_THAT(read("s.html"), HasSubstr("stroke-dasharray"));
-  Words given = words;
-  given[10] = "policy.cache.hit_rate=0.3,0.6";
-  given[14] = path("given.db");
-  given.back() = path("given.html");
-  given.insert(given.end(), {"--set", "policy.cache.eviction=given-rate"});
-  succeed(given);
+  sweep("given", {"policy.cache.hit_rate=0.3,0.6", "--set", "policy.cache.eviction=given-rate"});
   EXPECT_THAT(read("given.html"), HasSubstr("no Belady bound: on-demand-cache: its hit rate is given"));
   EXPECT_TRUE(figures_after(read("given.html"), "Belady: at most ").empty());
 }

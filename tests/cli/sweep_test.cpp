@@ -95,20 +95,8 @@ TEST_F(Sweep, GoesOnAfterAFullDisk) {
 // Capacities of one family are looked up in one pass; each row is what its capacity alone gives.
 TEST_F(Sweep, CapacitiesTogetherAreWhatEachAloneGives) {
   const auto at = [&](const std::string& capacities, const std::string& name) {
-    Words words{"sweep",
-                "--model",
-                "switch-base-8",
-                "--prompt",
-                "8",
-                "--output",
-                "6",
-                "--policy",
-                "on-demand-cache,pre-gated-cache,prefetch-all-cache",
-                "--vary",
-                "policy.cache.capacity=" + capacities,
-                "-o",
-                path(name)};
-    succeed(words);
+    succeed(sweep_of("on-demand-cache,pre-gated-cache,prefetch-all-cache", name,
+                     {"--vary", "policy.cache.capacity=" + capacities}));
     return sql(name,
                "SELECT group_concat(result, ';') FROM (SELECT result FROM points"
                " WHERE settings->>'$.\"policy.cache.capacity\"' = '3 slots' ORDER BY point)");

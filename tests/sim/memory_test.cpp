@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "models/error.hpp"
+#include "models/formats/apply_formats.hpp"
 #include "sim/cost/graph_memory.hpp"
 #include "sim/policy/load_policy.hpp"
 #include "tests/sim/tiny.hpp"
@@ -249,9 +250,30 @@ TEST(Memory, FormatsThatFitAreTried) {
   EXPECT_EQ(to_string(result.fits_with.cache.value_or(Capacity{})), "7 slots");
   ASSERT_FALSE(result.fits_with.weights.empty());
   for (const std::string& format : result.fits_with.weights) {
-    model.expert_format = weight_format(format, "test");
+    store_experts_as(model, format, "test");
     EXPECT_FALSE(test::run(model, machine, load_policy("gpu-only"), source).out_of_memory) << format;
   }
+}
+
+// As --weights would store the experts, whose formats differ by layer before and after.
+TEST(Memory, FormatsThatFitAreThoseOfEveryLayer) {
+  ModelSpec model = test::tiny_model(2, 8, 1);
+  store_experts_as(model, "q4_k_m", "test");
+  ASSERT_FALSE(model.formats.empty());
+  test::ListSource source = test::random_source(1, 2, 8, 1, 1, 0, 4);
+  MachineSpec machine = test::tiny_machine();
+  const auto taken = [&](const std::string& format) {
+    ModelSpec stored = model;
+    store_experts_as(stored, format, "test");
+    return test::run(stored, machine, load_policy("gpu-only"), source).memory.total();
+  };
+  const std::string widest = "q3_k";  // of those that are to fit
+  machine.gpu.memory = machine.gpu.reserved + taken(widest);
+  const SimulationResult result = test::run(model, machine, load_policy("gpu-only"), source);
+  ASSERT_TRUE(result.out_of_memory);
+  EXPECT_THAT(result.fits_with.weights, testing::Contains(widest));
+  for (const std::string& format : result.fits_with.weights)
+    EXPECT_LE(taken(format), taken(widest)) << format;
 }
 
 TEST(Memory, WhereNothingFitsThatIsSaid) {
