@@ -56,7 +56,9 @@ CopyCost overlapped(const CopyCost& read, int depth) {
 
 CopyCost CostModel::copy_cost(const LinkSpec& link, Bytes bytes, bool page_locked, int calls) const {
   const Bytes each{calls > 1 ? bytes.count / calls : bytes.count};
-  BytesPerSecond rate = page_locked ? copy_rate(link, each) : link.pageable_bandwidth;
+  // From pageable memory the driver copies into page-locked memory first, and over the same link.
+  BytesPerSecond rate =
+      page_locked ? copy_rate(link, each) : std::min(link.pageable_bandwidth, fastest(link));
   // A kernel that gathers reads as fast as large copies go.
   if (calls == 0 && page_locked && !link.table.empty()) rate = link.table.back().rate;
   // A copy cannot run faster than the host memory it reads: alone it then still gets its whole rate.

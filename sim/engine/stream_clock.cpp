@@ -246,16 +246,17 @@ void StreamClock::keep_paths(Picoseconds end) {
     if ((readbacks_ >> stream & 1U) != 0 && streams_[stream].finish < end) continue;
     if (streams_[stream].id != paths[stream].id) paths[stream] = path_to(streams_[stream]);
   }
-  std::erase_if(outlived_, [end](const PathPoint& path) { return path.finish <= end; });
+  const std::size_t from_before = outlived_.size();
   if (std::any_of(streams_.begin(), streams_.end(), [end](const Last& head) { return head.finish > end; })) {
     // Of copies that follow each other each walk ends at the copy before: a prompt may leave thousands of
     // them.
-    const std::size_t from_before = outlived_.size();
     for (OpId id = first_id_; id < next_id_; ++id) {
       if (point(id).finish <= end) continue;
       outlived_.push_back(path_to({point(id).finish, id}, std::span(outlived_).subspan(from_before)));
     }
   }
+  // Walks may have gone through those of before that end only now.
+  std::erase_if(outlived_, [end](const PathPoint& path) { return path.finish <= end; });
   before_pass_ = paths;
   points_.clear();
   first_id_ = next_id_;

@@ -10,12 +10,6 @@ namespace pregate::sim {
 
 namespace {
 
-BytesPerSecond fastest(const LinkSpec& link) {
-  BytesPerSecond most = link.bandwidth;
-  for (const CopyPoint& point : link.table) most = std::max(most, point.rate);
-  return most;
-}
-
 struct Capacities {
   BytesPerSecond h2d, d2h, host_memory, ssd;
 };
@@ -168,6 +162,12 @@ LinkSpec link_like(const PathSpec& path) {
 }
 
 }  // namespace
+
+BytesPerSecond fastest(const LinkSpec& link) {
+  BytesPerSecond most = link.bandwidth;
+  for (const CopyPoint& point : link.table) most = std::max(most, point.rate);
+  return most;
+}
 
 LinkSpec link_spec(const MachineSpec& machine, LinkId link) {
   if (link == host_to_gpu) return machine.h2d;

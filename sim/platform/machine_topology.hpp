@@ -16,6 +16,9 @@ Topology one_device_topology(StreamOrder copy_order = StreamOrder::fifo, bool ha
 inline constexpr LinkId host_to_gpu{0}, gpu_to_host{1}, drive_to_host{2}, between_gpus{3}, between_hosts{4},
     near_data_link{5};
 
+/// What crosses it at the most, of any size of copies.
+BytesPerSecond fastest(const LinkSpec& link);
+
 /// How a copy over such a link is priced, alone. A link that the machine lacks has no bandwidth.
 LinkSpec link_spec(const MachineSpec& machine, LinkId link);
 

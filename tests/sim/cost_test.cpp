@@ -110,6 +110,21 @@ TEST(CopyTable, InterpolatesInTheLogarithmOfTheSize) {
   EXPECT_DOUBLE_EQ(copy_rate(link, Bytes{1 << 20}).value, 5e9);
 }
 
+// The driver's copy into page-locked memory and the link follow each other: the slower one decides.
+TEST(Pageable, CopiesAreNoFasterThanTheLink) {
+  const ModelSpec model = test::tiny_model(2, 8, 1);
+  MachineSpec machine = bare_machine();  // half a GB/s from pageable memory
+  PolicySpec policy;
+  policy.transfer.pinned = false;
+  const auto rate = [&](double link) {
+    machine.h2d.bandwidth = {link};
+    return CostModel(model, machine, policy).fetch().rate.value;
+  };
+  EXPECT_EQ(rate(2e9), 5e8);
+  EXPECT_EQ(rate(5e8), 5e8);
+  EXPECT_EQ(rate(4e8), 4e8);
+}
+
 TEST(ExpertTable, InterpolatesInTokensAndActivatedExperts) {
   const auto micro = [](double value) { return from_seconds(value * 1e-6); };
   const std::vector<ExpertKernelPoint> table = {

@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "models/error.hpp"
@@ -92,6 +93,36 @@ TEST(EnginesAgree, UrgentCopiesGoFirst) {
       }
     }
   }
+}
+
+// Each system of the catalogue, over links so slow that copies in the background outlive passes by the
+// dozen: a path that goes through one of them is whole, whichever pass it began in.
+TEST(EnginesAgree, CopiesThatOutliveTheirPasses) {
+  const ModelSpec model = test::tiny_model(5, 16, 3);
+  int compared = 0;
+  for (const std::string& name : policy_names()) {
+    for (const double rate : {2e6, 2e8, 4e9}) {
+      SCOPED_TRACE(name + ", " + std::to_string(rate));
+      ListSource source = test::random_source(11, 5, 16, 3, 3, 6, 25);
+      MachineSpec machine = test::tiny_machine();
+      machine.h2d.bandwidth = {rate};
+      SimulationResult timed;
+      try {
+        timed = run(model, machine, load_policy(name), source, {.engine = Engine::timed});
+      } catch (const InputError& e) {  // shares resources, or wants what this model or machine lacks
+        EXPECT_THAT(e.what(), testing::AnyOf(testing::HasSubstr("--engine event"),
+                                             testing::HasSubstr("near-data device"),
+                                             testing::HasSubstr("gate weights")));
+        continue;
+      }
+      source.rewind();
+      expect_equal(timed, run(model, machine, load_policy(name), source, {.engine = Engine::event}));
+      EXPECT_EQ(timed.path.spent.total() + timed.path.gpu_arithmetic() + timed.path.waiting,
+                timed.path.finish);
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 60);
 }
 
 // The host waits for the copies of a layer before it reads ids back and announces, and looks experts up.
