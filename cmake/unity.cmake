@@ -5,7 +5,7 @@
 # `redefinition of ...(anonymous namespace)...`, rename one of the two or add its file here.
 if(CMAKE_UNITY_BUILD)
   # Both warnings take another file's private names for this one's; builds of single files have them.
-  target_compile_options(pregate_warnings INTERFACE -Wno-shadow -Wno-subobject-linkage)
+  target_compile_options(pregate_warnings INTERFACE -Wno-shadow $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
 endif()
 
 # compile_alone(target folder files...): paths are relative to the folder.

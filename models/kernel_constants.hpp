@@ -66,7 +66,7 @@ struct KernelPeaks {
   BytesPerSecond memory_bandwidth;
   Bytes l2;
   int sm_count = 0;
-  std::map<std::string, FlopPerSecond> rates;  ///< by precision, as in GpuSpec
+  std::map<std::string, FlopPerSecond, std::less<>> rates;  ///< by precision, as in GpuSpec
 };
 
 /// Constants of one family and data type, and how well they do on shapes that they were not fitted on.

@@ -10,7 +10,7 @@ double kernel_rate(const KernelPeaks& gpu, const KernelFormat& format) {
   for (const std::string_view precision :
        {format.precision, std::string_view("fp8"), std::string_view("bf16")}) {
     if (precision == "fp8" && format.precision == "bf16") continue;
-    const auto found = gpu.rates.find(std::string(precision));
+    const auto found = gpu.rates.find(precision);
     if (found != gpu.rates.end()) return found->second.value;
   }
   return gpu.rates.empty() ? 1 : gpu.rates.begin()->second.value;

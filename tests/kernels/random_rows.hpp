@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -40,7 +41,7 @@ std::vector<float> widened(const std::vector<Element>& values) {
 /// ||out - ref|| / ||ref|| (Euclidean; ||out|| where ref is zero). Infinite when one side alone is NaN or
 /// infinite.
 inline double relative_error(const std::vector<float>& out, const std::vector<float>& ref) {
-  if (out.size() != ref.size()) return INFINITY;
+  if (out.size() != ref.size()) return std::numeric_limits<double>::infinity();
   double difference = 0;
   double size = 0;
   for (std::size_t i = 0; i < out.size(); ++i) {
@@ -48,7 +49,7 @@ inline double relative_error(const std::vector<float>& out, const std::vector<fl
       if (std::isfinite(ref[i])) size += std::pow(static_cast<double>(ref[i]), 2);
       continue;
     }
-    if (!std::isfinite(out[i]) || !std::isfinite(ref[i])) return INFINITY;
+    if (!std::isfinite(out[i]) || !std::isfinite(ref[i])) return std::numeric_limits<double>::infinity();
     difference += std::pow(static_cast<double>(out[i]) - static_cast<double>(ref[i]), 2);
     size += std::pow(static_cast<double>(ref[i]), 2);
   }

@@ -12,10 +12,9 @@
 namespace pregate::runtime::test {
 
 using pregate::test::random_source;
-using pregate::test::tiny_model;
 
 void check_prompts_in_chunks(const std::string& device) {
-  const ModelSpec model = tiny_model(2, 8, 2);
+  const ModelSpec model = narrow_model(2, 8, 2);
   ListSource source = random_source(5, 2, 8, 2, 3, 11, 3);
   for (const int batch : {1, 3}) {
     const auto batched = trace::compose_batches(source, batch);
@@ -35,7 +34,7 @@ void check_prompts_in_chunks(const std::string& device) {
 }
 
 void check_micro_batches(const std::string& device) {
-  const ModelSpec model = tiny_model(2, 8, 2);
+  const ModelSpec model = narrow_model(2, 8, 2);
   ListSource source = random_source(5, 2, 8, 2, 5, 3, 2);
   const auto batched = trace::compose_batches(source, 5);
   const auto expected = reference(device, model, *batched);
@@ -60,7 +59,7 @@ void check_micro_batches(const std::string& device) {
 
 void check_that_late_copies_for_micro_batches_are_seen(const std::string& device) {
   // No expert is used twice, save by both parts of the first step's first layer.
-  const ModelSpec model = tiny_model(2, 8, 1);
+  const ModelSpec model = narrow_model(2, 8, 1);
   ListSource source(pregate::test::decoder_info(2, 8, 1));
   source.add(trace::Phase::decode, 2, {0, 0, 7, 6}, true, {}, 0, 2);
   source.add(trace::Phase::decode, 2, {1, 2, 5, 4}, false, {}, 0, 2);
@@ -86,14 +85,14 @@ void check_that_late_copies_for_micro_batches_are_seen(const std::string& device
 
 void check_micro_batches_in_waves(const std::string& device) {
   // More experts than slots: each wave serves all parts before the next one is copied.
-  const ModelSpec model = tiny_model(2, 16, 4);
+  const ModelSpec model = narrow_model(2, 16, 4);
   ListSource source = random_source(6, 2, 16, 4, 4, 12, 2);
   const auto batched = trace::compose_batches(source, 4);
   PolicySpec policy = policy_of("on-demand-cache", "10%");
   policy.compute.micro_batches = 3;
   const sim::PreparedTrace prepared(*batched, model, "test");
   const sim::MemoryUse whole = run_live(device, model, policy, *batched).execution.result.memory;
-  const Bytes little = whole.total() - pregate::test::tiny_expert * 6;
+  const Bytes little = whole.total() - narrow_expert * 6;
   const LiveRun live = run_live(device, model, policy, *batched, {.recorded_steps = 100, .memory = little});
   ASSERT_FALSE(live.execution.result.out_of_memory) << live.execution.result.out_of_memory_reason;
   EXPECT_LT(live.execution.result.memory.peak[static_cast<std::size_t>(sim::MemoryPurpose::prefill_buffers)],

@@ -19,7 +19,6 @@ namespace pregate::runtime::test {
 using pregate::test::decoder_info;
 using pregate::test::random_source;
 using pregate::test::tiny_machine;
-using pregate::test::tiny_model;
 
 LiveRun run_live(const std::string& device_name, const ModelSpec& model, const PolicySpec& policy,
                  trace::StepSource& source, ExecuteOptions options, Bytes budget) {
@@ -102,7 +101,7 @@ PolicySpec policy_of(const std::string& name, const std::string& capacity, int s
 
 void check_policy(const std::string& device, const Workload& w, const PolicySpec& policy,
                   const StoreOptions& experts) {
-  const ModelSpec model = tiny_model(w.layers, w.experts, w.top_k);
+  const ModelSpec model = narrow_model(w.layers, w.experts, w.top_k);
   ListSource source = random_source(5, w.layers, w.experts, w.top_k, w.requests, w.prompt, w.steps);
   source.weigh_by_halves(static_cast<std::size_t>(w.top_k));  // some evictions ask
   check_run(device, model, policy, source, experts);
@@ -142,7 +141,7 @@ LiveRun check_run(const std::string& device, const ModelSpec& model, const Polic
 }
 
 void check_batches_and_tokens_with_fewer_experts(const std::string& device) {
-  const ModelSpec model = tiny_model(2, 8, 3);
+  const ModelSpec model = narrow_model(2, 8, 3);
   ListSource source(decoder_info(2, 8, 3));
   constexpr std::uint16_t none = trace::no_expert;
   source.add(trace::Phase::prefill, 2, {0, 1, 2, none, none, none, 7, none, 3, 3, 7, 1}, true, {}, 0, 2);
@@ -156,10 +155,10 @@ void check_batches_and_tokens_with_fewer_experts(const std::string& device) {
 }
 
 void check_chunks_and_waves(const std::string& device) {
-  const ModelSpec model = tiny_model(3, 16, 4);
+  const ModelSpec model = narrow_model(3, 16, 4);
   ListSource source = random_source(8, 3, 16, 4, 1, 20, 5);
   PolicySpec policy = policy_of("pre-gated-cache", "25%");
-  policy.transfer.chunk = {40'000};  // three copies an expert, the last one shorter
+  policy.transfer.chunk = {10'000};  // three copies an expert, the last one shorter
   const auto expected = reference(device, model, source);
   EXPECT_LT(error_of(run_live(device, model, policy, source), expected), tolerance);
   policy.compute.experts = ExpertCompute::per_expert;
@@ -167,7 +166,7 @@ void check_chunks_and_waves(const std::string& device) {
 }
 
 void check_shared_buffers(const std::string& device) {
-  const ModelSpec model = tiny_model(2, 8, 2);
+  const ModelSpec model = narrow_model(2, 8, 2);
   ListSource source = random_source(4, 2, 8, 2, 1, 0, 8);
   const PolicySpec policy = policy_of("on-demand", "0");
   const LiveRun all = run_live(device, model, policy, source),
@@ -180,7 +179,7 @@ void check_shared_buffers(const std::string& device) {
 }
 
 void check_that_a_corrupt_copy_is_seen(const std::string& device) {
-  const ModelSpec model = tiny_model(4, 16, 3);
+  const ModelSpec model = narrow_model(4, 16, 3);
   ListSource source = random_source(5, 4, 16, 3, 1, 0, 4);
   const auto expected = reference(device, model, source);
   for (const char* name : {"on-demand", "pre-gated", "pre-gated-cache"}) {
@@ -192,7 +191,7 @@ void check_that_a_corrupt_copy_is_seen(const std::string& device) {
 
 void check_that_every_late_copy_is_seen(const std::string& device) {
   constexpr std::int64_t layers = 2, steps = 3;
-  const ModelSpec model = tiny_model(layers, 4, 1);
+  const ModelSpec model = narrow_model(layers, 4, 1);
   ListSource source(decoder_info(layers, 4, 1));
   // No expert is used twice: what a slot held before is never what the reader needs.
   for (std::uint16_t step = 0; step < steps; ++step)
@@ -213,8 +212,7 @@ void check_that_every_late_copy_is_seen(const std::string& device) {
       const PolicySpec policy = policy_of(name, "0", staging);
       const LiveRun whole = run_live(device, model, policy, source);
       EXPECT_LT(error_of(whole, expected), tolerance) << name;
-      const std::int64_t fetches =
-          whole.execution.result.tally.fetched.count / pregate::test::tiny_expert.count;
+      const std::int64_t fetches = whole.execution.result.tally.fetched.count / narrow_expert.count;
       EXPECT_EQ(fetches, layers * steps) << name;
       for (std::int64_t at = 0; at < fetches; ++at) {
         EXPECT_TRUE(is_seen(policy, at)) << name << ", staging " << staging << ", fetch " << at;
@@ -225,14 +223,14 @@ void check_that_every_late_copy_is_seen(const std::string& device) {
 
 void check_that_wrong_guesses_are_taken_back(const std::string& device) {
   constexpr int layers = 4, experts = 24, top_k = 2;
-  const ModelSpec model = tiny_model(layers, experts, top_k);
+  const ModelSpec model = narrow_model(layers, experts, top_k);
   ListSource source = random_source(9, layers, experts, top_k, 1, 0, 8);
   PolicySpec policy = policy_of("pre-gated-cache", "10%");
   choose(policy.lookahead.predictor, sim::built_in_parts().predictors, "gate-reuse");
   policy.lookahead.predictor.set("recall", "0.5");
   policy.lookahead.predictor.set("guesses", "12");
   policy.prefetch.wrong = WrongGuesses::cancel;
-  policy.transfer.chunk = {20'000};  // five copies an expert
+  policy.transfer.chunk = {5'000};  // five copies an expert
   const auto expected = reference(device, model, source);
   const sim::PreparedTrace prepared(source, model, "test");
   const sim::SimulationOptions options{.costs = {.attention_scores = false}, .recorded_steps = 1000};
@@ -283,7 +281,7 @@ void check_drive_behind_host_memory(const std::string& device, const std::string
   ahead.host_cache.capacity = parse_capacity("30%", "test");
   check_policy(device, small, ahead, {.directory = directory});
 
-  const ModelSpec model = tiny_model(2, 4, 1);
+  const ModelSpec model = narrow_model(2, 4, 1);
   ListSource source(decoder_info(2, 4, 1));
   for (std::uint16_t step = 0; step < 4; ++step)
     source.add(trace::Phase::decode, 1, {step, static_cast<std::uint16_t>(3 - step)}, step == 0);
@@ -307,7 +305,7 @@ void check_drive_behind_host_memory(const std::string& device, const std::string
 void check_experts_in_blocks(const std::string& device) {
   ListSource source = random_source(6, 2, 8, 2, 1, 2, 3);
   for (const auto& [format, bytes] : {std::pair{"q8_0", 34}, std::pair{"mxfp4", 17}}) {
-    ModelSpec model = tiny_model(2, 8, 2);
+    ModelSpec model = narrow_model(2, 8, 2);
     model.expert_format = weight_format(format, "test");
     const auto expected = reference(device, model, source);
     for (const char* name : {"gpu-only", "pre-gated-cache", "experts-on-cpu", "llama-cpp-expert-cache"}) {
@@ -321,8 +319,8 @@ void check_experts_in_blocks(const std::string& device) {
     }
     const LiveRun fetched = run_live(device, model, policy_of("on-demand", "0"), source);
     EXPECT_EQ(fetched.execution.result.tally.fetched.count,
-              fetched.execution.result.tally.fetches * (pregate::test::tiny_expert.count / 4 / 32 * bytes));
-    EXPECT_GT(error_of(fetched, reference(device, tiny_model(2, 8, 2), source)), 1e-3) << "it was rounded";
+              fetched.execution.result.tally.fetches * (narrow_expert.count / 4 / 32 * bytes));
+    EXPECT_GT(error_of(fetched, reference(device, narrow_model(2, 8, 2), source)), 1e-3) << "it was rounded";
     for (const std::int64_t at : {1, 6}) {
       const LiveRun stale = run_live(device, model, policy_of("on-demand", "0"), source,
                                      {.fault = {.kind = PlantedFault::Kind::stale_unpacking, .at = at}});
@@ -332,7 +330,7 @@ void check_experts_in_blocks(const std::string& device) {
 }
 
 void check_that_what_weighs_times_needs_them(const std::string& device) {
-  const ModelSpec model = tiny_model(2, 8, 2);
+  const ModelSpec model = narrow_model(2, 8, 2);
   ListSource source = random_source(4, 2, 8, 2, 1, 0, 3);
   const auto opened = open_device(device, {});
   const sim::PreparedTrace prepared(source, model, "test");
@@ -346,19 +344,19 @@ void check_that_what_weighs_times_needs_them(const std::string& device) {
 }
 
 void check_that_out_of_memory_is_a_result(const std::string& device) {
-  const ModelSpec model = tiny_model(2, 8, 2);
+  const ModelSpec model = narrow_model(2, 8, 2);
   ListSource source = random_source(4, 2, 8, 2, 1, 0, 8);
-  const LiveRun live = run_live(device, model, policy_of("gpu-only", "0"), source, {}, Bytes{1'000'000});
+  const LiveRun live = run_live(device, model, policy_of("gpu-only", "0"), source, {}, Bytes{300'000});
   EXPECT_TRUE(live.execution.result.out_of_memory);
   EXPECT_NE(live.execution.result.out_of_memory_reason.find("expert slots needs"), std::string::npos)
       << live.execution.result.out_of_memory_reason;
   EXPECT_TRUE(live.outputs.empty());
-  EXPECT_FALSE(run_live(device, model, policy_of("on-demand", "0"), source, {}, Bytes{1'000'000})
+  EXPECT_FALSE(run_live(device, model, policy_of("on-demand", "0"), source, {}, Bytes{300'000})
                    .execution.result.out_of_memory);
 }
 
 void check_that_an_interrupt_ends_it_after_a_pass(const std::string& device) {
-  const ModelSpec model = tiny_model(2, 8, 2);
+  const ModelSpec model = narrow_model(2, 8, 2);
   ListSource source = random_source(4, 2, 8, 2, 1, 0, 9);
   int asked = 0;
   const LiveRun live = run_live(device, model, policy_of("pre-gated", "0"), source,

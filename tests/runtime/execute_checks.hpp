@@ -14,6 +14,12 @@ namespace pregate::runtime::test {
 using pregate::test::ListSource;
 using Outputs = std::vector<std::vector<std::byte>>;
 
+/// As tiny_model(), with experts of a quarter of the bytes: kernels may be interpreted.
+inline ModelSpec narrow_model(int layers, int experts, int top_k) {
+  return pregate::test::tiny_model(layers, experts, top_k, 32);
+}
+inline constexpr Bytes narrow_expert{3 * 32 * 64 * 4};
+
 struct LiveRun {
   Execution execution;
   Outputs outputs;  ///< by step

@@ -12,7 +12,6 @@
 namespace pregate::runtime::test {
 
 using pregate::test::random_source;
-using pregate::test::tiny_model;
 using testing::Contains;
 using testing::HasSubstr;
 
@@ -27,7 +26,7 @@ struct Formats {
 constexpr Formats all_formats[] = {{"fp32", "q8_0"}, {"fp32", "mxfp4"}, {"q8_0", "mxfp4"}};
 
 ModelSpec model_in(const Formats& formats) {
-  ModelSpec model = tiny_model(layers, experts, 3);
+  ModelSpec model = narrow_model(layers, experts, 3);
   model.expert_format = weight_format(formats.model, "test");
   return model;
 }
@@ -64,7 +63,7 @@ void check_second_format(const std::string& device) {
     ListSource source = weighed_source();
     PolicySpec degrading = by_precision(formats);
     degrading.formats.degrade = true;
-    degrading.transfer.chunk = {40'000};
+    degrading.transfer.chunk = {10'000};
     PolicySpec ahead = by_popularity(formats);
     choose(ahead.lookahead.predictor, sim::built_in_parts().predictors, "pre-gate");
     for (const PolicySpec& policy : {by_precision(formats), degrading, ahead}) {
@@ -119,7 +118,7 @@ void check_second_format_on_a_drive(const std::string& device, const std::string
 }
 
 void check_dropped_experts(const std::string& device) {
-  const ModelSpec model = tiny_model(layers, experts, 3);
+  const ModelSpec model = narrow_model(layers, experts, 3);
   ListSource source = weighed_source();
   PolicySpec policy = policy_of("adapmoe", "25%");
   for (const char* above : {"0.7", "0.3", "0"}) {  // "0": of a token only the best is fetched
@@ -136,7 +135,7 @@ void check_dropped_experts(const std::string& device) {
 
 void check_that_host_memory_holds_both_formats(const std::string& device) {
   // 1.6 TB of experts beside a quarter of that: said before anything is allocated, with both.
-  ModelSpec huge = tiny_model(2, 64, 2);
+  ModelSpec huge = pregate::test::tiny_model(2, 64, 2);
   huge.stacks[0].feed_forwards[0].moe.ffn_dim = 1 << 24;
   ListSource source = random_source(4, 2, 64, 2, 1, 0, 1);
   PolicySpec policy = by_popularity(all_formats[0]);
@@ -148,7 +147,7 @@ void check_that_host_memory_holds_both_formats(const std::string& device) {
     EXPECT_THAT(error.what(), HasSubstr("those of formats.low"));
     EXPECT_THAT(error.what(), HasSubstr("--distinct-experts"));
   }
-  const ModelSpec model = tiny_model(layers, experts, 3);
+  const ModelSpec model = narrow_model(layers, experts, 3);
   ListSource small = weighed_source();
   const LiveRun few =
       run_live(device, model, by_popularity(all_formats[1]), small, {.experts = {.distinct_experts = 5}});

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <optional>
 
@@ -30,13 +31,13 @@ Rates water_level_rates(const Schedule& schedule, const std::map<OpId, Real>& re
     return std::any_of(open.begin(), open.end(), [](const auto& entry) { return entry.second; });
   };
   while (any_open()) {
-    Real rise = INFINITY;
+    Real rise = std::numeric_limits<Real>::infinity();
     for (const auto& [id, is_open] : open) {
       if (is_open) rise = std::min(rise, Real(schedule.operation(id).rate.value) - rates[id]);
     }
     std::array<Real, one_gpu::resources> room{};
     for (std::size_t r = 0; r < one_gpu::resources; ++r) {
-      room[r] = schedule.platform.resources[r].capacity.value;
+      room[r] = Real(schedule.platform.resources[r].capacity.value);
       int users = 0;
       for (const auto& [id, is_open] : open) {
         if (!uses(id, r)) continue;
@@ -50,7 +51,7 @@ Rates water_level_rates(const Schedule& schedule, const std::map<OpId, Real>& re
       if (is_open) rates[id] += rise;
     }
     for (auto& [id, is_open] : open) {
-      const Real cap = schedule.operation(id).rate.value;
+      const auto cap = Real(schedule.operation(id).rate.value);
       if (rates[id] >= cap * (1 - 1e-15L)) is_open = false;
       for (std::size_t r = 0; r < one_gpu::resources; ++r) {
         if (!uses(id, r)) continue;
@@ -116,7 +117,7 @@ Timeline run_reference(const Schedule& schedule) {
       if (!remaining.contains(id)) return flow_begin(id);
       return now + std::ceil(remaining[id] * 1e12L / rates.at(id) - 1e-3L);
     };
-    Real next = INFINITY;
+    Real next = std::numeric_limits<Real>::infinity();
     for (OpId id = 0; id < count; ++id) {
       if (start[at(id)] && !finish[at(id)]) next = std::min(next, end_of(id));
     }

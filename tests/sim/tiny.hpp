@@ -10,18 +10,19 @@
 
 namespace pregate::test {
 
-/// A decoder whose every layer is MoE: `layers` layers of `experts` experts, an expert is 3 x 64 x 128 x 4
-/// bytes.
-inline ModelSpec tiny_model(int layers, int experts, int top_k) {
+/// A decoder whose every layer is MoE: `layers` layers of `experts` experts, an expert is
+/// 3 x d_model x 2 d_model x 4 bytes.
+inline ModelSpec tiny_model(int layers, int experts, int top_k, int d_model = 64) {
   return parse_model_toml(
-      "description = \"tiny\"\nsource = \"test\"\nfamily = \"mixtral\"\nd_model = 64\n"
-      "vocabulary = 100\n"
-      "[weights]\nexperts = \"fp32\"\ndense = \"fp32\"\nkv_cache = \"fp32\"\n"
-      "[decoder]\nlayers = " +
+      "description = \"tiny\"\nsource = \"test\"\nfamily = \"mixtral\"\nd_model = " +
+          std::to_string(d_model) +
+          "\nvocabulary = 100\n"
+          "[weights]\nexperts = \"fp32\"\ndense = \"fp32\"\nkv_cache = \"fp32\"\n"
+          "[decoder]\nlayers = " +
           std::to_string(layers) +
-          "\n[decoder.attention]\nheads = 4\nkv_heads = 4\nhead_dim = 16\n"
-          "[decoder.moe]\nexperts = " +
-          std::to_string(experts) + "\ntop_k = " + std::to_string(top_k) + "\nffn_dim = 128\ngated = true\n",
+          "\n[decoder.attention]\nheads = 4\nkv_heads = 4\nhead_dim = " + std::to_string(d_model / 4) +
+          "\n[decoder.moe]\nexperts = " + std::to_string(experts) + "\ntop_k = " + std::to_string(top_k) +
+          "\nffn_dim = " + std::to_string(2 * d_model) + "\ngated = true\n",
       "tiny");
 }
 
@@ -36,7 +37,7 @@ inline void queue(PolicySpec& policy, const std::string& name) {
   choose(policy.transfer.queue, sim::built_in_parts().transfers, name);
 }
 
-inline constexpr Bytes tiny_expert{3 * 64 * 128 * 4};
+inline constexpr Bytes tiny_expert{3 * 64 * 128 * 4};  ///< where d_model is 64
 
 /// Round numbers: copies take 10 us + bytes at 1 GB/s (98,304 B: 108.304 us).
 inline MachineSpec tiny_machine() {

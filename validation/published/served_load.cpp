@@ -18,21 +18,11 @@ constexpr int pool_requests = 32, pool_tokens = 64;  // decode tokens of each
 
 class Load final : public trace::StepSource {
  public:
-  Load(const ModelSpec& model, const ServedLoad& load) {
-    require_uniform_moe(model, "a served load");
-    if (model.stacks.size() != 1) throw InputError("served load", model.name + " has an encoder");
-    const auto pool =
-        trace::generate(trace::shaped_profile(model, trace::load_locality("typical"),
-                                              {.prompt_tokens = 1, .output_tokens = pool_tokens}),
-                        pool_requests, load.seed);
-    info_ = pool->info();
+  Load(std::shared_ptr<const ServedPool> pool, const ServedLoad& load)
+      : info_(pool->shape), pool_(std::move(pool)) {
     for (const trace::TraceLayer& layer : info_.layers) entries_ += static_cast<std::size_t>(layer.top_k);
     top_k_ = static_cast<std::size_t>(info_.layers.front().top_k);
-    for (trace::Step step; pool->next(step);) {
-      if (step.phase == trace::Phase::decode)
-        pool_.insert(pool_.end(), step.experts.begin(), step.experts.end());
-    }
-    pooled_ = pool_.size() / entries_;
+    pooled_ = pool_->experts.size() / entries_;
     // The generator's numbers are the standard's; a distribution's are not.
     std::mt19937_64 random(load.seed);
     const auto length = [&](int longest) {
@@ -81,14 +71,15 @@ class Load final : public trace::StepSource {
   void fill(std::size_t first, std::size_t tokens) {
     experts_.resize(tokens * entries_);
     for (std::size_t token = 0; token < tokens; ++token) {
-      const std::uint16_t* from = &pool_[(first + token) % pooled_ * entries_];
+      const std::uint16_t* from = &pool_->experts[(first + token) % pooled_ * entries_];
       for (std::size_t layer = 0; layer * top_k_ < entries_; ++layer)
         std::copy_n(from + layer * top_k_, top_k_, &experts_[(layer * tokens + token) * top_k_]);
     }
   }
 
   trace::TraceInfo info_;
-  std::vector<std::uint16_t> pool_, experts_;
+  std::shared_ptr<const ServedPool> pool_;
+  std::vector<std::uint16_t> experts_;
   std::size_t entries_ = 0, top_k_ = 0, pooled_ = 0;
   std::vector<Request> requests_;
   std::size_t request_ = 0, step_ = 0;
@@ -96,8 +87,25 @@ class Load final : public trace::StepSource {
 
 }  // namespace
 
-std::unique_ptr<trace::StepSource> served_load(const ModelSpec& model, const ServedLoad& load) {
-  return std::make_unique<Load>(model, load);
+std::shared_ptr<const ServedPool> served_pool(const ModelSpec& model, std::uint64_t seed) {
+  require_uniform_moe(model, "a served load");
+  if (model.stacks.size() != 1) throw InputError("served load", model.name + " has an encoder");
+  const auto generated =
+      trace::generate(trace::shaped_profile(model, trace::load_locality("typical"),
+                                            {.prompt_tokens = 1, .output_tokens = pool_tokens}),
+                      pool_requests, seed);
+  auto pool = std::make_shared<ServedPool>();
+  pool->shape = generated->info();
+  for (trace::Step step; generated->next(step);) {
+    if (step.phase == trace::Phase::decode)
+      pool->experts.insert(pool->experts.end(), step.experts.begin(), step.experts.end());
+  }
+  return pool;
+}
+
+std::unique_ptr<trace::StepSource> served_load(std::shared_ptr<const ServedPool> pool,
+                                               const ServedLoad& load) {
+  return std::make_unique<Load>(std::move(pool), load);
 }
 
 }  // namespace pregate::validation

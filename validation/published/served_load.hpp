@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "models/model.hpp"
 #include "traces/trace.hpp"
@@ -18,9 +19,18 @@ struct ServedLoad {
   std::uint64_t seed = 1;
 };
 
-/// Requests whose tokens take their experts from a pool of generated decode tokens of typical locality, each
-/// request from a place of its own: where all experts are resident only how many of them a pass activates
-/// matters, and a pool costs nothing to draw from.
-std::unique_ptr<trace::StepSource> served_load(const ModelSpec& model, const ServedLoad& load);
+/// Generated decode tokens of typical locality, which requests take their experts from: where all experts
+/// are resident only how many of them a pass activates matters, and a pool costs nothing to draw from.
+struct ServedPool {
+  trace::TraceInfo shape;
+  std::vector<std::uint16_t> experts;  ///< of all tokens, by layer
+};
+
+/// InputError for a model whose layers or tokens have unlike numbers of experts, or that has an encoder.
+std::shared_ptr<const ServedPool> served_pool(const ModelSpec& model, std::uint64_t seed = 1);
+
+/// Requests of whose tokens each takes its experts from the pool, each request from a place of its own.
+std::unique_ptr<trace::StepSource> served_load(std::shared_ptr<const ServedPool> pool,
+                                               const ServedLoad& load);
 
 }  // namespace pregate::validation

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
+#include <memory>
 
 #include "models/catalog.hpp"
 #include "models/error.hpp"
@@ -118,6 +120,11 @@ ServingSetup read_setup(TableReader& top) {
     for (const ServedRow& row : setup.rows)
       fixing += (row.fixes == constant.unknown.name) + (row.fixes_by_ttft == constant.unknown.name);
     if (fixing != 1) refuse_constant(top, constant, fixing);
+    for (const Constant::Target& target : constant.targets) {
+      if (target.path.starts_with("model."))  // pools of routing are made once for each server
+        throw InputError(top.where("constant"), constant.unknown.name + " sets " + target.path,
+                         "a served case fits its machine and software");
+    }
   }
   return setup;
 }
@@ -281,7 +288,7 @@ class ServingExperiment final : public Experiment {
     options.parallel.tensor = server.gpus;
     if (server.spreads_experts) options.parallel.experts = sim::ExpertShare::whole;
     options.keeps_requests = true;
-    const auto load = served_load(model, {.requests = row.concurrency * setup_.simulated_waves,
+    const auto load = served_load(pool_of(row.server, model), {.requests = row.concurrency * setup_.simulated_waves,
                                           .input = row.input,
                                           .output = row.output,
                                           .shortest = setup_.shortest});
@@ -292,7 +299,15 @@ class ServingExperiment final : public Experiment {
     return client_times(result.request_records, static_cast<std::size_t>(row.concurrency), setup_.waves);
   }
 
+  /// Whatever constants are tried, a server's model is routed alike: they are none of the model's.
+  std::shared_ptr<const ServedPool> pool_of(std::size_t server, const ModelSpec& model) const {
+    std::shared_ptr<const ServedPool>& pool = pools_[server];
+    if (!pool) pool = served_pool(model);
+    return pool;
+  }
+
   ServingSetup setup_;
+  mutable std::map<std::size_t, std::shared_ptr<const ServedPool>> pools_;  ///< by server
 };
 
 }  // namespace

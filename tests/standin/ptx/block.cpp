@@ -32,11 +32,11 @@ BlockRun::BlockRun(LaunchState& state, std::uint32_t block_index)
   const auto count = static_cast<std::size_t>(launch_.block.count());
   const std::size_t registers = kernel_.register_bytes.size();
   registers_.resize(count * registers);
-  std::vector<std::uint64_t> poison(registers);
-  std::transform(kernel_.register_bytes.begin(), kernel_.register_bytes.end(), poison.begin(),
+  register_bits_.resize(registers);
+  std::transform(kernel_.register_bytes.begin(), kernel_.register_bytes.end(), register_bits_.begin(),
                  [](auto bytes) { return ~0ULL >> (64 - 8 * bytes); });
-  for (std::size_t i = 0; i < count; ++i)
-    std::copy(poison.begin(), poison.end(), registers_.data() + i * registers);
+  for (std::size_t i = 0; i < count; ++i)  // poison
+    std::copy(register_bits_.begin(), register_bits_.end(), registers_.data() + i * registers);
   shared_.assign(
       launch_.dynamic_shared > 0 ? dynamic_shared_offset() + launch_.dynamic_shared : kernel_.shared_bytes,
       std::byte{0xff});
@@ -66,16 +66,15 @@ std::uint32_t BlockRun::random() {  // splitmix64
 
 void BlockRun::run() {
   random_state_ = state_.environment->random();
-  std::vector<std::uint32_t> order(threads_.size());
-  std::iota(order.begin(), order.end(), 0U);
+  std::vector<std::uint32_t> order;
   for (;;) {
-    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
-    bool progress = false;
-    for (const std::uint32_t index : order) {
-      if (threads_[index].state != ThreadState::running) continue;
-      run_thread(threads_[index]);
-      progress = true;
+    order.clear();
+    for (const Thread& thread : threads_) {
+      if (thread.state == ThreadState::running) order.push_back(thread.index);
     }
+    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+    for (const std::uint32_t index : order) run_thread(threads_[index]);
+    bool progress = !order.empty();
     progress = release_warps() || progress;
     progress = release_barrier() || progress;
     const bool finished = std::all_of(threads_.begin(), threads_.end(),
@@ -85,17 +84,29 @@ void BlockRun::run() {
   }
 }
 
+void execute_compute(BlockRun& block, Thread& thread, const Instruction& instruction) {
+  Values values{};
+  const Operand* const operands = instruction.operands.data();
+  for (std::size_t i = 1; i < instruction.operands.size(); ++i)
+    values[i - 1] = block.value(thread, operands[i]);
+  block.store(thread, operands[0], instruction.compute(instruction, values));
+}
+
 void BlockRun::run_thread(Thread& thread) {
   std::uint32_t quantum = 1 + random() % 256;
+  const Instruction* const code = kernel_.code.data();
   while (thread.state == ThreadState::running && quantum-- > 0) {
-    const Instruction& instruction = kernel_.code[thread.pc];
+    const Instruction& instruction = code[thread.pc];
     if (++state_.steps > step_limit) fail(thread, instruction, "endless", "too many steps: an endless loop?");
     ++thread.pc;
     if (instruction.guarded &&
         ((thread.registers[instruction.guard] & 1U) != 0) == instruction.guard_negated) {
       continue;
     }
-    instruction.execute(*this, thread, instruction);
+    if (instruction.execute == execute_compute)  // most are: not called by its address
+      execute_compute(*this, thread, instruction);
+    else
+      instruction.execute(*this, thread, instruction);
   }
 }
 
@@ -106,28 +117,11 @@ void BlockRun::fail_deadlock() {
   }
 }
 
-std::uint64_t BlockRun::value(Thread& thread, const Operand& operand) {
-  switch (operand.kind) {
-    case Operand::Kind::register_: {
-      const std::uint64_t bits = thread.registers[operand.index];
-      return operand.negated ? (bits & 1U) ^ 1U : bits;
-    }
-    case Operand::Kind::immediate:
-      return operand.value;
-    case Operand::Kind::special:
-      return special(thread, operand.index);
-    case Operand::Kind::address: {
-      Space space = operand.space;
-      return address(thread, operand, space);
-    }
-    default:
-      return 0;
-  }
-}
-
-void BlockRun::store(Thread& thread, const Operand& operand, std::uint64_t value) {
-  if (operand.kind != Operand::Kind::register_) return;  // the sink `_`
-  thread.registers[operand.index] = value & (~0ULL >> (64 - 8 * kernel_.register_bytes[operand.index]));
+std::uint64_t BlockRun::value_of_other(Thread& thread, const Operand& operand) {
+  if (operand.kind == Operand::Kind::special) return special(thread, operand.index);
+  if (operand.kind != Operand::Kind::address) return 0;
+  Space space = operand.space;
+  return address(thread, operand, space);
 }
 
 std::uint64_t BlockRun::address(Thread& thread, const Operand& operand, Space& space) {
@@ -234,14 +228,6 @@ void BlockRun::fail(const Thread& thread, const Instruction& instruction, const 
                     const std::string& text) {
   report(thread, instruction, kind, text);
   throw KernelFault();
-}
-
-void execute_compute(BlockRun& block, Thread& thread, const Instruction& instruction) {
-  Values values{};
-  for (std::size_t i = 1; i < instruction.operands.size(); ++i) {
-    values[i - 1] = block.value(thread, instruction.operands[i]);
-  }
-  block.store(thread, instruction.operands[0], instruction.compute(instruction, values));
 }
 
 void run_launch(LaunchState& state) {

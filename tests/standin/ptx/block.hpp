@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -83,8 +84,16 @@ class BlockRun {
   void run();
 
   /// Operand access, for instructions.
-  std::uint64_t value(Thread& thread, const Operand& operand);
-  void store(Thread& thread, const Operand& operand, std::uint64_t value);
+  std::uint64_t value(Thread& thread, const Operand& operand) {
+    if (operand.kind == Operand::Kind::immediate) return operand.value;
+    if (operand.kind != Operand::Kind::register_) return value_of_other(thread, operand);
+    const std::uint64_t bits = thread.registers[operand.index];
+    return operand.negated ? (bits & 1U) ^ 1U : bits;
+  }
+  void store(Thread& thread, const Operand& operand, std::uint64_t value) {
+    if (operand.kind != Operand::Kind::register_) return;  // the sink `_`
+    thread.registers[operand.index] = value & register_bits_[operand.index];
+  }
   /// The address that a memory operand names; makes `space` definite when it is generic.
   std::uint64_t address(Thread& thread, const Operand& operand, Space& space);
   /// The bytes behind an address, after every check.
@@ -95,8 +104,6 @@ class BlockRun {
   const std::byte* parameter(Thread& thread, const Instruction& instruction, std::uint64_t offset,
                              std::size_t size);
 
-  /// The living or dead threads of a thread's warp, in lane order.
-  std::vector<Thread*> warp_of(const Thread& thread);
   /// Stops `thread` until every lane of `mask` that has not exited waits at the same instruction.
   void wait_for_warp(Thread& thread, const Instruction& instruction, std::uint32_t mask);
   void wait_at_barrier(Thread& thread, const Instruction& instruction);
@@ -107,11 +114,14 @@ class BlockRun {
               const std::string& text);
 
  private:
+  /// Of neither a register nor an immediate.
+  std::uint64_t value_of_other(Thread& thread, const Operand& operand);
   std::uint64_t special(const Thread& thread, std::uint32_t index) const;
   std::size_t dynamic_shared_offset() const;
   std::uint32_t random();
   void run_thread(Thread& thread);
   bool release_warps();
+  bool release_warp(std::span<Thread> warp);
   bool release_barrier();
   void fail_deadlock();
   void check_barrier(const std::vector<Thread*>& waiting);
@@ -124,6 +134,7 @@ class BlockRun {
   std::uint32_t block_index_;
   Extent position_;
   std::vector<Thread> threads_;
+  std::vector<std::uint64_t> register_bits_;  ///< which bits a register has
   std::vector<std::uint64_t> registers_;
   std::vector<std::byte> shared_;
   std::vector<WordHistory> shared_history_;

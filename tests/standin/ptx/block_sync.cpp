@@ -6,14 +6,6 @@
 
 namespace pregate::standin::ptx {
 
-std::vector<Thread*> BlockRun::warp_of(const Thread& thread) {
-  std::vector<Thread*> lanes;
-  lanes.reserve(32);
-  const std::size_t first = std::size_t{thread.warp()} * 32;
-  for (std::size_t i = first; i < std::min(first + 32, threads_.size()); ++i) lanes.push_back(&threads_[i]);
-  return lanes;
-}
-
 void BlockRun::wait_for_warp(Thread& thread, const Instruction& instruction, std::uint32_t mask) {
   if ((mask >> thread.lane() & 1U) == 0) {
     fail(thread, instruction, "divergence", "the mask does not name the calling lane");
@@ -41,18 +33,33 @@ bool meets(const Thread& a, const Thread& b) {
 
 bool BlockRun::release_warps() {
   bool released = false;
-  for (Thread& thread : threads_) {
-    if (thread.state != ThreadState::at_warp) continue;
-    std::vector<Thread*> lanes;
-    lanes.reserve(32);
+  const std::span<Thread> all(threads_);
+  for (std::size_t first = 0; first < all.size(); first += 32)
+    released = release_warp(all.subspan(first, std::min<std::size_t>(32, all.size() - first))) || released;
+  return released;
+}
+
+bool BlockRun::release_warp(std::span<Thread> warp) {
+  std::uint32_t elsewhere = 0;  // lanes that run on or wait for the block: who waits for one waits on
+  for (const Thread& lane : warp) {
+    if (lane.state != ThreadState::at_warp && lane.state != ThreadState::done) elsewhere |= 1U << lane.lane();
+  }
+  bool released = false;
+  std::vector<Thread*> lanes;
+  for (const Thread& thread : warp) {
+    if (thread.state != ThreadState::at_warp || (thread.mask & elsewhere) != 0) continue;
+    lanes.clear();
     bool complete = true;
-    for (Thread* other : warp_of(thread)) {
-      if ((thread.mask >> other->lane() & 1U) == 0 || other->state == ThreadState::done) continue;
-      complete = complete && meets(thread, *other);
-      lanes.push_back(other);
+    for (Thread& other : warp) {
+      if ((thread.mask >> other.lane() & 1U) == 0 || other.state == ThreadState::done) continue;
+      complete = complete && meets(thread, other);
+      lanes.push_back(&other);
     }
     if (!complete) continue;
-    for (Thread* lane : lanes) lane->state = ThreadState::running;
+    for (Thread* lane : lanes) {
+      lane->state = ThreadState::running;
+      elsewhere |= 1U << lane->lane();
+    }
     run_warp_instruction(*this, lanes);
     released = true;
   }
