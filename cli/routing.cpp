@@ -14,6 +14,7 @@
 #include "sim/serve/drafts.hpp"
 #include "sim/serve/prompt_chunks.hpp"
 #include "traces/content_hash.hpp"
+#include "traces/kept_steps.hpp"
 #include "traces/locality.hpp"
 #include "traces/reader.hpp"
 
@@ -22,9 +23,6 @@ namespace pregate::cli {
 namespace {
 
 constexpr const char* default_profile = "switch-base-128";
-/// Routing of up to this many entries is generated once and kept; longer ones are generated for each reader.
-constexpr std::int64_t most_entries_kept = std::int64_t{1} << 26;
-
 /// In lock step what is batched and cut is so in the trace; other batchers do that themselves.
 Opener passes(std::function<std::shared_ptr<trace::StepSource>()> open,
               const sim::RunConfiguration& configuration) {
@@ -40,84 +38,20 @@ Opener passes(std::function<std::shared_ptr<trace::StepSource>()> open,
   };
 }
 
-/// A reader of steps that it shares with others.
-class SharedSteps final : public trace::StepSource {
- public:
-  explicit SharedSteps(std::shared_ptr<const std::vector<trace::Step>> steps,
-                       std::shared_ptr<const std::vector<std::uint16_t>> ids,
-                       std::shared_ptr<const trace::TraceInfo> info)
-      : steps_(std::move(steps)), ids_(std::move(ids)), info_(std::move(info)) {}
-  [[nodiscard]] const trace::TraceInfo& info() const override { return *info_; }
-  bool next(trace::Step& step) override {
-    if (at_ == steps_->size()) return false;
-    step = (*steps_)[at_++];
-    return true;
-  }
-  void rewind() override { at_ = 0; }
-
- private:
-  std::shared_ptr<const std::vector<trace::Step>> steps_;
-  std::shared_ptr<const std::vector<std::uint16_t>> ids_;  ///< that the steps' views show
-  std::shared_ptr<const trace::TraceInfo> info_;
-  std::size_t at_ = 0;
-};
-
-/// What a generator makes: kept for all readers from the first one on, or made for each where it is long.
-class Generated {
- public:
-  using Generate = std::function<std::shared_ptr<trace::StepSource>()>;
-  explicit Generated(Generate generate) : generate_(std::move(generate)) {}
-
-  /// Callable from several threads at once.
-  std::shared_ptr<trace::StepSource> reader() {
-    std::call_once(once_, [this] { keep(); });
-    if (!steps_) return generate_();
-    return std::make_shared<SharedSteps>(steps_, ids_, info_);
-  }
-
- private:
-  void keep() {
-    const auto source = generate_();
-    info_ = std::make_shared<const trace::TraceInfo>(source->info());
-    if (info_->routed_entries > most_entries_kept) return;
-    auto ids = std::make_shared<std::vector<std::uint16_t>>();
-    ids->reserve(static_cast<std::size_t>(info_->routed_entries));
-    auto steps = std::make_shared<std::vector<trace::Step>>();
-    trace::Step step;
-    while (source->next(step)) {
-      ids->insert(ids->end(), step.experts.begin(), step.experts.end());
-      steps->push_back(step);
-    }
-    std::size_t at = 0;
-    for (trace::Step& each : *steps) {
-      each.experts = std::span<const std::uint16_t>(*ids).subspan(at, each.experts.size());
-      at += each.experts.size();
-    }
-    ids_ = std::move(ids);
-    steps_ = std::move(steps);
-  }
-
-  Generate generate_;
-  std::once_flag once_;
-  std::shared_ptr<const std::vector<trace::Step>> steps_;
-  std::shared_ptr<const std::vector<std::uint16_t>> ids_;
-  std::shared_ptr<const trace::TraceInfo> info_;
-};
-
 using Readers = std::function<std::shared_ptr<trace::StepSource>()>;
 
-Readers readers_of(const std::shared_ptr<Generated>& generated) {
+Readers readers_of(const std::shared_ptr<trace::KeptSteps>& generated) {
   return [generated] { return generated->reader(); };
 }
 
 /// The same object while somebody has it: runs that differ in software, formats or machine read one routing.
-std::shared_ptr<Generated> generated(const trace::GeneratorProfile& profile, std::int64_t requests,
-                                     std::uint64_t seed) {
+std::shared_ptr<trace::KeptSteps> generated(const trace::GeneratorProfile& profile, std::int64_t requests,
+                                            std::uint64_t seed) {
   struct Known {
     trace::GeneratorProfile profile;
     std::int64_t requests;
     std::uint64_t seed;
-    std::weak_ptr<Generated> made;
+    std::weak_ptr<trace::KeptSteps> made;
   };
   static std::mutex mutex;
   static std::vector<Known> all;
@@ -127,7 +61,7 @@ std::shared_ptr<Generated> generated(const trace::GeneratorProfile& profile, std
     auto made = each.made.lock();
     if (made && each.requests == requests && each.seed == seed && each.profile == profile) return made;
   }
-  auto made = std::make_shared<Generated>(
+  auto made = std::make_shared<trace::KeptSteps>(
       [=]() -> std::shared_ptr<trace::StepSource> { return trace::generate(profile, requests, seed); });
   all.push_back({profile, requests, seed, made});
   return made;
@@ -272,8 +206,8 @@ void use_own_shape(const Parsed& parsed, const std::vector<Override>& set, Run& 
   const auto readers_with = [&](const std::string& locality) {
     const trace::GeneratorProfile profile = profile_of(locality);
     if (load.empty()) return readers_of(generated(profile, how.requests, how.seed));
-    return readers_of(
-        std::make_shared<Generated>([profile, load, seed = how.seed]() -> std::shared_ptr<trace::StepSource> {
+    return readers_of(std::make_shared<trace::KeptSteps>(
+        [profile, load, seed = how.seed]() -> std::shared_ptr<trace::StepSource> {
           return trace::generate(profile, load, seed);
         }));
   };

@@ -288,10 +288,11 @@ class ServingExperiment final : public Experiment {
     options.parallel.tensor = server.gpus;
     if (server.spreads_experts) options.parallel.experts = sim::ExpertShare::whole;
     options.keeps_requests = true;
-    const auto load = served_load(pool_of(row.server, model), {.requests = row.concurrency * setup_.simulated_waves,
-                                          .input = row.input,
-                                          .output = row.output,
-                                          .shortest = setup_.shortest});
+    const auto load =
+        served_load(pool_of(row.server, model), {.requests = row.concurrency * setup_.simulated_waves,
+                                                 .input = row.input,
+                                                 .output = row.output,
+                                                 .shortest = setup_.shortest});
     const sim::PreparedTrace prepared(*load, model, server.name, options.serving);
     const sim::SimulationResult result =
         sim::simulate(model, machine, load_policy("gpu-only"), prepared, *load, options);

@@ -11,6 +11,7 @@
 #include "sim/policy/load_policy.hpp"
 #include "sim/serve/prompt_chunks.hpp"
 #include "sim/simulate.hpp"
+#include "traces/kept_steps.hpp"
 #include "traces/locality.hpp"
 #include "traces/synthetic.hpp"
 #include "validation/published/forced_routing.hpp"
@@ -23,7 +24,7 @@ namespace {
 /// Another routing with gate weights, the same for every token: ModelRun::best_share.
 class WeighedSource final : public trace::StepSource {
  public:
-  WeighedSource(std::unique_ptr<trace::StepSource> of, double best_share, const std::string& where)
+  WeighedSource(std::shared_ptr<trace::StepSource> of, double best_share, const std::string& where)
       : of_(std::move(of)), info_(of_->info()) {
     info_.has_weights = true;
     shares_.resize(static_cast<std::size_t>(info_.layers.front().top_k));
@@ -48,7 +49,7 @@ class WeighedSource final : public trace::StepSource {
   void rewind() override { of_->rewind(); }
 
  private:
-  std::unique_ptr<trace::StepSource> of_;
+  std::shared_ptr<trace::StepSource> of_;
   std::vector<float> shares_, weights_;
   trace::TraceInfo info_;
 };
@@ -123,9 +124,13 @@ class SystemRuns {
   }
 
   struct Routed {
-    std::unique_ptr<trace::StepSource> whole, source;  ///< `source` may be a cut of the other
+    std::shared_ptr<trace::StepSource> whole, source;  ///< `source` may be a cut of the other
     std::unique_ptr<sim::PreparedTrace> prepared;
   };
+  /// Rows and what a fit tries read it again and again.
+  static std::shared_ptr<trace::StepSource> kept(trace::KeptSteps::Open generate) {
+    return trace::KeptSteps(std::move(generate)).reader();
+  }
   /// Passes of a prompt are cut as `serving` says.
   Routed& routing(std::size_t run, const ModelSpec& model, const sim::ServingSpec& serving) {
     Routed& routed = routed_[{run, serving.prompt_chunk}];
@@ -137,7 +142,8 @@ class SystemRuns {
       trace::GeneratorProfile profile =
           trace::shaped_profile(model, trace::load_locality(wanted.locality), shape);
       profile.sequences = wanted.batch;
-      routed.source = trace::generate(profile, 1, seed);
+      routed.source =
+          kept([&] { return std::shared_ptr<trace::StepSource>(trace::generate(profile, 1, seed)); });
     } else if (wanted.profile.empty()) {
       routed.source = forced_routing(model, {.batch = wanted.batch,
                                              .active = wanted.active,
@@ -148,7 +154,7 @@ class SystemRuns {
     }
     if (wanted.best_share > 0)
       routed.source =
-          std::make_unique<WeighedSource>(std::move(routed.source), wanted.best_share, wanted.name);
+          std::make_shared<WeighedSource>(std::move(routed.source), wanted.best_share, wanted.name);
     if (serving.prompt_chunk > 0 && wanted.prompt > 0) {
       routed.whole = std::move(routed.source);
       routed.source = sim::cut_prompts(*routed.whole, serving.prompt_chunk);
