@@ -7,6 +7,7 @@
 #include "models/error.hpp"
 #include "sim/cost/cost_model.hpp"
 #include "sim/platform/machine_topology.hpp"
+#include "sim/program/copy_plan.hpp"
 
 namespace pregate::sim {
 
@@ -52,6 +53,39 @@ CopyCost overlapped(const CopyCost& read, int depth) {
   next.duration = std::max(bytes, Picoseconds{read.duration.count / depth});
   next.fixed = next.duration - bytes;
   return next;
+}
+
+void CostModel::price_copies() {
+  const CopyPlan copies = copy_plan(model_, policy_.transfer.chunk, policy_.formats.copied);
+  const Bytes expert = copy_plan(model_, {}).expert();
+  chunks_ = copies.chunks;
+  const int calls = chunks_ == 1 ? machine_.overhead.copy_calls : 1;  // a chunk is a call
+  fetch_ = copy_cost(machine_.h2d, copies.chunk, policy_.transfer.pinned, calls);
+  last_chunk_ = copy_cost(machine_.h2d, copies.last, policy_.transfer.pinned, calls);
+  if (policy_.formats.cached < 1)
+    rest_ = copy_cost(machine_.h2d, expert - share_of_expert(expert, policy_.formats.cached),
+                      policy_.transfer.pinned, calls);
+  write_back_ = copy_cost(machine_.d2h, expert, policy_.transfer.pinned);
+  if (machine_.ssd.read_bandwidth.value > 0) {
+    drive_read_ = copy_cost(drive_to_host, expert);
+    next_drive_read_ = overlapped(drive_read_, machine_.ssd.read_depth);
+  }
+  const auto& service = policy_.miss.service;
+  if (service->read_rate) {
+    read_rate_ = service->read_rate(service.parameters());
+    const BytesPerSecond link = copy_cost(machine_.h2d, expert, true).rate;
+    if (read_rate_ > link) {
+      throw InputError("policy.miss.rate",
+                       "kernels cannot read faster than copies of experts go over the link",
+                       "lower it, or leave it out: then they read as fast");
+    }
+    if (read_rate_.value <= 0) read_rate_ = link;
+  }
+  const int staging = policy_.transfer.staging_copies;
+  if (staging > 0) {
+    device_copy_ =
+        machine_.overhead.device_copy * staging + time_at(expert, machine_.gpu.device_copy_bandwidth);
+  }
 }
 
 CopyCost CostModel::copy_cost(const LinkSpec& link, Bytes bytes, bool page_locked, int calls) const {

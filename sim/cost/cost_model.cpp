@@ -7,7 +7,6 @@
 
 #include "models/error.hpp"
 #include "sim/platform/machine_topology.hpp"
-#include "sim/program/copy_plan.hpp"
 
 namespace pregate::sim {
 
@@ -17,8 +16,6 @@ bool same_costs(LayerProfile a, LayerProfile b) {
   a.layer = b.layer = 0;
   return a == b;
 }
-
-double ceil_div(double a, double b) { return std::ceil(a / b); }
 
 }  // namespace
 
@@ -49,14 +46,28 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
                      is_replayed() ? KernelPrices::Pass::replayed : KernelPrices::Pass::launched);
     head_kernel_ = head_kernel(model_, kernels_->gpu());
   }
+  find_classes();
+  costs_.resize(classes_.size());
+  if (policy.formats.low.empty()) {
+    unpack_ = policy.formats.unpack;
+  } else if (policy.miss.service->uses_low_format) {
+    price_low_format();
+  }
+
+  if (policy.kv_cache.on_host()) check_kv_cache();
+  price_copies();
+}
+
+/// Layers that cost the same are one class.
+void CostModel::find_classes() {
   const auto times = [this](const char* operation, const LayerProfile& profile) {
     return find_kernel_times(machine_.kernel_times, kernel_key(operation, model_, profile));
   };
   head_times_ = times("head", {});
-  for (const Stack& stack : model.stacks) {
+  for (const Stack& stack : model_.stacks) {
     std::vector<int> classes;
     std::vector<int> distinct;
-    for (const LayerProfile& profile : model.profile(stack)) {
+    for (const LayerProfile& profile : model_.profile(stack)) {
       const auto same = std::find_if(distinct.begin(), distinct.end(), [&](int index) {
         const LayerClass& known = classes_[static_cast<std::size_t>(index)];
         // Formats of as many bytes may have kernels of their own.
@@ -76,7 +87,7 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
       classes_.push_back(
           {profile,
            dense_rate_,
-           compute_rate(machine.gpu, profile.moe ? profile.expert_compute : model.expert_format.compute),
+           compute_rate(machine_.gpu, profile.moe ? profile.expert_compute : model_.expert_format.compute),
            times("attention", profile),
            times("dense-layer", profile),
            times("gate", profile),
@@ -88,44 +99,6 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
     }
     classes_of_.push_back(std::move(classes));
     stack_classes_.push_back(std::move(distinct));
-  }
-  costs_.resize(classes_.size());
-  if (policy.formats.low.empty()) {
-    unpack_ = policy.formats.unpack;
-  } else if (policy.miss.service->uses_low_format) {
-    price_low_format();
-  }
-
-  if (policy.kv_cache.on_host()) check_kv_cache();
-  const CopyPlan copies = copy_plan(model, policy.transfer.chunk, policy.formats.copied);
-  const Bytes expert = copy_plan(model, {}).expert();
-  chunks_ = copies.chunks;
-  const int calls = chunks_ == 1 ? machine.overhead.copy_calls : 1;  // a chunk is a call
-  fetch_ = copy_cost(machine.h2d, copies.chunk, policy.transfer.pinned, calls);
-  last_chunk_ = copy_cost(machine.h2d, copies.last, policy.transfer.pinned, calls);
-  if (policy.formats.cached < 1)
-    rest_ = copy_cost(machine.h2d, expert - share_of_expert(expert, policy.formats.cached),
-                      policy.transfer.pinned, calls);
-  write_back_ = copy_cost(machine.d2h, expert, policy.transfer.pinned);
-  if (machine.ssd.read_bandwidth.value > 0) {
-    drive_read_ = copy_cost(drive_to_host, expert);
-    next_drive_read_ = overlapped(drive_read_, machine.ssd.read_depth);
-  }
-  const auto& service = policy.miss.service;
-  if (service->read_rate) {
-    read_rate_ = service->read_rate(service.parameters());
-    const BytesPerSecond link = copy_cost(machine.h2d, expert, true).rate;
-    if (read_rate_ > link) {
-      throw InputError("policy.miss.rate",
-                       "kernels cannot read faster than copies of experts go over the link",
-                       "lower it, or leave it out: then they read as fast");
-    }
-    if (read_rate_.value <= 0) read_rate_ = link;
-  }
-  const int staging = policy.transfer.staging_copies;
-  if (staging > 0) {
-    device_copy_ =
-        machine.overhead.device_copy * staging + time_at(expert, machine.gpu.device_copy_bandwidth);
   }
 }
 
@@ -175,22 +148,6 @@ void CostModel::price_products(LayerClass& layer, int tokens) const {
   layer.products = {tokens, kernels_->products(layer.kernels->projections, tokens),
                     kernels_->products(layer.kernels->router, tokens),
                     kernels_->products(layer.kernels->feed_forward, tokens)};
-}
-
-GpuTime CostModel::experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                      std::uint32_t routed) const {
-  // Where no expert fills more than the smallest tile, only how many there are of what tells loads apart.
-  const auto smallest = static_cast<std::uint32_t>(kernel_tile_rows.front());
-  if (*std::max_element(tokens.begin(), tokens.end()) > smallest)
-    return kernels_->experts(*layer.kernels, tokens);
-  auto& few = layer.few_tokens;
-  if (few.routed != routed || few.by_active.empty()) {
-    few.routed = routed;
-    few.by_active.assign(static_cast<std::size_t>(layer.profile.experts) + 1, GpuTime{{-1}, {}, {}, {}});
-  }
-  GpuTime& known = few.by_active[tokens.size()];
-  if (known.count < 0) known = kernels_->experts(*layer.kernels, tokens);
-  return known;
 }
 
 void CostModel::begin_step(const StepShape& shape) {
@@ -243,86 +200,6 @@ void CostModel::begin_step(const StepShape& shape) {
                                      static_cast<double>(head_bytes_.count), head_flop_per_token_ / 2, rows);
     if (shape.drafting.count > 0) head_ += kernel_time_of(shape.drafting);
   }
-}
-
-GpuTime CostModel::grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                std::uint32_t routed, int step_tokens) const {
-  const LayerProfile& profile = layer.profile;
-  const double bytes = static_cast<double>(tokens.size()) * static_cast<double>(profile.expert.count);
-  const double weights = static_cast<double>(tokens.size()) * profile.expert_flop_per_token / 2;
-  const GpuTime ideal =
-      product(routed * profile.expert_flop_per_token, layer.expert_rate, bytes, weights, step_tokens);
-  const GpuSpec& gpu = machine_.gpu;
-  if (gpu.grouped_gemm_tile_rows <= 0) return ideal;
-  // Whole tiles in waves of one tile an SM: an expert with one token costs as much as one with tile_rows of
-  // them.
-  const double tile_rows = gpu.grouped_gemm_tile_rows;
-  const double tile_columns = gpu.grouped_gemm_tile_columns;
-  double row_tiles = 0;
-  for (const std::uint32_t count : tokens) row_tiles += ceil_div(count, tile_rows);
-  const double sm_rate = layer.expert_rate.value / gpu.sm_count * gpu.grouped_gemm_efficiency;
-  const auto gemm = [&](double columns, double inner) {
-    const double waves = ceil_div(row_tiles * ceil_div(columns, tile_columns), gpu.sm_count);
-    return waves * 2 * tile_rows * tile_columns * inner / sm_rate;
-  };
-  const double tiled = gemm(profile.expert_gemm_columns_in, profile.expert_gemm_columns_out) +
-                       gemm(profile.expert_gemm_columns_out, profile.expert_ffn_dim);
-  const Picoseconds whole_tiles = from_seconds(tiled);
-  return ideal < whole_tiles ? GpuTime{whole_tiles, {}, {}, {}} : ideal;
-}
-
-GpuTime CostModel::one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens) {
-  const KernelTimes& times = *layer.expert_times;
-  constexpr std::uint32_t most_kept = 4096;
-  Picoseconds sum = times.fixed;
-  for (const std::uint32_t count : tokens) {
-    if (count > most_kept) {
-      sum += kernel_time(times.points, static_cast<int>(count));
-      continue;
-    }
-    if (layer.by_tokens.size() <= count) layer.by_tokens.resize(std::size_t{count} + 1);
-    Picoseconds& known = layer.by_tokens[count];
-    if (known.count == 0) known = kernel_time(times.points, static_cast<int>(count));
-    sum += known;
-  }
-  return kernel_time_of(sum);
-}
-
-Picoseconds CostModel::one_expert(int layer_class, std::uint32_t tokens) const {
-  const LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
-  if (layer.expert_times != nullptr)
-    return unpack(layer_class, 1) +
-           kernel_time(layer.expert_times->points, static_cast<int>(std::min(tokens, 1U << 30)));
-  const int most = static_cast<int>(std::min(tokens, 1U << 30));
-  return unpack(layer_class, 1) + grouped_gemm(layer, {&tokens, 1}, tokens, most).whole();
-}
-
-GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                  std::uint32_t routed, int step_tokens) const {
-  if (tokens.empty()) return launch_time(machine_.overhead.experts);
-  if (layer.expert_times != nullptr) return one_by_one(layer, tokens);
-  if (!machine_.expert_kernel_table.empty()) {
-    return kernel_time_of(
-        kernel_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size())));
-  }
-  const GpuTime products = layer.kernels ? experts_by_kernels(layer, tokens, routed)
-                                         : grouped_gemm(layer, tokens, routed, step_tokens);
-  return launch_time(machine_.overhead.experts) + products;
-}
-
-GpuTime CostModel::experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,
-                           int step_tokens, bool with_shared, std::optional<double> longer) {
-  LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
-  const GpuTime shared = with_shared ? costs_[static_cast<std::size_t>(layer_class)].shared : GpuTime{};
-  const auto in_pass = [&, times = longer.value_or(longer_)](const GpuTime& alone) {
-    const GpuTime time = times > 1 ? with_kernels_times(alone, times) : alone;
-    return shared + time + kernel_time_of(unpack(layer_class, tokens.size()));
-  };
-  if (step_tokens != 1 || routed != tokens.size())
-    return in_pass(routed_experts(layer, tokens, routed, step_tokens));
-  GpuTime& known = layer.single_token[tokens.size()];
-  if (known.count < 0) known = routed_experts(layer, tokens, routed, step_tokens);
-  return in_pass(known);
 }
 
 }  // namespace pregate::sim

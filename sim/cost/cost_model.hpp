@@ -217,6 +217,8 @@ class CostModel {
     return policy_.placement.kind->keeps_all && machine_.overhead.replayed < 1;
   }
   [[nodiscard]] Launches launches_of(const Stack& stack, const LayerProfile& profile) const;
+  void find_classes();
+  void price_copies();
   void price_low_format();
   void price_products(LayerClass& layer, int tokens) const;
   [[nodiscard]] GpuTime experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "sim/cost/graph_memory.hpp"
 #include "sim/program/copy_plan.hpp"
@@ -98,35 +97,7 @@ Bytes kv_on_its_way(const ModelSpec& model, const PolicySpec& policy, const Trac
   return of_layer * ((scan.most_sequences + parts - 1) / parts * 2);
 }
 
-std::string gib(Bytes bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes.count) / (1LL << 30));
-  return text;
-}
-
 }  // namespace
-
-const char* to_string(MemoryPurpose purpose) {
-  switch (purpose) {
-    case MemoryPurpose::dense_weights:
-      return "dense_weights";
-    case MemoryPurpose::resident_experts:
-      return "resident_experts";
-    case MemoryPurpose::expert_cache:
-      return "expert_cache";
-    case MemoryPurpose::working_buffers:
-      return "working_buffers";
-    case MemoryPurpose::prefill_buffers:
-      return "prefill_buffers";
-    case MemoryPurpose::kv_cache:
-      return "kv_cache";
-    case MemoryPurpose::activations:
-      return "activations";
-    case MemoryPurpose::workspace:
-      return "workspace";
-  }
-  return "";
-}
 
 /// What the software says it takes is counted with the run, and so is not reserved as well.
 MemoryLimits memory_limits(const MachineSpec& machine) {
@@ -159,50 +130,18 @@ const HeldElsewhere* MemoryUse::fullest_elsewhere() const {
   return fullest == elsewhere.end() ? nullptr : &*fullest;
 }
 
-std::string MemoryUse::explain(const std::string& policy, const std::string& machine) const {
-  const HeldElsewhere* fullest = fullest_elsewhere();
-  if (fullest != nullptr && fullest->experts > elsewhere_usable) {
-    return policy + " needs " + gib(fullest->experts) + " GiB of " + fullest->place +
-           " for the experts that live there; it has " + gib(elsewhere_usable) + " GiB usable";
-  }
-  if (near_data > near_data_capacity) {
-    return policy + " needs " + gib(near_data) + " GiB of the near-data device for the experts; " + machine +
-           " has " + gib(near_data_capacity) + " GiB there";
-  }
-  if (drive > drive_capacity) {
-    return policy + " needs " + gib(drive) + " GiB of the drive for the experts; " + machine + " has " +
-           gib(drive_capacity) + " GiB";
-  }
-  if (total() <= usable && host_usable && host > *host_usable) {
-    const std::string kv = host_kv.count > 0 ? " and the KV cache (" + gib(host_kv) + " GiB)" : "";
-    return policy + " needs " + gib(host) + " GiB of host memory for the experts" + kv + "; " + machine +
-           " has " + gib(*host_usable) + " GiB";
-  }
-  std::string text = policy + " needs " + gib(total()) + " GiB (";
-  bool first = true;
-  for (int i = 0; i < memory_purpose_count; ++i) {
-    const Bytes part = peak[static_cast<std::size_t>(i)];
-    if (part.count < (1LL << 20)) continue;
-    std::string name = to_string(static_cast<MemoryPurpose>(i));
-    std::replace(name.begin(), name.end(), '_', ' ');
-    text += (first ? "" : ", ") + name + " " + gib(part);
-    first = false;
-  }
-  return text + "); " + machine + " has " + gib(usable) + " GiB usable";
-}
+namespace {
 
-MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const Plan& plan,
-                     const TraceScan& scan, CountedExperts counted, int prompt_chunk) {
-  MemoryUse use;
-  const auto set = [&](MemoryPurpose purpose, Bytes bytes) {
-    use.peak[static_cast<std::size_t>(purpose)] = bytes;
-  };
+Bytes& of(MemoryUse& use, MemoryPurpose purpose) { return use.peak[static_cast<std::size_t>(purpose)]; }
+
+/// Weights on the GPU, and room for those that come.
+void count_weights(const ModelSpec& model, const SoftwareMemorySpec& software, const Plan& plan,
+                   CountedExperts counted, MemoryUse& use) {
   const auto& formats = plan.policy.formats;
   const Bytes whole = slot_size(model);
   const Bytes slot = formats.copied < 1 ? share_of_expert(whole, formats.copied) : whole;
-  const SoftwareMemorySpec& software = limits.software;
-  set(MemoryPurpose::dense_weights,
-      model.dense_bytes() - (software.host_embeddings ? model.input_embedding_bytes() : Bytes{}));
+  of(use, MemoryPurpose::dense_weights) =
+      model.dense_bytes() - (software.host_embeddings ? model.input_embedding_bytes() : Bytes{});
   Bytes resident = whole * plan.resident_experts;
   // Of those that are not there as a whole.
   if (formats.held > 0 && plan.offloads())
@@ -211,15 +150,20 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
   if (plan.policy.placement.kind->keeps_all && counted == CountedExperts::all) {
     resident = model.all_expert_bytes();  // also of stacks that the trace does not record
   }
-  set(MemoryPurpose::resident_experts, resident);
+  of(use, MemoryPurpose::resident_experts) = resident;
   const FormatPlan low = plan.low.value_or(FormatPlan{});
   const Bytes cached = formats.cached < 1 ? share_of_expert(slot, formats.cached) : slot;
-  set(MemoryPurpose::expert_cache, cached * plan.cache_slots + low.slot * low.cache_slots);
+  of(use, MemoryPurpose::expert_cache) = cached * plan.cache_slots + low.slot * low.cache_slots;
   // Staging copies need somewhere to land before the working buffer, when no cache slot serves.
   const bool landing = plan.policy.transfer.staging_copies > 0 && plan.offloads() && plan.cache_slots == 0;
-  set(MemoryPurpose::working_buffers,
-      slot * (plan.buffer_slots + (landing ? 1 : 0)) + low.slot * low.buffer_slots);
-  set(MemoryPurpose::prefill_buffers, slot * plan.counted_prefill_slots);
+  of(use, MemoryPurpose::working_buffers) =
+      slot * (plan.buffer_slots + (landing ? 1 : 0)) + low.slot * low.buffer_slots;
+  of(use, MemoryPurpose::prefill_buffers) = slot * plan.counted_prefill_slots;
+}
+
+/// Keys and values but those in blocks, and activations.
+void count_sequences(const ModelSpec& model, const SoftwareMemorySpec& software, const Plan& plan,
+                     const TraceScan& scan, int prompt_chunk, MemoryUse& use) {
   const std::int64_t reserved = reserved_tokens(software, scan, prompt_chunk);
   Bytes kv = software.cache_cells > 1
                  ? cache_in_cells(model, scan.most_context, reserved, software.cache_cells)
@@ -229,36 +173,51 @@ MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const P
     for (const LayerProfile& layer : model.profile(stack))
       kv += layer.cross_kv_per_token * scan.most_encoder_tokens;
   }
-  const bool kv_on_host = plan.policy.kv_cache.on_host();
-  if (kv_on_host) {
+  if (plan.policy.kv_cache.on_host()) {
     use.host_kv = kv * scan.most_sequences;
-    set(MemoryPurpose::kv_cache, kv_on_its_way(model, plan.policy, scan));
+    of(use, MemoryPurpose::kv_cache) = kv_on_its_way(model, plan.policy, scan);
   } else if (!scan.paged) {
-    set(MemoryPurpose::kv_cache, kv * scan.most_sequences);
+    of(use, MemoryPurpose::kv_cache) = kv * scan.most_sequences;
   }
-  set(MemoryPurpose::activations,
+  of(use, MemoryPurpose::activations) =
       software.reserved_tokens > 0
           ? graph_buffers(model, reserved,
                           in_cells(scan.most_context, software.cache_cells) * scan.most_sequences)
-          : activations(model, scan, prompt_chunk));
-  use.usable = limits.gpu;
-  if (scan.paged) {
-    const Bytes left = limits.gpu - use.total() - own_memory(model, software, use.total());
-    set(MemoryPurpose::kv_cache, paged_kv(model, *scan.paged, scan, left, software.fragmentation));
-  }
-  set(MemoryPurpose::workspace, own_memory(model, limits.software, use.total()));
+          : activations(model, scan, prompt_chunk);
+}
+
+/// Experts in other memories.
+void count_elsewhere(const ModelSpec& model, const MemoryLimits& limits, const Plan& plan, MemoryUse& use) {
   use.elsewhere = plan.elsewhere;
   use.elsewhere_usable = limits.other_gpu;
   Bytes elsewhere;
   for (const HeldElsewhere& held : plan.elsewhere) elsewhere += held.experts;
   Bytes offloaded = plan.offloads() ? model.all_expert_bytes() - elsewhere : Bytes{};
-  if (!limits.software.host_copies && formats.held == 0)
+  if (!limits.software.host_copies && plan.policy.formats.held == 0)
     offloaded = offloaded - std::min(offloaded, smallest_expert(model) * plan.resident_experts);
   if (plan.policy.miss.service->uses_near_data) use.near_data = model.all_expert_bytes();
   use.near_data_capacity = limits.near_data;
-  use.host = (plan.make_host_tier ? whole * plan.host_slots : offloaded + low.all_experts) + use.host_kv;
+  const Bytes low = plan.low.value_or(FormatPlan{}).all_experts;
+  use.host = (plan.make_host_tier ? slot_size(model) * plan.host_slots : offloaded + low) + use.host_kv;
   use.drive = plan.make_host_tier ? offloaded : Bytes{};
   use.drive_capacity = limits.drive;
+}
+
+}  // namespace
+
+MemoryUse memory_use(const ModelSpec& model, const MemoryLimits& limits, const Plan& plan,
+                     const TraceScan& scan, CountedExperts counted, int prompt_chunk) {
+  MemoryUse use;
+  const SoftwareMemorySpec& software = limits.software;
+  count_weights(model, software, plan, counted, use);
+  count_sequences(model, software, plan, scan, prompt_chunk, use);
+  use.usable = limits.gpu;
+  if (scan.paged) {
+    const Bytes left = limits.gpu - use.total() - own_memory(model, software, use.total());
+    of(use, MemoryPurpose::kv_cache) = paged_kv(model, *scan.paged, scan, left, software.fragmentation);
+  }
+  of(use, MemoryPurpose::workspace) = own_memory(model, software, use.total());
+  count_elsewhere(model, limits, plan, use);
   use.host_usable = limits.host;
   if (limits.is_one_memory && limits.host)
     use.host_usable = Bytes{std::max<std::int64_t>(0, limits.host->count - use.total().count)};

@@ -32,6 +32,14 @@ GpuTime Pricer::experts(const Work& work, const LayerProgram& program) {
   return work.with_shared ? layer(work).shared + routed : routed;
 }
 
+/// Of a pass, or of so many routed ones, of which a token is sent once.
+int Pricer::tokens_sent(const Work& work) const {
+  const int of_pass = work.micro_batch < 0 ? tokens_ : part(work).tokens;
+  return work.routed == 0
+             ? of_pass
+             : static_cast<int>(std::min<std::uint32_t>(work.routed, static_cast<std::uint32_t>(of_pass)));
+}
+
 Price Pricer::price(const Work& work, const LayerProgram& program) {
   const auto on_gpu = [](const GpuTime& time) { return Price{time.whole(), nullptr, time}; };
   CostModel& gpu = costs_.on(work.stream);
@@ -59,14 +67,8 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
       return {gpu.write_back().duration, &gpu.write_back(), {}};
     case OpKind::device_copy:
       return device_copy(work.stream);
-    case OpKind::activations: {
-      const int of_pass = work.micro_batch < 0 ? tokens_ : part(work).tokens;
-      const int tokens =
-          work.routed == 0
-              ? of_pass
-              : static_cast<int>(std::min<std::uint32_t>(work.routed, static_cast<std::uint32_t>(of_pass)));
-      return of_flow(gpu.activations(work.link, tokens));
-    }
+    case OpKind::activations:
+      return of_flow(gpu.activations(work.link, tokens_sent(work)));
     case OpKind::cpu_experts:
       return of_flow(costs_.experts_at(work.at, work.layer_class, work.tokens.size, work.routed));
     case OpKind::read_through: {

@@ -71,6 +71,7 @@ class Pricer {
     return part(work).layers[static_cast<std::size_t>(work.layer_class)];
   }
   [[nodiscard]] GpuTime experts(const Work& work, const LayerProgram& program);
+  [[nodiscard]] int tokens_sent(const Work& work) const;
 
   CostModel& costs_;
   std::vector<MicroBatch> micro_batches_;

@@ -90,14 +90,14 @@ class GroupRun final : public PassRunner {
  private:
   /// A rank at work.
   struct Member {
-    Member(const RankPlan& plan, const trace::TraceInfo& whole, const Topology& topology, PlaceId gpu,
+    Member(const RankPlan& plan, const trace::TraceInfo& whole, const Topology& topology, PlaceId at,
            const Estimates* estimates, Executor& executor, LayerProgram& program)
         : rank(plan.rank),
-          gpu(gpu),
+          gpu(at),
           seen(plan.rank, whole),
           routing(plan.map),
           predictions(plan.map, whole),
-          planner(topology, gpu, plan.map, plan.plan, estimates, executor, program),
+          planner(topology, at, plan.map, plan.plan, estimates, executor, program),
           predicts(is_shown_recorded(*plan.plan.policy.lookahead.predictor, whole.predicted_by)),
           asks_step(predicts || plan.plan.cache_watches || plan.plan.policy.miss.service->needs_weights) {}
     const Rank& rank;

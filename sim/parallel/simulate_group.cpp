@@ -99,8 +99,82 @@ void name_experts(const PlannedRank& planned, const Topology& topology, PlaceId 
   names.set(topology.route(topology[gpu].memory, host).front().stream, of_key);
 }
 
-Bytes token_of(const ModelSpec& model, double element) {
-  return {static_cast<std::int64_t>(std::ceil(element * model.d_model))};
+Bytes values_of(double count, double element) {
+  return {static_cast<std::int64_t>(std::ceil(element * count))};
+}
+
+/// Each GPU's part. InputError for what a group does not simulate.
+void plan_all(const PlannedRanks& ranks, const PolicySpec& policy, const MachineSpec& used,
+              trace::StepSource& source, const SimulationOptions& options) {
+  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
+    rank->plan = plan_part(rank->rank.model, rank->limits, policy, rank->prepared, rank->served,
+                           options.counted, rank->result, options.prompt_chunk);
+    source.rewind();
+  }
+  for (const std::unique_ptr<PlannedRank>& rank : ranks)
+    if (rank->plan) check_group_plan(*rank->plan, options.parallel, policy, used);
+}
+
+/// Why a GPU, or the host for all of them, has not enough; empty: all fits.
+std::string what_lacks_memory(const PlannedRanks& ranks, const MemoryUse& all, const ParallelSpec& spec,
+                              const std::string& policy) {
+  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
+    if (rank->plan) continue;
+    return "GPU " + std::to_string(rank->rank.number) + " of " + std::to_string(spec.gpus()) + ": " +
+           rank->result.out_of_memory_reason;
+  }
+  const bool host_is_full = all.host_usable && all.host > *all.host_usable;
+  return host_is_full ? all.explain(policy, ranks.front()->limits.name) : "";
+}
+
+/// Their slots follow each other's. Experts of GPUs that are drawn get their names.
+std::vector<RankPlan> plans_of(const PlannedRanks& ranks, const Topology& topology, bool are_drawn,
+                               ExpertNames& names) {
+  std::vector<RankPlan> plans;
+  const std::vector<PlaceId> gpus = gpus_of(topology);
+  std::int64_t slots = 0;
+  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
+    Plan& plan = *rank->plan;
+    plan.first_slot = static_cast<std::int32_t>(slots);
+    slots += plan.cache_slots + plan.buffer_slots + plan.prefill_slots;
+    plans.push_back({rank->rank, rank->prepared.map(), plan});
+    if (are_drawn) name_experts(*rank, topology, gpus[static_cast<std::size_t>(rank->rank.number)], names);
+  }
+  return plans;
+}
+
+Loop loop_of(const std::vector<RankPlan>& plans) {
+  const bool needs_clock =
+      std::any_of(plans.begin(), plans.end(), [](const RankPlan& rank) { return rank.plan.needs_clock(); });
+  return needs_clock ? Loop::closed : Loop::open;
+}
+
+GroupSetting setting_of(const ModelSpec& model, const trace::TraceInfo& whole, const ExpertMap& map,
+                        const MachineSpec& used, const SimulationOptions& options, CostModel& costs) {
+  const double element = std::max(2.0, model.dense_format.bits_per_parameter / 8);
+  GroupSetting setting{.whole = whole,
+                       .map = map,
+                       .gpus_a_host = used.gpu.count,
+                       .token = values_of(model.d_model, element),
+                       .logits = values_of(static_cast<double>(model.vocabulary), element),
+                       .drawn = Drawn::one_of_alike};
+  if (options.recorded_steps > 0 || options.parallel.even_for_one) setting.drawn = Drawn::all;
+  if (is_large(options.parallel)) {
+    setting.drawn = Drawn::slowest_of_alike;
+    setting.expert_time = [&costs](int layer_class, std::span<const std::uint32_t> tokens,
+                                   std::uint32_t routed, int pass_tokens) {
+      return costs.experts(layer_class, tokens, routed, pass_tokens, true).whole();
+    };
+  }
+  return setting;
+}
+
+void count_by_gpu(const GroupRun& run, SimulationResult& result) {
+  for (std::size_t i = 0; i < result.gpus.size(); ++i) {
+    result.gpus[i].routed = run.routed_by_gpu()[i];
+    result.gpus[i].hits = run.counts_by_gpu()[i].hits;
+    result.gpus[i].misses = run.counts_by_gpu()[i].misses;
+  }
 }
 
 }  // namespace
@@ -109,7 +183,6 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
                                 const PreparedTrace& prepared, trace::StepSource& source,
                                 const SimulationOptions& options) {
   const ParallelSpec& spec = options.parallel;
-  const ServingSpec& serving = options.serving;
   SimulationResult result;
   result.policy = policy;
   check_group_policy(policy, options, source.info());
@@ -119,25 +192,10 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   result.topology = topology_of(drawn_machine(used, spec), policy.transfer.queue->order());
 
   PlannedRanks ranks = ranks_of_run(model, used, policy, prepared, source, result.topology, options);
-  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
-    rank->plan = plan_part(rank->rank.model, rank->limits, policy, rank->prepared, rank->served,
-                           options.counted, rank->result, options.prompt_chunk);
-    source.rewind();
-  }
-  for (const std::unique_ptr<PlannedRank>& rank : ranks)
-    if (rank->plan) check_group_plan(*rank->plan, spec, policy, used);
-  const PlannedRank& fullest = add_up_memory(ranks, result);
-  result.notes = fullest.result.notes;
+  plan_all(ranks, policy, used, source, options);
+  result.notes = add_up_memory(ranks, result).result.notes;
   say_what_is_not_simulated(spec, source.info(), result);
-  const bool host_is_full = result.memory.host_usable && result.memory.host > *result.memory.host_usable;
-  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
-    if (rank->plan) continue;
-    result.out_of_memory_reason = "GPU " + std::to_string(rank->rank.number) + " of " +
-                                  std::to_string(spec.gpus()) + ": " + rank->result.out_of_memory_reason;
-    break;
-  }
-  if (result.out_of_memory_reason.empty() && host_is_full)
-    result.out_of_memory_reason = result.memory.explain(policy.name, ranks.front()->limits.name);
+  result.out_of_memory_reason = what_lacks_memory(ranks, result.memory, spec, policy.name);
   result.out_of_memory = !result.out_of_memory_reason.empty();
   if (result.out_of_memory) {
     result.fits_with =
@@ -148,47 +206,18 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   CostModel costs(priced_model(model, spec), used, policy, options.costs);
   costs.price_streams(result.topology);
   say_where_times_come_from(spec, costs, result);
-  std::vector<RankPlan> plans;
   ExpertNames names(prepared.map());
-  const std::vector<PlaceId> gpus = gpus_of(result.topology);
-  std::int64_t slots = 0;
-  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
-    Plan& plan = *rank->plan;
-    plan.first_slot = static_cast<std::int32_t>(slots);
-    slots += plan.cache_slots + plan.buffer_slots + plan.prefill_slots;
-    plans.push_back({rank->rank, rank->prepared.map(), plan});
-    if (!is_large(spec))
-      name_experts(*rank, result.topology, gpus[static_cast<std::size_t>(rank->rank.number)], names);
-  }
+  const std::vector<RankPlan> plans = plans_of(ranks, result.topology, !is_large(spec), names);
   const CostEstimates estimates(costs);
-  const double element = std::max(2.0, model.dense_format.bits_per_parameter / 8);
-  const Bytes logits{static_cast<std::int64_t>(std::ceil(element * static_cast<double>(model.vocabulary)))};
   const auto run_on = [&](Executor& executor) {
     executor.observe(of_operations(options.observers));
-    GroupSetting setting{.whole = source.info(),
-                         .map = prepared.map(),
-                         .gpus_a_host = used.gpu.count,
-                         .token = token_of(model, element),
-                         .logits = logits,
-                         .drawn = Drawn::one_of_alike};
-    if (options.recorded_steps > 0 || options.parallel.even_for_one) setting.drawn = Drawn::all;
-    if (is_large(spec)) {
-      setting.drawn = Drawn::slowest_of_alike;
-      setting.expert_time = [&costs](int layer_class, std::span<const std::uint32_t> tokens,
-                                     std::uint32_t routed, int pass_tokens) {
-        return costs.experts(layer_class, tokens, routed, pass_tokens, true).whole();
-      };
-    }
+    const GroupSetting setting = setting_of(model, source.info(), prepared.map(), used, options, costs);
     GroupRun runner(result.topology, spec, setting, plans, work_shape(costs), &estimates, executor);
-    const std::unique_ptr<Batcher> batcher = serving.make(source, kv_of(ranks));
+    const std::unique_ptr<Batcher> batcher = options.serving.make(source, kv_of(ranks));
     drive_trace(model, prepared, *ranks.front()->plan, layer_class_of(costs), source.info(), *batcher,
                 options, runner, result);
     source.rewind();
-    for (std::size_t i = 0; i < ranks.size(); ++i) {
-      result.gpus[i].routed = runner.routed_by_gpu()[i];
-      result.gpus[i].hits = runner.counts_by_gpu()[i].hits;
-      result.gpus[i].misses = runner.counts_by_gpu()[i].misses;
-    }
+    count_by_gpu(runner, result);
     say_what_spreading_took(spec, runner.totals(), result);
   };
   const bool needs_events = options.recorded_steps > 0 || shares_resources(used, spec, ranks, costs);
@@ -196,8 +225,6 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
     throw InputError("--engine", "the timed engine cannot record a schedule or share a memory bus",
                      "--engine auto or --engine event");
   }
-  const bool needs_clock =
-      std::any_of(plans.begin(), plans.end(), [](const RankPlan& rank) { return rank.plan.needs_clock(); });
   if (options.engine == Engine::event || needs_events) {
     EventExecutor executor(result.topology, costs, names, options.recorded_steps);
     executor.record_from(options.first_recorded_step);
@@ -205,7 +232,7 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
     result.schedule = executor.schedule();
     result.timeline = executor.timeline();
   } else {
-    StreamClock executor(result.topology, costs, needs_clock ? Loop::closed : Loop::open);
+    StreamClock executor(result.topology, costs, loop_of(plans));
     run_on(executor);
   }
   note_altered_routing(result);

@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+// Routed experts on the GPU.
+#include <algorithm>
+#include <cmath>
+
+#include "sim/cost/cost_model.hpp"
+
+namespace pregate::sim {
+
+namespace {
+
+double ceil_div(double a, double b) { return std::ceil(a / b); }
+
+}  // namespace
+
+GpuTime CostModel::experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                      std::uint32_t routed) const {
+  // Where no expert fills more than the smallest tile, only how many there are of what tells loads apart.
+  const auto smallest = static_cast<std::uint32_t>(kernel_tile_rows.front());
+  if (*std::max_element(tokens.begin(), tokens.end()) > smallest)
+    return kernels_->experts(*layer.kernels, tokens);
+  auto& few = layer.few_tokens;
+  if (few.routed != routed || few.by_active.empty()) {
+    few.routed = routed;
+    few.by_active.assign(static_cast<std::size_t>(layer.profile.experts) + 1, GpuTime{{-1}, {}, {}, {}});
+  }
+  GpuTime& known = few.by_active[tokens.size()];
+  if (known.count < 0) known = kernels_->experts(*layer.kernels, tokens);
+  return known;
+}
+
+GpuTime CostModel::grouped_gemm(const LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                std::uint32_t routed, int step_tokens) const {
+  const LayerProfile& profile = layer.profile;
+  const double bytes = static_cast<double>(tokens.size()) * static_cast<double>(profile.expert.count);
+  const double weights = static_cast<double>(tokens.size()) * profile.expert_flop_per_token / 2;
+  const GpuTime ideal =
+      product(routed * profile.expert_flop_per_token, layer.expert_rate, bytes, weights, step_tokens);
+  const GpuSpec& gpu = machine_.gpu;
+  if (gpu.grouped_gemm_tile_rows <= 0) return ideal;
+  // Whole tiles in waves of one tile an SM: an expert with one token costs as much as one with tile_rows of
+  // them.
+  const double tile_rows = gpu.grouped_gemm_tile_rows;
+  const double tile_columns = gpu.grouped_gemm_tile_columns;
+  double row_tiles = 0;
+  for (const std::uint32_t count : tokens) row_tiles += ceil_div(count, tile_rows);
+  const double sm_rate = layer.expert_rate.value / gpu.sm_count * gpu.grouped_gemm_efficiency;
+  const auto gemm = [&](double columns, double inner) {
+    const double waves = ceil_div(row_tiles * ceil_div(columns, tile_columns), gpu.sm_count);
+    return waves * 2 * tile_rows * tile_columns * inner / sm_rate;
+  };
+  const double tiled = gemm(profile.expert_gemm_columns_in, profile.expert_gemm_columns_out) +
+                       gemm(profile.expert_gemm_columns_out, profile.expert_ffn_dim);
+  const Picoseconds whole_tiles = from_seconds(tiled);
+  return ideal < whole_tiles ? GpuTime{whole_tiles, {}, {}, {}} : ideal;
+}
+
+GpuTime CostModel::one_by_one(LayerClass& layer, std::span<const std::uint32_t> tokens) {
+  const KernelTimes& times = *layer.expert_times;
+  constexpr std::uint32_t most_kept = 4096;
+  Picoseconds sum = times.fixed;
+  for (const std::uint32_t count : tokens) {
+    if (count > most_kept) {
+      sum += kernel_time(times.points, static_cast<int>(count));
+      continue;
+    }
+    if (layer.by_tokens.size() <= count) layer.by_tokens.resize(std::size_t{count} + 1);
+    Picoseconds& known = layer.by_tokens[count];
+    if (known.count == 0) known = kernel_time(times.points, static_cast<int>(count));
+    sum += known;
+  }
+  return kernel_time_of(sum);
+}
+
+Picoseconds CostModel::one_expert(int layer_class, std::uint32_t tokens) const {
+  const LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
+  if (layer.expert_times != nullptr)
+    return unpack(layer_class, 1) +
+           kernel_time(layer.expert_times->points, static_cast<int>(std::min(tokens, 1U << 30)));
+  const int most = static_cast<int>(std::min(tokens, 1U << 30));
+  return unpack(layer_class, 1) + grouped_gemm(layer, {&tokens, 1}, tokens, most).whole();
+}
+
+GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
+                                  std::uint32_t routed, int step_tokens) const {
+  if (tokens.empty()) return launch_time(machine_.overhead.experts);
+  if (layer.expert_times != nullptr) return one_by_one(layer, tokens);
+  if (!machine_.expert_kernel_table.empty()) {
+    return kernel_time_of(
+        kernel_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size())));
+  }
+  const GpuTime products = layer.kernels ? experts_by_kernels(layer, tokens, routed)
+                                         : grouped_gemm(layer, tokens, routed, step_tokens);
+  return launch_time(machine_.overhead.experts) + products;
+}
+
+GpuTime CostModel::experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,
+                           int step_tokens, bool with_shared, std::optional<double> longer) {
+  LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
+  const GpuTime shared = with_shared ? costs_[static_cast<std::size_t>(layer_class)].shared : GpuTime{};
+  const auto in_pass = [&, times = longer.value_or(longer_)](const GpuTime& alone) {
+    const GpuTime time = times > 1 ? with_kernels_times(alone, times) : alone;
+    return shared + time + kernel_time_of(unpack(layer_class, tokens.size()));
+  };
+  if (step_tokens != 1 || routed != tokens.size())
+    return in_pass(routed_experts(layer, tokens, routed, step_tokens));
+  GpuTime& known = layer.single_token[tokens.size()];
+  if (known.count < 0) known = routed_experts(layer, tokens, routed, step_tokens);
+  return in_pass(known);
+}
+
+}  // namespace pregate::sim
