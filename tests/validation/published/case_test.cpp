@@ -74,7 +74,7 @@ TEST(CaseFile, TruncatedAndDamagedFilesAreRefused) {
 TEST(CaseFile, SaysWhatIsWrongAndWhere) {
   const std::string offload = text_of("pregated-a100"), kernels = text_of("kernels-rtxpro6000"),
                     copies = text_of("copies-pcie3"), replay = text_of("cache-replay-qwen3"),
-                    systems = text_of("mixtral-offloading");
+                    systems = text_of("mixtral-offloading"), served = text_of("serving-h100");
   const struct {
     std::string text;
     const char* says;
@@ -108,6 +108,7 @@ TEST(CaseFile, SaysWhatIsWrongAndWhere) {
       {changed(systems, "profile = \"mixtral-8x7b\"", "profile = \"mixtral\""), "mixtral-8x7b"},
       {changed(systems, "metric = \"tokens_per_s\"\nsystem", "metric = \"tokens\"\nsystem"), "tokens_per_s"},
       {changed(replay, "all = 25.644", "all = 125.644"), "percentage"},
+      {changed(served, "path = \"software.host.step\"", "path = \"model.d_model\""), "sets model.d_model"},
   };
   for (const auto& fault : faults) {
     const std::string message = error_of([&] { (void)parse_case(fault.text, "case.toml", "case"); });
