@@ -41,6 +41,7 @@ void EventExecutor::idle_until(Picoseconds time) {
 Picoseconds EventExecutor::end_pass(OpId last) {
   engine_.run_until(last);
   const Picoseconds end = engine_.finish(last);
+  ledger_.keep(last);
   settle();
   return end;
 }

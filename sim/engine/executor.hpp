@@ -51,7 +51,8 @@ class Executor : public Clock {
   virtual void idle_until([[maybe_unused]] Picoseconds time) {
     throw std::logic_error("this executor does not wait for requests");
   }
-  /// The pass is done with `last`; the time then.
+  /// The pass is done with `last`; the time then. Passes that began after it may still be under way, as far
+  /// as they were run; what comes next begins no earlier.
   virtual Picoseconds end_pass(OpId last) = 0;
   /// Nothing more will come: what still runs ends.
   virtual void finish() {}

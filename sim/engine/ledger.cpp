@@ -152,19 +152,32 @@ void Ledger::account_all() {
   }
   settling_.clear();
   std::erase_if(pending_, [](const Pending& operation) { return operation.id == no_op; });
-  for (const Block& block : blocks_) {
+  account_blocks();
+  forget_settled();
+}
+
+/// Of those that are done: of a pass under way some are not.
+void Ledger::account_blocks() {
+  const auto is_pending = [this](OpId id) {
+    const auto at = std::lower_bound(pending_.begin(), pending_.end(), id,
+                                     [](const Pending& each, OpId wanted) { return each.id < wanted; });
+    return at != pending_.end() && at->id == id;
+  };
+  std::erase_if(blocks_, [&](const Block& block) {
+    if (is_pending(block.last)) return false;
     const Kept& first = kept_[static_cast<std::uint64_t>(block.first)];
     const Picoseconds latency = kept_[static_cast<std::uint64_t>(block.last)].path.finish - first.start;
     tally_.block_latency.add(latency);
     for (OperationObserver* const observer : observers_) observer->block(latency);
-  }
-  blocks_.clear();
-  forget_settled();
+    return true;
+  });
 }
 
 void Ledger::forget_settled() {
   // What is pending may run already, started by one that is done.
   OpId kept = next_id();
+  if (awaited_ != no_op && awaited_ >= oldest()) kept = awaited_;
+  for (const Block& block : blocks_) kept = std::min(kept, block.first);
   for (const Pending& p : pending_) {
     kept = std::min(kept, p.id);
     for (std::size_t i = 0; i < p.dependency_count; ++i) {

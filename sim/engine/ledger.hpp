@@ -71,6 +71,8 @@ class Ledger {
   /// The GPU that leads, all of whose operations are settled, had nothing to do until `time`.
   void idle_until(Picoseconds time) { streams_[number_of(tally_.leading)].wait_until(time); }
   void record_block(OpId first, OpId last) { blocks_.push_back({first, last}); }
+  /// What is entered from now on may depend on it, whatever was entered since.
+  void keep(OpId id) { awaited_ = id; }
 
   /// Accounts for every entered operation that is done, in the order in which they started; what still runs
   /// (a copy that outlives its step) waits for the next call. `is_done(id)`; `times(id)` of those done.
@@ -117,6 +119,7 @@ class Ledger {
   const Operation& enter(const Spending& spending, std::span<const OpId> others,
                          std::span<const OpId> copies);
   void account_all();
+  void account_blocks();
   void account(const Pending& operation, Times times);
   void forget_settled();
   [[nodiscard]] CauseSums spent_on(const Pending& operation, Picoseconds took) const;
@@ -135,6 +138,7 @@ class Ledger {
   std::vector<OpId> dependencies_;  // of the pending operations
   std::vector<OpId> submitted_;     // of the operation entered last
   std::vector<Block> blocks_;
+  OpId awaited_ = no_op;
   Ring<Kept> kept_;  // by OpId
   std::vector<PathPoint> streams_;
   PathPoint end_ = PathPoint::before_all();

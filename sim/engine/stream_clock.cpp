@@ -222,7 +222,7 @@ Picoseconds StreamClock::end_pass(OpId last) {
   while (start_next(end)) {
   }
   now_ = std::max(now_, end);
-  keep_paths(end);
+  keep_paths(end, last);
   return end;
 }
 
@@ -234,11 +234,12 @@ void StreamClock::finish() {
     if (tally_.is_of_gpu(static_cast<StreamId>(stream)))
       computed = std::max(computed, streams_[stream].finish);
   }
-  keep_paths(computed);
+  keep_paths(computed, no_op);
 }
 
-/// The pass ended at `end`: of its operations are kept those that others may still wait for.
-void StreamClock::keep_paths(Picoseconds end) {
+/// A pass ended with `last` at `end`: of its operations, and those of passes under way, are kept those that
+/// others may still wait for.
+void StreamClock::keep_paths(Picoseconds end, OpId last) {
   std::vector<PathPoint> paths = before_pass_;
   for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
     // What the host was told before the pass ended decides nothing of the next one, which waits for its own
@@ -251,12 +252,13 @@ void StreamClock::keep_paths(Picoseconds end) {
     // Of copies that follow each other each walk ends at the copy before: a prompt may leave thousands of
     // them.
     for (OpId id = first_id_; id < next_id_; ++id) {
-      if (point(id).finish <= end) continue;
+      if (point(id).finish <= end && id != last) continue;
       outlived_.push_back(path_to({point(id).finish, id}, std::span(outlived_).subspan(from_before)));
     }
   }
   // Walks may have gone through those of before that end only now.
-  std::erase_if(outlived_, [end](const PathPoint& path) { return path.finish <= end; });
+  std::erase_if(outlived_,
+                [end, last](const PathPoint& path) { return path.finish <= end && path.id != last; });
   before_pass_ = paths;
   points_.clear();
   first_id_ = next_id_;

@@ -23,7 +23,7 @@ enum class Loop : std::uint8_t {
 /// or be taken back, wait in a queue until somebody must know when one of them ends. The event engine gives
 /// the same answer.
 ///
-/// Of an operation is kept, until its pass ends, when it ends, what it is spent on, and the operation that
+/// Of an operation is kept, until a pass ends, when it ends, what it is spent on, and the operation that
 /// decided when it could start: the critical path is followed back from the end of the pass.
 class StreamClock final : public Executor {
  public:
@@ -79,7 +79,7 @@ class StreamClock final : public Executor {
   void queue(const Work& work, const LayerProgram& program, CopyQueue& to);
   void queue(const Price& price, CopyQueue::Copy copy, CopyQueue& to);
   bool start_next(std::optional<Picoseconds> before);
-  void keep_paths(Picoseconds end);
+  void keep_paths(Picoseconds end, OpId last);
   [[nodiscard]] PathPoint path_to(const Last& last, std::span<const PathPoint> known = {}) const;
 
   Pricer prices_;

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 // Copies that are not decided when they are issued.
+#include <algorithm>
 #include <stdexcept>
 
 #include "sim/engine/stream_clock.hpp"
@@ -87,7 +88,9 @@ bool StreamClock::start_next(std::optional<Picoseconds> before) {
   taken.spending.add_to(path.spent);
   path.finish = finish;
   path.id = taken.id;
-  outlived_.push_back(path);
+  const auto after = std::upper_bound(outlived_.begin(), outlived_.end(), path.id,
+                                      [](OpId id, const PathPoint& each) { return id < each.id; });
+  outlived_.insert(after, path);  // a copy that came later may have gone first
   return true;
 }
 

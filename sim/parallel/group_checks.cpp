@@ -49,6 +49,11 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
                      "KV memory that may run out is simulated where all GPUs attend to the same requests",
                      "--tp in place of --dp, or serve.kv_block 0");
   }
+  if (options.parallel.batches > 1 && serving.paged_kv()) {
+    throw InputError("serve.kv_block",
+                     "KV memory that may run out is simulated where one pass is under way at a time",
+                     "parallel.batches 1, or serve.kv_block 0");
+  }
   if (policy.miss.service->uses_near_data)
     refuse("a near-data device computes its misses", "another miss service");
   if (policy.lookahead.predictor->replaces)
@@ -61,7 +66,8 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
     refuse("its predictor knows the future", "another (pregate list parts)");
   if (policy.host_cache.capacity.kind != CapacityKind::none)
     refuse("a drive lies behind the host's memory", "--set policy.host_cache.capacity=none");
-  if (serving.depends_on_time(info) && policy.cache.capacity.kind != CapacityKind::none &&
+  const bool known_before = !serving.depends_on_time(info) && options.parallel.batches == 1;
+  if (!known_before && policy.cache.capacity.kind != CapacityKind::none &&
       cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future)
     refuse("its eviction knows the future", "choose another (pregate list evictions)");
 }
@@ -123,6 +129,16 @@ bool may_offload(const ParallelSpec& spec, const MachineSpec& machine) {
 
 void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySpec& policy,
                       const MachineSpec& machine) {
+  if (spec.batches > 1 && plan.needs_clock()) {
+    throw InputError("policy " + policy.name,
+                     "it asks what time it is, which is simulated where one pass is under way at a time",
+                     "parallel.batches 1, or another policy");
+  }
+  if (spec.batches > 1 && plan.computes_on_cpu()) {
+    throw InputError("policy " + policy.name,
+                     "the CPU computes experts, which is simulated where one pass is under way at a time",
+                     "parallel.batches 1 (llama.cpp, too, has one then)");
+  }
   const bool moves = plan.offloads() || plan.policy.lookahead.predictor->predicts();
   if (moves && is_large(spec)) {
     throw InputError("policy " + policy.name,

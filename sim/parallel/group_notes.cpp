@@ -34,10 +34,12 @@ void say_what_spreading_took(const ParallelSpec& spec, const SpreadTotals& total
 
 void say_what_is_not_simulated(const ParallelSpec& spec, const trace::TraceInfo& info,
                                SimulationResult& result) {
-  if (spec.pipeline > 1 && info.requests > 1)
-    result.notes.emplace_back(
-        "one pass at a time goes through the stages: batches that follow each other in a "
-        "pipeline are not simulated");
+  if (spec.pipeline > 1 && spec.batches == 1 && info.requests > 1) {
+    result.notes.push_back(
+        "one pass at a time goes through the stages; vLLM and others have as many under way: "
+        "--batcher continuous --set parallel.batches=" +
+        std::to_string(spec.pipeline));
+  }
 }
 
 }  // namespace pregate::sim

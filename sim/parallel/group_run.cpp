@@ -118,7 +118,7 @@ void GroupRun::begin(const Pass& pass) {
                                 member->shares);
     }
     if (member->predicts) member->predictions.load(seen);
-    if (begun == no_op) member->planner.wait_for(pass_end_);
+    if (begun == no_op) member->planner.wait_for(ended_);
     member->planner.begin_pass(seen, begun);
     if (begun == no_op) begun = member->planner.last();
   }
@@ -132,6 +132,17 @@ void GroupRun::begin(const Pass& pass) {
 }
 
 Picoseconds GroupRun::run(const Pass& pass) {
+  start(pass);
+  return end_oldest();
+}
+
+Picoseconds GroupRun::end_oldest() {
+  ended_ = under_way_.front();
+  under_way_.pop_front();
+  return executor_.end_pass(ended_);
+}
+
+void GroupRun::start(const Pass& pass) {
   begin(pass);
   int ordinal = pass.first_ordinal, layer = 0;
   for (int number = 0; number < spec_.pipeline; ++number) {
@@ -168,10 +179,9 @@ Picoseconds GroupRun::run(const Pass& pass) {
     for (const std::unique_ptr<Member>& member : last) ready_.push_back(member->planner.last());
   }
   if (ready_.size() > 1) last.front()->planner.meet(ready_, {});
-  pass_end_ = last.front()->planner.last();
+  under_way_.push_back(last.front()->planner.last());
   executor_.run(program_);
   program_.clear();
-  return executor_.end_pass(pass_end_);
 }
 
 /// From each GPU of the stage before to the one in its place.

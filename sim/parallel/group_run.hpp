@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -61,10 +62,11 @@ struct SpreadTotals {
 /// One planner a GPU over one program and one executor: each plans its layers and its experts as if it were
 /// alone, and where GPUs need each other's results they meet. The host sees the gates of a layer GPU by GPU.
 ///
-/// Stages follow one another: a pass is in one of them at a time, and the next pass begins when the last one
-/// is done. In a stage of several GPUs the parts of what attention computed are summed, and so are those of
-/// what the experts did (all-reduce). GPUs that attend to requests of their own get each other's tokens and
-/// give back what became of them: docs/several-gpus.md.
+/// Stages follow one another: a pass is in one of them at a time. The next pass begins when the one before is
+/// done (run()), or, where several are under way, in the stages that those have left. In a stage of several
+/// GPUs the parts of what attention computed are summed, and so are those of what the experts did
+/// (all-reduce). GPUs that attend to requests of their own get each other's tokens and give back what became
+/// of them: docs/several-gpus.md.
 class GroupRun final : public PassRunner {
  public:
   /// `shape` begins passes with an operation of their own. std::logic_error where not all is drawn and some
@@ -74,6 +76,8 @@ class GroupRun final : public PassRunner {
            Executor& executor);
 
   Picoseconds run(const Pass& pass) override;
+  void start(const Pass& pass) override;
+  Picoseconds end_oldest() override;
   void idle_until(Picoseconds time) override { executor_.idle_until(time); }
   void finish() override;
 
@@ -154,8 +158,9 @@ class GroupRun final : public PassRunner {
   std::span<const std::uint16_t> ids_;  // of the pass, and of the layer that is next
   std::vector<std::unique_ptr<Member>> members_;
   bool alike_ = false;
-  std::vector<OpId> others_;  // their experts, of the layer
-  OpId pass_end_ = no_op;
+  std::vector<OpId> others_;         // their experts, of the layer
+  std::deque<OpId> under_way_;       ///< the ends of the passes that are
+  OpId ended_ = no_op;               ///< of the last that is not
   int tokens_ = 0, logit_rows_ = 0;  // of the pass, of the group that has most
   Meeting routed_bytes_;             // of the layer, where tokens are routed
   std::vector<OpId> ready_, meeting_;

@@ -63,6 +63,10 @@ const Fields<ParallelSpec>& parallel_fields() {
     fields.add("pipeline", &ParallelSpec::pipeline, "stages of layers, one after the other (--pp)", number);
     fields.add("layers", &ParallelSpec::layers,
                "of the stages, e.g. 20,28; empty: as many each, or of GPUs that differ by their memory");
+    fields.add("batches", &ParallelSpec::batches,
+               "passes under way at once, each in other stages: batches of their own requests, or parts of "
+               "a prompt",
+               pregate::Range{1, most_batches, "from 1 to 64"});
     fields.add("tensor", &ParallelSpec::tensor, "GPUs that share every layer: heads, columns (--tp)", number);
     fields.add("data", &ParallelSpec::data, "groups of GPUs that attend to requests of their own (--dp)",
                number);
@@ -124,6 +128,14 @@ void check(const ParallelFlags& flags, const ParallelSpec& spec) {
                      "experts are spread over all GPUs of a stage: " + std::to_string(spec.gpus_a_stage()),
                      "--ep " + std::to_string(spec.gpus_a_stage()));
   }
+  if (spec.batches > 1 && spec.pipeline == 1) {
+    throw InputError("parallel.batches", "one stage has one pass at a time", "--pp N");
+  }
+  if (spec.batches > 1 && spec.rebalance_every > 0) {
+    throw InputError("parallel.batches",
+                     "experts are placed anew between passes, and here one is always under way",
+                     "parallel.rebalance_every of 0");
+  }
   if (spec.capacity_factor > 0 && !(spec.routes() && spec.spreads_experts())) {
     throw InputError("parallel.capacity_factor",
                      "rooms of experts are simulated where GPUs route tokens of their own requests",
@@ -172,6 +184,7 @@ std::string in_words(const ParallelSpec& spec) {
   const int stage = spec.gpus_a_stage();
   std::string text = number(spec.gpus()) + " GPUs: ";
   if (spec.pipeline > 1) text += number(spec.pipeline) + " stages of layers";
+  if (spec.batches > 1) text += " (" + number(spec.batches) + " passes under way)";
   if (stage == 1) return text;
   if (spec.pipeline > 1) text += " of " + number(stage) + " GPUs each: ";
   if (spec.data > 1) text += number(spec.data) + " groups with requests of their own";

@@ -12,6 +12,9 @@
 
 namespace pregate::sim {
 
+/// Passes under way at once in a pipeline.
+inline constexpr int most_batches = 64;
+
 /// Copies of a layer's experts: an expert's tokens are dealt to at most 64 of them.
 inline constexpr int most_redundant = 63;
 
@@ -37,6 +40,8 @@ struct ParallelSpec {
   int pipeline = 1;  ///< stages: each has its layers, one after the other, and passes on what it computed
   /// Numbers of layers of the stages, "20,28". Empty: as many each, or of GPUs that differ by their memory.
   std::string layers = {};
+  /// Passes under way at once, at most, each in other stages.
+  int batches = 1;
   int tensor = 1;  ///< GPUs that share every layer: heads, columns of a feed-forward, the vocabulary
   int data = 1;    ///< such groups in a stage, each with requests of its own
   ExpertShare experts = ExpertShare::columns;

@@ -213,7 +213,7 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
     executor.observe(of_operations(options.observers));
     const GroupSetting setting = setting_of(model, source.info(), prepared.map(), used, options, costs);
     GroupRun runner(result.topology, spec, setting, plans, work_shape(costs), &estimates, executor);
-    const std::unique_ptr<Batcher> batcher = options.serving.make(source, kv_of(ranks));
+    const std::unique_ptr<Batcher> batcher = options.serving.make(source, kv_of(ranks), spec.batches);
     drive_trace(model, prepared, *ranks.front()->plan, layer_class_of(costs), source.info(), *batcher,
                 options, runner, result);
     source.rewind();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -115,16 +116,56 @@ void note_requests(RequestLog& requests, const SimulationOptions& options, Simul
 
 namespace {
 
-/// What a pass adds to the result's sums.
-void count_pass(const ServedPass& pass, const trace::Step& step, Picoseconds took, SimulationResult& result) {
+/// What the end of a pass adds to the result's sums: of several under way, the time since one ended before.
+void count_end(std::span<const Row> rows, trace::Phase phase, Picoseconds took, SimulationResult& result) {
   // What is recomputed after a preemption ends with an output token.
-  for (const Row& row : pass.rows) result.output_tokens += row.accepted;
-  const bool decodes = step.phase == trace::Phase::decode;
-  (decodes ? result.decode : result.before_decode) += took;
-  result.decode_steps += decodes ? 1 : 0;
-  result.prompt_chunks += step.chunk ? 1 : 0;
-  ++result.steps;
+  for (const Row& row : rows) result.output_tokens += row.accepted;
+  (phase == trace::Phase::decode ? result.decode : result.before_decode) += took;
 }
+
+/// The passes that a runner has under way.
+class UnderWay {
+ public:
+  UnderWay(PassRunner& runner, std::span<PassObserver* const> observers, SimulationResult& result)
+      : runner_(runner), observers_(observers), result_(result) {}
+
+  /// `now`: when it may begin; it is then when it has ended, if nothing else may be under way.
+  void run(const Pass& pass, std::span<const Row> rows, bool alone, Picoseconds& now) {
+    const trace::Phase phase = pass.info.step.phase;
+    result_.decode_steps += phase == trace::Phase::decode ? 1 : 0;
+    result_.prompt_chunks += pass.info.step.chunk ? 1 : 0;
+    ++result_.steps;
+    if (alone) return ended(rows, phase, now, runner_.run(pass), now);
+    runner_.start(pass);
+    passes_.push_back({{rows.begin(), rows.end()}, phase, now});
+  }
+  /// Until so many are left.
+  void end_all_but(int left, Picoseconds& now) {
+    while (passes_.size() > static_cast<std::size_t>(left)) {
+      const Started& oldest = passes_.front();
+      ended(oldest.rows, oldest.phase, oldest.begin, runner_.end_oldest(), now);
+      passes_.pop_front();
+    }
+  }
+
+ private:
+  struct Started {
+    std::vector<Row> rows;
+    trace::Phase phase;
+    Picoseconds begin;
+  };
+  void ended(std::span<const Row> rows, trace::Phase phase, Picoseconds begin, Picoseconds end,
+             Picoseconds& now) {
+    count_end(rows, phase, end - now, result_);
+    for (PassObserver* const observer : observers_) observer->ran(rows, begin, end);
+    now = end;
+  }
+
+  PassRunner& runner_;
+  std::span<PassObserver* const> observers_;
+  SimulationResult& result_;
+  std::deque<Started> passes_;
+};
 
 void take_books(const PassRunner& runner, SimulationResult& result) {
   result.decode_cache = cache_result(runner.decode_counts());
@@ -162,8 +203,13 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   Picoseconds now;
   Drafts drafts;
 
+  UnderWay under_way(runner, observers, result);
+
   ServedPass pass;
-  while (batcher.next(now, pass)) {
+  while (true) {
+    under_way.end_all_but(batcher.may_run_beside(), now);
+    if (!batcher.next(now, pass)) break;
+    if (pass.rows.empty()) continue;
     if (pass.begin > now) {
       result.idle += pass.begin - now;
       runner.idle_until(now = pass.begin);
@@ -180,21 +226,20 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
     }
     shape.drafting = options.serving.draft.time * drafts.add(pass.rows);
     micro_batches.cut(pass, step, shape);
-    const Picoseconds end = runner.run({.info = {.step = step,
-                                                 .number = result.steps,
-                                                 .shape = shape,
-                                                 .micro_batches = micro_batches.shapes()},
-                                        .layers = stack.layers,
-                                        .first_ordinal = map.ordinals(step.stack).first,
-                                        .routing = routing,
-                                        .predictions = predicts ? &predictions : nullptr,
-                                        .micro_batches = micro_batches.routings()});
-    count_pass(pass, step, end - now, result);
-    for (PassObserver* const observer : observers) observer->ran(pass.rows, now, end);
-    now = end;
+    under_way.run({.info = {.step = step,
+                            .number = result.steps,
+                            .shape = shape,
+                            .micro_batches = micro_batches.shapes()},
+                   .layers = stack.layers,
+                   .first_ordinal = map.ordinals(step.stack).first,
+                   .routing = routing,
+                   .predictions = predicts ? &predictions : nullptr,
+                   .micro_batches = micro_batches.routings()},
+                  pass.rows, options.parallel.batches == 1, now);
     if (result.steps % steps_between_reports == 0 && options.progress)
       options.progress(result.steps, prepared.scan().steps);
   }
+  under_way.end_all_but(0, now);
   runner.finish();
 
   if (drafts.steps > 0) result.notes.push_back(drafts.text());

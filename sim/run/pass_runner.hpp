@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <stdexcept>
 
 #include "sim/engine/executor.hpp"
 #include "sim/engine/tally.hpp"
@@ -38,6 +39,11 @@ class PassRunner {
 
   /// The time when the pass has ended.
   virtual Picoseconds run(const Pass& pass) = 0;
+  /// The same in two parts, so that several passes are under way, each in other stages of a pipeline of GPUs.
+  /// What is started begins when those have ended of which end_oldest() has told, and its GPUs are free.
+  virtual void start(const Pass& /*pass*/) { throw std::logic_error("this runner runs pass by pass"); }
+  /// The time when the oldest of those under way has ended.
+  virtual Picoseconds end_oldest() { throw std::logic_error("this runner runs pass by pass"); }
   /// Nothing is there to be run until `time`, which is later than the end of the pass before.
   virtual void idle_until(Picoseconds time) = 0;
   /// No pass will follow.

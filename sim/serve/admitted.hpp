@@ -24,7 +24,8 @@ class Admitted {
   [[nodiscard]] const trace::OwnedStep& current() const { return steps_[at_]; }
   [[nodiscard]] trace::Phase phase() const { return current().step.phase; }
   [[nodiscard]] int stack() const { return current().step.stack; }
-  [[nodiscard]] int sequences() const { return current().step.sequences; }
+  /// Of its next pass, or of its last.
+  [[nodiscard]] int sequences() const { return (is_done() ? steps_.back() : current()).step.sequences; }
   /// Of the current pass, tokens that it has not had.
   [[nodiscard]] int tokens_left() const { return current().step.tokens - taken_; }
   [[nodiscard]] bool has_begun() const { return at_ > 0 || taken_ > 0; }
@@ -38,6 +39,7 @@ class Admitted {
 
   /// Blocks of KV memory that it holds.
   int blocks = 0;
+  int batch = 0;  ///< that it runs in, of those that may be under way at once
   /// It has lost what was cached. Its next pass is a prompt of all tokens that it had, and of the one that it
   /// would have decoded next: what comes of that is that token's successor, as in vLLM. Where the next step
   /// verifies drafts it comes afterwards, as recorded.

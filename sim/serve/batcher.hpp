@@ -51,8 +51,12 @@ class Batcher {
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;
 
+  /// How many of the passes before may still run when the next one is composed and begins: before each
+  /// next(), where GPUs are a pipeline of passes. Those that give it its tokens may not.
+  virtual int may_run_beside() { return 0; }
   /// Composes the pass that begins `now`, when the one before it has ended, or at `pass.begin`, if that is
-  /// later: nothing is there before. False when no request is left.
+  /// later: nothing is there before. False when no request is left. A pass without rows, where several may be
+  /// under way: nothing can be composed before another one of them has ended.
   virtual bool next(Picoseconds now, ServedPass& pass) = 0;
 };
 

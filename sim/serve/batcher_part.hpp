@@ -6,7 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <vector>
+#include <span>
 
 #include "sim/parts/part.hpp"
 #include "sim/serve/batcher.hpp"
@@ -15,13 +15,19 @@
 
 namespace pregate::sim {
 
+/// What a batcher is told of the run.
+struct BatcherSetting {
+  int prompt_chunk = 0;  ///< most tokens of prompts a pass; 0: whole prompts
+  /// What each GPU has for keys and values, where that may run out.
+  std::span<const KvShare> kv = {};
+  int batches = 1;  ///< passes under way at once, at most, each in other stages of a pipeline of GPUs
+};
+
 /// A batcher as runs choose it (`serve.batcher`). What is not said of it is not assumed.
 struct BatcherEntry : PartDescription {
-  /// Over the requests of `source`, from its start, which outlives the batcher; passes take at most
-  /// `prompt_chunk` tokens of prompts, 0: whole prompts.
-  /// `kv`: what each GPU has for keys and values, where that may run out.
+  /// Over the requests of `source`, from its start, which outlives the batcher.
   using Make = std::function<std::unique_ptr<Batcher>(const std::any& parameters, trace::StepSource& source,
-                                                      int prompt_chunk, const std::vector<KvShare>& kv)>;
+                                                      const BatcherSetting& setting)>;
   /// How many requests of such a trace may be in a pass.
   using MostRequests = std::function<int(const std::any& parameters)>;
 

@@ -6,7 +6,7 @@
 
 namespace pregate::sim {
 
-KvBlocks::KvBlocks(const std::vector<KvShare>& shares, int block) : block_(block) {
+KvBlocks::KvBlocks(std::span<const KvShare> shares, int block) : block_(block) {
   gpus_.reserve(shares.size());
   for (const KvShare& share : shares) gpus_.push_back({.share = share, .held = {}});
 }

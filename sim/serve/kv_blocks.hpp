@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "models/model.hpp"
@@ -22,7 +23,7 @@ struct KvShare {
 class KvBlocks {
  public:
   /// `block` >= 1: tokens of one.
-  KvBlocks(const std::vector<KvShare>& shares, int block);
+  KvBlocks(std::span<const KvShare> shares, int block);
 
   /// Blocks of a sequence of so many tokens.
   [[nodiscard]] int blocks_of(int tokens) const { return (tokens + block_ - 1) / block_; }

@@ -27,9 +27,27 @@ Row LockStep::own_row(const trace::Step& step, int sequence, int sequences,
   return row;
 }
 
+int LockStep::may_run_beside() {
+  if (batches_ == 1) return 0;
+  if (!next_) {
+    trace::Step step;
+    if (!source_.next(step)) return 0;
+    next_ = step;
+  }
+  const bool goes_on = next_->phase == trace::Phase::prefill && !next_->first_of_request;
+  return goes_on ? batches_ - 1 : 0;
+}
+
+bool LockStep::read(trace::Step& step) {
+  if (!next_) return source_.next(step);
+  step = *next_;
+  next_.reset();
+  return true;
+}
+
 bool LockStep::next(Picoseconds /*now*/, ServedPass& pass) {
   trace::Step& step = pass.step;
-  if (!source_.next(step)) return false;
+  if (!read(step)) return false;
   if (step.first_of_request || request_ < 0) {
     ++request_;
     encoder_tokens_ = 0;

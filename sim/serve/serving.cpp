@@ -19,8 +19,8 @@ BatcherEntry lock_step() {
   entry.name = "lock-step";
   entry.help =
       "requests one after the other, or so many side by side (--batch) until the last of them is done";
-  entry.make = [](const std::any&, trace::StepSource& source, int, const std::vector<KvShare>&) {
-    return std::make_unique<LockStep>(source);
+  entry.make = [](const std::any&, trace::StepSource& source, const BatcherSetting& setting) {
+    return std::make_unique<LockStep>(source, setting.batches);
   };
   entry.most_requests = [](const std::any&) { return 1; };
   entry.depends_on_time = [](const std::any&, const trace::TraceInfo&) { return false; };

@@ -39,10 +39,10 @@ struct ServingSpec {
   RequestLimits limits = {};
   int prompt_chunk = 0;  ///< most tokens of prompts a pass, where the batcher cuts them; 0: whole prompts
 
-  /// `kv`: as BatcherEntry::Make.
-  [[nodiscard]] std::unique_ptr<Batcher> make(trace::StepSource& source,
-                                              const std::vector<KvShare>& kv = {}) const {
-    return batcher->make(batcher.parameters(), source, prompt_chunk, kv);
+  /// `kv`, `batches`: as BatcherSetting.
+  [[nodiscard]] std::unique_ptr<Batcher> make(trace::StepSource& source, const std::vector<KvShare>& kv = {},
+                                              int batches = 1) const {
+    return batcher->make(batcher.parameters(), source, {prompt_chunk, kv, batches});
   }
   [[nodiscard]] std::optional<PagedKv> paged_kv() const { return batcher->paged_kv(batcher.parameters()); }
   [[nodiscard]] bool is_lock_step() const { return &*batcher == &batchers().standard(); }

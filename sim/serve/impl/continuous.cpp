@@ -52,9 +52,8 @@ BatcherEntry continuous() {
   fields.add("kv_memory", &ContinuousParameters::kv_memory,
              "of a GPU, that such blocks are cut from; 0: what all else leaves there");
   entry.parameters = PartParameters(fields);
-  entry.make = [](const std::any& parameters, trace::StepSource& source, int prompt_chunk,
-                  const std::vector<KvShare>& kv) {
-    return make_continuous(of(parameters), source, prompt_chunk, kv);
+  entry.make = [](const std::any& parameters, trace::StepSource& source, const BatcherSetting& setting) {
+    return make_continuous(of(parameters), source, setting);
   };
   entry.most_requests = [](const std::any& parameters) { return of(parameters).max_batch; };
   entry.depends_on_time = [](const std::any& parameters, const trace::TraceInfo& trace) {

@@ -26,7 +26,7 @@ namespace sim {
 
 /// As BatcherEntry::make.
 std::unique_ptr<Batcher> make_continuous(const ContinuousParameters& parameters, trace::StepSource& source,
-                                         int prompt_chunk, const std::vector<KvShare>& kv);
+                                         const BatcherSetting& setting);
 
 }  // namespace sim
 }  // namespace pregate

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <tuple>
 
@@ -17,30 +18,47 @@ namespace {
 /// their last pass; a recording of several sequences takes a place for each. Encoder passes come first,
 /// alone. Where KV memory is paged, a prompt begins when there are blocks for the whole of it, and a step
 /// that finds none for its next token takes those of the request that joined last.
+///
+/// Where several passes may be under way, requests are dealt to as many batches of their own, to the one that
+/// has fewest sequences; each has an equal part of the places, and they have passes in turn.
 class Continuous final : public Batcher {
  public:
-  Continuous(const ContinuousParameters& parameters, trace::StepSource& source, int prompt_chunk,
-             const std::vector<KvShare>& kv)
+  Continuous(const ContinuousParameters& parameters, trace::StepSource& source, const BatcherSetting& setting)
       : source_(source),
         joiner_(source.info()),
         arrivals_(parameters.arrivals_per_s, parameters.arrival_seed),
         places_(parameters.max_batch),
+        places_a_batch_((parameters.max_batch + setting.batches - 1) / setting.batches),
         beside_(parameters.prompts == Prompts::beside),
-        prompt_chunk_(prompt_chunk) {
-    if (parameters.kv_block > 0) kv_.emplace(kv, parameters.kv_block);
+        prompt_chunk_(setting.prompt_chunk),
+        last_pass_(static_cast<std::size_t>(setting.batches), -1) {
+    if (parameters.kv_block > 0) kv_.emplace(setting.kv, parameters.kv_block);
     source_.rewind();
     read_first();
   }
 
+  int may_run_beside() override {
+    if (last_pass_.size() == 1 || running_.empty()) return 0;
+    turn_ = first_with_requests();
+    const auto others = static_cast<std::int64_t>(last_pass_.size()) - 1;
+    return static_cast<int>(std::min(others, passes_ - 1 - last_pass_[turn_]));
+  }
+
   bool next(Picoseconds now, ServedPass& pass) override {
     std::erase_if(running_, [this](const Admitted& request) {
-      if (request.is_done() && kv_) kv_->release(request.blocks);
-      return request.is_done();
+      const bool leaves = request.is_done() && is_its_turn(request);
+      if (leaves && kv_) kv_->release(request.blocks);
+      return leaves;
     });
     if (running_.empty() && !first_) return false;
     pass.begin = running_.empty() ? std::max(now, arrival_) : now;
     admit(pass.begin);
+    pass.rows = {};
+    if (std::none_of(running_.begin(), running_.end(), [this](const Admitted& r) { return is_its_turn(r); }))
+      return true;
     compose();
+    last_pass_[turn_] = passes_;
+    turn_ = (turn_ + 1) % last_pass_.size();
     pass.step = joiner_.join(parts_);
     pass.step.request = parts_.front().row.request;
     pass.step.index = passes_++;
@@ -54,6 +72,7 @@ class Continuous final : public Batcher {
 
  private:
   using Kind = std::tuple<trace::Phase, int>;  ///< phase and stack; the least goes first
+  static constexpr Kind of_another_batch{trace::Phase::decode, std::numeric_limits<int>::max()};
 
   /// The step of the source that has not been admitted: the first of a request.
   void read_first() {
@@ -64,12 +83,42 @@ class Continuous final : public Batcher {
     arrival_ = arrivals_.next(step);
   }
 
+  [[nodiscard]] bool is_its_turn(const Admitted& request) const {
+    return static_cast<std::size_t>(request.batch) == turn_;
+  }
+
+  /// Of the batches, from the one whose turn it is.
+  [[nodiscard]] std::size_t first_with_requests() const {
+    std::size_t batch = turn_;
+    const auto is_of_it = [&](const Admitted& request) {
+      return static_cast<std::size_t>(request.batch) == batch;
+    };
+    while (std::none_of(running_.begin(), running_.end(), is_of_it)) batch = (batch + 1) % last_pass_.size();
+    return batch;
+  }
+
+  /// The batch that has fewest sequences, from the one whose turn it is.
+  [[nodiscard]] std::size_t emptiest() const {
+    std::size_t found = turn_;
+    for (std::size_t i = 1; i < last_pass_.size(); ++i) {
+      const std::size_t batch = (turn_ + i) % last_pass_.size();
+      if (taken_[batch] < taken_[found]) found = batch;
+    }
+    return found;
+  }
+
   void admit(Picoseconds now) {
+    taken_.assign(last_pass_.size(), 0);
     int taken = 0;
-    for (const Admitted& request : running_) taken += request.sequences();
+    for (const Admitted& request : running_) {
+      taken_[static_cast<std::size_t>(request.batch)] += request.sequences();
+      taken += request.sequences();
+    }
     while (first_ && arrival_ <= now) {
       const int sequences = first_->step.sequences;
+      const std::size_t batch = emptiest();
       if (taken > 0 && taken + sequences > places_) return;
+      if (taken_[batch] > 0 && taken_[batch] + sequences > places_a_batch_) return;
       if (sequences > places_) {
         throw InputError("serve.max_batch",
                          "request " + std::to_string(first_->step.request) + " is a recorded batch of " +
@@ -78,8 +127,10 @@ class Continuous final : public Batcher {
                          "--batch " + std::to_string(sequences) + " or more has room for it");
       }
       taken += sequences;
+      taken_[batch] += sequences;
       const Picoseconds arrival = arrival_;
       running_.emplace_back(requests_++, arrival, read_request());
+      running_.back().batch = static_cast<int>(batch);
       if (kv_) check_can_run(running_.back());
     }
   }
@@ -120,7 +171,8 @@ class Continuous final : public Batcher {
 
   void compose() {
     kinds_.clear();
-    for (const Admitted& request : running_) kinds_.emplace_back(request.phase(), request.stack());
+    for (const Admitted& request : running_)
+      kinds_.push_back(is_its_turn(request) ? Kind(request.phase(), request.stack()) : of_another_batch);
     const Kind kind = *std::min_element(kinds_.begin(), kinds_.end());
     if (!kv_) return take_all(kind);
     const int preempted = preempt_for_steps(kind);
@@ -213,7 +265,7 @@ class Continuous final : public Batcher {
   trace::StepSource& source_;
   StepJoiner joiner_;
   Arrivals arrivals_;
-  int places_;
+  int places_, places_a_batch_;
   bool beside_;
   int prompt_chunk_;
   std::optional<trace::OwnedStep> first_;  ///< of the request that joins next, which arrives at arrival_
@@ -225,13 +277,16 @@ class Continuous final : public Batcher {
   std::vector<Admitted::Part> parts_;
   bool all_begin_ = true;
   std::vector<Row> rows_;
+  std::size_t turn_ = 0;                 ///< of the batches, which has the next pass
+  std::vector<std::int64_t> last_pass_;  ///< of each batch; -1: it had none
+  std::vector<int> taken_;               ///< of the places, by each
 };
 
 }  // namespace
 
 std::unique_ptr<Batcher> make_continuous(const ContinuousParameters& parameters, trace::StepSource& source,
-                                         int prompt_chunk, const std::vector<KvShare>& kv) {
-  return std::make_unique<Continuous>(parameters, source, prompt_chunk, kv);
+                                         const BatcherSetting& setting) {
+  return std::make_unique<Continuous>(parameters, source, setting);
 }
 
 }  // namespace pregate::sim
