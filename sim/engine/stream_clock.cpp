@@ -222,7 +222,9 @@ Picoseconds StreamClock::end_pass(OpId last) {
   while (start_next(end)) {
   }
   now_ = std::max(now_, end);
-  keep_paths(end, last);
+  const bool is_head =
+      std::any_of(streams_.begin(), streams_.end(), [last](const Last& head) { return head.id == last; });
+  keep_paths(end, is_head ? no_op : last);
   return end;
 }
 
@@ -237,9 +239,9 @@ void StreamClock::finish() {
   keep_paths(computed, no_op);
 }
 
-/// A pass ended with `last` at `end`: of its operations, and those of passes under way, are kept those that
-/// others may still wait for.
-void StreamClock::keep_paths(Picoseconds end, OpId last) {
+/// A pass ended at `end`: of its operations, and those of passes under way, are kept those that others may
+/// still wait for. `awaited`: the one that it ended with, where the stream has gone on since.
+void StreamClock::keep_paths(Picoseconds end, OpId awaited) {
   std::vector<PathPoint> paths = before_pass_;
   for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
     // What the host was told before the pass ended decides nothing of the next one, which waits for its own
@@ -248,17 +250,19 @@ void StreamClock::keep_paths(Picoseconds end, OpId last) {
     if (streams_[stream].id != paths[stream].id) paths[stream] = path_to(streams_[stream]);
   }
   const std::size_t from_before = outlived_.size();
-  if (std::any_of(streams_.begin(), streams_.end(), [end](const Last& head) { return head.finish > end; })) {
+  const bool outlives =
+      std::any_of(streams_.begin(), streams_.end(), [end](const Last& head) { return head.finish > end; });
+  if (outlives || awaited != no_op) {
     // Of copies that follow each other each walk ends at the copy before: a prompt may leave thousands of
     // them.
     for (OpId id = first_id_; id < next_id_; ++id) {
-      if (point(id).finish <= end && id != last) continue;
+      if (point(id).finish <= end && id != awaited) continue;
       outlived_.push_back(path_to({point(id).finish, id}, std::span(outlived_).subspan(from_before)));
     }
   }
   // Walks may have gone through those of before that end only now.
   std::erase_if(outlived_,
-                [end, last](const PathPoint& path) { return path.finish <= end && path.id != last; });
+                [end, awaited](const PathPoint& path) { return path.finish <= end && path.id != awaited; });
   before_pass_ = paths;
   points_.clear();
   first_id_ = next_id_;

@@ -79,7 +79,7 @@ class StreamClock final : public Executor {
   void queue(const Work& work, const LayerProgram& program, CopyQueue& to);
   void queue(const Price& price, CopyQueue::Copy copy, CopyQueue& to);
   bool start_next(std::optional<Picoseconds> before);
-  void keep_paths(Picoseconds end, OpId last);
+  void keep_paths(Picoseconds end, OpId awaited);
   [[nodiscard]] PathPoint path_to(const Last& last, std::span<const PathPoint> known = {}) const;
 
   Pricer prices_;

@@ -127,6 +127,8 @@ bool may_offload(const ParallelSpec& spec, const MachineSpec& machine) {
   return !is_large(spec) && !moves_experts_about(spec) && machine.network.hosts == 1;
 }
 
+bool may_overlap(const Plan& plan) { return !plan.needs_clock() && !plan.computes_on_cpu(); }
+
 void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySpec& policy,
                       const MachineSpec& machine) {
   if (spec.batches > 1 && plan.needs_clock()) {

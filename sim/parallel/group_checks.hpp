@@ -22,6 +22,9 @@ void check_large_group(const ParallelSpec& spec, const MachineSpec& used, const 
 void check_spread(const ParallelSpec& spec, const trace::TraceInfo& info);
 /// Whether a plan that copies or foresees experts passes check_group_plan().
 bool may_offload(const ParallelSpec& spec, const MachineSpec& machine);
+/// Whether the plan of a GPU goes with several passes under way: it does not ask what time it is, and the CPU
+/// computes nothing.
+bool may_overlap(const Plan& plan);
 /// Of one GPU's plan.
 void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySpec& policy,
                       const MachineSpec& machine);

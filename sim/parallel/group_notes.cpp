@@ -32,9 +32,9 @@ void say_what_spreading_took(const ParallelSpec& spec, const SpreadTotals& total
   result.notes.emplace_back(text);
 }
 
-void say_what_is_not_simulated(const ParallelSpec& spec, const trace::TraceInfo& info,
-                               SimulationResult& result) {
-  if (spec.pipeline > 1 && spec.batches == 1 && info.requests > 1) {
+void say_how_passes_follow(const ParallelSpec& spec, const trace::TraceInfo& info, bool may_overlap,
+                           SimulationResult& result) {
+  if (spec.pipeline > 1 && spec.batches == 1 && may_overlap && info.requests > 1) {
     result.notes.push_back(
         "one pass at a time goes through the stages; vLLM and others have as many under way: "
         "--batcher continuous --set parallel.batches=" +

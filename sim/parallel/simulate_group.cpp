@@ -63,13 +63,17 @@ std::vector<KvShare> kv_of(const PlannedRanks& ranks) {
   return kv;
 }
 
-/// Copies to several GPUs that the host's memory cannot carry at once, or that cross each other's links.
+/// Copies to several GPUs that the host's memory cannot carry at once, or that cross each other's links. Or
+/// that overtake each other while several passes are under way: the timed engine decides those of one pass
+/// before it knows what the next asks for.
 bool shares_resources(const MachineSpec& machine, const ParallelSpec& spec, const PlannedRanks& ranks,
                       const CostModel& costs) {
   const bool offloads =
       std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->offloads(); });
   const bool through_host = spec.pipeline > 1 && machine.peer.bandwidth.value <= 0;
   if (!offloads && !through_host) return false;
+  const bool overtake = ranks.front()->plan->policy.transfer.queue->order() == StreamOrder::priority;
+  if (overtake && spec.batches > 1) return true;
   if (machine.gpu.host_memory_traffic.value > 0 || machine.network.hosts > 1 || !machine.others.empty())
     return true;
   const bool cpu =
@@ -113,6 +117,11 @@ void plan_all(const PlannedRanks& ranks, const PolicySpec& policy, const Machine
   }
   for (const std::unique_ptr<PlannedRank>& rank : ranks)
     if (rank->plan) check_group_plan(*rank->plan, options.parallel, policy, used);
+}
+
+bool all_may_overlap(const PlannedRanks& ranks) {
+  return std::all_of(ranks.begin(), ranks.end(),
+                     [](const auto& rank) { return rank->plan && may_overlap(*rank->plan); });
 }
 
 /// Why a GPU, or the host for all of them, has not enough; empty: all fits.
@@ -194,7 +203,7 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   PlannedRanks ranks = ranks_of_run(model, used, policy, prepared, source, result.topology, options);
   plan_all(ranks, policy, used, source, options);
   result.notes = add_up_memory(ranks, result).result.notes;
-  say_what_is_not_simulated(spec, source.info(), result);
+  say_how_passes_follow(spec, source.info(), all_may_overlap(ranks), result);
   result.out_of_memory_reason = what_lacks_memory(ranks, result.memory, spec, policy.name);
   result.out_of_memory = !result.out_of_memory_reason.empty();
   if (result.out_of_memory) {
@@ -222,7 +231,9 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   };
   const bool needs_events = options.recorded_steps > 0 || shares_resources(used, spec, ranks, costs);
   if (options.engine == Engine::timed && needs_events) {
-    throw InputError("--engine", "the timed engine cannot record a schedule or share a memory bus",
+    throw InputError("--engine",
+                     "the timed engine cannot record a schedule, share a memory bus or let copies of several "
+                     "passes under way overtake each other",
                      "--engine auto or --engine event");
   }
   if (options.engine == Engine::event || needs_events) {

@@ -34,7 +34,8 @@ int LockStep::may_run_beside() {
     if (!source_.next(step)) return 0;
     next_ = step;
   }
-  const bool goes_on = next_->phase == trace::Phase::prefill && !next_->first_of_request;
+  const bool goes_on =
+      next_->phase == trace::Phase::prefill && !next_->first_of_request && last_ == trace::Phase::prefill;
   return goes_on ? batches_ - 1 : 0;
 }
 
@@ -48,6 +49,7 @@ bool LockStep::read(trace::Step& step) {
 bool LockStep::next(Picoseconds /*now*/, ServedPass& pass) {
   trace::Step& step = pass.step;
   if (!read(step)) return false;
+  last_ = step.phase;
   if (step.first_of_request || request_ < 0) {
     ++request_;
     encoder_tokens_ = 0;

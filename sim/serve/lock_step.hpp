@@ -37,7 +37,8 @@ class LockStep final : public Batcher {
 
   trace::StepSource& source_;
   int batches_;
-  std::optional<trace::Step> next_;  ///< that was looked at before its turn
+  std::optional<trace::Step> next_;           ///< that was looked at before its turn
+  trace::Phase last_ = trace::Phase::decode;  ///< of the pass before it
   std::int64_t request_ = -1;
   int encoder_tokens_ = 0;  ///< a sequence, of the request
   std::vector<Row> rows_;

@@ -98,6 +98,38 @@ TEST_P(ClosedForm, OfAPromptInParts) {
 
 INSTANTIATE_TEST_SUITE_P(Batches, ClosedForm, testing::Values(1, 2, 3, 8));
 
+/// Who runs in each pass: requests and how many tokens each had before.
+std::vector<std::string> passes_of(trace::StepSource& source, const ServingSpec& serving, int batches) {
+  const auto batcher = serving.make(source, {}, batches);
+  std::vector<std::string> passes;
+  ServedPass pass;
+  while (true) {
+    const int beside = batcher->may_run_beside();
+    EXPECT_LT(beside, batches);
+    if (!batcher->next({}, pass)) return passes;
+    if (pass.rows.empty()) continue;
+    std::string text = std::to_string(beside) + ":";
+    for (const Row& row : pass.rows)
+      text += " " + std::to_string(row.request) + "@" + std::to_string(row.position);
+    passes.push_back(text);
+  }
+}
+
+TEST(PipelinedBatches, TheWayToThemIsNamedWhereItIsOpen) {
+  ListSource source = test::random_source(1, 4, 8, 2, 3, 4, 4);
+  const auto is_named = [&](const char* policy, ParallelSpec spec) {
+    const SimulationResult result =
+        run(test::tiny_model(4, 8, 2), machine_of_stages(), load_policy(policy), source, {.parallel = spec});
+    return std::any_of(result.notes.begin(), result.notes.end(), [](const std::string& note) {
+      return note.find("--set parallel.batches=2") != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(is_named("gpu-only", {.pipeline = 2}));
+  EXPECT_FALSE(is_named("gpu-only", {.pipeline = 2, .batches = 2}));
+  EXPECT_FALSE(is_named("experts-on-cpu", {.pipeline = 2}));
+  EXPECT_FALSE(is_named("gpu-only", {.tensor = 2}));
+}
+
 // A token is known when its pass has ended: nothing of a request overlaps.
 TEST(PipelinedBatches, DecodeStepsOfOneRequestFollowEachOther) {
   ListSource source = test::random_source(6, 4, 8, 2, 2, 5, 6);
@@ -107,6 +139,42 @@ TEST(PipelinedBatches, DecodeStepsOfOneRequestFollowEachOther) {
         .total;
   };
   EXPECT_EQ(total(4), total(1));
+}
+
+// What a request is asked next comes after what it answered.
+TEST(PipelinedBatches, ALaterPromptOfARequestWaitsForItsAnswer) {
+  ListSource source = test::requests_of({{4, 1}});
+  source.add(trace::Phase::prefill, 4, test::two_of_four(4));
+  const auto cut = cut_prompts(source, 2);
+  EXPECT_THAT(passes_of(*cut, {}, 3), ElementsAre("0: 0@0", "2: 0@2", "0: 0@4", "0: 0@5", "2: 0@7"));
+}
+
+// Copies that wait behind urgent ones: whoever decides when they start must know what all passes under way
+// still ask for.
+TEST(PipelinedBatches, UrgentCopiesOfOtherPassesGoFirst) {
+  ListSource source = test::random_source(3, 9, 16, 2, 6, 4, 10);
+  for (const TransferEntry& order : built_in_parts().transfers.entries()) {
+    for (const double recall : {0.0, 0.5}) {
+      for (const double link : {2e8, 1e9, 4e9}) {
+        PolicySpec policy = load_policy("on-demand");
+        choose(policy.lookahead.predictor, built_in_parts().predictors, "given-recall");
+        policy.lookahead.predictor.set("recall", std::to_string(recall));
+        policy.lookahead.distance = 1;
+        test::queue(policy, order.name);
+        policy.cache.capacity = parse_capacity("25%", "test");
+        MachineSpec machine = machine_of_stages();
+        machine.h2d.bandwidth = {link};
+        const auto with = [&](Engine engine) {
+          return run(
+              test::tiny_model(9, 16, 2), machine, policy, source,
+              {.engine = engine, .serving = continuous_batches(), .parallel = {.pipeline = 3, .batches = 3}});
+        };
+        SCOPED_TRACE(order.name + ", " + std::to_string(recall) + ", " + std::to_string(link));
+        test::expect_same_figures(with(Engine::automatic), with(Engine::event));
+        if (order.order() == StreamOrder::priority) EXPECT_THROW(with(Engine::timed), InputError);
+      }
+    }
+  }
 }
 
 class BatchesOnBothEngines : public testing::TestWithParam<std::tuple<std::string, int>> {};
@@ -149,23 +217,6 @@ INSTANTIATE_TEST_SUITE_P(All, BatchesOnBothEngines,
                          testing::Combine(testing::Values("gpu-only", "on-demand", "on-demand-cache",
                                                           "pre-gated-cache", "prefetch-all"),
                                           testing::Range(0, 4)));
-
-/// Who runs in each pass: requests and how many tokens each had before.
-std::vector<std::string> passes_of(trace::StepSource& source, const ServingSpec& serving, int batches) {
-  const auto batcher = serving.make(source, {}, batches);
-  std::vector<std::string> passes;
-  ServedPass pass;
-  while (true) {
-    const int beside = batcher->may_run_beside();
-    EXPECT_LT(beside, batches);
-    if (!batcher->next({}, pass)) return passes;
-    if (pass.rows.empty()) continue;
-    std::string text = std::to_string(beside) + ":";
-    for (const Row& row : pass.rows)
-      text += " " + std::to_string(row.request) + "@" + std::to_string(row.position);
-    passes.push_back(text);
-  }
-}
 
 // Dealt to the batch that has fewest; a place is free when the pass that ends a request has ended.
 TEST(PipelinedBatches, RequestsAreDealtToBatchesThatHavePassesInTurn) {
