@@ -24,17 +24,39 @@ if(PREGATE_FUZZ)
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=fuzzer-no-link>)
 endif()
 
-# quick_to_compile(targets...): what spends little time, so that optimising it costs more than it saves, under sanitizers
-# and where the build is what takes long (PREGATE_QUICK_BUILD); and looks at no raw memory.
+# Of what spends little time, so that optimising it costs more than it saves, under sanitizers and where the build is
+# what takes long (PREGATE_QUICK_BUILD); and looks at no raw memory.
+set(PREGATE_QUICK_OPTIONS)
+if(PREGATE_SANITIZE)
+  set(PREGATE_QUICK_OPTIONS $<$<COMPILE_LANGUAGE:CXX>:-O0> ${PREGATE_FEWER_CHECKS})
+elseif(PREGATE_QUICK_BUILD)
+  set(PREGATE_QUICK_OPTIONS $<$<COMPILE_LANGUAGE:CXX>:-O1>)
+endif()
+
+# quick_to_compile(targets...): the whole of these.
 function(quick_to_compile)
-  if(PREGATE_SANITIZE)
-    set(options $<$<COMPILE_LANGUAGE:CXX>:-O0> ${PREGATE_FEWER_CHECKS})
-  elseif(PREGATE_QUICK_BUILD)
-    set(options $<$<COMPILE_LANGUAGE:CXX>:-O1>)
-  endif()
   foreach(target IN LISTS ARGN)
-    target_compile_options(${target} PRIVATE ${options})
+    target_compile_options(${target} PRIVATE ${PREGATE_QUICK_OPTIONS})
   endforeach()
+endfunction()
+
+# folders_quick_to_compile(target folders...): of a library the sources in these folders beside its CMakeLists.txt.
+function(folders_quick_to_compile target)
+  if(NOT PREGATE_QUICK_OPTIONS)
+    return()
+  endif()
+  list(JOIN ARGN "|" folders)
+  get_target_property(sources ${target} SOURCES)
+  set(quick ${sources})
+  list(FILTER quick INCLUDE REGEX "^(${folders})/")
+  list(FILTER sources EXCLUDE REGEX "^(${folders})/")
+  set_target_properties(${target} PROPERTIES SOURCES "${sources}")
+  add_library(${target}_quick OBJECT ${quick})
+  foreach(property INCLUDE_DIRECTORIES COMPILE_DEFINITIONS COMPILE_OPTIONS)
+    set_property(TARGET ${target}_quick PROPERTY ${property} $<TARGET_PROPERTY:${target},${property}>)
+  endforeach()
+  target_compile_options(${target}_quick PRIVATE ${PREGATE_QUICK_OPTIONS})
+  target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_quick>)
 endfunction()
 
 # looks_at_no_raw_memory(targets...): optimised, as tests spend their time there, and with the fewer checks.

@@ -75,9 +75,6 @@ std::int64_t working_buffers(const PolicySpec& policy, const ExpertMap& map, con
   return std::max<std::int64_t>(1, guesses + (predictor.misses_none ? 0 : scan.most_activated));
 }
 
-const cache::EvictionEntry& eviction_of(const Plan& plan) {
-  return cache::eviction_registry().find(plan.policy.cache.eviction, "policy.cache.eviction");
-}
 cache::CacheGeometry with_future(const Plan& plan) {
   cache::CacheGeometry geometry = plan.geometry;
   geometry.next_use = plan.next_use;
@@ -85,6 +82,10 @@ cache::CacheGeometry with_future(const Plan& plan) {
 }
 
 }  // namespace
+
+const cache::EvictionEntry& eviction_of(const Plan& plan) {
+  return cache::eviction_registry().find(plan.policy.cache.eviction, "policy.cache.eviction");
+}
 
 std::unique_ptr<cache::ExpertCache> Plan::make_cache() const {
   return eviction_of(*this).make(with_future(*this));

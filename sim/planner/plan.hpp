@@ -93,6 +93,9 @@ struct Plan {
   [[nodiscard]] std::unique_ptr<cache::HitCounter> make_counter() const;
 };
 
+/// The eviction of the plan's cache.
+const cache::EvictionEntry& eviction_of(const Plan& plan);
+
 /// Geometry of a cache over `map`: capacities in slots, or in bytes when `by_bytes` (then keys have their own
 /// sizes). `excluded` keys do not count towards a share. InputError when the eviction policy is unknown.
 cache::CacheGeometry cache_geometry(const CacheSpec& spec, const ExpertMap& map,

@@ -8,10 +8,6 @@ namespace pregate::sim {
 
 namespace {
 
-const cache::EvictionEntry& eviction_of(const Plan& plan) {
-  return cache::eviction_registry().find(plan.policy.cache.eviction, "policy.cache.eviction");
-}
-
 bool has_stack(const Plan& plan) {
   const cache::CacheGeometry& geometry = plan.geometry;
   const auto is_slot = [](std::int64_t size) { return size == 1; };

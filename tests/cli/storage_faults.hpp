@@ -42,7 +42,8 @@ class StorageFaults : public ProgramTest {
   [[nodiscard]] std::vector<FaultPoint> points_of(const Words& command, const std::string& calls) const;
   /// For each point and each fault: an error is said (exit code 2) and no file is half-written or left
   /// behind, or the fault did no harm; what was killed leaves hidden files at most, and the command repeated
-  /// does what an undisturbed one does. The number of runs.
+  /// does what an undisturbed one does. Of all three faults, killing at every point and the others in turn,
+  /// unless tries_every_fault(). The number of runs.
   int expect_survived(const Expected& expected, const std::vector<Fault>& faults,
                       const std::string& calls = changing_calls) const;
   /// A run in which `point` fails with `error` ("ENOSPC"). `more`: further words for strace.

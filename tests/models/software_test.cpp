@@ -171,9 +171,10 @@ TEST(Software, WithoutANameItIsTheGenericOne) {
 }
 
 TEST(Software, EveryEntryOfTheCatalogueDrivesEveryDatasheetMachine) {
+  std::vector<std::string> machines = machine_names();
+  std::erase_if(machines, [](const auto& name) { return load_machine(name).calibration != "datasheet"; });
   for (const std::string& software : software_names()) {
-    for (const std::string& machine : machine_names()) {
-      if (load_machine(machine).calibration != "datasheet") continue;
+    for (const std::string& machine : machines) {
       EXPECT_EQ(load_machine(machine, {}, {}, software).software, software) << machine;
     }
   }

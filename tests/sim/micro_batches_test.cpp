@@ -184,7 +184,7 @@ TEST(MicroBatches, EnginesAndTheExportedScheduleAgree) {
   for (const Variant& variant : variants) {
     for (const int parts : {2, 3}) {
       for (const double rate : {2e8, 2e9, 1e11}) {
-        test::ListSource source = test::random_source(6, 5, 16, 3, 10, 6, 8);
+        test::ListSource source = test::random_source(6, 5, 16, 3, 10, 6, 5);
         const auto batches = trace::compose_batches(source, 5);
         MachineSpec machine = test::tiny_machine();
         machine.h2d.bandwidth = {rate};

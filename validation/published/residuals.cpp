@@ -212,12 +212,11 @@ class ResidualsOfCase {
 };
 
 /// Rates of a served case's servers of several GPUs.
-void add_served(const EmbeddedFile& file, std::vector<Residual>& residuals) {
+void add_served(const EmbeddedFile& file, std::size_t every, std::vector<Residual>& residuals) {
   const std::string name(file.name);
   const Node document = parse_toml_document(file.text, name + ".toml");
   TableReader top(document, "");
-  for (const ServedRate& rate : predict_served_rates(top)) {
-    if (rate.gpus == 1) continue;
+  for (const ServedRate& rate : predict_served_rates(top, every)) {
     const GpuSpec gpu = load_machine(rate.machine).gpu;
     Residual residual;
     residual.basis = Basis::several_gpus;
@@ -236,14 +235,15 @@ void add_served(const EmbeddedFile& file, std::vector<Residual>& residuals) {
 
 }  // namespace
 
-std::vector<Residual> compute_residuals(const DataFolder& data, std::vector<std::string>& skipped) {
+std::vector<Residual> compute_residuals(const DataFolder& data, std::vector<std::string>& skipped,
+                                        std::size_t every_served) {
   std::vector<Residual> residuals;
   for (const std::string& name : case_names()) {
     const auto files = embedded_cases();
     const auto file =
         std::find_if(files.begin(), files.end(), [&](const EmbeddedFile& each) { return each.name == name; });
     const std::string kind = load_case(name).kind;
-    if (kind == "serving") add_served(*file, residuals);
+    if (kind == "serving") add_served(*file, every_served, residuals);
     if (kind != "offload" && kind != "systems") continue;  // they predict no rates
     ResidualsOfCase(*file, kind, data).add(residuals, skipped);
   }

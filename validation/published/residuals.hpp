@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,8 +48,10 @@ struct Residual {
 /// Residuals of all tokens/s rows that the cases gate, on every basis, and of served cases of several GPUs
 /// the rates that their times a token are, 1 / TPOT; rows that constants of a basis were fitted on are left
 /// out of it. Systems that name software are predicted with it and without. Simulates all of them (seconds).
-/// Rows whose recording is absent from `data` are left out and their case is named in `skipped`.
-std::vector<Residual> compute_residuals(const DataFolder& data, std::vector<std::string>& skipped);
+/// Rows whose recording is absent from `data` are left out and their case is named in `skipped`. Of each
+/// served case, which takes most of the time, the first row and every `every_served`-th after it.
+std::vector<Residual> compute_residuals(const DataFolder& data, std::vector<std::string>& skipped,
+                                        std::size_t every_served = 1);
 
 /// As validation/published/residuals.toml and residuals_several_gpus.toml hold them.
 std::string residuals_toml(const std::vector<Residual>& residuals);

@@ -159,18 +159,19 @@ class ServingExperiment final : public Experiment {
  public:
   explicit ServingExperiment(ServingSetup setup) : setup_(std::move(setup)) {}
 
-  /// Without any constant.
-  [[nodiscard]] std::vector<ServedRate> rates() const {
+  /// Without any constant, of several GPUs.
+  [[nodiscard]] std::vector<ServedRate> rates(std::size_t every) const {
     std::vector<ServedRate> all;
+    std::size_t at = 0;
     for (const ServedRow& row : setup_.rows) {
       if (!row.fixes.empty() || !row.fixes_by_ttft.empty() || !row.not_gated.empty()) continue;
       const Server& server = setup_.servers[row.server];
+      if (server.gpus == 1 || at++ % every != 0) continue;
       const Times times = simulated(row, {});
       all.push_back({.row = row.series + ", " + subject_of(row),
                      .machine = server.machine,
                      .software = server.software,
                      .model = server.model,
-                     .gpus = server.gpus,
                      .concurrency = row.concurrency,
                      .percent = 100 * (row.tpot_ms / times.tpot_ms - 1)});
     }
@@ -313,8 +314,8 @@ class ServingExperiment final : public Experiment {
 
 }  // namespace
 
-std::vector<ServedRate> predict_served_rates(TableReader& top) {
-  return ServingExperiment(read_setup(top)).rates();
+std::vector<ServedRate> predict_served_rates(TableReader& top, std::size_t every) {
+  return ServingExperiment(read_setup(top)).rates(every);
 }
 
 std::unique_ptr<Experiment> read_serving_case(TableReader& top) {
