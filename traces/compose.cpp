@@ -102,13 +102,14 @@ class Batches final : public StepSource {
     parts_.clear();
     std::int64_t tokens = 0, sequences = 0, positions = 0;
     int accepted = 0;
-    for (Member& member : members_) {
+    for (std::size_t number = 0; number < members_.size(); ++number) {
+      Member& member = members_[number];
       if (!member.runs() || key_of(member) != first) continue;
       const Step& part = member.current().step;
       tokens += part.tokens;
       sequences += part.sequences;
       positions += static_cast<std::int64_t>(part.position) * part.sequences;
-      parts_.push_back({part.tokens, part.position, true, part.accepted});
+      parts_.push_back({part.tokens, part.position, true, part.accepted, static_cast<int>(number)});
       accepted = accepted < 0 || part.accepted < 0 ? -1 : accepted + part.accepted;
       joined_.push_back(&member.current());
       ++member.next;

@@ -74,6 +74,7 @@ struct SequencePart {
   int position = 0;   ///< its cached tokens before the pass
   bool ends = true;   ///< the recorded pass of the sequence ends with this one, so its logits may be wanted
   int accepted = -1;  ///< as Step::accepted
+  int number = -1;    ///< of its request's sequences, the same in all passes; -1: its place here
   bool operator==(const SequencePart&) const = default;
 };
 

@@ -51,6 +51,7 @@ class PromptChunks final : public trace::StepSource {
     std::int64_t first = 0;  ///< token of the pass
     int tokens = 0, position = 0;
     int taken = 0;  ///< of them in the current chunk
+    int number = -1;
   };
 
   void begin_cutting() {
@@ -66,7 +67,8 @@ class PromptChunks final : public trace::StepSource {
     }
     std::int64_t first = 0;
     for (const trace::SequencePart& part : parts) {
-      rest_.push_back({first, part.tokens, part.position, 0});
+      const int place = static_cast<int>(rest_.size());  // it shifts when one of them has no tokens left
+      rest_.push_back({first, part.tokens, part.position, 0, part.number < 0 ? place : part.number});
       first += part.tokens;
     }
     begins_ = true;
@@ -90,7 +92,7 @@ class PromptChunks final : public trace::StepSource {
       rest.taken = std::min(share, rest.tokens);
       const bool ends = rest.taken == rest.tokens;
       last = last && ends;
-      parts_.push_back({rest.taken, rest.position, ends});
+      parts_.push_back({rest.taken, rest.position, ends, -1, rest.number});
       positions += rest.position;
       tokens += rest.taken;
     }

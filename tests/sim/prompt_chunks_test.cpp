@@ -78,7 +78,7 @@ TEST(PromptChunks, TakeTheEntriesOfTheirTokens) {
       EXPECT_EQ(steps[i].predicted, ids_of(first, count, 1));
       ASSERT_TRUE(step.chunk);
       EXPECT_EQ(step.chunk->last, i == 2);
-      EXPECT_THAT(steps[i].parts, ElementsAre(trace::SequencePart{count, first, i == 2}));
+      EXPECT_THAT(steps[i].parts, ElementsAre(trace::SequencePart{count, first, i == 2, -1, 0}));
       EXPECT_EQ(step.chunk->context, 10);
     }
     EXPECT_EQ(steps[3].step.index, 3);
@@ -111,6 +111,9 @@ TEST(PromptChunks, OfABatchTakeEquallyManyTokensOfEachSequence) {
   is(0, 6, 3, 0, 1);
   is(1, 4, 2, 2, 1);
   is(2, 2, 1, 5, 1);
+  EXPECT_EQ(steps[1].parts[0].number, 0);
+  EXPECT_EQ(steps[1].parts[1].number, 2) << "the second prompt has ended";
+  EXPECT_EQ(steps[2].parts[0].number, 0);
   EXPECT_THAT(steps[0].experts, ElementsAre(0, 1, 8, 9, 11, 12,  //
                                             0, 1, 1, 2, 8, 9, 9, 10, 11, 12, 12, 13));
   EXPECT_THAT(steps[1].experts, ElementsAre(2, 3, 4, 13,  //
