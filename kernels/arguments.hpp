@@ -121,19 +121,24 @@ struct RmsNormArgs {
   float epsilon = 1e-6F;   // > 0
 };
 
-/// How weights are stored in blocks of 32 values, in the layouts of ggml (ggml-common.h).
+/// How weights are stored in blocks, in the layouts of ggml (ggml-common.h).
 enum class BlockFormat {
-  q8_0,   // a binary16 scale, 32 signed bytes: 34 bytes
-  mxfp4,  // an E8M0 scale (255: NaN), 32 E2M1 values, i and i + 16 in one byte: 17 bytes (OCP MX 1.0)
+  q8_0,   // 32 values: a binary16 scale, 32 signed bytes: 34 bytes
+  mxfp4,  // 32 values: an E8M0 scale (255: NaN), E2M1 values, i and i + 16 in one byte: 17 bytes (OCP MX 1.0)
+  q4_k,   // 256 values: binary16 scales d and dmin, 12 bytes that pack a 6-bit scale s and a 6-bit minimum m
+          // for each 32 values, 128 bytes of 4-bit numbers n: d * s * n - dmin * m: 144 bytes
 };
-inline constexpr int block_values = 32;
-constexpr int block_bytes(BlockFormat format) { return format == BlockFormat::q8_0 ? 34 : 17; }
+constexpr int block_values(BlockFormat format) { return format == BlockFormat::q4_k ? 256 : 32; }
+constexpr int block_bytes(BlockFormat format) {
+  return format == BlockFormat::q8_0 ? 34 : format == BlockFormat::mxfp4 ? 17 : 144;
+}
 
-/// values[i] = scale of its block * its number, rounded once to Element.
+/// values[i] = what its block says, in binary32 (of q4_k the difference is rounded there, all else is exact),
+/// rounded to Element.
 template <class Element>
 struct DequantizeArgs {
   const std::uint8_t* blocks = nullptr;  // [count][block_bytes(format)], at any address
-  Element* values = nullptr;             // out [count][32]
+  Element* values = nullptr;             // out [count][block_values(format)]
   std::int32_t count = 0;
   BlockFormat format = BlockFormat::q8_0;
 };

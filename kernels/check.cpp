@@ -108,7 +108,9 @@ void check(const RmsNormArgs<Element>& args) {
 
 template <class Element>
 void check(const DequantizeArgs<Element>& args) {
-  require_size("dequantize", "count", args.count, 0, max_size / block_values);
+  require_size("dequantize", "format", static_cast<std::int32_t>(args.format), 0,
+               static_cast<std::int32_t>(BlockFormat::q4_k));
+  require_size("dequantize", "count", args.count, 0, max_size / block_values(args.format));
   require_memory("dequantize", "blocks", args.blocks, args.count);
   require_memory("dequantize", "values", args.values, args.count);
 }

@@ -47,7 +47,7 @@ Why in_compute(const PolicySpec& policy) {
 
 Why in_formats(const PolicySpec& policy) {
   if (!policy.formats.low.empty() && !is_unpacked(policy.formats.low)) {
-    return Refusal{"a device unpacks q8_0 and mxfp4, not " + policy.formats.low + " (formats.low)",
+    return Refusal{"a device unpacks q8_0, q4_k and mxfp4, not " + policy.formats.low + " (formats.low)",
                    "--set policy.formats.low=mxfp4"};
   }
   if (policy.formats.cached < 1)

@@ -126,11 +126,11 @@ DeviceSpan LayerRunner::unpacked(DeviceSpan matrix, std::int64_t values, sim::Fo
   if (unpackings_++ == left_out_unpacking_) return to;
   with_element(shape_.type, [&](auto element) {
     using E = decltype(element);
-    stream_.launch(
-        kernels::DequantizeArgs<E>{.blocks = matrix.as<std::uint8_t>(),
-                                   .values = to.as<E>(),
-                                   .count = static_cast<std::int32_t>(values / kernels::block_values),
-                                   .format = *blocks});
+    stream_.launch(kernels::DequantizeArgs<E>{
+        .blocks = matrix.as<std::uint8_t>(),
+        .values = to.as<E>(),
+        .count = static_cast<std::int32_t>(values / kernels::block_values(*blocks)),
+        .format = *blocks});
   });
   return to;
 }

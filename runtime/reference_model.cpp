@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "runtime/layer_runner.hpp"
+#include "runtime/weights/block_numbers.hpp"
 #include "runtime/weights/block_weights.hpp"
 #include "runtime/weights/dense_weights.hpp"
 #include "runtime/weights/expert_store.hpp"
@@ -54,36 +55,15 @@ ReferenceModel::Matrix ReferenceModel::expert_weights(sim::ExpertKey key, sim::F
   return weights(shape_.in(format).bytes.count / shape_.element.count, 1, seed, ExpertStore::scale(shape_));
 }
 
-/// The numbers that blocks hold, read from their definition and not by the kernels.
 ReferenceModel::Matrix ReferenceModel::packed_weights(std::uint64_t seed, const ExpertFormat& format) const {
   const auto size = static_cast<std::size_t>(kernels::block_bytes(*format.blocks));
   const std::size_t blocks = static_cast<std::size_t>(format.bytes.count) / size;
-  std::vector<float> plain(blocks * 32);
+  std::vector<float> plain(blocks * static_cast<std::size_t>(kernels::block_values(*format.blocks)));
   fill_synthetic(std::as_writable_bytes(std::span(plain)), ElementType::f32, seed,
                  ExpertStore::scale(shape_));
   std::vector<std::byte> packed(blocks * size);
   pack_blocks(plain, *format.blocks, packed);
-  Matrix values(plain.size());
-  for (std::size_t n = 0; n < blocks; ++n) {
-    const std::byte* const block = packed.data() + n * size;
-    for (std::size_t i = 0; i < 32; ++i) {
-      if (*format.blocks == kernels::BlockFormat::q8_0) {
-        const auto bits = std::to_integer<unsigned>(block[0]) | std::to_integer<unsigned>(block[1]) << 8U;
-        const int exponent = static_cast<int>(bits >> 10U & 31U);
-        const double mantissa = static_cast<double>(bits & 1023U) + (exponent > 0 ? 1024 : 0);
-        const double scale = std::ldexp(mantissa, std::max(exponent, 1) - 25);
-        values[n * 32 + i] = scale * static_cast<signed char>(block[2 + i]);
-      } else {
-        const unsigned code = std::to_integer<unsigned>(block[1 + i % 16]) >> (i < 16 ? 0U : 4U) & 15U;
-        const int exponent = static_cast<int>(code >> 1U & 3U);
-        const double mantissa = (code & 1U) + (exponent > 0 ? 2.0 : 0.0);
-        const double magnitude = std::ldexp(mantissa, std::max(exponent, 1) - 2);
-        values[n * 32 + i] =
-            std::ldexp(code < 8 ? magnitude : -magnitude, std::to_integer<int>(block[0]) - 127);
-      }
-    }
-  }
-  return values;
+  return numbers_of_blocks(packed, *format.blocks);
 }
 
 ReferenceModel::Matrix ReferenceModel::weights(std::int64_t rows, int inner, std::uint64_t seed,

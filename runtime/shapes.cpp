@@ -16,6 +16,7 @@ constexpr ElementType all_types[] = {ElementType::f32, ElementType::f16, Element
 
 std::optional<kernels::BlockFormat> blocks_of(const std::string& format) {
   if (format == "q8_0") return kernels::BlockFormat::q8_0;
+  if (format == "q4_k") return kernels::BlockFormat::q4_k;
   if (format == "mxfp4") return kernels::BlockFormat::mxfp4;
   return std::nullopt;
 }
@@ -36,7 +37,7 @@ ElementType type_of(const ModelSpec& model, const Device& device) {
     throw InputError("model " + model.name,
                      std::string(in_blocks ? "all but its experts is" : "its experts are") + " stored as " +
                          format + "; the device " + device.info().kind + " computes in " + names +
-                         (in_blocks ? "" : ", and takes experts in q8_0 and mxfp4 beside those"),
+                         (in_blocks ? "" : ", and takes experts in q8_0, q4_k and mxfp4 beside those"),
                      in_blocks ? "choose one with --dense-weights"
                                : "choose one with --weights, and the same with --dense-weights");
   }
@@ -52,15 +53,14 @@ ElementType type_of(const ModelSpec& model, const Device& device) {
 void check_blocks(const ModelSpec& model, const ModelShape& shape, const ExpertFormat& format,
                   const std::string& hint) {
   if (!format.blocks) return;
+  const int values = kernels::block_values(*format.blocks);
   for (const auto& stack : shape.stacks) {
     for (const LayerShape& layer : stack) {
       if (!layer.moe) continue;
-      if (shape.d_model % kernels::block_values == 0 && layer.expert.inner % kernels::block_values == 0)
-        continue;
+      if (shape.d_model % values == 0 && layer.expert.inner % values == 0) continue;
       throw InputError("model " + model.name,
-                       "its experts' rows are no whole number of blocks of " +
-                           std::to_string(kernels::block_values) + ", as " + model.expert_format.name +
-                           " has them",
+                       "its experts' rows are no whole number of blocks of " + std::to_string(values) +
+                           ", as " + model.expert_format.name + " has them",
                        hint);
     }
   }

@@ -40,7 +40,7 @@ struct ExpertFormat {
   /// Of so many of its weights: whole blocks, where it is stored in blocks.
   [[nodiscard]] Bytes stored(std::int64_t values) const {
     if (!blocks) return element * values;
-    return {values / kernels::block_values * kernels::block_bytes(*blocks)};
+    return {values / kernels::block_values(*blocks) * kernels::block_bytes(*blocks)};
   }
 };
 
@@ -60,8 +60,8 @@ struct ModelShape {
 };
 
 /// InputError when the runtime cannot execute the model: its dense weights must be stored in one of fp32,
-/// fp16 and bf16, its experts in the same or in blocks, q8_0 or mxfp4 (--weights, --dense-weights). `low`:
-/// the model in the policy's formats.low, which must be one of those blocks; null: there is none.
+/// fp16 and bf16, its experts in the same or in blocks, q8_0, q4_k or mxfp4 (--weights, --dense-weights).
+/// `low`: the model in the policy's formats.low, which must be one of those blocks; null: there is none.
 ModelShape model_shape(const ModelSpec& model, const Device& device, const ModelSpec* low = nullptr);
 
 /// Whether experts can be unpacked from this format, by its name.

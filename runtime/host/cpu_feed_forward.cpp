@@ -42,7 +42,7 @@ struct BlockRows {
   std::size_t inner;
   kernels::BlockFormat format;
   const float* row(std::size_t index, std::vector<float>& unpacked) const {
-    const std::size_t blocks = inner / kernels::block_values;
+    const std::size_t blocks = inner / static_cast<std::size_t>(kernels::block_values(format));
     unpacked.resize(inner);
     kernels::reference::dequantize<float>(
         {.blocks = first + index * blocks * static_cast<std::size_t>(kernels::block_bytes(format)),

@@ -65,7 +65,7 @@ ExpertStore::ExpertStore(Device& device, const ModelShape& shape, const sim::Exp
       files->read(key, shape.type, {data, whole});
     } else if (blocks) {
       const std::int64_t count = bytes_.count / kernels::block_bytes(*blocks);
-      values.resize(static_cast<std::size_t>(count * kernels::block_values));
+      values.resize(static_cast<std::size_t>(count * kernels::block_values(*blocks)));
       fill_synthetic(std::as_writable_bytes(std::span(values)), ElementType::f32,
                      seed_of(seed, key, buffers_), scale(shape));
       const auto packed = static_cast<std::size_t>(count * kernels::block_bytes(*blocks));

@@ -122,6 +122,28 @@ TEST_F(OnDevice, ChunksMicroBatchesFormatsAndDropping) {
   }
 }
 
+TEST_F(OnDevice, ExpertsInQ4K) {
+  expect_refused(small({"execute", "--weights", "q4_k"}),
+                 {"no whole number of blocks of 256", "q4_k", "--weights"});
+  std::string wide = read("small.toml");
+  for (const auto& [from, to] : {std::pair<std::string, std::string>{"d_model = 64", "d_model = 256"},
+                                 {"ffn_dim = 128", "ffn_dim = 256"}})
+    wide.replace(wide.find(from), from.size(), to);
+  write("wide.toml", wide);
+  const Words words{"--trace",   "small.db", "--model",  "./wide.toml",
+                    "--weights", "q4_k",     "--policy", "on-demand"};
+  Words execute{"execute", "--device", "host", "--json", "e.json"}, simulate{"simulate", "--json", "s.json"};
+  execute.insert(execute.end(), words.begin(), words.end());
+  simulate.insert(simulate.end(), words.begin(), words.end());
+  succeed(execute);
+  succeed(simulate);
+  const auto executed = nlohmann::json::parse(read("e.json"))["results"][0],
+             simulated = nlohmann::json::parse(read("s.json"))["results"][0];
+  EXPECT_EQ(executed["h2d_bytes"], simulated["h2d_bytes"]);
+  EXPECT_EQ(executed["h2d_bytes"].get<std::int64_t>(),
+            executed["fetches"].get<std::int64_t>() * (3 * 256 * 256 / 256 * 144));
+}
+
 TEST_F(OnDevice, Refusals) {
   expect_refused({"execute", "--device", "tpu"}, {"--device", "'tpu'", "hint:", "host, cuda"});
   expect_refused(small({"execute", "--gpu-memory", "4000TB"}), {"--gpu-memory", "hint:"});

@@ -93,6 +93,17 @@ TEST(KernelArguments, RowKernels) {
         reference::activation<float>({a.values, b.values, 1, 2, static_cast<Activation>(9)});
       },
       refuses("activation: kind is 9, not in 0..4"));
+  const std::uint8_t block[1] = {};
+  EXPECT_THAT(
+      [&] {
+        reference::dequantize<float>({block, a.values, 1, static_cast<BlockFormat>(7)});
+      },
+      refuses("dequantize: format is 7, not in 0..2"));
+  EXPECT_THAT(
+      [&] {
+        reference::dequantize<float>({block, a.values, huge, BlockFormat::q4_k});
+      },
+      refuses("dequantize: count is 2147483647, not in 0..8388607"));
   CombineArgs<float> combine{.permuted = a.values,
                              .positions = a.ids,
                              .gate_weights = a.values,

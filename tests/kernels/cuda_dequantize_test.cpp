@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <vector>
 
@@ -22,8 +23,9 @@ TYPED_TEST_SUITE(CudaDequantize, Elements);
 // are NaN are left out, as the bits of a NaN are nobody's promise.
 TYPED_TEST(CudaDequantize, RandomBlocks) {
   std::mt19937 random(5);
-  for (const BlockFormat format : {BlockFormat::q8_0, BlockFormat::mxfp4}) {
-    for (const std::int32_t count : sizes<std::int32_t>({1, 7, 33}, {70001})) {
+  for (const BlockFormat format : {BlockFormat::q8_0, BlockFormat::mxfp4, BlockFormat::q4_k}) {
+    for (const std::int32_t length : sizes<std::int32_t>({32, 7 * 32, 33 * 32}, {70001 * 32})) {
+      const std::int32_t count = std::max(1, length / block_values(format));
       const auto bytes = static_cast<std::size_t>(block_bytes(format));
       std::vector<std::uint8_t> blocks(static_cast<std::size_t>(count) * bytes);
       for (std::uint8_t& byte : blocks) byte = static_cast<std::uint8_t>(random());
@@ -33,8 +35,12 @@ TYPED_TEST(CudaDequantize, RandomBlocks) {
         } else {
           blocks[block + 1] = static_cast<std::uint8_t>(random() % 0x50);
         }
+        if (format == BlockFormat::q4_k) {  // at most 60 and 60, whose numbers come to at most 60000
+          blocks[block + 1] = static_cast<std::uint8_t>(random() % 0x54);
+          blocks[block + 3] = static_cast<std::uint8_t>(0x80 + random() % 0x54);
+        }
       }
-      std::vector<TypeParam> expected(static_cast<std::size_t>(count * block_values));
+      std::vector<TypeParam> expected(static_cast<std::size_t>(count * block_values(format)));
       reference::dequantize<TypeParam>({blocks.data(), expected.data(), count, format});
       DeviceArray<std::uint8_t> from(blocks);
       DeviceArray<TypeParam> to(expected.size());

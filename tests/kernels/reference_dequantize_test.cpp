@@ -13,7 +13,7 @@ namespace {
 
 std::vector<float> unpacked(BlockFormat format, const std::vector<std::uint8_t>& blocks) {
   const auto count = static_cast<std::int32_t>(blocks.size()) / block_bytes(format);
-  std::vector<float> values(static_cast<std::size_t>(count * block_values), -7);
+  std::vector<float> values(static_cast<std::size_t>(count * block_values(format)), -7);
   reference::dequantize<float>({blocks.data(), values.data(), count, format});
   return values;
 }
@@ -57,6 +57,28 @@ TEST(ReferenceDequantize, Mxfp4ScalesAtTheEnds) {
   EXPECT_EQ(unpacked(BlockFormat::mxfp4, block)[5], 0x1p127F);
   block[0] = 255;
   EXPECT_TRUE(std::isnan(unpacked(BlockFormat::mxfp4, block)[5]));
+}
+
+// ggml's block_q4_K: d = 0.5, dmin = 2; of part 1 scale 33, minimum 1; of part 6 scale 0x2B, minimum 0x1D,
+// each cut in two: the lower four bits in byte 10, the upper two above those of part 2.
+TEST(ReferenceDequantize, Q4ByHand) {
+  std::vector<std::uint8_t> block(144, 0);
+  block[1] = 0x38;
+  block[3] = 0x40;
+  std::uint8_t* const packed = block.data() + 4;
+  packed[1] = 33;
+  packed[5] = 1;
+  packed[10] = 0xDB;
+  packed[2] = 0x80;
+  packed[6] = 0x40;
+  block[16] = 0xA7;           // part 0: 7, part 1: 10
+  block[16 + 3 * 32] = 0x5C;  // part 6: 12, part 7: 5
+  const std::vector<float> values = unpacked(BlockFormat::q4_k, block);
+  EXPECT_EQ(values[0], 0.0F);                              // a scale of 0
+  EXPECT_EQ(values[32], 0.5F * 33 * 10 - 2 * 1);           //
+  EXPECT_EQ(values[33], -2.0F);                            // the minimum itself
+  EXPECT_EQ(values[6 * 32], 0.5F * 0x2B * 12 - 2 * 0x1D);  //
+  EXPECT_EQ(values[7 * 32], 0.0F);                         //
 }
 
 }  // namespace

@@ -95,7 +95,11 @@ std::vector<std::string> policies_of_devices() {
 PolicySpec policy_of(const std::string& name, const std::string& capacity, int staging) {
   PolicySpec policy = load_policy(name);
   if (!policy.placement.kind->keeps_all) policy.cache.capacity = parse_capacity(capacity, "test");
-  if (policy.compute.micro_batches == 1) policy.transfer.staging_copies = staging;  // they do not go together
+  // Neither goes with them.
+  if (policy.compute.micro_batches == 1 && policy.formats.low.empty())
+    policy.transfer.staging_copies = staging;
+  if (policy.formats.low == "q4_k")
+    policy.formats.low = "mxfp4";  // rows of narrow models are less than a block
   return policy;
 }
 
@@ -300,33 +304,6 @@ void check_drive_behind_host_memory(const std::string& device, const std::string
     }
   }
   EXPECT_THROW(run_live(device, model, policy, source), InputError) << "no directory";
-}
-
-void check_experts_in_blocks(const std::string& device) {
-  ListSource source = random_source(6, 2, 8, 2, 1, 2, 3);
-  for (const auto& [format, bytes] : {std::pair{"q8_0", 34}, std::pair{"mxfp4", 17}}) {
-    ModelSpec model = narrow_model(2, 8, 2);
-    model.expert_format = weight_format(format, "test");
-    const auto expected = reference(device, model, source);
-    for (const char* name : {"gpu-only", "pre-gated-cache", "experts-on-cpu", "llama-cpp-expert-cache"}) {
-      const PolicySpec policy = policy_of(name, "25%");
-      const LiveRun live = run_live(device, model, policy, source, {.recorded_steps = 100});
-      EXPECT_LT(error_of(live, expected), tolerance) << format << ", " << name;
-      const sim::SimulationResult simulated =
-          pregate::test::run(model, tiny_machine(), policy, source,
-                             {.costs = {.attention_scores = false}, .recorded_steps = 100});
-      EXPECT_TRUE(is_same_work(simulated.schedule, live.execution.result.schedule)) << format << ", " << name;
-    }
-    const LiveRun fetched = run_live(device, model, policy_of("on-demand", "0"), source);
-    EXPECT_EQ(fetched.execution.result.tally.fetched.count,
-              fetched.execution.result.tally.fetches * (narrow_expert.count / 4 / 32 * bytes));
-    EXPECT_GT(error_of(fetched, reference(device, narrow_model(2, 8, 2), source)), 1e-3) << "it was rounded";
-    for (const std::int64_t at : {1, 6}) {
-      const LiveRun stale = run_live(device, model, policy_of("on-demand", "0"), source,
-                                     {.fault = {.kind = PlantedFault::Kind::stale_unpacking, .at = at}});
-      EXPECT_GT(error_of(stale, expected), 1e-3) << format << ", matrix " << at;
-    }
-  }
 }
 
 void check_that_what_weighs_times_needs_them(const std::string& device) {

@@ -72,6 +72,9 @@ void check_that_every_late_copy_is_seen(const std::string& device);
 void check_that_wrong_guesses_are_taken_back(const std::string& device);
 /// q8_0 and mxfp4, on the device and on the CPU; one matrix that is not unpacked is seen.
 void check_experts_in_blocks(const std::string& device);
+/// Likewise q4_k, whose rows are 256 values and more; and as the second format of a run.
+void check_experts_in_super_blocks(const std::string& device);
+void check_super_blocks_beside(const std::string& device);
 /// Experts in two formats, as the miss services choose, on the device and in the reference; dropped ones are
 /// left out of both. An expert computed from the slot of the other format is seen.
 void check_second_format(const std::string& device);

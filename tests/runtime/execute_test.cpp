@@ -48,20 +48,23 @@ TEST(Execute, MicroBatches) { check_micro_batches(device); }
 TEST(Execute, LateCopiesForMicroBatchesAreSeen) { check_that_late_copies_for_micro_batches_are_seen(device); }
 TEST(Execute, MicroBatchesInWaves) { check_micro_batches_in_waves(device); }
 TEST(Execute, ExpertsInBlocks) { check_experts_in_blocks(device); }
+TEST(Execute, ExpertsInSuperBlocks) { check_experts_in_super_blocks(device); }
+TEST(Execute, SuperBlocksBesideAnotherFormat) { check_super_blocks_beside(device); }
 TEST(Execute, DriveBehindHostMemory) { check_drive_behind_host_memory(device, PREGATE_SOURCE_DIR); }
 TEST(Execute, WhatWeighsTimesNeedsThem) { check_that_what_weighs_times_needs_them(device); }
 
 TEST(Execute, WhatItCannotDoIsSaidAtOnce) {
   const ModelSpec model = tiny_model(2, 8, 2);
   ListSource source = random_source(4, 2, 8, 2, 1, 0, 2);
-  const auto refusal = [&](const PolicySpec& policy) -> std::string {
+  const auto refusal_of = [&](const ModelSpec& which, const PolicySpec& policy) -> std::string {
     try {
-      run_live(device, model, policy, source);
+      run_live(device, which, policy, source);
       return "executed";
     } catch (const InputError& error) {
       return error.what();
     }
   };
+  const auto refusal = [&](const PolicySpec& policy) { return refusal_of(model, policy); };
   const auto service = [](const char* name) {
     PolicySpec policy = policy_of("on-demand-cache", "25%");
     choose(policy.miss.service, sim::built_in_parts().miss_services, name);
@@ -78,8 +81,8 @@ TEST(Execute, WhatItCannotDoIsSaidAtOnce) {
   EXPECT_THAT(refusal(service("read-through")), HasSubstr("its own memory alone"));
   EXPECT_THAT(refusal(service("substitute")), HasSubstr("and no others"));
   policy = service("precision");
-  policy.formats.low = "q4_k";
-  EXPECT_THAT(refusal(policy), HasSubstr("not q4_k (formats.low)"));
+  policy.formats.low = "q2_k";
+  EXPECT_THAT(refusal(policy), HasSubstr("not q2_k (formats.low)"));
   policy = policy_of("pre-gated", "0");
   policy.lookahead.cost = from_seconds(1e-3);
   EXPECT_THAT(refusal(policy), HasSubstr("lookahead.cost"));
@@ -96,6 +99,10 @@ TEST(Execute, WhatItCannotDoIsSaidAtOnce) {
   policy.cache.hit_rate = 0.5;
   EXPECT_THAT(refusal(policy), HasSubstr("cache.eviction = given-rate"));
   EXPECT_THAT(refusal(load_policy("sida")), HasSubstr("'hash'"));
+  ModelSpec narrow = model;
+  narrow.expert_format = weight_format("q4_k", "test");
+  EXPECT_THAT(refusal_of(narrow, policy_of("on-demand", "0")),
+              HasSubstr("no whole number of blocks of 256, as q4_k has them"));
   ModelSpec half = model;
   half.expert_format = half.dense_format = weight_format("bf16", "test");
   EXPECT_THROW(run_live(device, half, policy_of("pre-gated", "0"), source), InputError);

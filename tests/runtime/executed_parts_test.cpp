@@ -136,6 +136,7 @@ std::string executed_parts() {
                         {"low = q8_0", with([](PolicySpec& p) { p.formats.low = "q8_0"; })},
                         {"low = mxfp4", with([](PolicySpec& p) { p.formats.low = "mxfp4"; })},
                         {"low = q4_k", with([](PolicySpec& p) { p.formats.low = "q4_k"; })},
+                        {"low = q2_k", with([](PolicySpec& p) { p.formats.low = "q2_k"; })},
                         {"copied", with([](PolicySpec& p) { p.formats.copied = 0.5; })},
                         {"held", with([](PolicySpec& p) { p.formats.held = 0.5; })},
                         {"cached", with([](PolicySpec& p) { p.formats.cached = 0.5; })}});
