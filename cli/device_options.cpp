@@ -29,6 +29,18 @@ po::options_description device_options() {
   return options;
 }
 
+po::options_description attention_option() {
+  po::options_description options("Attention");
+  options.add_options()  //
+      ("attention", po::value<std::string>()->default_value("products"),
+       "products: two matrix products of its size; kv-cache: over a KV cache on the device");
+  return options;
+}
+
+runtime::Attention attention_of(const Parsed& parsed) {
+  return runtime::parse_attention(parsed.text("attention"), "--attention");
+}
+
 std::unique_ptr<runtime::Device> open_device(const Parsed& parsed) {
   std::string name = parsed.text("device"), reason;
   if (name.empty()) name = runtime::cuda_available(reason) ? "cuda" : "host";

@@ -91,7 +91,7 @@ std::string microseconds(double value) { return sim::three_digits(value) + " us"
 
 po::options_description execute_options() {
   po::options_description options = run_options();
-  options.add(device_options());
+  options.add(device_options()).add(attention_option());
   options.add_options()                                                                                  //
       ("policy", po::value<std::string>()->default_value("pre-gated"), "policies, separated by commas")  //
       ("weights-file", po::value<std::vector<std::string>>()->composing(),
@@ -101,6 +101,7 @@ po::options_description execute_options() {
 }
 
 Execution execute_policies(const Parsed& parsed, std::int64_t recorded_steps) {
+  const runtime::Attention attention = attention_of(parsed);
   const auto device = open_device(parsed);
   Run run = resolve(parsed, parsed.text("policy"));
   if (!run.options.serving.is_standard())
@@ -128,6 +129,7 @@ Execution execute_policies(const Parsed& parsed, std::int64_t recorded_steps) {
   const sim::PreparedTrace prepared(open.source(), run.configuration.model, run.trace_name);
   runtime::ExecuteOptions execute_options;
   execute_options.recorded_steps = recorded_steps;
+  execute_options.attention = attention;
   execute_options.experts = store_options(parsed);
   execute_options.marks_step_overhead = run.configuration.machine.overhead.step.count > 0;
   if (!parsed.values["machine"].defaulted()) execute_options.prices = &run.configuration.machine;

@@ -34,7 +34,7 @@ struct Workload {
 
 ExitCode validate_device(const Arguments& arguments) {
   po::options_description options = run_options();
-  options.add(device_options());
+  options.add(device_options()).add(attention_option());
   options.add_options()  //
       ("policy", po::value<std::string>()->default_value("gpu-only,on-demand,prefetch-all,pre-gated"),
        "policies, separated by commas")  //
@@ -61,6 +61,7 @@ ExitCode validate_device(const Arguments& arguments) {
       throw InputError("--" + std::string(option), "is not for validate",
                        "results go to --json and --report; sizes to --caches and --batches");
   }
+  const runtime::Attention attention = attention_of(parsed);
   const auto device = open_device(parsed);
   const Run run = resolve(parsed, parsed.text("policy"));
   if (!run.options.serving.is_standard())
@@ -105,6 +106,7 @@ ExitCode validate_device(const Arguments& arguments) {
   validation::LadderOptions ladder;
   ladder.repeats = static_cast<int>(parsed.integer("repeats", 6, 1, 1000));
   ladder.experts = store_options(parsed);
+  ladder.attention = attention;
   ladder.most_tokens = static_cast<int>(parsed.integer("max-tokens", 64, 1, 65'536));
   ladder.progress = report_stage;
   validation::LadderResult result = validation::climb(*device, model, machine, grid, ladder);

@@ -121,6 +121,30 @@ struct RmsNormArgs {
   float epsilon = 1e-6F;   // > 0
 };
 
+/// Attention of tokens to rows of a cache: a token's query head h reads the keys and values of head
+/// h / (heads / kv_heads), and gives the sum of the values of its rows, weighed by the softmax of scale x
+/// query . key over them. Token t attends to rows firsts[t] .. firsts[t] + counts[t] - 1; to none: zeros.
+/// What is causal and how far a window reaches the caller says by these rows.
+///
+/// Scores are kept within the range of float, and one that is NaN counts as its lowest number: the weights
+/// are never NaN, and scores that are too large share the whole weight equally.
+template <class Element>
+struct AttentionArgs {
+  const Element* queries = nullptr;      // [tokens][heads * head_dim]
+  const Element* keys = nullptr;         // [rows of the cache][kv_heads * head_dim]
+  const Element* values = nullptr;       // [rows of the cache][kv_heads * value_dim]
+  const std::int32_t* firsts = nullptr;  // [tokens]
+  const std::int32_t* counts = nullptr;  // [tokens]
+  Element* output = nullptr;             // out [tokens][heads * value_dim]
+  std::int32_t tokens = 0;               // tokens * heads < 2^31
+  std::int32_t heads = 0;                // 1..65536
+  std::int32_t kv_heads = 0;             // >= 1; heads is a multiple of it
+  std::int32_t head_dim = 0;             // 1..max_head_dim
+  std::int32_t value_dim = 0;            // 1..max_head_dim
+  float scale = 1;                       // finite
+};
+inline constexpr std::int32_t max_head_dim = 256;
+
 /// How weights are stored in blocks, in the layouts of ggml (ggml-common.h).
 enum class BlockFormat {
   q8_0,   // 32 values: a binary16 scale, 32 signed bytes: 34 bytes

@@ -107,6 +107,27 @@ void check(const RmsNormArgs<Element>& args) {
 }
 
 template <class Element>
+void check(const AttentionArgs<Element>& args) {
+  constexpr std::int32_t max_heads = 65536;
+  require_size("attention", "heads", args.heads, 1, max_heads);
+  require_size("attention", "kv_heads", args.kv_heads, 1, args.heads);
+  if (args.heads % args.kv_heads != 0) {
+    throw std::invalid_argument("attention: " + std::to_string(args.heads) + " heads cannot share " +
+                                std::to_string(args.kv_heads) + " of keys and values equally");
+  }
+  require_size("attention", "head_dim", args.head_dim, 1, max_head_dim);
+  require_size("attention", "value_dim", args.value_dim, 1, max_head_dim);
+  require_size("attention", "tokens", args.tokens, 0, max_size / args.heads);
+  if (!std::isfinite(args.scale)) throw std::invalid_argument("attention: scale is not a finite number");
+  require_memory("attention", "queries", args.queries, args.tokens);
+  require_memory("attention", "keys", args.keys, args.tokens);
+  require_memory("attention", "values", args.values, args.tokens);
+  require_memory("attention", "firsts", args.firsts, args.tokens);
+  require_memory("attention", "counts", args.counts, args.tokens);
+  require_memory("attention", "output", args.output, args.tokens);
+}
+
+template <class Element>
 void check(const DequantizeArgs<Element>& args) {
   require_size("dequantize", "format", static_cast<std::int32_t>(args.format), 0,
                static_cast<std::int32_t>(BlockFormat::q4_k));
@@ -122,6 +143,7 @@ void check(const DequantizeArgs<Element>& args) {
   template void check(const ActivationArgs<Element>&); \
   template void check(const CombineArgs<Element>&);    \
   template void check(const RmsNormArgs<Element>&);    \
+  template void check(const AttentionArgs<Element>&);  \
   template void check(const DequantizeArgs<Element>&);
 PREGATE_INSTANTIATE(float)
 PREGATE_INSTANTIATE(Float16)

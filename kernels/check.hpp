@@ -23,6 +23,8 @@ void check(const CombineArgs<Element>& args);
 template <class Element>
 void check(const RmsNormArgs<Element>& args);
 template <class Element>
+void check(const AttentionArgs<Element>& args);
+template <class Element>
 void check(const DequantizeArgs<Element>& args);
 
 }  // namespace pregate::kernels

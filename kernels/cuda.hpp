@@ -33,6 +33,8 @@ void combine(const CombineArgs<Element>& args, Stream stream);
 template <class Element>
 void rms_norm(const RmsNormArgs<Element>& args, Stream stream);
 template <class Element>
+void attention(const AttentionArgs<Element>& args, Stream stream);
+template <class Element>
 void dequantize(const DequantizeArgs<Element>& args, Stream stream);
 
 }  // namespace pregate::kernels::cuda

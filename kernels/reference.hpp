@@ -24,6 +24,8 @@ void combine(const CombineArgs<Element>& args);
 template <class Element>
 void rms_norm(const RmsNormArgs<Element>& args);
 template <class Element>
+void attention(const AttentionArgs<Element>& args);
+template <class Element>
 void dequantize(const DequantizeArgs<Element>& args);
 
 }  // namespace pregate::kernels::reference

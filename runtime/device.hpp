@@ -31,6 +31,8 @@ using KernelArgs = std::variant<kernels::RouterArgs<float>, kernels::OrderArgs, 
                                 kernels::CombineArgs<kernels::BFloat16>,                                    //
                                 kernels::RmsNormArgs<float>, kernels::RmsNormArgs<kernels::Float16>,        //
                                 kernels::RmsNormArgs<kernels::BFloat16>,                                    //
+                                kernels::AttentionArgs<float>, kernels::AttentionArgs<kernels::Float16>,    //
+                                kernels::AttentionArgs<kernels::BFloat16>,                                  //
                                 kernels::DequantizeArgs<float>, kernels::DequantizeArgs<kernels::Float16>,  //
                                 kernels::DequantizeArgs<kernels::BFloat16>>;
 

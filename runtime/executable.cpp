@@ -39,7 +39,7 @@ Why in_compute(const PolicySpec& policy) {
                    "--set policy.compute.host_work=0"};
   }
   if (policy.kv_cache.on_host()) {
-    return Refusal{"a device does not execute attention over a cache (kv_cache.memory)",
+    return Refusal{"a device keeps a KV cache in its own memory (kv_cache.memory)",
                    "--set policy.kv_cache.memory=gpu"};
   }
   return {};

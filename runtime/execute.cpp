@@ -109,12 +109,20 @@ std::int64_t working_buffers(const sim::Plan& plan, const sim::TraceScan& scan, 
   return std::int64_t{most} * (std::max(distance, ahead) + 2);
 }
 
+void note_attention(const ModelSpec& model, const ModelShape& shape, sim::SimulationResult& result) {
+  std::string note = "attention over a KV cache is executed, in " + std::string(to_string(shape.type));
+  if (model.kv_format.name != to_string(shape.type))
+    note += "; the memory that is planned for it is of " + model.kv_format.name;
+  result.notes.push_back(note + "; positions are not encoded");
+}
+
 void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepared,
          trace::StepSource& source, const ExecuteOptions& options, const sim::Plan& planned,
          Execution& execution) {
   std::optional<ModelSpec> low;
   if (planned.low) low = sim::in_low_format(model, planned.policy);
-  const ModelShape shape = model_shape(model, device, low ? &*low : nullptr);
+  const ModelShape shape = model_shape(model, device, low ? &*low : nullptr, options.attention);
+  const bool attends = options.attention == Attention::kv_cache;
   const bool has_drive = static_cast<bool>(planned.make_host_tier);
   std::optional<ExpertStore> made, made_low;
   StoreOptions experts = options.experts;
@@ -151,7 +159,9 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
                      "leave it out, or choose another miss.service");
   }
   const auto drive = has_drive ? device.make_stream("ssd") : nullptr;
-  LayerRunner layers(device, *compute, shape, prepared.map(), prepared.scan(), options.seed);
+  LayerRunner layers(device, *compute, shape, prepared.map(), prepared.scan(), options.seed,
+                     attends ? std::optional(cache_room(source)) : std::nullopt);
+  if (attends) note_attention(model, shape, execution.result);
   const ExpertArena arena(device, *h2d, store, shape, plan,
                           working_buffers(plan, prepared.scan(), prepared.map()));
   std::optional<HostExperts> on_cpu;
@@ -173,7 +183,7 @@ void run(Device& device, const ModelSpec& model, const sim::PreparedTrace& prepa
   std::unique_ptr<sim::Estimates> estimates;
   if (options.prices != nullptr) {
     costs = std::make_unique<sim::CostModel>(model, *options.prices, plan.policy,
-                                             sim::CostOptions{.attention_scores = false});
+                                             sim::CostOptions{.attention_scores = attends});
     estimates = std::make_unique<sim::CostEstimates>(*costs);
     live.expected = [fetch = costs->fetch().duration](sim::OpKind kind) {
       return kind == sim::OpKind::fetch ? fetch : Picoseconds{};

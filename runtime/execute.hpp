@@ -29,6 +29,8 @@ struct ExecuteOptions {
   const ExpertStore* store = nullptr;
   /// Weights of experts to use where it has them; not beside `store` nor shared buffers (InputError).
   const WeightFiles* files = nullptr;
+  /// With kv_cache, tokens attend to those of earlier passes, whose keys and values stay on the device.
+  Attention attention = Attention::products;
   std::uint64_t seed = 1;  ///< of weights and inputs
   /// Called after each pass with its number and the hidden rows that its last layer left on the device,
   /// [tokens x d_model], in the model's element type.

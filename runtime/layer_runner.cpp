@@ -26,13 +26,15 @@ const T* at(const void* address) {
 }  // namespace
 
 LayerRunner::LayerRunner(Device& device, Stream& stream, const ModelShape& shape, const sim::ExpertMap& map,
-                         const sim::TraceScan& scan, std::uint64_t seed)
+                         const sim::TraceScan& scan, std::uint64_t seed, const std::optional<CacheRoom>& room)
     : stream_(stream),
       shape_(shape),
       map_(map),
       seed_(seed),
       weights_(device, stream, shape, seed),
-      scratch_(device, shape, map, scan) {}
+      scratch_(device, shape, map, scan) {
+  if (room) cache_.emplace(device, shape, *room, scan.most_step_tokens);
+}
 
 std::uint64_t LayerRunner::input_seed(std::uint64_t seed, std::int64_t number) {
   return seed_for(seed, input_kind, static_cast<std::uint64_t>(number));
@@ -40,7 +42,7 @@ std::uint64_t LayerRunner::input_seed(std::uint64_t seed, std::int64_t number) {
 
 void LayerRunner::prepare(const sim::PassInfo& pass) {
   const trace::Step& step = pass.step;
-  const std::int64_t number = pass.number;
+  const std::int64_t number = pass_number_ = pass.number;
   stack_ = pass.shape.model_stack;
   tokens_ = step.tokens;
   parts_.clear();
@@ -74,6 +76,7 @@ void LayerRunner::prepare(const sim::PassInfo& pass) {
     next.first_logit += std::int64_t{tokens_} * next.width;
   }
   logit_count_ = next.first_logit;
+  if (cache_) cache_->prepare(step, cache_fault_, number);
 }
 
 void LayerRunner::force_choices(const sim::MoeLayer& layer, Choices& choices, float* logits) {
@@ -99,6 +102,7 @@ void LayerRunner::upload() {
   stream_.copy_to_device(scratch_.hidden.part({}, input), scratch_.input.part({}, input));
   if (logits.count > 0)
     stream_.copy_to_device(scratch_.logits.part({}, logits), scratch_.forced_logits.part({}, logits));
+  if (cache_) cache_->upload(stream_);
 }
 
 DeviceSpan LayerRunner::hidden() const { return scratch_.hidden.part({}, row(tokens_, shape_.d_model)); }
@@ -145,16 +149,6 @@ void LayerRunner::feed_forward(const FeedForward& shape, DeviceSpan in, DeviceSp
   multiply(rows, shape.columns_in(), shape_.d_model, input.data(), in, scratch_.mid.data());
   activation(shape, scratch_.mid.data(), scratch_.activated.data(), rows);
   multiply(rows, shape_.d_model, shape.inner, scratch_.activated.data(), out, output.data(), beta);
-}
-
-void LayerRunner::attention(int layer, int micro_batch) {
-  const Part& part = part_of(micro_batch);
-  const LayerWeights& weights = weights_.layer(stack_, layer);
-  const int width = layer_shape(layer).attention, d = shape_.d_model;
-  const DeviceSpan hidden = rows_of(scratch_.hidden, d, part), normed = rows_of(scratch_.normed, d, part);
-  norm(weights.attention_norm, hidden, normed);
-  multiply(part.tokens, width, d, normed.data(), weights.attention_in, scratch_.mid.data());
-  multiply(part.tokens, d, width, scratch_.mid.data(), weights.attention_out, hidden.data(), 1);
 }
 
 void LayerRunner::dense_layer(int layer, int micro_batch) {

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "runtime/kv_cache.hpp"
 #include "runtime/scratch.hpp"
 #include "runtime/weights/dense_weights.hpp"
 #include "sim/engine/executor.hpp"
@@ -29,6 +31,7 @@ struct ExpertWeights {
 
 /// Enqueues the arithmetic of a pass on the compute stream, layer after layer. A layer's output is
 ///   h += W_o (W_i norm(h));   h += sum over its experts of gate weight x expert(norm(h)) + shared(norm(h))
+/// or, with attention over a KV cache, h += W_o attention(W_q norm(h), cache of W_k norm(h) and W_v norm(h)).
 /// The gate runs for real on real logits; the trace's choice is added to them as a bias, so that it chooses
 /// what the trace says. Where the trace leaves a token fewer experts than others have, further logits stand
 /// for "none": the ids that they give are beyond the experts, and the kernels drop them.
@@ -37,8 +40,9 @@ struct ExpertWeights {
 /// and -1 all of it. The experts of a layer are computed part by part, or all of them for the whole pass.
 class LayerRunner {
  public:
+  /// `room`: of the cache, where the shape's layers attend to one.
   LayerRunner(Device& device, Stream& stream, const ModelShape& shape, const sim::ExpertMap& map,
-              const sim::TraceScan& scan, std::uint64_t seed);
+              const sim::TraceScan& scan, std::uint64_t seed, const std::optional<CacheRoom>& room);
 
   /// Host side of a pass: input rows and the trace's choices. Nothing of an earlier pass may still run.
   void prepare(const sim::PassInfo& pass);
@@ -67,6 +71,8 @@ class LayerRunner {
 
   /// A fault for tests: of all matrices that are unpacked this one is not, and the one before is multiplied.
   void leave_out_unpacking(std::int64_t at) { left_out_unpacking_ = at; }
+  /// Another one, in a pass of the run.
+  void plant(const CacheFault& fault) { cache_fault_ = fault; }
 
   [[nodiscard]] DeviceSpan hidden() const;        ///< of the pass: [tokens x d_model]
   [[nodiscard]] DeviceSpan normed() const;        ///< what the layer's experts read: [tokens x d_model]
@@ -75,7 +81,9 @@ class LayerRunner {
   [[nodiscard]] int tokens() const { return tokens_; }
   /// Of the input rows of a pass: uniform in [-1, 1).
   static std::uint64_t input_seed(std::uint64_t seed, std::int64_t number);
-  [[nodiscard]] Bytes resident() const { return weights_.size() + scratch_.size(); }
+  [[nodiscard]] Bytes resident() const {
+    return weights_.size() + scratch_.size() + (cache_ ? cache_->size() : Bytes{});
+  }
 
  private:
   struct Rows {
@@ -103,6 +111,8 @@ class LayerRunner {
   [[nodiscard]] const sim::MoeLayer& moe_layer() const {
     return map_.layers()[static_cast<std::size_t>(ordinal_)];
   }
+  void attend(int layer, const Part& part);
+  void append(DeviceSpan rows, const std::int32_t* places, DeviceSpan cache, int width, std::int32_t tokens);
   void place_rows(Part& part) const;
   void begin_experts(Part& part);
   void end_experts(const Part& part);
@@ -138,8 +148,11 @@ class LayerRunner {
   std::uint64_t seed_;
   DenseWeights weights_;
   Scratch scratch_;
+  std::optional<KvCache> cache_;
+  CacheFault cache_fault_;
   std::int64_t unpackings_ = 0, left_out_unpacking_ = -1;
   // of the pass
+  std::int64_t pass_number_ = 0;
   int stack_ = 0, tokens_ = 0;
   std::vector<Part> parts_;  // the whole, then what it is cut into
   std::pair<int, int> ordinals_;

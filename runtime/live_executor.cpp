@@ -78,6 +78,7 @@ LiveExecutor::LiveExecutor(const sim::Topology& topology, Device& device, const 
   if (drive_ != nullptr)
     streams_[sim::number_of(topology.route(topology.behind(host), host).front().stream)] = drive_;
   if (fault_.kind == PlantedFault::Kind::stale_unpacking) layers_.leave_out_unpacking(fault_.at);
+  layers_.plant(fault_.cache);
 }
 
 Stream& LiveExecutor::stream(StreamId id) {

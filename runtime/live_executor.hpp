@@ -40,6 +40,7 @@ struct PlantedFault {
   /// The how-manieth fetch, cross-stream wait, matrix, expert that slots of both formats hold, or copy that
   /// was taken back, from 0.
   std::int64_t at = 0;
+  CacheFault cache = {};  ///< beside it
 };
 
 /// What operations are issued to.

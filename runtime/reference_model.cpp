@@ -116,14 +116,40 @@ ReferenceModel::Matrix ReferenceModel::feed_forward(const FeedForward& shape, co
   return result;
 }
 
-std::vector<double> ReferenceModel::run(const trace::Step& step, std::int64_t number, int model_stack,
-                                        const Computed& computed) const {
+ReferenceModel::Matrix ReferenceModel::dense(DenseWeights::Matrix which, std::int64_t rows, int inner,
+                                             int stack, int layer) const {
+  return weights(rows, inner, DenseWeights::seed_of(seed_, which, stack, layer),
+                 DenseWeights::scale_of(inner));
+}
+
+void ReferenceModel::add_attention(int stack, int layer, Matrix& hidden) {
   using Which = DenseWeights::Matrix;
   const int d = shape_.d_model;
-  const auto dense = [&](Which which, std::int64_t rows, int inner, int layer) {
-    return weights(rows, inner, DenseWeights::seed_of(seed_, which, model_stack, layer),
-                   DenseWeights::scale_of(inner));
+  const LayerShape& shape = shape_.stacks[static_cast<std::size_t>(stack)][static_cast<std::size_t>(layer)];
+  const Matrix normed = norm(hidden);
+  const std::size_t tokens = hidden.size() / static_cast<std::size_t>(d);
+  const auto project = [&](Which which, int width) {
+    Matrix rows(tokens * static_cast<std::size_t>(width));
+    add_product(normed, dense(which, width, d, stack, layer), d, width, rows);
+    return rows;
   };
+  if (const CachedAttention& cached = shape.over_cache; cached.heads > 0) {
+    const Matrix attended = attention_.attend(layer, cached, project(Which::query, cached.query_width()),
+                                              project(Which::key, cached.key_width()),
+                                              project(Which::value, cached.value_width()));
+    const int width = cached.output_width();
+    add_product(attended, dense(Which::output, d, width, stack, layer), width, d, hidden);
+    return;
+  }
+  const Matrix mid = project(Which::attention_in, shape.attention);
+  add_product(mid, dense(Which::attention_out, d, shape.attention, stack, layer), shape.attention, d, hidden);
+}
+
+std::vector<double> ReferenceModel::run(const trace::Step& step, std::int64_t number, int model_stack,
+                                        const Computed& computed) {
+  using Which = DenseWeights::Matrix;
+  const int d = shape_.d_model;
+  attention_.begin(step);
   Matrix hidden = weights(step.tokens, d, LayerRunner::input_seed(seed_, number), 1);
   const auto add = [&](const Matrix& more, double share, std::size_t token) {
     for (std::size_t i = 0; i < static_cast<std::size_t>(d); ++i)
@@ -134,20 +160,18 @@ std::vector<double> ReferenceModel::run(const trace::Step& step, std::int64_t nu
   const auto& layers = shape_.stacks[static_cast<std::size_t>(model_stack)];
   for (int l = 0; l < static_cast<int>(layers.size()); ++l) {
     const LayerShape& layer = layers[static_cast<std::size_t>(l)];
-    Matrix mid(static_cast<std::size_t>(step.tokens) * static_cast<std::size_t>(layer.attention));
-    add_product(norm(hidden), dense(Which::attention_in, layer.attention, d, l), d, layer.attention, mid);
-    add_product(mid, dense(Which::attention_out, d, layer.attention, l), layer.attention, d, hidden);
-
+    add_attention(model_stack, l, hidden);
     const Matrix rows = norm(hidden);
     Matrix shared;
     if (layer.dense.inner > 0) {
-      shared = feed_forward(layer.dense, dense(Which::feed_forward_in, layer.dense.columns_in(), d, l),
-                            dense(Which::feed_forward_out, d, layer.dense.inner, l), rows);
+      shared = feed_forward(layer.dense,
+                            dense(Which::feed_forward_in, layer.dense.columns_in(), d, model_stack, l),
+                            dense(Which::feed_forward_out, d, layer.dense.inner, model_stack, l), rows);
       for (std::size_t i = 0; i < hidden.size(); ++i) hidden[i] += shared[i];
     }
     if (!layer.moe) continue;
     const sim::MoeLayer& moe = map_.layers()[static_cast<std::size_t>(ordinal)];
-    const Matrix router = dense(Which::router, layer.experts, d, l);
+    const Matrix router = dense(Which::router, layer.experts, d, model_stack, l);
     for (std::size_t t = 0; t < static_cast<std::size_t>(step.tokens); ++t, chosen += moe.top_k) {
       const Matrix row(rows.begin() + static_cast<std::ptrdiff_t>(t) * d,
                        rows.begin() + static_cast<std::ptrdiff_t>(t + 1) * d);

@@ -6,7 +6,9 @@
 #include <optional>
 #include <vector>
 
+#include "runtime/reference_attention.hpp"
 #include "runtime/shapes.hpp"
+#include "runtime/weights/dense_weights.hpp"
 #include "sim/workload/routing.hpp"
 #include "traces/trace.hpp"
 
@@ -29,9 +31,9 @@ class ReferenceModel {
                  ExpertValues given = nullptr);
 
   /// [tokens x d_model] after the last layer of step `number`. `computed`: null where all are as the model
-  /// has them.
+  /// has them. Steps come in the trace's order, where attention is over a cache.
   [[nodiscard]] std::vector<double> run(const trace::Step& step, std::int64_t number, int model_stack,
-                                        const Computed& computed = nullptr) const;
+                                        const Computed& computed = nullptr);
 
  private:
   using Matrix = std::vector<double>;
@@ -40,6 +42,9 @@ class ReferenceModel {
   [[nodiscard]] Matrix expert_weights(sim::ExpertKey key, sim::FormatId format) const;
   void add_product(const Matrix& input, const Matrix& weights, int inner, int columns, Matrix& output) const;
   [[nodiscard]] Matrix norm(const Matrix& rows) const;
+  [[nodiscard]] Matrix dense(DenseWeights::Matrix which, std::int64_t rows, int inner, int stack,
+                             int layer) const;
+  void add_attention(int stack, int layer, Matrix& hidden);
   [[nodiscard]] Matrix feed_forward(const FeedForward& shape, const Matrix& in, const Matrix& out,
                                     const Matrix& rows) const;
 
@@ -48,6 +53,7 @@ class ReferenceModel {
   std::int64_t buffers_;
   std::uint64_t seed_;
   ExpertValues given_;
+  ReferenceAttention attention_;
 };
 
 /// ||a - b|| / ||b||.

@@ -37,6 +37,7 @@ Scratch::Scratch(Device& device, const ModelShape& shape, const sim::ExpertMap& 
                  const sim::TraceScan& scan) {
   const std::int64_t tokens = scan.most_step_tokens;
   std::int64_t top_k = 1, experts = 1, inner = 1, expert_inner = 1, expert_in = 1;
+  std::int64_t query = 0, key = 0, value = 0, attended_width = 0;
   std::vector<std::int64_t> logits_of_stack(shape.stacks.size());
   for (const sim::MoeLayer& layer : map.layers()) {
     top_k = std::max<std::int64_t>(top_k, layer.top_k);
@@ -46,6 +47,10 @@ Scratch::Scratch(Device& device, const ModelShape& shape, const sim::ExpertMap& 
   for (const auto& stack : shape.stacks) {
     for (const LayerShape& layer : stack) {
       inner = std::max<std::int64_t>({inner, layer.attention, layer.dense.columns_in()});
+      query = std::max<std::int64_t>(query, layer.over_cache.query_width());
+      key = std::max<std::int64_t>(key, layer.over_cache.key_width());
+      value = std::max<std::int64_t>(value, layer.over_cache.value_width());
+      attended_width = std::max<std::int64_t>(attended_width, layer.over_cache.output_width());
       expert_inner = std::max<std::int64_t>(expert_inner, layer.expert.inner);
       expert_in = std::max<std::int64_t>(expert_in, layer.expert.columns_in());
     }
@@ -61,6 +66,10 @@ Scratch::Scratch(Device& device, const ModelShape& shape, const sim::ExpertMap& 
   layout.add(mid, element * (tokens * inner));
   layout.add(activated, element * (tokens * inner));
   layout.add(shared_out, element * (tokens * d));
+  layout.add(queries, element * (tokens * query));
+  layout.add(new_keys, element * (tokens * key));
+  layout.add(new_values, element * (tokens * value));
+  layout.add(attended, element * (tokens * attended_width));
   layout.add(logits, word * all_logits);
   layout.add(ids, word * pairs);
   layout.add(gate_weights, word * pairs);

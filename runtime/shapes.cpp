@@ -7,6 +7,8 @@
 #include <limits>
 
 #include "models/error.hpp"
+#include "models/terminal_text.hpp"
+#include "runtime/cached_attention.hpp"
 
 namespace pregate::runtime {
 
@@ -90,9 +92,17 @@ const char* to_string(ElementType type) {
   return "";
 }
 
+Attention parse_attention(const std::string& name, const std::string& where) {
+  if (name == "products") return Attention::products;
+  if (name == "kv-cache") return Attention::kv_cache;
+  throw InputError(where, "'" + printable(name) + "' is no way to execute attention",
+                   "products, or kv-cache");
+}
+
 bool is_unpacked(const std::string& format) { return blocks_of(format).has_value(); }
 
-ModelShape model_shape(const ModelSpec& model, const Device& device, const ModelSpec* low) {
+ModelShape model_shape(const ModelSpec& model, const Device& device, const ModelSpec* low,
+                       Attention attention) {
   require_uniform_moe(model, "the runtime");
   ModelShape shape;
   shape.d_model = model.d_model;
@@ -103,6 +113,7 @@ ModelShape model_shape(const ModelSpec& model, const Device& device, const Model
   if (model.vocabulary > std::numeric_limits<int>::max())
     throw InputError("model " + model.name, "a vocabulary of more than 2^31 entries", "");
   shape.vocabulary = static_cast<int>(model.vocabulary);
+  if (attention == Attention::kv_cache) check_attention_over_cache(model);
   for (const Stack& stack : model.stacks) {
     std::vector<LayerShape> layers;
     for (const LayerProfile& profile : model.profile(stack)) {
@@ -110,6 +121,10 @@ ModelShape model_shape(const ModelSpec& model, const Device& device, const Model
       layer.moe = profile.moe;
       // Two products of d_model x width weights take 4 FLOP a weight row and token.
       layer.attention = whole(profile.attention_flop_per_token / (4.0 * model.d_model));
+      if (attention == Attention::kv_cache) {
+        layer.over_cache = cached_attention(stack.mixer_of(profile.layer));
+        if (layer.over_cache.heads > 0) layer.attention = 0;
+      }
       if (profile.moe) {
         const MoeBlock& moe = stack.feed_forward_of(profile.layer).moe;
         if (moe.latent_dim > 0) {

@@ -156,7 +156,8 @@ def execute(
         options: options of the program by name: model, cache, batch, ...; device ('host': this computer's memory and
             cores, or 'cuda'; default: cuda where a GPU answers), gpu_memory, compute_threads, cpu_threads,
             distinct_experts (weights for so many only, where the memory does not hold all), experts_on_ssd,
-            weights_file; and record_steps (for `Result.timeline` and `Result.schedule`, with measured times).
+            weights_file, attention ('kv-cache': over one, not two products); and record_steps (for `Result.timeline`
+            and `Result.schedule`, with measured times).
 
     Raises:
         InputError: bad input, or what a device does not execute; it says how to mend it.

@@ -45,6 +45,10 @@ void run_kernel(const kernels::RmsNormArgs<Element>& args, cudaStream_t stream) 
   kernels::cuda::rms_norm(args, stream);
 }
 template <class Element>
+void run_kernel(const kernels::AttentionArgs<Element>& args, cudaStream_t stream) {
+  kernels::cuda::attention(args, stream);
+}
+template <class Element>
 void run_kernel(const kernels::DequantizeArgs<Element>& args, cudaStream_t stream) {
   kernels::cuda::dequantize(args, stream);
 }

@@ -35,6 +35,10 @@ void run_kernel(const kernels::RmsNormArgs<Element>& args) {
   kernels::reference::rms_norm(args);
 }
 template <class Element>
+void run_kernel(const kernels::AttentionArgs<Element>& args) {
+  kernels::reference::attention(args);
+}
+template <class Element>
 void run_kernel(const kernels::DequantizeArgs<Element>& args) {
   kernels::reference::dequantize(args);
 }

@@ -51,6 +51,11 @@ DenseWeights::DenseWeights(Device& device, Stream& stream, const ModelShape& sha
       want_norm(weights.attention_norm);
       want(weights.attention_in, layer.attention, d, Matrix::attention_in, stack, number);
       want(weights.attention_out, d, layer.attention, Matrix::attention_out, stack, number);
+      const CachedAttention& cached = layer.over_cache;
+      want(weights.query, cached.query_width(), d, Matrix::query, stack, number);
+      want(weights.key, cached.key_width(), d, Matrix::key, stack, number);
+      want(weights.value, cached.value_width(), d, Matrix::value, stack, number);
+      want(weights.output, d, cached.output_width(), Matrix::output, stack, number);
       want_norm(weights.feed_forward_norm);
       want(weights.router, layer.experts, d, Matrix::router, stack, number);
       want(weights.feed_forward_in, layer.dense.columns_in(), d, Matrix::feed_forward_in, stack, number);

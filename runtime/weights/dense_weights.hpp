@@ -13,6 +13,7 @@ namespace pregate::runtime {
 struct LayerWeights {
   DeviceSpan attention_norm, attention_in,
       attention_out;                             ///< [d_model], [attention x d_model], [d_model x attention]
+  DeviceSpan query, key, value, output;          ///< of attention over a cache, output by input
   DeviceSpan feed_forward_norm;                  ///< [d_model]
   DeviceSpan router;                             ///< [experts x d_model]
   DeviceSpan feed_forward_in, feed_forward_out;  ///< dense layers, shared experts
@@ -38,7 +39,11 @@ class DenseWeights {
     router,
     feed_forward_in,
     feed_forward_out,
-    head
+    head,
+    query,
+    key,
+    value,
+    output
   };
   static std::uint64_t seed_of(std::uint64_t seed, Matrix matrix, int stack, int layer);
   /// Weights are uniform in [-scale, scale): rows of unit input give rows of about unit size.

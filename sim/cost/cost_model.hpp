@@ -52,8 +52,8 @@ struct LayerCost {
 };
 
 struct CostOptions {
-  /// Whether attention costs its scores over the KV cache. The runtime does not execute them: what is held
-  /// against it leaves them out.
+  /// Whether attention costs its scores over the KV cache. Where the runtime does not execute them, what is
+  /// held against it leaves them out.
   bool attention_scores = true;
 };
 

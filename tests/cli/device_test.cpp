@@ -122,6 +122,18 @@ TEST_F(OnDevice, ChunksMicroBatchesFormatsAndDropping) {
   }
 }
 
+TEST_F(OnDevice, AttentionOverAKvCache) {
+  succeed(small({"execute", "--policy", "on-demand", "--attention", "kv-cache", "--json", "a.json"}));
+  succeed(small({"execute", "--policy", "on-demand", "--json", "b.json"}));
+  const auto with = nlohmann::json::parse(read("a.json")), without = nlohmann::json::parse(read("b.json"));
+  EXPECT_THAT(with.dump(), HasSubstr("attention over a KV cache is executed, in fp32"));
+  EXPECT_THAT(without.dump(), Not(HasSubstr("over a KV cache")));
+  EXPECT_EQ(with["results"][0]["h2d_bytes"], without["results"][0]["h2d_bytes"]);
+  expect_refused(small({"execute", "--attention", "flash"}), {"--attention", "'flash'", "hint:", "kv-cache"});
+  expect_refused({"execute", "--device", "host", "--model", "switch-base-8", "--attention", "kv-cache"},
+                 {"switch-base-8", "decoders alone", "hint:"});
+}
+
 TEST_F(OnDevice, ExpertsInQ4K) {
   expect_refused(small({"execute", "--weights", "q4_k"}),
                  {"no whole number of blocks of 256", "q4_k", "--weights"});

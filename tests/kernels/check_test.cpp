@@ -104,6 +104,29 @@ TEST(KernelArguments, RowKernels) {
         reference::dequantize<float>({block, a.values, huge, BlockFormat::q4_k});
       },
       refuses("dequantize: count is 2147483647, not in 0..8388607"));
+  AttentionArgs<float> attention{.queries = a.values,
+                                 .keys = a.values,
+                                 .values = a.values,
+                                 .firsts = a.ids,
+                                 .counts = a.ids,
+                                 .output = b.values,
+                                 .tokens = 1,
+                                 .heads = 3,
+                                 .kv_heads = 2,
+                                 .head_dim = 1,
+                                 .value_dim = 257};
+  EXPECT_THAT([&] { reference::attention(attention); },
+              refuses("attention: 3 heads cannot share 2 of keys and values equally"));
+  attention.kv_heads = 1;
+  EXPECT_THAT([&] { reference::attention(attention); },
+              refuses("attention: value_dim is 257, not in 1..256"));
+  attention.value_dim = 1;
+  attention.scale = std::numeric_limits<float>::infinity();
+  EXPECT_THAT([&] { reference::attention(attention); }, refuses("attention: scale is not a finite number"));
+  attention.scale = 1;
+  attention.tokens = huge;
+  EXPECT_THAT([&] { reference::attention(attention); },
+              refuses("attention: tokens is 2147483647, not in 0..715827882"));
   CombineArgs<float> combine{.permuted = a.values,
                              .positions = a.ids,
                              .gate_weights = a.values,

@@ -40,7 +40,7 @@ LiveRun run_live(const std::string& device_name, const ModelSpec& model, const P
 
 std::vector<std::vector<double>> reference(const std::string& device_name, const ModelSpec& model,
                                            trace::StepSource& source, std::int64_t buffers,
-                                           const PolicySpec* policy) {
+                                           const PolicySpec* policy, Attention attention) {
   const auto device = open_device(device_name, {});
   const sim::PreparedTrace prepared(source, model, "test");
   std::optional<ModelSpec> low;
@@ -49,8 +49,8 @@ std::vector<std::vector<double>> reference(const std::string& device_name, const
     planned = planned_experts(model, *policy, source);
     if (!policy->formats.low.empty()) low = sim::in_low_format(model, *policy);
   }
-  const ReferenceModel oracle(model_shape(model, *device, low ? &*low : nullptr), prepared.map(),
-                              buffers > 0 ? buffers : prepared.map().keys(), 1);
+  ReferenceModel oracle(model_shape(model, *device, low ? &*low : nullptr, attention), prepared.map(),
+                        buffers > 0 ? buffers : prepared.map().keys(), 1);
   std::vector<std::vector<double>> outputs;
   trace::Step step;
   for (source.rewind(); source.next(step);) {
@@ -112,12 +112,15 @@ void check_policy(const std::string& device, const Workload& w, const PolicySpec
 }
 
 LiveRun check_run(const std::string& device, const ModelSpec& model, const PolicySpec& policy,
-                  trace::StepSource& source, const StoreOptions& experts) {
-  LiveRun live = run_live(device, model, policy, source, {.recorded_steps = 1000, .experts = experts});
+                  trace::StepSource& source, const StoreOptions& experts, Attention attention) {
+  LiveRun live = run_live(device, model, policy, source,
+                          {.recorded_steps = 1000, .experts = experts, .attention = attention});
   const bool is_exact = policy.miss.service->is_exact();
-  EXPECT_LT(error_of(live, reference(device, model, source, 0, is_exact ? nullptr : &policy)), tolerance);
+  EXPECT_LT(error_of(live, reference(device, model, source, 0, is_exact ? nullptr : &policy, attention)),
+            tolerance);
 
-  const sim::SimulationOptions options{.costs = {.attention_scores = false}, .recorded_steps = 1000};
+  const sim::SimulationOptions options{.costs = {.attention_scores = attention == Attention::kv_cache},
+                                       .recorded_steps = 1000};
   // Where decisions depend on time, those of the device are taken again.
   const sim::PreparedTrace prepared(source, model, "test");
   const sim::SimulationResult simulated =

@@ -33,7 +33,8 @@ LiveRun run_live(const std::string& device, const ModelSpec& model, const Policy
 /// computed and in which format, as it plans; null: all as the model has them.
 std::vector<std::vector<double>> reference(const std::string& device, const ModelSpec& model,
                                            trace::StepSource& source, std::int64_t buffers = 0,
-                                           const PolicySpec* policy = nullptr);
+                                           const PolicySpec* policy = nullptr,
+                                           Attention attention = Attention::products);
 
 /// Of the worst step.
 double error_of(const LiveRun& run, const std::vector<std::vector<double>>& expected);
@@ -54,7 +55,8 @@ struct Workload {
 
 /// The outputs are the reference's and the schedule is the simulator's, operation by operation.
 LiveRun check_run(const std::string& device, const ModelSpec& model, const PolicySpec& policy,
-                  trace::StepSource& source, const StoreOptions& experts = {});
+                  trace::StepSource& source, const StoreOptions& experts = {},
+                  Attention attention = Attention::products);
 void check_policy(const std::string& device, const Workload& workload, const PolicySpec& policy,
                   const StoreOptions& experts = {});
 /// Host memory that holds some of the experts of a file in `directory`; a read that comes after its reader is
@@ -87,6 +89,14 @@ void check_prompts_in_chunks(const std::string& device);
 void check_micro_batches(const std::string& device);
 void check_that_late_copies_for_micro_batches_are_seen(const std::string& device);
 void check_micro_batches_in_waves(const std::string& device);
+/// Batches whose sequences end apart, prompts in chunks, parts of passes, requests that begin in the middle:
+/// outputs are those of tokens that attend to all before them, and the schedule stays the simulator's.
+void check_attention_over_a_cache(const std::string& device);
+/// A key in the wrong row, a mask that is off by one, keys of an earlier request that were not replaced; each
+/// in one of these passes: 4 takes a prompt, 5 a chunk behind another, 6 a token of an answer.
+void check_that_mistakes_of_attention_are_seen(const std::string& device,
+                                               const std::vector<std::int64_t>& passes);
+void check_what_attention_over_a_cache_refuses(const std::string& device);
 void check_that_what_weighs_times_needs_them(const std::string& device);
 void check_that_out_of_memory_is_a_result(const std::string& device);
 void check_that_an_interrupt_ends_it_after_a_pass(const std::string& device);

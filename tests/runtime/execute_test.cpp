@@ -50,6 +50,9 @@ TEST(Execute, MicroBatchesInWaves) { check_micro_batches_in_waves(device); }
 TEST(Execute, ExpertsInBlocks) { check_experts_in_blocks(device); }
 TEST(Execute, ExpertsInSuperBlocks) { check_experts_in_super_blocks(device); }
 TEST(Execute, SuperBlocksBesideAnotherFormat) { check_super_blocks_beside(device); }
+TEST(Execute, AttentionOverACache) { check_attention_over_a_cache(device); }
+TEST(Execute, MistakesOfAttentionAreSeen) { check_that_mistakes_of_attention_are_seen(device, {4, 5, 6}); }
+TEST(Execute, AttentionRefuses) { check_what_attention_over_a_cache_refuses(device); }
 TEST(Execute, DriveBehindHostMemory) { check_drive_behind_host_memory(device, PREGATE_SOURCE_DIR); }
 TEST(Execute, WhatWeighsTimesNeedsThem) { check_that_what_weighs_times_needs_them(device); }
 

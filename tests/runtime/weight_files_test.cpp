@@ -88,15 +88,15 @@ TEST_P(RealWeights, AreWhatTheOutputsAreComputedFrom) {
   EXPECT_EQ(files.experts(), 15);
 
   const auto host = open_device("host", {});
-  const ReferenceModel oracle(model_shape(model, *host), prepared.map(), prepared.map().keys(), 1,
-                              [&](sim::ExpertKey key) -> std::optional<std::vector<double>> {
-                                const std::optional<Values>& values = written[key];
-                                if (!values) return {};
-                                std::vector<double> all(values->gate.begin(), values->gate.end());
-                                all.insert(all.end(), values->up.begin(), values->up.end());
-                                all.insert(all.end(), values->out.begin(), values->out.end());
-                                return all;
-                              });
+  ReferenceModel oracle(model_shape(model, *host), prepared.map(), prepared.map().keys(), 1,
+                        [&](sim::ExpertKey key) -> std::optional<std::vector<double>> {
+                          const std::optional<Values>& values = written[key];
+                          if (!values) return {};
+                          std::vector<double> all(values->gate.begin(), values->gate.end());
+                          all.insert(all.end(), values->up.begin(), values->up.end());
+                          all.insert(all.end(), values->out.begin(), values->out.end());
+                          return all;
+                        });
   std::vector<std::vector<double>> expected;
   trace::Step step;
   for (source.rewind(); source.next(step);)

@@ -111,11 +111,13 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
   result.device = device.info().name;
   result.machine = machine.name;
   result.model = model.name;
+  result.with_scores = options.attention == runtime::Attention::kv_cache;
 
   std::vector<Measured> points(grid.size());
   std::map<std::string, bool> shown;
   const sim::ExpertMap map = sim::PreparedTrace(*grid.front().source, model, "trace").map();
-  const runtime::ExpertStore store(device, runtime::model_shape(model, device), map, options.experts, 1);
+  const runtime::ExpertStore store(device, runtime::model_shape(model, device, nullptr, options.attention),
+                                   map, options.experts, 1);
   std::vector<std::vector<LadderRow>> probes;
   const auto probe = [&] {
     stage("primitives");
@@ -129,7 +131,7 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
       stage("repeat " + std::to_string(repeat + 1) + ": " + point.name);
       const sim::PreparedTrace prepared(*point.source, model, "trace");
       sim::SimulationOptions simulated_options;
-      simulated_options.costs.attention_scores = false;
+      simulated_options.costs.attention_scores = result.with_scores;
       simulated_options.memory = memory;
       simulated_options.recorded_steps = all_steps;
       if (repeat == 0) {
@@ -140,6 +142,7 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
       runtime::ExecuteOptions execute_options;
       execute_options.recorded_steps = all_steps;
       execute_options.store = &store;
+      execute_options.attention = options.attention;
       execute_options.experts = options.experts;
       execute_options.memory = memory.gpu;
       execute_options.marks_step_overhead = machine.overhead.step.count > 0;

@@ -86,6 +86,7 @@ struct LadderResult {
   std::vector<OperationRow> operations;
   std::vector<TierResult> tiers;
   std::vector<std::string> notes;
+  bool with_scores = false;  ///< attention over the KV cache was executed and simulated
   std::vector<TimelinePair> timelines;
   [[nodiscard]] bool failed() const;
   /// Of some tier most rows are undecidable.
@@ -104,14 +105,15 @@ struct LadderOptions {
   int repeats = 6;
   runtime::StoreOptions experts = {};
   int most_tokens = 64;
+  runtime::Attention attention = runtime::Attention::products;
   std::function<void(const std::string& stage)> progress = nullptr;
 };
 
 /// Simulates and executes every point, interleaved and repeated, and climbs the ladder: tier 0 schedules,
 /// bytes and hits; tier 1 copies and operations at sizes and token counts between the calibrated ones, probed
 /// before, halfway through and after the runs; tier 2 block latency; tier 3 tokens/s and the order of
-/// designs. The runtime does not execute attention's scores over the KV cache; the simulation leaves them out
-/// as well.
+/// designs. Where the runtime does not execute attention's scores over the KV cache the simulation leaves
+/// them out as well; tier 1 probes operations without them in any case.
 LadderResult climb(runtime::Device& device, const ModelSpec& model, const MachineSpec& machine,
                    const std::vector<GridPoint>& grid, const LadderOptions& options);
 

@@ -179,9 +179,7 @@ std::string ladder_html(const LadderResult& result) {
       "median of the repeats.</p>\n" +
       operations(result);
   std::vector<std::string> notes = result.notes;
-  notes.emplace_back(
-      "The runtime does not execute attention's scores over the KV cache; the simulation leaves them out "
-      "here.");
+  notes.push_back(attention_note(result));
   body += html::list("Notes", notes);
   return html::page("pregate validate: " + result.model + " on " + result.device, body);
 }

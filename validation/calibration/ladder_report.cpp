@@ -27,6 +27,15 @@ std::string figure_text(const TierResult& tier) {
   return tier.rows == 0 ? "-" : text;
 }
 
+std::string attention_note(const LadderResult& result) {
+  if (!result.with_scores) {
+    return "the runtime did not execute attention's scores over the KV cache (--attention kv-cache does); "
+           "the simulation leaves them out here";
+  }
+  return "attention over the KV cache was executed; its scores are priced by what the machine file says of "
+         "memory and arithmetic, as calibrate does not measure them";
+}
+
 std::string ladder_table(const LadderResult& result) {
   sim::TextTable tiers({"tier", "gate", "figure", "rows", "undecidable", "verdict"});
   for (const TierResult& tier : result.tiers)
@@ -75,10 +84,7 @@ std::string ladder_table(const LadderResult& result) {
               " rows spread more than the gate from repeat to repeat; stop what else runs here, or give more "
               "--repeats\n";
   }
-  text +=
-      "note: the runtime does not execute attention's scores over the KV cache; the simulation leaves them "
-      "out "
-      "here\n";
+  text += "note: " + attention_note(result) + "\n";
   for (const std::string& note : result.notes) text += "note: " + note + "\n";
   return text;
 }

@@ -11,6 +11,9 @@ namespace pregate::validation {
 /// The figure of a tier as reports show it: "-" where no row was decidable.
 std::string figure_text(const TierResult& tier);
 
+/// Whether attention's scores are in the measured and in the predicted times, and what prices them.
+std::string attention_note(const LadderResult& result);
+
 /// The verdicts, then every row: for people.
 std::string ladder_table(const LadderResult& result);
 std::string ladder_json(const LadderResult& result);

@@ -44,6 +44,8 @@ TEST(CudaExecute, MicroBatches) { check_micro_batches(device); }
 TEST(CudaExecute, MicroBatchesInWaves) { check_micro_batches_in_waves(device); }
 TEST(CudaExecute, ExpertsInBlocks) { check_experts_in_blocks(device); }
 TEST(CudaExecute, ExpertsInSuperBlocks) { check_experts_in_super_blocks(device); }
+TEST(CudaExecute, AttentionOverACache) { check_attention_over_a_cache(device); }
+TEST(CudaExecute, MistakesOfAttentionAreSeen) { check_that_mistakes_of_attention_are_seen(device, {5}); }
 TEST(CudaExecute, DriveBehindHostMemory) { check_drive_behind_host_memory(device, PREGATE_SOURCE_DIR); }
 TEST(CudaExecute, WhatWeighsTimesNeedsThem) { check_that_what_weighs_times_needs_them(device); }
 
