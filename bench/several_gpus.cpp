@@ -71,6 +71,8 @@ BENCHMARK_CAPTURE(serve, gpus_8_resident, "qwen3-30b-a3b", "gpu-only", data_para
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(serve, gpus_8_cached, "qwen3-30b-a3b", "on-demand-cache", data_parallel(8), 1, 64)
     ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(serve, gpus_256_cached, "deepseek-v3", "on-demand-cache", data_parallel(256), 32, 256)
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(serve, gpus_256_resident, "deepseek-v3", "gpu-only", data_parallel(256), 32, 256)
     ->Unit(benchmark::kMillisecond);
 

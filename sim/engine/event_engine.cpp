@@ -26,15 +26,28 @@ using events::State;
 using events::StreamSet;
 
 struct EventEngine::Impl {
-  explicit Impl(const Platform& its)
-      : platform(its), lanes(its), fifo(its.streams.size()), ready(its.streams.size()) {
+  explicit Impl(const Platform& its) : platform(its), fifo(its.streams.size()), ready(its.streams.size()) {
+    for (std::size_t host = 0; host < its.hosts(); ++host) hosts.emplace_back(its, host);
     for (std::size_t stream = 0; stream < its.streams.size(); ++stream) {
-      idle |= one(stream);
-      if (its.streams[stream].order == StreamOrder::priority) by_priority |= one(stream);
+      Host& host = host_of(stream);
+      host.idle |= one(stream);
+      if (its.streams[stream].order == StreamOrder::priority) host.by_priority |= one(stream);
     }
   }
 
-  [[nodiscard]] bool is_by_priority(std::size_t stream) const { return (by_priority & one(stream)) != 0; }
+  /// The streams of a host, which share nothing with those of another.
+  struct Host {
+    Host(const Platform& platform, std::size_t number) : lanes(platform, number) {}
+    StreamSet by_priority = 0;
+    StreamSet idle = 0;    ///< streams that run nothing
+    StreamSet queued = 0;  ///< streams whose next operation, if idle, may be able to start
+    StreamSet ended = 0;   ///< streams whose operation ends now
+    Lanes lanes;
+  };
+  [[nodiscard]] Host& host_of(std::size_t stream) { return hosts[stream / most_streams]; }
+  [[nodiscard]] bool is_by_priority(std::size_t stream) {
+    return (host_of(stream).by_priority & one(stream)) != 0;
+  }
 
   [[nodiscard]] Record& record(OpId id) { return records[static_cast<std::uint64_t>(id)]; }
   [[nodiscard]] bool done(OpId id) {
@@ -53,18 +66,16 @@ struct EventEngine::Impl {
   OpId submit(const Operation& operation, std::span<const OpId> dependencies);
   bool dependencies_done(Record& waiting);
   void await_or_queue(OpId id);
-  void start_ready();
+  void start_ready(std::size_t number);
   void start(std::size_t stream, OpId id);
   void advance(std::int64_t most = never);
   void complete(OpId id);
+  void tell_rates(std::int64_t until) const;
   void release();
 
   Platform platform;
   std::int64_t now = 0;
-  StreamSet by_priority = 0;
-  StreamSet idle = 0;    ///< streams that run nothing
-  StreamSet queued = 0;  ///< streams whose next operation, if idle, may be able to start
-  Lanes lanes;
+  std::vector<Host> hosts;
   Ring<Record> records;       ///< by OpId
   Ring<OpId> dependency_ids;  ///< of all records, in issue order
   std::uint64_t forget_limit = 0;
@@ -109,7 +120,7 @@ OpId EventEngine::Impl::submit(const Operation& operation, std::span<const OpId>
     await_or_queue(id);
   } else {
     // Looked at when it is the head; if one is there already, whether that is blocked is known.
-    if (fifo[stream].empty()) queued |= one(stream);
+    if (fifo[stream].empty()) host_of(stream).queued |= one(stream);
     fifo[stream].push(id);
   }
   return id;
@@ -131,7 +142,7 @@ void EventEngine::Impl::await_or_queue(OpId id) {
   Record& waiting = record(id);
   const auto stream = static_cast<std::size_t>(waiting.stream);
   if (dependencies_done(waiting)) {
-    queued |= one(stream);
+    host_of(stream).queued |= one(stream);
     if (is_by_priority(stream)) ready[stream].push({waiting.priority, id});
     return;
   }
@@ -140,11 +151,13 @@ void EventEngine::Impl::await_or_queue(OpId id) {
   awaited.first_waiter = id;
 }
 
-/// Starts what can on every idle stream. Afterwards no idle stream is `queued`: a blocked head is called by
-/// complete().
-void EventEngine::Impl::start_ready() {
-  for (StreamSet set = queued & idle; set != 0; set &= set - 1) {
-    const auto stream = static_cast<std::size_t>(std::countr_zero(set));
+/// Starts what can on every idle stream of a host. Afterwards none of them is `queued`: a blocked head is
+/// called by complete().
+void EventEngine::Impl::start_ready(std::size_t number) {
+  Host& host = hosts[number];
+  StreamSet& queued = host.queued;
+  for (StreamSet set = queued & host.idle; set != 0; set &= set - 1) {
+    const std::size_t stream = number * most_streams + static_cast<std::size_t>(std::countr_zero(set));
     const StreamSet bit = set & (~set + 1);
     if (is_by_priority(stream)) {
       auto& queue = ready[stream];
@@ -170,22 +183,39 @@ void EventEngine::Impl::start(std::size_t stream, OpId id) {
   Record& started = record(id);
   started.state = State::started;
   started.start = {now};
-  idle &= ~one(stream);
-  lanes.begin(stream, id, started.fixed, started.bytes, started.rate, started.resources, now);
+  Host& host = host_of(stream);
+  host.idle &= ~one(stream);
+  host.lanes.begin(stream % most_streams, id, started.fixed, started.bytes, started.rate, started.resources,
+                   now);
 }
 
 /// To the next time at which a phase ends, or `most`; ends all that do. Without it something starts or runs.
 void EventEngine::Impl::advance(std::int64_t most) {
-  start_ready();
-  lanes.share(now);
-  const std::int64_t next = std::min(lanes.next_due(), most);
-  if (observer && next > now) observer({now}, {next}, lanes.rates());
-  now = next;
-  const StreamSet ended = lanes.end_due(now);
-  idle |= ended;
-  for (StreamSet set = ended; set != 0; set &= set - 1) {
-    complete(lanes.operation(static_cast<std::size_t>(std::countr_zero(set))));
+  std::int64_t next = most;
+  for (std::size_t number = 0; number < hosts.size(); ++number) {
+    start_ready(number);
+    hosts[number].lanes.share(now);
+    next = std::min(next, hosts[number].lanes.next_due());
   }
+  if (observer && next > now) tell_rates(next);
+  now = next;
+  // All that end then have ended before anything learns of one.
+  for (Host& host : hosts) {
+    if (host.lanes.next_due() != now) continue;
+    host.ended = host.lanes.end_due(now);
+    host.idle |= host.ended;
+  }
+  for (Host& host : hosts) {
+    for (; host.ended != 0; host.ended &= host.ended - 1)
+      complete(host.lanes.operation(static_cast<std::size_t>(std::countr_zero(host.ended))));
+  }
+}
+
+void EventEngine::Impl::tell_rates(std::int64_t until) const {
+  std::vector<BytesPerSecond> rates(platform.streams.size());
+  for (std::size_t number = 0; number < hosts.size(); ++number)
+    hosts[number].lanes.add_rates(std::span(rates).subspan(number * most_streams));
+  observer({now}, {until}, rates);
 }
 
 void EventEngine::Impl::complete(OpId id) {

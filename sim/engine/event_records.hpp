@@ -9,9 +9,9 @@
 /// What the event engine keeps, for itself.
 namespace pregate::sim::events {
 
-using StreamSet = std::uint64_t;  // of 1 << stream
+using StreamSet = std::uint64_t;  // of a host's streams: of one() of each
 
-constexpr StreamSet one(std::size_t stream) { return StreamSet{1} << stream; }
+constexpr StreamSet one(std::size_t stream) { return StreamSet{1} << stream % most_streams; }
 
 enum class State : std::uint8_t { waiting, started, done };
 

@@ -10,11 +10,19 @@
 
 namespace pregate::sim {
 
-Lanes::Lanes(const Platform& platform)
-    : due_(platform.streams.size(), never),
-      lanes_(platform.streams.size()),
-      flows_(platform.streams.size()),
-      flow_stream_(platform.streams.size()) {
+namespace {
+
+std::size_t streams_of(const Platform& platform, std::size_t host) {
+  return std::min(most_streams, platform.streams.size() - host * most_streams);
+}
+
+}  // namespace
+
+Lanes::Lanes(const Platform& platform, std::size_t host)
+    : due_(streams_of(platform, host), never),
+      lanes_(due_.size()),
+      flows_(due_.size()),
+      flow_stream_(due_.size()) {
   for (const Platform::Resource& resource : platform.resources) {
     const double capacity = resource.capacity.value;
     if (!std::isfinite(capacity) || capacity < 0)
@@ -27,6 +35,7 @@ Lanes::Lanes(const Platform& platform)
 void Lanes::begin(std::size_t stream, OpId id, Picoseconds fixed, Bytes bytes, BytesPerSecond rate,
                   ResourceSet resources, std::int64_t now) {
   Lane& lane = lanes_[stream];
+  due_moved_ = true;
   lane.id = id;
   lane.bytes = bytes;
   lane.cap = rate;
@@ -71,6 +80,7 @@ void Lanes::end_flow(std::size_t stream) {
 
 void Lanes::share_anew(std::int64_t now) {
   flows_changed_ = false;
+  due_moved_ = true;
   share_fairly(capacity_, std::span(flows_).first(flow_count_));
   for (std::size_t i = 0; i < flow_count_; ++i) {
     const std::size_t stream = flow_stream_[i];
@@ -91,6 +101,7 @@ void Lanes::share_anew(std::int64_t now) {
 
 std::uint64_t Lanes::end_due(std::int64_t now) {
   std::uint64_t done = 0;
+  due_moved_ = true;
   for (std::size_t stream = 0; stream < lanes_.size(); ++stream) {
     if (due_[stream] != now) continue;
     Lane& lane = lanes_[stream];
@@ -106,12 +117,10 @@ std::uint64_t Lanes::end_due(std::int64_t now) {
   return done;
 }
 
-std::vector<BytesPerSecond> Lanes::rates() const {
-  std::vector<BytesPerSecond> rates(lanes_.size());
+void Lanes::add_rates(std::span<BytesPerSecond> to) const {
   for (std::size_t stream = 0; stream < lanes_.size(); ++stream) {
-    if (lanes_[stream].phase == Phase::flowing) rates[stream].value = lanes_[stream].rate;
+    if (lanes_[stream].phase == Phase::flowing) to[stream].value = lanes_[stream].rate;
   }
-  return rates;
 }
 
 }  // namespace pregate::sim

@@ -4,20 +4,22 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "sim/engine/fair_share.hpp"
+#include "sim/engine/flow_time.hpp"
 #include "sim/schedule/schedule.hpp"
 
 namespace pregate::sim {
 
-/// What the streams run at present, one operation each at most: fixed phases, then flows that share
-/// resources. Times in ps. A flow keeps its due time as long as its rate stays, so that nothing is rounded
-/// twice.
+/// What the streams of a host run at present, one operation each at most: fixed phases, then flows that share
+/// the host's resources. Times in ps. A flow keeps its due time as long as its rate stays, so that nothing is
+/// rounded twice. Streams are numbered from 0 in their host.
 class Lanes {
  public:
   /// Throws std::invalid_argument when a capacity is not finite or negative.
-  explicit Lanes(const Platform& platform);
+  Lanes(const Platform& platform, std::size_t host);
 
   [[nodiscard]] OpId operation(std::size_t stream) const { return lanes_[stream].id; }
 
@@ -30,12 +32,16 @@ class Lanes {
     if (flows_changed_) share_anew(now);
   }
   /// When the next phase ends; `never` when all streams are idle.
-  [[nodiscard]] std::int64_t next_due() const { return *std::min_element(due_.begin(), due_.end()); }
+  [[nodiscard]] std::int64_t next_due() {
+    if (due_moved_) next_due_ = *std::min_element(due_.begin(), due_.end());
+    due_moved_ = false;
+    return next_due_;
+  }
   /// Ends the phases due at `now`; the streams (set of 1 << stream) whose operations are done, now idle.
   std::uint64_t end_due(std::int64_t now);
 
-  /// Rate of each stream's flow since the last share(); 0 without one.
-  [[nodiscard]] std::vector<BytesPerSecond> rates() const;
+  /// Rate of each stream's flow since the last share(), by stream; 0 without one.
+  void add_rates(std::span<BytesPerSecond> to) const;
 
  private:
   enum class Phase : std::uint8_t { idle, fixed, flowing };
@@ -60,6 +66,8 @@ class Lanes {
   std::vector<double> capacity_;
   ResourceSet limited_ = 0;        ///< resources with a capacity
   std::vector<std::int64_t> due_;  ///< by stream, as the others
+  std::int64_t next_due_ = never;  ///< the least of them
+  bool due_moved_ = false;         ///< one of them since that was found
   std::vector<Lane> lanes_;
   bool flows_changed_ = false;
   std::size_t flow_count_ = 0;

@@ -58,6 +58,7 @@ Ledger::Ledger(const Topology& topology, std::int64_t recorded_steps, BytesPerSe
       cpu_streams_(topology.streams_of(PlaceKind::cpu)),
       tally_(topology),
       streams_(topology.platform.streams.size()),
+      last_of_(topology.platform.streams.size(), no_op),
       recorder_(topology.platform, recorded_steps) {
   for (const Place& place : topology.places) {
     if (place.kind == PlaceKind::gpu) gpu_reads_over_ |= place.reads_over;
@@ -137,9 +138,8 @@ const PathPoint* Ledger::point(OpId id) const {
   if (id >= oldest()) return &kept_[static_cast<std::uint64_t>(id)].path;
   // Operations that are not kept ended before those that are pending now were issued, and decide nothing, but
   // for the last one of a stream, which another stream may wait for.
-  const auto last =
-      std::find_if(streams_.begin(), streams_.end(), [id](const PathPoint& end) { return end.id == id; });
-  return last == streams_.end() ? nullptr : &*last;
+  const auto last = std::find(last_of_.begin(), last_of_.end(), id);
+  return last == last_of_.end() ? nullptr : &streams_[static_cast<std::size_t>(last - last_of_.begin())];
 }
 
 void Ledger::account_all() {
@@ -213,7 +213,7 @@ CauseSums Ledger::spent_on(const Pending& operation, Picoseconds took) const {
     left -= spent[cause];
   }
   const bool on_gpu = tally_.is_of_gpu(operation.stream);
-  const bool on_cpu = (cpu_streams_ >> number_of(operation.stream) & 1U) != 0;
+  const bool on_cpu = cpu_streams_[number_of(operation.stream)];
   if (on_gpu) left -= std::min(left, operation.spending.duration() - alone.total());  // its arithmetic
   spent[shared_cause(operation.kind, on_gpu, on_cpu)] += left;
   return spent;
@@ -246,6 +246,7 @@ void Ledger::account(const Pending& operation, Times times) {
   last.finish = finish;
   last.id = operation.id;
   stream = last;
+  last_of_[number_of(operation.stream)] = operation.id;
   kept_[static_cast<std::uint64_t>(operation.id)] = {last, start};
   if (stream.decides_over(end_)) end_ = stream;
   recorder_.ended(operation.id, start, finish);

@@ -127,7 +127,7 @@ class Ledger {
 
   BytesPerSecond compute_traffic_;
   Attribution attribution_;
-  std::uint64_t cpu_streams_;  ///< on which CPUs compute, as a set of 1 << stream
+  std::vector<bool> cpu_streams_;  ///< by stream: a CPU computes on it
   ResourceSet gpu_reads_over_ = 0;
   std::int64_t step_ = 0;
   int stack_ = 0, tokens_ = 0;
@@ -141,6 +141,7 @@ class Ledger {
   OpId awaited_ = no_op;
   Ring<Kept> kept_;  // by OpId
   std::vector<PathPoint> streams_;
+  std::vector<OpId> last_of_;  ///< of each of them, by stream
   PathPoint end_ = PathPoint::before_all();
   Recorder recorder_;
   OperationObservers observers_;

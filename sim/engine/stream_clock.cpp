@@ -7,33 +7,16 @@
 
 namespace pregate::sim {
 
-namespace {
-
-/// Streams that bring experts to where they are computed, or on their way there.
-std::uint64_t fetching_streams(const Topology& topology) {
-  std::uint64_t set = 0;
-  const auto memories = static_cast<std::uint8_t>(topology.memories.size());
-  for (const Place& place : topology.places) {
-    if (place.kind == PlaceKind::cpu) continue;
-    for (std::uint8_t from = 0; from < memories; ++from) {
-      for (const Hop& hop : topology.route(MemoryId{from}, place.memory))
-        set |= std::uint64_t{1} << number_of(hop.stream);
-    }
-  }
-  return set;
-}
-
-}  // namespace
-
 StreamClock::StreamClock(const Topology& topology, CostModel& costs, Loop loop)
     : prices_(costs),
+      readbacks_(topology.platform.streams.size()),
       tally_(topology),
       streams_(topology.platform.streams.size()),
       before_pass_(topology.platform.streams.size()) {
-  const std::uint64_t fetching = fetching_streams(topology);
+  const std::vector<bool> fetching = topology.fetching_streams();
   for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
     const StreamOrder order = topology.platform.streams[stream].order;
-    const bool looked_at = loop == Loop::closed && (fetching >> stream & 1U) != 0;
+    const bool looked_at = loop == Loop::closed && fetching[stream];
     if (order == StreamOrder::priority || looked_at) queued_.push_back({stream, CopyQueue(order)});
   }
 }
@@ -60,9 +43,9 @@ const PathPoint* StreamClock::find(std::span<const PathPoint> paths, OpId id) {
 
 /// Operations of earlier passes that are not kept ended before this one began, and decide nothing.
 const PathPoint* StreamClock::before_pass(OpId id) const {
-  const auto same = [id](const PathPoint& point) { return point.id == id; };
-  const auto stream = std::find_if(before_pass_.begin(), before_pass_.end(), same);
-  if (stream != before_pass_.end()) return &*stream;
+  const auto last = std::lower_bound(last_before_.begin(), last_before_.end(), id,
+                                     [](const LastOf& each, OpId wanted) { return each.id < wanted; });
+  if (last != last_before_.end() && last->id == id) return &before_pass_[last->stream];
   return find(outlived_, id);
 }
 
@@ -115,7 +98,7 @@ void StreamClock::run(const LayerProgram& program) {
       queue(work, program, waiting->queue);
       continue;
     }
-    if (work.kind == OpKind::gate_readback) readbacks_ |= std::uint64_t{1} << stream;
+    if (work.kind == OpKind::gate_readback) readbacks_[stream] = true;
     const Last free = streams_[stream];
     Last others{Picoseconds{-1}, no_op}, decisive = free;
     for (const OpId id : program.others(work)) {
@@ -246,7 +229,7 @@ void StreamClock::keep_paths(Picoseconds end, OpId awaited) {
   for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
     // What the host was told before the pass ended decides nothing of the next one, which waits for its own
     // ids.
-    if ((readbacks_ >> stream & 1U) != 0 && streams_[stream].finish < end) continue;
+    if (readbacks_[stream] && streams_[stream].finish < end) continue;
     if (streams_[stream].id != paths[stream].id) paths[stream] = path_to(streams_[stream]);
   }
   const std::size_t from_before = outlived_.size();
@@ -264,6 +247,11 @@ void StreamClock::keep_paths(Picoseconds end, OpId awaited) {
   std::erase_if(outlived_,
                 [end, awaited](const PathPoint& path) { return path.finish <= end && path.id != awaited; });
   before_pass_ = paths;
+  last_before_.clear();
+  for (std::size_t stream = 0; stream < paths.size(); ++stream)
+    if (paths[stream].id != no_op) last_before_.push_back({paths[stream].id, stream});
+  std::sort(last_before_.begin(), last_before_.end(),
+            [](const LastOf& a, const LastOf& b) { return a.id < b.id; });
   points_.clear();
   first_id_ = next_id_;
 }

@@ -84,7 +84,7 @@ class StreamClock final : public Executor {
 
   Pricer prices_;
   std::vector<Queued> queued_;
-  std::uint64_t readbacks_ = 0;  ///< streams on which hosts are told ids, as a set of 1 << stream
+  std::vector<bool> readbacks_;  ///< by stream: a host is told ids on it
   Tally tally_;
   OperationObservers observers_;
   Picoseconds now_;  ///< of the last decision point
@@ -92,7 +92,12 @@ class StreamClock final : public Executor {
   std::vector<Point> points_;  ///< of the pass, by id - first_id_
   OpId first_id_ = 0, next_id_ = 0;
   std::vector<PathPoint> before_pass_;  ///< paths to the streams' last operations before it
-  std::vector<PathPoint> outlived_;     ///< and to others that end after it began, in order of issue
+  struct LastOf {
+    OpId id;
+    std::size_t stream;
+  };
+  std::vector<LastOf> last_before_;  ///< these operations in order of issue, with their streams
+  std::vector<PathPoint> outlived_;  ///< and to others that end after it began, in order of issue
 };
 
 /// Of one that is decided: the books, then the observers.

@@ -50,7 +50,7 @@ struct Tally {
         leading(topology[topology.first(PlaceKind::gpu)].compute) {}
 
   std::vector<Picoseconds> busy;  ///< by stream
-  std::uint64_t gpu_streams = 0;  ///< on which GPUs compute, as a set of 1 << stream
+  std::vector<bool> gpu_streams;  ///< by stream: a GPU computes on it
   StreamId leading{};             ///< of the GPU that runs the layers, whose idle times are counted
   CauseSums spent;                ///< of all operations, on the critical path or not
   Picoseconds exposed_transfer;   ///< compute stream idle because a copy was not there
@@ -67,11 +67,11 @@ struct Tally {
   [[nodiscard]] Picoseconds gpu_arithmetic() const {
     Picoseconds computing;
     for (std::size_t stream = 0; stream < busy.size(); ++stream)
-      computing += (gpu_streams >> stream & 1U) != 0 ? busy[stream] : Picoseconds{};
+      computing += gpu_streams[stream] ? busy[stream] : Picoseconds{};
     return computing - spent.gpu() - reading;
   }
 
-  [[nodiscard]] bool is_of_gpu(StreamId stream) const { return (gpu_streams >> number_of(stream) & 1U) != 0; }
+  [[nodiscard]] bool is_of_gpu(StreamId stream) const { return gpu_streams[number_of(stream)]; }
 
   /// An operation is over, which brought so many bytes of experts. What its time is spent on is the caller's
   /// to add.

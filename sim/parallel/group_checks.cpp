@@ -72,21 +72,25 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
     refuse("its eviction knows the future", "choose another (pregate list evictions)");
 }
 
-void check_large_group(const ParallelSpec& spec, const MachineSpec& used, const SimulationOptions& options) {
+void check_large_group(const ParallelSpec& spec, const SimulationOptions& options) {
+  if (!is_large(spec) || options.recorded_steps == 0) return;
+  throw InputError("--gpus", "the schedule of " + std::to_string(spec.gpus()) + " GPUs is not written out",
+                   "at most 8");
+}
+
+void check_large_stages(const ParallelSpec& spec, const MachineSpec& used) {
   if (!is_large(spec)) return;
   const std::string gpus = std::to_string(spec.gpus()) + " GPUs";
   if (spec.pipeline > most_large_stages) {
     throw InputError("--pp", std::to_string(spec.pipeline) + " stages of " + gpus,
-                     "at most " + std::to_string(most_large_stages) + " on more than 8 GPUs");
+                     "at most " + std::to_string(most_large_stages) +
+                         " on more than 8 GPUs where all experts stay on them");
   }
   if (spec.pipeline > 1 && used.network.hosts > 1 && spec.gpus_a_stage() % used.gpu.count != 0) {
     throw InputError("--pp",
                      "of " + gpus + " a stage has " + std::to_string(spec.gpus_a_stage()) +
                          ", which are not whole hosts of " + std::to_string(used.gpu.count),
                      "stages of whole hosts");
-  }
-  if (options.recorded_steps > 0) {
-    throw InputError("--gpus", "the schedule of " + gpus + " is not written out", "at most 8");
   }
 }
 
@@ -123,14 +127,15 @@ void check_spread(const ParallelSpec& spec, const trace::TraceInfo& info) {
                    "parallel.redundant and parallel.rebalance_every of 0");
 }
 
-bool may_offload(const ParallelSpec& spec, const MachineSpec& machine) {
-  return !is_large(spec) && !moves_experts_about(spec) && machine.network.hosts == 1;
+bool may_offload(const ParallelSpec& spec) { return !moves_experts_about(spec); }
+
+bool moves_experts(const Plan& plan) {
+  return plan.offloads() || plan.policy.lookahead.predictor->predicts();
 }
 
 bool may_overlap(const Plan& plan) { return !plan.needs_clock() && !plan.computes_on_cpu(); }
 
-void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySpec& policy,
-                      const MachineSpec& machine) {
+void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySpec& policy) {
   if (spec.batches > 1 && plan.needs_clock()) {
     throw InputError("policy " + policy.name,
                      "it asks what time it is, which is simulated where one pass is under way at a time",
@@ -141,13 +146,7 @@ void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySp
                      "the CPU computes experts, which is simulated where one pass is under way at a time",
                      "parallel.batches 1 (llama.cpp, too, has one then)");
   }
-  const bool moves = plan.offloads() || plan.policy.lookahead.predictor->predicts();
-  if (moves && is_large(spec)) {
-    throw InputError("policy " + policy.name,
-                     "experts are copied or foreseen, which is simulated on at most 8 GPUs",
-                     "--policy gpu-only, or fewer GPUs");
-  }
-  if (moves && moves_experts_about(spec)) {
+  if (moves_experts(plan) && moves_experts_about(spec)) {
     throw InputError("policy " + policy.name,
                      "further copies of experts, placing them anew and rooms of experts (static gating) are "
                      "simulated where all experts stay on their GPUs",
@@ -158,11 +157,6 @@ void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySp
         "policy " + policy.name,
         "its placement puts experts on GPUs beside the one that runs the layers, and here all run layers",
         "--ep spreads experts over the GPUs of a stage");
-  }
-  if (machine.network.hosts > 1 && plan.offloads()) {
-    throw InputError("policy " + policy.name,
-                     "experts in the memories of several hosts are not simulated on GPUs that all run layers",
-                     "--policy gpu-only, or a machine of one host");
   }
 }
 
@@ -179,7 +173,11 @@ MachineSpec with_gpus(MachineSpec machine, int gpus) {
     return machine;
   }
   const int has = machine.gpu.count * machine.network.hosts;
-  if (has >= gpus) return machine;
+  if (has >= gpus) {  // of as many hosts as they take
+    machine.network.hosts =
+        std::min(machine.network.hosts, (gpus + machine.gpu.count - 1) / machine.gpu.count);
+    return machine;
+  }
   if (gpus > most_gpus_a_host && gpus <= most_gpus && machine.network.hosts == 1) {
     const int hosts = (gpus + most_gpus_a_host - 1) / most_gpus_a_host;
     throw InputError("--gpus",

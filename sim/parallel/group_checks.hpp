@@ -10,23 +10,26 @@
 /// What is not simulated on several GPUs: an InputError each.
 namespace pregate::sim {
 
-/// More GPUs than a topology has ways for: of those that do alike only the slowest are drawn.
+/// More GPUs than a host has: of those that do alike only the slowest are drawn.
 bool is_large(const ParallelSpec& spec);
 
 /// Parts of a policy that are simulated on one GPU only.
 void check_group_policy(const PolicySpec& policy, const SimulationOptions& options,
                         const trace::TraceInfo& info);
-/// Stages of a large group, and schedules of one.
-void check_large_group(const ParallelSpec& spec, const MachineSpec& used, const SimulationOptions& options);
+/// Schedules of a large group.
+void check_large_group(const ParallelSpec& spec, const SimulationOptions& options);
+/// Stages of a large group whose GPUs do alike.
+void check_large_stages(const ParallelSpec& spec, const MachineSpec& used);
 /// Static gating gives each expert as much room, and EPLB moves experts that are all there.
 void check_spread(const ParallelSpec& spec, const trace::TraceInfo& info);
 /// Whether a plan that copies or foresees experts passes check_group_plan().
-bool may_offload(const ParallelSpec& spec, const MachineSpec& machine);
+bool may_offload(const ParallelSpec& spec);
+/// Experts are copied or foreseen: the GPU does otherwise than those beside it.
+bool moves_experts(const Plan& plan);
 /// Whether the plan of a GPU goes with several passes under way: it does not ask what time it is, and the CPU
 /// computes nothing.
 bool may_overlap(const Plan& plan);
 /// Of one GPU's plan.
-void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySpec& policy,
-                      const MachineSpec& machine);
+void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySpec& policy);
 
 }  // namespace pregate::sim

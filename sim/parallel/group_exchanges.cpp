@@ -90,7 +90,8 @@ void GroupRun::meet(Members members, const Meeting& meeting) {
   meet_in_groups(members, static_cast<int>(members.size()), meeting);
 }
 
-/// Nobody begins before all are there.
+/// Nobody begins before all are there. Of many GPUs the first finds that out for all, in no time: else each
+/// would be told of each.
 void GroupRun::meet_in_groups(Members members, int size, const Meeting& meeting) {
   const std::size_t count = std::min(static_cast<std::size_t>(size), members.size());
   for (std::size_t first = 0; first < members.size(); first += count) {
@@ -98,6 +99,10 @@ void GroupRun::meet_in_groups(Members members, int size, const Meeting& meeting)
     std::vector<OpId>& ready = meeting_;
     ready = others_;
     for (const std::unique_ptr<Member>& member : group) ready.push_back(member->planner.last());
+    if (group.size() > most_gpus_a_host) {
+      group.front()->planner.meet(ready, {});
+      ready.assign(1, group.front()->planner.last());
+    }
     for (const std::unique_ptr<Member>& member : group) member->planner.meet(ready, meeting);
   }
 }

@@ -7,6 +7,7 @@
 #include "models/error.hpp"
 #include "sim/memory_needed.hpp"
 #include "sim/parallel/group_checks.hpp"
+#include "sim/parallel/group_topology.hpp"
 #include "sim/parallel/simulate_group.hpp"
 #include "sim/platform/machine_topology.hpp"
 
@@ -18,22 +19,24 @@ std::string name_of(const Rank& rank, const ModelSpec& whole) {
   return "the part of " + whole.name + " on GPU " + std::to_string(rank.number);
 }
 
-/// Of the GPU that has least left, and of the host what all take. `part`: the model of a rank, as it is or in
-/// other formats.
+/// Of the GPU that has least left, and of the hosts the one whose GPUs take most. `part`: the model of a
+/// rank, as it is or in other formats.
 template <class Part>
 MemoryUse memory_of(const PlannedRanks& ranks, Part&& part, const PolicySpec& policy,
                     const Topology& topology, trace::StepSource& source, const SimulationOptions& options) {
   MemoryUse fullest;
-  Bytes host;
+  std::vector<Bytes> hosts;
   for (std::size_t i = 0; i < ranks.size(); ++i) {
     PlannedRank& rank = *ranks[i];
     const MemoryUse use = memory_needed(part(i), rank.limits, policy, rank.prepared, topology, rank.served,
                                         options.counted, options.prompt_chunk);
     source.rewind();
-    host += use.host;
+    const auto host = static_cast<std::size_t>(rank.host);
+    if (hosts.size() <= host) hosts.resize(host + 1);
+    hosts[host] += use.host;
     if (i == 0 || use.left() < fullest.left()) fullest = use;
   }
-  fullest.host = host;
+  fullest.host = *std::max_element(hosts.begin(), hosts.end());
   return fullest;
 }
 
@@ -79,6 +82,7 @@ PlannedRanks ranks_of_run(const ModelSpec& model, const MachineSpec& used, const
     ranks.push_back(std::make_unique<PlannedRank>(rank, limits[static_cast<std::size_t>(rank.stage)], source,
                                                   options.serving, model, scanned));
     PlannedRank& planned = *ranks.back();
+    planned.host = rank.number / std::max(1, used.gpu.count);
     planned.result.topology = topology;
     planned.prepared.name_layers_from(rank.first_layer);
     // Where tokens follow their experts every GPU caches all contexts.
@@ -93,7 +97,7 @@ bool fits_on_gpus(const ModelSpec& model, const MachineSpec& machine, const Poli
                   const SimulationOptions& options) {
   check_group_policy(policy, options, source.info());
   const MachineSpec used = with_gpus(machine, options.parallel.gpus());
-  const Topology topology = topology_of(used);
+  const Topology topology = topology_to_plan(used, options.parallel);
   const PlannedRanks ranks = ranks_of_run(model, used, policy, prepared, source, topology, options);
   const MemoryUse use = memory_of(ranks, policy, topology, source, options);
   return use.total() <= use.usable;
@@ -112,7 +116,7 @@ FitsWith what_fits_on_gpus(const ModelSpec& model, const MachineSpec& used, cons
     const auto part = [&](std::size_t i) -> const ModelSpec& { return parts[i].model; };
     return memory_of(ranks, part, tried, topology, source, options);
   };
-  FitsWith found = what_fits(model, policy, prepared.map(), memory, may_offload(options.parallel, used));
+  FitsWith found = what_fits(model, policy, prepared.map(), memory, may_offload(options.parallel));
   found.on_each_gpu = true;
   return found;
 }

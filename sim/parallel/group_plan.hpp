@@ -21,7 +21,8 @@ struct PlannedRank {
   PlannedRank(const Rank& rank, MemoryLimits limits, trace::StepSource& source, const ServingSpec& serving,
               const ModelSpec& whole, const TraceScan* scanned);
   Rank rank;
-  MemoryLimits limits;  ///< of its GPU, and of the host that all share
+  int host = 0;         ///< of its GPU
+  MemoryLimits limits;  ///< of its GPU, and of its host
   RankSteps steps;
   ServedSteps served;
   PreparedTrace prepared;

@@ -10,58 +10,16 @@
 #include "sim/engine/event_executor.hpp"
 #include "sim/engine/stream_clock.hpp"
 #include "sim/parallel/group_checks.hpp"
+#include "sim/parallel/group_memory.hpp"
 #include "sim/parallel/group_notes.hpp"
 #include "sim/parallel/group_plan.hpp"
 #include "sim/parallel/group_run.hpp"
-#include "sim/platform/machine_topology.hpp"
+#include "sim/parallel/group_topology.hpp"
 #include "sim/run/drive.hpp"
 
 namespace pregate::sim {
 
 namespace {
-
-/// Of stages that are on hosts of their own one GPU, and one for the others of the stage.
-MachineSpec drawn_machine(const MachineSpec& used, const ParallelSpec& spec) {
-  MachineSpec drawn = used;
-  if (!is_large(spec)) return drawn;
-  const int stages = spec.pipeline;
-  drawn.gpu.count = 2;
-  drawn.network.hosts = stages > 1 && used.network.hosts > 1 ? stages : 1;
-  if (stages > 1 && used.network.hosts == 1) drawn.gpu.count = 2 * stages;
-  return drawn;
-}
-
-/// What all hold in the host's memory together, and who is fullest.
-const PlannedRank& add_up_memory(const PlannedRanks& ranks, SimulationResult& result) {
-  const PlannedRank* fullest = ranks.front().get();
-  Bytes host;
-  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
-    const MemoryUse& memory = rank->result.memory;
-    host += memory.host;
-    if (memory.left() < fullest->result.memory.left()) fullest = rank.get();
-    result.gpus.push_back({.memory = memory.total(), .cache_slots = rank->result.cache_slots});
-  }
-  result.memory = fullest->result.memory;
-  result.memory.host = host;
-  result.cache_slots = fullest->result.cache_slots;
-  result.buffer_slots = fullest->result.buffer_slots;
-  result.prefill_slots = fullest->result.prefill_slots;
-  result.largest_pass = fullest->result.largest_pass;
-  return *fullest;
-}
-
-/// What the GPUs have for keys and values: of a stage, whose GPUs hold as much each, the one that has least.
-std::vector<KvShare> kv_of(const PlannedRanks& ranks) {
-  std::vector<KvShare> kv;
-  int stage = -1;
-  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
-    const Bytes held = rank->result.memory.peak[static_cast<std::size_t>(MemoryPurpose::kv_cache)];
-    if (rank->rank.stage != stage) kv.push_back({&rank->rank.model, held});
-    kv.back().memory = std::min(kv.back().memory, held);
-    stage = rank->rank.stage;
-  }
-  return kv;
-}
 
 /// Copies to several GPUs that the host's memory cannot carry at once, or that cross each other's links. Or
 /// that overtake each other while several passes are under way: the timed engine decides those of one pass
@@ -70,16 +28,16 @@ bool shares_resources(const MachineSpec& machine, const ParallelSpec& spec, cons
                       const CostModel& costs) {
   const bool offloads =
       std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->offloads(); });
-  const bool through_host = spec.pipeline > 1 && machine.peer.bandwidth.value <= 0;
+  const bool through_host =
+      spec.pipeline > 1 && (machine.peer.bandwidth.value <= 0 || (offloads && machine.network.hosts > 1));
   if (!offloads && !through_host) return false;
   const bool overtake = ranks.front()->plan->policy.transfer.queue->order() == StreamOrder::priority;
   if (overtake && spec.batches > 1) return true;
-  if (machine.gpu.host_memory_traffic.value > 0 || machine.network.hosts > 1 || !machine.others.empty())
-    return true;
+  if (machine.gpu.host_memory_traffic.value > 0 || !machine.others.empty()) return true;
   const bool cpu =
       std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->computes_on_cpu(); });
   // Stages compute one after the other, but copy at the same time.
-  const double copied = costs.fetch().rate.value * spec.gpus();
+  const double copied = costs.fetch().rate.value * std::min(spec.gpus(), machine.gpu.count);
   return cpu || through_host || copied > machine.host.memory_bandwidth.value;
 }
 
@@ -98,7 +56,7 @@ void name_experts(const PlannedRank& planned, const Topology& topology, PlaceId 
         of_key[layer.first_key + here[expert]] = static_cast<std::int32_t>(expert);
     }
   }
-  const MemoryId host = topology[topology.first(PlaceKind::cpu)].memory;
+  const MemoryId host = topology[topology.cpu_of(gpu)].memory;
   names.set(topology.route(host, topology[gpu].memory).front().stream, of_key);
   names.set(topology.route(topology[gpu].memory, host).front().stream, of_key);
 }
@@ -108,32 +66,20 @@ Bytes values_of(double count, double element) {
 }
 
 /// Each GPU's part. InputError for what a group does not simulate.
-void plan_all(const PlannedRanks& ranks, const PolicySpec& policy, const MachineSpec& used,
-              trace::StepSource& source, const SimulationOptions& options) {
+void plan_all(const PlannedRanks& ranks, const PolicySpec& policy, trace::StepSource& source,
+              const SimulationOptions& options) {
   for (const std::unique_ptr<PlannedRank>& rank : ranks) {
     rank->plan = plan_part(rank->rank.model, rank->limits, policy, rank->prepared, rank->served,
                            options.counted, rank->result, options.prompt_chunk);
     source.rewind();
   }
   for (const std::unique_ptr<PlannedRank>& rank : ranks)
-    if (rank->plan) check_group_plan(*rank->plan, options.parallel, policy, used);
+    if (rank->plan) check_group_plan(*rank->plan, options.parallel, policy);
 }
 
 bool all_may_overlap(const PlannedRanks& ranks) {
   return std::all_of(ranks.begin(), ranks.end(),
                      [](const auto& rank) { return rank->plan && may_overlap(*rank->plan); });
-}
-
-/// Why a GPU, or the host for all of them, has not enough; empty: all fits.
-std::string what_lacks_memory(const PlannedRanks& ranks, const MemoryUse& all, const ParallelSpec& spec,
-                              const std::string& policy) {
-  for (const std::unique_ptr<PlannedRank>& rank : ranks) {
-    if (rank->plan) continue;
-    return "GPU " + std::to_string(rank->rank.number) + " of " + std::to_string(spec.gpus()) + ": " +
-           rank->result.out_of_memory_reason;
-  }
-  const bool host_is_full = all.host_usable && all.host > *all.host_usable;
-  return host_is_full ? all.explain(policy, ranks.front()->limits.name) : "";
 }
 
 /// Their slots follow each other's. Experts of GPUs that are drawn get their names.
@@ -159,7 +105,8 @@ Loop loop_of(const std::vector<RankPlan>& plans) {
 }
 
 GroupSetting setting_of(const ModelSpec& model, const trace::TraceInfo& whole, const ExpertMap& map,
-                        const MachineSpec& used, const SimulationOptions& options, CostModel& costs) {
+                        const MachineSpec& used, const SimulationOptions& options, CostModel& costs,
+                        bool are_alike) {
   const double element = std::max(2.0, model.dense_format.bits_per_parameter / 8);
   GroupSetting setting{.whole = whole,
                        .map = map,
@@ -168,7 +115,7 @@ GroupSetting setting_of(const ModelSpec& model, const trace::TraceInfo& whole, c
                        .logits = values_of(static_cast<double>(model.vocabulary), element),
                        .drawn = Drawn::one_of_alike};
   if (options.recorded_steps > 0 || options.parallel.even_for_one) setting.drawn = Drawn::all;
-  if (is_large(options.parallel)) {
+  if (are_alike && is_large(options.parallel)) {
     setting.drawn = Drawn::slowest_of_alike;
     setting.expert_time = [&costs](int layer_class, std::span<const std::uint32_t> tokens,
                                    std::uint32_t routed, int pass_tokens) {
@@ -196,12 +143,11 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   result.policy = policy;
   check_group_policy(policy, options, source.info());
   const MachineSpec used = with_gpus(machine, spec.gpus());
-  check_large_group(spec, used, options);
+  check_large_group(spec, options);
   check_spread(spec, source.info());
-  result.topology = topology_of(drawn_machine(used, spec), policy.transfer.queue->order());
-
+  result.topology = topology_to_plan(used, spec);
   PlannedRanks ranks = ranks_of_run(model, used, policy, prepared, source, result.topology, options);
-  plan_all(ranks, policy, used, source, options);
+  plan_all(ranks, policy, source, options);
   result.notes = add_up_memory(ranks, result).result.notes;
   say_how_passes_follow(spec, source.info(), all_may_overlap(ranks), result);
   result.out_of_memory_reason = what_lacks_memory(ranks, result.memory, spec, policy.name);
@@ -212,15 +158,21 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
     return result;
   }
 
+  const bool are_alike =
+      std::none_of(ranks.begin(), ranks.end(), [](const auto& rank) { return moves_experts(*rank->plan); });
+  if (are_alike) check_large_stages(spec, used);
+  const StreamOrder order = policy.transfer.queue->order();
+  result.topology = are_alike ? topology_of_alike(used, spec, order) : topology_of_each(used, spec, order);
   CostModel costs(priced_model(model, spec), used, policy, options.costs);
   costs.price_streams(result.topology);
   say_where_times_come_from(spec, costs, result);
   ExpertNames names(prepared.map());
-  const std::vector<RankPlan> plans = plans_of(ranks, result.topology, !is_large(spec), names);
+  const std::vector<RankPlan> plans = plans_of(ranks, result.topology, !(are_alike && is_large(spec)), names);
   const CostEstimates estimates(costs);
   const auto run_on = [&](Executor& executor) {
     executor.observe(of_operations(options.observers));
-    const GroupSetting setting = setting_of(model, source.info(), prepared.map(), used, options, costs);
+    const GroupSetting setting =
+        setting_of(model, source.info(), prepared.map(), used, options, costs, are_alike);
     GroupRun runner(result.topology, spec, setting, plans, work_shape(costs), &estimates, executor);
     const std::unique_ptr<Batcher> batcher = options.serving.make(source, kv_of(ranks), spec.batches);
     drive_trace(model, prepared, *ranks.front()->plan, layer_class_of(costs), source.info(), *batcher,

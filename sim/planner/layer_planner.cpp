@@ -9,9 +9,8 @@ namespace pregate::sim {
 
 namespace {
 
-const Place& host_of(const Topology& topology) { return topology[topology.first(PlaceKind::cpu)]; }
-Hop read_from_drive(const Topology& topology) {
-  const MemoryId host = host_of(topology).memory;
+MemoryId host_memory(const Topology& topology, PlaceId gpu) { return topology[topology.cpu_of(gpu)].memory; }
+Hop read_from_drive(const Topology& topology, MemoryId host) {
   return topology.route(topology.behind(host), host).front();
 }
 constexpr std::size_t index(int ordinal) { return static_cast<std::size_t>(ordinal); }
@@ -25,10 +24,10 @@ LayerPlanner::LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMa
       executor_(executor),
       topology_(topology),
       gpu_(gpu),
-      cpu_(topology.first(PlaceKind::cpu)),
+      cpu_(topology.cpu_of(gpu)),
       computes_(topology[gpu].compute),
-      in_(topology.route(host_of(topology).memory, topology[gpu].memory).front()),
-      out_(topology.route(topology[gpu].memory, host_of(topology).memory).front()),
+      in_(topology.route(host_memory(topology, gpu), topology[gpu].memory).front()),
+      out_(topology.route(topology[gpu].memory, host_memory(topology, gpu)).front()),
       program_(program),
       estimates_(estimates),
       names_experts_(executor.records()),
@@ -63,7 +62,8 @@ LayerPlanner::LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMa
     low_ = std::make_unique<FormatPool>(*plan.low, ExpertSlots(map.keys(), slots, in_, out_, WriteBack::none,
                                                                reads_, program_, low_format, first));
   }
-  if (plan.make_host_tier) reads_.set(plan.make_host_tier(), read_from_drive(topology));
+  if (plan.make_host_tier)
+    reads_.set(plan.make_host_tier(), read_from_drive(topology, host_memory(topology, gpu)));
   for (std::size_t i = 0; i < offloaded_.size(); ++i) {
     const MoeLayer& layer = map.layers()[i];
     const auto first = plan.resident.begin() + layer.first_key;

@@ -22,8 +22,14 @@ std::optional<Id> id_named(const std::vector<Named>& all, std::string_view name)
 
 const char* to_string(StreamOrder order) { return order == StreamOrder::fifo ? "fifo" : "priority"; }
 
+void Platform::begin_host() {
+  first_of_host_ = hosts() * most_streams;
+  streams.resize(first_of_host_);
+}
+
 StreamId Platform::add_stream(std::string name, StreamOrder order) {
-  if (streams.size() == most_streams) throw std::length_error("a platform has at most 64 streams");
+  if (streams.size() == first_of_host_ + most_streams)
+    throw std::length_error("a platform has at most 64 streams a host");
   streams.push_back({std::move(name), order});
   return static_cast<StreamId>(streams.size() - 1);
 }

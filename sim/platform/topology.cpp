@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace pregate::sim {
@@ -24,13 +25,49 @@ LinkId Topology::add_link(std::string name) {
 }
 
 void Topology::add_route(MemoryId from, MemoryId to, std::vector<Hop> hops) {
-  routes_.push_back({from, to, std::move(hops)});
+  const auto after = std::upper_bound(
+      routes_.begin(), routes_.end(), std::pair(from, to),
+      [](const std::pair<MemoryId, MemoryId>& ends, const Route& each) { return ends < each.ends(); });
+  routes_.insert(after, {from, to, std::move(hops)});
+}
+
+void Topology::repeat_for_hosts(std::size_t hosts) {
+  const std::vector<Platform::Stream> streams = platform.streams;
+  const std::vector<Place> first_places = places;
+  const std::vector<Memory> first_memories = memories;
+  const std::vector<Route> first_routes = routes_;
+  for (std::size_t host = 1; host < hosts; ++host) {
+    const std::string name = "host" + std::to_string(host) + ".";
+    const std::size_t first_memory = memories.size();
+    const auto stream_here = [&](StreamId stream) {
+      return static_cast<StreamId>(host * most_streams + number_of(stream));
+    };
+    const auto memory_here = [&](MemoryId memory) {
+      return static_cast<MemoryId>(first_memory + static_cast<std::size_t>(memory));
+    };
+    platform.begin_host();
+    for (const Platform::Stream& stream : streams) platform.add_stream(name + stream.name, stream.order);
+    for (const Memory& memory : first_memories) add_memory(name + memory.name);
+    for (Place place : first_places) {
+      place.name = name + place.name;
+      place.memory = memory_here(place.memory);
+      place.compute = stream_here(place.compute);
+      add_place(std::move(place));
+    }
+    for (Route route : first_routes) {  // their ids are larger: they stay in order
+      for (Hop& hop : route.hops) hop.stream = stream_here(hop.stream);
+      routes_.push_back({memory_here(route.from), memory_here(route.to), std::move(route.hops)});
+    }
+  }
 }
 
 std::span<const Hop> Topology::route(MemoryId from, MemoryId to) const {
-  const auto found = std::find_if(routes_.begin(), routes_.end(),
-                                  [&](const Route& each) { return each.from == from && each.to == to; });
-  return found == routes_.end() ? std::span<const Hop>{} : std::span<const Hop>(found->hops);
+  const std::pair ends(from, to);
+  const auto found = std::lower_bound(
+      routes_.begin(), routes_.end(), ends,
+      [](const Route& each, const std::pair<MemoryId, MemoryId>& wanted) { return each.ends() < wanted; });
+  return found == routes_.end() || found->ends() != ends ? std::span<const Hop>{}
+                                                         : std::span<const Hop>(found->hops);
 }
 
 Hop Topology::sent_by(PlaceId place, MemoryId to) const {
@@ -66,10 +103,31 @@ MemoryId Topology::behind(MemoryId memory) const {
   return *found;
 }
 
-std::uint64_t Topology::streams_of(PlaceKind kind) const {
-  std::uint64_t set = 0;
+PlaceId Topology::cpu_of(PlaceId place) const {
+  const std::size_t host = host_of((*this)[place].compute);
+  const auto found = std::find_if(places.begin(), places.end(), [&](const Place& each) {
+    return each.kind == PlaceKind::cpu && host_of(each.compute) == host;
+  });
+  if (found == places.end()) throw std::out_of_range("topology: a host without a CPU");
+  return static_cast<PlaceId>(found - places.begin());
+}
+
+std::vector<bool> Topology::streams_of(PlaceKind kind) const {
+  std::vector<bool> set(platform.streams.size());
   for (const Place& place : places) {
-    if (place.kind == kind) set |= std::uint64_t{1} << number_of(place.compute);
+    if (place.kind == kind) set[number_of(place.compute)] = true;
+  }
+  return set;
+}
+
+std::vector<bool> Topology::fetching_streams() const {
+  std::vector<bool> computed_from(memories.size()), set(platform.streams.size());
+  for (const Place& place : places) {
+    if (place.kind != PlaceKind::cpu) computed_from[static_cast<std::size_t>(place.memory)] = true;
+  }
+  for (const Route& route : routes_) {
+    if (!computed_from[static_cast<std::size_t>(route.to)]) continue;
+    for (const Hop& hop : route.hops) set[number_of(hop.stream)] = true;
   }
   return set;
 }

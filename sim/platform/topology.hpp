@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/platform/platform.hpp"
@@ -13,8 +14,8 @@
 namespace pregate::sim {
 
 /// What computes, and what holds: places in Topology::places and Topology::memories.
-enum class PlaceId : std::uint8_t {};
-enum class MemoryId : std::uint8_t {};
+enum class PlaceId : std::uint16_t {};
+enum class MemoryId : std::uint16_t {};
 /// One direction of a link, as copies over it are priced: a place in Topology::links.
 enum class LinkId : std::uint8_t {};
 
@@ -58,6 +59,11 @@ struct Topology {
   /// Copies from one memory to another take these hops, one after the other.
   void add_route(MemoryId from, MemoryId to, std::vector<Hop> hops);
 
+  /// As many hosts in all, each like the first, which this is of: its places, memories and streams again,
+  /// named host1.gpu, ..., in the same order, with ways among themselves. Links are the same ones. None leads
+  /// from host to host yet.
+  void repeat_for_hosts(std::size_t hosts);
+
   /// Empty when there is no way.
   [[nodiscard]] std::span<const Hop> route(MemoryId from, MemoryId to) const;
   /// What `place` sends from its memory itself, as the CPU sends what it computed: on its own stream, over
@@ -69,8 +75,13 @@ struct Topology {
   /// The memory from which no place computes and that fills this one: a drive behind the host's.
   /// std::out_of_range when there is none.
   [[nodiscard]] MemoryId behind(MemoryId memory) const;
-  /// Compute streams of all such places, as a set of 1 << stream.
-  [[nodiscard]] std::uint64_t streams_of(PlaceKind kind) const;
+  /// The CPU of the host that the place is in, as its compute stream says; std::out_of_range when it has
+  /// none.
+  [[nodiscard]] PlaceId cpu_of(PlaceId place) const;
+  /// By stream: some such place computes on it.
+  [[nodiscard]] std::vector<bool> streams_of(PlaceKind kind) const;
+  /// By stream: it brings something to where a GPU or another device computes, or on its way there.
+  [[nodiscard]] std::vector<bool> fetching_streams() const;
 
  private:
   [[nodiscard]] std::optional<MemoryId> find_behind(MemoryId memory) const;
@@ -78,8 +89,9 @@ struct Topology {
   struct Route {
     MemoryId from, to;
     std::vector<Hop> hops;
+    [[nodiscard]] std::pair<MemoryId, MemoryId> ends() const { return {from, to}; }
   };
-  std::vector<Route> routes_;
+  std::vector<Route> routes_;  // by their ends; those that were added first before others alike
 };
 
 }  // namespace pregate::sim

@@ -150,7 +150,7 @@ TEST(LargeGroups, WhatIsNotSimulatedOnManyIsRefused) {
     return run(model, machine, load_policy(policy), source, {.parallel = spec});
   };
   EXPECT_NO_THROW(attempt(large_machine(8, 2), {.data = 16}, "gpu-only"));
-  EXPECT_THROW(attempt(large_machine(8, 2), {.data = 16}, "on-demand"), InputError);
+  EXPECT_THROW(attempt(large_machine(8, 2), {.pipeline = 5, .data = 4}, "gpu-only"), InputError);
   EXPECT_THROW(attempt(large_machine(8, 1), {.data = 16}, "gpu-only"), InputError);
   EXPECT_THROW(run(model, large_machine(8, 2), load_policy("gpu-only"), source), InputError);
 }

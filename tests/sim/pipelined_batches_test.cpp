@@ -93,7 +93,9 @@ TEST_P(ClosedForm, OfAPromptInParts) {
   const SimulationResult result = with(GetParam());
   EXPECT_EQ(result.steps, 6);
   expect_closed_form(result, static_cast<std::size_t>(GetParam()));
-  if (GetParam() > 1) EXPECT_LT(result.ttft_ms, with(1).ttft_ms);
+  if (GetParam() > 1) {
+    EXPECT_LT(result.ttft_ms, with(1).ttft_ms);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Batches, ClosedForm, testing::Values(1, 2, 3, 8));
@@ -171,7 +173,9 @@ TEST(PipelinedBatches, UrgentCopiesOfOtherPassesGoFirst) {
         };
         SCOPED_TRACE(order.name + ", " + std::to_string(recall) + ", " + std::to_string(link));
         test::expect_same_figures(with(Engine::automatic), with(Engine::event));
-        if (order.order() == StreamOrder::priority) EXPECT_THROW(with(Engine::timed), InputError);
+        if (order.order() == StreamOrder::priority) {
+          EXPECT_THROW(with(Engine::timed), InputError);
+        }
       }
     }
   }

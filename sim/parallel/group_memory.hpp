@@ -1,0 +1,23 @@
+// SPDX-FileCopyrightText: The pregate authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sim/parallel/group_plan.hpp"
+
+/// What the GPUs of a run, and their hosts, hold together.
+namespace pregate::sim {
+
+/// Into the result what each GPU holds, and the host that holds most; the GPU that has least left.
+const PlannedRank& add_up_memory(const PlannedRanks& ranks, SimulationResult& result);
+
+/// Why a GPU, or a host for its GPUs, has not enough; empty: all fits.
+std::string what_lacks_memory(const PlannedRanks& ranks, const MemoryUse& all, const ParallelSpec& spec,
+                              const std::string& policy);
+
+/// What the GPUs have for keys and values: of a stage, whose GPUs hold as much each, the one that has least.
+std::vector<KvShare> kv_of(const PlannedRanks& ranks);
+
+}  // namespace pregate::sim
