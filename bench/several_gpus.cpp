@@ -16,12 +16,17 @@ namespace {
 
 using namespace pregate;
 
-/// Requests of the model's MoE layers: prompts of 128 tokens, 48 decode steps.
-std::unique_ptr<trace::StepSource> requests_of(const ModelSpec& model, int requests) {
+/// Tokens of each request.
+struct Lengths {
+  int prompt = 128, output = 48;
+};
+
+/// Requests of the model's MoE layers.
+std::unique_ptr<trace::StepSource> requests_of(const ModelSpec& model, int requests, Lengths lengths) {
   trace::GeneratorProfile profile = trace::load_profile("mixtral-8x7b");
   profile.name = model.name + " alike";
-  profile.prefill_tokens = 128;
-  profile.decode_steps = 48;
+  profile.prefill_tokens = lengths.prompt;
+  profile.decode_steps = lengths.output;
   const trace::LayerProfileParameters like = profile.layers.front();
   profile.layers.clear();
   const Stack& stack = model.stacks.front();
@@ -37,9 +42,9 @@ std::unique_ptr<trace::StepSource> requests_of(const ModelSpec& model, int reque
 }
 
 void serve(benchmark::State& state, const char* model_name, const char* policy_name,
-           const sim::ParallelSpec& spec, int hosts, int batch) {
+           const sim::ParallelSpec& spec, int hosts, int batch, Lengths lengths = {}) {
   const ModelSpec model = load_model(model_name);
-  const auto source = requests_of(model, batch + batch / 2);
+  const auto source = requests_of(model, batch + batch / 2, lengths);
   MachineSpec machine = load_machine("h100-sxm-pcie5");
   machine.gpu.count = 8;
   if (hosts > 1)
@@ -71,7 +76,8 @@ BENCHMARK_CAPTURE(serve, gpus_8_resident, "qwen3-30b-a3b", "gpu-only", data_para
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(serve, gpus_8_cached, "qwen3-30b-a3b", "on-demand-cache", data_parallel(8), 1, 64)
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(serve, gpus_256_cached, "deepseek-v3", "on-demand-cache", data_parallel(256), 32, 256)
+BENCHMARK_CAPTURE(serve, gpus_256_cached, "deepseek-v3", "on-demand-cache", data_parallel(256), 32, 256,
+                  Lengths{8, 4})
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(serve, gpus_256_resident, "deepseek-v3", "gpu-only", data_parallel(256), 32, 256)
     ->Unit(benchmark::kMillisecond);

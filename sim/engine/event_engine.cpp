@@ -19,6 +19,7 @@
 
 namespace pregate::sim {
 
+using events::Host;
 using events::one;
 using events::Ready;
 using events::Record;
@@ -35,15 +36,6 @@ struct EventEngine::Impl {
     }
   }
 
-  /// The streams of a host, which share nothing with those of another.
-  struct Host {
-    Host(const Platform& platform, std::size_t number) : lanes(platform, number) {}
-    StreamSet by_priority = 0;
-    StreamSet idle = 0;    ///< streams that run nothing
-    StreamSet queued = 0;  ///< streams whose next operation, if idle, may be able to start
-    StreamSet ended = 0;   ///< streams whose operation ends now
-    Lanes lanes;
-  };
   [[nodiscard]] Host& host_of(std::size_t stream) { return hosts[stream / most_streams]; }
   [[nodiscard]] bool is_by_priority(std::size_t stream) {
     return (host_of(stream).by_priority & one(stream)) != 0;
@@ -70,7 +62,6 @@ struct EventEngine::Impl {
   void start(std::size_t stream, OpId id);
   void advance(std::int64_t most = never);
   void complete(OpId id);
-  void tell_rates(std::int64_t until) const;
   void release();
 
   Platform platform;
@@ -197,7 +188,7 @@ void EventEngine::Impl::advance(std::int64_t most) {
     hosts[number].lanes.share(now);
     next = std::min(next, hosts[number].lanes.next_due());
   }
-  if (observer && next > now) tell_rates(next);
+  if (observer && next > now) observer({now}, {next}, events::rates_of(hosts));
   now = next;
   // All that end then have ended before anything learns of one.
   for (Host& host : hosts) {
@@ -209,13 +200,6 @@ void EventEngine::Impl::advance(std::int64_t most) {
     for (; host.ended != 0; host.ended &= host.ended - 1)
       complete(host.lanes.operation(static_cast<std::size_t>(std::countr_zero(host.ended))));
   }
-}
-
-void EventEngine::Impl::tell_rates(std::int64_t until) const {
-  std::vector<BytesPerSecond> rates(platform.streams.size());
-  for (std::size_t number = 0; number < hosts.size(); ++number)
-    hosts[number].lanes.add_rates(std::span(rates).subspan(number * most_streams));
-  observer({now}, {until}, rates);
 }
 
 void EventEngine::Impl::complete(OpId id) {

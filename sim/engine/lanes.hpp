@@ -21,6 +21,7 @@ class Lanes {
   /// Throws std::invalid_argument when a capacity is not finite or negative.
   Lanes(const Platform& platform, std::size_t host);
 
+  [[nodiscard]] std::size_t size() const { return lanes_.size(); }
   [[nodiscard]] OpId operation(std::size_t stream) const { return lanes_[stream].id; }
 
   /// Precondition: the stream is idle and `resources` is a set of known ones.
