@@ -19,6 +19,23 @@ bool moves_experts_about(const ParallelSpec& spec) {
   return spec.has_copies() || spec.rebalance_every > 0 || spec.capacity_factor > 0;
 }
 
+/// What is decided by what a token's gate gave all its experts, where a GPU has but some of them; and what
+/// each GPU would hold of the host's memory, where what is said is for one.
+void check_services(const PolicySpec& policy, const ParallelSpec& spec) {
+  if (policy.miss.service->needs_weights && spec.spreads_experts() && spec.gpus_a_stage() > 1) {
+    throw InputError("policy " + policy.name,
+                     "miss.service = '" + policy.miss.service->name +
+                         "' weighs an expert against the others of its token, which are on other GPUs",
+                     "--tp without --ep: each GPU has a part of every expert");
+  }
+  const CapacityKind held = policy.host_cache.capacity.kind;
+  if (spec.gpus() > 1 && held != CapacityKind::none && held != CapacityKind::share) {
+    throw InputError("policy.host_cache.capacity",
+                     "of the experts of each GPU the host's memory holds a share",
+                     "e.g. --set policy.host_cache.capacity=50%, or none: it holds them all");
+  }
+}
+
 }  // namespace
 
 bool is_large(const ParallelSpec& spec) { return spec.gpus() > most_gpus_a_host || spec.even_for_few; }
@@ -29,8 +46,7 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
   const auto refuse = [&](const std::string& what, const std::string& hint) {
     throw InputError("policy " + policy.name, what + ", which is simulated on one GPU only", hint);
   };
-  if (!policy.formats.low.empty())
-    refuse("it has experts in a second format", "--set policy.formats.low=none");
+  check_services(policy, options.parallel);
   if (policy.compute.micro_batches > 1)
     refuse("it cuts passes into micro-batches", "--set policy.compute.micro_batches=1");
   if (policy.formats.cached < 1)
@@ -64,8 +80,6 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
     refuse("copies for a step begin in the one before", "another prefetch.kind");
   if (policy.lookahead.predictor->needs_future)
     refuse("its predictor knows the future", "another (pregate list parts)");
-  if (policy.host_cache.capacity.kind != CapacityKind::none)
-    refuse("a drive lies behind the host's memory", "--set policy.host_cache.capacity=none");
   const bool known_before = !serving.depends_on_time(info) && options.parallel.batches == 1;
   if (!known_before && policy.cache.capacity.kind != CapacityKind::none &&
       cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future)
@@ -131,6 +145,18 @@ bool may_offload(const ParallelSpec& spec) { return !moves_experts_about(spec); 
 
 bool moves_experts(const Plan& plan) {
   return plan.offloads() || plan.policy.lookahead.predictor->predicts();
+}
+
+std::string why_one_pass(const PolicySpec& policy, const ServingSpec& serving) {
+  if (serving.paged_kv()) return "KV memory may run out";
+  const bool knows_future = policy.cache.capacity.kind != CapacityKind::none &&
+                            cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future;
+  return knows_future ? "its eviction knows the future" : "";
+}
+
+std::string why_one_pass(const Plan& plan) {
+  if (plan.needs_clock()) return "it asks what time it is";
+  return plan.computes_on_cpu() ? "the CPU computes experts" : "";
 }
 
 bool may_overlap(const Plan& plan) { return !plan.needs_clock() && !plan.computes_on_cpu(); }

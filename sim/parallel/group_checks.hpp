@@ -29,6 +29,10 @@ bool moves_experts(const Plan& plan);
 /// Whether the plan of a GPU goes with several passes under way: it does not ask what time it is, and the CPU
 /// computes nothing.
 bool may_overlap(const Plan& plan);
+/// Why a policy does not go with the several passes under way that its software has (usual_batches): before
+/// it is planned, and of a GPU's plan. Empty: it does.
+std::string why_one_pass(const PolicySpec& policy, const ServingSpec& serving);
+std::string why_one_pass(const Plan& plan);
 /// Of one GPU's plan.
 void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySpec& policy);
 

@@ -8,17 +8,21 @@ namespace pregate::sim {
 
 const PlannedRank& add_up_memory(const PlannedRanks& ranks, SimulationResult& result) {
   const PlannedRank* fullest = ranks.front().get();
-  std::vector<Bytes> hosts;
+  std::vector<MemoryUse> hosts;
   for (const std::unique_ptr<PlannedRank>& rank : ranks) {
     const MemoryUse& memory = rank->result.memory;
     const auto host = static_cast<std::size_t>(rank->host);
     if (hosts.size() <= host) hosts.resize(host + 1);
-    hosts[host] += memory.host;
+    hosts[host].host += memory.host;
+    hosts[host].drive += memory.drive;
     if (memory.left() < fullest->result.memory.left()) fullest = rank.get();
     result.gpus.push_back({.memory = memory.total(), .cache_slots = rank->result.cache_slots});
   }
   result.memory = fullest->result.memory;
-  result.memory.host = *std::max_element(hosts.begin(), hosts.end());
+  for (const MemoryUse& host : hosts) {
+    result.memory.host = std::max(result.memory.host, host.host);
+    result.memory.drive = std::max(result.memory.drive, host.drive);
+  }
   result.cache_slots = fullest->result.cache_slots;
   result.buffer_slots = fullest->result.buffer_slots;
   result.prefill_slots = fullest->result.prefill_slots;
@@ -46,7 +50,8 @@ std::string what_lacks_memory(const PlannedRanks& ranks, const MemoryUse& all, c
            rank->result.out_of_memory_reason;
   }
   const bool host_is_full = all.host_usable && all.host > *all.host_usable;
-  return host_is_full ? all.explain(policy, ranks.front()->limits.name) : "";
+  const bool lacks = host_is_full || all.drive > all.drive_capacity;
+  return lacks ? all.explain(policy, ranks.front()->limits.name) : "";
 }
 
 }  // namespace pregate::sim

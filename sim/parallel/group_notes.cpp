@@ -32,9 +32,14 @@ void say_what_spreading_took(const ParallelSpec& spec, const SpreadTotals& total
   result.notes.emplace_back(text);
 }
 
+void say_why_one_pass(int batches, const std::string& reason, SimulationResult& result) {
+  result.notes.push_back("one pass at a time goes through the stages, not the software's " +
+                         std::to_string(batches) + ": " + reason);
+}
+
 void say_how_passes_follow(const ParallelSpec& spec, const trace::TraceInfo& info, bool may_overlap,
                            SimulationResult& result) {
-  if (spec.pipeline > 1 && spec.batches == 1 && may_overlap && info.requests > 1) {
+  if (spec.pipeline > 1 && spec.batches == 1 && !spec.usual_batches && may_overlap && info.requests > 1) {
     result.notes.push_back(
         "one pass at a time goes through the stages; vLLM and others have as many under way: "
         "--batcher continuous --set parallel.batches=" +

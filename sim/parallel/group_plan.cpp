@@ -25,7 +25,7 @@ template <class Part>
 MemoryUse memory_of(const PlannedRanks& ranks, Part&& part, const PolicySpec& policy,
                     const Topology& topology, trace::StepSource& source, const SimulationOptions& options) {
   MemoryUse fullest;
-  std::vector<Bytes> hosts;
+  std::vector<MemoryUse> hosts;
   for (std::size_t i = 0; i < ranks.size(); ++i) {
     PlannedRank& rank = *ranks[i];
     const MemoryUse use = memory_needed(part(i), rank.limits, policy, rank.prepared, topology, rank.served,
@@ -33,10 +33,14 @@ MemoryUse memory_of(const PlannedRanks& ranks, Part&& part, const PolicySpec& po
     source.rewind();
     const auto host = static_cast<std::size_t>(rank.host);
     if (hosts.size() <= host) hosts.resize(host + 1);
-    hosts[host] += use.host;
+    hosts[host].host += use.host;
+    hosts[host].drive += use.drive;
     if (i == 0 || use.left() < fullest.left()) fullest = use;
   }
-  fullest.host = *std::max_element(hosts.begin(), hosts.end());
+  for (const MemoryUse& host : hosts) {
+    fullest.host = std::max(fullest.host, host.host);
+    fullest.drive = std::max(fullest.drive, host.drive);
+  }
   return fullest;
 }
 

@@ -184,7 +184,7 @@ std::string in_words(const ParallelSpec& spec) {
   const int stage = spec.gpus_a_stage();
   std::string text = number(spec.gpus()) + " GPUs: ";
   if (spec.pipeline > 1) text += number(spec.pipeline) + " stages of layers";
-  if (spec.batches > 1) text += " (" + number(spec.batches) + " passes under way)";
+  if (spec.batches > 1) text += " (up to " + number(spec.batches) + " passes under way)";
   if (stage == 1) return text;
   if (spec.pipeline > 1) text += " of " + number(stage) + " GPUs each: ";
   if (spec.data > 1) text += number(spec.data) + " groups with requests of their own";

@@ -42,6 +42,8 @@ struct ParallelSpec {
   std::string layers = {};
   /// Passes under way at once, at most, each in other stages.
   int batches = 1;
+  /// Nobody asked for so many: the software has them. What does not go with several has one then.
+  bool usual_batches = false;
   int tensor = 1;  ///< GPUs that share every layer: heads, columns of a feed-forward, the vocabulary
   int data = 1;    ///< such groups in a stage, each with requests of its own
   ExpertShare experts = ExpertShare::columns;

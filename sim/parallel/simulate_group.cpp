@@ -38,7 +38,10 @@ bool shares_resources(const MachineSpec& machine, const ParallelSpec& spec, cons
       std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->computes_on_cpu(); });
   // Stages compute one after the other, but copy at the same time.
   const double copied = costs.fetch().rate.value * std::min(spec.gpus(), machine.gpu.count);
-  return cpu || through_host || copied > machine.host.memory_bandwidth.value;
+  const bool reads = std::any_of(ranks.begin(), ranks.end(),
+                                 [](const auto& rank) { return rank->plan->make_host_tier != nullptr; });
+  const double read = reads ? machine.ssd.read_bandwidth.value : 0;
+  return cpu || through_host || copied + read > machine.host.memory_bandwidth.value;
 }
 
 /// What operations on a GPU's streams call its experts: as the whole layer numbers them.
@@ -73,8 +76,6 @@ void plan_all(const PlannedRanks& ranks, const PolicySpec& policy, trace::StepSo
                            options.counted, rank->result, options.prompt_chunk);
     source.rewind();
   }
-  for (const std::unique_ptr<PlannedRank>& rank : ranks)
-    if (rank->plan) check_group_plan(*rank->plan, options.parallel, policy);
 }
 
 bool all_may_overlap(const PlannedRanks& ranks) {
@@ -92,6 +93,7 @@ std::vector<RankPlan> plans_of(const PlannedRanks& ranks, const Topology& topolo
     Plan& plan = *rank->plan;
     plan.first_slot = static_cast<std::int32_t>(slots);
     slots += plan.cache_slots + plan.buffer_slots + plan.prefill_slots;
+    if (plan.low) slots += plan.low->cache_slots + plan.low->buffer_slots;
     plans.push_back({rank->rank, rank->prepared.map(), plan});
     if (are_drawn) name_experts(*rank, topology, gpus[static_cast<std::size_t>(rank->rank.number)], names);
   }
@@ -133,25 +135,66 @@ void count_by_gpu(const GroupRun& run, SimulationResult& result) {
   }
 }
 
-}  // namespace
+/// As the policy permits where the software, and nobody else, has several under way: why it does not.
+std::string choose_batches(const PlannedRanks& ranks, ParallelSpec& spec) {
+  std::string reason;
+  for (const std::unique_ptr<PlannedRank>& rank : ranks)
+    if (rank->plan && reason.empty()) reason = why_one_pass(*rank->plan);
+  if (!spec.usual_batches || spec.batches == 1 || reason.empty()) return "";
+  spec.batches = 1;
+  return reason;
+}
 
-SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
-                                const PreparedTrace& prepared, trace::StepSource& source,
-                                const SimulationOptions& options) {
-  const ParallelSpec& spec = options.parallel;
-  SimulationResult result;
-  result.policy = policy;
+/// Every GPU's part, how passes follow each other, and what lacks memory, into the result. InputError for
+/// what a group does not simulate.
+PlannedRanks plan_group(const ModelSpec& model, const MachineSpec& used, const PolicySpec& policy,
+                        const PreparedTrace& prepared, trace::StepSource& source, SimulationOptions& options,
+                        SimulationResult& result) {
+  ParallelSpec& spec = options.parallel;
+  const int batches = spec.batches;
+  std::string reason;  // why those of the software are not under way
+  if (spec.usual_batches) reason = why_one_pass(policy, options.serving);
+  if (!reason.empty()) spec.batches = 1;
   check_group_policy(policy, options, source.info());
-  const MachineSpec used = with_gpus(machine, spec.gpus());
   check_large_group(spec, options);
   check_spread(spec, source.info());
   result.topology = topology_to_plan(used, spec);
   PlannedRanks ranks = ranks_of_run(model, used, policy, prepared, source, result.topology, options);
   plan_all(ranks, policy, source, options);
+  if (reason.empty()) reason = choose_batches(ranks, spec);
+  for (const std::unique_ptr<PlannedRank>& rank : ranks)
+    if (rank->plan) check_group_plan(*rank->plan, spec, policy);
   result.notes = add_up_memory(ranks, result).result.notes;
+  if (!reason.empty()) say_why_one_pass(batches, reason, result);
   say_how_passes_follow(spec, source.info(), all_may_overlap(ranks), result);
   result.out_of_memory_reason = what_lacks_memory(ranks, result.memory, spec, policy.name);
   result.out_of_memory = !result.out_of_memory_reason.empty();
+  return ranks;
+}
+
+/// Whether the event queue must carry the run out. InputError where the other engine is asked for then.
+bool goes_by_events(const SimulationOptions& options, bool shares) {
+  const bool needs_events = options.recorded_steps > 0 || shares;
+  if (options.engine == Engine::timed && needs_events) {
+    throw InputError("--engine",
+                     "the timed engine cannot record a schedule, share a memory bus or let copies of several "
+                     "passes under way overtake each other",
+                     "--engine auto or --engine event");
+  }
+  return options.engine == Engine::event || needs_events;
+}
+
+}  // namespace
+
+SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machine, const PolicySpec& policy,
+                                const PreparedTrace& prepared, trace::StepSource& source,
+                                const SimulationOptions& asked) {
+  SimulationOptions options = asked;
+  const ParallelSpec& spec = options.parallel;
+  SimulationResult result;
+  result.policy = policy;
+  const MachineSpec used = with_gpus(machine, spec.gpus());
+  const PlannedRanks ranks = plan_group(model, used, policy, prepared, source, options, result);
   if (result.out_of_memory) {
     result.fits_with =
         what_fits_on_gpus(model, used, policy, prepared, source, ranks, result.topology, options);
@@ -181,14 +224,7 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
     count_by_gpu(runner, result);
     say_what_spreading_took(spec, runner.totals(), result);
   };
-  const bool needs_events = options.recorded_steps > 0 || shares_resources(used, spec, ranks, costs);
-  if (options.engine == Engine::timed && needs_events) {
-    throw InputError("--engine",
-                     "the timed engine cannot record a schedule, share a memory bus or let copies of several "
-                     "passes under way overtake each other",
-                     "--engine auto or --engine event");
-  }
-  if (options.engine == Engine::event || needs_events) {
+  if (goes_by_events(options, shares_resources(used, spec, ranks, costs))) {
     EventExecutor executor(result.topology, costs, names, options.recorded_steps);
     executor.record_from(options.first_recorded_step);
     run_on(executor);

@@ -58,7 +58,8 @@ LayerPlanner::LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMa
   }
   if (plan.low) {
     const auto slots = static_cast<std::size_t>(plan.low->cache_slots + plan.low->buffer_slots);
-    const auto first = static_cast<std::int32_t>(plan.cache_slots + plan.buffer_slots + plan.prefill_slots);
+    const auto first = static_cast<std::int32_t>(plan.first_slot + plan.cache_slots + plan.buffer_slots +
+                                                 plan.prefill_slots);
     low_ = std::make_unique<FormatPool>(*plan.low, ExpertSlots(map.keys(), slots, in_, out_, WriteBack::none,
                                                                reads_, program_, low_format, first));
   }

@@ -132,6 +132,35 @@ TEST(PipelinedBatches, TheWayToThemIsNamedWhereItIsOpen) {
   EXPECT_FALSE(is_named("gpu-only", {.tensor = 2}));
 }
 
+// What software has is asked of nobody: a policy that does not go with it has one pass at a time, and says
+// so.
+TEST(PipelinedBatches, ThoseOfTheSoftwareGiveWay) {
+  ListSource source = test::random_source(1, 4, 8, 2, 3, 4, 4);
+  source.weigh_by_halves(2);
+  const auto with = [&](const char* policy, int batches, bool usual, bool paged = false) {
+    const ServingSpec serving = paged ? test::continuous({{"max_batch", "4"}, {"kv_block", "4"}})
+                                      : test::continuous({{"max_batch", "4"}});
+    return run(test::tiny_model(4, 8, 2), machine_of_stages(), load_policy(policy), source,
+               {.serving = serving, .parallel = {.pipeline = 2, .batches = batches, .usual_batches = usual}});
+  };
+  const auto says = [](const SimulationResult& result) {
+    for (const std::string& note : result.notes)
+      if (note.find("not the software's 2: ") != std::string::npos) return note.substr(note.find(": ") + 2);
+    return std::string();
+  };
+  const SimulationResult goes = with("gpu-only", 2, true);
+  test::expect_same_figures(goes, with("gpu-only", 2, false));
+  EXPECT_EQ(says(goes), "");
+  const SimulationResult on_cpu = with("experts-on-cpu", 2, true);
+  test::expect_same_figures(on_cpu, with("experts-on-cpu", 1, false));
+  EXPECT_EQ(says(on_cpu), "the CPU computes experts");
+  EXPECT_EQ(says(with("promoe", 2, true)), "it asks what time it is");
+  const SimulationResult paged = with("gpu-only", 2, true, true);
+  test::expect_same_figures(paged, with("gpu-only", 1, false, true));
+  EXPECT_EQ(says(paged), "KV memory may run out");
+  EXPECT_THROW(with("experts-on-cpu", 2, false), InputError);
+}
+
 // A token is known when its pass has ended: nothing of a request overlaps.
 TEST(PipelinedBatches, DecodeStepsOfOneRequestFollowEachOther) {
   ListSource source = test::random_source(6, 4, 8, 2, 2, 5, 6);

@@ -51,6 +51,7 @@ TEST_P(OneGpuAsAGroup, EqualsOneGpu) {
     source.weigh_by_halves(3);
     MachineSpec machine = test::tiny_machine();
     machine.h2d.bandwidth = {1e9 * static_cast<double>(seed * seed)};
+    machine.ssd = {.capacity = {1LL << 40}, .read_bandwidth = {0.5e9}, .latency = from_seconds(80e-6)};
     SimulationOptions options{.engine = engine};
     const SimulationResult alone = run(model, machine, policy, source, options);
     options.parallel.even_for_one = true;
@@ -68,6 +69,10 @@ INSTANTIATE_TEST_SUITE_P(Policies, OneGpuAsAGroup,
                                                           "pre-gated", "promoe", "hybrimoe", "experts-on-cpu",
                                                           "fiddler"),
                                           testing::Values("own"), testing::Values(Engine::event)));
+INSTANTIATE_TEST_SUITE_P(
+    FormatsAndDrives, OneGpuAsAGroup,
+    testing::Combine(testing::Values("hobbit", "mc-moe", "m2cache", "streamlx", "warp", "llama-cpp-mmap"),
+                     testing::Values("own"), testing::Values(Engine::automatic, Engine::event)));
 INSTANTIATE_TEST_SUITE_P(
     Caches, OneGpuAsAGroup,
     testing::Combine(testing::Values("on-demand-cache", "prefetch-all-cache", "pre-gated-cache"),
@@ -302,7 +307,7 @@ TEST(SeveralGpus, WhatCannotBeSpreadIsRefused) {
   EXPECT_THROW(attempt({.data = 2}, "on-demand"), InputError);
   EXPECT_THROW(attempt(expert_parallel(8), "on-demand"), InputError);  // heads and experts: four each
   EXPECT_THROW(attempt(pipeline(2), "monde"), InputError);
-  EXPECT_THROW(attempt(pipeline(2), "hobbit"), InputError);
+  EXPECT_THROW(attempt(expert_parallel(2), "hobbit"), InputError);
 }
 
 // Huang et al. (2303.06182): 8 GPUs, 128 experts of 64 MiB in 6 MoE layers of a decoder, a buffer of 10 on
