@@ -222,6 +222,7 @@ Run resolve(const Parsed& parsed, const std::string& policies) {
   run.options.serving = sim::load_serving(serve);
   resolve_gpus(parsed, run);
   resolve_routing(parsed, set, run);
+  use_usual_batches(run);
   resolve_expert_homes(parsed, run);
   run.routing_notes = run.configuration.notes;
   if (!run.configuration.machine.expert_kernel_table.empty()) {

@@ -98,6 +98,21 @@ void resolve_gpus(const Parsed& parsed, Run& run) {
     run.configuration.machine = sim::with_gpus(run.configuration.machine, run.options.parallel.gpus());
 }
 
+void use_usual_batches(Run& run) {
+  sim::ParallelSpec& spec = run.options.parallel;
+  const std::optional<SoftwareSpec>& software = run.configuration.software;
+  const bool is_said =
+      spec.batches > 1 || std::any_of(run.set.begin(), run.set.end(),
+                                      [](const Override& each) { return each.path == "parallel.batches"; });
+  if (!software || is_said || spec.pipeline == 1 || spec.rebalance_every > 0) return;
+  const bool is_lock_step = run.options.serving.is_lock_step();
+  if (is_lock_step && run.configuration.prompt_in_chunks) spec.batches = software->pipeline.prompt_parts;
+  if (!is_lock_step && software->pipeline.batch_a_stage)
+    spec.batches = std::min(spec.pipeline, sim::most_batches);
+  spec.usual_batches = spec.batches > 1;
+  run.configuration.parallel = spec;
+}
+
 namespace {
 
 /// By a kind of placement, from the first half of the run's own steps.

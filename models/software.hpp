@@ -75,6 +75,12 @@ struct SoftwareSpec {
                                ///< are mxfp4; empty: its own
   } files;
 
+  /// Passes that it keeps under way at once in stages of layers on several GPUs.
+  struct Pipeline {
+    bool batch_a_stage = false;  ///< as many batches as stages, where requests are served continuously
+    int prompt_parts = 1;        ///< else of the parts of a prompt, at most
+  } pipeline;
+
   SoftwareMemorySpec memory;
   int prompt_chunk = 0;  ///< most prompt tokens a pass, where none is given; 0: whole prompts
 };

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <tuple>
 
+#include "cli/several_gpus.hpp"
 #include "models/error.hpp"
 
 namespace pregate::cli {
@@ -123,6 +124,7 @@ Run Question::run_of(const Way& way, const MachineAsked& machine) {
   Run run = place->second;
   set_machine(way, machine, run);
   run.options.parallel = run.configuration.parallel = way.parallel;
+  use_usual_batches(run);
   return run;
 }
 

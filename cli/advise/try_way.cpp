@@ -220,7 +220,7 @@ Tried try_way(const Way& way, Run run, const std::string& model) {
   Tried tried = left_out(way, "");
   try {
     sim::RunConfiguration& configuration = run.configuration;
-    Setting setting{load_policy(way.policy, run.set, run.cache_flags), way.parallel};
+    Setting setting{load_policy(way.policy, run.set, run.cache_flags), run.options.parallel};
     if (way.command != nullptr && setting.policy.host_cache.capacity.kind != CapacityKind::none)
       setting.policy.host_cache.capacity = page_cache(configuration.machine.host, configuration.model);
     const OpenTrace trace = run.reopen();

@@ -108,6 +108,17 @@ Fields<SoftwareSpec::Files> file_fields() {
   return fields;
 }
 
+Fields<SoftwareSpec::Pipeline> pipeline_fields() {
+  using Pipeline = SoftwareSpec::Pipeline;
+  Fields<Pipeline> fields;
+  fields.add(
+      "batch_a_stage", &Pipeline::batch_a_stage,
+      "requests served continuously are in as many batches as stages, all under way (parallel.batches)");
+  fields.add("prompt_parts", &Pipeline::prompt_parts, "parts of a prompt under way at once, in lock step",
+             Range{1, 64, "from 1 to 64"});
+  return fields;
+}
+
 Fields<SoftwareSpec> software() {
   Fields<SoftwareSpec> fields;
   fields.add("description", &SoftwareSpec::description, "a line");
@@ -124,6 +135,7 @@ Fields<SoftwareSpec> software() {
   fields.add_table("efficiency", &SoftwareSpec::efficiency, efficiency_fields());
   fields.add_table("cpu", &SoftwareSpec::cpu, cpu_fields());
   fields.add_table("files", &SoftwareSpec::files, file_fields());
+  fields.add_table("pipeline", &SoftwareSpec::pipeline, pipeline_fields());
   fields.add_table("memory", &SoftwareSpec::memory, software_memory_fields());
   fields
       .add("prompt_chunk", &SoftwareSpec::prompt_chunk, "most prompt tokens a pass, where none is given",

@@ -40,6 +40,55 @@ TEST_F(SeveralGpus, OptionsAreShorthandForKeys) {
   EXPECT_EQ(same["results"], run["results"]);
 }
 
+// vLLM keeps a batch of requests under way in each stage, llama.cpp the parts of a prompt; --set says another
+// number, and a policy that goes with one pass alone says why.
+TEST_F(SeveralGpus, SoftwareHasItsPassesUnderWay) {
+  const auto batches = [&](Words words) {
+    words.insert(words.begin(), {"--policy", "gpu-only", "--pp", "2"});
+    return compare(words)["config"]["parallel"]["batches"].get<int>();
+  };
+  const Words served = {"--batcher", "continuous", "--batch", "2"};
+  const auto with = [](Words words, const Words& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  EXPECT_EQ(batches({}), 1);
+  EXPECT_EQ(batches(served), 1);
+  EXPECT_EQ(batches({"--software", "vllm"}), 1);
+  EXPECT_EQ(batches(with(served, {"--software", "vllm"})), 2);
+  EXPECT_EQ(batches(with(served, {"--software", "sglang"})), 2);
+  EXPECT_EQ(batches(with(served, {"--software", "vllm", "--set", "parallel.batches=1"})), 1);
+  EXPECT_EQ(batches({"--software", "llama-cpp"}), 4);
+  EXPECT_EQ(batches({"--software", "llama-cpp", "--set", "software.pipeline.prompt_parts=2"}), 2);
+  EXPECT_EQ(batches(with(served, {"--software", "llama-cpp"})), 1);
+  const Json on_cpu = compare({"--policy", "experts-on-cpu", "--pp", "2", "--software", "llama-cpp"});
+  EXPECT_NE(on_cpu.dump().find("not the software's 4: the CPU computes experts"), std::string::npos);
+}
+
+// 16 GPUs of two hosts, each with a cache of its experts; what is not simulated there says how to mend it.
+TEST_F(SeveralGpus, OfSeveralHostsOffload) {
+  const Words hosts = {"--dp",    "16",
+                       "--ep",    "16",
+                       "--set",   "machine.gpu.count=8",
+                       "--set",   "machine.network.hosts=2",
+                       "--set",   "machine.network.bandwidth=50GB/s",
+                       "--set",   "machine.network.latency=5us",
+                       "--batch", "2"};
+  Words run = hosts;
+  run.insert(run.end(), {"--policy", "on-demand-cache", "--cache", "50%"});
+  const Json result = compare(run)["results"][0];
+  EXPECT_EQ(result["status"], "ok");
+  ASSERT_EQ(result["gpus"].size(), 16U);
+  EXPECT_EQ(result["gpus"][15]["cache_slots"], result["gpus"][0]["cache_slots"]);
+  Words schedule = {"simulate",      "--model",  "olmoe-1b-7b", "--machine",
+                    "rtx4090-pcie4", "--policy", "on-demand"};
+  schedule.insert(schedule.end(), hosts.begin(), hosts.end());
+  schedule.insert(schedule.end(), {"--schedule", "s.json"});
+  const Outcome refused = this->run(schedule);
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("at most 8"), std::string::npos);
+}
+
 TEST_F(SeveralGpus, OneSaysNothingOfThem) {
   const Json run = compare({"--policy", "on-demand", "--gpus", "1"});
   EXPECT_FALSE(run["config"].contains("parallel"));
