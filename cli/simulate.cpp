@@ -40,7 +40,8 @@ std::string details(const sim::SimulationResult& result) {
     if (share > 0) bounds.add({sim::to_string(static_cast<sim::Limit>(i)), percent(share)});
   }
   sim::TextTable streams({"stream", "% busy"});
-  for (std::size_t i = 0; i < result.tally.busy.size(); ++i) {
+  // Of several hosts the first one stands for the others, which may be dozens.
+  for (std::size_t i = 0; i < std::min(result.tally.busy.size(), sim::most_streams); ++i) {
     const Picoseconds busy = result.tally.busy[i];
     if (busy.count == 0) continue;
     streams.add({result.topology.platform.streams[i].name,
