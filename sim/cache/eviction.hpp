@@ -56,9 +56,8 @@ struct EvictionEntry {
 class EvictionRegistry {
  public:
   /// `Eviction` as CacheOf wants it. `Small` decides as it does where is_small(): such a policy, or an
-  /// ExpertCache of its own; `SmallHits` is its HitCounter. More may be said of the entry, which is valid
-  /// until the next one.
-  template <class Eviction, class Small = Eviction, class SmallHits = void>
+  /// ExpertCache of its own. More may be said of the entry, which is valid until the next one.
+  template <class Eviction, class Small = Eviction>
   EvictionEntry& add(std::string_view name, std::string_view description, bool needs_future = false) {
     EvictionEntry entry;
     entry.name = name;
@@ -68,7 +67,6 @@ class EvictionRegistry {
     entry.watches = entry.swaps || hears_of_passes<Eviction> || hears_of_gates<Eviction>;
     entry.make_general = &make_cache<Eviction>;
     if constexpr (!std::is_same_v<Eviction, Small>) entry.make_small = &make_cache<Small>;
-    if constexpr (!std::is_void_v<SmallHits>) entry.make_small_counter = &make_counter<SmallHits>;
     return entries_.emplace_back(std::move(entry));
   }
   template <class Cache>
@@ -109,10 +107,6 @@ class EvictionRegistry {
     } else {
       return std::make_unique<CacheOf<Eviction>>(geometry);
     }
-  }
-  template <class Counter>
-  static std::unique_ptr<HitCounter> make_counter(const CacheGeometry& geometry) {
-    return std::make_unique<Counter>(geometry);
   }
 
   std::deque<EvictionEntry> entries_;  // an entry stays where it is

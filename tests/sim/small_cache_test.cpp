@@ -106,12 +106,14 @@ TEST(SmallDomains, AreServedAsLargeOnes) {
 }
 
 // Counters of hits count those of the caches: several batches a call, of consecutive domains or of the only
-// one.
+// one, whose keys may be more than a byte has values.
 TEST(HitCounters, CountWhatTheCachesHit) {
   for (const EvictionEntry& entry : eviction_registry().entries()) {
-    for (const std::int64_t capacity : {0, 1, 2, 5, 8, 20, 40}) {
-      for (const bool one_domain : {false, true}) {
-        SCOPED_TRACE(entry.name + ", capacity " + std::to_string(capacity) + (one_domain ? ", global" : ""));
+    for (const std::int64_t capacity : {0, 1, 2, 4, 5, 8, 20, 32, 40}) {
+      for (const std::uint32_t keys_of_only : {0U, domains * keys_each, 300U}) {
+        const bool one_domain = keys_of_only > 0;
+        SCOPED_TRACE(entry.name + ", capacity " + std::to_string(capacity) + ", of all " +
+                     std::to_string(keys_of_only));
         std::mt19937_64 random(static_cast<std::uint64_t>(capacity) + 1);
         const std::vector<Access> accesses = random_accesses(random, 9, 1500);
         const std::vector<BatchIndex> future = future_of(accesses);
@@ -120,8 +122,9 @@ TEST(HitCounters, CountWhatTheCachesHit) {
         geometry.next_use = future;
         if (one_domain) {
           geometry.domains = 1;
-          geometry.first_key = {0, domains * keys_each};
+          geometry.first_key = {0, keys_of_only};
           geometry.capacity = {capacity};
+          geometry.size.assign(keys_of_only, 1);
         }
         const auto cache = entry.make(geometry);
         const auto counter = entry.make_counter(geometry);

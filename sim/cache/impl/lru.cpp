@@ -1,8 +1,11 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "sim/cache/eviction.hpp"
+#include "sim/cache/impl/lru_bytes.hpp"
 #include "sim/cache/impl/lru_rows.hpp"
 #include "sim/cache/key_lists.hpp"
 #include "sim/cache/lru_stacks.hpp"
@@ -201,21 +204,29 @@ std::unique_ptr<StackDistances> make_stacks(const CacheGeometry& geometry) {
   return std::make_unique<LruStacks>(geometry);
 }
 
+std::unique_ptr<HitCounter> make_small_hits(const CacheGeometry& geometry) {
+  auto hits = make_byte_lru_hits(geometry);
+  return hits ? std::move(hits) : std::make_unique<SmallLruHits>(geometry);
+}
+
+/// Of a policy that is LRU to who only counts its hits.
+void count_as_lru(EvictionEntry& entry) {
+  entry.make_small_counter = &make_small_hits;
+  entry.make_stacks = &make_stacks;
+}
+
 }  // namespace
 
 void register_lru(EvictionRegistry& registry) {
-  registry.add<Lru, SmallLru, SmallLruHits>("lru", "evicts the expert whose last activation is oldest")
-      .make_stacks = &make_stacks;
+  count_as_lru(registry.add<Lru, SmallLru>("lru", "evicts the expert whose last activation is oldest"));
 }
 
 /// ExpertFlow's order (2410.17954): who is announced for a layer that has yet to run stays before all others,
 /// who leave as of LRU. Announced residents are held whatever the policy (ExpertCache::hold), so what is left
 /// to decide is the order of the others; without a lookahead this is LRU.
 void register_predicted_first(EvictionRegistry& registry) {
-  registry
-      .add<Lru, SmallLru, SmallLruHits>(
-          "predicted-first", "keeps who is announced for a layer to come; of the others evicts as lru")
-      .make_stacks = &make_stacks;
+  count_as_lru(registry.add<Lru, SmallLru>(
+      "predicted-first", "keeps who is announced for a layer to come; of the others evicts as lru"));
 }
 
 }  // namespace pregate::cache
