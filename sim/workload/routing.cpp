@@ -3,7 +3,6 @@
 #include "sim/workload/routing.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <type_traits>
 
@@ -20,7 +19,11 @@ StepRouting::StepRouting(const ExpertMap& map)
     single_token_.push_back({begin, begin + count});
     begin += count;
     const auto of_stack = static_cast<std::size_t>(layer.stack);
-    if (of_stack >= top_k_.size()) top_k_.resize(of_stack + 1, -1);
+    if (of_stack >= top_k_.size()) {
+      top_k_.resize(of_stack + 1, -1);
+      first_entry_.resize(of_stack + 1, first_keys_.size());
+    }
+    first_keys_.insert(first_keys_.end(), count, layer.first_key);
     int& top_k = top_k_[of_stack];
     top_k = top_k < 0 || top_k == layer.top_k ? layer.top_k : 0;
   }
@@ -41,73 +44,70 @@ std::size_t most_activated(const ExpertMap& map, const trace::Step& step) {
   return most;
 }
 
-/// Writes the keys of one token's `count` experts. False when one is missing or there twice, which the caller
-/// must count instead. `count` is a constant where it can be: the comparisons of pairs then unroll.
+/// Whether one token's `count` experts are all there, none of them twice. `count` is a constant where it can
+/// be: the comparisons of pairs then unroll.
 template <class Count>
-bool write_keys(const std::uint16_t* ids, Count count, ExpertKey first_key, ExpertKey* keys) {
+bool are_distinct(const std::uint16_t* ids, Count count) {
   bool distinct = true;
   for (int i = 0; i < count; ++i) {
     distinct &= ids[i] != trace::no_expert;
-    keys[i] = first_key + ids[i];
     for (int j = 0; j < i; ++j) distinct &= ids[i] != ids[j];
   }
   return distinct;
 }
 
-/// Flags in the lanes of 16 bits, of which `lanes` says whether any is 0: their highest bits.
-constexpr std::uint64_t lane_ones = 0x0001'0001'0001'0001;
-constexpr std::uint64_t zero_flags(std::uint64_t lanes) { return (lanes - lane_ones) & ~lanes; }
+using EightIds [[gnu::vector_size(16)]] = std::uint16_t;
+using EightFlags [[gnu::vector_size(16)]] = std::int16_t;
 
-std::uint64_t four_ids(const std::uint16_t* ids) {
-  std::uint64_t lanes = 0;
-  std::memcpy(&lanes, ids, sizeof lanes);
-  return lanes;
+EightIds ids_at(const std::uint16_t* ids) {
+  EightIds eight;
+  std::memcpy(&eight, ids, sizeof eight);
+  return eight;
 }
 
-void write_four_keys(const std::uint16_t* ids, ExpertKey first_key, ExpertKey* keys) {
-  using FourIds [[gnu::vector_size(8)]] = std::uint16_t;
-  using FourKeys [[gnu::vector_size(16)]] = ExpertKey;
-  FourIds four;
-  std::memcpy(&four, ids, sizeof four);
-  const FourKeys counted = __builtin_convertvector(four, FourKeys) + first_key;
-  std::memcpy(keys, &counted, sizeof counted);
+bool is_any(EightFlags flags) {
+  std::uint64_t halves[2];
+  std::memcpy(halves, &flags, sizeof halves);
+  return (halves[0] | halves[1]) != 0;
 }
 
-/// The same for 4 or 8, four ids at a time: each is held against the others by rotating them past it.
+/// Each is held against the others by turning them past it: among four, the first and the second turn meet
+/// all; among eight, the first four.
+EightFlags repeated_of_four(EightIds a) {
+  return (a == trace::no_expert) | (a == __builtin_shufflevector(a, a, 1, 2, 3, 0, 5, 6, 7, 4)) |
+         (a == __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5));
+}
+EightFlags repeated_of_eight(EightIds a) {
+  return (a == trace::no_expert) | (a == __builtin_shufflevector(a, a, 1, 2, 3, 4, 5, 6, 7, 0)) |
+         (a == __builtin_shufflevector(a, a, 2, 3, 4, 5, 6, 7, 0, 1)) |
+         (a == __builtin_shufflevector(a, a, 3, 4, 5, 6, 7, 0, 1, 2)) |
+         (a == __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3));
+}
+
+/// The same of each of `layers` layers that follow one another.
 template <int Count>
-bool write_keys(const std::uint16_t* ids, std::integral_constant<int, Count>, ExpertKey first_key,
-                ExpertKey* keys) requires(Count == 4 || Count == 8) {
-  static_assert(trace::no_expert == 0xFFFF);
-  std::uint64_t flags = 0;
-  const std::uint64_t first = four_ids(ids);
-  const auto hold_against_themselves = [&flags](std::uint64_t four) {
-    flags |=
-        zero_flags(~four) | zero_flags(four ^ std::rotl(four, 16)) | zero_flags(four ^ std::rotl(four, 32));
-  };
-  hold_against_themselves(first);
-  if constexpr (Count == 8) {
-    const std::uint64_t second = four_ids(ids + 4);
-    hold_against_themselves(second);
-    for (const int turn : {0, 16, 32, 48}) flags |= zero_flags(first ^ std::rotl(second, turn));
-  }
-  for (int i = 0; i < Count; i += 4) write_four_keys(ids + i, first_key, keys + i);
-  return (flags & lane_ones << 15) == 0;
+bool are_all_distinct(const std::uint16_t* ids, std::size_t layers,
+                      std::integral_constant<int, Count> count) {
+  bool distinct = true;
+  for (std::size_t layer = 0; layer < layers; ++layer) distinct &= are_distinct(ids + layer * Count, count);
+  return distinct;
 }
-
-/// The same for all `layers`; `count` is the top-k of each, or `own_top_k` where they differ.
-struct own_top_k {};
-template <class Count>
-bool write_token_keys(std::span<const MoeLayer> layers, const std::uint16_t* ids, Count count,
-                      ExpertKey* keys) {
+bool are_all_distinct(const std::uint16_t* ids, std::size_t layers, std::integral_constant<int, 4> four) {
+  EightFlags repeated{};
+  std::size_t layer = 0;
+  for (; layer + 2 <= layers; layer += 2) repeated |= repeated_of_four(ids_at(ids + layer * 4));
+  return !is_any(repeated) && (layer == layers || are_distinct(ids + layer * 4, four));
+}
+bool are_all_distinct(const std::uint16_t* ids, std::size_t layers, std::integral_constant<int, 8>) {
+  EightFlags repeated{};
+  for (std::size_t layer = 0; layer < layers; ++layer) repeated |= repeated_of_eight(ids_at(ids + layer * 8));
+  return !is_any(repeated);
+}
+bool are_all_distinct(const std::uint16_t* ids, std::span<const MoeLayer> layers) {
   bool distinct = true;
   for (const MoeLayer& layer : layers) {
-    if constexpr (std::is_same_v<Count, own_top_k>) {
-      distinct &= write_keys(ids, layer.top_k, layer.first_key, keys);
-    } else {
-      distinct &= write_keys(ids, count, layer.first_key, keys);
-    }
+    distinct &= are_distinct(ids, layer.top_k);
     ids += layer.top_k;
-    keys += layer.top_k;
   }
   return distinct;
 }
@@ -190,23 +190,31 @@ bool StepRouting::load_single_token(const trace::Step& step) {
   const auto [first, last] = map_.ordinals(step.stack);
   const std::span<const MoeLayer> layers(map_.layers().data() + first,
                                          static_cast<std::size_t>(last - first));
-  const auto write = [&](auto count) {
-    return write_token_keys(layers, step.experts.data(), count, keys_.data());
+  const std::uint16_t* const ids = step.experts.data();
+  const auto distinct = [&](auto count) { return are_all_distinct(ids, layers.size(), count); };
+  const auto are_distinct_in_layers = [&] {
+    switch (top_k_[static_cast<std::size_t>(step.stack)]) {
+      case 1:
+        return distinct(std::integral_constant<int, 1>{});
+      case 2:
+        return distinct(std::integral_constant<int, 2>{});
+      case 4:
+        return distinct(std::integral_constant<int, 4>{});
+      case 6:
+        return distinct(std::integral_constant<int, 6>{});
+      case 8:
+        return distinct(std::integral_constant<int, 8>{});
+      default:
+        return are_all_distinct(ids, layers);
+    }
   };
-  switch (top_k_[static_cast<std::size_t>(step.stack)]) {
-    case 1:
-      return write(std::integral_constant<int, 1>{});
-    case 2:
-      return write(std::integral_constant<int, 2>{});
-    case 4:
-      return write(std::integral_constant<int, 4>{});
-    case 6:
-      return write(std::integral_constant<int, 6>{});
-    case 8:
-      return write(std::integral_constant<int, 8>{});
-    default:
-      return write(own_top_k{});
-  }
+  if (layers.empty()) return true;
+  if (!are_distinct_in_layers()) return false;
+  const std::size_t entries = single_token_[static_cast<std::size_t>(last) - 1].end;
+  const ExpertKey* const first_keys = first_keys_.data() + first_entry_[static_cast<std::size_t>(step.stack)];
+  ExpertKey* const keys = keys_.data();
+  for (std::size_t i = 0; i < entries; ++i) keys[i] = first_keys[i] + ids[i];
+  return true;
 }
 
 void StepRouting::load_marking(const trace::Step& step) {

@@ -85,6 +85,8 @@ class StepRouting {
   std::vector<cache::BatchRange> layers_;
   std::vector<std::uint32_t> routed_;            // by layer, as layers_
   std::vector<cache::BatchRange> single_token_;  // of a token with distinct experts in every layer
+  std::vector<ExpertKey> first_keys_;            // by entry of such a token's: of its layer; all stacks
+  std::vector<std::size_t> first_entry_;         // by stack: there
   std::vector<int> top_k_;      // by stack: of all its layers; 0 = they differ, -1 = it has none
   std::vector<int> roomy_for_;  // by stack: tokens of the largest step that keys_ has room for
   std::vector<ExpertKey> keys_;
