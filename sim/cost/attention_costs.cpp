@@ -44,7 +44,19 @@ double CostModel::longer_for_prompts(const StepShape& shape) const {
   return 1 + (1 / machine_.overhead.prompt_share - 1) * prompt_part(alike_of(shape, all));
 }
 
-GpuTime CostModel::scores(const LayerClass& layer, const StepShape& shape) const {
+/// Most passes of many traces are one token's, and differ in how far its sequence is.
+GpuTime CostModel::scores(LayerClass& layer, const StepShape& shape) const {
+  constexpr std::size_t kept = 1024;  // a power of 2
+  const bool is_single = shape.phase == trace::Phase::decode && shape.tokens == 1 && shape.sequences == 1 &&
+                         shape.encoder_tokens == 0 && shape.alike.empty();
+  if (!is_single) return new_scores(layer, shape);
+  if (layer.single_scores.empty()) layer.single_scores.resize(kept);
+  LayerClass::ScoresAt& known = layer.single_scores[static_cast<std::size_t>(shape.position) % kept];
+  if (known.position != shape.position) known = {shape.position, new_scores(layer, shape)};
+  return known.time;
+}
+
+GpuTime CostModel::new_scores(const LayerClass& layer, const StepShape& shape) const {
   if (!options_.attention_scores) return {};
   const bool on_cpu = policy_.kv_cache.attention == AttentionPlace::cpu;
   if (on_cpu && shape.phase == trace::Phase::decode) return {};
@@ -116,9 +128,9 @@ KvWork CostModel::kv_work(const LayerClass& layer, const StepShape& shape) const
   return work;
 }
 
-GpuTime CostModel::attention(const LayerClass& layer, const StepShape& shape) const {
+GpuTime CostModel::attention(LayerClass& layer, const StepShape& shape) const {
   if (layer.profile.mixer == MixerKind::none) return {};
-  return projections(layer, shape.tokens) + scores(layer, shape);
+  return layer.products.projections + scores(layer, shape);
 }
 
 GpuTime CostModel::cross_attention(const LayerClass& layer, const StepShape& shape) const {

@@ -136,18 +136,33 @@ GpuTime CostModel::product(double flop, FlopPerSecond rate, double bytes, double
   return time < unpacking ? GpuTime{unpacking, {}, {}, {}} : time;
 }
 
-GpuTime CostModel::projections(const LayerClass& layer, int tokens) const {
-  if (layer.kernels) return layer.products.projections;
-  const double flop = layer.profile.attention_flop_per_token;
-  return product(tokens * flop, layer.dense_rate, static_cast<double>(layer.profile.attention_weights.count),
-                 flop / 2, tokens);
+void CostModel::price_products(LayerClass& layer, int tokens) const {
+  if (layer.products.tokens == tokens) return;
+  if (layer.kernels) {
+    layer.products = {tokens, kernels_->products(layer.kernels->projections, tokens),
+                      kernels_->products(layer.kernels->router, tokens),
+                      kernels_->products(layer.kernels->feed_forward, tokens)};
+    return;
+  }
+  const LayerProfile& profile = layer.profile;
+  const auto with_weights = [&](double flop_per_token, Bytes weights) {
+    return product(tokens * flop_per_token, layer.dense_rate, static_cast<double>(weights.count),
+                   flop_per_token / 2, tokens);
+  };
+  layer.products = {tokens,
+                    with_weights(profile.attention_flop_per_token, profile.attention_weights),
+                    {},
+                    with_weights(profile.ffn_flop_per_token, profile.ffn_weights)};
 }
 
-void CostModel::price_products(LayerClass& layer, int tokens) const {
-  if (!layer.kernels || layer.products.tokens == tokens) return;
-  layer.products = {tokens, kernels_->products(layer.kernels->projections, tokens),
-                    kernels_->products(layer.kernels->router, tokens),
-                    kernels_->products(layer.kernels->feed_forward, tokens)};
+void CostModel::price_head(int rows) {
+  if (head_rows_ == rows) return;
+  head_rows_ = rows;
+  head_of_rows_ =
+      head_times_ != nullptr ? kernel_time_of(head_times_->fixed + kernel_time(head_times_->points, rows))
+      : head_kernel_         ? kernels_->products(std::span(&*head_kernel_, 1), rows)
+                             : product(rows * head_flop_per_token_, dense_rate_,
+                                       static_cast<double>(head_bytes_.count), head_flop_per_token_ / 2, rows);
 }
 
 void CostModel::begin_step(const StepShape& shape) {
@@ -159,11 +174,7 @@ void CostModel::begin_step(const StepShape& shape) {
     LayerClass& layer = classes_[static_cast<std::size_t>(index)];
     price_products(layer, shape.tokens);
     const LayerProfile& profile = layer.profile;
-    const GpuTime feed_forward = layer.kernels
-                                     ? kernels_->products(layer.kernels->feed_forward, shape.tokens)
-                                     : product(shape.tokens * profile.ffn_flop_per_token, layer.dense_rate,
-                                               static_cast<double>(profile.ffn_weights.count),
-                                               profile.ffn_flop_per_token / 2, shape.tokens);
+    const GpuTime& feed_forward = layer.products.feed_forward;
     LayerCost& cost = costs_[static_cast<std::size_t>(index)];
     const auto measured = [&](const KernelTimes* times) {
       return kernel_time_of(times->fixed + kernel_time(times->points, shape.tokens));
@@ -193,11 +204,8 @@ void CostModel::begin_step(const StepShape& shape) {
   int rows = shape.phase == trace::Phase::prefill ? shape.sequences : shape.tokens;
   if (shape.logit_rows >= 0) rows = shape.logit_rows;
   if (shape.phase != trace::Phase::encoder && rows > 0) {
-    head_ = head_times_ != nullptr
-                ? kernel_time_of(head_times_->fixed + kernel_time(head_times_->points, rows))
-            : head_kernel_ ? kernels_->products(std::span(&*head_kernel_, 1), rows)
-                           : product(rows * head_flop_per_token_, dense_rate_,
-                                     static_cast<double>(head_bytes_.count), head_flop_per_token_ / 2, rows);
+    price_head(rows);
+    head_ = head_of_rows_;
     if (shape.drafting.count > 0) head_ += kernel_time_of(shape.drafting);
   }
 }

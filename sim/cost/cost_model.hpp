@@ -202,6 +202,12 @@ class CostModel {
       int tokens = -1;  ///< of the step that the times are of
       GpuTime projections, router, feed_forward;
     } products = {};
+    struct ScoresAt {
+      int position = -1;
+      GpuTime time;
+    };
+    std::vector<ScoresAt> single_scores =
+        {};  ///< of a decode step's only token; by position, cut to its last bits
     struct {
       std::uint32_t routed = 0;
       std::vector<GpuTime> by_active =
@@ -229,9 +235,10 @@ class CostModel {
   [[nodiscard]] GpuTime product(double flop, FlopPerSecond rate, double bytes, double weights,
                                 int tokens) const;
   [[nodiscard]] double longer_for_prompts(const StepShape& shape) const;
-  [[nodiscard]] GpuTime attention(const LayerClass& layer, const StepShape& shape) const;
-  [[nodiscard]] GpuTime projections(const LayerClass& layer, int tokens) const;
-  [[nodiscard]] GpuTime scores(const LayerClass& layer, const StepShape& shape) const;
+  void price_head(int rows);
+  [[nodiscard]] GpuTime attention(LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] GpuTime scores(LayerClass& layer, const StepShape& shape) const;
+  [[nodiscard]] GpuTime new_scores(const LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime cache_scores(const LayerClass& layer, const StepShape& shape,
                                      std::size_t first) const;
   [[nodiscard]] GpuTime cross_attention(const LayerClass& layer, const StepShape& shape) const;
@@ -269,6 +276,8 @@ class CostModel {
   std::vector<std::vector<int>> stack_classes_;
   std::vector<LayerCost> costs_;
   GpuTime step_overhead_, head_;
+  int head_rows_ = -1;  ///< tokens whose logits head_of_rows_ is for
+  GpuTime head_of_rows_;
   double longer_ = 1;
   Picoseconds request_overhead_, lookup_;
   Picoseconds device_copy_;
