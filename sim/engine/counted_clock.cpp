@@ -135,26 +135,19 @@ void CountedClock::run(const OvertakingLayer& layer) {
   last_copied_ = layer.misses > 0 ? last_miss : last_copied_;
 }
 
-void CountedClock::run_on_demand(std::uint32_t kind, std::span<const std::int64_t> layers) {
-  Kind& of = kinds_[kind];
-  const Picoseconds each = of.before_experts + of.times.readback + of.experts;
-  std::int64_t count = 0, experts = 0;
-  for (std::size_t misses = 0; misses < layers.size(); ++misses) {
-    if (layers[misses] == 0) continue;
-    const auto copied = static_cast<std::int64_t>(misses);
-    count += layers[misses];
-    experts += copied * layers[misses];
-    if (records_blocks_) block_latency_.add(each + expert_.duration * copied, layers[misses]);
-  }
-  const Picoseconds copying = expert_.duration * experts;
-  computed_now_.add(of.times.attention_and_gate, count);
-  computed_now_.add(of.times.experts, count);
-  computed_now_.readback += of.times.readback * count;
+void CountedClock::run_on_demand(const LayerTimes& times, std::int64_t misses, std::int64_t layers) {
+  const Picoseconds computing = times.attention_and_gate.whole() + times.experts.whole();
+  const Picoseconds copying = expert_.duration * misses;
+  const Picoseconds each = computing + times.readback + copying;
+  const std::int64_t experts = misses * layers;
+  if (records_blocks_) block_latency_.add(each, layers);
+  computed_now_.add(times.attention_and_gate + times.experts, layers);
+  computed_now_.readback += times.readback * layers;
   computed_now_.experts += experts;
-  compute_ += each * count + copying;
-  computing_ += (of.before_experts + of.experts) * count;
-  exposed_transfer_ += copying;
-  operations_ += (reads_back_ ? 4 : 3) * count + expert_.operations * experts;
+  compute_ += each * layers;
+  computing_ += computing * layers;
+  exposed_transfer_ += copying * layers;
+  operations_ += (reads_back_ ? 4 : 3) * layers + expert_.operations * experts;
   last_computed_ = operations_ - 1;
 }
 

@@ -99,11 +99,11 @@ class CountedClock {
   static constexpr Picoseconds nothing_announced{-1};
   /// One layer of a run whose copies go demand first, as all of its layers then do.
   void run(const OvertakingLayer& layer);
-  /// Layers of this kind that announce nothing, in whose beginnings no copy is under way, `layers[n]` of them
-  /// with n misses: as so many calls of run() would, which must not be mixed with these in a pass. As each
-  /// only adds its durations, their order among themselves and among operations that wait for nothing does
-  /// not matter.
-  void run_on_demand(std::uint32_t kind, std::span<const std::int64_t> layers);
+  /// So many layers that take these times and announce nothing, in whose beginnings no copy is under way,
+  /// each with so many misses: as so many calls of run() would, which must not be mixed with these in a pass.
+  /// As each only adds its durations, their order among themselves and among operations that wait for nothing
+  /// does not matter.
+  void run_on_demand(const LayerTimes& times, std::int64_t misses, std::int64_t layers);
   /// Between passes, as Executor::idle_until().
   void idle_until(Picoseconds time);
   /// The time when the pass ends: that of the compute stream.

@@ -16,11 +16,17 @@ void CountedDecisions::look_up(const Pass& pass, AccessCounts& counts) {
     whole_->count(pass.info.step, pass.routing, decode ? first + distance_ : last, hits);
   }
   if (shared_ != nullptr) find_shared_hits(first, last);
-  for (std::size_t i = 0; i < activated.size(); ++i) {
-    if (!offloads_) hits[i] = activated[i].size();
-    counts.hits += hits[i];
-    counts.misses += activated[i].size() - hits[i];
+  // One layer's stand behind those of the one before.
+  const std::uint32_t all = activated.empty() ? 0 : activated.back().end - activated.front().begin;
+  std::uint32_t hit = 0;
+  if (!offloads_) {
+    for (std::size_t i = 0; i < activated.size(); ++i) hits[i] = activated[i].size();
+    hit = all;
+  } else if (!hits_alike()) {
+    for (std::size_t i = 0; i < activated.size(); ++i) hit += hits[i];
   }
+  counts.hits += hit;
+  counts.misses += all - hit;
   if (announces_) decide_copies(pass, counts);
 }
 

@@ -53,6 +53,8 @@ class CountedDecisions {
     return routing.activated_count(ordinal) - hits_[static_cast<std::size_t>(ordinal)];
   }
 
+  /// Nobody hits, as there is no cache, or everybody does.
+  [[nodiscard]] bool hits_alike() const { return !offloads_ || (!cache_ && !whole_ && shared_ == nullptr); }
   /// Activated experts that are there, of the layers from `ordinal` on.
   [[nodiscard]] const std::uint32_t* hits_from(int ordinal) const { return hits_.data() + ordinal; }
 

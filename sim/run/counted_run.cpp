@@ -14,7 +14,7 @@ CountedRun::CountedRun(const Topology& topology, const ExpertMap& map, const Pla
       decisions_(map, plan),
       measures_all_phases_(plan.measures_all_phases),
       clock_(topology, copies_of_expert(costs), plan.offloads()),
-      alike_(static_cast<std::size_t>(costs.layer_classes())),
+      described_(static_cast<std::size_t>(costs.layer_classes())),
       announced_(map.layers().size()),
       ahead_(map.layers().size()) {}
 
@@ -27,31 +27,98 @@ Picoseconds CountedRun::run(const Pass& pass) {
   // Nothing that the cache does depends on time, so a pass's layers are looked up before it begins.
   decisions_.look_up(pass, counts);
   if (costs_.has_step_overhead()) clock_.compute(costs_.step_overhead());
-  if (decisions_.announces())  // nothing crosses from one pass to the next
+  if (decisions_.announces()) {  // nothing crosses from one pass to the next, which has other prices
     std::fill(announced_.begin(), announced_.end(), CountedClock::nothing_announced);
-  if (!pass.routing.is_one_each()) {
-    run_layers(pass);
-  } else if (decisions_.announces()) {
-    run_alike_ahead(pass);
-  } else {
-    count_layers(pass);
+    for (Described& described : described_) described.kind = unknown;
   }
-  for (Alike& alike : alike_) {
-    run_alike(alike);
-    alike.kind = unknown;  // another pass has other prices
+  const bool alike = pass.routing.is_one_each();
+  if (decisions_.announces()) {
+    alike ? run_alike_announcing(pass) : run_announcing(pass);
+  } else {
+    alike ? run_alike_on_demand(pass) : run_on_demand(pass);
   }
   if (pass.info.step.phase != trace::Phase::encoder) clock_.compute(costs_.head());
   return clock_.end_pass();
 }
 
-void CountedRun::run_layers(const Pass& pass) {
+LayerTimes CountedRun::times_of(std::size_t layer_class, std::span<const std::uint32_t> tokens,
+                                std::uint32_t routed) {
+  const auto of = static_cast<int>(layer_class);
+  const LayerCost& cost = costs_.layer(of);
+  return {cost.attention + cost.gate, costs_.experts(of, tokens, routed, tokens_, true),
+          decisions_.offloads() ? cost.gate_readback : Picoseconds{}};
+}
+
+/// Of layers where `activated` experts have one token each.
+LayerTimes CountedRun::times_of_alike(std::size_t layer_class, std::uint32_t activated) {
+  if (ones_.size() < activated) ones_.resize(activated, 1);
+  return times_of(layer_class, {ones_.data(), activated}, activated);
+}
+
+const CountedRun::StackInOrder& CountedRun::in_order(const Pass& pass) {
+  const std::size_t number = place_of(pass.info.step.stack);
+  if (number >= stacks_.size()) stacks_.resize(number + 1);
+  StackInOrder& stack = stacks_[number];
+  if (stack.is_known) return stack;
+  stack.is_known = true;
+  std::uint32_t place = 0;
+  for (const PassLayer& layer : pass.layers) {
+    if (!layer.moe) {
+      stack.dense.push_back(layer.layer_class);
+      continue;
+    }
+    const std::size_t layer_class = place_of(layer.layer_class);
+    const std::uint32_t activated =
+        pass.routing.activated_count(pass.first_ordinal + static_cast<int>(place));
+    auto group = std::find_if(stack.alike.begin(), stack.alike.end(), [&](const AlikeLayers& known) {
+      return known.layer_class == layer_class && known.activated == activated;
+    });
+    if (group == stack.alike.end()) group = stack.alike.insert(group, {layer_class, activated, {}});
+    group->places.push_back(place++);
+  }
+  return stack;
+}
+
+void CountedRun::run_on_demand(const Pass& pass) {
+  int ordinal = pass.first_ordinal;
+  for (const PassLayer& layer : pass.layers) {
+    if (!layer.moe) {
+      clock_.compute(costs_.layer(layer.layer_class).attention);
+      continue;
+    }
+    clock_.run_on_demand(
+        times_of(place_of(layer.layer_class), pass.routing.tokens(ordinal), pass.routing.routed(ordinal)),
+        decisions_.misses(ordinal, pass.routing), 1);
+    ++ordinal;
+  }
+}
+
+/// Of a pass whose experts have one token each: the order of the layers does not matter.
+void CountedRun::run_alike_on_demand(const Pass& pass) {
+  const StackInOrder& stack = in_order(pass);
+  for (const int layer_class : stack.dense) clock_.compute(costs_.layer(layer_class).attention);
+  const std::uint32_t* const hits = decisions_.hits_from(pass.first_ordinal);
+  for (const AlikeLayers& alike : stack.alike) {
+    const std::uint32_t activated = alike.activated;
+    const LayerTimes times = times_of_alike(alike.layer_class, activated);
+    if (decisions_.hits_alike()) {
+      const std::uint32_t misses = activated - hits[alike.places.front()];
+      clock_.run_on_demand(times, misses, static_cast<std::int64_t>(alike.places.size()));
+      continue;
+    }
+    layers_.assign(activated + 1, 0);
+    for (const std::uint32_t place : alike.places) ++layers_.data()[activated - hits[place]];
+    for (std::uint32_t misses = 0; misses <= activated; ++misses)
+      if (layers_[misses] > 0) clock_.run_on_demand(times, misses, layers_[misses]);
+  }
+}
+
+void CountedRun::run_announcing(const Pass& pass) {
   int ordinal = pass.first_ordinal;
   for (const PassLayer& layer : pass.layers) {
     if (!layer.moe) {
       run_ahead();
       clock_.compute(costs_.layer(layer.layer_class).attention);
-    } else if (!decisions_.announces()) {
-      moe_layer(ordinal++, place_of(layer.layer_class), pass.routing);
     } else {
       moe_layer_ahead(ordinal++, place_of(layer.layer_class), pass.routing);
     }
@@ -59,65 +126,11 @@ void CountedRun::run_layers(const Pass& pass) {
   run_ahead();
 }
 
-std::uint32_t CountedRun::describe(std::size_t layer_class, std::span<const std::uint32_t> tokens,
-                                   std::uint32_t routed) {
-  const auto of = static_cast<int>(layer_class);
-  const LayerCost& cost = costs_.layer(of);
-  return clock_.describe({cost.attention + cost.gate, costs_.experts(of, tokens, routed, tokens_, true),
-                          decisions_.offloads() ? cost.gate_readback : Picoseconds{}});
-}
-
-/// Of layers where `activated` experts have one token each.
 std::uint32_t CountedRun::kind_of(std::size_t layer_class, std::uint32_t activated) {
-  Alike& alike = alike_[layer_class];
-  if (alike.kind != unknown && alike.activated == activated) return alike.kind;
-  run_alike(alike);
-  alike.activated = activated;
-  if (alike.layers.size() <= activated) alike.layers.resize(activated + 1);
-  if (ones_.size() < activated) ones_.resize(activated, 1);
-  return alike.kind = describe(layer_class, {ones_.data(), activated}, activated);
-}
-
-void CountedRun::moe_layer(int ordinal, std::size_t layer_class, const StepRouting& routing) {
-  if (is_alike(ordinal, routing)) {
-    kind_of(layer_class, routing.activated_count(ordinal));
-    Alike& alike = alike_[layer_class];
-    ++alike.layers[decisions_.misses(ordinal, routing)];
-    alike.any = true;
-    return;
-  }
-  const std::uint32_t kind = describe(layer_class, routing.tokens(ordinal), routing.routed(ordinal));
-  single_.assign(routing.activated_count(ordinal) + 1, 0);
-  single_[decisions_.misses(ordinal, routing)] = 1;
-  clock_.run_on_demand(kind, single_);
-}
-
-/// Of a pass whose experts have one token each: the order of the layers does not matter.
-void CountedRun::count_layers(const Pass& pass) {
-  const auto [first, last] = map_.ordinals(pass.info.step.stack);
-  const cache::BatchRange* range = pass.routing.ranges(first, last).data();
-  const std::uint32_t* hits = decisions_.hits_from(first);
-  Alike* const alike = alike_.data();
-  for (const PassLayer& layer : pass.layers) {
-    if (!layer.moe) [[unlikely]] {
-      clock_.compute(costs_.layer(layer.layer_class).attention);
-      continue;
-    }
-    const std::uint32_t activated = range++->size();
-    Alike& its = alike[layer.layer_class];
-    if (its.activated != activated || its.kind == unknown) [[unlikely]]
-      kind_of(place_of(layer.layer_class), activated);
-    ++its.layers.data()[activated - *hits++];
-    its.any = true;
-  }
-}
-
-/// Runs what was counted, and forgets it.
-void CountedRun::run_alike(Alike& alike) {
-  if (!alike.any) return;
-  clock_.run_on_demand(alike.kind, alike.layers);
-  std::fill(alike.layers.begin(), alike.layers.end(), 0);
-  alike.any = false;
+  Described& described = described_[layer_class];
+  if (described.kind == unknown || described.activated != activated)
+    described = {activated, clock_.describe(times_of_alike(layer_class, activated))};
+  return described.kind;
 }
 
 void CountedRun::moe_layer_ahead(int ordinal, std::size_t layer_class, const StepRouting& routing) {
@@ -126,17 +139,17 @@ void CountedRun::moe_layer_ahead(int ordinal, std::size_t layer_class, const Ste
   ahead_[ahead_count_++] = {
       .kind = is_alike(ordinal, routing)
                   ? kind_of(layer_class, routing.activated_count(ordinal))
-                  : describe(layer_class, routing.tokens(ordinal), routing.routed(ordinal)),
+                  : clock_.describe(times_of(layer_class, routing.tokens(ordinal), routing.routed(ordinal))),
       .misses = decided.own,
       .announced = decided.announced,
       .announces = decided.announces};
 }
 
 /// The same of a pass whose experts have one token each.
-void CountedRun::run_alike_ahead(const Pass& pass) {
+void CountedRun::run_alike_announcing(const Pass& pass) {
   const auto [first, last] = map_.ordinals(pass.info.step.stack);
   const cache::BatchRange* range = pass.routing.ranges(first, last).data();
-  const Alike* const alike = alike_.data();
+  const Described* const described = described_.data();
   int ordinal = first;
   for (const PassLayer& layer : pass.layers) {
     if (!layer.moe) [[unlikely]] {
@@ -146,7 +159,7 @@ void CountedRun::run_alike_ahead(const Pass& pass) {
     }
     if (ahead_count_ == 0) first_ahead_ = place_of(ordinal);
     const std::uint32_t activated = range++->size();
-    const Alike& its = alike[layer.layer_class];
+    const Described& its = described[layer.layer_class];
     if (its.activated != activated || its.kind == unknown) [[unlikely]]
       kind_of(place_of(layer.layer_class), activated);
     const CountedDecisions::Copies decided = decisions_.copies(ordinal++);

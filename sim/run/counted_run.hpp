@@ -14,8 +14,7 @@ namespace pregate::sim {
 
 /// Passes of a plan that decides by counts (sim/planner/by_counts.hpp): the cache is asked for a whole pass
 /// how many of each layer's experts hit, and the clock goes on by layers. It keeps no slots, and where
-/// nothing is announced and one token's layers miss equally many experts it only counts them, until the pass
-/// ends.
+/// nothing is announced it only counts how many of one token's layers miss equally many experts.
 ///
 /// Same decisions as LayerPlanner and the same times to the picosecond; LayerPlanner remains the definition,
 /// and tests compare the two (tests/sim/counted_run_test.cpp).
@@ -33,36 +32,46 @@ class CountedRun final : public PassRunner {
   [[nodiscard]] PathPoint end() const override { return clock_.end(); }
 
  private:
-  /// Layers of one class in a pass, where every activated expert has one token.
-  struct Alike {
-    std::uint32_t activated = 0;
-    std::uint32_t kind = unknown;            // for the clock, of `activated` experts
-    std::vector<std::int64_t> layers = {0};  // not yet run, by misses, 0 to activated
-    bool any = false;
+  /// MoE layers of a stack that cost the same and have equally many experts a token.
+  struct AlikeLayers {
+    std::size_t layer_class = 0;
+    std::uint32_t activated = 0;        // of a token with distinct experts
+    std::vector<std::uint32_t> places;  // among the stack's MoE layers
+  };
+  /// What passes of a stack that activate every expert for one token have in common.
+  struct StackInOrder {
+    bool is_known = false;
+    std::vector<AlikeLayers> alike;
+    std::vector<int> dense;  // classes of the layers without experts
+  };
+  /// What a class's layers with so many experts of one token each are to the clock, in the current pass.
+  struct Described {
+    std::uint32_t activated = 0, kind = unknown;
   };
   static constexpr std::uint32_t unknown = ~std::uint32_t{0};
   [[nodiscard]] bool is_alike(int ordinal, const StepRouting& routing) const {
     return tokens_ == 1 && routing.routed(ordinal) == routing.activated_count(ordinal);
   }
-  std::uint32_t describe(std::size_t layer_class, std::span<const std::uint32_t> tokens,
-                         std::uint32_t routed);
+  LayerTimes times_of(std::size_t layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed);
+  LayerTimes times_of_alike(std::size_t layer_class, std::uint32_t activated);
   std::uint32_t kind_of(std::size_t layer_class, std::uint32_t activated);
-  void moe_layer(int ordinal, std::size_t layer_class, const StepRouting& routing);
-  void count_layers(const Pass& pass);
-  void run_layers(const Pass& pass);
-  void run_alike_ahead(const Pass& pass);
+  const StackInOrder& in_order(const Pass& pass);
+  void run_on_demand(const Pass& pass);
+  void run_alike_on_demand(const Pass& pass);
+  void run_announcing(const Pass& pass);
+  void run_alike_announcing(const Pass& pass);
   void moe_layer_ahead(int ordinal, std::size_t layer_class, const StepRouting& routing);
   void run_ahead();
-  void run_alike(Alike& alike);
 
   const ExpertMap& map_;
   CostModel& costs_;
   CountedDecisions decisions_;
   bool measures_all_phases_;
   CountedClock clock_;
-  std::vector<Alike> alike_;  // by layer class
+  std::vector<StackInOrder> stacks_;
+  std::vector<Described> described_;  // by layer class
   std::vector<std::uint32_t> ones_;
-  std::vector<std::int64_t> single_;    // one layer, by its misses
+  std::vector<std::int64_t> layers_;    // that are alike, by misses
   std::vector<Picoseconds> announced_;  // by ordinal: when the last copy ends that was announced for it
   std::vector<AheadLayer> ahead_;       // the first so many are not run yet
   std::size_t ahead_count_ = 0, first_ahead_ = 0;  // and the ordinal of the first one
