@@ -17,9 +17,9 @@ CountedClock::CountedClock(const Topology& topology, const CopyTrain& expert, bo
   reading_back_on_ = topology.route(gpu.memory, host).front().stream;
 }
 
-std::uint32_t CountedClock::describe(const LayerTimes& times) {
+std::uint32_t CountedClock::describe(const LayerTimes& times, std::int64_t layers) {
   const Picoseconds before = times.attention_and_gate.whole();
-  kinds_.push_back({before, times.experts.whole(), before + times.readback, times});
+  kinds_.push_back({before, times.experts.whole(), before + times.readback, times, layers});
   return static_cast<std::uint32_t>(kinds_.size() - 1);
 }
 

@@ -58,10 +58,19 @@ struct CountedLayer {
   CountedCopies ready;          ///< announced in this pass for this layer; as it is without any
 };
 
-/// The same of one of a row of layers, in which each announces for the one `distance` layers later.
-struct AheadLayer {
-  std::uint32_t kind, misses, announced;  ///< as CountedLayer
-  bool announces;                         ///< for somebody; false: `announced` is 0
+/// The MoE layers of a pass in which layers announce, by counts.
+struct AnnouncingLayers {
+  const std::uint32_t* kinds = nullptr;   ///< of each: as CountedClock::describe() returned
+  const std::uint32_t* needed = nullptr;  ///< of each: experts copied for it
+  std::size_t own = 0;         ///< the first so many copy those themselves; for the others it was announced
+  std::size_t announcing = 0;  ///< the first so many announce for the one `distance` later
+  std::size_t distance = 1;
+
+  /// Experts that a layer copies because its own gate chose them, and then for a later one.
+  [[nodiscard]] std::uint32_t misses(std::size_t layer) const { return layer < own ? needed[layer] : 0; }
+  [[nodiscard]] std::uint32_t announced(std::size_t layer) const {
+    return layer < announcing ? needed[layer + distance] : 0;
+  }
 };
 
 /// Announced copies are numbered from 0 in the order of issue, over all passes.
@@ -86,17 +95,18 @@ class CountedClock {
 
   /// `records_blocks`: layers of the pass count as blocks.
   void begin_pass(bool records_blocks) { records_blocks_ = records_blocks; }
-  /// Layers of the pass may be of this kind. Its number, from 0.
-  std::uint32_t describe(const LayerTimes& times);
+  /// Layers of the pass may be of this kind. Its number, from 0. `layers`: so many are, where they are run by
+  /// run_next().
+  std::uint32_t describe(const LayerTimes& times, std::int64_t layers = 0);
   /// An operation on the compute stream that waits for nothing but the one before it.
   void compute(const GpuTime& time);
   /// One layer. Returns the copy stream after what it announced.
   const CountedCopies& run(const CountedLayer& layer);
-  /// Layers one after the other, nothing between them. `ready`: when the last copy that was announced in this
-  /// pass for a layer ends, of each layer and of those that they announce for, which are written;
-  /// nothing_announced of the others. All layers of a pass, or none, are run so.
-  void run(std::span<const AheadLayer> layers, std::size_t distance, Picoseconds* ready);
-  static constexpr Picoseconds nothing_announced{-1};
+  /// The layers of the pass, which are then all run by run_next(). Nothing crosses from one pass to the next.
+  /// What is pointed to stays until the pass ends.
+  void announce(const AnnouncingLayers& layers) { ahead_ = layers; }
+  /// So many more of them, one after the other, nothing between them.
+  void run_next(std::size_t layers);
   /// One layer of a run whose copies go demand first, as all of its layers then do.
   void run(const OvertakingLayer& layer);
   /// So many layers that take these times and announce nothing, in whose beginnings no copy is under way,
@@ -133,16 +143,15 @@ class CountedClock {
     std::int32_t after_ids_of;  ///< the layer whose ids came first, its own or that of a row of copies
     std::int64_t experts;       ///< of that row
   };
-  /// The same of one that announces, from which that follows.
-  struct AheadRecord {
-    /// What was announced for it ended last of what its experts waited for, or its own copies did.
-    static constexpr std::uint32_t ready_last = 1, own_last = 2;
-    /// The first of its own copies waited for its ids, or the first that it announced did.
-    static constexpr std::uint32_t own_begin = 4, announced_begin = 8;
-    std::uint32_t kind;
-    std::int32_t computed;            ///< as Record
-    std::uint32_t misses, announced;  ///< as AheadLayer
-    std::uint32_t noted;
+  /// Notes of a layer of a pass that announces, from which that follows: what was announced for it ended last
+  /// of what its experts waited for, or its own copies did; the first of its own copies waited for its ids,
+  /// or the first that it announced did.
+  enum Noted : std::uint8_t { after_announced = 1, after_own = 2, own_begin = 4, announced_begin = 8 };
+  struct Stretch;
+  /// Computed between two layers.
+  struct Between {
+    std::int32_t layer;  ///< the later one
+    CountedSums computed;
   };
   /// An unbroken row of copies: the layer whose ids its first one waited for, and how many experts.
   struct Row {
@@ -176,17 +185,16 @@ class CountedClock {
     computed_now_ = {};
     computes_now_ = false;
   }
-  void count_ahead(std::span<const AheadLayer> layers);
+  void count_ahead(std::size_t first);
   /// The row that ends with a layer's own copies, or with what it announced.
   [[nodiscard]] Row row_to(std::int32_t layer, bool with_announced) const;
   /// The row of copies that decided when a layer's experts started: none, of its own ids, where those did.
   [[nodiscard]] Row row_to_start(std::int32_t layer) const;
-  struct LayerOfPass {
-    std::uint32_t kind;
-    std::int32_t computed;
-  };
-  [[nodiscard]] LayerOfPass layer_of_pass(std::int32_t layer) const;
   [[nodiscard]] Row start_of_experts(std::int32_t layer) const;
+  [[nodiscard]] std::uint32_t kind_of_layer(std::int32_t layer) const {
+    const auto place = static_cast<std::size_t>(layer);
+    return ahead_count_ > 0 ? ahead_.kinds[place] : records_[place].kind;
+  }
   [[nodiscard]] std::int32_t layers_of_pass() const {
     return static_cast<std::int32_t>(std::max(records_.size(), ahead_count_));
   }
@@ -205,6 +213,10 @@ class CountedClock {
   }
   /// What the path is made of that ends `experts` copies after the ids of a layer.
   [[nodiscard]] CountedSums path_to(std::int32_t after_ids_of, std::int64_t experts);
+  /// How often it goes through which kind, in passages_, and what was computed between; to where it leaves
+  /// the pass.
+  std::int32_t follow(std::int32_t after_ids_of, CountedSums& sums);
+  std::int32_t follow_ahead(std::int32_t after_ids_of, CountedSums& sums);
 
   Tally nothing_;  ///< of the platform
   StreamId computing_on_, copying_on_, reading_back_on_;
@@ -220,10 +232,12 @@ class CountedClock {
   // of the pass
   std::vector<Kind> kinds_;
   std::vector<Record> records_;
-  std::vector<AheadRecord> ahead_;  ///< the first so many are of this pass
-  std::size_t ahead_count_ = 0;
-  std::int32_t ahead_distance_ = 0;
-  std::vector<Picoseconds> latencies_;
+  AnnouncingLayers ahead_;
+  std::size_t ahead_count_ = 0;  ///< of them, that were run
+  std::vector<std::uint8_t> noted_;
+  std::vector<Picoseconds> ready_;      ///< when the last copy ends that was announced for a layer, of each
+  std::vector<Picoseconds> latencies_;  ///< of each
+  std::vector<Between> between_;        ///< them
   std::vector<CountedSums> computed_;
   CountedSums computed_now_;  ///< since the last layer
   bool computes_now_ = false;

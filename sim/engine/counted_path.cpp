@@ -20,33 +20,46 @@ void add(CountedSums& sums, const CountedSums& more) {
 
 }  // namespace
 
-CountedClock::LayerOfPass CountedClock::layer_of_pass(std::int32_t layer) const {
-  const auto place = static_cast<std::size_t>(layer);
-  if (ahead_count_ > 0) return {ahead_[place].kind, ahead_[place].computed};
-  return {records_[place].kind, records_[place].computed};
-}
-
 CountedClock::Row CountedClock::start_of_experts(std::int32_t layer) const {
   if (ahead_count_ > 0) return row_to_start(layer);
   const Record& record = records_[static_cast<std::size_t>(layer)];
   return {record.after_ids_of, record.experts};
 }
 
+std::int32_t CountedClock::follow(std::int32_t at, CountedSums& sums) {
+  while (at >= 0) {
+    const Record& record = records_[static_cast<std::size_t>(at)];
+    ++passages_[record.kind].gates;
+    if (record.computed != none) add(sums, computed_[static_cast<std::size_t>(record.computed)]);
+    if (at == 0) break;
+    const Record& before = records_[static_cast<std::size_t>(at) - 1];
+    ++passages_[before.kind].experts;
+    sums.experts += before.experts;
+    at = before.after_ids_of;
+  }
+  return at;
+}
+
+std::int32_t CountedClock::follow_ahead(std::int32_t at, CountedSums& sums) {
+  auto between = between_.rbegin();
+  while (at >= 0) {
+    ++passages_[ahead_.kinds[at]].gates;
+    while (between != between_.rend() && between->layer > at) ++between;
+    if (between != between_.rend() && between->layer == at) add(sums, between->computed);
+    if (at == 0) break;
+    ++passages_[ahead_.kinds[at - 1]].experts;
+    const Row row = row_to_start(at - 1);
+    sums.experts += row.experts;
+    at = row.after_ids_of;
+  }
+  return at;
+}
+
 CountedSums CountedClock::path_to(std::int32_t after_ids_of, std::int64_t experts) {
   CountedSums sums;
   sums.experts = experts;
   passages_.assign(kinds_.size(), {});
-  std::int32_t at = after_ids_of;
-  while (at >= 0) {
-    const auto [kind, computed] = layer_of_pass(at);
-    ++passages_[kind].gates;
-    if (computed != none) add(sums, computed_[static_cast<std::size_t>(computed)]);
-    if (at == 0) break;
-    ++passages_[layer_of_pass(at - 1).kind].experts;
-    const Row row = start_of_experts(at - 1);
-    sums.experts += row.experts;
-    at = row.after_ids_of;
-  }
+  const std::int32_t at = ahead_count_ > 0 ? follow_ahead(after_ids_of, sums) : follow(after_ids_of, sums);
   for (std::size_t i = 0; i < kinds_.size(); ++i) {
     const LayerTimes& times = kinds_[i].times;
     sums.add(times.attention_and_gate, passages_[i].gates);
@@ -70,13 +83,15 @@ Picoseconds CountedClock::end_pass() {
     all_.add(kind.times.experts, kind.layers);
     all_.readback += kind.times.readback * kind.layers;
     computing_ += (kind.before_experts + kind.experts) * kind.layers;
+    if (ahead_count_ > 0) exposed_transfer_ -= (kind.to_ids + kind.experts) * kind.layers;
   }
   for (const CountedSums& computed : computed_) add(all_, computed);
+  for (const Between& between : between_) add(all_, between.computed);
   add(all_, computed_now_);
   if (const std::int32_t last = layers_of_pass() - 1; last >= 0) {
     const Row row = start_of_experts(last);
     CountedSums path = path_to(row.after_ids_of, row.experts);
-    path.add(kinds_[layer_of_pass(last).kind].times.experts);
+    path.add(kinds_[kind_of_layer(last)].times.experts);
     // Copies that end before decide nothing any more.
     if (copies_.finish >= compute_) {
       const Row copies = ahead_count_ > 0 ? row_to(last, true) : Row{copies_.after_ids_of, copies_.experts};
@@ -91,6 +106,7 @@ Picoseconds CountedClock::end_pass() {
   records_.clear();
   ahead_count_ = 0;
   computed_.clear();
+  between_.clear();
   computed_now_ = {};
   computes_now_ = false;
   return compute_;

@@ -3,6 +3,7 @@
 #include "sim/run/counted_decisions.hpp"
 
 #include <cstddef>
+#include <numeric>
 
 namespace pregate::sim {
 
@@ -49,26 +50,21 @@ void CountedDecisions::decide_copies(const Pass& pass, AccessCounts& counts) {
   // The first so many layers are announced by none.
   const std::size_t own = decode ? std::min(layers, static_cast<std::size_t>(distance_)) : layers;
   std::uint32_t* const needed = needed_.data() + first;
-  std::int64_t needed_in_all = 0, missed = 0, missed_announced = 0, activated = 0, guessed = 0;
   const std::span<const cache::BatchRange> ranges = routing.ranges(first, last);
   const std::uint32_t* const hits = hits_.data() + first;
-  for (std::size_t i = 0; i < layers; ++i) {
-    const std::uint32_t misses = ranges[i].size() - hits[i];
-    needed[i] = whole_layers_ && offloads_ ? experts_of(first + static_cast<int>(i), routing) : misses;
-    needed_in_all += needed[i];
-    missed += misses;
-  }
-  for (std::size_t i = own; i < layers; ++i) {
-    missed_announced += ranges[i].size() - hits[i];
-    activated += ranges[i].size();
-  }
+  for (std::size_t i = 0; i < layers; ++i) needed[i] = ranges[i].size() - hits[i];
+  const std::int64_t missed = std::accumulate(needed, needed + layers, std::int64_t{0});
+  const std::int64_t missed_announced = missed - std::accumulate(needed, needed + own, std::int64_t{0});
+  const std::int64_t activated = own < layers ? ranges.back().end - ranges[own].begin : 0;
   counts.prefetched += whole_layers_ ? missed : missed_announced;
-  announced_begin_ = first + static_cast<int>(own);
-  announcing_end_ = decode && offloads_ ? last - static_cast<int>(own) : first;
-  if (!offloads_) return;  // nobody is needed
-  guessed = activated;
+  first_ = first;
+  own_ = offloads_ ? own : layers;  // without that nobody is needed
+  announcing_ = decode && offloads_ ? layers - own : 0;
+  if (!offloads_) return;
+  std::int64_t guessed = activated;
   if (whole_layers_) {
-    counts.wasted += needed_in_all - missed;
+    for (std::size_t i = 0; i < layers; ++i) needed[i] = experts_of(first + static_cast<int>(i), routing);
+    counts.wasted += std::accumulate(needed, needed + layers, std::int64_t{0}) - missed;
     guessed = 0;
     for (std::size_t i = own; i < layers; ++i) guessed += experts(first + static_cast<int>(i));
   }

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "sim/engine/counted_clock.hpp"
 #include "sim/planner/plan.hpp"
 #include "sim/run/pass_lookups.hpp"
 #include "sim/run/pass_runner.hpp"
@@ -61,19 +62,20 @@ class CountedDecisions {
   struct Copies {
     std::uint32_t own = 0;        ///< because this layer's gate chose them
     std::uint32_t announced = 0;  ///< for the layer distance() later
-    bool is_announced = false;    ///< an earlier layer announced for this one
-    bool announces = false;       ///< this one does for that, if perhaps nobody
   };
   /// Of a plan that announces, of the pass that was looked up. Decode steps announce; a layer that is fetched
   /// whole and that nobody announced is fetched whole now.
   [[nodiscard]] Copies copies(int ordinal) const {
-    const bool announces = ordinal < announcing_end_;
-    return {
-        .own = ordinal < announced_begin_ ? needed_[static_cast<std::size_t>(ordinal)] : 0,
-        .announced =
-            announces ? needed_[static_cast<std::size_t>(ordinal) + static_cast<std::size_t>(distance_)] : 0,
-        .is_announced = ordinal >= announced_begin_,
-        .announces = announces};
+    const AnnouncingLayers layers = announcing();
+    const auto place = static_cast<std::size_t>(ordinal - first_);
+    return {layers.misses(place), layers.announced(place)};
+  }
+  /// The same of all layers; their kinds are left to the caller. Valid until the next pass is looked up.
+  [[nodiscard]] AnnouncingLayers announcing() const {
+    return {.needed = needed_.data() + first_,
+            .own = own_,
+            .announcing = announcing_,
+            .distance = static_cast<std::size_t>(distance_)};
   }
 
  private:
@@ -99,10 +101,10 @@ class CountedDecisions {
   std::optional<WholeLayerLookups> whole_;  // instead, where whole layers are announced
   bool announces_, whole_layers_, offloads_;
   int distance_;
-  std::vector<std::uint32_t> hits_;    // by ordinal, of the pass; 0 without a cache
-  std::vector<std::uint32_t> needed_;  // likewise: that are copied for the layer
-  int announced_begin_ = 0;            // in the pass: the ordinal of the first layer that is announced
-  int announcing_end_ = 0;             // likewise: those before it announce
+  std::vector<std::uint32_t> hits_;       // by ordinal, of the pass; 0 without a cache
+  std::vector<std::uint32_t> needed_;     // likewise: that are copied for the layer
+  int first_ = 0;                         // ordinal of the pass's stack
+  std::size_t own_ = 0, announcing_ = 0;  // as AnnouncingLayers
   const StackLookups* shared_;
   std::span<const std::int64_t> capacity_;  // by domain
 };

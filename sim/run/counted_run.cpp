@@ -9,14 +9,10 @@
 namespace pregate::sim {
 
 CountedRun::CountedRun(const Topology& topology, const ExpertMap& map, const Plan& plan, CostModel& costs)
-    : map_(map),
-      costs_(costs),
+    : costs_(costs),
       decisions_(map, plan),
       measures_all_phases_(plan.measures_all_phases),
-      clock_(topology, copies_of_expert(costs), plan.offloads()),
-      described_(static_cast<std::size_t>(costs.layer_classes())),
-      announced_(map.layers().size()),
-      ahead_(map.layers().size()) {}
+      clock_(topology, copies_of_expert(costs), plan.offloads()) {}
 
 Picoseconds CountedRun::run(const Pass& pass) {
   const bool decode = pass.info.step.phase == trace::Phase::decode;
@@ -27,15 +23,12 @@ Picoseconds CountedRun::run(const Pass& pass) {
   // Nothing that the cache does depends on time, so a pass's layers are looked up before it begins.
   decisions_.look_up(pass, counts);
   if (costs_.has_step_overhead()) clock_.compute(costs_.step_overhead());
-  if (decisions_.announces()) {  // nothing crosses from one pass to the next, which has other prices
-    std::fill(announced_.begin(), announced_.end(), CountedClock::nothing_announced);
-    for (Described& described : described_) described.kind = unknown;
-  }
-  const bool alike = pass.routing.is_one_each();
   if (decisions_.announces()) {
-    alike ? run_alike_announcing(pass) : run_announcing(pass);
+    run_announcing(pass);
+  } else if (pass.routing.is_one_each()) {
+    run_alike_on_demand(pass);
   } else {
-    alike ? run_alike_on_demand(pass) : run_on_demand(pass);
+    run_on_demand(pass);
   }
   if (pass.info.step.phase != trace::Phase::encoder) clock_.compute(costs_.head());
   return clock_.end_pass();
@@ -74,6 +67,7 @@ const CountedRun::StackInOrder& CountedRun::in_order(const Pass& pass) {
       return known.layer_class == layer_class && known.activated == activated;
     });
     if (group == stack.alike.end()) group = stack.alike.insert(group, {layer_class, activated, {}});
+    stack.kinds.push_back(static_cast<std::uint32_t>(group - stack.alike.begin()));
     group->places.push_back(place++);
   }
   return stack;
@@ -113,66 +107,43 @@ void CountedRun::run_alike_on_demand(const Pass& pass) {
   }
 }
 
-void CountedRun::run_announcing(const Pass& pass) {
+/// To the clock, each time anew, as another pass has other prices.
+const std::uint32_t* CountedRun::describe_layers(const Pass& pass) {
+  if (pass.routing.is_one_each()) {
+    const StackInOrder& stack = in_order(pass);
+    for (const AlikeLayers& alike : stack.alike) {
+      clock_.describe(times_of_alike(alike.layer_class, alike.activated),
+                      static_cast<std::int64_t>(alike.places.size()));
+    }
+    return stack.kinds.data();
+  }
+  kinds_.clear();
   int ordinal = pass.first_ordinal;
   for (const PassLayer& layer : pass.layers) {
-    if (!layer.moe) {
-      run_ahead();
-      clock_.compute(costs_.layer(layer.layer_class).attention);
-    } else {
-      moe_layer_ahead(ordinal++, place_of(layer.layer_class), pass.routing);
-    }
+    if (!layer.moe) continue;
+    kinds_.push_back(clock_.describe(
+        times_of(place_of(layer.layer_class), pass.routing.tokens(ordinal), pass.routing.routed(ordinal)),
+        1));
+    ++ordinal;
   }
-  run_ahead();
+  return kinds_.data();
 }
 
-std::uint32_t CountedRun::kind_of(std::size_t layer_class, std::uint32_t activated) {
-  Described& described = described_[layer_class];
-  if (described.kind == unknown || described.activated != activated)
-    described = {activated, clock_.describe(times_of_alike(layer_class, activated))};
-  return described.kind;
-}
-
-void CountedRun::moe_layer_ahead(int ordinal, std::size_t layer_class, const StepRouting& routing) {
-  const CountedDecisions::Copies decided = decisions_.copies(ordinal);
-  if (ahead_count_ == 0) first_ahead_ = place_of(ordinal);
-  ahead_[ahead_count_++] = {
-      .kind = is_alike(ordinal, routing)
-                  ? kind_of(layer_class, routing.activated_count(ordinal))
-                  : clock_.describe(times_of(layer_class, routing.tokens(ordinal), routing.routed(ordinal))),
-      .misses = decided.own,
-      .announced = decided.announced,
-      .announces = decided.announces};
-}
-
-/// The same of a pass whose experts have one token each.
-void CountedRun::run_alike_announcing(const Pass& pass) {
-  const auto [first, last] = map_.ordinals(pass.info.step.stack);
-  const cache::BatchRange* range = pass.routing.ranges(first, last).data();
-  const Described* const described = described_.data();
-  int ordinal = first;
+void CountedRun::run_announcing(const Pass& pass) {
+  AnnouncingLayers announcing = decisions_.announcing();
+  announcing.kinds = describe_layers(pass);
+  clock_.announce(announcing);
+  std::size_t behind = 0;  // each other, not yet run
   for (const PassLayer& layer : pass.layers) {
-    if (!layer.moe) [[unlikely]] {
-      run_ahead();
-      clock_.compute(costs_.layer(layer.layer_class).attention);
+    if (layer.moe) {
+      ++behind;
       continue;
     }
-    if (ahead_count_ == 0) first_ahead_ = place_of(ordinal);
-    const std::uint32_t activated = range++->size();
-    const Described& its = described[layer.layer_class];
-    if (its.activated != activated || its.kind == unknown) [[unlikely]]
-      kind_of(place_of(layer.layer_class), activated);
-    const CountedDecisions::Copies decided = decisions_.copies(ordinal++);
-    ahead_.data()[ahead_count_++] = {its.kind, decided.own, decided.announced, decided.announces};
+    clock_.run_next(behind);
+    behind = 0;
+    clock_.compute(costs_.layer(layer.layer_class).attention);
   }
-  run_ahead();
-}
-
-void CountedRun::run_ahead() {
-  if (ahead_count_ == 0) return;
-  clock_.run({ahead_.data(), ahead_count_}, place_of(decisions_.distance()),
-             announced_.data() + first_ahead_);
-  ahead_count_ = 0;
+  clock_.run_next(behind);
 }
 
 }  // namespace pregate::sim

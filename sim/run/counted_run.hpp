@@ -42,40 +42,26 @@ class CountedRun final : public PassRunner {
   struct StackInOrder {
     bool is_known = false;
     std::vector<AlikeLayers> alike;
-    std::vector<int> dense;  // classes of the layers without experts
+    std::vector<std::uint32_t> kinds;  // by MoE layer: its place in `alike`
+    std::vector<int> dense;            // classes of the layers without experts
   };
-  /// What a class's layers with so many experts of one token each are to the clock, in the current pass.
-  struct Described {
-    std::uint32_t activated = 0, kind = unknown;
-  };
-  static constexpr std::uint32_t unknown = ~std::uint32_t{0};
-  [[nodiscard]] bool is_alike(int ordinal, const StepRouting& routing) const {
-    return tokens_ == 1 && routing.routed(ordinal) == routing.activated_count(ordinal);
-  }
   LayerTimes times_of(std::size_t layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed);
   LayerTimes times_of_alike(std::size_t layer_class, std::uint32_t activated);
-  std::uint32_t kind_of(std::size_t layer_class, std::uint32_t activated);
   const StackInOrder& in_order(const Pass& pass);
   void run_on_demand(const Pass& pass);
   void run_alike_on_demand(const Pass& pass);
   void run_announcing(const Pass& pass);
-  void run_alike_announcing(const Pass& pass);
-  void moe_layer_ahead(int ordinal, std::size_t layer_class, const StepRouting& routing);
-  void run_ahead();
+  const std::uint32_t* describe_layers(const Pass& pass);
 
-  const ExpertMap& map_;
   CostModel& costs_;
   CountedDecisions decisions_;
   bool measures_all_phases_;
   CountedClock clock_;
   std::vector<StackInOrder> stacks_;
-  std::vector<Described> described_;  // by layer class
   std::vector<std::uint32_t> ones_;
-  std::vector<std::int64_t> layers_;    // that are alike, by misses
-  std::vector<Picoseconds> announced_;  // by ordinal: when the last copy ends that was announced for it
-  std::vector<AheadLayer> ahead_;       // the first so many are not run yet
-  std::size_t ahead_count_ = 0, first_ahead_ = 0;  // and the ordinal of the first one
-  int tokens_ = 0;                                 // of the pass
+  std::vector<std::int64_t> layers_;  // that are alike, by misses
+  std::vector<std::uint32_t> kinds_;  // of layers that each are of their own
+  int tokens_ = 0;                    // of the pass
 
   AccessCounts decode_counts_, other_counts_;
 };
