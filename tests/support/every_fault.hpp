@@ -6,8 +6,8 @@
 
 namespace pregate::test {
 
-/// Whether faults are tried with each kind at each place (PREGATE_EVERY_FAULT set: minutes), or every place with
-/// some kind and every kind at some places, as continuous integration does.
+/// Whether faults are tried with each kind at each place (PREGATE_EVERY_FAULT set: minutes), or every place
+/// with some kind and every kind at some places, as continuous integration does.
 inline bool tries_every_fault() { return std::getenv("PREGATE_EVERY_FAULT") != nullptr; }
 
 /// Of `count` like places that are tried in turn, whether the one at `index` (from 0) is among those that are
