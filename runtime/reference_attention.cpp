@@ -40,6 +40,12 @@ ReferenceAttention::Matrix ReferenceAttention::attend(int layer, const CachedAtt
     for (int head = 0; head < shape.heads; ++head) {
       const int kv_head = head / (shape.heads / shape.kv_heads), position = tokens_[t].position;
       const int first = shape.window > 0 ? std::max(0, position + 1 - shape.window) : 0;
+      const auto at = [](int number, int width) {
+        return static_cast<std::size_t>(number) * static_cast<std::size_t>(width);
+      };
+      const std::size_t query_at =
+                            t * static_cast<std::size_t>(shape.query_width()) + at(head, shape.head_dim),
+                        key_at = at(kv_head, shape.head_dim), value_at = at(kv_head, shape.value_dim);
       Matrix sums(static_cast<std::size_t>(shape.value_dim));
       double total = 0;
       for (int other = first; other <= position; ++other) {
@@ -47,15 +53,13 @@ ReferenceAttention::Matrix ReferenceAttention::attend(int layer, const CachedAtt
         const Remembered& seen = found == remembered_.end() ? nothing : found->second;
         double score = 0;
         for (int i = 0; i < shape.head_dim; ++i) {
-          score += queries[t * static_cast<std::size_t>(shape.query_width()) +
-                           static_cast<std::size_t>(head * shape.head_dim + i)] *
-                   seen.key[static_cast<std::size_t>(kv_head * shape.head_dim + i)];
+          score += queries[query_at + static_cast<std::size_t>(i)] *
+                   seen.key[key_at + static_cast<std::size_t>(i)];
         }
         const double weight = std::exp(score / std::sqrt(shape.head_dim));
         total += weight;
         for (int i = 0; i < shape.value_dim; ++i) {
-          sums[static_cast<std::size_t>(i)] +=
-              weight * seen.value[static_cast<std::size_t>(kv_head * shape.value_dim + i)];
+          sums[static_cast<std::size_t>(i)] += weight * seen.value[value_at + static_cast<std::size_t>(i)];
         }
       }
       for (const double sum : sums) result.push_back(sum / total);

@@ -11,7 +11,7 @@
 namespace pregate::kernels::reference {
 namespace {
 
-constexpr double largest = std::numeric_limits<float>::max();
+constexpr auto largest = static_cast<double>(std::numeric_limits<float>::max());
 
 double within_float(double score) {
   return std::isnan(score) ? -largest : std::clamp(score, -largest, largest);

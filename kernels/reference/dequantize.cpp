@@ -40,9 +40,10 @@ struct Scales {
   unsigned scale, minimum;
 };
 Scales scales_of_part(const std::uint8_t* packed, int part) {
-  if (part < 4) return {packed[part] & 63U, packed[part + 4] & 63U};
-  return {(packed[part + 4] & 0xFU) | (packed[part - 4] >> 6U) << 4U,
-          static_cast<unsigned>(packed[part + 4] >> 4U) | (packed[part] >> 6U) << 4U};
+  const auto byte = [packed](int at) { return static_cast<unsigned>(packed[at]); };
+  if (part < 4) return {byte(part) & 63U, byte(part + 4) & 63U};
+  return {(byte(part + 4) & 0xFU) | (byte(part - 4) >> 6U) << 4U, byte(part + 4) >> 4U | (byte(part) >> 6U)
+                                                                                             << 4U};
 }
 
 template <class Element>

@@ -47,9 +47,11 @@ Topology one_gpu_topology(const Capacities& capacity, bool has_drive, bool share
 /// Puts what a machine has beside its first GPU into the topology of that one.
 class MoreDevices {
  public:
-  MoreDevices(Topology& topology, const MachineSpec& machine)
+  /// `copy_order`: of the copies to every GPU, as of those to the first.
+  MoreDevices(Topology& topology, const MachineSpec& machine, StreamOrder copy_order)
       : topology_(topology),
         machine_(machine),
+        copy_order_(copy_order),
         first_(topology[topology.first(PlaceKind::gpu)].memory),
         host_(topology[topology.first(PlaceKind::cpu)].memory),
         bus_(topology[topology.first(PlaceKind::cpu)].reads_over) {}
@@ -110,9 +112,10 @@ class MoreDevices {
 
  private:
   /// A direction of a link: a stream and a resource of that name.
-  Hop path(const std::string& name, BytesPerSecond bandwidth, LinkId link, ResourceSet shared) {
+  Hop path(const std::string& name, BytesPerSecond bandwidth, LinkId link, ResourceSet shared,
+           StreamOrder order = StreamOrder::fifo) {
     const ResourceId own = topology_.platform.add_resource(name, bandwidth);
-    return {.stream = topology_.platform.add_stream(name), .crosses = bit(own) | shared, .link = link};
+    return {.stream = topology_.platform.add_stream(name, order), .crosses = bit(own) | shared, .link = link};
   }
 
   /// `own`: whose links to its host it has; `bus`: of the memory of its host; `there`, `back`: from the
@@ -127,7 +130,7 @@ class MoreDevices {
                          .compute = topology_.platform.add_stream(name + ".compute"),
                          .reads_over = 0});
     const bool is_here = there.empty();
-    const Hop in = path(name + ".h2d", fastest(own.h2d), host_to_gpu, bus),
+    const Hop in = path(name + ".h2d", fastest(own.h2d), host_to_gpu, bus, copy_order_),
               out = path(name + ".d2h", fastest(own.d2h), gpu_to_host, bus);
     there.push_back(in);
     back.insert(back.begin(), out);
@@ -148,6 +151,7 @@ class MoreDevices {
 
   Topology& topology_;
   const MachineSpec& machine_;
+  StreamOrder copy_order_;
   MemoryId first_, host_;
   ResourceSet bus_;
   std::vector<MemoryId> others_;  // of GPUs
@@ -208,7 +212,7 @@ Topology topology_of(const MachineSpec& machine, StreamOrder copy_order) {
                                         .ssd = machine.ssd.read_bandwidth},
                                        machine.ssd.read_bandwidth.value > 0,
                                        machine.gpu.host_memory_traffic.value > 0, copy_order);
-  MoreDevices more(topology, machine);
+  MoreDevices more(topology, machine, copy_order);
   more.add_gpus_of_this_host();
   more.add_other_hosts();
   more.add_ways_between_others();

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "models/error.hpp"
@@ -192,6 +193,33 @@ TEST(SeveralGpus, PartsOfExpertsAreFetchedByAll) {
   EXPECT_EQ(two.tally.fetches, alone.tally.fetches * 2);
   EXPECT_EQ(two.decode_cache.hits, alone.decode_cache.hits * 2);
   EXPECT_EQ(two.gpus[0].misses, two.gpus[1].misses);
+}
+
+// Misses overtake guesses on the link of every GPU, not on the first one's alone: GPUs that have the same to
+// do copy it in the same order.
+TEST(SeveralGpus, CopiesOvertakeOnTheLinkOfEach) {
+  const ModelSpec model = test::tiny_model(4, 16, 3);
+  ListSource source = test::random_source(5, 4, 16, 3, 1, 0, 12);
+  MachineSpec machine = linked_machine();
+  machine.h2d.bandwidth = {1e8};  // guesses wait
+  const std::vector<Override> set = {{"policy.cache.capacity", "50%"},
+                                     {"policy.lookahead.kind", "given-recall"},
+                                     {"policy.lookahead.recall", "0.5"},
+                                     {"policy.transfer.queue", "demand-first"}};
+  const PolicySpec policy = load_policy("on-demand-cache", set);
+  const SimulationResult two =
+      run(model, machine, policy, source, {.parallel = {.tensor = 2}, .recorded_steps = 100});
+  const auto starts = [&](const char* link) {
+    const StreamId stream = two.topology.platform.stream_named(link).value();
+    std::vector<Picoseconds> all;
+    for (const OpId id : operations(two, OpKind::fetch))
+      if (two.schedule.operation(id).stream == stream)
+        all.push_back(two.timeline.start[static_cast<std::size_t>(id)]);
+    return all;
+  };
+  const std::vector<Picoseconds> first = starts("h2d");
+  EXPECT_EQ(first, starts("gpu1.h2d"));
+  EXPECT_FALSE(std::is_sorted(first.begin(), first.end())) << "nothing overtook";
 }
 
 // Whole experts: together they hit and miss what is activated, and copy no byte twice.

@@ -98,9 +98,10 @@ TEST_P(HostsEngines, Agree) {
       {.tensor = 4, .data = 4, .experts = ExpertShare::whole, .spread = ExpertSpread::round_robin}};
   const ModelSpec model = test::tiny_model(4, 64, 6);
   ListSource source = test::random_source(9, 4, 64, 6, 2, 40, 8);
+  const PolicySpec policy = half_cached(name);
+  const ParallelSpec& spec = specs[static_cast<std::size_t>(shape)];
   const auto with = [&](Engine engine) {
-    return run(model, hosts_of(4, 4), half_cached(name), source,
-               {.engine = engine, .parallel = specs[shape]});
+    return run(model, hosts_of(4, 4), policy, source, {.engine = engine, .parallel = spec});
   };
   const SimulationResult timed = with(Engine::timed), event = with(Engine::event);
   ASSERT_FALSE(timed.out_of_memory) << timed.out_of_memory_reason;
