@@ -4,7 +4,7 @@
 # Checks formatting (clang-format) and lints (clang-tidy) every C++ file of the repository.
 #   scripts/check_style.sh format
 #   scripts/check_style.sh alone [FILE...]   every source, or those, compiles by itself: continuous integration compiles
-#                                            several at a time, which hides a missing include; needs a configured release
+#                                            several at a time, which hides a missing include
 #   scripts/check_style.sh lint      after a build of the preset ci, whose compile commands it uses
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -52,13 +52,13 @@ case "${1:-}" in
     ;;
   alone)
     shift
-    cmake --preset release >/dev/null
+    cmake --preset dev >/dev/null
     files="$(printf '%s\n' "${@:-$(git ls-files '*.cpp')}")"
     # Its compile command, to look at and not to compile.
     python3 - "$files" <<'PY' | xargs -P "$(nproc)" -d '\n' -n 1 bash -c
 import json, os, sys
 wanted = {os.path.abspath(name) for name in sys.argv[1].split()}
-for entry in json.load(open("build/release/compile_commands.json")):
+for entry in json.load(open("build/dev/compile_commands.json")):
     if os.path.join(entry["directory"], entry["file"]) in wanted:
         command = entry["command"].split(" -o ")[0].replace("ccache ", "").replace("/usr/bin/ccache", "")
         print("cd", entry["directory"], "&&", command, "-fsyntax-only -Werror", entry["file"])

@@ -78,7 +78,8 @@ stage "python: tools"
 ./scripts/python.sh tools
 with_python=(-DPREGATE_PYTHON=ON "-DPython_EXECUTABLE=$PWD/build/venv/bin/python")
 if [ "$all" = no ]; then
-  run_preset release "${with_python[@]}"
+  # Several files at a time: half of the time that each by itself takes.
+  run_preset release "${with_python[@]}" -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=36
   stage "python: test"
   ./scripts/python.sh test build/release
   exit 0
