@@ -19,6 +19,11 @@ bool moves_experts_about(const ParallelSpec& spec) {
   return spec.has_copies() || spec.rebalance_every > 0 || spec.capacity_factor > 0;
 }
 
+bool evicts_by_the_future(const PolicySpec& policy) {
+  return policy.cache.capacity.kind != CapacityKind::none &&
+         cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future;
+}
+
 /// What is decided by what a token's gate gave all its experts, where a GPU has but some of them; and what
 /// each GPU would hold of the host's memory, where what is said is for one.
 void check_services(const PolicySpec& policy, const ParallelSpec& spec) {
@@ -81,8 +86,7 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
   if (policy.lookahead.predictor->needs_future)
     refuse("its predictor knows the future", "another (pregate list parts)");
   const bool known_before = !serving.depends_on_time(info) && options.parallel.batches == 1;
-  if (!known_before && policy.cache.capacity.kind != CapacityKind::none &&
-      cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future)
+  if (!known_before && evicts_by_the_future(policy))
     refuse("its eviction knows the future", "choose another (pregate list evictions)");
 }
 
@@ -149,9 +153,7 @@ bool moves_experts(const Plan& plan) {
 
 std::string why_one_pass(const PolicySpec& policy, const ServingSpec& serving) {
   if (serving.paged_kv()) return "KV memory may run out";
-  const bool knows_future = policy.cache.capacity.kind != CapacityKind::none &&
-                            cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future;
-  return knows_future ? "its eviction knows the future" : "";
+  return evicts_by_the_future(policy) ? "its eviction knows the future" : "";
 }
 
 std::string why_one_pass(const Plan& plan) {
@@ -159,7 +161,7 @@ std::string why_one_pass(const Plan& plan) {
   return plan.computes_on_cpu() ? "the CPU computes experts" : "";
 }
 
-bool may_overlap(const Plan& plan) { return !plan.needs_clock() && !plan.computes_on_cpu(); }
+bool may_overlap(const Plan& plan) { return why_one_pass(plan).empty(); }
 
 void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySpec& policy) {
   if (spec.batches > 1 && plan.needs_clock()) {

@@ -6,23 +6,32 @@
 
 namespace pregate::sim {
 
+void HostsMemory::add(const PlannedRank& rank, const MemoryUse& use) {
+  const auto host = static_cast<std::size_t>(rank.host);
+  if (hosts_.size() <= host) hosts_.resize(host + 1);
+  hosts_[host].memory += use.host;
+  hosts_[host].drive += use.drive;
+}
+
+void HostsMemory::fill(MemoryUse& use) const {
+  use.host = use.drive = {};
+  for (const Held& held : hosts_) {
+    use.host = std::max(use.host, held.memory);
+    use.drive = std::max(use.drive, held.drive);
+  }
+}
+
 const PlannedRank& add_up_memory(const PlannedRanks& ranks, SimulationResult& result) {
   const PlannedRank* fullest = ranks.front().get();
-  std::vector<MemoryUse> hosts;
+  HostsMemory hosts;
   for (const std::unique_ptr<PlannedRank>& rank : ranks) {
     const MemoryUse& memory = rank->result.memory;
-    const auto host = static_cast<std::size_t>(rank->host);
-    if (hosts.size() <= host) hosts.resize(host + 1);
-    hosts[host].host += memory.host;
-    hosts[host].drive += memory.drive;
+    hosts.add(*rank, memory);
     if (memory.left() < fullest->result.memory.left()) fullest = rank.get();
     result.gpus.push_back({.memory = memory.total(), .cache_slots = rank->result.cache_slots});
   }
   result.memory = fullest->result.memory;
-  for (const MemoryUse& host : hosts) {
-    result.memory.host = std::max(result.memory.host, host.host);
-    result.memory.drive = std::max(result.memory.drive, host.drive);
-  }
+  hosts.fill(result.memory);
   result.cache_slots = fullest->result.cache_slots;
   result.buffer_slots = fullest->result.buffer_slots;
   result.prefill_slots = fullest->result.prefill_slots;

@@ -10,6 +10,20 @@
 /// What the GPUs of a run, and their hosts, hold together.
 namespace pregate::sim {
 
+/// What the GPUs of each host hold in its memory and on its drive.
+class HostsMemory {
+ public:
+  void add(const PlannedRank& rank, const MemoryUse& use);
+  /// `use` with that of the host that holds most, of memory and of drive.
+  void fill(MemoryUse& use) const;
+
+ private:
+  struct Held {
+    Bytes memory, drive;
+  };
+  std::vector<Held> hosts_;
+};
+
 /// Into the result what each GPU holds, and the host that holds most; the GPU that has least left.
 const PlannedRank& add_up_memory(const PlannedRanks& ranks, SimulationResult& result);
 

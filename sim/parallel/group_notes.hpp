@@ -13,9 +13,9 @@ namespace pregate::sim {
 void say_where_times_come_from(const ParallelSpec& spec, const CostModel& costs, SimulationResult& result);
 /// Rooms, drops and re-balancing, in numbers and in words.
 void say_what_spreading_took(const ParallelSpec& spec, const SpreadTotals& totals, SimulationResult& result);
-/// `may_overlap`: several passes could be under way (parallel.batches), as far as the plans go.
 /// `batches` is what the software has under way.
 void say_why_one_pass(int batches, const std::string& reason, SimulationResult& result);
+/// `may_overlap`: several passes could be under way (parallel.batches), as far as the plans go.
 void say_how_passes_follow(const ParallelSpec& spec, const trace::TraceInfo& info, bool may_overlap,
                            SimulationResult& result);
 

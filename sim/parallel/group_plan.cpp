@@ -7,6 +7,7 @@
 #include "models/error.hpp"
 #include "sim/memory_needed.hpp"
 #include "sim/parallel/group_checks.hpp"
+#include "sim/parallel/group_memory.hpp"
 #include "sim/parallel/group_topology.hpp"
 #include "sim/parallel/simulate_group.hpp"
 #include "sim/platform/machine_topology.hpp"
@@ -25,22 +26,16 @@ template <class Part>
 MemoryUse memory_of(const PlannedRanks& ranks, Part&& part, const PolicySpec& policy,
                     const Topology& topology, trace::StepSource& source, const SimulationOptions& options) {
   MemoryUse fullest;
-  std::vector<MemoryUse> hosts;
+  HostsMemory hosts;
   for (std::size_t i = 0; i < ranks.size(); ++i) {
     PlannedRank& rank = *ranks[i];
     const MemoryUse use = memory_needed(part(i), rank.limits, policy, rank.prepared, topology, rank.served,
                                         options.counted, options.prompt_chunk);
     source.rewind();
-    const auto host = static_cast<std::size_t>(rank.host);
-    if (hosts.size() <= host) hosts.resize(host + 1);
-    hosts[host].host += use.host;
-    hosts[host].drive += use.drive;
+    hosts.add(rank, use);
     if (i == 0 || use.left() < fullest.left()) fullest = use;
   }
-  for (const MemoryUse& host : hosts) {
-    fullest.host = std::max(fullest.host, host.host);
-    fullest.drive = std::max(fullest.drive, host.drive);
-  }
+  hosts.fill(fullest);
   return fullest;
 }
 

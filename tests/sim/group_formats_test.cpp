@@ -18,8 +18,7 @@ using trace::Phase;
 
 /// With a link between its GPUs, a drive, and a memory that carries all at once.
 MachineSpec machine_with_drive() {
-  MachineSpec machine = test::tiny_machine();
-  machine.peer = {.bandwidth = {10e9}, .latency = from_seconds(4e-6), .per_copy = from_seconds(1e-6)};
+  MachineSpec machine = test::linked_machine();
   machine.host.memory_bandwidth = {1e12};
   machine.ssd = {.capacity = {1LL << 40}, .read_bandwidth = {0.5e9}, .latency = from_seconds(80e-6)};
   return machine;

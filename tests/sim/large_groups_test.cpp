@@ -21,8 +21,7 @@ using trace::Phase;
 
 /// 5 us and 10 GB/s between GPUs of a host.
 MachineSpec large_machine(int gpus_a_host = 8, int hosts = 1) {
-  MachineSpec machine = test::tiny_machine();
-  machine.peer = {.bandwidth = {10e9}, .latency = from_seconds(4e-6), .per_copy = from_seconds(1e-6)};
+  MachineSpec machine = test::linked_machine();
   machine.gpu.count = gpus_a_host;
   if (hosts > 1)
     machine.network = {.hosts = hosts, .bandwidth = {2e9}, .latency = from_seconds(20e-6), .per_copy = {}};

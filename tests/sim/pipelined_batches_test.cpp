@@ -24,8 +24,7 @@ using testing::ElementsAre;
 
 /// With a link between its GPUs, and a memory that carries the copies of all at once.
 MachineSpec machine_of_stages() {
-  MachineSpec machine = test::tiny_machine();
-  machine.peer = {.bandwidth = {10e9}, .latency = from_seconds(4e-6), .per_copy = from_seconds(1e-6)};
+  MachineSpec machine = test::linked_machine();
   machine.host.memory_bandwidth = {1e12};
   return machine;
 }

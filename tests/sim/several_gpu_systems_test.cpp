@@ -20,21 +20,16 @@
 namespace pregate::sim {
 namespace {
 
+using test::linked_machine;
 using test::ListSource;
 using trace::Phase;
-
-MachineSpec linked_gpus() {
-  MachineSpec machine = test::tiny_machine();
-  machine.peer = {.bandwidth = {10e9}, .latency = from_seconds(4e-6), .per_copy = from_seconds(1e-6)};
-  return machine;
-}
 
 SimulationResult run_by_name(const std::string& name, trace::StepSource& source, const ParallelFlags& flags,
                              const std::vector<Override>& set = {}) {
   const PolicySpec policy = load_policy(name);
   SimulationOptions options{.parallel = load_parallel(flags, set, policy.parallel)};
   options.parallel.placement.clear();  // by rule: placing by a trace is tested with the program
-  return test::run(test::tiny_model(4, 16, 2), linked_gpus(), policy, source, options);
+  return test::run(test::tiny_model(4, 16, 2), linked_machine(), policy, source, options);
 }
 
 TEST(SeveralGpuSystems, RunByTheirNames) {
@@ -134,7 +129,7 @@ TEST(SeveralGpuSystems, LlamaCppSplitsLayersByMemory) {
 
 /// The machine with a second GPU of another kind: half its rates, a link of a third.
 MachineSpec unequal_machine() {
-  MachineSpec machine = linked_gpus();
+  MachineSpec machine = linked_machine();
   MachineSpec other = machine;
   other.gpu.memory_bandwidth.value /= 2;
   other.gpu.memory = Bytes{machine.gpu.memory.count / 2};

@@ -19,8 +19,7 @@ using trace::Phase;
 
 /// GPUs of a host have a link of 5 us and 10 GB/s; a host's memory carries the copies of all of them at once.
 MachineSpec hosts_of(int hosts, int gpus, double network = 2e9, double latency = 20e-6) {
-  MachineSpec machine = test::tiny_machine();
-  machine.peer = {.bandwidth = {10e9}, .latency = from_seconds(4e-6), .per_copy = from_seconds(1e-6)};
+  MachineSpec machine = test::linked_machine();
   machine.host.memory_bandwidth = {1e12};
   machine.gpu.count = gpus;
   if (hosts > 1) {

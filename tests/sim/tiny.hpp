@@ -58,6 +58,13 @@ inline MachineSpec tiny_machine() {
   return machine;
 }
 
+/// With a link between its GPUs: 5 us and 10 GB/s.
+inline MachineSpec linked_machine() {
+  MachineSpec machine = tiny_machine();
+  machine.peer = {.bandwidth = {10e9}, .latency = from_seconds(4e-6), .per_copy = from_seconds(1e-6)};
+  return machine;
+}
+
 /// 1 GB/s of GPU memory, which decides every roofline here.
 inline MachineSpec slow_memory() {
   MachineSpec machine = tiny_machine();
