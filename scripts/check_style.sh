@@ -19,32 +19,58 @@ case "${1:-}" in
   lint)
     echo "== lint"
     # Linting is for the product; tests are formatted, compiled with all warnings and run under sanitizers. Most of
-    # its time is the parsing of headers, so what the preset ci compiles together is linted together.
+    # its time is the headers of libraries, parsed and walked once for each translation unit: what the preset ci
+    # compiles together is linted together, and of the largest folder, sim, all of it.
     folders='models|traces|sim|kernels|runtime|validation|cli'
-    together="$(sed -n 's|^ *"file": "\(.*/Unity/unity_.*\)",\{0,1\}$|\1|p' build/ci/compile_commands.json | grep -v '/tests/\|/bench/\|/python/' || true)"
-    if [ -z "$together" ]; then
-      echo "error: nothing to lint in build/ci: build the preset ci first" >&2
-      exit 2
-    fi
-    covered="$(xargs sed -n "s|^#include \"$PWD/\(.*\)\"|\1|p" <<<"$together" | sort)"
-    product="$(git ls-files '*.cpp' | grep -E "^($folders)/" | sort)"
-    alone="$(comm -23 <(echo "$product") <(echo "$covered"))"
-    echo "$(wc -l <<<"$product") files, $(wc -l <<<"$alone") of them alone"
+    work="$(mktemp -d)"
+    trap 'rm -rf "$work"' EXIT
+    python3 - "$folders" "$work" >"$work/list" <<'PY'
+import collections, json, pathlib, re, shlex, subprocess, sys
+product = re.compile(f"^({sys.argv[1]})/.*[.](cpp|cxx)$")
+work, root, build = pathlib.Path(sys.argv[2]), pathlib.Path.cwd(), pathlib.Path("build/ci").resolve()
+tracked = subprocess.run(["git", "ls-files", "*.cpp"], check=True, capture_output=True, text=True).stdout.split()
+not_yet = {str(root / name) for name in tracked if product.match(name)}
+together = collections.defaultdict(dict)  # what is linted as one: its sources and the words that compile them
+for entry in sorted(json.loads((build / "compile_commands.json").read_text()), key=lambda entry: entry["file"]):
+    file = pathlib.Path(entry["file"])
+    unity = file.is_relative_to(build)
+    if not product.match(str(file.relative_to(build if unity else root))):
+        continue
+    words = [word for word in shlex.split(entry["command"]) if word != str(file)]
+    sources = re.findall(r'^#include "(.*)"', file.read_text(), re.M) if unity else [str(file)]
+    # Few are compiled by themselves: three at a time, so that two of one folder, whose names may clash, rarely meet.
+    key = ("sim" if unity and file.is_relative_to(build / "sim") else re.sub(r"\W", "_", str(file)) if unity
+           else f"single_{len(not_yet) % 3}")
+    for source in sources:
+        if source in not_yet:
+            not_yet.remove(source)
+            together[key][source] = words
+if not_yet:
+    sys.exit(f"error: build/ci does not compile {min(not_yet)}: build the preset ci first")
+database = []
+for key, sources in sorted(together.items(), key=lambda one: -len(one[1])):
+    whole = work / f"{key}.cpp"
+    whole.write_text("".join(f'#include "{source}"\n' for source in sources))
+    words = list(next(iter(sources.values())))
+    words += [word for more in sources.values() for word in more if word.startswith("-D") and word not in words]
+    database.append({"directory": str(build), "file": str(whole), "arguments": [*dict.fromkeys(words), str(whole)]})
+    print(whole)
+(work / "compile_commands.json").write_text(json.dumps(database))
+print(sum(len(sources) for sources in together.values()), "files, at", len(database), "times", file=sys.stderr)
+PY
     # GCC's own warning options are unknown to clang-tidy's parser.
     tidy=(clang-tidy --quiet --extra-arg=-Wno-unknown-warning-option)
     said() { grep -v 'warnings generated\|warnings treated as\|Suppressed\|Use -header-filter' >&2; }
     # Such a file includes sources: they count as headers there, and including them is no mistake.
-    xargs -P "$(nproc)" -n 1 "${tidy[@]}" -p build/ci --checks=-bugprone-suspicious-include \
-      --header-filter="^$PWD/($folders)/" <<<"$together" 2> >(said)
-    xargs -P "$(nproc)" -n 2 "${tidy[@]}" -p build/ci <<<"$alone" 2> >(said)
+    xargs -P "$(nproc)" -n 1 "${tidy[@]}" -p "$work" --checks=-bugprone-suspicious-include \
+      --header-filter="^$PWD/($folders)/" <"$work/list" 2> >(said)
     # Clang's own CUDA mode, host side; the toolkit has no longer a header that clang 14 includes.
     cuda="${CUDA_HOME:-/usr/local/cuda}"
     if [ -d "$cuda/include" ]; then
-      stub="$(mktemp -d)"
-      trap 'rm -rf "$stub"' EXIT
-      touch "$stub/texture_fetch_functions.h"
+      mkdir "$work/stub"
+      touch "$work/stub/texture_fetch_functions.h"
       git ls-files 'kernels/*.cu' | xargs -P "$(nproc)" -I{} clang-tidy {} --quiet -- -x cuda --cuda-host-only \
-        -std=c++17 -I. -Wno-unknown-cuda-version -D__CLANG_CUDA_TEXTURE_INTRINSICS_H__ -isystem "$stub" \
+        -std=c++17 -I. -Wno-unknown-cuda-version -D__CLANG_CUDA_TEXTURE_INTRINSICS_H__ -isystem "$work/stub" \
         --cuda-path="$cuda" 2> >(grep -v 'warnings generated\|Suppressed\|Use -header-filter' >&2)
     else
       echo "== lint: CUDA ABSENT ($cuda): the kernels' .cu files were SKIPPED"

@@ -20,7 +20,7 @@ case "${1:-}" in
       libgtest-dev libgmock-dev libbenchmark-dev
       libsimgrid-dev libnlopt-dev
       libopenmpi-dev openmpi-bin strace
-      clang-format clang-tidy clang libclang-rt-14-dev
+      clang-format clang-tidy clang libclang-rt-14-dev lld
       dpkg-dev file help2man
       python3-dev python3-venv
     ) ;;

@@ -13,8 +13,8 @@ namespace pregate::sim {
 
 namespace {
 
-constexpr const char* format_name = "pregate-expert-placement";
-constexpr int format_version = 1;
+constexpr const char* homes_format = "pregate-expert-placement";
+constexpr int homes_version = 1;
 
 const std::vector<Node>& array(TableReader& table, const char* key) {
   const Node* const node = table.find(key);
@@ -67,7 +67,7 @@ void read_layer(TableReader& table, const std::string& stack, const MoeLayer& la
 
 std::string homes_json(const ExpertHomes& homes, const trace::TraceInfo& info, const HomesOrigin& origin) {
   using Json = nlohmann::ordered_json;
-  Json document = {{"format", format_name},  {"version", format_version},          {"kind", origin.kind},
+  Json document = {{"format", homes_format}, {"version", homes_version},           {"kind", origin.kind},
                    {"model", origin.model},  {"learned_from_trace", origin.trace}, {"gpus", homes.gpus},
                    {"layers", Json::array()}};
   const ExpertMap map(info);
@@ -100,11 +100,11 @@ ExpertHomes parse_homes(const std::string& text, const trace::TraceInfo& info, c
   const Node root = parse_json_document(text, where);
   if (root.kind != Node::Kind::table) throw InputError(where, "is no homes of experts: not an object");
   TableReader table(root, "");
-  if (table.text_or("format", "") != format_name) {
+  if (table.text_or("format", "") != homes_format) {
     throw InputError(where, "is no placement of experts over GPUs",
                      "pregate place TRACE.db --gpus N -o FILE.json writes one");
   }
-  std::ignore = table.integer("version", format_version, format_version);
+  std::ignore = table.integer("version", homes_version, homes_version);
   for (const char* said : {"kind", "model", "learned_from_trace"}) std::ignore = table.text_or(said, "");
   ExpertHomes homes;
   homes.gpus = static_cast<int>(table.integer("gpus", 1, max_expert_gpus));

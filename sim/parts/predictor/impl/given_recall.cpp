@@ -7,16 +7,16 @@ namespace pregate::sim {
 
 namespace {
 
-const pregate::Range share{0, 1, "from 0 to 1"};
+const pregate::Range from_0_to_1{0, 1, "from 0 to 1"};
 
 Fields<GuessQuality> quality_fields() {
   Fields<GuessQuality> fields;
   fields.add(
       "recall", &GuessQuality::recall,
       "probability that an expert which will be activated is announced, rather than another in its place",
-      share);
+      from_0_to_1);
   fields.add("recall_loss", &GuessQuality::loss, "of the recall, with every MoE layer behind the next one",
-             share);
+             from_0_to_1);
   fields
       .add("guesses", &GuessQuality::guesses, "experts that are named for a token",
            pregate::Range{0, 65536, "from 0 to 65536"})

@@ -14,9 +14,9 @@ struct RingOfLayers {
 
 /// The layers behind the one that computes, of which the ring has room for, on into the next step: when a
 /// layer has left the ring, one comes (SE-MoE, arXiv 2205.10034).
-class Ring final : public Prefetcher {
+class LayersInARing final : public Prefetcher {
  public:
-  explicit Ring(int layers) : layers_(layers) {}
+  explicit LayersInARing(int layers) : layers_(layers) {}
   [[nodiscard]] bool reaches(const LayersAhead& ahead) const override {
     bool any = false;
     each_target(ahead, [&](int) { any = true; });
@@ -53,7 +53,7 @@ PrefetcherEntry ring_of_layers() {
              pregate::Range{2, 10'000, "from 2 to 10000"});
   entry.parameters = PartParameters(fields);
   entry.make = [](const std::any& parameters, int) {
-    return std::make_unique<Ring>(std::any_cast<const RingOfLayers&>(parameters).ring);
+    return std::make_unique<LayersInARing>(std::any_cast<const RingOfLayers&>(parameters).ring);
   };
   entry.crosses_steps = true;
   entry.in_flight = [](const std::any& parameters, int, int layers) {
