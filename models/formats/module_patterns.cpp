@@ -56,20 +56,29 @@ bool glob(std::string_view pattern, std::string_view name, std::int64_t& steps) 
   }
 }
 
+/// vLLM and AutoAWQ look for a part of the name: "model.layers.0." is that layer and not the tenth, ".gate"
+/// no "up_gate". Runs of whole components, as names are matched here, need no dots at their ends.
+std::string_view without_outer_dots(std::string_view pattern) {
+  while (pattern.starts_with('.')) pattern.remove_prefix(1);
+  while (pattern.ends_with('.')) pattern.remove_suffix(1);
+  return pattern;
+}
+
 }  // namespace
 
 void ModulePatterns::add(std::string_view pattern, const std::string& where) {
   where_ = where;
   if (names_.size() >= most_names || globs_.size() >= most_globs || expressions_.size() >= most_expressions)
     throw InputError(where, "lists absurdly many modules");
-  if (pattern.empty() || pattern.size() > 1024)
+  const std::string_view name = without_outer_dots(pattern);
+  if (name.empty() || pattern.size() > 1024)
     throw InputError(where, "lists a module without a name, or with one of more than 1024 characters");
   if (pattern.starts_with("re:")) {
     expressions_.emplace_back(pattern.substr(3), where);
   } else if (pattern.find_first_of("*?") != std::string_view::npos) {
     globs_.emplace_back(from_layers(pattern));
   } else {
-    names_.emplace(from_layers(pattern));
+    names_.emplace(from_layers(name));
   }
 }
 

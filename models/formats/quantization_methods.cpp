@@ -56,12 +56,34 @@ void read_awq(TableReader& config, CheckpointFormats& formats) {
   add_patterns(config, "modules_to_not_convert", formats.wide_modules);
 }
 
+/// Optimum's modules_in_block_to_quantize: lists of modules of a layer, quantised one list after the other;
+/// what no list names stays wide. Of a layer's experts the first stands for all, as it does in targets.
+void read_modules_of_block(TableReader& config, CheckpointFormats::Scheme& scheme) {
+  constexpr const char* key = "modules_in_block_to_quantize";
+  const Node* lists = config.find(key);
+  if (lists == nullptr || lists->items.empty()) return;
+  scheme.all_linear = false;
+  const auto add = [&](const Node& module) {
+    if (module.kind != Node::Kind::text)
+      throw InputError(config.where(key), "must be a list of lists of modules");
+    scheme.targets.add(module.text, config.where(key));
+  };
+  for (const Node& list : lists->items) {
+    if (list.kind != Node::Kind::array) {
+      add(list);
+      continue;
+    }
+    for (const Node& module : list.items) add(module);
+  }
+}
+
 void read_gptq(TableReader& config, CheckpointFormats& formats) {
   // Zero points are stored for symmetric weights as well (qzeros).
   const int bits = bits_of(config, "bits");
   WeightFormat format = grouped_integer_format(bits, group_of(config, "group_size", 128), true);
   if (format.name == "awq") format.name = "gptq";
   all_linear(formats, format);
+  read_modules_of_block(config, formats.schemes.back());
   formats.head_quantized = config.boolean_or("lm_head", false);
   // The router of most families is no linear layer to the quantizer, or kept.
   add_patterns(config, "modules_in_block_to_keep", formats.wide_modules);

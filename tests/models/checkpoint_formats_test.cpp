@@ -72,6 +72,47 @@ TEST(CheckpointFormats, NvFp4FromTheFileBesideTheConfig) {
   EXPECT_EQ(of(mixed, "layers.2.self_attn.o_proj"), "bf16");
 }
 
+// Optimum's GPTQ may quantise some modules of a layer alone; the experts that it leaves out are not 4-bit.
+TEST(CheckpointFormats, GptqOfSomeModulesOfALayer) {
+  const CheckpointFormats attention = read(R"({"torch_dtype":"bfloat16","quantization_config":{
+      "quant_method":"gptq","bits":4,"group_size":128,
+      "modules_in_block_to_quantize":[["self_attn.k_proj","self_attn.q_proj"],["self_attn.o_proj"]]}})");
+  EXPECT_EQ(of(attention, "layers.3.self_attn.q_proj"), "gptq");
+  EXPECT_EQ(of(attention, "layers.3.self_attn.v_proj"), "bf16");
+  EXPECT_EQ(of(attention, "layers.3.block_sparse_moe.experts.0.w1"), "bf16");
+  const CheckpointFormats experts = read(R"({"torch_dtype":"bfloat16","quantization_config":{
+      "quant_method":"gptq","bits":4,"group_size":128,
+      "modules_in_block_to_quantize":["block_sparse_moe.experts.0.w1","block_sparse_moe.experts.1.w1"]}})");
+  EXPECT_EQ(of(experts, "layers.3.block_sparse_moe.experts.0.w1"), "gptq");
+  EXPECT_EQ(of(experts, "layers.3.self_attn.q_proj"), "bf16");
+  for (const char* none : {"null", "[]"}) {
+    const CheckpointFormats all = read(R"({"torch_dtype":"bfloat16","quantization_config":{"quant_method":
+        "gptq","bits":4,"group_size":128,"modules_in_block_to_quantize":)" +
+                                       std::string(none) + "}}");
+    EXPECT_EQ(of(all, "layers.3.block_sparse_moe.experts.0.w1"), "gptq");
+  }
+  EXPECT_THAT(error_of([] {
+                read(R"({"torch_dtype":"bfloat16","quantization_config":{"quant_method":"gptq","bits":4,
+                    "modules_in_block_to_quantize":[[3]]}})");
+              }),
+              HasSubstr("lists of modules"));
+}
+
+// Files for vLLM list parts of names that begin or end with a dot: the first layer, and no tenth.
+TEST(CheckpointFormats, PartsOfNamesMayEndWithADot) {
+  const CheckpointFormats formats =
+      read(R"({"torch_dtype":"bfloat16","quantization_config":{"quant_method":"awq",
+      "bits":4,"group_size":128,"modules_to_not_convert":["model.layers.1.",".shared_expert."]}})");
+  EXPECT_EQ(of(formats, "layers.1.mlp.experts.0.up_proj"), "bf16");
+  EXPECT_EQ(of(formats, "layers.10.mlp.experts.0.up_proj"), "awq");
+  EXPECT_EQ(of(formats, "layers.2.mlp.shared_expert.up_proj"), "bf16");
+  EXPECT_THAT(error_of([] {
+                ModulePatterns patterns;
+                patterns.add(".", "here");
+              }),
+              HasSubstr("without a name"));
+}
+
 TEST(CheckpointFormats, EveryOtherMethodSaysItsBits) {
   const auto bits = [](const std::string& config) {
     const CheckpointFormats formats =
