@@ -20,6 +20,7 @@
 #include "python/src/running.hpp"
 #include "sim/policy/policy_kind.hpp"
 #include "sim/report/metrics.hpp"
+#include "sim/report/shares.hpp"
 #include "sim/schedule/schedule.hpp"
 
 namespace nb = nanobind;
@@ -119,7 +120,8 @@ nb::dict metrics_of(const Runs& runs, std::size_t i) {
 
 std::optional<std::pair<double, double>> range_of(const Runs& runs, std::size_t i) {
   if (!runs.at(i).has_figures() || runs.confidences.size() <= i || !runs.confidences[i]) return std::nullopt;
-  const sim::RateRange range = runs.confidences[i]->range_of(runs.at(i).tokens_per_second());
+  const sim::RateRange range =
+      runs.confidences[i]->range_of(runs.at(i).tokens_per_second(), sim::idle_share(runs.at(i)));
   if (!range.exists()) return std::nullopt;
   return std::pair(range.least, range.most);
 }

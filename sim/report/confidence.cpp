@@ -8,6 +8,7 @@
 
 #include "models/terminal_text.hpp"
 #include "sim/report/report.hpp"
+#include "sim/report/shares.hpp"
 #include "sim/report/text_table.hpp"
 
 namespace pregate::sim {
@@ -44,14 +45,15 @@ std::string errors(const Confidence& confidence) {
 
 /// The rate with prefill, then decode's where it is another one.
 std::array<std::string, 2> ranges_of(const Confidence& confidence, const SimulationResult& result) {
-  const auto text = [&](double of, const char* unit) {
-    const RateRange range = confidence.range_of(of);
+  const auto text = [&](double of, double idle, const char* unit) {
+    const RateRange range = confidence.range_of(of, idle);
     return three_digits(range.least) + " - " + three_digits(range.most) + unit;
   };
   const double rate = result.tokens_per_second(), decode_rate = result.decode_tokens_per_second();
   if (!confidence.range_of(rate).exists()) return {"no tokens", ""};
   const bool has_prefill = confidence.range_of(decode_rate).exists() && decode_rate != rate;
-  return {text(rate, " tokens/s"), has_prefill ? text(decode_rate, " decode tok/s") : std::string()};
+  return {text(rate, idle_share(result), " tokens/s"),
+          has_prefill ? text(decode_rate, 0, " decode tok/s") : std::string()};
 }
 
 }  // namespace
@@ -68,9 +70,11 @@ const char* to_string(Confidence::Label label) {
   return "";
 }
 
-RateRange Confidence::range_of(double rate) const {
+RateRange Confidence::range_of(double rate, double idle_share) const {
   if (!(rate > 0) || !std::isfinite(rate)) return {};
-  return {rate * least_factor, rate * most_factor};
+  const auto with = [&](double factor) { return rate / (idle_share + (1 - idle_share) / factor); };
+  if (!(idle_share > 0)) return {rate * least_factor, rate * most_factor};
+  return {with(least_factor), with(most_factor)};
 }
 
 std::string confidence_text(const std::vector<SimulationResult>& results, const Confidences& confidences) {

@@ -35,7 +35,10 @@ struct Confidence {
   /// simulated one; 1 is among them.
   double least_factor = 1, most_factor = 1;
   /// Range of a simulated rate of this run. Every rate has its own: the one with prefill is not decode's.
-  [[nodiscard]] RateRange range_of(double rate) const;
+  /// `idle_share` of the time that the rate is over nothing was to do: requests arrive when they do, however
+  /// fast the machine is, so the factors are of the rest of it. A faster machine is idle for no less, a
+  /// slower one for no more, so both bounds hold.
+  [[nodiscard]] RateRange range_of(double rate, double idle_share = 0) const;
 };
 
 /// One a result, in their order; empty where the result has none (out of memory), or for all (measured).

@@ -7,6 +7,7 @@
 #include "sim/report/csv.hpp"
 #include "sim/report/metrics.hpp"
 #include "sim/report/report.hpp"
+#include "sim/report/shares.hpp"
 
 namespace pregate::sim {
 
@@ -42,11 +43,12 @@ struct CsvColumn {
 };
 
 void add_range(std::vector<CsvColumn>& columns, const std::string& rate_name,
-               double (SimulationResult::*rate)() const) {
+               double (SimulationResult::*rate)() const, double (*idle)(const SimulationResult&)) {
   const auto add = [&](const char* end, double RateRange::*bound) {
     columns.push_back({rate_name + end, [=](const CsvRow& row) {
                          if (row.confidence == nullptr) return std::string();
-                         const RateRange range = row.confidence->range_of((row.result.*rate)());
+                         const RateRange range = row.confidence->range_of(
+                             (row.result.*rate)(), idle == nullptr ? 0 : idle(row.result));
                          return range.exists() ? csv_number(range.*bound) : std::string();
                        }});
   };
@@ -74,8 +76,8 @@ std::vector<CsvColumn> csv_columns() {
   all.push_back({"confidence", [](const CsvRow& row) {
                    return row.confidence == nullptr ? "" : to_string(row.confidence->label);
                  }});
-  add_range(all, "tokens_per_s", &SimulationResult::tokens_per_second);
-  add_range(all, "decode_tokens_per_s", &SimulationResult::decode_tokens_per_second);
+  add_range(all, "tokens_per_s", &SimulationResult::tokens_per_second, idle_share);
+  add_range(all, "decode_tokens_per_s", &SimulationResult::decode_tokens_per_second, nullptr);
   return all;
 }
 

@@ -7,6 +7,7 @@
 #include "sim/report/fields_json.hpp"
 #include "sim/report/metrics.hpp"
 #include "sim/report/report.hpp"
+#include "sim/report/shares.hpp"
 
 namespace pregate::sim {
 
@@ -58,12 +59,12 @@ Json confidence_json(const Confidence& confidence, const SimulationResult& resul
             {"nearest", confidence.nearest},
             {"rows", confidence.rows},
             {"residual_percent", {confidence.least_percent, confidence.most_percent}}};
-  const auto add = [&](const char* key, double rate) {
-    const RateRange range = confidence.range_of(rate);
+  const auto add = [&](const char* key, double rate, double idle) {
+    const RateRange range = confidence.range_of(rate, idle);
     if (range.exists()) json[key] = {range.least, range.most};
   };
-  add("tokens_per_s_range", result.tokens_per_second());
-  add("decode_tokens_per_s_range", result.decode_tokens_per_second());
+  add("tokens_per_s_range", result.tokens_per_second(), idle_share(result));
+  add("decode_tokens_per_s_range", result.decode_tokens_per_second(), 0);
   return json;
 }
 

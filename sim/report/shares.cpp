@@ -46,6 +46,8 @@ Utilisation utilisation(const SimulationResult& result) {
           .cpu = share(busy(result, PlaceKind::cpu), result.total)};
 }
 
+double idle_share(const SimulationResult& result) { return share(result.idle, result.total); }
+
 double exposed_transfer_share(const SimulationResult& result) {
   return share(result.tally.exposed_transfer, result.total);
 }

@@ -21,6 +21,8 @@ struct Utilisation {
 };
 Utilisation utilisation(const SimulationResult& result);
 
+/// Of the run's time: in which no request was there.
+double idle_share(const SimulationResult& result);
 /// Of the run's time: in which the GPU is idle because a copy is not there.
 double exposed_transfer_share(const SimulationResult& result);
 /// Of the time that copies take: that is not so exposed. Negative where more is exposed than copied.

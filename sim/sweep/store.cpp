@@ -13,6 +13,7 @@
 #include <variant>
 
 #include "models/error.hpp"
+#include "sim/report/shares.hpp"
 
 namespace pregate::sim {
 
@@ -97,8 +98,9 @@ std::vector<MetricValue> sweep_figures(const SimulationResult& result,
     return figures;
   }
   figures.emplace_back(std::string(to_string(confidence->label)));
-  for (const double rate : {result.tokens_per_second(), result.decode_tokens_per_second()}) {
-    const RateRange range = confidence->range_of(rate);
+  for (const bool decode : {false, true}) {
+    const RateRange range = decode ? confidence->range_of(result.decode_tokens_per_second())
+                                   : confidence->range_of(result.tokens_per_second(), idle_share(result));
     figures.push_back(range.exists() ? MetricValue(range.least) : MetricValue{});
     figures.push_back(range.exists() ? MetricValue(range.most) : MetricValue{});
   }

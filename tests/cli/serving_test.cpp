@@ -46,6 +46,22 @@ TEST_F(ServingOfRuns, OptionsAreShorthandForKeys) {
   EXPECT_EQ(same["results"], run["results"]);
 }
 
+// However fast the machine is, it waits for requests: all of the range is of the time in which it does not.
+TEST_F(ServingOfRuns, RangesDoNotOutrunTheArrivals) {
+  const Json run = simulate({"--batcher", "continuous", "--arrival-rate", "0.05"});
+  const Json& result = run["results"][0];
+  const double idle = result["idle_ms"], tokens = result["output_tokens"], total = result["total_ms"];
+  ASSERT_GT(idle, 0.8 * total);
+  const Json& range = result["confidence"]["tokens_per_s_range"];
+  EXPECT_LT(range[1].get<double>(), 1e3 * tokens / idle);
+  EXPECT_GE(range[1].get<double>(), result["tokens_per_s"].get<double>());
+  EXPECT_LE(range[0].get<double>(), result["tokens_per_s"].get<double>());
+  // Decode steps are never idle: their factors are of all of their time.
+  const Json& decode = result["confidence"]["decode_tokens_per_s_range"];
+  const double most = decode[1].get<double>() / result["decode_tokens_per_s"].get<double>();
+  EXPECT_NEAR(range[1].get<double>(), 1e3 * tokens / (idle + (total - idle) / most), 1e-6);
+}
+
 TEST_F(ServingOfRuns, DraftsMakeFewerStepsOfTheSameTokens) {
   const Json run = simulate({"--set", "serve.draft.tokens=2", "--set", "serve.draft.acceptance=1"});
   EXPECT_EQ(run["results"][0]["output_tokens"], 30);
