@@ -9,6 +9,7 @@
 
 #include "models/catalog.hpp"
 #include "models/fields/choices.hpp"
+#include "validation/published/described_hardware.hpp"
 #include "validation/published/mechanism.hpp"
 
 namespace pregate::validation {
@@ -192,7 +193,10 @@ sim::Confidence confidence_in(const RunFacts& run, const PolicySpec& policy, con
   confidence.mechanism = mechanism_of(policy);
   const bool by_groups = run.several_gpus && is_like_published_groups(run, confidence.mechanism, evidence);
   const bool of_one = run.several_gpus && !by_groups;  // as if on one GPU, which it is not
-  const bool machine_changed = run.machine_changed || of_one || !run.machine.replaced_host.empty();
+  const bool other_hardware = !run.is_catalogue_machine && run.machine.calibration == "datasheet" &&
+                              !is_hardware_of_catalogue(run.machine, !policy.placement.kind->keeps_all);
+  const bool machine_changed =
+      run.machine_changed || of_one || other_hardware || !run.machine.replaced_host.empty();
   if (of_one) {
     confidence.reason = "it runs on several GPUs: what stands behind its range are runs on one";
   } else if (!run.machine.replaced_host.empty()) {

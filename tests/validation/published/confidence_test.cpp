@@ -211,6 +211,27 @@ TEST(Confidence, SeveralGpusAreLikePublishedGroupsOrAreNot) {
   }
 }
 
+// A file of one's own may extend the catalogue's machine, change it and keep the GPU's name: what was
+// measured on that GPU then says no more of it than after --set.
+TEST(Confidence, AFileThatChangesTheHardwareIsAnotherMachine) {
+  const ModelSpec model = load_model("qwen3-30b-a3b");
+  const auto nearest = [&](std::vector<Override> set, bool said_by_set, const char* policy) {
+    const MachineSpec machine = load_machine("rtx4090-pcie4", set, {}, "llama-cpp");
+    const RunFacts facts{.model = model, .machine = machine, .machine_changed = said_by_set};
+    return confidence_in(facts, load_policy(policy), known_residuals()).nearest;
+  };
+  const std::string same = nearest({}, false, "gpu-only");
+  EXPECT_THAT(same, HasSubstr("this GPU"));
+  EXPECT_EQ(nearest({{"machine.gpu.memory_bandwidth", "1010 GB/s"}}, false, "gpu-only"), same) << "rounded";
+  const std::vector<Override> slow{{"machine.gpu.memory_bandwidth", "300 GB/s"}};
+  EXPECT_THAT(nearest(slow, false, "gpu-only"), Not(HasSubstr("this GPU")));
+  EXPECT_EQ(nearest(slow, false, "gpu-only"), nearest(slow, true, "gpu-only"));
+  // The link does not matter where nothing crosses it, and does where experts do.
+  const std::vector<Override> link{{"machine.link.h2d.bandwidth", "6 GB/s"}};
+  EXPECT_EQ(nearest(link, false, "gpu-only"), same);
+  EXPECT_EQ(nearest(link, false, "llama-cpp-ncmoe"), nearest(link, true, "llama-cpp-ncmoe"));
+}
+
 // What is known of several GPUs says nothing of one.
 TEST(Confidence, OneGpuIsJudgedByRunsOnOne) {
   const ModelSpec model = load_model("gpt-oss-120b");
