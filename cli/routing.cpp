@@ -265,7 +265,11 @@ void note_differences(Run& run) {
         "--batch " + std::to_string(configuration.batch) + " has no effect: the trace has " +
         (requests == 1 ? "one request" : std::to_string(requests) + " requests, which run as one batch"));
   }
-  if (run.software.empty() && !configuration.machine.software.empty()) {
+  // A machine that is no datasheet's names what it was fitted with: that is no estimate, and nothing to
+  // choose.
+  const bool is_guessed =
+      configuration.machine.calibration == "datasheet" && !configuration.machine.software.empty();
+  if (run.software.empty() && is_guessed) {
     configuration.notes.push_back("no --software is named: " + configuration.machine.software +
                                   " launches, an estimate, are priced; llama-cpp, ktransformers and vllm are "
                                   "fitted to what was measured of them (pregate list software)");

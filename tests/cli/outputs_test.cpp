@@ -165,6 +165,17 @@ TEST_F(Outputs, WhatHasNoEffectIsANote) {
   EXPECT_EQ(notes({"--software", "generic"}), "[][][][][]");
 }
 
+TEST_F(Outputs, AMachineThatWasFittedIsNotCalledAnEstimate) {
+  write("fitted.toml",
+        "extends = \"rtx3090-pcie4\"\ndescription = \"mine\"\nsource = \"mine\"\ncalibration = \"fitted\"\n"
+        "calibration_source = \"llama-bench\"\nsoftware = \"llama-cpp\"\n");
+  const auto notes = [&](const std::string& machine) {
+    return compare({"--policy", "gpu-only", "--machine", machine})["config"]["notes"].dump();
+  };
+  EXPECT_THAT(notes("fitted.toml"), Not(HasSubstr("no --software is named")));
+  EXPECT_THAT(notes("rtx3090-pcie4"), HasSubstr("no --software is named: generic launches, an estimate"));
+}
+
 TEST_F(Outputs, CombinationsThatAreSoundAreTaken) {
   for (const Words& more :
        {Words{"--set", "policy.transfer.chunk=0"},
