@@ -230,7 +230,8 @@ ExitCode sweep_with(const Arguments& arguments, JoinRanks join) {
   const SweepReport report{.database = parsed.text("database"),
                            .points = inputs.points().count(),
                            .policies = store->summary(),
-                           .best_along = find_best_along(parsed, inputs, *store, threads)};
+                           .best_along = find_best_along(parsed, inputs, *store, threads),
+                           .without_effect = axes_without_effect(inputs, *store)};
   std::vector<TextFile> files;
   if (parsed.has("json")) files.push_back({parsed.text("json"), sweep_json(report)});
   if (parsed.has("report"))

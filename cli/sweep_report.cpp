@@ -57,6 +57,21 @@ Json best_json(const BestAlong& best) {
 
 }  // namespace
 
+std::vector<std::string> axes_without_effect(const SweepInputs& inputs, const sim::SweepStore& store) {
+  std::vector<std::string> keys;
+  if (!inputs.points().is_grid()) return keys;
+  std::int64_t stride = 1;
+  const std::vector<sim::Axis>& axes = inputs.points().axes();
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
+    const auto values = static_cast<std::int64_t>(axis->values.size());
+    // Keys of --vary have a dot; of traces, models and the like nobody expects that they matter.
+    if (values > 1 && axis->key.find('.') != std::string::npos && store.is_the_same_along(stride, values))
+      keys.insert(keys.begin(), axis->key);
+    stride *= values;
+  }
+  return keys;
+}
+
 std::string sweep_text(const SweepInputs& inputs, const SweepReport& report) {
   sim::TextTable table({"policy", "points", "do not fit", "refused", "tokens/s from", "to"});
   std::string best;
@@ -70,9 +85,12 @@ std::string sweep_text(const SweepInputs& inputs, const SweepReport& report) {
     best += each.policy + ": " + sim::three_digits(each.most) + " tokens/s at " +
             (where.empty() ? "its only point" : where) + "\n";
   }
+  std::string notes;
+  for (const std::string& key : report.without_effect)
+    notes += "note: " + key + " changes nothing here: all figures are the same with each of its values\n";
   return report.database + ": " + std::to_string(report.points) + " points\n\n" + table.text() +
          "All figures are simulated.\n\n" + best +
-         (report.best_along ? best_text(*report.best_along) : std::string());
+         (report.best_along ? best_text(*report.best_along) : std::string()) + notes;
 }
 
 std::string sweep_json(const SweepReport& report) {
@@ -89,6 +107,7 @@ std::string sweep_json(const SweepReport& report) {
                                 {"best", settings.is_object() ? settings : Json()}});
   }
   json["best_along"] = report.best_along ? best_json(*report.best_along) : Json();
+  json["without_effect"] = report.without_effect;
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -27,12 +27,16 @@ struct SweepReport {
   std::int64_t points = 0;
   std::vector<sim::PolicySummary> policies;
   std::optional<BestAlong> best_along;
+  std::vector<std::string> without_effect;  ///< keys of axes
 };
 
 /// Nothing where the sweep is of another kind: a sample, one policy, no or several axes beside it. Simulates
 /// points between those of the sweep where the best policy changes.
 std::optional<BestAlong> find_best_along(const Parsed& parsed, const SweepInputs& inputs,
                                          sim::SweepStore& store, int threads);
+
+/// Keys that a grid varies though every point has the same figures with each of their values.
+std::vector<std::string> axes_without_effect(const SweepInputs& inputs, const sim::SweepStore& store);
 
 std::string sweep_text(const SweepInputs& inputs, const SweepReport& report);
 std::string sweep_json(const SweepReport& report);

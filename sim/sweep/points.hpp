@@ -42,6 +42,7 @@ class SweepPoints {
 
   [[nodiscard]] const std::vector<Axis>& axes() const { return axes_; }
   [[nodiscard]] std::int64_t count() const { return count_; }
+  [[nodiscard]] bool is_grid() const { return samples_ == 0; }
   /// A value of each axis.
   [[nodiscard]] std::vector<std::string> at(std::int64_t point) const;
 

@@ -65,6 +65,9 @@ class SweepStore {
   void for_each(const std::function<void(const PointRow&, const std::string& configuration)>& visit);
   /// By policy, in the order of their first points.
   [[nodiscard]] std::vector<PolicySummary> summary() const;
+  /// Whether status and all figures of points that lie `stride` apart are the same, where those are
+  /// neighbours along an axis of so many values; false where nothing ran.
+  [[nodiscard]] bool is_the_same_along(std::int64_t stride, std::int64_t values) const;
 
  private:
   struct Lock;

@@ -32,4 +32,17 @@ std::vector<PolicySummary> SweepStore::summary() const {
   return all;
 }
 
+bool SweepStore::is_the_same_along(std::int64_t stride, std::int64_t values) const {
+  trace::Statement ran(database_, "SELECT 1 FROM points WHERE status = 'ok' LIMIT 1");
+  if (!ran.step()) return false;
+  std::string differ = "a.status IS NOT b.status";
+  for (const std::string& column : sweep_columns())
+    differ += " OR a.\"" + column + "\" IS NOT b.\"" + column + "\"";
+  const std::string step = std::to_string(stride), last = std::to_string(values - 1);
+  trace::Statement other(database_, "SELECT 1 FROM points a JOIN points b ON b.point = a.point + " + step +
+                                        " WHERE a.point / " + step + " % " + std::to_string(values) + " < " +
+                                        last + " AND (" + differ + ") LIMIT 1");
+  return !other.step();
+}
+
 }  // namespace pregate::sim

@@ -12,6 +12,7 @@ namespace pregate::test {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST_F(Sweep, IsTheSameForAnyNumberOfThreads) {
   succeed(command("one.db", {"--threads", "1", "--csv", path("one.csv"), "--json-lines", path("one.jsonl")}));
@@ -213,6 +214,18 @@ TEST_F(Sweep, SystemsOfSeveralGpus) {
            "-o", path("s.db")});
   EXPECT_EQ(sql("s.db", "SELECT count(*) FROM points WHERE status = 'ok'"), "2");
   EXPECT_EQ(sql("s.db", "SELECT DISTINCT json->>'$.parallel.gpus' FROM configurations"), "2");
+}
+
+// As notes of a run say it of --set: an axis that moves nothing is no finding about the machine.
+TEST_F(Sweep, SaysWhichAxesChangeNothing) {
+  const std::string said = succeed(
+      sweep_of("on-demand-cache", "s.db",
+               {"--vary", "machine.host.cores=4,8", "--vary", "machine.link.h2d.bandwidth=4..16GB/s:3",
+                "--vary", "machine.gpu.count=1,2", "--json", path("s.json")}));
+  EXPECT_THAT(said, HasSubstr("note: machine.host.cores changes nothing here"));
+  EXPECT_THAT(said, HasSubstr("note: machine.gpu.count changes nothing here"));
+  EXPECT_THAT(said, Not(HasSubstr("machine.link.h2d.bandwidth changes")));
+  EXPECT_THAT(read("s.json"), HasSubstr("\"machine.gpu.count\""));
 }
 
 TEST_F(Sweep, RefusesBadAxes) {
