@@ -6,6 +6,7 @@
 #include "traces/import/record_start.hpp"
 #include "traces/import/recording.hpp"
 #include "traces/import/text_input.hpp"
+#include "traces/utf8.hpp"
 
 namespace pregate::trace {
 
@@ -96,9 +97,11 @@ const Format& detect(const std::string& path) {
   start.resize(size);
   if (start.empty()) throw InputError(path, "is empty");
   if (start.starts_with("SQLite format 3")) throw InputError(path, "is a database already, not a recording");
-  for (const Format& format : formats)
-    if (format.recognises(start)) return format;
-  refuse(path, start);
+  // What a binary file begins with may be those bytes, too.
+  for (const std::string_view text : {std::string_view(start), without_byte_order_mark(start)})
+    for (const Format& format : formats)
+      if (format.recognises(text)) return format;
+  refuse(path, without_byte_order_mark(start));
 }
 
 const Format& by_name(const std::string& name) {

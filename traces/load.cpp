@@ -10,6 +10,7 @@
 #include "models/error.hpp"
 #include "models/files/input_file.hpp"
 #include "traces/trace.hpp"
+#include "traces/utf8.hpp"
 
 namespace pregate::trace {
 
@@ -55,7 +56,7 @@ LoadRequest parse_row(std::string_view line, double& first_s, bool is_first, con
 
 std::vector<LoadRequest> parse_load(const std::string& text, const std::string& where) {
   std::vector<LoadRequest> requests;
-  std::string_view rest = text;
+  std::string_view rest = without_byte_order_mark(text);
   std::size_t number_of_line = 0;
   double first_s = 0;
   while (!rest.empty()) {

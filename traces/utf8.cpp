@@ -22,4 +22,10 @@ std::string as_utf8(std::string text) {
   return text;
 }
 
+std::string_view without_byte_order_mark(std::string_view start) {
+  constexpr std::string_view mark = "\xEF\xBB\xBF";
+  if (start.starts_with(mark)) start.remove_prefix(mark.size());
+  return start;
+}
+
 }  // namespace pregate::trace

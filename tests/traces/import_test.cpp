@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "tests/support/shared_data.hpp"
 #include "tests/traces/support.hpp"
@@ -189,6 +190,20 @@ TEST_F(Import, JsonlIsStrict) {
               HasSubstr("before the first request"));
   EXPECT_THAT(refused(head + "{\"request\":3}\n"), HasSubstr("has id 3, expected 0"));
   EXPECT_THAT(refused(R"({"format":"pregate-trace","version":7})"), HasSubstr("version 7"));
+}
+
+// As Windows' programs write text.
+TEST_F(Import, AByteOrderMarkAndCarriageReturnsAreNoPartOfARecording) {
+  for (const std::string& text : {std::string(R"({"t":0,"layer":0,"experts":[3,1]})") + "\n" +
+                                      R"({"t":1,"layer":0,"experts":[2,0]})" + "\n",
+                                  std::string("seq,dataset,category,token,L0\n0,a,b,5,1 2\n0,a,b,6,1 2\n")}) {
+    std::string other = "\xEF\xBB\xBF";
+    for (const char c : text) other += c == '\n' ? "\r\n" : std::string(1, c);
+    const std::string plain = import({write("in", text)}).info.content_hash;
+    EXPECT_EQ(import_trace({write("in", other)}, path("other.db")).info.content_hash, plain) << text;
+    std::filesystem::remove(path("t.db"));
+    std::filesystem::remove(path("other.db"));
+  }
 }
 
 TEST_F(Import, FilesOfNoFormat) {

@@ -18,6 +18,7 @@ TEST(Load, RowsInTheOrderOfArrival) {
   const std::vector<LoadRequest> load = parse_load(header + "10.5,100,3\r\n10.5,0,1\n12,7,2\n\n", "test");
   const std::vector<LoadRequest> expected{{0, 100, 3}, {0, 0, 1}, {1'500'000'000, 7, 2}};
   EXPECT_EQ(load, expected);
+  EXPECT_EQ(parse_load("\xEF\xBB\xBF" + header + "10.5,100,3\r\n10.5,0,1\n12,7,2\n\n", "test"), expected);
 }
 
 TEST(Load, WhatIsNoLoadIsRefused) {

@@ -11,6 +11,7 @@
 #include "models/error.hpp"
 #include "traces/import/zstd_stream.hpp"
 #include "traces/layout.hpp"
+#include "traces/utf8.hpp"
 
 namespace pregate::trace {
 
@@ -88,7 +89,7 @@ bool LineReader::next(std::string_view& line) {
     at_end_ = got == 0;
     end_ += got;
   }
-  ++number_;
+  if (++number_ == 1) line = without_byte_order_mark(line);
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   if (line.find('\0') != std::string_view::npos)
     throw InputError(where(), "holds a NUL byte", "is this a text file?");
