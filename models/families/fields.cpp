@@ -107,6 +107,13 @@ int read_decoder(TableReader& config, ModelSpec& model, bool tied) {
 Mixer read_grouped_query(TableReader& config, int d_model) {
   Mixer attention;
   attention.heads = dimension(config, "num_attention_heads");
+  // null is as many (transformers). Left out it is what the class has by default, 8 of Mixtral and 4 of
+  // Qwen3: as many would be a cache that is several times too large.
+  if (config.node().find("num_key_value_heads") == nullptr) {
+    throw InputError(
+        config.where(), "the key 'num_key_value_heads' is missing",
+        "how many heads of keys and values the cache keeps; null: as many as num_attention_heads");
+  }
   attention.kv_heads = dimension_or(config, "num_key_value_heads", attention.heads);
   attention.head_dim = dimension_or(config, "head_dim", d_model / attention.heads);
   return attention;

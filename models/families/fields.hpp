@@ -36,7 +36,7 @@ std::vector<bool> special_layers(TableReader& config, int layers, const std::str
 /// hidden_size, tie_word_embeddings (`tied` when absent), and a decoder without layers; returns
 /// num_hidden_layers.
 int read_decoder(TableReader& config, ModelSpec& model, bool tied = false);
-/// num_attention_heads, num_key_value_heads (as many when absent), head_dim (d_model / heads when absent).
+/// num_attention_heads, num_key_value_heads (as many when null), head_dim (d_model / heads when absent).
 Mixer read_grouped_query(TableReader& config, int d_model);
 /// attention_bias: of q, k, v and the output projection.
 void read_attention_bias(TableReader& config, Mixer& attention, bool fallback);

@@ -10,6 +10,7 @@ void read_gpt_oss(TableReader& config, ModelSpec& model) {
   model.family = "gpt_oss";
   const int layers = read_decoder(config, model);
   Mixer full = read_grouped_query(config, model.d_model);
+  full.head_dim = dimension(config, "head_dim");  // where it is left out 64 by its class
   read_attention_bias(config, full, true);
   full.sinks = true;
   Mixer sliding = full;

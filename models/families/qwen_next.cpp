@@ -12,6 +12,7 @@ void read_qwen_next(TableReader& config, ModelSpec& model) {
   model.family = config.text("model_type") == "qwen3_next" ? "qwen3_next" : "qwen3_5_moe";
   const int layers = read_decoder(config, model);
   Mixer attention = read_grouped_query(config, model.d_model);
+  attention.head_dim = dimension(config, "head_dim");  // where it is left out 256 by their classes
   read_attention_bias(config, attention, false);
   attention.qk_norm = true;
   attention.output_gate = config.boolean_or("attn_output_gate", true);

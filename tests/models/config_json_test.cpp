@@ -135,6 +135,21 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 
+// The classes of transformers have defaults of their own, 8 heads of keys in Mixtral's: without the field a
+// file does not say how large its cache is, and as many as there are query heads would be four times that.
+TEST(ConfigJson, HeadsOfKeysAreSaid) {
+  const std::string mixtral = config_of("mixtral-8x7b");
+  const auto with = [&](const std::string& value) {
+    return replaced(mixtral, "\"num_key_value_heads\":8,", value);
+  };
+  EXPECT_THAT(error_of([&] { parse_model_config_json(with(""), "config.json"); }),
+              HasSubstr("'num_key_value_heads' is missing"));
+  const ModelSpec null = parse_model_config_json(with("\"num_key_value_heads\":null,"), "config.json");
+  EXPECT_EQ(null.stacks[0].mixers[0].kv_heads, 32);
+  const std::string no_width = replaced(config_of("gpt-oss-20b"), "\"head_dim\":64,", "");
+  EXPECT_THAT(error_of([&] { parse_model_config_json(no_width, "config.json"); }), HasSubstr("head_dim"));
+}
+
 TEST(ConfigJson, DerivesWhatTheCatalogueDerives) {
   for (const Row& row : rows) {
     EXPECT_EQ(derived(parse_model_config_json(row.config, "config.json")), derived(load_model(row.catalogue)))
