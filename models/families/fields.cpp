@@ -131,7 +131,7 @@ Mixer read_latent(TableReader& config) {
   attention.q_lora_rank = dimension_or(config, "q_lora_rank", 0);
   attention.kv_lora_rank = dimension(config, "kv_lora_rank");
   attention.qk_nope_head_dim = dimension(config, "qk_nope_head_dim");
-  attention.qk_rope_head_dim = dimension_or(config, "qk_rope_head_dim", 0);
+  attention.qk_rope_head_dim = static_cast<int>(config.integer("qk_rope_head_dim", 0, widest));
   attention.v_head_dim = dimension(config, "v_head_dim");
   return attention;
 }

@@ -40,7 +40,7 @@ int read_decoder(TableReader& config, ModelSpec& model, bool tied = false);
 Mixer read_grouped_query(TableReader& config, int d_model);
 /// attention_bias: of q, k, v and the output projection.
 void read_attention_bias(TableReader& config, Mixer& attention, bool fallback);
-/// MLA: q_lora_rank (absent or null: full rank), kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim,
+/// MLA: q_lora_rank (absent or null: full rank), kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim (0: none),
 /// v_head_dim.
 Mixer read_latent(TableReader& config);
 

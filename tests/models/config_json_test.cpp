@@ -148,6 +148,9 @@ TEST(ConfigJson, HeadsOfKeysAreSaid) {
   EXPECT_EQ(null.stacks[0].mixers[0].kv_heads, 32);
   const std::string no_width = replaced(config_of("gpt-oss-20b"), "\"head_dim\":64,", "");
   EXPECT_THAT(error_of([&] { parse_model_config_json(no_width, "config.json"); }), HasSubstr("head_dim"));
+  const std::string no_rope = replaced(config_of("deepseek-v2-lite"), "\"qk_rope_head_dim\":64,", "");
+  EXPECT_THAT(error_of([&] { parse_model_config_json(no_rope, "config.json"); }),
+              HasSubstr("qk_rope_head_dim"));
 }
 
 TEST(ConfigJson, DerivesWhatTheCatalogueDerives) {
