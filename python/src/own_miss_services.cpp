@@ -103,7 +103,8 @@ class PythonMissService final : public sim::MissService {
     }
     if (name == "cpu") return sim::computed_at(moment.cpu);
     if (name == "cpu+copy") return {.service = Service::compute, .place = moment.cpu, .is_copied_too = true};
-    if (name == "near-data") return sim::computed_at(moment.topology->first(sim::PlaceKind::near_data));
+    if (name == "near-data")
+      return sim::computed_at(moment.topology->beside(moment.cpu, sim::PlaceKind::near_data));
     if (name == "read") return {.service = Service::read};
     if (name == "skip") return {.service = Service::skip};
     if (name == "fetch-low") return {.format = sim::low_format};

@@ -116,8 +116,9 @@ CopyCost CostModel::read_through(const GpuTime& time, std::int64_t experts) cons
 CopyCost CostModel::copy_cost(LinkId link, Bytes bytes) const {
   const LinkSpec spec = link_spec(machine_, link);
   if (link != between_gpus && link != near_data_link) return copy_cost(spec, bytes, true);
-  // Past the host's memory.
-  const BytesPerSecond rate = copy_rate(spec, bytes);
+  // Past the host's memory; of a near-data device into its own, at no more than that takes.
+  BytesPerSecond rate = copy_rate(spec, bytes);
+  if (link == near_data_link) rate = std::min(rate, read_near_data(machine_));
   const Picoseconds fixed = spec.table.empty() ? spec.latency + spec.per_copy : Picoseconds{};
   return {fixed, bytes, rate, fixed + time_at(bytes, rate), false};
 }
@@ -192,12 +193,11 @@ void CostModel::check_kv_cache() const {
 CopyCost CostModel::near_data_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const {
   const NearDataSpec& device = machine_.near_data;
   const HostSpec& host = machine_.host;
-  return computed_by(
-      {.reads = device.memory_bandwidth.value > 0 ? device.memory_bandwidth : host.memory_bandwidth,
-       .rate = device.rate.value > 0 ? device.rate : host.rate,
-       .fixed = device.fixed,
-       .expert = {}},
-      classes_[static_cast<std::size_t>(layer_class)].profile, experts, routed);
+  return computed_by({.reads = read_near_data(machine_),
+                      .rate = device.rate.value > 0 ? device.rate : host.rate,
+                      .fixed = device.fixed,
+                      .expert = {}},
+                     classes_[static_cast<std::size_t>(layer_class)].profile, experts, routed);
 }
 
 BytesPerSecond copy_rate(const LinkSpec& link, Bytes bytes) {

@@ -24,6 +24,15 @@ bool evicts_by_the_future(const PolicySpec& policy) {
          cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future;
 }
 
+/// Beside the GPUs: what they send there is counted in tokens of the GPU that sends.
+bool computes_elsewhere(const PolicySpec& policy) {
+  return policy.miss.service->uses_cpu || policy.miss.service->uses_near_data;
+}
+
+const char* who_computes(const PolicySpec& policy) {
+  return policy.miss.service->uses_near_data ? "a near-data device" : "the CPU";
+}
+
 /// What is decided by what a token's gate gave all its experts, where a GPU has but some of them; and what
 /// each GPU would hold of the host's memory, where what is said is for one.
 void check_services(const PolicySpec& policy, const ParallelSpec& spec) {
@@ -60,9 +69,10 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
     refuse("its KV cache is in the host's memory", "--set policy.kv_cache.memory=gpu");
   if (policy.compute.synchronized != Synchronized::never)
     refuse("its host waits for all copies", "--set policy.compute.synchronized=never");
-  if (options.parallel.data > 1 && policy.miss.service->uses_cpu) {
+  if (options.parallel.data > 1 && computes_elsewhere(policy)) {
     throw InputError("policy " + policy.name,
-                     "the CPU computes misses, which is simulated where all GPUs attend to the same requests",
+                     std::string(who_computes(policy)) +
+                         " computes misses, which is simulated where all GPUs attend to the same requests",
                      "--tp in place of --dp");
   }
   if (options.parallel.data > 1 && serving.paged_kv()) {
@@ -75,8 +85,6 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
                      "KV memory that may run out is simulated where one pass is under way at a time",
                      "parallel.batches 1, or serve.kv_block 0");
   }
-  if (policy.miss.service->uses_near_data)
-    refuse("a near-data device computes its misses", "another miss service");
   if (policy.lookahead.predictor->replaces)
     refuse("its predictor replaces the routing", "a predictor that only foresees it");
   if (policy.lookahead.predictor->predicts() && policy.prefetch.prefetcher->computes_ahead)
@@ -158,7 +166,7 @@ std::string why_one_pass(const PolicySpec& policy, const ServingSpec& serving) {
 
 std::string why_one_pass(const Plan& plan) {
   if (plan.needs_clock()) return "it asks what time it is";
-  return plan.computes_on_cpu() ? "the CPU computes experts" : "";
+  return computes_elsewhere(plan.policy) ? std::string(who_computes(plan.policy)) + " computes experts" : "";
 }
 
 bool may_overlap(const Plan& plan) { return why_one_pass(plan).empty(); }
@@ -169,9 +177,10 @@ void check_group_plan(const Plan& plan, const ParallelSpec& spec, const PolicySp
                      "it asks what time it is, which is simulated where one pass is under way at a time",
                      "parallel.batches 1, or another policy");
   }
-  if (spec.batches > 1 && plan.computes_on_cpu()) {
+  if (spec.batches > 1 && computes_elsewhere(policy)) {
     throw InputError("policy " + policy.name,
-                     "the CPU computes experts, which is simulated where one pass is under way at a time",
+                     std::string(who_computes(policy)) +
+                         " computes experts, which is simulated where one pass is under way at a time",
                      "parallel.batches 1 (llama.cpp, too, has one then)");
   }
   if (moves_experts(plan) && moves_experts_about(spec)) {

@@ -26,8 +26,8 @@ void check_spread(const ParallelSpec& spec, const trace::TraceInfo& info);
 bool may_offload(const ParallelSpec& spec);
 /// Experts are copied or foreseen: the GPU does otherwise than those beside it.
 bool moves_experts(const Plan& plan);
-/// Whether the plan of a GPU goes with several passes under way: it does not ask what time it is, and the CPU
-/// computes nothing.
+/// Whether the plan of a GPU goes with several passes under way: it does not ask what time it is, and neither
+/// the CPU nor a near-data device computes anything.
 bool may_overlap(const Plan& plan);
 /// Why a policy does not go with the several passes under way that its software has (usual_batches): before
 /// it is planned, and of a GPU's plan. Empty: it does.

@@ -11,13 +11,15 @@ void HostsMemory::add(const PlannedRank& rank, const MemoryUse& use) {
   if (hosts_.size() <= host) hosts_.resize(host + 1);
   hosts_[host].memory += use.host;
   hosts_[host].drive += use.drive;
+  hosts_[host].near_data += use.near_data;
 }
 
 void HostsMemory::fill(MemoryUse& use) const {
-  use.host = use.drive = {};
+  use.host = use.drive = use.near_data = {};
   for (const Held& held : hosts_) {
     use.host = std::max(use.host, held.memory);
     use.drive = std::max(use.drive, held.drive);
+    use.near_data = std::max(use.near_data, held.near_data);
   }
 }
 
@@ -59,7 +61,7 @@ std::string what_lacks_memory(const PlannedRanks& ranks, const MemoryUse& all, c
            rank->result.out_of_memory_reason;
   }
   const bool host_is_full = all.host_usable && all.host > *all.host_usable;
-  const bool lacks = host_is_full || all.drive > all.drive_capacity;
+  const bool lacks = host_is_full || all.drive > all.drive_capacity || all.near_data > all.near_data_capacity;
   return lacks ? all.explain(policy, ranks.front()->limits.name) : "";
 }
 

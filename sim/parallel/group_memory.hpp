@@ -10,16 +10,16 @@
 /// What the GPUs of a run, and their hosts, hold together.
 namespace pregate::sim {
 
-/// What the GPUs of each host hold in its memory and on its drive.
+/// What the GPUs of each host hold in its memory, on its drive and in its near-data device.
 class HostsMemory {
  public:
   void add(const PlannedRank& rank, const MemoryUse& use);
-  /// `use` with that of the host that holds most, of memory and of drive.
+  /// `use` with that of the host that holds most, of each of them.
   void fill(MemoryUse& use) const;
 
  private:
   struct Held {
-    Bytes memory, drive;
+    Bytes memory, drive, near_data;
   };
   std::vector<Held> hosts_;
 };

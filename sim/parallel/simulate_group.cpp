@@ -36,6 +36,11 @@ bool shares_resources(const MachineSpec& machine, const ParallelSpec& spec, cons
   if (machine.gpu.host_memory_traffic.value > 0 || !machine.others.empty()) return true;
   const bool cpu =
       std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->computes_on_cpu(); });
+  // One GPU's activations go there while it computes another's experts: both take of its memory's bandwidth.
+  // Stages need it one after the other.
+  const bool share_device = ranks.front()->plan->policy.miss.service->uses_near_data &&
+                            machine.gpu.count > 1 && spec.gpus_a_stage() > 1;
+  if (share_device) return true;
   // Stages compute one after the other, but copy at the same time.
   const double copied = costs.fetch().rate.value * std::min(spec.gpus(), machine.gpu.count);
   const bool reads = std::any_of(ranks.begin(), ranks.end(),

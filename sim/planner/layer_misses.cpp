@@ -130,7 +130,7 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
   counts_now_->computed_on_cpu += static_cast<std::int64_t>(remote_.of(cpu_).keys().size() + begun_ahead_);
   counts_now_->computed_ahead += static_cast<std::int64_t>(begun_ahead_);
   if (plan_.policy.miss.service->uses_near_data) {
-    const PlaceId device = topology_.first(PlaceKind::near_data);
+    const PlaceId device = topology_.beside(gpu_, PlaceKind::near_data);
     counts_now_->near_data += static_cast<std::int64_t>(remote_.of(device).keys().size());
   }
 }

@@ -59,6 +59,8 @@ class MoreDevices {
   void add_gpus_of_this_host() {
     for (int i = 1; i < machine_.gpu.count; ++i)
       add_gpu("gpu" + std::to_string(i), machine_of_gpu(machine_, static_cast<std::size_t>(i)), bus_, {}, {});
+    here_ = others_;
+    here_.insert(here_.begin(), first_);
   }
 
   void add_other_hosts() {
@@ -93,21 +95,23 @@ class MoreDevices {
     }
   }
 
+  /// One link, which the GPUs of this host share.
   void add_near_data() {
     const LinkSpec link = link_spec(machine_, near_data_link);
-    const NearDataSpec& device = machine_.near_data;
     Platform& platform = topology_.platform;
-    const BytesPerSecond reads =
-        device.memory_bandwidth.value > 0 ? device.memory_bandwidth : machine_.host.memory_bandwidth;
     const MemoryId memory = topology_.add_memory("near_data");
-    const ResourceSet bus = bit(platform.add_resource("near_data.memory", reads));
+    const ResourceSet bus = bit(platform.add_resource("near_data.memory", read_near_data(machine_)));
     topology_.add_place({.name = "near_data",
                          .kind = PlaceKind::near_data,
                          .memory = memory,
                          .compute = platform.add_stream("near_data.compute"),
                          .reads_over = bus});
-    topology_.add_route(memory, first_, {path("near_data.out", link.bandwidth, near_data_link, bus)});
-    topology_.add_route(first_, memory, {path("near_data.in", link.bandwidth, near_data_link, bus)});
+    const Hop out = path("near_data.out", link.bandwidth, near_data_link, bus),
+              in = path("near_data.in", link.bandwidth, near_data_link, bus);
+    for (const MemoryId gpu : here_) {
+      topology_.add_route(memory, gpu, {out});
+      topology_.add_route(gpu, memory, {in});
+    }
   }
 
  private:
@@ -155,6 +159,7 @@ class MoreDevices {
   MemoryId first_, host_;
   ResourceSet bus_;
   std::vector<MemoryId> others_;  // of GPUs
+  std::vector<MemoryId> here_;    // of the GPUs of this host
 };
 
 LinkSpec link_like(const PathSpec& path) {
@@ -183,6 +188,11 @@ LinkSpec link_spec(const MachineSpec& machine, LinkId link) {
   return machine.near_data.link.bandwidth.value > 0 ? link_like(machine.near_data.link) : machine.h2d;
 }
 
+BytesPerSecond read_near_data(const MachineSpec& machine) {
+  const BytesPerSecond own = machine.near_data.memory_bandwidth;
+  return own.value > 0 ? own : machine.host.memory_bandwidth;
+}
+
 MachineSpec machine_of_gpu(const MachineSpec& machine, std::size_t number) {
   if (number == 0 || number > machine.others.size()) return machine;
   MachineSpec other = machine.others[number - 1];
@@ -190,6 +200,7 @@ MachineSpec machine_of_gpu(const MachineSpec& machine, std::size_t number) {
   other.peer = machine.peer;
   other.network = machine.network;
   other.ssd = machine.ssd;
+  other.near_data = machine.near_data;
   return other;
 }
 

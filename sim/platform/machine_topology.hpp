@@ -22,6 +22,9 @@ BytesPerSecond fastest(const LinkSpec& link);
 /// How a copy over such a link is priced, alone. A link that the machine lacks has no bandwidth.
 LinkSpec link_spec(const MachineSpec& machine, LinkId link);
 
+/// What the memory of a near-data device gives: what the machine says, else as much as the host's.
+BytesPerSecond read_near_data(const MachineSpec& machine);
+
 /// The machine as ids.
 ///
 /// The layers run on its first GPU, whose streams are called compute, h2d and d2h; beside them host
@@ -32,7 +35,8 @@ LinkSpec link_spec(const MachineSpec& machine, LinkId link);
 /// Another GPU of the host is called gpu1, gpu2, ...: gpu1.compute, and a link of its own, gpu1.h2d and
 /// gpu1.d2h. Between the first GPU and it copies take link.peer, if there is one, else two hops through the
 /// host. Those of other hosts (host1.gpu0, ...) have the network between, host memory to host memory: three
-/// hops, and a bus of their own. A near-data device has a link to the first GPU.
+/// hops, and a bus of their own. A near-data device has one link, each direction of which all GPUs of this
+/// host use one after the other.
 ///
 /// `copy_order`: of the streams that copy experts to GPUs.
 Topology topology_of(const MachineSpec& machine, StreamOrder copy_order = StreamOrder::fifo);

@@ -103,12 +103,12 @@ MemoryId Topology::behind(MemoryId memory) const {
   return *found;
 }
 
-PlaceId Topology::cpu_of(PlaceId place) const {
+PlaceId Topology::beside(PlaceId place, PlaceKind kind) const {
   const std::size_t host = host_of((*this)[place].compute);
   const auto found = std::find_if(places.begin(), places.end(), [&](const Place& each) {
-    return each.kind == PlaceKind::cpu && host_of(each.compute) == host;
+    return each.kind == kind && host_of(each.compute) == host;
   });
-  if (found == places.end()) throw std::out_of_range("topology: a host without a CPU");
+  if (found == places.end()) throw std::out_of_range("topology: the host has no such place");
   return static_cast<PlaceId>(found - places.begin());
 }
 

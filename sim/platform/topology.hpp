@@ -75,9 +75,10 @@ struct Topology {
   /// The memory from which no place computes and that fills this one: a drive behind the host's.
   /// std::out_of_range when there is none.
   [[nodiscard]] MemoryId behind(MemoryId memory) const;
-  /// The CPU of the host that the place is in, as its compute stream says; std::out_of_range when it has
-  /// none.
-  [[nodiscard]] PlaceId cpu_of(PlaceId place) const;
+  /// The first place of this kind in the host that `place` is in, as its compute stream says;
+  /// std::out_of_range when it has none.
+  [[nodiscard]] PlaceId beside(PlaceId place, PlaceKind kind) const;
+  [[nodiscard]] PlaceId cpu_of(PlaceId place) const { return beside(place, PlaceKind::cpu); }
   /// By stream: some such place computes on it.
   [[nodiscard]] std::vector<bool> streams_of(PlaceKind kind) const;
   /// By stream: it brings something to where a GPU or another device computes, or on its way there.

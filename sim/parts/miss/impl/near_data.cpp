@@ -23,7 +23,7 @@ class NearData : public MissService {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     std::stable_sort(order_.begin(), order_.end(),
                      [&](std::size_t a, std::size_t b) { return misses.tokens[a] > misses.tokens[b]; });
-    const PlaceId device = moment.topology->first(PlaceKind::near_data);
+    const PlaceId device = moment.topology->beside(moment.cpu, PlaceKind::near_data);
     for (std::size_t i = copied(moment, misses); i < order_.size(); ++i)
       of_each[order_[i]] = computed_at(device);
   }
