@@ -19,6 +19,7 @@
 #include "sim/run/host_run.hpp"
 #include "sim/run/layer_run.hpp"
 #include "sim/serve/served_steps.hpp"
+#include "sim/serving_checks.hpp"
 
 namespace pregate::sim {
 
@@ -39,42 +40,6 @@ double most_carried(const LinkSpec& link) {
   double most = link.bandwidth.value;
   for (const CopyPoint& point : link.table) most = std::max(most, point.rate.value);
   return most;
-}
-
-/// Whoever knows the future must be told it before the run.
-void check_serving(const ServingSpec& serving, const PolicySpec& policy, const trace::TraceInfo& trace) {
-  if (policy.kv_cache.on_host() && serving.paged_kv()) {
-    throw InputError("policy " + policy.name,
-                     "kv_cache.memory = 'host' has room for every sequence's longest context, and no blocks",
-                     "serve.kv_block 0, or --set policy.kv_cache.memory=gpu");
-  }
-  if (policy.kv_cache.attention == AttentionPlace::cpu &&
-      serving.batcher->mixes_prompts(serving.batcher.parameters())) {
-    throw InputError("policy " + policy.name,
-                     "kv_cache.attention = 'cpu' attends in decode steps, and here prompts run beside them",
-                     "--set serve.prompts=before, or --set policy.kv_cache.attention=gpu");
-  }
-  if (policy.lookahead.predictor->needs_future && serving.depends_on_time(trace)) {
-    throw InputError("policy " + policy.name,
-                     "the lookahead '" + policy.lookahead.predictor->name +
-                         "' knows the future, and which passes come depends on when requests arrive",
-                     "choose another (pregate list parts), or --arrival-rate 0");
-  }
-  if (policy.cache.capacity.kind == CapacityKind::none) return;
-  const cache::EvictionEntry& eviction = cache::eviction_registry().find(policy.cache.eviction, "--eviction");
-  if (eviction.needs_prompts && serving.batcher->mixes_prompts(serving.batcher.parameters())) {
-    throw InputError("policy " + policy.name,
-                     "the eviction '" + eviction.name +
-                         "' learns from passes over prompts, and here prompts run beside decode steps",
-                     "--set serve.prompts=before, or choose another (pregate list evictions)");
-  }
-  if (!serving.depends_on_time(trace) || !eviction.needs_future) return;
-  throw InputError("policy " + policy.name,
-                   "the eviction '" + eviction.name +
-                       "' knows the future, and which passes come depends on when requests arrive" +
-                       (serving.paged_kv() ? " and lose their KV memory" : ""),
-                   "choose another (pregate list evictions), or --arrival-rate 0" +
-                       std::string(serving.paged_kv() ? " and serve.kv_block 0" : ""));
 }
 
 }  // namespace
@@ -184,13 +149,17 @@ bool shares_resources(const Plan& plan, const ModelSpec& model, const MachineSpe
   const bool reads_beside_copies =
       plan.offloads() && policy.miss.service->read_rate &&
       (policy.lookahead.predictor->predicts() || plan.cache_swaps || plan.computes_on_cpu());
+  // Experts that go back while others come.
+  const bool swaps_share_memory =
+      plan.offloads() && policy.transfer.write_back != WriteBack::none &&
+      most_carried(machine.h2d) + most_carried(machine.d2h) > machine.host.memory_bandwidth.value;
   // Keys and values that go one way while experts, or others, go the other; a CPU that reads them meanwhile.
   const bool kv_shares_memory =
       policy.kv_cache.on_host() &&
       (policy.kv_cache.attention == AttentionPlace::cpu ||
        most_carried(machine.h2d) + most_carried(machine.d2h) > machine.host.memory_bandwidth.value);
-  return kv_shares_memory || shares_memory || reads_beside_copies || drive_shares_memory ||
-         others_share_memory || machine.gpu.host_memory_traffic.value > 0;
+  return kv_shares_memory || swaps_share_memory || shares_memory || reads_beside_copies ||
+         drive_shares_memory || others_share_memory || machine.gpu.host_memory_traffic.value > 0;
 }
 
 void check_engine(Engine engine, bool needs_events) {

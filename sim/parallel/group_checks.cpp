@@ -33,6 +33,39 @@ const char* who_computes(const PolicySpec& policy) {
   return policy.miss.service->uses_near_data ? "a near-data device" : "the CPU";
 }
 
+/// All GPUs cut a pass alike, into parts of the same requests.
+void check_micro_batches(const PolicySpec& policy, const ParallelSpec& spec) {
+  if (policy.compute.micro_batches == 1) return;
+  const auto refuse = [&](const std::string& where, const std::string& hint) {
+    throw InputError("policy " + policy.name,
+                     "it cuts passes into micro-batches, which is simulated where " + where,
+                     hint + ", or --set policy.compute.micro_batches=1");
+  };
+  if (spec.data > 1) refuse("all GPUs attend to the same requests", "--tp in place of --dp");
+  if (moves_experts_about(spec)) {
+    refuse("each expert is on one GPU and stays there",
+           "parallel.redundant, parallel.rebalance_every and parallel.capacity_factor of 0");
+  }
+}
+
+void check_host_kv(const PolicySpec& policy, const ParallelSpec& spec) {
+  if (!policy.kv_cache.on_host()) return;
+  const auto refuse = [&](const std::string& where, const std::string& hint) {
+    throw InputError("policy " + policy.name,
+                     "its KV cache is in the host's memory, which is simulated where " + where,
+                     hint + ", or --set policy.kv_cache.memory=gpu");
+  };
+  if (spec.batches > 1) refuse("one pass is under way at a time", "parallel.batches 1");
+  if (spec.data > 1 && spec.tokens == TokenExchange::follow)
+    refuse("each request is attended to by one group of GPUs", "parallel.tokens = route");
+  // What goes to the CPU and back is priced for all heads.
+  if (spec.gpus_a_stage() > 1 && policy.kv_cache.attention == AttentionPlace::cpu) {
+    throw InputError("policy " + policy.name,
+                     "the CPU attends, which is simulated where each GPU has layers of its own",
+                     "--pp, or --set policy.kv_cache.attention=gpu");
+  }
+}
+
 /// What is decided by what a token's gate gave all its experts, where a GPU has but some of them; and what
 /// each GPU would hold of the host's memory, where what is said is for one.
 void check_services(const PolicySpec& policy, const ParallelSpec& spec) {
@@ -61,12 +94,10 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
     throw InputError("policy " + policy.name, what + ", which is simulated on one GPU only", hint);
   };
   check_services(policy, options.parallel);
-  if (policy.compute.micro_batches > 1)
-    refuse("it cuts passes into micro-batches", "--set policy.compute.micro_batches=1");
+  check_micro_batches(policy, options.parallel);
+  check_host_kv(policy, options.parallel);
   if (policy.formats.cached < 1)
     refuse("its cache holds a part of each expert", "--set policy.formats.cached=1");
-  if (policy.kv_cache.on_host())
-    refuse("its KV cache is in the host's memory", "--set policy.kv_cache.memory=gpu");
   if (policy.compute.synchronized != Synchronized::never)
     refuse("its host waits for all copies", "--set policy.compute.synchronized=never");
   if (options.parallel.data > 1 && computes_elsewhere(policy)) {
@@ -159,7 +190,12 @@ bool moves_experts(const Plan& plan) {
   return plan.offloads() || plan.policy.lookahead.predictor->predicts();
 }
 
+bool is_drawn_by_itself(const Plan& plan) {
+  return moves_experts(plan) || plan.policy.kv_cache.on_host() || plan.policy.compute.micro_batches > 1;
+}
+
 std::string why_one_pass(const PolicySpec& policy, const ServingSpec& serving) {
+  if (policy.kv_cache.on_host()) return "its KV cache is in the host's memory";
   if (serving.paged_kv()) return "KV memory may run out";
   return evicts_by_the_future(policy) ? "its eviction knows the future" : "";
 }

@@ -26,6 +26,8 @@ void check_spread(const ParallelSpec& spec, const trace::TraceInfo& info);
 bool may_offload(const ParallelSpec& spec);
 /// Experts are copied or foreseen: the GPU does otherwise than those beside it.
 bool moves_experts(const Plan& plan);
+/// Nobody stands for the GPU: it moves experts, or keys and values, or computes a pass in parts.
+bool is_drawn_by_itself(const Plan& plan);
 /// Whether the plan of a GPU goes with several passes under way: it does not ask what time it is, and neither
 /// the CPU nor a near-data device computes anything.
 bool may_overlap(const Plan& plan);

@@ -79,11 +79,16 @@ void GroupRun::give_back_tokens(Members members) {
 }
 
 void GroupRun::sum_parts(Members members) {
+  if (tokens_of_part_.empty()) return sum(members, tokens_);
+  for (const int tokens : tokens_of_part_) sum(members, tokens);
+}
+
+void GroupRun::sum(Members members, int tokens) {
   if (spec_.tensor == 1) return;
   meet_in_groups(members, spec_.tensor,
                  {.exchange = Exchange::all_reduce,
                   .gpus = static_cast<std::uint16_t>(spec_.tensor),
-                  .bytes = activations(tokens_)});
+                  .bytes = activations(tokens)});
 }
 
 void GroupRun::meet(Members members, const Meeting& meeting) {

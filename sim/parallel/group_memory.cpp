@@ -10,14 +10,16 @@ void HostsMemory::add(const PlannedRank& rank, const MemoryUse& use) {
   const auto host = static_cast<std::size_t>(rank.host);
   if (hosts_.size() <= host) hosts_.resize(host + 1);
   hosts_[host].memory += use.host;
+  hosts_[host].kv += use.host_kv;
   hosts_[host].drive += use.drive;
   hosts_[host].near_data += use.near_data;
 }
 
 void HostsMemory::fill(MemoryUse& use) const {
-  use.host = use.drive = use.near_data = {};
+  use.host = use.host_kv = use.drive = use.near_data = {};
   for (const Held& held : hosts_) {
     use.host = std::max(use.host, held.memory);
+    use.host_kv = std::max(use.host_kv, held.kv);
     use.drive = std::max(use.drive, held.drive);
     use.near_data = std::max(use.near_data, held.near_data);
   }

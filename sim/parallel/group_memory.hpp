@@ -19,7 +19,7 @@ class HostsMemory {
 
  private:
   struct Held {
-    Bytes memory, drive, near_data;
+    Bytes memory, kv, drive, near_data;  // kv: of memory
   };
   std::vector<Held> hosts_;
 };

@@ -11,6 +11,15 @@ void say_where_times_come_from(const ParallelSpec& spec, const CostModel& costs,
   if (spec.gpus_a_stage() > 1) result.notes.push_back(costs.collectives().note());
 }
 
+void say_who_counts(const ParallelSpec& spec, SimulationResult& result) {
+  const auto& placement = result.policy.placement.kind;
+  const bool are_apart = spec.pipeline > 1 || (spec.spreads_experts() && spec.gpus_a_stage() > 1);
+  if (!are_apart || placement->keeps_all || !placement->places(placement.parameters())) return;
+  result.notes.push_back("placement.kind = '" + placement->name +
+                         "' places experts on each GPU as if its layers and experts were the model: "
+                         "placement.count is a GPU's");
+}
+
 void say_what_spreading_took(const ParallelSpec& spec, const SpreadTotals& totals, SimulationResult& result) {
   char text[200];
   if (spec.capacity_factor > 0) {

@@ -11,6 +11,8 @@
 namespace pregate::sim {
 
 void say_where_times_come_from(const ParallelSpec& spec, const CostModel& costs, SimulationResult& result);
+/// Each GPU counts its own layers and experts, where a policy places so many of them.
+void say_who_counts(const ParallelSpec& spec, SimulationResult& result);
 /// Rooms, drops and re-balancing, in numbers and in words.
 void say_what_spreading_took(const ParallelSpec& spec, const SpreadTotals& totals, SimulationResult& result);
 /// `batches` is what the software has under way.

@@ -67,6 +67,11 @@ PlannedRanks ranks_of_run(const ModelSpec& model, const MachineSpec& used, const
                      "its GPUs differ, and layers are shared by GPUs alike",
                      "--pp " + std::to_string(spec.gpus()) + " gives each its own layers");
   }
+  if (!used.others.empty() && policy.compute.micro_batches > 1) {
+    throw InputError("machine " + printable(used.name),
+                     "its GPUs differ, and micro-batches are priced on GPUs alike",
+                     "--set policy.compute.micro_batches=1");
+  }
   std::vector<MemoryLimits> limits;
   std::vector<Bytes> memory;  // of GPUs that differ
   for (int stage = 0; stage < spec.pipeline; ++stage) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "sim/parallel/group_checks.hpp"
+
 namespace pregate::sim {
 
 namespace {
@@ -61,9 +63,8 @@ GroupRun::GroupRun(const Topology& topology, const ParallelSpec& spec, const Gro
       by_gpu_(ranks.size()),
       routed_(ranks.size()) {
   const std::vector<PlaceId> gpus = gpus_of(topology);
-  const bool are_alike = std::none_of(ranks.begin(), ranks.end(), [](const RankPlan& rank) {
-    return rank.plan.offloads() || rank.plan.policy.lookahead.predictor->predicts();
-  });
+  const bool are_alike = std::none_of(ranks.begin(), ranks.end(),
+                                      [](const RankPlan& rank) { return is_drawn_by_itself(rank.plan); });
   alike_ = setting.drawn != Drawn::all && are_alike;
   const std::size_t drawn =
       setting.drawn == Drawn::slowest_of_alike ? 2 * static_cast<std::size_t>(spec.pipeline) : ranks.size();
@@ -98,6 +99,8 @@ void GroupRun::begin(const Pass& pass) {
                 : is_prompt                ? info.shape.sequences
                                            : tokens_;
   executor_.begin_pass(info);
+  tokens_of_part_.clear();
+  for (const StepShape& part : info.micro_batches) tokens_of_part_.push_back(part.tokens);
   const trace::Step& step = pass.info.step;
   ids_ = step.experts;
   if (spec_.routes()) dealt_.deal(step);
@@ -113,13 +116,11 @@ void GroupRun::begin(const Pass& pass) {
     const auto of_stack =
         std::count_if(rank.info.layers.begin(), rank.info.layers.end(),
                       [&](const trace::TraceLayer& layer) { return layer.stack == step.stack; });
-    if (spec_.capacity_factor == 0) {
-      member->routing.load_part(pass.routing, first, to, static_cast<int>(of_stack), member->here,
-                                member->shares);
-    }
+    if (spec_.capacity_factor == 0) load_routing(*member, pass, first, to, static_cast<int>(of_stack));
     if (member->predicts) member->predictions.load(seen);
     if (begun == no_op) member->planner.wait_for(ended_);
     member->planner.begin_pass(seen, begun);
+    member->planner.cut_pass(std::span(member->parts).first(pass.micro_batches.size()));
     if (begun == no_op) begun = member->planner.last();
   }
   if (moves) move_experts();
@@ -198,13 +199,19 @@ void GroupRun::dense_layer(Members members, int layer, int layer_class) {
   sum_parts(members);
 }
 
+void GroupRun::begin_moe_layer(Members members, int ordinal, int own, int layer_class) {
+  if (!tokens_of_part_.empty()) return begin_in_micro_batches(members, own, layer_class);
+  for (const std::unique_ptr<Member>& member : members) member->planner.attend(own, layer_class);
+  for (const std::unique_ptr<Member>& member : members) member->planner.combine_attention();
+  sum(members, tokens_);
+  for (const std::unique_ptr<Member>& member : members) member->planner.gate();
+  get_tokens(members, ordinal);
+}
+
 void GroupRun::moe_layer(Members all, int ordinal, int layer_class) {
   const int own = ordinal - static_cast<int>(all.front()->rank.first_moe);
   const Members members = leading(all);
-  for (const std::unique_ptr<Member>& member : members) member->planner.attend(own, layer_class);
-  sum_parts(members);
-  for (const std::unique_ptr<Member>& member : members) member->planner.gate();
-  get_tokens(members, ordinal);
+  begin_moe_layer(members, ordinal, own, layer_class);
   others_.clear();
   if (alike_) compute_others(all, own, layer_class);
   for (const std::unique_ptr<Member>& member : members)

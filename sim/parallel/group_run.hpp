@@ -65,8 +65,8 @@ struct SpreadTotals {
 /// Stages follow one another: a pass is in one of them at a time. The next pass begins when the one before is
 /// done (run()), or, where several are under way, in the stages that those have left. In a stage of several
 /// GPUs the parts of what attention computed are summed, and so are those of what the experts did
-/// (all-reduce). GPUs that attend to requests of their own get each other's tokens and give back what became
-/// of them: docs/several-gpus.md.
+/// (all-reduce); each part of a pass that is cut into micro-batches has sums of its own. GPUs that attend to
+/// requests of their own get each other's tokens and give back what became of them: docs/several-gpus.md.
 class GroupRun final : public PassRunner {
  public:
   /// `shape` begins passes with an operation of their own. std::logic_error where not all is drawn and some
@@ -97,6 +97,7 @@ class GroupRun final : public PassRunner {
     Member(const RankPlan& plan, const trace::TraceInfo& whole, const Topology& topology, PlaceId at,
            const Estimates* estimates, Executor& executor, LayerProgram& program)
         : rank(plan.rank),
+          map(plan.map),
           gpu(at),
           seen(plan.rank, whole),
           routing(plan.map),
@@ -105,11 +106,13 @@ class GroupRun final : public PassRunner {
           predicts(is_shown_recorded(*plan.plan.policy.lookahead.predictor, whole.predicted_by)),
           asks_step(predicts || plan.plan.cache_watches || plan.plan.policy.miss.service->needs_weights) {}
     const Rank& rank;
+    const ExpertMap& map;
     PlaceId gpu;
     RankPass seen;
     std::vector<ExpertKey> here;  ///< of each expert of the trace its key here; StepRouting::no_key: none
     std::vector<ReplicaShare> shares;  ///< of its tokens; empty: nothing has copies
     StepRouting routing;
+    std::vector<StepRouting> parts;  ///< the same of each micro-batch of a pass that is cut
     StepPredictions predictions;
     LayerPlanner planner;
     bool predicts, asks_step;  ///< the step's own entries
@@ -123,6 +126,8 @@ class GroupRun final : public PassRunner {
   /// The experts of the GPUs of a stage but the first, which does all else for them.
   void compute_others(Members all, int ordinal, int layer_class);
   void begin(const Pass& pass);
+  /// Of its experts: MoE layers of the pass from `first` on, which are `to` and following here.
+  void load_routing(Member& member, const Pass& pass, int first, int to, int count);
   void spread(const ExpertHomes& homes);
   void take_homes(Member& member);
   void place_anew();
@@ -137,9 +142,15 @@ class GroupRun final : public PassRunner {
   void hand_over(int to_stage);
   void dense_layer(Members members, int layer, int layer_class);
   void moe_layer(Members members, int ordinal, int layer_class);
+  /// Attention, its sums, gates and what GPUs need of each other before the experts.
+  void begin_moe_layer(Members members, int ordinal, int own, int layer_class);
+  /// The same of a pass that is cut, part by part.
+  void begin_in_micro_batches(Members members, int own, int layer_class);
   void get_tokens(Members members, int ordinal);
   void give_back_tokens(Members members);
+  /// The sum of what GPUs have of each token: of a pass that is cut, one a part.
   void sum_parts(Members members);
+  void sum(Members members, int tokens);
   /// All of `members` exchange at once.
   void meet(Members members, const Meeting& meeting);
   /// The same within each group of `size`.
@@ -162,6 +173,7 @@ class GroupRun final : public PassRunner {
   std::deque<OpId> under_way_;       ///< the ends of the passes that are
   OpId ended_ = no_op;               ///< of the last that is not
   int tokens_ = 0, logit_rows_ = 0;  // of the pass, of the group that has most
+  std::vector<int> tokens_of_part_;  // of a pass that is cut
   Meeting routed_bytes_;             // of the layer, where tokens are routed
   std::vector<OpId> ready_, meeting_;
   AccessCounts decode_counts_, other_counts_;

@@ -61,7 +61,8 @@ Topology topology_of_each(const MachineSpec& used, const ParallelSpec& spec, Str
     throw InputError(
         "machine " + printable(used.name),
         "it has " + std::to_string(used.gpu.count) +
-            " GPUs a host, and experts are copied or foreseen, which is simulated with at most 8",
+            " GPUs a host, each of which copies, foresees or computes in parts by itself: that is simulated "
+            "with at most 8",
         "--set machine.gpu.count=8 with more hosts (machine.network.hosts), or --policy gpu-only");
   }
   Hop arrives;

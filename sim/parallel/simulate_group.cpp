@@ -15,11 +15,28 @@
 #include "sim/parallel/group_plan.hpp"
 #include "sim/parallel/group_run.hpp"
 #include "sim/parallel/group_topology.hpp"
+#include "sim/platform/machine_topology.hpp"
 #include "sim/run/drive.hpp"
+#include "sim/serving_checks.hpp"
 
 namespace pregate::sim {
 
 namespace {
+
+/// What the copies of one GPU carry at a time, those that come and those that go.
+double most_carried(const MachineSpec& machine, const PolicySpec& policy, const CostModel& costs) {
+  const bool kv = policy.kv_cache.on_host();
+  const bool goes = kv || policy.transfer.write_back != WriteBack::none;
+  return (kv ? fastest(machine.h2d).value : costs.fetch().rate.value) +
+         (goes ? fastest(machine.d2h).value : 0);
+}
+
+/// Kernels read over the link that copies are on as well.
+bool reads_beside_copies(const Plan& plan) {
+  const PolicySpec& policy = plan.policy;
+  return plan.offloads() && policy.miss.service->read_rate &&
+         (policy.lookahead.predictor->predicts() || plan.cache_swaps);
+}
 
 /// Copies to several GPUs that the host's memory cannot carry at once, or that cross each other's links. Or
 /// that overtake each other while several passes are under way: the timed engine decides those of one pass
@@ -30,23 +47,28 @@ bool shares_resources(const MachineSpec& machine, const ParallelSpec& spec, cons
       std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->offloads(); });
   const bool through_host =
       spec.pipeline > 1 && (machine.peer.bandwidth.value <= 0 || (offloads && machine.network.hosts > 1));
-  if (!offloads && !through_host) return false;
-  const bool overtake = ranks.front()->plan->policy.transfer.queue->order() == StreamOrder::priority;
+  const PolicySpec& policy = ranks.front()->plan->policy;
+  const auto& kv = policy.kv_cache;
+  if (!offloads && !through_host && !kv.on_host()) return false;
+  const bool overtake = policy.transfer.queue->order() == StreamOrder::priority;
   if (overtake && spec.batches > 1) return true;
   if (machine.gpu.host_memory_traffic.value > 0 || !machine.others.empty()) return true;
   const bool cpu =
       std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->computes_on_cpu(); });
   // One GPU's activations go there while it computes another's experts: both take of its memory's bandwidth.
   // Stages need it one after the other.
-  const bool share_device = ranks.front()->plan->policy.miss.service->uses_near_data &&
-                            machine.gpu.count > 1 && spec.gpus_a_stage() > 1;
-  if (share_device) return true;
+  const bool share_device =
+      policy.miss.service->uses_near_data && machine.gpu.count > 1 && spec.gpus_a_stage() > 1;
+  const bool share_link = std::any_of(ranks.begin(), ranks.end(),
+                                      [](const auto& rank) { return reads_beside_copies(*rank->plan); });
+  if (share_device || share_link) return true;
   // Stages compute one after the other, but copy at the same time.
-  const double copied = costs.fetch().rate.value * std::min(spec.gpus(), machine.gpu.count);
+  const double copied = most_carried(machine, policy, costs) * std::min(spec.gpus(), machine.gpu.count);
   const bool reads = std::any_of(ranks.begin(), ranks.end(),
                                  [](const auto& rank) { return rank->plan->make_host_tier != nullptr; });
   const double read = reads ? machine.ssd.read_bandwidth.value : 0;
-  return cpu || through_host || copied + read > machine.host.memory_bandwidth.value;
+  return cpu || kv.attention == AttentionPlace::cpu || through_host ||
+         copied + read > machine.host.memory_bandwidth.value;
 }
 
 /// What operations on a GPU's streams call its experts: as the whole layer numbers them.
@@ -161,6 +183,7 @@ PlannedRanks plan_group(const ModelSpec& model, const MachineSpec& used, const P
   if (spec.usual_batches) reason = why_one_pass(policy, options.serving);
   if (!reason.empty()) spec.batches = 1;
   check_group_policy(policy, options, source.info());
+  check_serving(options.serving, policy, source.info());
   check_large_group(spec, options);
   check_spread(spec, source.info());
   result.topology = topology_to_plan(used, spec);
@@ -206,14 +229,15 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
     return result;
   }
 
-  const bool are_alike =
-      std::none_of(ranks.begin(), ranks.end(), [](const auto& rank) { return moves_experts(*rank->plan); });
+  const bool are_alike = std::none_of(ranks.begin(), ranks.end(),
+                                      [](const auto& rank) { return is_drawn_by_itself(*rank->plan); });
   if (are_alike) check_large_stages(spec, used);
   const StreamOrder order = policy.transfer.queue->order();
   result.topology = are_alike ? topology_of_alike(used, spec, order) : topology_of_each(used, spec, order);
   CostModel costs(priced_model(model, spec), used, policy, options.costs);
   costs.price_streams(result.topology);
   say_where_times_come_from(spec, costs, result);
+  say_who_counts(spec, result);
   ExpertNames names(prepared.map());
   const std::vector<RankPlan> plans = plans_of(ranks, result.topology, !(are_alike && is_large(spec)), names);
   const CostEstimates estimates(costs);

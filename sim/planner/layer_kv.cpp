@@ -82,10 +82,10 @@ void LayerPlanner::attend_on_cpu(int layer, int layer_class, OpId projected) {
 }
 
 /// What comes next on the GPU has what the CPU computed.
-void LayerPlanner::combine_attention(OpId attended) {
-  if (attended == no_op) return;
+void LayerPlanner::combine_attention() {
+  if (attended_ == no_op) return;
   program_.open(OpKind::combine, computes_, layer_);
-  program_.after(attended);
+  program_.after(std::exchange(attended_, no_op));
   last_ = program_.close();
 }
 

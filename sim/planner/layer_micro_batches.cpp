@@ -3,6 +3,7 @@
 // A pass that is cut into micro-batches: what of a layer is done for each of them.
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "sim/planner/layer_planner.hpp"
 
@@ -30,39 +31,53 @@ OpId LayerPlanner::compute_all(OpKind kind, int layer, int layer_class) {
 /// of the GPU nothing is gained by experts that stand in its way.
 /// Where the CPU attends, it has the first parts while the GPU projects the others.
 void LayerPlanner::begin_in_micro_batches(int ordinal, int layer_class) {
-  OpId first = no_op;
-  const bool on_cpu = has_host_kv(layer_class) && attends_on_cpu();
-  attended_of_.clear();
-  for (std::size_t part = 0; part < micro_batches_.size(); ++part) {
-    micro_batch_ = static_cast<int>(part);
-    attend(ordinal, layer_class);
-    if (first == no_op) first = block_first_;
-    attended_of_.push_back(attended_);
-    if (!on_cpu) choose_experts(ordinal);
+  const std::size_t parts = micro_batches_.size();
+  const bool first = all_attend_first(layer_class);
+  for (std::size_t part = 0; part < parts; ++part) {
+    attend_part(part, ordinal, layer_class);
+    if (!first) choose_experts_of_part(part);
   }
-  for (std::size_t part = 0; on_cpu && part < micro_batches_.size(); ++part) {
-    micro_batch_ = static_cast<int>(part);
-    attended_ = attended_of_[part];
-    choose_experts(ordinal);
-  }
-  micro_batch_ = -1;
-  block_first_ = first;
-  for (const StepRouting& routing : micro_batches_) {
-    for (const ExpertKey key : routing.activated(ordinal)) set_[key] = 0;
-  }
-  stop_at_gate();
+  for (std::size_t part = 0; first && part < parts; ++part) choose_experts_of_part(part);
+  know_parts();
 }
 
-/// Of the part, after its attention.
-void LayerPlanner::choose_experts(int ordinal) {
+void LayerPlanner::attend_part(std::size_t part, int ordinal, int layer_class) {
+  micro_batch_ = static_cast<int>(part);
+  attend(ordinal, layer_class);
+  if (part == 0) {
+    parts_first_ = block_first_;
+    attended_of_.clear();
+  }
+  attended_of_.push_back(std::exchange(attended_, no_op));
+  micro_batch_ = -1;
+}
+
+void LayerPlanner::combine_part(std::size_t part) {
+  attended_ = std::exchange(attended_of_[part], no_op);
+  combine_attention();
+}
+
+/// After its attention.
+void LayerPlanner::choose_experts_of_part(std::size_t part) {
+  micro_batch_ = static_cast<int>(part);
+  combine_part(part);
   gate();
   issue_read_back();
   if (has_host_kv(layer_class_) && !attends_on_cpu()) store_kv(layer_, layer_class_, block_first_);
+  micro_batch_ = -1;
   if (!reads_back_) return;
-  for (const ExpertKey key : micro_batches_[static_cast<std::size_t>(micro_batch_)].activated(ordinal)) {
+  for (const ExpertKey key : micro_batches_[part].activated(ordinal_)) {
     if (set_[key] == 0) known_of_[key] = ids_known_;
     set_[key] = 1;
   }
+}
+
+void LayerPlanner::know_parts() {
+  block_first_ = parts_first_;
+  for (const StepRouting& routing : micro_batches_) {
+    for (const ExpertKey key : routing.activated(ordinal_)) set_[key] = 0;
+  }
+  stop_at_gate();
 }
 
 /// Those of `keys` that each part activates, in an operation of its own. An expert that several of them need

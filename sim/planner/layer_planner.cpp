@@ -126,7 +126,7 @@ void LayerPlanner::dense_layer(int layer, int layer_class) {
   }
   const auto of_part = [&] {
     const OpId computed = last_ = attend_over(OpKind::dense_layer, layer, layer_class);
-    combine_attention(attended_);
+    combine_attention();
     if (has_host_kv(layer_class) && !attends_on_cpu()) store_kv(layer, layer_class, computed);
   };
   if (!is_cut()) return of_part();
@@ -148,7 +148,7 @@ void LayerPlanner::attend(int ordinal, int layer_class) {
 }
 
 void LayerPlanner::gate() {
-  combine_attention(attended_);
+  combine_attention();
   Work& gate = program_.open(OpKind::gate, computes_, layer_);
   gate.layer_class = layer_class_;
   gate.ordinal = ordinal_;

@@ -71,8 +71,21 @@ class LayerPlanner {
     read_ids();
   }
   void attend(int ordinal, int layer_class);
+  /// What the CPU attended to is on the GPU before what comes next, if that is where it was done. gate() sees
+  /// to it itself.
+  void combine_attention();
   void gate();
   void read_ids();
+  /// Of a pass that is cut, the same part by part: each is attended to, then chooses its experts (gate,
+  /// read-back); where all_attend_first(), every part attends before the first chooses. After the last one
+  /// the layer's ids are known.
+  void attend_part(std::size_t part, int ordinal, int layer_class);
+  void combine_part(std::size_t part);
+  void choose_experts_of_part(std::size_t part);
+  void know_parts();
+  [[nodiscard]] bool all_attend_first(int layer_class) const {
+    return has_host_kv(layer_class) && attends_on_cpu();
+  }
   /// `predictions` may be null; it is asked only by the lookahead `recorded`.
   void gate_known(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
     serve_layer(ordinal, routing, predictions);
@@ -112,10 +125,8 @@ class LayerPlanner {
   OpId load_kv(int layer, int layer_class);
   OpId store_kv(int layer, int layer_class, OpId after);
   void attend_on_cpu(int layer, int layer_class, OpId projected);
-  void combine_attention(OpId attended);
   void wait_for_all_copies();
   void note_copies();
-  void choose_experts(int ordinal);
   void issue_read_back();
   /// Until the ids are known, where something needs the clock.
   void stop_at_gate();
@@ -247,6 +258,7 @@ class LayerPlanner {
   bool reads_back_ = false;
   Picoseconds now_;
   OpId block_first_ = no_op, ids_known_ = no_op, last_ = no_op, arrived_ = no_op;
+  OpId parts_first_ = no_op;  // block_first_ of the first part of a pass that is cut
   std::span<const ExpertKey> misses_;
   std::size_t to_fetch_ = 0, found_low_ = 0;
   std::size_t begun_ahead_ = 0;  // of the misses, by the CPU

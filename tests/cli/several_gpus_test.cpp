@@ -89,6 +89,19 @@ TEST_F(SeveralGpus, OfSeveralHostsOffload) {
   EXPECT_NE(refused.err.find("at most 8"), std::string::npos);
 }
 
+// Systems whose passes are cut and whose keys and values are on the host run over stages; where GPUs share
+// layers the CPU attends for none of them, which the error says with a way out.
+TEST_F(SeveralGpus, CutPassesAndKvOnTheHost) {
+  for (const Json& result :
+       compare({"--policy", "moe-lightning,klotski", "--pp", "2", "--batch", "2"})["results"])
+    EXPECT_EQ(result["status"], "ok");
+  const Outcome refused = run({"compare", "--model", "olmoe-1b-7b", "--machine", "rtx4090-pcie4", "--policy",
+                               "moe-lightning", "--tp", "2"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("the CPU attends"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("--pp"), std::string::npos) << refused.err;
+}
+
 TEST_F(SeveralGpus, OneSaysNothingOfThem) {
   const Json run = compare({"--policy", "on-demand", "--gpus", "1"});
   EXPECT_FALSE(run["config"].contains("parallel"));

@@ -10,6 +10,7 @@
 #include "sim/platform/machine_topology.hpp"
 #include "tests/models/error_of.hpp"
 #include "tests/sim/expect_same_run.hpp"
+#include "tests/sim/group_runs.hpp"
 #include "tests/sim/recorded_run.hpp"
 
 namespace pregate::sim {
@@ -38,8 +39,6 @@ PolicySpec near_data(const char* service = "near-data", const char* cache = "non
   policy.cache.capacity = parse_capacity(cache, "test");
   return policy;
 }
-
-ParallelSpec whole_experts(int gpus) { return {.tensor = gpus, .experts = ExpertShare::whole}; }
 
 TEST(GroupNearData, OneGpuAsAGroupIsOneGpu) {
   const ModelSpec model = test::tiny_model(4, 16, 3);

@@ -255,12 +255,6 @@ TEST(MicroBatches, AreRefusedWhereTheyAreNotDone) {
   EXPECT_THROW(policy({cut_into(2), {"formats.low", "q4_k"}}), InputError);
   EXPECT_THROW(policy({cut_into(2), {"transfer.announced", "one-layer"}}, "pre-gated"), InputError);
   EXPECT_THROW(policy({cut_into(0)}), InputError);
-  test::ListSource source = test::random_source(4, 4, 16, 3, 3, 6, 4);
-  SimulationOptions two;
-  two.parallel.pipeline = 2;
-  EXPECT_THROW(
-      test::run(test::tiny_model(4, 16, 3), test::tiny_machine(), policy({cut_into(2)}), source, two),
-      InputError);
 }
 
 }  // namespace

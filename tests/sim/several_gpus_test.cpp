@@ -175,6 +175,24 @@ TEST(SeveralGpus, ABalancedPairIsItsClosedForm) {
   EXPECT_EQ(pair.total, expected);
 }
 
+// A number of layers or experts that are placed is one GPU's, which a note says.
+TEST(SeveralGpus, PlacedCountsAreOfEachGpu) {
+  const ModelSpec model = test::tiny_model(4, 8, 2);
+  ListSource source = test::random_source(5, 4, 8, 2, 1, 0, 6);
+  PolicySpec policy = load_policy("on-demand");
+  test::place(policy, "last-layers", 1);
+  const auto placed = [&](const ParallelSpec& spec) {
+    const SimulationResult result = run(model, linked_machine(), policy, source, {.parallel = spec});
+    const bool is_said = std::any_of(result.notes.begin(), result.notes.end(), [](const std::string& note) {
+      return note.find("placement.count is a GPU's") != std::string::npos;
+    });
+    return std::pair(result.decode_cache.hits, is_said);
+  };
+  EXPECT_EQ(placed({}), std::pair(std::int64_t{12}, false));
+  EXPECT_EQ(placed(pipeline(2)), std::pair(std::int64_t{24}, true));
+  EXPECT_EQ(placed({.tensor = 2}), std::pair(std::int64_t{24}, false));  // of parts: both have it
+}
+
 // Columns of every expert on each GPU: both fetch a half of every miss, and each does what the other does.
 TEST(SeveralGpus, PartsOfExpertsAreFetchedByAll) {
   const ModelSpec model = test::tiny_model(3, 8, 2);
