@@ -33,7 +33,7 @@ Meeting GroupRun::even_all_to_all(Bytes sent) const {
 /// and copies of missing experts begin beside the tokens'.
 void GroupRun::get_tokens(Members members, int ordinal) {
   const auto read_ids = [&] {
-    for (const std::unique_ptr<Member>& member : members) member->planner.read_ids();
+    for (const std::unique_ptr<Member>& member : members) member->planner.issue_ids();
   };
   if (spec_.data == 1) return read_ids();
   if (spec_.tokens == TokenExchange::gather) {

@@ -214,8 +214,11 @@ void GroupRun::moe_layer(Members all, int ordinal, int layer_class) {
   begin_moe_layer(members, ordinal, own, layer_class);
   others_.clear();
   if (alike_) compute_others(all, own, layer_class);
-  for (const std::unique_ptr<Member>& member : members)
+  // The host may wait for the ids of each: those of all are on their way.
+  for (const std::unique_ptr<Member>& member : members) {
+    member->planner.learn_ids();
     member->planner.serve_layer(own, member->routing, member->predicted());
+  }
   for (const std::unique_ptr<Member>& member : all)
     routed_[static_cast<std::size_t>(member->rank.number)] += member->routing.routed(own);
   give_back_tokens(members);

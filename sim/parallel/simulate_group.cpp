@@ -39,8 +39,9 @@ bool reads_beside_copies(const Plan& plan) {
 }
 
 /// Copies to several GPUs that the host's memory cannot carry at once, or that cross each other's links. Or
-/// that overtake each other while several passes are under way: the timed engine decides those of one pass
-/// before it knows what the next asks for.
+/// that overtake each other or are taken back: where one GPU waits for a copy the timed engine decides all
+/// that would start before it, to other GPUs, too, before it knows what their layers, or the next pass, ask
+/// for.
 bool shares_resources(const MachineSpec& machine, const ParallelSpec& spec, const PlannedRanks& ranks,
                       const CostModel& costs) {
   const bool offloads =
@@ -50,8 +51,10 @@ bool shares_resources(const MachineSpec& machine, const ParallelSpec& spec, cons
   const PolicySpec& policy = ranks.front()->plan->policy;
   const auto& kv = policy.kv_cache;
   if (!offloads && !through_host && !kv.on_host()) return false;
-  const bool overtake = policy.transfer.queue->order() == StreamOrder::priority;
-  if (overtake && spec.batches > 1) return true;
+  const bool overtake =
+      policy.transfer.queue->order() == StreamOrder::priority ||
+      std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->needs_clock(); });
+  if (overtake && spec.gpus() > 1) return true;
   if (machine.gpu.host_memory_traffic.value > 0 || !machine.others.empty()) return true;
   const bool cpu =
       std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->computes_on_cpu(); });
@@ -205,8 +208,8 @@ bool goes_by_events(const SimulationOptions& options, bool shares) {
   const bool needs_events = options.recorded_steps > 0 || shares;
   if (options.engine == Engine::timed && needs_events) {
     throw InputError("--engine",
-                     "the timed engine cannot record a schedule, share a memory bus or let copies of several "
-                     "passes under way overtake each other",
+                     "the timed engine cannot record a schedule, share a memory bus or let copies to several "
+                     "GPUs overtake each other or be taken back",
                      "--engine auto or --engine event");
   }
   return options.engine == Engine::event || needs_events;

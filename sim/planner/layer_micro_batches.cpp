@@ -39,6 +39,7 @@ void LayerPlanner::begin_in_micro_batches(int ordinal, int layer_class) {
   }
   for (std::size_t part = 0; first && part < parts; ++part) choose_experts_of_part(part);
   know_parts();
+  learn_ids();
 }
 
 void LayerPlanner::attend_part(std::size_t part, int ordinal, int layer_class) {
@@ -62,8 +63,7 @@ void LayerPlanner::choose_experts_of_part(std::size_t part) {
   micro_batch_ = static_cast<int>(part);
   combine_part(part);
   gate();
-  issue_read_back();
-  if (has_host_kv(layer_class_) && !attends_on_cpu()) store_kv(layer_, layer_class_, block_first_);
+  issue_ids();
   micro_batch_ = -1;
   if (!reads_back_) return;
   for (const ExpertKey key : micro_batches_[part].activated(ordinal_)) {
@@ -77,7 +77,6 @@ void LayerPlanner::know_parts() {
   for (const StepRouting& routing : micro_batches_) {
     for (const ExpertKey key : routing.activated(ordinal_)) set_[key] = 0;
   }
-  stop_at_gate();
 }
 
 /// Those of `keys` that each part activates, in an operation of its own. An expert that several of them need

@@ -156,10 +156,9 @@ void LayerPlanner::gate() {
   last_ = program_.close();
 }
 
-void LayerPlanner::read_ids() {
+void LayerPlanner::issue_ids() {
   issue_read_back();
   if (has_host_kv(layer_class_) && !attends_on_cpu()) store_kv(layer_, layer_class_, block_first_);
-  stop_at_gate();
 }
 
 void LayerPlanner::issue_read_back() {

@@ -75,10 +75,16 @@ class LayerPlanner {
   /// to it itself.
   void combine_attention();
   void gate();
-  void read_ids();
+  void read_ids() {
+    issue_ids();
+    learn_ids();
+  }
+  /// The two halves of it, so that a GPU's ids are on their way before the host waits for another's.
+  void issue_ids();
+  void learn_ids() { stop_at_gate(); }
   /// Of a pass that is cut, the same part by part: each is attended to, then chooses its experts (gate,
   /// read-back); where all_attend_first(), every part attends before the first chooses. After the last one
-  /// the layer's ids are known.
+  /// comes know_parts(), then learn_ids().
   void attend_part(std::size_t part, int ordinal, int layer_class);
   void combine_part(std::size_t part);
   void choose_experts_of_part(std::size_t part);

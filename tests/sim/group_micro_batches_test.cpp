@@ -18,6 +18,12 @@ using test::ListSource;
 using test::run;
 using trace::Phase;
 
+/// Guesses that turn out wrong are not copied, if they have not begun: who asks for that asks for the time.
+const Set takes_back = {{"cache.capacity", "25%"},
+                        {"lookahead.kind", "given-recall"},
+                        {"lookahead.recall", "0.6"},
+                        {"prefetch.wrong", "cancel"}};
+
 const std::vector<Variant> cut_systems = {
     {"gpu-only", {}},
     {"on-demand", {}},
@@ -26,7 +32,8 @@ const std::vector<Variant> cut_systems = {
     {"pre-gated-cache", {{"cache.capacity", "25%"}}},
     {"prefetch-all", {}},
     {"on-demand-cache",
-     {{"cache.capacity", "25%"}, {"lookahead.kind", "given-recall"}, {"lookahead.recall", "0.6"}}}};
+     {{"cache.capacity", "25%"}, {"lookahead.kind", "given-recall"}, {"lookahead.recall", "0.6"}}},
+    {"on-demand-cache", takes_back}};
 
 TEST(GroupMicroBatches, OneGpuAsAGroupIsOneGpu) {
   const ModelSpec model = test::tiny_model(4, 16, 3);
@@ -95,12 +102,15 @@ TEST_P(GroupMicroBatchEngines, Agree) {
   const auto batches = trace::compose_batches(source, 5);
   for (const Variant& variant : cut_systems) {
     SCOPED_TRACE(variant.of);
+    const bool asks_time = variant.set.size() == takes_back.size();
+    if (asks_time && spec.batches > 1) continue;  // refused
     const PolicySpec cut = policy(joined(variant.set, {cut_into(3)}), variant.of);
     const auto with = [&](const PolicySpec& policy, SimulationOptions options) {
       options.parallel = spec;
       return run(model, with_host_memory(1e12), policy, *batches, options);
     };
-    const SimulationResult timed = with(cut, {.engine = Engine::timed}),
+    // Copies to several GPUs that may be taken back are left to events.
+    const SimulationResult timed = with(cut, {.engine = asks_time ? Engine::automatic : Engine::timed}),
                            recorded = with(cut, {.recorded_steps = 1000});
     ASSERT_FALSE(timed.out_of_memory) << timed.out_of_memory_reason;
     test::expect_same_figures(timed, with(cut, {.engine = Engine::event}));
