@@ -46,8 +46,10 @@ bool shares_resources(const MachineSpec& machine, const ParallelSpec& spec, cons
                       const CostModel& costs) {
   const bool offloads =
       std::any_of(ranks.begin(), ranks.end(), [](const auto& rank) { return rank->plan->offloads(); });
+  const bool copies = std::any_of(ranks.begin(), ranks.end(),
+                                  [](const auto& rank) { return is_drawn_by_itself(*rank->plan); });
   const bool through_host =
-      spec.pipeline > 1 && (machine.peer.bandwidth.value <= 0 || (offloads && machine.network.hosts > 1));
+      spec.pipeline > 1 && (machine.peer.bandwidth.value <= 0 || (copies && machine.network.hosts > 1));
   const PolicySpec& policy = ranks.front()->plan->policy;
   const auto& kv = policy.kv_cache;
   if (!offloads && !through_host && !kv.on_host()) return false;

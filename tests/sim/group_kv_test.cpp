@@ -163,6 +163,23 @@ TEST_P(GroupKvEngines, Agree) {
 
 INSTANTIATE_TEST_SUITE_P(All, GroupKvEngines, testing::Range(0, 6));
 
+// Stages in hosts of their own: what they hand over goes down and up the links on which keys and values are
+// copied, and each host's memory holds those of its GPU.
+TEST(GroupKv, StagesOfTwoHosts) {
+  const ModelSpec model = test::tiny_model(4, 16, 3);
+  ListSource source = test::random_source(5, 4, 16, 3, 2, 6, 12);
+  MachineSpec machine = with_host_memory(1e12);
+  machine.gpu.count = 1;
+  machine.network = {.hosts = 2, .bandwidth = {2e9}, .latency = from_seconds(20e-6), .per_copy = {}};
+  for (const char* const name : {"gpu-only", "on-demand"}) {
+    const PolicySpec kept = policy(on_host, name);
+    const SimulationResult chosen = run(model, machine, kept, source, {.parallel = {.pipeline = 2}});
+    test::expect_same_figures(
+        chosen, run(model, machine, kept, source, {.engine = Engine::event, .parallel = {.pipeline = 2}}));
+    EXPECT_EQ(chosen.memory.host_kv * 2, run(model, machine, kept, source).memory.host_kv);
+  }
+}
+
 TEST(GroupKv, WhatIsNotSimulatedIsRefused) {
   const ModelSpec model = test::tiny_model(2, 4, 2);
   ListSource source = test::random_source(1, 2, 4, 2, 1, 0, 2);
