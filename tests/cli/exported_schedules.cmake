@@ -35,6 +35,9 @@ pregate_exported_schedule(served-in-stages --policy on-demand-cache --pp 4 --bat
 pregate_exported_schedule(placed-anew --policy gpu-only --ep 4 --set parallel.redundant=4
   --set parallel.rebalance_every=2 --requests 4 --batch 4 --model olmoe-1b-7b --machine rtx4090-pcie4 --prompt 8
   --output 8)
+pregate_exported_schedule(beside-near-data --policy monde --ep 4 --set machine.near_data.memory=64GB
+  --set machine.near_data.memory_bandwidth=64GB/s ${four})
+pregate_exported_schedule(cut-with-kv-on-host --policy klotski --pp 2 --tp 2 --requests 4 --batch 4 ${four})
 # The CPU computes what is on none of the four.
 pregate_exported_schedule(stages-beside-cpu --policy llama-cpp-ncmoe --set policy.placement.count=2 --pp 4
   --model olmoe-1b-7b --machine rtx4090-pcie4 --set machine.host.memory_bandwidth=40GB/s --prompt 8 --output 8)
