@@ -102,6 +102,17 @@ TEST_F(Monde, TakesWhatTheFormulaSays) {
   EXPECT_NEAR(rule / optimum, 1.06, .0106);
 }
 
+// A link of 1000 TB/s brings activations no faster than the memory behind it takes them, at issue as by
+// events.
+TEST_F(Monde, ActivationsComeNoFasterThanItsMemoryTakesThem) {
+  PolicySpec policy = load_policy("on-demand");
+  choose(policy.miss.service, built_in_parts().miss_services, "near-data");
+  const auto total = [&](Engine engine) {
+    return test::run(model, machine, policy, source, {.engine = engine}).total;
+  };
+  EXPECT_EQ(total(Engine::timed), total(Engine::event));
+}
+
 TEST_F(Monde, NeedsTheDeviceAndItsMemory) {
   PolicySpec policy = load_policy("on-demand");
   choose(policy.miss.service, built_in_parts().miss_services, "near-data");
