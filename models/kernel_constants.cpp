@@ -26,12 +26,13 @@ constexpr KernelConstant l2_multiple{"l2_multiple", &Constants::l2_multiple, 1, 
 constexpr KernelConstant softmax{"softmax_flop", &Constants::softmax_flop, 1, 64, 0.1, 2000};
 constexpr KernelConstant split_us{"split_us", &Constants::split_s, 1e-6, 2, 0.01, 200};
 constexpr KernelConstant packed{"packed", &Constants::packed, 1, 1, 0, 1, true};
+constexpr KernelConstant packed_kernel{"packed", &Constants::packed, 1, 1, 0, 2, true};
 constexpr KernelConstant step_us{"step_us", &Constants::step_s, 1e-6, 1, 0.001, 100};
 
 constexpr std::array products{floor_us, memory, arithmetic, sm_feed, overlap, wave};
-constexpr std::array decode{floor_us, memory, sm_feed, l2_multiple, split_us, step_us, packed};
+constexpr std::array decode{floor_us, memory, sm_feed, l2_multiple, split_us, step_us, packed_kernel};
 constexpr std::array latent_decode{floor_us, memory, arithmetic, sm_feed, step_us, overlap, packed};
-constexpr std::array prefill{floor_us, memory, arithmetic, softmax, step_us};
+constexpr std::array prefill{floor_us, memory, arithmetic, softmax, l2_multiple, step_us, packed_kernel};
 constexpr std::array streamed{floor_us, memory, l2_multiple};
 constexpr std::array ordered{floor_us, memory, l2_multiple, step_us, overlap, wave};
 

@@ -43,8 +43,9 @@ struct KernelConstants {
   double l2_multiple = 1;       ///< rate of what is read from L2, in multiples of the memory's
   double softmax_flop = 0;      ///< what one score costs besides its products, in FLOP
   double split_s = 0;  ///< a further small kernel: joins the parts of a split context, regroups heads
-  /// 1: heads of shared keys are computed together and contexts split by need. 0: only where there is no
-  /// window (FlashAttention 2); in latent attention 16 heads together and a context in four (Triton).
+  /// 1 and 2: heads of shared keys are computed together, contexts split by need (FlashAttention 3,
+  /// FlashInfer; in decode 1: wider heads start slower). 0: only where there is no window (FlashAttention 2).
+  /// In latent attention 1 or 0: 16 heads together and a context in four (Triton).
   double packed = 1;
   double step_s = 0;  ///< a chunk of a sequence that only runs in order; the start of a walk over keys
 };
@@ -55,7 +56,7 @@ struct KernelConstant {
   double KernelConstants::*member;
   double unit;                ///< of the number in the file, in the member's
   double start, least, most;  ///< where a fit starts and what is plausible, as in the file
-  bool choice = false;        ///< one of `least` and `most`, nothing between
+  bool choice = false;        ///< a whole number from `least` to `most`
 };
 
 /// The constants that the family has, in the order of its file.

@@ -8,45 +8,47 @@
 namespace pregate::sim {
 namespace {
 
-constexpr std::int64_t tile = 128;        // queries, and keys, of one step of a kernel
-constexpr std::int64_t narrow_tile = 16;  // rows of the smallest tensor-core product
-constexpr double query_bytes = 2;         // bf16
+constexpr std::int64_t tile = 128;  // keys of one step of a kernel
 
 double precision_rate(const KernelPeaks& gpu) { return kernel_rate(gpu, {2, 2, "bf16"}); }
 
 /// Sequences of a decode kernel, a key head each, and what one of their keys costs.
 struct DecodeWork {
   double sequences, keys, key_bytes, key_flop;
-  double walks;        ///< through the keys of a sequence: one, or one for each of its heads
-  double query_bytes;  ///< queries and outputs of all
-  double parts = 0;    ///< of each context, whatever the occupation; 0: as `splits` says
-  double context;      ///< keys from which a kernel decides, those before a window too
-  bool splits;         ///< several SMs may share a context
-  bool regroups;       ///< another kernel puts heads that share keys beside one another
+  double walks;                   ///< through the keys of a sequence: one, or one for each of its heads
+  double query_bytes;             ///< queries and outputs of all
+  double parts = 0;               ///< of each context, whatever the occupation; 0: as `splits` says
+  double context;                 ///< keys from which a kernel decides, those before a window too
+  bool splits;                    ///< several SMs may share a context
+  bool regroups;                  ///< another kernel puts heads that share keys beside one another
+  std::int64_t step_keys = tile;  ///< computed whole, what lies beyond the context is masked
+  double start = 1;               ///< of a walk, in KernelConstants::step_s: an observation
+  double wave_share = 0;          ///< of the loss of a part-filled last round of walks
 };
 
-/// One SM walks through 128 keys at a time, of a whole context or, when there are too few to occupy the SMs,
+/// One SM walks through some keys at a time, of a whole context or, when there are too few to occupy the SMs,
 /// of a part; the parts are joined by a second kernel.
 double decode_time(const DecodeWork& work, const KernelPeaks& gpu, const KernelConstants& constants,
                    Residency residency) {
-  const double blocks = std::ceil(work.keys / static_cast<double>(tile));
+  const double blocks = std::ceil(work.keys / static_cast<double>(work.step_keys));
   const double occupied = 0.8 * gpu.sm_count;  // as kernels decide
   const double walks = work.sequences * work.walks;
   const bool split =
       work.parts > 0 || (work.splits && work.context > static_cast<double>(tile) && walks < occupied);
-  const double rounds = std::max(1.0, walks * std::max(1.0, work.parts) / gpu.sm_count);
+  const double filled = walks * std::max(1.0, work.parts) / gpu.sm_count;
+  const double rounds = std::max(1.0, work.wave_share * std::ceil(filled) + (1 - work.wave_share) * filled);
   const double steps = work.parts > 0 ? rounds * std::ceil(blocks / work.parts)
                        : split        ? std::max(1.0, walks * blocks / gpu.sm_count)
                                       : rounds * blocks;
   const double step =
-      static_cast<double>(tile) *
+      static_cast<double>(work.step_keys) *
       std::max(work.key_bytes / constants.sm_feed,
                work.key_flop / (precision_rate(gpu) / gpu.sm_count * constants.arithmetic_share));
   const double bytes = work.sequences * work.keys * work.key_bytes;
   const int further = (split ? 1 : 0) + (work.regroups ? 1 : 0);
   return constants.floor_s + further * constants.split_s +
          overlapped(read_time(bytes + work.query_bytes, bytes, gpu, constants, residency),
-                    steps * step + rounds * constants.step_s, constants);
+                    steps * step + rounds * work.start * constants.step_s, constants);
 }
 
 }  // namespace
@@ -55,7 +57,9 @@ double attention_decode_time(const AttentionShape& shape, const KernelPeaks& gpu
                              const KernelConstants& constants, Residency residency) {
   const std::int64_t seen = shape.window > 0 ? std::min(shape.window, shape.context) : shape.context;
   const auto dim = static_cast<double>(shape.head_dim);
-  const bool packed = constants.packed > 0.5 || (shape.window == 0 && shape.heads > shape.kv_heads);
+  const AttentionKernel kernel = attention_kernel(constants);
+  const bool two = kernel == AttentionKernel::flash_attention_2;
+  const bool packed = !two || (shape.window == 0 && shape.heads > shape.kv_heads);
   const std::int64_t rows = blocks_of(blocks_of(shape.heads, shape.kv_heads), narrow_tile) * narrow_tile;
   return decode_time(
       {.sequences = static_cast<double>(shape.batch * shape.kv_heads),
@@ -63,42 +67,14 @@ double attention_decode_time(const AttentionShape& shape, const KernelPeaks& gpu
        .key_bytes = 2 * dim * format.activation_bytes,
        .key_flop = static_cast<double>(rows) * 4 * dim,
        .walks = packed ? 1 : static_cast<double>(shape.heads) / static_cast<double>(shape.kv_heads),
-       .query_bytes = static_cast<double>(shape.batch * shape.heads) * dim * query_bytes * 2,
+       .query_bytes = static_cast<double>(shape.batch * shape.heads) * dim * bf16_bytes * 2,
        .context = static_cast<double>(shape.context),
        .splits = packed,
-       .regroups = packed && constants.packed < 0.5 && shape.batch > 1 && shape.kv_heads > 1},
+       .regroups = packed && two && shape.batch > 1 && shape.kv_heads > 1,
+       .step_keys = two ? flash_attention_2_keys(shape.head_dim) : tile,
+       .start = kernel == AttentionKernel::flash_attention_3 ? std::sqrt(dim / 128) : 1,
+       .wave_share = 0.5},
       gpu, constants, residency);
-}
-
-double attention_prefill_time(const AttentionShape& shape, const KernelPeaks& gpu, const KernelFormat& format,
-                              const KernelConstants& constants) {
-  // Tiles of 128 queries, each over the 128-key blocks that it sees up to its own; a window cuts them off
-  // below.
-  const std::int64_t query_tiles = blocks_of(shape.queries, tile);
-  const std::int64_t first = blocks_of(std::max<std::int64_t>(shape.context - shape.queries, 0), tile);
-  const std::int64_t most =
-      shape.window > 0 ? blocks_of(shape.window, tile) + 1 : first + query_tiles;  // key blocks of a tile
-  const std::int64_t rising =
-      std::clamp<std::int64_t>(most - first, 0, query_tiles);  // tiles that see all before
-  const double blocks = static_cast<double>(rising) * static_cast<double>(2 * first + rising + 1) / 2 +
-                        static_cast<double>(query_tiles - rising) * static_cast<double>(most);
-  const auto longest = static_cast<double>(std::min(most, first + query_tiles));
-  const auto dim = static_cast<double>(shape.head_dim);
-  // A short prompt takes the smallest tile that holds it.
-  const auto side = static_cast<double>(std::min(tile, blocks_of(shape.queries, narrow_tile) * narrow_tile));
-  const double keys_side = first > 0 ? static_cast<double>(tile) : side;
-  const double block_time = side * keys_side * (4 * dim + constants.softmax_flop) /
-                            (precision_rate(gpu) / gpu.sm_count * constants.arithmetic_share);
-  const auto sequences = static_cast<double>(shape.batch * shape.heads);
-  const double steps = std::max(longest, sequences * blocks / gpu.sm_count);
-  const double starts =
-      std::max(1.0, sequences * static_cast<double>(query_tiles) / gpu.sm_count) * constants.step_s;
-  const double bytes = sequences * static_cast<double>(shape.queries) * dim * query_bytes * 2 +
-                       static_cast<double>(shape.batch * shape.kv_heads) *
-                           static_cast<double>(std::min(shape.context, shape.queries + (most - 1) * tile)) *
-                           2 * dim * format.activation_bytes;
-  return constants.floor_s + overlapped(read_time(bytes, 0, gpu, constants, Residency::cold),
-                                        steps * block_time + starts, constants);
 }
 
 double mla_decode_time(const MlaShape& shape, const KernelPeaks& gpu, const KernelFormat& format,
@@ -113,7 +89,7 @@ double mla_decode_time(const MlaShape& shape, const KernelPeaks& gpu, const Kern
        .key_bytes = (latent + rope) * format.activation_bytes,
        .key_flop = (packed ? rows : static_cast<double>(narrow_tile)) * 2 * (2 * latent + rope),
        .walks = packed ? 1 : rows / static_cast<double>(narrow_tile),
-       .query_bytes = static_cast<double>(shape.batch * shape.heads) * (2 * latent + rope) * query_bytes,
+       .query_bytes = static_cast<double>(shape.batch * shape.heads) * (2 * latent + rope) * bf16_bytes,
        .parts = packed ? 0 : triton_parts,
        .context = static_cast<double>(shape.context),
        .splits = true,

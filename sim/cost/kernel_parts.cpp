@@ -24,10 +24,10 @@ double read_time(double bytes, double again, double working_set, const KernelPea
   return (bytes - again) / rate + again / (rate * constants.l2_multiple);
 }
 
-double overlapped(double memory, double arithmetic, const KernelConstants& constants) {
+double overlapped(double memory, double arithmetic, double power) {
   const double longer = std::max(memory, arithmetic), shorter = std::min(memory, arithmetic);
   if (longer <= 0) return 0;
-  return longer * std::pow(1 + std::pow(shorter / longer, constants.overlap), 1 / constants.overlap);
+  return longer * std::pow(1 + std::pow(shorter / longer, power), 1 / power);
 }
 
 double waves(double tiles, const KernelPeaks& gpu, const KernelConstants& constants) {

@@ -9,6 +9,9 @@
 // What the kernel models share.
 namespace pregate::sim {
 
+inline constexpr std::int64_t narrow_tile = 16;  ///< rows of the smallest tensor-core product
+inline constexpr double bf16_bytes = 2;          ///< of activations
+
 /// Peak of the format's precision; one that the GPU lacks runs in the next wider one that it has.
 double kernel_rate(const KernelPeaks& gpu, const KernelFormat& format);
 
@@ -22,7 +25,10 @@ inline double read_time(double bytes, double again, const KernelPeaks& gpu, cons
 }
 
 /// Both at once: the longer one, and something of the shorter one (KernelConstants::overlap).
-double overlapped(double memory, double arithmetic, const KernelConstants& constants);
+double overlapped(double memory, double arithmetic, double power);
+inline double overlapped(double memory, double arithmetic, const KernelConstants& constants) {
+  return overlapped(memory, arithmetic, constants.overlap);
+}
 
 /// Rounds in which `tiles` pass through the SMs, one each, the last of them full or in part.
 double waves(double tiles, const KernelPeaks& gpu, const KernelConstants& constants);
@@ -30,6 +36,19 @@ double waves(double tiles, const KernelPeaks& gpu, const KernelConstants& consta
 /// Seconds that one SM works on an output tile over a depth of k: its products, or what feeds them.
 double tile_time(double rows, double columns, double k, const KernelPeaks& gpu, const KernelFormat& format,
                  const KernelConstants& constants);
+
+/// Whose kernel attention runs: KernelConstants::packed.
+enum class AttentionKernel { flash_attention_2, flash_attention_3, flash_infer };
+inline AttentionKernel attention_kernel(const KernelConstants& constants) {
+  if (constants.packed < 0.5) return AttentionKernel::flash_attention_2;
+  return constants.packed < 1.5 ? AttentionKernel::flash_attention_3 : AttentionKernel::flash_infer;
+}
+
+/// Keys of a step of FlashAttention 2 over a paged cache, by the values of a head
+/// (run_mha_fwd_splitkv_dispatch of flash_fwd_launch_template.h).
+constexpr std::int64_t flash_attention_2_keys(std::int64_t head_dim) {
+  return head_dim <= 64 ? 256 : head_dim <= 128 ? 128 : 64;
+}
 
 constexpr std::int64_t blocks_of(std::int64_t count, std::int64_t block) {
   return (count + block - 1) / block;

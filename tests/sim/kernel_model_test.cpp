@@ -112,18 +112,6 @@ TEST(KernelModel, DecodeWalksThroughKeysAloneOrTogether) {
   EXPECT_NEAR(attention_decode_time(shape, ten_sms(), bf16, constants), 5e-6 + 655.36e-6, 1e-11);
 }
 
-// A block of 128 x 128 scores of dimension 64 is 128 x 128 x 256 FLOP: 4.194304 us on one SM. Of 256 queries
-// the second tile sees two blocks; after 256 cached keys it sees four.
-TEST(KernelModel, AShortPromptTakesItsLongestTile) {
-  const double block = 4.194304e-6;
-  AttentionShape shape{.queries = 256, .context = 256, .head_dim = 64};
-  EXPECT_NEAR(attention_prefill_time(shape, ten_sms(), bf16, ideal()), 5e-6 + 2 * block, 1e-11);
-  shape.context = 512;
-  EXPECT_NEAR(attention_prefill_time(shape, ten_sms(), bf16, ideal()), 5e-6 + 4 * block, 1e-11);
-  shape.batch = 100;  // 3 + 4 blocks each, on ten SMs
-  EXPECT_NEAR(attention_prefill_time(shape, ten_sms(), bf16, ideal()), 5e-6 + 70 * block, 1e-11);
-}
-
 // 130 tokens are three chunks of 64, one after another, 2 us each; twenty heads on ten SMs take two rounds.
 TEST(KernelModel, ChunksOfTheDeltaRuleRunInOrder) {
   KernelConstants constants = ideal();

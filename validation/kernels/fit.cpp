@@ -15,16 +15,14 @@ namespace {
 struct Problem {
   KernelFamily family;
   std::span<const GpuRows> gpus;
-  bool upper_choice;  ///< of a constant that is a choice
+  double choice;  ///< of a constant that is one
 };
 
 KernelConstants constants_at(const Problem& problem, const double* logarithms) {
   KernelConstants constants;
   std::size_t i = 0;
   for (const KernelConstant& constant : constants_of(problem.family)) {
-    const double value = !constant.choice       ? std::exp(logarithms[i++])
-                         : problem.upper_choice ? constant.most
-                                                : constant.least;
+    const double value = constant.choice ? problem.choice : std::exp(logarithms[i++]);
     constants.*constant.member = value * constant.unit;
   }
   return constants;
@@ -84,12 +82,15 @@ Fitted fitted(Problem problem) {
 
 KernelConstants fitted_constants(KernelFamily family, std::span<const GpuRows> gpus) {
   const auto constants = constants_of(family);
-  const bool chooses =
-      std::any_of(constants.begin(), constants.end(), [](const KernelConstant& each) { return each.choice; });
-  const Fitted upper = fitted({family, gpus, true});
-  if (!chooses) return upper.constants;
-  const Fitted lower = fitted({family, gpus, false});
-  return lower.loss < upper.loss ? lower.constants : upper.constants;
+  const auto chooses = std::find_if(constants.begin(), constants.end(),
+                                    [](const KernelConstant& each) { return each.choice; });
+  if (chooses == constants.end()) return fitted({family, gpus, 0}).constants;
+  Fitted best;
+  for (double choice = chooses->most; choice >= chooses->least; choice -= 1) {
+    const Fitted one = fitted({family, gpus, choice});
+    if (one.loss < best.loss) best = one;
+  }
+  return best.constants;
 }
 
 }  // namespace pregate::validation
