@@ -85,7 +85,7 @@ std::vector<sim::Axis> varied_axes(const Parsed& parsed) {
   for (const std::string& text : parsed.texts("vary")) {
     axes.push_back(sim::parse_axis(text, "--vary"));
     const std::string& key = axes.back().key;
-    std::ignore = parse_override(key + "=0");  // names the roots there are
+    std::ignore = parse_override(key + "=0", "--vary");  // names the roots there are
     if (key == "policy.software")
       throw InputError("--vary policy.software", "all points run on one software",
                        "name it with --software, or vary software.*");

@@ -178,11 +178,11 @@ bool is_path(std::string_view text) {
   return text.ends_with(".toml") || text.ends_with(".json") || text.find('/') != std::string_view::npos;
 }
 
-Override parse_override(const std::string& text) {
+Override parse_override(const std::string& text, const std::string& option) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos) {
-    throw InputError("--set", "'" + printable(text) + "' has no '='",
-                     "e.g. --set machine.link.h2d.bandwidth=50GB/s");
+    throw InputError(option, "'" + printable(text) + "' has no '='",
+                     "e.g. " + option + " machine.link.h2d.bandwidth=50GB/s");
   }
   Override change{text.substr(0, equals), text.substr(equals + 1)};
   for (const std::string_view root : {models.root, machines.root, policies.root, softwares.root,
@@ -192,7 +192,7 @@ Override parse_override(const std::string& text) {
   }
   const std::string root = change.path.substr(0, change.path.find('.'));
   throw InputError(
-      "--set",
+      option,
       "'" + printable(change.path) +
           "' does not start with model., machine., policy., software., serve. or parallel.",
       suggest(root, std::vector<std::string>{"model", "machine", "policy", "software", "serve", "parallel"}));

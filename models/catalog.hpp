@@ -27,8 +27,9 @@ struct Override {
 /// What the overrides under `root` ("serve.") say, as a table. InputError for two that do not go together.
 Node settings_under(std::string_view root, std::span<const Override> overrides);
 
-/// Splits "machine.link.h2d.bandwidth=50GB/s"; InputError when there is no '=' or the root is unknown.
-Override parse_override(const std::string& text);
+/// Splits "machine.link.h2d.bandwidth=50GB/s"; InputError, of `option`, when there is no '=' or the root is
+/// unknown.
+Override parse_override(const std::string& text, const std::string& option = "--set");
 
 /// Whether a text that may name an entry of the catalogue is the path of a file instead: it ends in .toml or
 /// .json, or contains a '/'.

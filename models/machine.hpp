@@ -88,14 +88,16 @@ struct OverheadSpec {
   Picoseconds gate;           ///< router kernels
   Picoseconds gate_readback;  ///< blocking copy of the chosen ids to the host
   Picoseconds experts;        ///< launches of permute, expert GEMMs, combine; each wave pays it
-  Picoseconds device_copy;    ///< each device-to-device copy
+  Picoseconds expert =
+      {};  ///< launches on top for each expert of a wave: of software that takes them in turn
+  Picoseconds device_copy;  ///< each device-to-device copy
   /// Launches of layers that are not the plain one of `attention`, `dense_layer` and `experts`.
   LayerLaunches<Picoseconds> layers = {};
   /// Calls that copy an expert to the GPU, each with the link's fixed costs; 0: one kernel gathers those that
   /// a layer misses, without any.
   int copy_calls = 1;
-  /// Share of dense_layer, attention, gate, experts and layers that is left where a pass is replayed as a
-  /// whole: where every expert is resident, so that the host decides nothing within it.
+  /// Share of dense_layer, attention, gate, experts, expert and layers that is left where a pass is replayed
+  /// as a whole: where every expert is resident, so that the host decides nothing within it.
   double replayed = 1;
   KernelLibrary kernel_library = KernelLibrary::none;
   /// With a kernel library: what a kernel whose time is known costs beyond it where it is launched one by one

@@ -83,6 +83,7 @@ OverheadSpec overhead_of(const SoftwareSpec& software, const GpuSpec& gpu) {
           .gate = eager * kernels.gate,
           .gate_readback = software.host.gate_readback,
           .experts = eager * kernels.experts,
+          .expert = eager * kernels.expert,
           .device_copy = eager * kernels.device_copy,
           .layers = launches_of(kernels.layers, eager),
           .copy_calls = software.copies.calls,

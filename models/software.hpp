@@ -32,6 +32,7 @@ struct SoftwareSpec {
     int dense_layer = 1;  ///< a whole layer without
     int gate = 1;
     int experts = 1;  ///< each wave has them
+    int expert = 0;   ///< on top for each expert of a wave; 0: one kernel takes all
     int device_copy = 1;
     LayerLaunches<int> layers = {};  ///< of layers that are not the plain one
     /// Whose kernels these are. With a library the counts are of what it does not price, and its kernels come

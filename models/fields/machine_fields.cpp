@@ -151,6 +151,11 @@ Fields<OverheadSpec> overhead() {
   cost("gate_readback", &OverheadSpec::gate_readback, "blocking copy of the chosen ids to the host");
   cost("experts", &OverheadSpec::experts, "launches of permute, expert GEMMs and combine; each wave pays it");
   cost("device_copy", &OverheadSpec::device_copy, "each device-to-device copy");
+  fields
+      .add_where_set("expert", &OverheadSpec::expert,
+                     "launches on top for each expert of a wave, of software that takes them in turn",
+                     any_cost())
+      .or_zero("nothing");
   fields.add("request", &OverheadSpec::request,
              "first pass of a request where experts can be missing: making their buffers and cache",
              any_cost());

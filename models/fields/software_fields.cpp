@@ -42,6 +42,10 @@ Fields<Kernels> kernel_fields() {
   add("dense_layer", &Kernels::dense_layer, "of a whole layer without");
   add("gate", &Kernels::gate, "of the router");
   add("experts", &Kernels::experts, "permute, products, combine, residual; each wave has them");
+  fields
+      .add_where_set("expert", &Kernels::expert, "on top for each expert of a wave",
+                     Range{0, 10'000, "from 0 to 10000"})
+      .or_zero("one kernel takes all");
   add("device_copy", &Kernels::device_copy, "of a copy within the GPU");
   fields.add_where_set(
       "origin", &Kernels::origin,

@@ -31,7 +31,7 @@ CostModel::CostModel(const ModelSpec& model, const MachineSpec& machine, const P
   if (policy.placement.kind->keeps_all) {
     OverheadSpec& overhead = machine_.overhead;
     for (Picoseconds* launches :
-         {&overhead.dense_layer, &overhead.attention, &overhead.gate, &overhead.experts})
+         {&overhead.dense_layer, &overhead.attention, &overhead.gate, &overhead.experts, &overhead.expert})
       *launches = from_seconds(launches->seconds() * overhead.replayed);
     visit_launches(overhead.layers, [&](Picoseconds& launches) {
       launches = from_seconds(launches.seconds() * overhead.replayed);

@@ -79,7 +79,8 @@ Picoseconds CostModel::one_expert(int layer_class, std::uint32_t tokens) const {
     return unpack(layer_class, 1) +
            kernel_time(layer.expert_times->points, static_cast<int>(std::min(tokens, 1U << 30)));
   const int most = static_cast<int>(std::min(tokens, 1U << 30));
-  return unpack(layer_class, 1) + grouped_gemm(layer, {&tokens, 1}, tokens, most).whole();
+  return unpack(layer_class, 1) + machine_.overhead.expert +
+         grouped_gemm(layer, {&tokens, 1}, tokens, most).whole();
 }
 
 GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
@@ -92,7 +93,8 @@ GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32
   }
   const GpuTime products = layer.kernels ? experts_by_kernels(layer, tokens, routed)
                                          : grouped_gemm(layer, tokens, routed, step_tokens);
-  return launch_time(machine_.overhead.experts) + products;
+  const auto experts = static_cast<std::int64_t>(tokens.size());
+  return launch_time(machine_.overhead.experts + machine_.overhead.expert * experts) + products;
 }
 
 GpuTime CostModel::experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,

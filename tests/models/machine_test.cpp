@@ -133,6 +133,7 @@ TEST(Machine, WrongOverridesNameTheOption) {
   EXPECT_THAT(error_of([] { parse_override("machine.gpu.memory"); }), HasSubstr("has no '='"));
   EXPECT_THAT(error_of([] { parse_override("machin.gpu.memory=1"); }), HasSubstr("did you mean 'machine'?"));
   EXPECT_THAT(error_of([] { parse_override("machine.=1"); }), HasSubstr("does not start with"));
+  EXPECT_THAT(error_of([] { parse_override("machin.gpu=1", "--vary"); }), HasSubstr("--vary: 'machin.gpu'"));
 }
 
 TEST(Machine, ACalibratedOneStatesOnlyWhatDiffers) {

@@ -225,6 +225,12 @@ TEST(Software, WhatItHoldsAndDoesForItselfGoesIntoTheMachine) {
   EXPECT_EQ(load_machine("rtx4090-pcie4").memory.framework.count, 0) << "the generic one does not say";
 }
 
+TEST(Software, OneThatTakesExpertsInTurnLaunchesForEach) {
+  EXPECT_EQ(load_machine("rtx4090-pcie4", {}, {}, "pregate").overhead.expert,
+            load_software("pregate").launch.eager * 2);
+  EXPECT_EQ(load_machine("rtx4090-pcie4").overhead.expert.count, 0) << "the generic one takes all at once";
+}
+
 TEST(Software, AMachineThatWasFittedIsNotTouchedByIt) {
   const std::vector<Override> changes{parse_override("software.launch.eager=9us"),
                                       parse_override("software.efficiency.memory=0.1")};

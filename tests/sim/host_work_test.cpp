@@ -121,6 +121,32 @@ TEST(LookUps, DelayALayerByThoseOfItsExperts) {
   }
 }
 
+// Of software that takes the experts of a layer in turn: two layers with 3 for a prompt of two tokens, which
+// have one in common, and with 2 for the token after it.
+TEST(ExpertLaunches, ComeOnTopForEachExpertOfAWave) {
+  const ModelSpec model = tiny_model(2, 8, 2);
+  ListSource source(test::decoder_info(2, 8, 2));
+  source.add(Phase::prefill, 2, {0, 1, 1, 2, 3, 4, 4, 5}, true);
+  source.add(Phase::decode, 1, {6, 7, 6, 7});
+  MachineSpec machine = tiny_machine();
+  for (const char* name : {"gpu-only", "on-demand", "pre-gated"}) {
+    machine.overhead.expert = {};
+    const SimulationResult before = run(model, machine, load_policy(name), source);
+    machine.overhead.expert = Picoseconds{7 * us};
+    const SimulationResult after = run(model, machine, load_policy(name), source);
+    if (std::string(name) != "pre-gated") {  // copies hide behind some of it there
+      EXPECT_EQ(after.total - before.total, Picoseconds{7 * us} * (2 * 3 + 2 * 2)) << name;
+    }
+    EXPECT_EQ(run(model, machine, load_policy(name), source, {.engine = Engine::event}).total, after.total);
+  }
+  // As one graph it is that share of it, like every other launch of a layer.
+  machine.overhead.replayed = 0.5;
+  const SimulationResult whole = run(model, machine, load_policy("gpu-only"), source);
+  machine.overhead.expert = {};
+  EXPECT_EQ(whole.total - run(model, machine, load_policy("gpu-only"), source).total,
+            Picoseconds{7 * us} * 5);
+}
+
 // Two requests of 2 steps; once each, not once a step.
 TEST(RequestSetUp, IsPaidOnceARequestWhereExpertsAreFetched) {
   const ModelSpec model = tiny_model(3, 8, 1);

@@ -12,7 +12,9 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "models/catalog.hpp"
 #include "tests/runtime/cuda/child.hpp"
 #include "tests/runtime/cuda/small_run.hpp"
 #include "tests/runtime/execute_checks.hpp"
@@ -103,6 +105,33 @@ TEST(CudaOnStandin, OutOfMemoryIsAResult) {
               HasSubstr("out of memory: gpu-only: cuBLAS's workspace for stream compute needs 32 MiB"));
   EXPECT_EQ(few.exit_code, outputs_right) << few.err;
   EXPECT_EQ(run_small({"gpu-only", "0", "24"}, {}).exit_code, outputs_right);
+}
+
+// What models/catalog/software/pregate.toml counts, and beside it, for each pass, norm and product of the
+// head.
+TEST(CudaOnStandin, LaunchesAreThoseThatItsDescriptionCounts) {
+  constexpr int experts = 4, head = 2;
+  const SoftwareSpec::Kernels kernels = load_software("pregate").kernels;
+  int expected = 0;
+  pregate::test::ListSource source = small_source(experts);
+  source.rewind();
+  for (trace::Step step; source.next(step); expected += head) {
+    const std::size_t a_layer = step.experts.size() / small_layers;
+    for (int layer = 0; layer < small_layers; ++layer) {
+      const auto* const ids = step.experts.data() + static_cast<std::size_t>(layer) * a_layer;
+      const std::set<int> activated(ids, ids + a_layer);
+      expected += kernels.attention + kernels.gate + kernels.experts +
+                  kernels.expert * static_cast<int>(activated.size());
+    }
+  }
+  const auto calls =
+      document_of({"gpu-only", "0", std::to_string(experts), "-1", "kv-cache"}, "STANDIN_CALLS")
+          .at("calls")
+          .get<std::map<std::string, int>>();
+  int launched = 0;
+  for (const auto& [function, count] : calls)
+    if (function == "cudaLaunchKernel" || function.find("Gemm") != std::string::npos) launched += count;
+  EXPECT_EQ(launched, expected);
 }
 
 /// A wait between streams, as the executor issues them: operations in order, for each the latest dependency
