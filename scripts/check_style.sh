@@ -53,13 +53,13 @@ for key, sources in sorted(together.items(), key=lambda one: -len(one[1])):
     whole.write_text("".join(f'#include "{source}"\n' for source in sources))
     words = list(next(iter(sources.values())))
     words += [word for more in sources.values() for word in more if word.startswith("-D") and word not in words]
-    database.append({"directory": str(build), "file": str(whole), "arguments": [*dict.fromkeys(words), str(whole)]})
+    database.append({"directory": str(build), "file": str(whole), "arguments": [*words, str(whole)]})
     print(whole)
 (work / "compile_commands.json").write_text(json.dumps(database))
 print(sum(len(sources) for sources in together.values()), "files, at", len(database), "times", file=sys.stderr)
 PY
     # GCC's own warning options are unknown to clang-tidy's parser.
-    tidy=(clang-tidy --quiet --extra-arg=-Wno-unknown-warning-option)
+    tidy=(clang-tidy --quiet --config-file=.clang-tidy --extra-arg=-Wno-unknown-warning-option)
     said() { grep -v 'warnings generated\|warnings treated as\|Suppressed\|Use -header-filter' >&2; }
     # Such a file includes sources: they count as headers there, and including them is no mistake.
     xargs -P "$(nproc)" -n 1 "${tidy[@]}" -p "$work" --checks=-bugprone-suspicious-include \
