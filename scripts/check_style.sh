@@ -24,40 +24,7 @@ case "${1:-}" in
     folders='models|traces|sim|kernels|runtime|validation|cli'
     work="$(mktemp -d)"
     trap 'rm -rf "$work"' EXIT
-    python3 - "$folders" "$work" >"$work/list" <<'PY'
-import collections, json, pathlib, re, shlex, subprocess, sys
-product = re.compile(f"^({sys.argv[1]})/.*[.](cpp|cxx)$")
-work, root, build = pathlib.Path(sys.argv[2]), pathlib.Path.cwd(), pathlib.Path("build/ci").resolve()
-tracked = subprocess.run(["git", "ls-files", "*.cpp"], check=True, capture_output=True, text=True).stdout.split()
-not_yet = {str(root / name) for name in tracked if product.match(name)}
-together = collections.defaultdict(dict)  # what is linted as one: its sources and the words that compile them
-for entry in sorted(json.loads((build / "compile_commands.json").read_text()), key=lambda entry: entry["file"]):
-    file = pathlib.Path(entry["file"])
-    unity = file.is_relative_to(build)
-    if not product.match(str(file.relative_to(build if unity else root))):
-        continue
-    words = [word for word in shlex.split(entry["command"]) if word != str(file)]
-    sources = re.findall(r'^#include "(.*)"', file.read_text(), re.M) if unity else [str(file)]
-    # Few are compiled by themselves: three at a time, so that two of one folder, whose names may clash, rarely meet.
-    key = ("sim" if unity and file.is_relative_to(build / "sim") else re.sub(r"\W", "_", str(file)) if unity
-           else f"single_{len(not_yet) % 3}")
-    for source in sources:
-        if source in not_yet:
-            not_yet.remove(source)
-            together[key][source] = words
-if not_yet:
-    sys.exit(f"error: build/ci does not compile {min(not_yet)}: build the preset ci first")
-database = []
-for key, sources in sorted(together.items(), key=lambda one: -len(one[1])):
-    whole = work / f"{key}.cpp"
-    whole.write_text("".join(f'#include "{source}"\n' for source in sources))
-    words = list(next(iter(sources.values())))
-    words += [word for more in sources.values() for word in more if word.startswith("-D") and word not in words]
-    database.append({"directory": str(build), "file": str(whole), "arguments": [*words, str(whole)]})
-    print(whole)
-(work / "compile_commands.json").write_text(json.dumps(database))
-print(sum(len(sources) for sources in together.values()), "files, at", len(database), "times", file=sys.stderr)
-PY
+    python3 scripts/lint_together.py "$folders" "$work" >"$work/list"
     # GCC's own warning options are unknown to clang-tidy's parser.
     tidy=(clang-tidy --quiet --config-file=.clang-tidy --extra-arg=-Wno-unknown-warning-option)
     said() { grep -v 'warnings generated\|warnings treated as\|Suppressed\|Use -header-filter' >&2; }

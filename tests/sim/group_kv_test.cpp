@@ -121,14 +121,7 @@ class GroupKvEngines : public testing::TestWithParam<int> {};
 // Where the host's memory carries all at once the times computed at issue are those of the event queue; the
 // exported schedule has them in any case. Every byte of keys and values crosses a link once.
 TEST_P(GroupKvEngines, Agree) {
-  const ParallelSpec specs[] = {
-      {.pipeline = 2},
-      {.tensor = 2},
-      {.tensor = 4, .experts = ExpertShare::whole},
-      {.data = 2, .experts = ExpertShare::whole},
-      {.tensor = 2, .data = 2, .experts = ExpertShare::whole, .tokens = TokenExchange::route},
-      {.pipeline = 2, .tensor = 2, .experts = ExpertShare::whole}};
-  const ParallelSpec& spec = specs[GetParam()];
+  const ParallelSpec& spec = spreads.at(static_cast<std::size_t>(GetParam()));
   const ModelSpec model = test::tiny_model(4, 16, 3);
   ListSource source = test::random_source(3, 4, 16, 3, 8, 7, 12);
   const auto batches = trace::compose_batches(source, 4);
@@ -161,7 +154,7 @@ TEST_P(GroupKvEngines, Agree) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GroupKvEngines, testing::Range(0, 6));
+INSTANTIATE_TEST_SUITE_P(All, GroupKvEngines, testing::Range(0, static_cast<int>(spreads.size())));
 
 // Stages in hosts of their own: what they hand over goes down and up the links on which keys and values are
 // copied, and each host's memory holds those of its GPU.

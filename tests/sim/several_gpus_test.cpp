@@ -11,6 +11,7 @@
 #include "sim/parallel/rank.hpp"
 #include "sim/parallel/simulate_group.hpp"
 #include "tests/sim/expect_same_run.hpp"
+#include "tests/sim/group_runs.hpp"
 #include "tests/sim/recorded_run.hpp"
 
 namespace pregate::sim {
@@ -22,7 +23,6 @@ using test::run;
 using trace::Phase;
 
 ParallelSpec pipeline(int stages) { return {.pipeline = stages}; }
-ParallelSpec expert_parallel(int gpus) { return {.tensor = gpus, .experts = ExpertShare::whole}; }
 
 /// Of the operations of this kind, in the order of issue.
 std::vector<OpId> operations(const SimulationResult& result, OpKind kind) {
@@ -132,7 +132,7 @@ TEST(SeveralGpus, ALayerTakesAsLongAsItsSlowestGpu) {
   const auto total = [&](std::vector<std::uint16_t> experts) {
     ListSource source(test::decoder_info(1, 8, 4));
     source.add(Phase::decode, 1, std::move(experts), true);
-    return run(model, linked_machine(), policy, source, {.parallel = expert_parallel(2)});
+    return run(model, linked_machine(), policy, source, {.parallel = whole_experts(2)});
   };
   const SimulationResult balanced = total({0, 1, 4, 5}), uneven = total({0, 1, 2, 4}),
                          all = total({0, 1, 2, 3});
@@ -155,7 +155,7 @@ TEST(SeveralGpus, ABalancedPairIsItsClosedForm) {
     source.add(Phase::decode, 1, {0, 1, 4, 5, 2, 3, 6, 7, 0, 2, 4, 6}, step == 0);
   const PolicySpec policy = load_policy("gpu-only");
   const MachineSpec machine = linked_machine();
-  const ParallelSpec spec = expert_parallel(2);
+  const ParallelSpec spec = whole_experts(2);
   const SimulationResult pair = run(model, machine, policy, source, {.parallel = spec});
 
   CostModel costs(priced_model(model, spec), with_gpus(machine, 2), policy, {});
@@ -239,7 +239,7 @@ TEST(SeveralGpus, SpreadExpertsAreCountedOnce) {
   const ModelSpec model = test::tiny_model(3, 16, 3);
   for (const ExpertSpread spread : {ExpertSpread::contiguous, ExpertSpread::round_robin}) {
     ListSource source = test::random_source(5, 3, 16, 3, 2, 4, 10);
-    ParallelSpec spec = expert_parallel(4);
+    ParallelSpec spec = whole_experts(4);
     spec.spread = spread;
     const SimulationResult alone = run(model, linked_machine(), load_policy("on-demand"), source);
     const SimulationResult four =
@@ -258,7 +258,7 @@ TEST(SeveralGpus, ExpertsLieWhereATableSays) {
   const ModelSpec model = test::tiny_model(2, 4, 2);
   ListSource source(test::decoder_info(2, 4, 2));
   source.add(Phase::decode, 1, {0, 1, 2, 3}, true);
-  ParallelSpec spec = expert_parallel(2);
+  ParallelSpec spec = whole_experts(2);
   const auto routed = [&](std::vector<std::uint8_t> homes) {
     spec.homes = std::make_shared<const ExpertHomes>(ExpertHomes{2, std::move(homes), {}});
     const SimulationResult result =
@@ -277,14 +277,7 @@ class GroupEngines : public testing::TestWithParam<std::tuple<std::string, int>>
 // The times computed at issue, those of the event queue, and those of the exported schedule.
 TEST_P(GroupEngines, Agree) {
   const auto& [name, shape] = GetParam();
-  const ParallelSpec specs[] = {
-      {.pipeline = 2},
-      {.tensor = 2},
-      {.tensor = 4, .experts = ExpertShare::whole},
-      {.data = 2, .experts = ExpertShare::whole},
-      {.tensor = 2, .data = 2, .experts = ExpertShare::whole, .tokens = TokenExchange::route},
-      {.pipeline = 2, .tensor = 2, .experts = ExpertShare::whole}};
-  const ParallelSpec& spec = specs[shape];
+  const ParallelSpec& spec = spreads.at(static_cast<std::size_t>(shape));
   const ModelSpec model = test::tiny_model(4, 16, 3);
   PolicySpec policy = load_policy(name);
   if (policy.cache.capacity.kind != CapacityKind::none) policy.cache.capacity = parse_capacity("50%", "test");
@@ -319,7 +312,7 @@ TEST_P(GroupEngines, Agree) {
 INSTANTIATE_TEST_SUITE_P(All, GroupEngines,
                          testing::Combine(testing::Values("gpu-only", "on-demand", "on-demand-cache",
                                                           "pre-gated-cache", "prefetch-all"),
-                                          testing::Range(0, 6)));
+                                          testing::Range(0, static_cast<int>(spreads.size()))));
 
 TEST(Parallel, FlagsAgreeOrAreRefused) {
   EXPECT_EQ(load_parallel({.gpus = 2}, {}).pipeline, 2);
@@ -345,9 +338,9 @@ TEST(SeveralGpus, WhatCannotBeSpreadIsRefused) {
   };
   EXPECT_THROW(attempt({.pipeline = 3}, "on-demand"), InputError);
   EXPECT_THROW(attempt({.data = 2}, "on-demand"), InputError);
-  EXPECT_THROW(attempt(expert_parallel(8), "on-demand"), InputError);  // heads and experts: four each
+  EXPECT_THROW(attempt(whole_experts(8), "on-demand"), InputError);  // heads and experts: four each
   EXPECT_THROW(attempt(pipeline(2), "monde"), InputError);
-  EXPECT_THROW(attempt(expert_parallel(2), "hobbit"), InputError);
+  EXPECT_THROW(attempt(whole_experts(2), "hobbit"), InputError);
 }
 
 }  // namespace
