@@ -42,7 +42,9 @@ void read_ernie4_5_moe(TableReader& config, ModelSpec& model) {
   dense.bias = bias;
   MoeBlock moe{.experts = static_cast<int>(of_text(config, "moe_num_experts", 1, 0)),
                .top_k = static_cast<int>(of_text(config, "moe_k", 1, 0)),
-               .ffn_dim = static_cast<int>(of_text(config, "moe_intermediate_size", 1, dense.ffn_dim)),
+               .ffn_dim = config.has("moe_intermediate_size")
+                              ? static_cast<int>(of_text(config, "moe_intermediate_size", 1, 0))
+                              : dimension(config, "moe_intermediate_size"),  // missing: says so
                .gated = true,
                .expert_bias = bias,
                // e_score_correction_bias

@@ -65,17 +65,18 @@ MoeBlock read_experts(TableReader& config) {
   moe.router_bias = config.boolean_or("use_moe_router_bias", false);
   // One width, of all shared experts together.
   const char* width = either(config, {"share_expert_dim", "share_expert_dims"});
-  moe.shared_ffn_dim = dimension_or(config, width, 0);
-  if (config.integer_or("n_shared_experts", 0, widest, 0) > 0 && moe.shared_ffn_dim == 0)
-    throw InputError(config.where(width), "is missing, but there are shared experts (n_shared_experts)");
+  // Where it is left out it is what the class has by default, unless there are none.
+  const bool has_none = config.integer_or("n_shared_experts", 0, widest, 1) == 0;
+  moe.shared_ffn_dim =
+      has_none ? dimension_or(config, width, 0) : static_cast<int>(config.integer(width, 0, widest));
   return moe;
 }
 
-Mixer read_attention(TableReader& config, int d_model) {
+Mixer read_attention(TableReader& config) {
   Mixer attention;
   attention.heads = dimension(config, "num_attention_heads");
   attention.kv_heads = dimension(config, either(config, {"num_attention_groups", "num_key_value_heads"}));
-  attention.head_dim = dimension_or(config, "head_dim", d_model / attention.heads);
+  attention.head_dim = dimension(config, "head_dim");  // where it is left out 256 or 128 by their classes
   return attention;
 }
 
@@ -100,8 +101,8 @@ void add_layers(TableReader& config, ModelSpec& model, int layers, int beyond,
 void read_step3(TableReader& config, ModelSpec& model) {
   model.family = "step3";
   const int layers = read_decoder(config, model);
-  Mixer attention = read_attention(config, model.d_model);
-  attention.q_lora_rank = dimension_or(config, "share_q_dim", 0);
+  Mixer attention = read_attention(config);
+  attention.q_lora_rank = dimension(config, "share_q_dim");
   add_layers(config, model, layers, 0, std::vector<Mixer>(static_cast<std::size_t>(layers), attention));
 }
 
@@ -127,7 +128,7 @@ void read_step3p5(TableReader& config, ModelSpec& model) {
   const int layers = read_decoder(config, model);
   const auto key = either(config, {"num_nextn_predict_layers", "num_mtp_layers"});
   const auto beyond = static_cast<int>(config.integer_or(key, 0, most_layers, 0));
-  Mixer full = read_attention(config, model.d_model);
+  Mixer full = read_attention(config);
   read_attention_bias(config, full, false);
   full.qk_norm = true;
   full.head_gate = config.boolean_or("use_head_wise_attn_gate", true);

@@ -353,6 +353,14 @@ TEST(HybridLayers, WhatIsNotDescribedIsRefused) {
       {"list", hunyuan, R"("moe_topk": [8, )", R"("moe_topk": [)", "has 31 entries for 32 layers"},
       {"heads", granite4_small(), R"("mamba_n_heads": 128)", R"("mamba_n_heads": 127)", "mamba_n_heads"},
       {"gate", laguna, R"("per-head")", R"("per-layer")", "unknown gate 'per-layer'"},
+      // Left out, these are what the class has by default and not what another key says.
+      {"width of heads", step3, R"("head_dim": 256, )", "", "'head_dim' is missing"},
+      {"rank of queries", step3, R"("share_q_dim": 2048,)", "", "'share_q_dim' is missing"},
+      {"shared experts", step3, R"(5120,
+   "share_expert_dim": 5120)",
+       "5120", "'share_expert_dim' is missing"},
+      {"width of experts", ernie, R"("moe_intermediate_size": 3584, )", "",
+       "'moe_intermediate_size' is missing"},
       {"new key", mimo, R"("sliding_window_size": 128)", R"("memory_layers": 3)", "memory_layers"},
   };
   for (const Refused& row : rows) {
