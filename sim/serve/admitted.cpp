@@ -117,26 +117,45 @@ trace::Step StepJoiner::join(std::span<const Admitted::Part> parts) {
   return step;
 }
 
+namespace {
+
+/// Of one token, whose few entries a call would take longer to copy.
+template <class T>
+void copy_few(const T* from, int count, T* to) {
+  for (int i = 0; i < count; ++i) to[i] = from[i];
+}
+
+}  // namespace
+
 /// Layer by layer the entries of the tokens of each part; empty where one has none.
 template <class T>
 std::span<const T> StepJoiner::gather(std::span<const Admitted::Part> parts,
                                       const std::vector<trace::StackLayout>& layouts,
                                       std::vector<T> trace::OwnedStep::*entries,
                                       std::vector<T>& joined) const {
-  joined.clear();
+  std::int64_t tokens = 0;
   for (const Admitted::Part& part : parts) {
     if ((part.of->*entries).empty()) return {};
+    tokens += part.row.tokens;
   }
+  const trace::StackLayout& layout = layouts[static_cast<std::size_t>(parts.front().of->step.stack)];
+  const auto all = static_cast<std::size_t>(tokens * layout.entries_a_token);
+  if (joined.size() < all) joined.resize(all);
+  T* to = joined.data();
   std::int64_t layers_before = 0;  // entries a token
-  for (const int top_k : layouts[static_cast<std::size_t>(parts.front().of->step.stack)].top_k) {
+  for (const int top_k : layout.top_k) {
     for (const auto& [row, of, first, context] : parts) {
-      const auto begin =
-          (of->*entries).begin() + layers_before * of->step.tokens + std::int64_t{first} * top_k;
-      joined.insert(joined.end(), begin, begin + std::int64_t{row.tokens} * top_k);
+      const T* const from =
+          (of->*entries).data() + layers_before * of->step.tokens + std::int64_t{first} * top_k;
+      if (row.tokens == 1)
+        copy_few(from, top_k, to);
+      else
+        std::copy_n(from, std::int64_t{row.tokens} * top_k, to);
+      to += std::int64_t{row.tokens} * top_k;
     }
     layers_before += top_k;
   }
-  return joined;
+  return {joined.data(), all};
 }
 
 }  // namespace pregate::sim

@@ -126,41 +126,44 @@ void StepRouting::load_part(const StepRouting& whole, int first, int to, int cou
   one_each_ = false;
   std::size_t most = 0;
   for (int i = 0; i < count; ++i) most += whole.activated_count(first + i);
-  if (keys_.size() < most) {
-    keys_.resize(most);
-    tokens_.resize(most);
-    ones_.resize(most, 1);
-  }
+  make_room(most);
+  const auto all = [](ExpertKey, std::uint32_t tokens) { return tokens; };
+  const auto of_share = [&](ExpertKey key, std::uint32_t tokens) { return shares[key].of(tokens); };
   std::uint32_t end = 0;
   for (int i = 0; i < count; ++i) {
-    const std::span<const ExpertKey> keys = whole.activated(first + i);
-    const std::span<const std::uint32_t> tokens = whole.tokens(first + i);
     const std::size_t at = static_cast<std::size_t>(to) + static_cast<std::size_t>(i);
-    cache::BatchRange& range = layers_[at];
-    range.begin = end;
-    std::uint32_t routed = 0;
-    for (std::size_t place = 0; place < keys.size(); ++place) {
-      const ExpertKey key = here[keys[place]];
-      if (key == no_key) continue;
-      const std::uint32_t own = shares.empty() ? tokens[place] : shares[keys[place]].of(tokens[place]);
-      if (own == 0) continue;
-      keys_[end] = key;
-      tokens_[end++] = own;
-      routed += own;
-    }
-    range.end = end;
-    routed_[at] = routed;
+    layers_[at].begin = end;
+    routed_[at] = shares.empty() ? take_those_here(whole, first + i, here, all, end)
+                                 : take_those_here(whole, first + i, here, of_share, end);
+    layers_[at].end = end;
   }
+}
+
+/// Appends at `end` what `own` says of each activated expert of a layer that is here; their tokens. Every
+/// expert is written and only those that are here counted: which are next is not predictable.
+template <class Own>
+std::uint32_t StepRouting::take_those_here(const StepRouting& whole, int ordinal,
+                                           std::span<const ExpertKey> here, Own own, std::uint32_t& end) {
+  const std::span<const ExpertKey> keys = whole.activated(ordinal);
+  const std::span<const std::uint32_t> tokens = whole.tokens(ordinal);
+  ExpertKey* const taken = keys_.data();
+  std::uint32_t* const taken_tokens = tokens_.data();
+  std::uint32_t routed = 0, at = end;
+  for (std::size_t place = 0; place < keys.size(); ++place) {
+    const ExpertKey key = here[keys[place]];
+    const std::uint32_t mine = key == no_key ? 0 : own(keys[place], tokens[place]);
+    taken[at] = key;
+    taken_tokens[at] = mine;
+    routed += mine;
+    at += mine != 0 ? 1 : 0;
+  }
+  end = at;
+  return routed;
 }
 
 void StepRouting::load_every(std::uint32_t tokens) {
   one_each_ = false;
-  const std::size_t all = map_.keys();
-  if (keys_.size() < all) {
-    keys_.resize(all);
-    tokens_.resize(all);
-    ones_.resize(all, 1);
-  }
+  make_room(map_.keys());
   for (std::size_t i = 0; i < map_.layers().size(); ++i) {
     const MoeLayer& layer = map_.layers()[i];
     const auto count = static_cast<std::uint32_t>(layer.experts);
@@ -174,13 +177,16 @@ void StepRouting::load_every(std::uint32_t tokens) {
   }
 }
 
+void StepRouting::make_room(std::size_t keys) {
+  const std::size_t most = keys + 1;  // behind the last one is written, and not counted
+  if (keys_.size() >= most) return;
+  keys_.resize(most);
+  tokens_.resize(most);
+  ones_.resize(most, 1);
+}
+
 void StepRouting::grow(const trace::Step& step) {
-  const std::size_t most = most_activated(map_, step);
-  if (keys_.size() < most) {
-    keys_.resize(most);
-    tokens_.resize(most);
-    ones_.resize(most, 1);
-  }
+  make_room(most_activated(map_, step));
   const auto stack = static_cast<std::size_t>(step.stack);
   if (stack >= roomy_for_.size()) roomy_for_.resize(stack + 1, -1);
   roomy_for_[stack] = step.tokens;
@@ -219,40 +225,37 @@ bool StepRouting::load_single_token(const trace::Step& step) {
 
 void StepRouting::load_marking(const trace::Step& step) {
   if (++epoch_ == 0) {  // the counter wrapped: forget every mark
-    std::fill(seen_.begin(), seen_.end(), Seen{});
+    std::fill(seen_.begin(), seen_.end(), 0);
     epoch_ = 1;
   }
+  const std::uint64_t marked = std::uint64_t{epoch_} << 32;
   const auto [first, last] = map_.ordinals(step.stack);
   const std::uint16_t* entry = step.experts.data();
   std::uint32_t end = 0;
   ExpertKey* const keys = keys_.data();
-  std::uint32_t* const tokens = tokens_.data();
-  const std::uint32_t epoch = epoch_;
   for (int ordinal = first; ordinal < last; ++ordinal) {
     const MoeLayer& layer = map_.layers()[static_cast<std::size_t>(ordinal)];
     cache::BatchRange& range = layers_[static_cast<std::size_t>(ordinal)];
-    range.begin = end;
-    Seen* const seen_of_layer = seen_.data() + layer.first_key;
+    std::uint64_t* const seen_of_layer = seen_.data() + layer.first_key;
     const std::uint16_t* const stop =
         entry + static_cast<std::size_t>(step.tokens) * static_cast<std::size_t>(layer.top_k);
-    std::uint32_t missing = 0;
     const auto entries = static_cast<std::uint32_t>(stop - entry);
+    std::uint32_t missing = 0;
+    range.begin = end;
+    // Every expert is written and only those that are new counted: which are is not predictable.
     for (; entry != stop; ++entry) {
       if (*entry == trace::no_expert) {
         ++missing;
         continue;
       }
-      Seen& seen = seen_of_layer[*entry];
-      if (seen.epoch == epoch) {
-        ++tokens[seen.place];
-      } else {
-        seen = {epoch, end};
-        keys[end] = layer.first_key + *entry;
-        tokens[end] = 1;
-        ++end;
-      }
+      std::uint64_t& seen = seen_of_layer[*entry];
+      const bool is_new = seen < marked;
+      keys[end] = layer.first_key + *entry;
+      end += is_new ? 1 : 0;
+      seen = (is_new ? marked : seen) + 1;
     }
     range.end = end;
+    for (std::uint32_t i = range.begin; i < end; ++i) tokens_[i] = static_cast<std::uint32_t>(seen_[keys[i]]);
     routed_[static_cast<std::size_t>(ordinal)] = entries - missing;
   }
 }

@@ -61,9 +61,6 @@ class StepRouting {
   [[nodiscard]] bool is_one_each() const { return one_each_; }
 
  private:
-  struct Seen {
-    std::uint32_t epoch = 0, place = 0;
-  };
   template <class T>
   [[nodiscard]] std::span<const T> slice(const std::vector<T>& all, int ordinal) const {
     const cache::BatchRange& layer = range(ordinal);
@@ -76,8 +73,13 @@ class StepRouting {
   /// One token with distinct experts in every layer, the common decode step: nothing to count. False
   /// otherwise.
   bool load_single_token(const trace::Step& step);
-  /// Makes room for the keys of `step`.
+  /// Room for so many keys.
+  void make_room(std::size_t keys);
+  /// For those of `step`.
   void grow(const trace::Step& step);
+  template <class Own>
+  std::uint32_t take_those_here(const StepRouting& whole, int ordinal, std::span<const ExpertKey> here,
+                                Own own, std::uint32_t& end);
   void load_marking(const trace::Step& step);
 
   const ExpertMap& map_;
@@ -91,7 +93,7 @@ class StepRouting {
   std::vector<int> roomy_for_;  // by stack: tokens of the largest step that keys_ has room for
   std::vector<ExpertKey> keys_;
   std::vector<std::uint32_t> tokens_, ones_;
-  std::vector<Seen> seen_;
+  std::vector<std::uint64_t> seen_;  // by key: the epoch in which it was last activated x 2^32 + its tokens
   std::uint32_t epoch_ = 0;
 };
 
