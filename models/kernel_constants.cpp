@@ -26,15 +26,21 @@ constexpr KernelConstant l2_multiple{"l2_multiple", &Constants::l2_multiple, 1, 
 constexpr KernelConstant softmax{"softmax_flop", &Constants::softmax_flop, 1, 64, 0.1, 2000};
 constexpr KernelConstant split_us{"split_us", &Constants::split_s, 1e-6, 2, 0.01, 200};
 constexpr KernelConstant packed{"packed", &Constants::packed, 1, 1, 0, 1, true};
+constexpr KernelConstant expert_kernel{"packed", &Constants::packed, 1, 1, 0, 4, true};
 constexpr KernelConstant packed_kernel{"packed", &Constants::packed, 1, 1, 0, 2, true};
+constexpr KernelConstant start_us{"start_us", &Constants::start_s, 1e-6, 5, 0.01, 200};
 constexpr KernelConstant step_us{"step_us", &Constants::step_s, 1e-6, 1, 0.001, 100};
+/// Of latent attention: below the launches of a benchmark that is not replayed a fit does not see it.
+constexpr KernelConstant walk_us{"step_us", &Constants::step_s, 1e-6, 1, 0.001, 20};
 
-constexpr std::array products{floor_us, memory, arithmetic, sm_feed, overlap, wave};
+constexpr std::array products{floor_us, memory, arithmetic, sm_feed, overlap, wave, packed};
+constexpr std::array experts{floor_us, memory, arithmetic, sm_feed, overlap, wave, expert_kernel};
 constexpr std::array decode{floor_us, memory, sm_feed, l2_multiple, split_us, step_us, packed_kernel};
-constexpr std::array latent_decode{floor_us, memory, arithmetic, sm_feed, step_us, overlap, packed};
+constexpr std::array latent_decode{floor_us, memory, arithmetic, sm_feed, walk_us, overlap, packed};
+constexpr std::array latent_layer{floor_us, memory, arithmetic, l2_multiple, split_us, overlap, packed};
 constexpr std::array prefill{floor_us, memory, arithmetic, softmax, l2_multiple, step_us, packed_kernel};
 constexpr std::array streamed{floor_us, memory, l2_multiple};
-constexpr std::array ordered{floor_us, memory, l2_multiple, step_us, overlap, wave};
+constexpr std::array ordered{floor_us, memory, l2_multiple, step_us, start_us, overlap, packed};
 
 struct FamilyEntry {
   KernelFamily family;
@@ -44,11 +50,11 @@ struct FamilyEntry {
 
 constexpr std::array<FamilyEntry, 10> families{{
     {KernelFamily::gemm, "gemm", products},
-    {KernelFamily::fused_moe, "fused_moe", products},
+    {KernelFamily::fused_moe, "fused_moe", experts},
     {KernelFamily::attention_decode, "attention_decode", decode},
     {KernelFamily::attention_prefill, "attention_prefill", prefill},
     {KernelFamily::mla_decode, "mla_decode", latent_decode},
-    {KernelFamily::mla_layer_decode, "mla_layer_decode", latent_decode},
+    {KernelFamily::mla_layer_decode, "mla_layer_decode", latent_layer},
     {KernelFamily::conv_decode, "conv_decode", streamed},
     {KernelFamily::conv_prefill, "conv_prefill", streamed},
     {KernelFamily::delta_decode, "delta_decode", streamed},

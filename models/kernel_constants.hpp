@@ -42,12 +42,16 @@ struct KernelConstants {
   double wave_share = 1;        ///< of the loss of a part-filled last wave that is paid, 0..1
   double l2_multiple = 1;       ///< rate of what is read from L2, in multiples of the memory's
   double softmax_flop = 0;      ///< what one score costs besides its products, in FLOP
-  double split_s = 0;  ///< a further small kernel: joins the parts of a split context, regroups heads
+  /// A further small kernel: joins the parts of a split context, regroups heads, quantises activations.
+  double split_s = 0;
   /// 1 and 2: heads of shared keys are computed together, contexts split by need (FlashAttention 3,
   /// FlashInfer; in decode 1: wider heads start slower). 0: only where there is no window (FlashAttention 2).
-  /// In latent attention 1 or 0: 16 heads together and a context in four (Triton).
+  /// In latent attention 1 or 0: 16 heads together and a context in four (Triton). In a delta rule's prompt
+  /// 1: one kernel (FlashInfer), 0: several (Triton). Of experts: sim::ExpertKernel.
+  /// Of products 1: the best of tiles, 0: clusters of two (CUTLASS on Hopper).
   double packed = 1;
-  double step_s = 0;  ///< a chunk of a sequence that only runs in order; the start of a walk over keys
+  double step_s = 0;   ///< a chunk of a sequence that only runs in order; the start of a walk over keys
+  double start_s = 0;  ///< before the chunks of a sequence: a delta rule's prompt
 };
 
 /// One of the constants: how it is called in files, in which unit, and where it lies.

@@ -210,6 +210,7 @@ class CostModel {
         {};  ///< of a decode step's only token; by position, cut to its last bits
     struct {
       std::uint32_t routed = 0;
+      int step_tokens = 0;
       std::vector<GpuTime> by_active =
           {};  ///< experts time of n experts, none with more than a tile; -1 = unknown
     } few_tokens = {};
@@ -228,7 +229,7 @@ class CostModel {
   void price_low_format();
   void price_products(LayerClass& layer, int tokens) const;
   [[nodiscard]] GpuTime experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                           std::uint32_t routed) const;
+                                           std::uint32_t routed, int step_tokens) const;
   [[nodiscard]] GpuTime roofline(double flop, FlopPerSecond rate, double bytes) const;
   /// The same of a product with `weights` weights of so many bytes, each met by `tokens` tokens: where few
   /// tokens meet packed weights, unpacking them may be what takes longest.

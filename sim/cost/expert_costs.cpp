@@ -15,18 +15,21 @@ double ceil_div(double a, double b) { return std::ceil(a / b); }
 }  // namespace
 
 GpuTime CostModel::experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
-                                      std::uint32_t routed) const {
+                                      std::uint32_t routed, int step_tokens) const {
+  const ExpertLayer of{static_cast<double>(step_tokens), static_cast<double>(layer.profile.top_k),
+                       static_cast<double>(layer.profile.experts)};
   // Where no expert fills more than the smallest tile, only how many there are of what tells loads apart.
-  const auto smallest = static_cast<std::uint32_t>(kernel_tile_rows.front());
+  const auto smallest = static_cast<std::uint32_t>(expert_block_rows.front());
   if (*std::max_element(tokens.begin(), tokens.end()) > smallest)
-    return kernels_->experts(*layer.kernels, tokens);
+    return kernels_->experts(*layer.kernels, tokens, of);
   auto& few = layer.few_tokens;
-  if (few.routed != routed || few.by_active.empty()) {
+  if (few.routed != routed || few.step_tokens != step_tokens || few.by_active.empty()) {
     few.routed = routed;
+    few.step_tokens = step_tokens;
     few.by_active.assign(static_cast<std::size_t>(layer.profile.experts) + 1, GpuTime{{-1}, {}, {}, {}});
   }
   GpuTime& known = few.by_active[tokens.size()];
-  if (known.count < 0) known = kernels_->experts(*layer.kernels, tokens);
+  if (known.count < 0) known = kernels_->experts(*layer.kernels, tokens, of);
   return known;
 }
 
@@ -91,7 +94,7 @@ GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32
     return kernel_time_of(
         kernel_time(machine_.expert_kernel_table, step_tokens, static_cast<int>(tokens.size())));
   }
-  const GpuTime products = layer.kernels ? experts_by_kernels(layer, tokens, routed)
+  const GpuTime products = layer.kernels ? experts_by_kernels(layer, tokens, routed, step_tokens)
                                          : grouped_gemm(layer, tokens, routed, step_tokens);
   const auto experts = static_cast<std::int64_t>(tokens.size());
   return launch_time(machine_.overhead.experts + machine_.overhead.expert * experts) + products;

@@ -9,24 +9,26 @@
 namespace pregate::sim {
 namespace {
 
-constexpr std::array<int, 4> tile_columns{32, 64, 128, 256};
-constexpr int largest_tile = 128 * 256;  // of fp32 sums in the registers of an SM
+constexpr std::array tile_rows{16, 32, 64, 128, 256};
 
-/// The products of one grouped GEMM with the tile that is best for it, as libraries choose.
-double best_tiles(const std::array<double, kernel_tile_rows.size()>& row_blocks, std::int64_t n,
-                  std::int64_t k, const KernelPeaks& gpu, const KernelFormat& format,
+double best_tiles(const GemmShape& shape, const KernelPeaks& gpu, const KernelFormat& format,
                   const KernelConstants& constants) {
   double best = std::numeric_limits<double>::infinity();
-  for (std::size_t i = 0; i < kernel_tile_rows.size(); ++i) {
-    for (const int columns : tile_columns) {
-      if (kernel_tile_rows[i] * columns > largest_tile) continue;
-      const double tiles = row_blocks[i] * static_cast<double>(blocks_of(n, columns));
-      best = std::min(
-          best, waves(tiles, gpu, constants) *
-                    tile_time(kernel_tile_rows[i], columns, static_cast<double>(k), gpu, format, constants));
-    }
+  for (const int rows : tile_rows) {
+    const auto blocks = static_cast<double>(blocks_of(shape.m, rows));
+    best = std::min(best, best_columns(rows, blocks, shape.n, shape.k, gpu, format, constants));
   }
   return best;
+}
+
+/// vLLM's CUTLASS kernels of 8 bits on Hopper (scaled_mm_sm90_fp8_dispatch.cuh): above 64 rows two tiles of
+/// 64 x 128, above 128 of 128 x 128, below one another are a cluster and are computed together.
+double clustered_tiles(const GemmShape& shape, const KernelPeaks& gpu, const KernelFormat& format,
+                       const KernelConstants& constants) {
+  if (shape.m <= 64) return best_tiles(shape, gpu, format, constants);
+  const int rows = shape.m <= 128 ? 64 : 128;
+  return tiles_time(rows, 128, 2 * static_cast<double>(blocks_of(shape.m, 2 * rows)), shape.n, shape.k, gpu,
+                    format, constants);
 }
 
 }  // namespace
@@ -35,39 +37,16 @@ double weight_bytes(const GemmShape& shape, const KernelFormat& format) {
   return static_cast<double>(shape.n) * static_cast<double>(shape.k) * format.weight_bytes;
 }
 
-double weight_bytes(const MoeShape& shape, const KernelFormat& format) {
-  return shape.load.active * (shape.gated ? 3 : 2) * static_cast<double>(shape.hidden) *
-         static_cast<double>(shape.inter) * format.weight_bytes;
-}
-
 double gemm_time(const GemmShape& shape, const KernelPeaks& gpu, const KernelFormat& format,
                  const KernelConstants& constants, Residency residency) {
   const auto m = static_cast<double>(shape.m), n = static_cast<double>(shape.n),
              k = static_cast<double>(shape.k);
   const double weights = weight_bytes(shape, format);
   const double bytes = weights + m * k * format.activation_bytes + m * n * 2;
-  std::array<double, kernel_tile_rows.size()> blocks{};
-  for (std::size_t i = 0; i < blocks.size(); ++i)
-    blocks[i] = static_cast<double>(blocks_of(shape.m, kernel_tile_rows[i]));
-  return constants.floor_s + overlapped(read_time(bytes, weights, gpu, constants, residency),
-                                        best_tiles(blocks, shape.n, shape.k, gpu, format, constants),
-                                        constants);
-}
-
-double fused_moe_time(const MoeShape& shape, const KernelPeaks& gpu, const KernelFormat& format,
-                      const KernelConstants& constants, Residency residency) {
-  if (shape.load.active <= 0) return constants.floor_s;
-  const auto hidden = static_cast<double>(shape.hidden), inter = static_cast<double>(shape.inter);
-  const double weights = weight_bytes(shape, format);
-  const std::int64_t ups = shape.gated ? 2 : 1;  // matrices of the first product
-  // Written and read between the kernels, a pair: gathered input, each half of the gate, their product,
-  // output.
-  const double passed = shape.load.pairs * 2 * (hidden * 3 + inter * static_cast<double>(2 * ups + 2));
-  const double up = best_tiles(shape.load.blocks, ups * shape.inter, shape.hidden, gpu, format, constants);
-  const double down = best_tiles(shape.load.blocks, shape.hidden, shape.inter, gpu, format, constants);
-  const double read = read_time(weights, weights, gpu, constants, residency) / static_cast<double>(ups + 1);
-  return constants.floor_s + overlapped(read * static_cast<double>(ups), up, constants) +
-         overlapped(read, down, constants) + read_time(passed, 0, gpu, constants, residency);
+  const double tiles = constants.packed < 0.5 ? clustered_tiles(shape, gpu, format, constants)
+                                              : best_tiles(shape, gpu, format, constants);
+  return constants.floor_s +
+         overlapped(read_time(bytes, weights, gpu, constants, residency), tiles, constants);
 }
 
 }  // namespace pregate::sim

@@ -50,7 +50,7 @@ std::vector<int> whole_tokens(const std::vector<double>& shares, std::int64_t ta
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::vector<double> rank(experts);
   for (std::size_t i = 0; i < experts; ++i)
-    rank[i] = leftover == Leftover::most_loaded ? tokens[i] : shares[i] * scale - tokens[i];
+    rank[i] = leftover == Leftover::least_loaded ? -tokens[i] : shares[i] * scale - tokens[i];
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return rank[a] > rank[b]; });
   const auto whole = static_cast<std::int64_t>(experts);
@@ -74,14 +74,14 @@ std::vector<int> whole_tokens(const std::vector<double>& shares, std::int64_t ta
 }
 
 template <typename Count>
-ExpertLoad load_of(std::span<const Count> tokens) {
-  ExpertLoad load;
-  for (const Count count : tokens) {
+ExpertLoad load_of(std::span<const Count> counts, const ExpertLayer& layer) {
+  ExpertLoad load{.tokens = layer.tokens, .choices = layer.tokens * layer.top_k, .experts = layer.experts};
+  for (const Count count : counts) {
     if (count <= 0) continue;
     load.active += 1;
     load.pairs += static_cast<double>(count);
-    for (std::size_t i = 0; i < kernel_tile_rows.size(); ++i) {
-      const auto rows = static_cast<Count>(kernel_tile_rows[i]);
+    for (std::size_t i = 0; i < expert_block_rows.size(); ++i) {
+      const auto rows = static_cast<Count>(expert_block_rows[i]);
       const auto blocks = (count + rows - 1) / rows;
       load.blocks[i] += static_cast<double>(blocks);
     }
@@ -91,8 +91,12 @@ ExpertLoad load_of(std::span<const Count> tokens) {
 
 }  // namespace
 
-ExpertLoad expert_load(std::span<const int> tokens) { return load_of(tokens); }
-ExpertLoad expert_load(std::span<const std::uint32_t> tokens) { return load_of(tokens); }
+ExpertLoad expert_load(std::span<const int> counts, const ExpertLayer& layer) {
+  return load_of(counts, layer);
+}
+ExpertLoad expert_load(std::span<const std::uint32_t> counts, const ExpertLayer& layer) {
+  return load_of(counts, layer);
+}
 
 ExpertLoad balanced_load(const RoutingShape& shape) {
   const int stride = (shape.experts + shape.top_k - 1) / shape.top_k;
@@ -107,7 +111,8 @@ ExpertLoad balanced_load(const RoutingShape& shape) {
       if (expert < local) ++tokens[static_cast<std::size_t>(expert)];
     }
   }
-  return expert_load(tokens);
+  return expert_load(tokens, {static_cast<double>(shape.tokens), static_cast<double>(shape.top_k),
+                              static_cast<double>(local)});
 }
 
 ExpertLoad power_law_load(const RoutingShape& shape, double exponent, Leftover leftover) {
@@ -117,7 +122,9 @@ ExpertLoad power_law_load(const RoutingShape& shape, double exponent, Leftover l
   const double power = 1 - exponent;
   const auto local = static_cast<std::size_t>(std::max(1, shape.experts / shape.gpus));
   Uniform uniform(1);
-  ExpertLoad mean;
+  const ExpertLayer layer{static_cast<double>(shape.tokens), static_cast<double>(shape.top_k),
+                          static_cast<double>(local)};
+  ExpertLoad mean{.tokens = layer.tokens, .choices = static_cast<double>(choices), .experts = layer.experts};
   std::vector<double> shares(static_cast<std::size_t>(shape.experts));
   for (int drawing = 0; drawing < drawings; ++drawing) {
     for (double& share : shares) {
@@ -135,7 +142,7 @@ ExpertLoad power_law_load(const RoutingShape& shape, double exponent, Leftover l
       const auto sum = std::accumulate(begin, begin + static_cast<std::ptrdiff_t>(local), std::int64_t{0});
       if (sum > busiest_sum) busiest_sum = sum, busiest = first;
     }
-    const ExpertLoad load = expert_load(std::span(tokens).subspan(busiest, local));
+    const ExpertLoad load = expert_load(std::span(tokens).subspan(busiest, local), layer);
     mean.active += load.active / drawings;
     mean.pairs += load.pairs / drawings;
     for (std::size_t i = 0; i < load.blocks.size(); ++i) mean.blocks[i] += load.blocks[i] / drawings;

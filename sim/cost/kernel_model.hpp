@@ -73,8 +73,8 @@ double conv_prefill_time(const LinearShape& shape, const KernelPeaks& gpu, const
                          Residency residency = Residency::cold);
 double delta_decode_time(const LinearShape& shape, const KernelPeaks& gpu, const KernelConstants& constants,
                          Residency residency = Residency::cold);
-double delta_prefill_time(const LinearShape& shape, const KernelPeaks& gpu, const KernelConstants& constants,
-                          Residency residency = Residency::cold);
+/// What it reads, the layer's kernels before it have just written.
+double delta_prefill_time(const LinearShape& shape, const KernelPeaks& gpu, const KernelConstants& constants);
 
 /// Bytes of weights that a call reads.
 double weight_bytes(const GemmShape& shape, const KernelFormat& format);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace pregate::sim {
 double kernel_rate(const KernelPeaks& gpu, const KernelFormat& format) {
@@ -42,6 +43,23 @@ double tile_time(double rows, double columns, double k, const KernelPeaks& gpu, 
   const double feed =
       (rows * format.activation_bytes + columns * format.weight_bytes) * k / constants.sm_feed;
   return std::max(products, feed);
+}
+
+double tiles_time(int rows, int columns, double row_blocks, std::int64_t n, std::int64_t k,
+                  const KernelPeaks& gpu, const KernelFormat& format, const KernelConstants& constants) {
+  return waves(row_blocks * static_cast<double>(blocks_of(n, columns)), gpu, constants) *
+         tile_time(rows, columns, static_cast<double>(k), gpu, format, constants);
+}
+
+double best_columns(int rows, double row_blocks, std::int64_t n, std::int64_t k, const KernelPeaks& gpu,
+                    const KernelFormat& format, const KernelConstants& constants) {
+  constexpr int largest_tile = 128 * 256;  // of fp32 sums in the registers of an SM
+  double best = std::numeric_limits<double>::infinity();
+  for (const int columns : {32, 64, 128, 256}) {
+    if (rows * columns > largest_tile) continue;
+    best = std::min(best, tiles_time(rows, columns, row_blocks, n, k, gpu, format, constants));
+  }
+  return best;
 }
 
 }  // namespace pregate::sim

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "sim/cost/kernel_model.hpp"
@@ -36,6 +37,21 @@ double waves(double tiles, const KernelPeaks& gpu, const KernelConstants& consta
 /// Seconds that one SM works on an output tile over a depth of k: its products, or what feeds them.
 double tile_time(double rows, double columns, double k, const KernelPeaks& gpu, const KernelFormat& format,
                  const KernelConstants& constants);
+
+/// Seconds in which row_blocks x ceil(n / columns) tiles over a depth of k pass through the SMs.
+double tiles_time(int rows, int columns, double row_blocks, std::int64_t n, std::int64_t k,
+                  const KernelPeaks& gpu, const KernelFormat& format, const KernelConstants& constants);
+
+/// The same with the columns that are best for so many rows, as libraries choose.
+double best_columns(int rows, double row_blocks, std::int64_t n, std::int64_t k, const KernelPeaks& gpu,
+                    const KernelFormat& format, const KernelConstants& constants);
+
+/// Whose kernel the routed experts run, which says how many tokens of an expert are a block:
+/// KernelConstants::packed.
+enum class ExpertKernel { default_triton, tuned, marlin, triton_kernels, cutlass };
+inline ExpertKernel expert_kernel(const KernelConstants& constants) {
+  return static_cast<ExpertKernel>(std::lround(constants.packed));
+}
 
 /// Whose kernel attention runs: KernelConstants::packed.
 enum class AttentionKernel { flash_attention_2, flash_attention_3, flash_infer };

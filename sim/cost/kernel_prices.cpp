@@ -75,6 +75,19 @@ GpuTime KernelPrices::products(std::span<const Product> products, std::int64_t t
   return kernels(seconds, static_cast<int>(products.size()));
 }
 
+double KernelPrices::latent_seconds(const MlaShape& shape, const KernelChoice& kernel) const {
+  KernelConstants constants = kernel.constants;
+  double start = 0;
+  if (pass_ == Pass::replayed && constants.floor_s > launch_from_python_s) {
+    // The walk through the keys and what joins its parts start as other attention does.
+    if (const KernelFit* bf16 = gpu_.find(KernelFamily::attention_decode, "bf16")) {
+      start = 2 * bf16->constants.floor_s;
+      constants.floor_s = 0;
+    }
+  }
+  return start + mla_decode_time(shape, gpu_.peaks(), kernel.format, constants);
+}
+
 double KernelPrices::decode_seconds(const LayerKernels& layer, const Rows& rows) const {
   const Mixer& mixer = layer.mixer;
   const auto sequences = static_cast<std::int64_t>(rows.sequences);
@@ -83,8 +96,7 @@ double KernelPrices::decode_seconds(const LayerKernels& layer, const Rows& rows)
   std::int64_t context = std::max<std::int64_t>(1, std::llround(rows.keys / rows.sequences));
   if (layer.scores == LayerKernels::Scores::latent) {
     if (chosen > 0) context = std::min(context, chosen);
-    return mla_decode_time({sequences, context, mixer.heads * each}, gpu_.peaks(), layer.decode->format,
-                           layer.decode->constants);
+    return latent_seconds({sequences, context, mixer.heads * each}, *layer.decode);
   }
   return attention_decode_time({.batch = sequences,
                                 .queries = 1,
@@ -167,8 +179,9 @@ GpuTime KernelPrices::scores(const LayerKernels& layer, std::span<const AlikeSeq
   return kernels(seconds, count);
 }
 
-GpuTime KernelPrices::experts(const LayerKernels& layer, std::span<const std::uint32_t> tokens) const {
-  const MoeShape shape{expert_load(tokens), layer.expert_width, layer.expert_inner, layer.gated};
+GpuTime KernelPrices::experts(const LayerKernels& layer, std::span<const std::uint32_t> counts,
+                              const ExpertLayer& of) const {
+  const MoeShape shape{expert_load(counts, of), layer.expert_width, layer.expert_inner, layer.gated};
   return kernels(fused_moe_time(shape, gpu_.peaks(), layer.experts->format, layer.experts->constants),
                  expert_kernels);
 }

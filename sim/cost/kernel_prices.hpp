@@ -32,12 +32,14 @@ class KernelPrices {
   /// one token, or a few to a context (drafts), are one decode kernel over their mean context; the others one
   /// prompt kernel over all of them.
   [[nodiscard]] GpuTime scores(const LayerKernels& layer, std::span<const AlikeSequences> alike) const;
-  /// `tokens` of each activated expert.
-  [[nodiscard]] GpuTime experts(const LayerKernels& layer, std::span<const std::uint32_t> tokens) const;
+  /// `counts`: tokens of each activated expert.
+  [[nodiscard]] GpuTime experts(const LayerKernels& layer, std::span<const std::uint32_t> counts,
+                                const ExpertLayer& of) const;
 
  private:
   struct Rows;
   [[nodiscard]] double decode_seconds(const LayerKernels& layer, const Rows& rows) const;
+  [[nodiscard]] double latent_seconds(const MlaShape& shape, const KernelChoice& kernel) const;
   [[nodiscard]] double prompt_seconds(const LayerKernels& layer, const AlikeSequences& rows) const;
   [[nodiscard]] double product_seconds(const Product& product, std::int64_t tokens) const;
   [[nodiscard]] GpuTime kernels(double seconds, int count) const {

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "sim/cost/kernel_parts.hpp"
@@ -13,12 +14,37 @@ constexpr double prompt_wave_share = 0.5;  // SMs take another tile when they ar
 /// How a kernel cuts the work of a prompt. A tile holds the same `queries` for the heads that it packs; its
 /// rows and the keys of a step are computed whole, what lies beyond the prompt is masked.
 struct PromptTiles {
-  double sequences;  ///< times key heads where heads are packed, else times heads
-  double rows;       ///< of a tile: queries times packed heads
-  double queries;    ///< of a tile
-  double keys;       ///< of a step
-  double count;      ///< tiles of a sequence
+  double sequences;     ///< times key heads where heads are packed, else times heads
+  double rows;          ///< of a tile: queries times packed heads
+  double queries;       ///< of a tile
+  double keys;          ///< of a step
+  double count;         ///< tiles of a sequence
+  double head_dim;      ///< that is computed
+  double widening = 0;  ///< of one key or value of 8 bits for a tile, in FLOP
+  bool splits = false;  ///< the keys of few tiles go to several SMs
 };
+
+/// Keys and values of 8 bits are widened by each of the four warps of a tile (one where 16 rows hold all):
+/// about two instructions a value, of which an SM does 64 a clock, while tensor cores do 1024 FLOP.
+constexpr double widening_flop = 32;
+constexpr double warps_of_a_tile = 4;
+
+/// Triton's unified attention, which vLLM runs on 8 bits where FlashInfer lacks the head dimension: 16 rows
+/// (or the heads that share keys) x 32 keys, the dimension filled up to a power of two.
+PromptTiles triton_tiles(const AttentionShape& shape) {
+  const std::int64_t group = blocks_of(shape.heads, shape.kv_heads);
+  const auto power = [](std::int64_t least) {
+    return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(least)));
+  };
+  const std::int64_t side = std::max(narrow_tile, power(group));
+  return {.sequences = static_cast<double>(shape.batch * shape.kv_heads),
+          .rows = static_cast<double>(side),
+          .queries = static_cast<double>(side) / static_cast<double>(group),
+          .keys = 32,
+          .count = static_cast<double>(blocks_of(shape.queries * group, side)),
+          .head_dim = static_cast<double>(power(shape.head_dim)),
+          .widening = widening_flop};
+}
 
 /// FlashAttention 2 over a paged cache (run_mha_fwd_splitkv_dispatch of flash_fwd_launch_template.h) takes 64
 /// queries of one head; it packs heads for a single query
@@ -26,7 +52,10 @@ struct PromptTiles {
 /// FlashInfer (FA2DetermineCtaTileQ) put the queries of all heads that share keys into one tile: FlashInfer
 /// 128 rows below 256 values a head and 64 from there on, FlashAttention 3 192 up to 64 values and 128 above;
 /// both less where that holds all.
-PromptTiles prompt_tiles(const AttentionShape& shape, AttentionKernel kernel) {
+PromptTiles prompt_tiles(const AttentionShape& shape, const KernelFormat& format, AttentionKernel kernel) {
+  const bool widens = kernel == AttentionKernel::flash_infer && format.activation_bytes < bf16_bytes;
+  if (widens && shape.head_dim != 64 && shape.head_dim != 128 && shape.head_dim != 256)
+    return triton_tiles(shape);
   const bool packs = kernel != AttentionKernel::flash_attention_2 ||
                      (shape.queries == 1 && shape.window == 0 && shape.heads > shape.kv_heads);
   const std::int64_t group = packs ? blocks_of(shape.heads, shape.kv_heads) : 1;
@@ -50,7 +79,12 @@ PromptTiles prompt_tiles(const AttentionShape& shape, AttentionKernel kernel) {
           .rows = static_cast<double>(side),
           .queries = static_cast<double>(side) / static_cast<double>(group),
           .keys = static_cast<double>(keys),
-          .count = static_cast<double>(blocks_of(rows, side))};
+          .count = static_cast<double>(blocks_of(rows, side)),
+          .head_dim = static_cast<double>(shape.head_dim),
+          .widening = !widens              ? 0
+                      : side > narrow_tile ? warps_of_a_tile * widening_flop
+                                           : widening_flop,
+          .splits = kernel == AttentionKernel::flash_infer};
 }
 
 /// p of overlap(memory, arithmetic): with several tiles on an SM one loads while another computes; with one
@@ -91,19 +125,34 @@ double last_tile_done(double tiles, double mean, double longest, bool longest_fi
   return std::max(rounds, 1.0) * mean + longest - mean;
 }
 
+/// Seconds until all tiles are done. FlashInfer gives the keys of a tile to several SMs, 128 at least each,
+/// as long as those are no more than two an SM (PrefillBinarySearchKVChunkSize of scheduler.cuh), and joins
+/// the parts of each row: 0.3 of the start of a tile a row, an observation.
+double tiles_done(const AttentionShape& shape, const PromptTiles& tiles, const KeySteps& steps, double step,
+                  AttentionKernel kernel, const KernelPeaks& gpu, const KernelConstants& constants) {
+  constexpr double least_keys = 128, joining = 0.3;
+  const double all = tiles.sequences * tiles.count;
+  const double room = tiles.splits ? std::floor(2 * gpu.sm_count / all) : 1;
+  const double parts = std::clamp(room, 1.0, std::ceil(static_cast<double>(shape.context) / least_keys));
+  const auto rows = static_cast<double>(shape.batch * shape.heads * shape.queries);
+  const double join = parts > 1 ? joining * constants.step_s * rows / gpu.sm_count : 0;
+  return join + last_tile_done(all * parts, steps.all / tiles.count / parts * step + constants.step_s,
+                               steps.longest / parts * step + constants.step_s,
+                               kernel == AttentionKernel::flash_attention_3, gpu);
+}
+
 }  // namespace
 
 double attention_prefill_time(const AttentionShape& shape, const KernelPeaks& gpu, const KernelFormat& format,
                               const KernelConstants& constants) {
   const AttentionKernel kernel = attention_kernel(constants);
-  const PromptTiles tiles = prompt_tiles(shape, kernel);
+  const PromptTiles tiles = prompt_tiles(shape, format, kernel);
   const KeySteps steps = key_steps(shape, tiles);
   const auto dim = static_cast<double>(shape.head_dim);
-  const double step = tiles.rows * tiles.keys * (4 * dim + constants.softmax_flop) /
+  const double scores = tiles.rows * (4 * tiles.head_dim + constants.softmax_flop);  // to one key
+  const double step = tiles.keys * (scores + 2 * tiles.head_dim * tiles.widening) /
                       (kernel_rate(gpu, {2, 2, "bf16"}) / gpu.sm_count * constants.arithmetic_share);
-  const double arithmetic = last_tile_done(
-      tiles.sequences * tiles.count, steps.all / tiles.count * step + constants.step_s,
-      steps.longest * step + constants.step_s, kernel == AttentionKernel::flash_attention_3, gpu);
+  const double arithmetic = tiles_done(shape, tiles, steps, step, kernel, gpu, constants);
 
   const double key_values = static_cast<double>(shape.batch * shape.kv_heads) * 2 * dim;  // of one position
   const auto queries = static_cast<double>(shape.queries);

@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <initializer_list>
+#include <utility>
 
 #include "models/error.hpp"
+#include "sim/cost/kernel_parts.hpp"
 #include "sim/cost/kernel_times.hpp"
 
 namespace pregate::sim {
@@ -45,6 +48,21 @@ TEST(KernelModel, TilesPassThroughTheSmsInWholeRounds) {
   EXPECT_NEAR(gemm_time({128, 1281, 1000}, ten_sms(), bf16, half), 5e-6 + 32.9 * 1.024e-6, 1e-11);
 }
 
+// CUTLASS's kernels of 8 bits on Hopper: 129 rows are two tiles of 128 x 128 for each 128 columns, as 256
+// are; 65 two of 64 x 128. 640 columns on ten SMs are one round: 32.768 us at 1 TFLOP/s each, or half.
+TEST(KernelModel, TilesOfAClusterAreComputedTogether) {
+  KernelConstants constants = ideal();
+  constants.packed = 0;
+  const auto time = [&](std::int64_t m) {
+    return gemm_time({m, 640, 1000}, ten_sms(), bf16, constants) - 5e-6;
+  };
+  EXPECT_NEAR(time(65), 16.384e-6, 1e-11);
+  EXPECT_NEAR(time(128), 16.384e-6, 1e-11);
+  EXPECT_NEAR(time(129), 32.768e-6, 1e-11);
+  EXPECT_NEAR(time(256), 32.768e-6, 1e-11);
+  EXPECT_NEAR(time(257), 2 * 32.768e-6, 1e-11);
+}
+
 // Calls that repeat find 0.5 MB of weights in 1 MB of L2, at twice the memory's rate; 2 MB they do not.
 TEST(KernelModel, OnlyRepeatedCallsReadFromL2) {
   KernelConstants constants = ideal();
@@ -58,13 +76,13 @@ TEST(KernelModel, OnlyRepeatedCallsReadFromL2) {
             gemm_time({1, 1000, 1000}, gpu, bf16, constants));
 }
 
-// ceil(tokens / rows) of 1, 17 and 300 tokens for 16, 32, 64, 128 and 256 rows.
+// ceil(tokens / rows) of 1, 17 and 300 tokens for 8, 16, 32, 48, 64, 128 and 256 rows.
 TEST(KernelLoad, CountsExpertsPairsAndBlocks) {
   constexpr std::array tokens{0, 1, 17, 300};
-  const ExpertLoad load = expert_load(tokens);
+  const ExpertLoad load = expert_load(tokens, {300, 2, 4});
   EXPECT_EQ(load.active, 3);
   EXPECT_EQ(load.pairs, 318);
-  EXPECT_EQ(load.blocks, (std::array<double, 5>{22, 12, 7, 5, 4}));
+  EXPECT_EQ(load.blocks, (std::array<double, 7>{42, 22, 12, 9, 7, 5, 4}));
 }
 
 // 8 of 128 experts: every 16th. 16 tokens reach all 128 once, 32 reach them twice; an eighth of the experts
@@ -84,8 +102,10 @@ TEST(KernelLoad, APowerLawKeepsTheTokensAndLeavesExpertsIdle) {
     EXPECT_NEAR(load.pairs, tokens * 8, 1e-6) << tokens;
     EXPECT_LE(load.active, balanced_load({tokens, 8, 128, 1}).active) << tokens;
   }
+  // 64 choices of 256 experts, no share above 1.5: what rounding leaves goes to experts without a token.
+  EXPECT_NEAR(power_law_load({8, 8, 256, 1}, 1.01, Leftover::least_loaded).active, 64, 1e-6);
   // Two of two experts: no skew is left, as no expert takes a token twice.
-  EXPECT_EQ(power_law_load({50, 2, 2, 1}, 1.2).blocks[0], 2 * 4);
+  EXPECT_EQ(power_law_load({50, 2, 2, 1}, 1.2).blocks[1], 2 * 4);
   // The busiest of eight GPUs has more than its eighth.
   EXPECT_GT(power_law_load({4096, 8, 128, 8}, 1.2).pairs, 4096);
 }
@@ -94,10 +114,55 @@ TEST(KernelLoad, APowerLawKeepsTheTokensAndLeavesExpertsIdle) {
 // 2 B x (3 x 1000 + 6 x 500) = 12 kB.
 TEST(KernelModel, AFusedMoeReadsTheExpertsThatGetTokens) {
   constexpr std::array tokens{1, 1, 0, 0};
-  const MoeShape shape{expert_load(tokens), 1000, 500, true};
+  const MoeShape shape{expert_load(tokens, {1, 2, 4}), 1000, 500, true};
   EXPECT_NEAR(fused_moe_time(shape, ten_sms(1e12, 1e18), bf16, ideal()), 5e-6 + 6e-6 + 0.024e-6, 1e-11);
-  const MoeShape ungated{expert_load(tokens), 1000, 500, false};  // 4 MB; 2 B x (3 x 1000 + 4 x 500) = 10 kB
+  const MoeShape ungated{expert_load(tokens, {1, 2, 4}), 1000, 500,
+                         false};  // 4 MB; 2 B x (3 x 1000 + 4 x 500) = 10 kB
   EXPECT_NEAR(fused_moe_time(ungated, ten_sms(1e12, 1e18), bf16, ideal()), 5e-6 + 4e-6 + 0.020e-6, 1e-11);
+}
+
+/// Rows that one token of an expert takes: matrices of 32 x 32 are one tile, of 2 x rows x 1024 FLOP each at
+/// 1 GFLOP/s an SM.
+double rows_of_a_block(ExpertKernel kernel, const ExpertLayer& layer) {
+  constexpr std::array tokens{1};
+  KernelConstants constants = ideal();
+  constants.packed = static_cast<double>(kernel);
+  const MoeShape shape{expert_load(tokens, layer), 32, 32, false};
+  return (fused_moe_time(shape, ten_sms(1e18, 1e10), bf16, constants) - 5e-6) / 4.096e-6;
+}
+
+// Ten experts. Marlin: the first of 8, 16, 32, 48, 64 rows that the choices fill to less than 0.9.
+TEST(KernelExperts, BlocksOfRowsAreThoseOfTheirKernel) {
+  const auto rows = [](ExpertKernel kernel, double choices) {
+    return rows_of_a_block(kernel, {choices / 2, 2, 10});
+  };
+  for (const auto& [choices, expected] : std::initializer_list<std::pair<double, double>>{
+           {70, 8}, {72, 16}, {143, 16}, {144, 32}, {288, 48}, {430, 48}, {432, 64}, {9000, 64}})
+    EXPECT_NEAR(rows(ExpertKernel::marlin, choices), expected, 1e-6) << choices;
+  for (const auto& [choices, expected] : std::initializer_list<std::pair<double, double>>{
+           {2, 16}, {168, 16}, {170, 32}, {330, 64}, {650, 128}, {9000, 128}})
+    EXPECT_NEAR(rows(ExpertKernel::triton_kernels, choices), expected, 1e-6) << choices;
+  EXPECT_NEAR(rows(ExpertKernel::cutlass, 2), 128, 1e-6);
+  EXPECT_NEAR(rows(ExpertKernel::tuned, 9000), 16, 1e-6);
+  EXPECT_NEAR(rows(ExpertKernel::default_triton, 20), 16, 1e-6);  // ten tokens of ten experts
+  EXPECT_NEAR(rows(ExpertKernel::default_triton, 22), 128,
+              1e-6);  // 64 x 64, of which half is computed in vain
+}
+
+// Above as many tokens as experts the steps of vLLM's default tiles are 32 values, half a cache line: 64 x 64
+// tiles are fed (64 + 64) x 2 B x 32 twice, each of two products.
+TEST(KernelExperts, HalfACacheLineIsFetchedTwice) {
+  constexpr std::array tokens{1};
+  KernelConstants constants = ideal();
+  constants.packed = static_cast<double>(ExpertKernel::default_triton);
+  constants.sm_feed = 1e9;
+  const auto time = [&](double count) {
+    return fused_moe_time({expert_load(tokens, {count, 1, 10}), 32, 32, false}, ten_sms(1e18, 1e18), bf16,
+                          constants) -
+           5e-6;
+  };
+  EXPECT_NEAR(time(10), 2 * (16 + 32) * 2 * 32 / 1e9, 1e-11);
+  EXPECT_NEAR(time(11), 2 * 2 * (64 + 64) * 2 * 32 / 1e9, 1e-11);
 }
 
 // 1280 keys of 512 B are ten blocks of 65,536 B, at 1 GB/s into an SM 65.536 us each: side by side where the
@@ -112,13 +177,33 @@ TEST(KernelModel, DecodeWalksThroughKeysAloneOrTogether) {
   EXPECT_NEAR(attention_decode_time(shape, ten_sms(), bf16, constants), 5e-6 + 655.36e-6, 1e-11);
 }
 
-// 130 tokens are three chunks of 64, one after another, 2 us each; twenty heads on ten SMs take two rounds.
+// 130 tokens are three chunks of 64, one after another, 2 us each; twenty heads on ten SMs take two rounds,
+// and each a start of 1 us. Triton's kernels start once, and as much less as a first chunk is short of 64
+// tokens.
 TEST(KernelModel, ChunksOfTheDeltaRuleRunInOrder) {
   KernelConstants constants = ideal();
   constants.step_s = 2e-6;
+  constants.start_s = 1e-6;
   const LinearShape shape{
       .batch = 1, .tokens = 130, .key_heads = 10, .key_dim = 128, .value_heads = 20, .value_dim = 128};
-  EXPECT_NEAR(delta_prefill_time(shape, ten_sms(), constants), 5e-6 + 2 * 3 * 2e-6, 1e-11);
+  EXPECT_NEAR(delta_prefill_time(shape, ten_sms(), constants), 5e-6 + 2 * (1e-6 + 3 * 2e-6), 1e-11);
+  constants.packed = 0;
+  EXPECT_NEAR(delta_prefill_time(shape, ten_sms(), constants), 5e-6 + 1e-6 + 2 * 3 * 2e-6, 1e-11);
+  LinearShape part = shape;
+  part.tokens = 32;
+  EXPECT_NEAR(delta_prefill_time(part, ten_sms(), constants), 5e-6 + 0.5e-6 + 2 * 2e-6, 1e-11);
+}
+
+// One value head of 64 tokens, 16 x 16: FlashInfer reads 3 and writes 1 x 2048 B, and a state of 1024 B in
+// and out: 10,240 B, half of which fit an L2 of 5,120 B that is four times as fast.
+TEST(KernelModel, TheDeltaRuleFindsInL2WhatFits) {
+  KernelConstants constants = ideal();
+  constants.l2_multiple = 4;
+  KernelPeaks gpu = ten_sms(1e12);
+  gpu.l2 = {5'120};
+  const LinearShape shape{
+      .batch = 1, .tokens = 64, .key_heads = 1, .key_dim = 16, .value_heads = 1, .value_dim = 16};
+  EXPECT_NEAR(delta_prefill_time(shape, gpu, constants), 5e-6 + 10'240 * 0.625 / 1e12, 1e-14);
 }
 
 TEST(KernelTimes, KinInheritSharesAndKeepTheirOwnPeaks) {

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace pregate::validation {
@@ -78,6 +80,19 @@ Fitted fitted(Problem problem) {
   return {constants_at(problem, best.data()), best_loss};
 }
 
+/// KernelConstants::packed where rows say it.
+std::optional<double> said_by_most(std::span<const GpuRows> gpus) {
+  std::map<double, std::size_t> rows;
+  for (const GpuRows& each : gpus) {
+    for (const MeasuredKernel& row : each.rows)
+      if (row.packed) ++rows[*row.packed];
+  }
+  if (rows.empty()) return std::nullopt;
+  return std::max_element(rows.begin(), rows.end(),
+                          [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->first;
+}
+
 }  // namespace
 
 KernelConstants fitted_constants(KernelFamily family, std::span<const GpuRows> gpus) {
@@ -85,6 +100,7 @@ KernelConstants fitted_constants(KernelFamily family, std::span<const GpuRows> g
   const auto chooses = std::find_if(constants.begin(), constants.end(),
                                     [](const KernelConstant& each) { return each.choice; });
   if (chooses == constants.end()) return fitted({family, gpus, 0}).constants;
+  if (const std::optional<double> said = said_by_most(gpus)) return fitted({family, gpus, *said}).constants;
   Fitted best;
   for (double choice = chooses->most; choice >= chooses->least; choice -= 1) {
     const Fitted one = fitted({family, gpus, choice});

@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "models/error.hpp"
+#include "sim/cost/kernel_parts.hpp"
 #include "validation/kernels/fnv1a.hpp"
 #include "validation/kernels/gzip_table.hpp"
 
@@ -68,7 +69,7 @@ std::optional<MeasuredKernel> gemm_row(const GzipTable& table, Reader& reader) {
 }
 
 /// Rows of the older measuring program, by the name that it gives the kernel: it knew gated experts only and
-/// gave what rounding left over to the experts with the most tokens.
+/// gave what rounding left over to the experts with the fewest tokens.
 bool is_of_older_program(const GzipTable& table) { return table.text("kernel_source") == "vllm_fused_moe"; }
 
 /// The files do not say it: experts of Nemotron-H (squared ReLU) have no gate. By the public configurations
@@ -77,6 +78,22 @@ bool is_ungated(const GzipTable& table) {
   if (is_of_older_program(table)) return false;
   return table.number("topk") == 22 ||
          (table.number("hidden_size") == 2688 && table.number("inter_size") == 1856);
+}
+
+/// By the name that the file gives the kernel.
+sim::ExpertKernel expert_kernel_of(const GzipTable& table, const KernelPeaks& gpu) {
+  const auto names = [source = table.text("kernel_source")](std::string_view part) {
+    return source.find(part) != std::string_view::npos;
+  };
+  if (is_of_older_program(table)) return sim::ExpertKernel::default_triton;
+  if (names("marlin")) return sim::ExpertKernel::marlin;
+  if (names("oaitriton")) return sim::ExpertKernel::triton_kernels;
+  // On Blackwell of this kind only those of 4 bits are warp-specialised, bf16 and fp8 run Ampere's and Ada's;
+  // blocks of 8 bits have kernels of their own.
+  const std::string_view dtype = table.text("moe_dtype");
+  const bool has_fp4 = gpu.rates.find("fp4") != gpu.rates.end();
+  if (names("cutlass") && dtype == (has_fp4 ? "nvfp4" : "fp8")) return sim::ExpertKernel::cutlass;
+  return sim::ExpertKernel::tuned;
 }
 
 std::optional<MeasuredKernel> moe_row(const GzipTable& table, Reader& reader) {
@@ -94,10 +111,11 @@ std::optional<MeasuredKernel> moe_row(const GzipTable& table, Reader& reader) {
     std::from_chars(distribution.data() + power_law.size(), distribution.data() + distribution.size(),
                     exponent);
   const sim::Leftover leftover =
-      is_of_older_program(table) ? sim::Leftover::most_loaded : sim::Leftover::where_rounding_erred;
+      is_of_older_program(table) ? sim::Leftover::least_loaded : sim::Leftover::where_rounding_erred;
   const sim::MoeShape shape{reader.loads.of(routing, exponent, leftover), whole(table, "hidden_size"),
                             whole(table, "inter_size") / whole(table, "moe_tp_size"), !is_ungated(table)};
   MeasuredKernel row = row_of(KernelFamily::fused_moe, dtype_of(table.text("moe_dtype")), shape);
+  row.packed = static_cast<double>(expert_kernel_of(table, reader.gpu));
   if (fits_l2(weight_bytes(shape, row.format), reader.gpu)) return std::nullopt;
   return row;
 }
@@ -191,9 +209,9 @@ std::vector<MeasuredKernel> read_measured_kernels(const std::filesystem::path& f
   return rows;
 }
 
-double predicted_seconds(const MeasuredKernel& row, const KernelPeaks& gpu,
-                         const KernelConstants& constants) {
+double predicted_seconds(const MeasuredKernel& row, const KernelPeaks& gpu, KernelConstants constants) {
   using sim::Residency;
+  constants.packed = row.packed.value_or(constants.packed);
   switch (row.family) {
     case KernelFamily::gemm:
       return gemm_time(std::get<sim::GemmShape>(row.shape), gpu, row.format, constants);
@@ -217,7 +235,7 @@ double predicted_seconds(const MeasuredKernel& row, const KernelPeaks& gpu,
     case KernelFamily::delta_decode:
       return delta_decode_time(std::get<sim::LinearShape>(row.shape), gpu, constants, Residency::repeated);
     case KernelFamily::delta_prefill:
-      return delta_prefill_time(std::get<sim::LinearShape>(row.shape), gpu, constants, Residency::repeated);
+      return delta_prefill_time(std::get<sim::LinearShape>(row.shape), gpu, constants);
   }
   return 0;
 }

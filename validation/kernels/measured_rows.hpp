@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -22,6 +23,7 @@ struct MeasuredKernel {
   std::string dtype;
   KernelShape shape;
   sim::KernelFormat format, weights;  ///< `weights`: of the projections of mla_layer_decode
+  std::optional<double> packed;       ///< KernelConstants::packed where the row's program says which it was
   double seconds = 0;
   std::uint64_t hash = 0;  ///< of what was measured, not of its time
   bool judged = false;     ///< of the half that is not fitted (gates.toml)
@@ -33,6 +35,6 @@ std::vector<MeasuredKernel> read_measured_kernels(const std::filesystem::path& f
                                                   const KernelPeaks& gpu);
 
 /// What the model says to it, in seconds: as benchmarks repeat a call, attention finds in L2 what fits there.
-double predicted_seconds(const MeasuredKernel& row, const KernelPeaks& gpu, const KernelConstants& constants);
+double predicted_seconds(const MeasuredKernel& row, const KernelPeaks& gpu, KernelConstants constants);
 
 }  // namespace pregate::validation
