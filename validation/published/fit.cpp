@@ -9,6 +9,7 @@
 #include <boost/numeric/ublas/matrix.hpp>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "models/error.hpp"
 
@@ -32,6 +33,78 @@ double squares(const Values& residuals) {
 
 double scale_of(const Unknown& unknown) {
   return std::max(std::abs(unknown.start), 1e-3 * (unknown.most - unknown.least));
+}
+
+/// The sum of squares near x: its columns are slopes of the residuals in units of each unknown's scale, so
+/// that damping treats microseconds and shares alike.
+struct Slopes {
+  std::vector<Values> columns;
+  Values gradient;  ///< of half the sum of squares, downhill
+};
+
+Slopes slopes_at(const std::vector<Unknown>& unknowns, const Values& x, const Values& r,
+                 const std::function<Values(const Values&)>& evaluate) {
+  Slopes slopes;
+  for (std::size_t j = 0; j < unknowns.size(); ++j) {
+    const double scale = scale_of(unknowns[j]);
+    const double step = x[j] + 1e-4 * scale > unknowns[j].most ? -1e-4 * scale : 1e-4 * scale;
+    Values moved = x;
+    moved[j] += step;
+    Values column = evaluate(moved);
+    for (std::size_t i = 0; i < r.size(); ++i) column[i] = (column[i] - r[i]) / step * scale;
+    slopes.gradient.push_back(-std::inner_product(r.begin(), r.end(), column.begin(), 0.0));
+    slopes.columns.push_back(std::move(column));
+  }
+  return slopes;
+}
+
+/// Those that may move: an unknown at a bound that downhill lies beyond stays there, and the others are
+/// solved for without it.
+std::vector<std::size_t> free_of(const std::vector<Unknown>& unknowns, const Values& x,
+                                 const Slopes& slopes) {
+  std::vector<std::size_t> free;
+  for (std::size_t j = 0; j < unknowns.size(); ++j) {
+    const bool stays = (x[j] <= unknowns[j].least && slopes.gradient[j] <= 0) ||
+                       (x[j] >= unknowns[j].most && slopes.gradient[j] >= 0);
+    if (!stays) free.push_back(j);
+  }
+  return free;
+}
+
+/// x after the damped step of the free unknowns, within the bounds; none where it has no solution.
+std::optional<Values> step_from(const Values& x, const std::vector<Unknown>& unknowns, const Slopes& slopes,
+                                const std::vector<std::size_t>& free, double damping) {
+  const std::size_t n = free.size();
+  Matrix damped(n, n);
+  Vector step(n);
+  double largest = 0;
+  for (std::size_t j = 0; j < n; ++j) {
+    const Values& column = slopes.columns[free[j]];
+    step(j) = slopes.gradient[free[j]];
+    for (std::size_t k = 0; k < n; ++k) {
+      const Values& other = slopes.columns[free[k]];
+      damped(j, k) = std::inner_product(column.begin(), column.end(), other.begin(), 0.0);
+    }
+    largest = std::max(largest, damped(j, j));
+  }
+  for (std::size_t j = 0; j < n; ++j) damped(j, j) += damping * std::max(damped(j, j), 1e-12 * largest);
+  Permutation rows(n);
+  Values next = x;
+  if (ublas::lu_factorize(damped, rows) != 0) return std::nullopt;
+  ublas::lu_substitute(damped, rows, step);
+  for (std::size_t j = 0; j < n; ++j) {
+    const Unknown& unknown = unknowns[free[j]];
+    next[free[j]] = std::clamp(x[free[j]] + step(j) * scale_of(unknown), unknown.least, unknown.most);
+  }
+  return next;
+}
+
+/// The longest way of an unknown, in its scale.
+double way(const Values& from, const Values& to, const std::vector<Unknown>& unknowns) {
+  double longest = 0;
+  for (std::size_t j = 0; j < unknowns.size(); ++j)
+    longest = std::max(longest, std::abs(to[j] - from[j]) / scale_of(unknowns[j]));
+  return longest;
 }
 
 }  // namespace
@@ -58,53 +131,25 @@ Fit least_squares(const std::vector<Unknown>& unknowns,
   }
   double damping = 1e-6;
   constexpr int most_iterations = 60;
+  constexpr double shortest_way = 1e-10;
   for (int iteration = 0; iteration < most_iterations && squares(r) > 1e-24; ++iteration) {
-    // Columns in units of the unknown's scale, so that damping treats microseconds and shares alike.
-    std::vector<Values> columns;
-    for (std::size_t j = 0; j < n; ++j) {
-      const double scale = scale_of(unknowns[j]);
-      const double step = x[j] + 1e-4 * scale > unknowns[j].most ? -1e-4 * scale : 1e-4 * scale;
-      Values moved = x;
-      moved[j] += step;
-      columns.push_back(evaluate(moved));
-      for (std::size_t i = 0; i < r.size(); ++i) columns[j][i] = (columns[j][i] - r[i]) / step * scale;
-    }
-    Matrix normal(n, n);
-    Vector gradient(n);
-    double largest = 0;
-    for (std::size_t j = 0; j < n; ++j) {
-      gradient(j) = -std::inner_product(r.begin(), r.end(), columns[j].begin(), 0.0);
-      for (std::size_t k = 0; k < n; ++k) {
-        normal(j, k) = std::inner_product(columns[j].begin(), columns[j].end(), columns[k].begin(), 0.0);
-      }
-      largest = std::max(largest, normal(j, j));
-    }
+    const Slopes slopes = slopes_at(unknowns, x, r, evaluate);
+    const std::vector<std::size_t> free = free_of(unknowns, x, slopes);
+    if (free.empty()) break;
     bool improved = false;
     double moved_by = 0;
     while (!improved && damping < 1e9) {
-      Matrix damped = normal;
-      for (std::size_t j = 0; j < n; ++j) damped(j, j) += damping * std::max(normal(j, j), 1e-12 * largest);
-      Vector step = gradient;
-      Permutation rows(n);
-      Values next = x;
-      if (ublas::lu_factorize(damped, rows) == 0) {
-        ublas::lu_substitute(damped, rows, step);
-        for (std::size_t j = 0; j < n; ++j) {
-          next[j] = std::clamp(x[j] + step(j) * scale_of(unknowns[j]), unknowns[j].least, unknowns[j].most);
-        }
-        Values after = evaluate(next);
-        if (squares(after) < squares(r)) {
-          for (std::size_t j = 0; j < n; ++j) {
-            moved_by = std::max(moved_by, std::abs(next[j] - x[j]) / scale_of(unknowns[j]));
-          }
-          x = next;
-          r = after;
-          improved = true;
-        }
+      const std::optional<Values> next = step_from(x, unknowns, slopes, free, damping);
+      if (next) {
+        moved_by = way(x, *next, unknowns);
+        if (moved_by < shortest_way) break;  // more damping makes it no longer
+        Values after = evaluate(*next);
+        improved = squares(after) < squares(r);
+        if (improved) x = *next, r = std::move(after);
       }
       damping = improved ? std::max(damping / 10, 1e-12) : damping * 10;
     }
-    if (!improved || moved_by < 1e-10) break;
+    if (!improved) break;
   }
   return {x, std::sqrt(squares(r) / static_cast<double>(r.size()))};
 }

@@ -1,7 +1,9 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <cstring>
 
 #include "sim/report/text_table.hpp"
 #include "validation/published/report.hpp"
@@ -16,10 +18,11 @@ std::string fixed(double value, int digits) {
   return text;
 }
 
+/// Zero has none: what is left of it is a last bit's.
 std::string with_sign(double value, int digits) {
   char text[400];
   std::snprintf(text, sizeof text, "%+.*f", digits, value);
-  return text;
+  return std::strpbrk(text, "123456789") == nullptr && std::isfinite(value) ? text + 1 : text;
 }
 
 std::string significant(double value, int digits) {

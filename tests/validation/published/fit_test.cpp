@@ -48,6 +48,19 @@ TEST(Fit, StaysWithinBounds) {
   EXPECT_NEAR(fit.residual, 6, 1e-9);
 }
 
+TEST(Fit, SolvesForTheOthersWhereOneIsAtItsBound) {
+  // 2x + y = 1 and x + 3y = 9 meet at x = -1.2, y = 3.4. Of x = 0 the best y is 2.8; on the way to the other
+  // point 3.4 would be next, which is no better.
+  int evaluations = 0;
+  const Fit fit = least_squares({{"x", 5, 0, 10}, {"y", 1, 0, 10}}, [&](const Values& x) {
+    ++evaluations;
+    return Values{2 * x[0] + x[1] - 1, x[0] + 3 * x[1] - 9};
+  });
+  EXPECT_DOUBLE_EQ(fit.values[0], 0);
+  EXPECT_NEAR(fit.values[1], 2.8, 1e-6);
+  EXPECT_LE(evaluations, 20);
+}
+
 TEST(Fit, RefusesWhatCannotBeFixed) {
   using test::error_of;
   EXPECT_NE(error_of([] {
