@@ -13,15 +13,27 @@ constexpr int parts_of(int count, int groups) { return (count + groups - 1) / gr
 }  // namespace
 
 const StepShape& DealtTokens::shape_of_first(const StepShape& shape) {
-  first_ = shape;
+  return first_ = shape_of_first(shape, kept_);
+}
+
+std::span<const StepShape> DealtTokens::shapes_of_first(std::span<const StepShape> parts) {
+  firsts_.clear();
+  if (kept_of_parts_.size() < parts.size()) kept_of_parts_.resize(parts.size());
+  for (std::size_t part = 0; part < parts.size(); ++part)
+    firsts_.push_back(shape_of_first(parts[part], kept_of_parts_[part]));
+  return firsts_;
+}
+
+StepShape DealtTokens::shape_of_first(const StepShape& shape, std::vector<AlikeSequences>& kept) {
+  StepShape of_first = shape;
   const int groups = spec_.data;
-  if (groups == 1) return first_;
+  if (groups == 1) return of_first;
   alike_.assign(shape.alike.begin(), shape.alike.end());
   std::stable_sort(alike_.begin(), alike_.end(), [](const AlikeSequences& a, const AlikeSequences& b) {
     return a.position + a.tokens / std::max(1, a.sequences) >
            b.position + b.tokens / std::max(1, b.sequences);
   });
-  kept_.clear();
+  kept.clear();
   int dealt = 0, tokens = 0, sequences = 0;
   for (const AlikeSequences& alike : alike_) {
     const int own = parts_of(dealt + alike.sequences, groups) - parts_of(dealt, groups);
@@ -32,18 +44,18 @@ const StepShape& DealtTokens::shape_of_first(const StepShape& shape) {
     part.sequences = own;
     tokens += part.tokens;
     sequences += own;
-    kept_.push_back(part);
+    kept.push_back(part);
   }
-  if (kept_.empty()) {
+  if (kept.empty()) {
     sequences = parts_of(shape.sequences, groups);
     const std::int64_t all = std::int64_t{shape.tokens} * sequences;
     tokens = static_cast<int>((all + shape.sequences - 1) / std::max(1, shape.sequences));
   }
-  if (shape.logit_rows >= 0) first_.logit_rows = std::min(tokens, parts_of(shape.logit_rows, groups));
-  first_.tokens = tokens;
-  first_.sequences = sequences;
-  first_.alike = kept_;
-  return first_;
+  if (shape.logit_rows >= 0) of_first.logit_rows = std::min(tokens, parts_of(shape.logit_rows, groups));
+  of_first.tokens = tokens;
+  of_first.sequences = sequences;
+  of_first.alike = kept;
+  return of_first;
 }
 
 void DealtTokens::deal(const trace::Step& step) {
@@ -72,36 +84,39 @@ int DealtTokens::most_sent() const {
 }
 
 const ExchangeTotals& DealtTokens::exchanged(std::span<const std::uint16_t> ids, int top_k,
-                                             const ExpertOwners& owners, Bytes row) {
+                                             const ExpertOwners& owners, Bytes row, std::size_t first) {
   totals_.clear();
   counts_.assign(owners.experts(), 0);
   const auto width = static_cast<std::size_t>(top_k);
-  for (std::size_t token = 0; token < sender_.size() && (token + 1) * width <= ids.size(); ++token) {
+  const std::size_t tokens = std::min(sender_.size() - first, ids.size() / width);
+  for (std::size_t token = 0; token < tokens; ++token) {
     for (const std::uint16_t expert : ids.subspan(token * width, width)) {
       if (expert == trace::no_expert) continue;
       const std::span<const std::uint8_t> owner = owners[expert];
       const std::size_t turn = owner.size() == 1 ? 0 : counts_[expert]++ % owner.size();
-      totals_.add(sender_[token], owner[turn], row);
+      totals_.add(sender_[first + token], owner[turn], row);
     }
   }
   return totals_;
 }
 
 const ExchangeTotals& DealtTokens::followed(std::span<const std::uint16_t> ids, int top_k,
-                                            const ExpertOwners& owners, Bytes row) {
+                                            const ExpertOwners& owners, Bytes row, std::size_t first) {
   totals_.clear();
   returned_.clear();
   const auto width = static_cast<std::size_t>(top_k);
-  for (std::size_t token = 0; token < place_.size() && (token + 1) * width <= ids.size(); ++token) {
-    const std::size_t from = place_[token];
+  const std::size_t tokens = std::min(place_.size() - first, ids.size() / width);
+  for (std::size_t token = 0; token < tokens; ++token) {
+    std::uint8_t& place = place_[first + token];
+    const std::size_t from = place;
     bool is_first = true;
     for (const std::uint16_t expert : ids.subspan(token * width, width)) {
       if (expert == trace::no_expert) continue;
       const std::uint8_t owner = owners[expert].front();
       totals_.add(from, owner, row);
-      if (is_first) place_[token] = owner;
+      if (is_first) place = owner;
       is_first = false;
-      returned_.add(owner, place_[token], row);
+      returned_.add(owner, place, row);
     }
   }
   return totals_;

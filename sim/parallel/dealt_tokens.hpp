@@ -37,6 +37,8 @@ class DealtTokens {
   /// What the first group attends to of the pass; the pass itself where there is one group. Valid until the
   /// next call.
   const StepShape& shape_of_first(const StepShape& shape);
+  /// The same of each part of a pass that is cut. Valid until the next call of this.
+  std::span<const StepShape> shapes_of_first(std::span<const StepShape> parts);
 
   /// By whom each token of the pass is attended to.
   void deal(const trace::Step& step);
@@ -44,13 +46,14 @@ class DealtTokens {
   /// Most tokens of the pass that one GPU sends.
   [[nodiscard]] int most_sent() const;
   /// What GPUs send each other for an expert layer of the pass: a token once for each of its experts that is
-  /// elsewhere. `ids`: tokens x top_k of the layer; `row`: activations of a token. Valid until the next call.
+  /// elsewhere. `ids`: tokens x top_k of the layer, or of a part of the pass that begins with token `first`;
+  /// `row`: activations of a token. Valid until the next call.
   const ExchangeTotals& exchanged(std::span<const std::uint16_t> ids, int top_k, const ExpertOwners& owners,
-                                  Bytes row);
+                                  Bytes row, std::size_t first = 0);
   /// The same where tokens stay where their first expert is: what each sends from where it was left to its
   /// experts; `returned` is then what these send to the first one's GPU, for all but that.
   const ExchangeTotals& followed(std::span<const std::uint16_t> ids, int top_k, const ExpertOwners& owners,
-                                 Bytes row);
+                                 Bytes row, std::size_t first = 0);
   [[nodiscard]] const ExchangeTotals& returned() const { return returned_; }
   /// The same under static gating: each GPU sends `room` rows to each expert, whatever is routed.
   const ExchangeTotals& padded(const ExpertOwners& owners, std::int64_t room, Bytes row);
@@ -58,9 +61,13 @@ class DealtTokens {
   [[nodiscard]] std::int64_t dropped(std::span<const std::uint16_t> ids, int experts, std::int64_t room);
 
  private:
+  StepShape shape_of_first(const StepShape& shape, std::vector<AlikeSequences>& kept);
+
   ParallelSpec spec_;
   StepShape first_;
+  std::vector<StepShape> firsts_;  // of the parts of a pass
   std::vector<AlikeSequences> alike_, kept_;
+  std::vector<std::vector<AlikeSequences>> kept_of_parts_;
   std::vector<std::uint8_t> sender_;   // of each token
   std::vector<std::uint8_t> place_;    // of each token, where it follows its experts
   ExchangeTotals totals_, returned_;   // of a layer

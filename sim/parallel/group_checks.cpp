@@ -33,19 +33,15 @@ const char* who_computes(const PolicySpec& policy) {
   return policy.miss.service->uses_near_data ? "a near-data device" : "the CPU";
 }
 
-/// All GPUs cut a pass alike, into parts of the same requests.
+/// All GPUs cut a pass alike.
 void check_micro_batches(const PolicySpec& policy, const ParallelSpec& spec) {
-  if (policy.compute.micro_batches == 1) return;
-  const auto refuse = [&](const std::string& where, const std::string& hint) {
-    throw InputError("policy " + policy.name,
-                     "it cuts passes into micro-batches, which is simulated where " + where,
-                     hint + ", or --set policy.compute.micro_batches=1");
-  };
-  if (spec.data > 1) refuse("all GPUs attend to the same requests", "--tp in place of --dp");
-  if (moves_experts_about(spec)) {
-    refuse("each expert is on one GPU and stays there",
-           "parallel.redundant, parallel.rebalance_every and parallel.capacity_factor of 0");
-  }
+  if (policy.compute.micro_batches == 1 || !moves_experts_about(spec)) return;
+  throw InputError(
+      "policy " + policy.name,
+      "it cuts passes into micro-batches, which is simulated where each expert is on one GPU and "
+      "stays there",
+      "parallel.redundant, parallel.rebalance_every and parallel.capacity_factor of 0, or --set "
+      "policy.compute.micro_batches=1");
 }
 
 void check_host_kv(const PolicySpec& policy, const ParallelSpec& spec) {

@@ -29,58 +29,65 @@ Meeting GroupRun::even_all_to_all(Bytes sent) const {
   return meeting;
 }
 
-/// The gate is read when a GPU knows of all tokens that its experts get. With `route` their numbers go ahead,
-/// and copies of missing experts begin beside the tokens'.
-void GroupRun::get_tokens(Members members, int ordinal) {
-  const auto read_ids = [&] {
-    for (const std::unique_ptr<Member>& member : members) member->planner.issue_ids();
-  };
-  if (spec_.data == 1) return read_ids();
-  if (spec_.tokens == TokenExchange::gather) {
-    meet_in_groups(members, spec_.gpus_a_stage(), gathered(Exchange::all_gather));
-    return read_ids();
-  }
+void GroupRun::take_ids(int ordinal) {
   const trace::TraceLayer& layer = setting_.whole.layers[static_cast<std::size_t>(ordinal)];
-  const auto width = static_cast<std::size_t>(layer.top_k);
-  const std::size_t entries = std::min(ids_.size(), dealt_.tokens() * width);
-  const std::span<const std::uint16_t> ids = ids_.first(entries);
+  const std::size_t entries = std::min(ids_.size(), dealt_.tokens() * static_cast<std::size_t>(layer.top_k));
+  ids_of_layer_ = ids_.first(entries);
   ids_ = ids_.subspan(entries);
-  const ExpertOwners& owners = owners_[static_cast<std::size_t>(ordinal)];
-  if (spec_.capacity_factor > 0) {
-    routed_bytes_ = all_to_all(dealt_.padded(owners, room_, setting_.token));
-    totals_.dropped += dealt_.dropped(ids, layer.experts, room_);
-    totals_.routed += static_cast<std::int64_t>(entries);
-    totals_.rows += room_ * layer.experts * spec_.gpus_a_stage();
-  } else {
-    const bool follows = spec_.tokens == TokenExchange::follow;
-    routed_bytes_ = all_to_all(follows ? dealt_.followed(ids, layer.top_k, owners, setting_.token)
-                                       : dealt_.exchanged(ids, layer.top_k, owners, setting_.token));
-    constexpr std::int64_t count_bytes = 4;  // of each expert
-    meet(members, even_all_to_all(Bytes{count_bytes * layer.experts}));
-  }
-  read_ids();
-  meet(members, routed_bytes_);
-  if (spec_.tokens == TokenExchange::follow) routed_bytes_ = all_to_all(dealt_.returned());
 }
 
-Meeting GroupRun::gathered(Exchange exchange) const {
+/// The gate is read when a GPU knows of all tokens that its experts get. With `route` their numbers go ahead,
+/// and copies of missing experts begin beside the tokens'.
+void GroupRun::meet_before_ids(Members members, int ordinal, Part& part) {
+  if (spec_.data == 1) return;
+  if (spec_.tokens == TokenExchange::gather)
+    return meet_in_groups(members, spec_.gpus_a_stage(), gathered(Exchange::all_gather, part.tokens));
+  const trace::TraceLayer& layer = setting_.whole.layers[static_cast<std::size_t>(ordinal)];
+  const ExpertOwners& owners = owners_[static_cast<std::size_t>(ordinal)];
+  const auto width = static_cast<std::size_t>(layer.top_k);
+  const std::size_t begin = std::min(ids_of_layer_.size(), part.first * width);
+  const auto ids =
+      ids_of_layer_.subspan(begin, std::min(ids_of_layer_.size() - begin, part.all_tokens * width));
+  if (spec_.capacity_factor > 0) {
+    part.routed = all_to_all(dealt_.padded(owners, room_, setting_.token));
+    totals_.dropped += dealt_.dropped(ids, layer.experts, room_);
+    totals_.routed += static_cast<std::int64_t>(ids.size());
+    totals_.rows += room_ * layer.experts * spec_.gpus_a_stage();
+    return;
+  }
+  const bool follows = spec_.tokens == TokenExchange::follow;
+  part.routed = all_to_all(follows ? dealt_.followed(ids, layer.top_k, owners, setting_.token, part.first)
+                                   : dealt_.exchanged(ids, layer.top_k, owners, setting_.token, part.first));
+  constexpr std::int64_t count_bytes = 4;  // of each expert
+  meet(members, even_all_to_all(Bytes{count_bytes * layer.experts}));
+}
+
+void GroupRun::meet_after_ids(Members members, Part& part) {
+  if (!spec_.routes()) return;
+  meet(members, part.routed);
+  if (spec_.tokens == TokenExchange::follow) part.routed = all_to_all(dealt_.returned());
+}
+
+Meeting GroupRun::gathered(Exchange exchange, int tokens) const {
   return {.exchange = exchange,
           .gpus = static_cast<std::uint16_t>(spec_.data),
           .lanes = static_cast<std::uint16_t>(spec_.tensor),
-          .bytes = activations(std::int64_t{tokens_} * spec_.data)};
+          .bytes = activations(std::int64_t{tokens} * spec_.data)};
 }
 
 void GroupRun::give_back_tokens(Members members) {
-  if (spec_.data > 1) {
-    if (spec_.routes()) return meet(members, routed_bytes_);
-    meet(members, gathered(Exchange::reduce_scatter));
+  for (const Part& part : parts_) {
+    if (spec_.routes()) {
+      meet(members, part.routed);
+      continue;
+    }
+    if (spec_.data > 1) meet(members, gathered(Exchange::reduce_scatter, part.tokens));
+    sum(members, part.tokens);
   }
-  sum_parts(members);
 }
 
 void GroupRun::sum_parts(Members members) {
-  if (tokens_of_part_.empty()) return sum(members, tokens_);
-  for (const int tokens : tokens_of_part_) sum(members, tokens);
+  for (const Part& part : parts_) sum(members, part.tokens);
 }
 
 void GroupRun::sum(Members members, int tokens) {

@@ -1,10 +1,24 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-// A pass that is cut into micro-batches, on several GPUs: all of them cut it alike, as they attend to the
-// same requests.
+// A pass that is cut into micro-batches, on several GPUs: all of them cut it alike. Those that attend to
+// requests of their own have as many parts of them, and each part exchanges its tokens.
 #include "sim/parallel/group_run.hpp"
 
 namespace pregate::sim {
+
+void GroupRun::cut(const Pass& pass, std::span<const StepShape> of_first) {
+  parts_.clear();
+  if (of_first.empty()) {
+    parts_.push_back({.tokens = tokens_, .all_tokens = static_cast<std::size_t>(pass.info.step.tokens)});
+    return;
+  }
+  std::size_t first = 0;
+  for (std::size_t part = 0; part < of_first.size(); ++part) {
+    const auto tokens = static_cast<std::size_t>(pass.info.micro_batches[part].tokens);
+    parts_.push_back({.tokens = of_first[part].tokens, .first = first, .all_tokens = tokens});
+    first += tokens;
+  }
+}
 
 void GroupRun::load_routing(Member& member, const Pass& pass, int first, int to, int count) {
   member.routing.load_part(pass.routing, first, to, count, member.here, member.shares);
@@ -16,15 +30,18 @@ void GroupRun::load_routing(Member& member, const Pass& pass, int first, int to,
 
 /// As LayerPlanner::begin_moe_layer() does on one GPU. What a part's attention computed is summed before its
 /// gate.
-void GroupRun::begin_in_micro_batches(Members members, int own, int layer_class) {
-  const std::size_t parts = tokens_of_part_.size();
+void GroupRun::begin_in_micro_batches(Members members, int ordinal, int own, int layer_class) {
+  const std::size_t parts = parts_.size();
   const auto attend = [&](std::size_t part) {
     for (const std::unique_ptr<Member>& member : members) member->planner.attend_part(part, own, layer_class);
   };
   const auto choose = [&](std::size_t part) {
     for (const std::unique_ptr<Member>& member : members) member->planner.combine_part(part);
-    sum(members, tokens_of_part_[part]);
-    for (const std::unique_ptr<Member>& member : members) member->planner.choose_experts_of_part(part);
+    sum(members, parts_[part].tokens);
+    for (const std::unique_ptr<Member>& member : members) member->planner.gate_of_part(part);
+    meet_before_ids(members, ordinal, parts_[part]);
+    for (const std::unique_ptr<Member>& member : members) member->planner.issue_ids_of_part(part);
+    meet_after_ids(members, parts_[part]);
   };
   const bool all_first = members.front()->planner.all_attend_first(layer_class);
   for (std::size_t part = 0; part < parts; ++part) {

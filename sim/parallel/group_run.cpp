@@ -93,14 +93,14 @@ GroupRun::Members GroupRun::stage(int number) const {
 void GroupRun::begin(const Pass& pass) {
   PassInfo info = pass.info;
   info.shape = dealt_.shape_of_first(pass.info.shape);
+  info.micro_batches = dealt_.shapes_of_first(pass.info.micro_batches);
   tokens_ = info.shape.tokens;
   const bool is_prompt = info.shape.phase == trace::Phase::prefill;
   logit_rows_ = info.shape.logit_rows >= 0 ? info.shape.logit_rows
                 : is_prompt                ? info.shape.sequences
                                            : tokens_;
   executor_.begin_pass(info);
-  tokens_of_part_.clear();
-  for (const StepShape& part : info.micro_batches) tokens_of_part_.push_back(part.tokens);
+  cut(pass, info.micro_batches);
   const trace::Step& step = pass.info.step;
   ids_ = step.experts;
   if (spec_.routes()) dealt_.deal(step);
@@ -126,7 +126,7 @@ void GroupRun::begin(const Pass& pass) {
   if (moves) move_experts();
   // Every GPU gets what the pass adds to all contexts (ExFlow).
   if (spec_.tokens == TokenExchange::follow && spec_.data > 1)
-    meet_in_groups(leading(stage(0)), spec_.gpus_a_stage(), gathered(Exchange::all_gather));
+    meet_in_groups(leading(stage(0)), spec_.gpus_a_stage(), gathered(Exchange::all_gather, tokens_));
   if (rebalancer_) rebalancer_->watch(pass.routing, step.stack);
   for (const std::unique_ptr<Member>& member : members_)
     member->planner.announce_pass(member->routing, member->predicted());
@@ -200,12 +200,15 @@ void GroupRun::dense_layer(Members members, int layer, int layer_class) {
 }
 
 void GroupRun::begin_moe_layer(Members members, int ordinal, int own, int layer_class) {
-  if (!tokens_of_part_.empty()) return begin_in_micro_batches(members, own, layer_class);
+  if (spec_.routes()) take_ids(ordinal);
+  if (parts_.size() > 1) return begin_in_micro_batches(members, ordinal, own, layer_class);
   for (const std::unique_ptr<Member>& member : members) member->planner.attend(own, layer_class);
   for (const std::unique_ptr<Member>& member : members) member->planner.combine_attention();
   sum(members, tokens_);
   for (const std::unique_ptr<Member>& member : members) member->planner.gate();
-  get_tokens(members, ordinal);
+  meet_before_ids(members, ordinal, parts_.front());
+  for (const std::unique_ptr<Member>& member : members) member->planner.issue_ids();
+  meet_after_ids(members, parts_.front());
 }
 
 void GroupRun::moe_layer(Members all, int ordinal, int layer_class) {

@@ -135,7 +135,7 @@ class GroupRun final : public PassRunner {
   void deal_rooms();
   [[nodiscard]] PlaceId place_of(const Rank& rank, const std::vector<PlaceId>& gpus) const;
   /// All tokens of a stage's groups, at each.
-  [[nodiscard]] Meeting gathered(Exchange exchange) const;
+  [[nodiscard]] Meeting gathered(Exchange exchange, int tokens) const;
   /// All of a stage send each other as much.
   [[nodiscard]] Meeting even_all_to_all(Bytes sent) const;
   [[nodiscard]] Meeting all_to_all(const ExchangeTotals& exchanged) const;
@@ -145,10 +145,22 @@ class GroupRun final : public PassRunner {
   /// Attention, its sums, gates and what GPUs need of each other before the experts.
   void begin_moe_layer(Members members, int ordinal, int own, int layer_class);
   /// The same of a pass that is cut, part by part.
-  void begin_in_micro_batches(Members members, int own, int layer_class);
-  void get_tokens(Members members, int ordinal);
+  void begin_in_micro_batches(Members members, int ordinal, int own, int layer_class);
+  /// A pass, or a part of one that is cut.
+  struct Part {
+    int tokens = 0;              ///< of the group that has most
+    std::size_t first = 0;       ///< of its tokens, all groups', in the pass
+    std::size_t all_tokens = 0;  ///< all groups'
+    Meeting routed{};            ///< of the layer, where tokens are routed
+  };
+  void cut(const Pass& pass, std::span<const StepShape> of_first);
+  void take_ids(int ordinal);
+  /// What GPUs that attend to requests of their own send each other before a layer's experts: until their
+  /// gates are read, and after that.
+  void meet_before_ids(Members members, int ordinal, Part& part);
+  void meet_after_ids(Members members, Part& part);
   void give_back_tokens(Members members);
-  /// The sum of what GPUs have of each token: of a pass that is cut, one a part.
+  /// The sum of what GPUs have of each token, part by part.
   void sum_parts(Members members);
   void sum(Members members, int tokens);
   /// All of `members` exchange at once.
@@ -166,15 +178,15 @@ class GroupRun final : public PassRunner {
   std::optional<Rebalancer> rebalancer_;
   std::vector<ExpertArrival> arrived_;  // with the pass
   std::int64_t room_ = 0;               // of an expert for each GPU that sends, in the pass; static gating
-  std::span<const std::uint16_t> ids_;  // of the pass, and of the layer that is next
+  std::span<const std::uint16_t> ids_;  // of the pass, from the layer on that is next
+  std::span<const std::uint16_t> ids_of_layer_;
   std::vector<std::unique_ptr<Member>> members_;
   bool alike_ = false;
   std::vector<OpId> others_;         // their experts, of the layer
   std::deque<OpId> under_way_;       ///< the ends of the passes that are
   OpId ended_ = no_op;               ///< of the last that is not
   int tokens_ = 0, logit_rows_ = 0;  // of the pass, of the group that has most
-  std::vector<int> tokens_of_part_;  // of a pass that is cut
-  Meeting routed_bytes_;             // of the layer, where tokens are routed
+  std::vector<Part> parts_;          // of the pass; one, where it is not cut
   std::vector<OpId> ready_, meeting_;
   AccessCounts decode_counts_, other_counts_;
   std::vector<AccessCounts> by_gpu_;

@@ -59,10 +59,15 @@ void LayerPlanner::combine_part(std::size_t part) {
 }
 
 /// After its attention.
-void LayerPlanner::choose_experts_of_part(std::size_t part) {
+void LayerPlanner::gate_of_part(std::size_t part) {
   micro_batch_ = static_cast<int>(part);
   combine_part(part);
   gate();
+  micro_batch_ = -1;
+}
+
+void LayerPlanner::issue_ids_of_part(std::size_t part) {
+  micro_batch_ = static_cast<int>(part);
   issue_ids();
   micro_batch_ = -1;
   if (!reads_back_) return;

@@ -87,7 +87,13 @@ class LayerPlanner {
   /// comes know_parts(), then learn_ids().
   void attend_part(std::size_t part, int ordinal, int layer_class);
   void combine_part(std::size_t part);
-  void choose_experts_of_part(std::size_t part);
+  void choose_experts_of_part(std::size_t part) {
+    gate_of_part(part);
+    issue_ids_of_part(part);
+  }
+  /// The two halves of it, for GPUs that send each other tokens between them.
+  void gate_of_part(std::size_t part);
+  void issue_ids_of_part(std::size_t part);
   void know_parts();
   [[nodiscard]] bool all_attend_first(int layer_class) const {
     return has_host_kv(layer_class) && attends_on_cpu();

@@ -199,7 +199,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   std::vector<PassObserver*> observers{&requests};
   observers.insert(observers.end(), options.observers.begin(), options.observers.end());
   std::vector<AlikeSequences> alike;
-  MicroBatches micro_batches(map, plan.policy.compute.micro_batches);
+  MicroBatches micro_batches(map, plan.policy.compute.micro_batches, options.parallel.data);
   Picoseconds now;
   Drafts drafts;
 

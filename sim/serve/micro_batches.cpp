@@ -31,7 +31,8 @@ Row part_of(const Row& row, int begin, int end) {
 
 void MicroBatches::cut(const ServedPass& pass, const trace::Step& step, const StepShape& whole) {
   shapes_.clear();
-  const int parts = std::min(most_, whole.sequences);
+  const int of_first = (whole.sequences + groups_ - 1) / groups_;  // of the groups
+  const int parts = std::min(most_, of_first);
   if (parts <= 1) return;
   routings_.reserve(static_cast<std::size_t>(most_));
   alike_.resize(static_cast<std::size_t>(most_));
@@ -39,7 +40,8 @@ void MicroBatches::cut(const ServedPass& pass, const trace::Step& step, const St
   int in_row = 0, first_token = 0;
   for (int i = 0; i < parts; ++i) {
     const auto part = static_cast<std::size_t>(i);
-    int wanted = share(whole.sequences, i, i + 1, parts);
+    const int before = share(of_first, 0, i, parts) * groups_;
+    int wanted = std::min(share(of_first, i, i + 1, parts) * groups_, whole.sequences - before);
     rows_.clear();
     while (wanted > 0) {
       const Row& from = pass.rows[row];

@@ -16,10 +16,13 @@ namespace pregate::sim {
 /// fetched for a layer serves them all. Parts differ by one sequence at most, the larger ones last; there are
 /// no more of them than sequences. Sequences that a recording has merged are taken to have equally many
 /// tokens, one behind the other.
+///
+/// Where groups of GPUs attend to sequences of their own, dealt to them one after the other, the sequences of
+/// the first group are cut so, and each part has those that are dealt with its own.
 class MicroBatches {
  public:
-  /// `most` >= 1 parts. `map` must outlive this.
-  MicroBatches(const ExpertMap& map, int most) : map_(map), most_(most) {}
+  /// `most` >= 1 parts, `groups` >= 1. `map` must outlive this.
+  MicroBatches(const ExpertMap& map, int most, int groups = 1) : map_(map), most_(most), groups_(groups) {}
 
   /// `step` with the routing that is computed, whose rows are those of `pass`; `whole` of all of them. Both
   /// are read only here.
@@ -33,7 +36,7 @@ class MicroBatches {
   void load(const trace::Step& step, std::size_t part, int first_token, int tokens);
 
   const ExpertMap& map_;
-  int most_;
+  int most_, groups_;
   std::vector<StepShape> shapes_;
   std::vector<StepRouting> routings_;
   std::vector<std::vector<AlikeSequences>> alike_;

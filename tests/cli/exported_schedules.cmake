@@ -41,6 +41,8 @@ pregate_exported_schedule(cut-with-kv-on-host --policy klotski --pp 2 --tp 2 --r
 # The CPU computes what is on none of the four.
 pregate_exported_schedule(stages-beside-cpu --policy llama-cpp-ncmoe --set policy.placement.count=2 --pp 4
   --model olmoe-1b-7b --machine rtx4090-pcie4 --set machine.host.memory_bandwidth=40GB/s --prompt 8 --output 8)
+pregate_exported_schedule(cut-with-own-requests --policy on-demand-cache --set policy.compute.micro_batches=2 --dp 4
+  --ep 4 --set parallel.tokens=route --requests 8 --batch 8 ${four})
 # One GPU, whose copies serve all parts of a pass.
 pregate_exported_schedule(micro-batches --policy on-demand-cache --set policy.compute.micro_batches=4 --requests 4
   --batch 4 ${four})

@@ -86,16 +86,79 @@ TEST(GroupMicroBatches, ABalancedPairIsItsClosedForm) {
     EXPECT_EQ(run(model, machine, cut, source, {.engine = engine, .parallel = spec}).total, expected);
 }
 
+// Two GPUs with four requests each, in two parts, whose experts are balanced: a token has one expert on
+// either. Each part is attended to, chooses, and its tokens come to the experts; then the experts of each
+// part, and what each gives back.
+TEST(GroupMicroBatches, ABalancedPairWithRequestsOfItsOwnIsItsClosedForm) {
+  const int layers = 3, steps = 4, sequences = 8;
+  const ModelSpec model = test::tiny_model(layers, 8, 2);
+  ListSource source(test::decoder_info(layers, 8, 2));
+  std::vector<std::uint16_t> ids;
+  for (int i = 0; i < layers * sequences; ++i) {
+    const auto expert = static_cast<std::uint16_t>(i % 4);
+    ids.insert(ids.end(), {expert, static_cast<std::uint16_t>(4 + expert)});
+  }
+  for (int step = 0; step < steps; ++step)
+    source.add(Phase::decode, sequences, ids, step == 0, {}, 0, sequences);
+  const PolicySpec cut = policy({cut_into(2)}, "gpu-only");
+  const MachineSpec machine = with_host_memory(1e12);
+  constexpr std::int64_t token = 64 * 4;
+  for (const TokenExchange tokens : {TokenExchange::gather, TokenExchange::route}) {
+    const ParallelSpec spec{.data = 2, .experts = ExpertShare::whole, .tokens = tokens};
+    CostModel costs(priced_model(model, spec), with_gpus(machine, 2), cut, {});
+    const auto exchanged = [&](Exchange exchange, std::int64_t bytes) {
+      return costs.exchange({.exchange = exchange, .gpus = 2, .bytes = Bytes{bytes}});
+    };
+    // Of four tokens a part, two each; routed, each sends its own to one expert of the other.
+    const Picoseconds of_part =
+        tokens == TokenExchange::gather
+            ? exchanged(Exchange::all_gather, 4 * token) + exchanged(Exchange::reduce_scatter, 4 * token)
+            : exchanged(Exchange::all_to_all, 8 * 4) + exchanged(Exchange::all_to_all, 2 * token) * 2;
+    Picoseconds expected;
+    for (int step = 0; step < steps; ++step) {
+      costs.begin_step({.tokens = 4, .sequences = 4, .position = step});
+      expected += costs.step_overhead().whole();
+      costs.begin_step({.tokens = 2, .sequences = 2, .position = step});
+      const int layer_class = costs.layer_class(0, 0);
+      const LayerCost& layer = costs.layer(layer_class);
+      const std::vector<std::uint32_t> each{1, 1, 1, 1};
+      const Picoseconds part = layer.attention.whole() + layer.gate.whole() +
+                               costs.experts(layer_class, each, 4, 2, true).whole() + of_part;
+      expected += part * (2 * layers) + costs.head().whole() * 2;
+    }
+    for (const Engine engine : {Engine::timed, Engine::event})
+      EXPECT_EQ(run(model, machine, cut, source, {.engine = engine, .parallel = spec}).total, expected);
+  }
+}
+
+// A request a group is one part, however many are asked for.
+TEST(GroupMicroBatches, OneRequestAGroupIsNotCut) {
+  const ModelSpec model = test::tiny_model(4, 16, 3);
+  ListSource source = test::random_source(3, 4, 16, 3, 6, 7, 12);
+  const auto batches = trace::compose_batches(source, 2);
+  const ParallelSpec spec{.data = 2, .experts = ExpertShare::whole, .tokens = TokenExchange::route};
+  const auto with = [&](int parts) {
+    return run(model, with_host_memory(1e12), policy({cut_into(parts)}, "on-demand"), *batches,
+               {.parallel = spec});
+  };
+  test::expect_same_run(with(1), with(3));
+}
+
 class GroupMicroBatchEngines : public testing::TestWithParam<int> {};
 
 // The times computed at issue, those of the event queue, and those of the exported schedule; and which
 // experts each GPU needs, has and copies does not depend on how a pass is cut.
 TEST_P(GroupMicroBatchEngines, Agree) {
-  const ParallelSpec specs[] = {{.pipeline = 2},
-                                {.pipeline = 2, .batches = 2},
-                                {.tensor = 2},
-                                {.tensor = 4, .experts = ExpertShare::whole},
-                                {.pipeline = 2, .tensor = 2, .experts = ExpertShare::whole}};
+  const ParallelSpec specs[] = {
+      {.pipeline = 2},
+      {.pipeline = 2, .batches = 2},
+      {.tensor = 2},
+      {.tensor = 4, .experts = ExpertShare::whole},
+      {.pipeline = 2, .tensor = 2, .experts = ExpertShare::whole},
+      {.data = 2, .experts = ExpertShare::whole},
+      {.data = 2, .experts = ExpertShare::whole, .tokens = TokenExchange::follow},
+      {.tensor = 2, .data = 2, .experts = ExpertShare::whole, .tokens = TokenExchange::route},
+      {.pipeline = 2, .data = 2, .experts = ExpertShare::whole, .tokens = TokenExchange::route}};
   const ParallelSpec& spec = specs[GetParam()];
   const ModelSpec model = test::tiny_model(4, 16, 3);
   ListSource source = test::random_source(3, 4, 16, 3, 10, 7, 12);
@@ -128,7 +191,7 @@ TEST_P(GroupMicroBatchEngines, Agree) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GroupMicroBatchEngines, testing::Range(0, 5));
+INSTANTIATE_TEST_SUITE_P(All, GroupMicroBatchEngines, testing::Range(0, 9));
 
 TEST(GroupMicroBatches, WhatIsNotSimulatedIsRefused) {
   const ModelSpec model = test::tiny_model(2, 4, 2);
@@ -138,8 +201,6 @@ TEST(GroupMicroBatches, WhatIsNotSimulatedIsRefused) {
     return test::error_of(
         [&] { run(model, machine, policy({cut_into(2)}, "gpu-only"), source, {.parallel = spec}); });
   };
-  EXPECT_NE(refused({.data = 2, .experts = ExpertShare::whole}).find("attend to the same requests"),
-            std::string::npos);
   EXPECT_NE(refused({.tensor = 2, .experts = ExpertShare::whole, .redundant = 2}).find("stays there"),
             std::string::npos);
   machine.others = {with_host_memory(1e12)};

@@ -58,6 +58,32 @@ TEST(MicroBatches, AnExpertIsCopiedWhenTheFirstPartThatNeedsItIsKnownToAndServes
   }
 }
 
+// Two groups of GPUs with requests of their own: seven sequences are four and three, two parts of two of the
+// first group's; the others are dealt with them, as they come.
+TEST(MicroBatches, PartsAreOfTheSequencesOfAGroup) {
+  test::ListSource source = one_step(1, 8, 1, {0, 1, 2, 3, 4, 5, 6}, 7);
+  trace::Step step;
+  ASSERT_TRUE(source.next(step));
+  const Row row{.sequences = 7, .tokens = 7};
+  const ServedPass pass{.step = step, .rows = {&row, 1}, .begin = {}};
+  const ExpertMap map(source.info());
+  for (const auto& [groups, parts, tokens] :
+       {std::tuple{1, 2, std::vector{3, 4}}, {2, 2, {4, 3}}, {2, 3, {2, 2, 3}}, {4, 8, {4, 3}}, {8, 2, {}}}) {
+    MicroBatches cut(map, parts, groups);
+    cut.cut(pass, step, shape_of(pass.rows, 0));
+    ASSERT_EQ(cut.shapes().size(), tokens.size());
+    int first = 0;
+    for (std::size_t part = 0; part < tokens.size(); ++part) {
+      EXPECT_EQ(cut.shapes()[part].sequences, tokens[part]);
+      EXPECT_EQ(cut.shapes()[part].tokens, tokens[part]);
+      const std::span<const ExpertKey> activated = cut.routings()[part].activated(0);
+      ASSERT_EQ(static_cast<int>(activated.size()), tokens[part]);
+      EXPECT_EQ(static_cast<int>(activated.front()), first);
+      first += tokens[part];
+    }
+  }
+}
+
 // A part costs what a pass of its sequences alone costs.
 TEST(MicroBatches, APartCostsWhatAPassOfItsSequencesCosts) {
   const ModelSpec model = test::tiny_model(1, 8, 2);
