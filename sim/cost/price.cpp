@@ -35,9 +35,8 @@ GpuTime Pricer::experts(const Work& work, const LayerProgram& program) {
 /// Of a pass, or of so many routed ones, of which a token is sent once.
 int Pricer::tokens_sent(const Work& work) const {
   const int of_pass = work.micro_batch < 0 ? tokens_ : part(work).tokens;
-  return work.routed == 0
-             ? of_pass
-             : static_cast<int>(std::min<std::uint32_t>(work.routed, static_cast<std::uint32_t>(of_pass)));
+  if (work.routed == 0) return of_pass;
+  return static_cast<int>(std::min<std::int64_t>(work.routed, std::int64_t{of_pass} * groups_));
 }
 
 Price Pricer::price(const Work& work, const LayerProgram& program) {

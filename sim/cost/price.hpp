@@ -33,6 +33,7 @@ class Pricer {
     }
     costs_.begin_step(shape);
     tokens_ = shape.tokens;
+    groups_ = shape.groups;
   }
   /// One operation; `copy` of it stays valid until the next call. Of a train: a copy of a whole chunk.
   [[nodiscard]] Price price(const Work& work, const LayerProgram& program);
@@ -75,7 +76,7 @@ class Pricer {
 
   CostModel& costs_;
   std::vector<MicroBatch> micro_batches_;
-  int tokens_ = 0;
+  int tokens_ = 0, groups_ = 1;
   CopyCost flow_;  // of the last price, where it belongs to one pass
 };
 

@@ -27,6 +27,7 @@ std::span<const StepShape> DealtTokens::shapes_of_first(std::span<const StepShap
 StepShape DealtTokens::shape_of_first(const StepShape& shape, std::vector<AlikeSequences>& kept) {
   StepShape of_first = shape;
   const int groups = spec_.data;
+  of_first.groups = groups;
   if (groups == 1) return of_first;
   alike_.assign(shape.alike.begin(), shape.alike.end());
   std::stable_sort(alike_.begin(), alike_.end(), [](const AlikeSequences& a, const AlikeSequences& b) {

@@ -24,7 +24,7 @@ bool evicts_by_the_future(const PolicySpec& policy) {
          cache::eviction_registry().find(policy.cache.eviction, "--eviction").needs_future;
 }
 
-/// Beside the GPUs: what they send there is counted in tokens of the GPU that sends.
+/// Beside the GPUs.
 bool computes_elsewhere(const PolicySpec& policy) {
   return policy.miss.service->uses_cpu || policy.miss.service->uses_near_data;
 }
@@ -96,12 +96,6 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
     refuse("its cache holds a part of each expert", "--set policy.formats.cached=1");
   if (policy.compute.synchronized != Synchronized::never)
     refuse("its host waits for all copies", "--set policy.compute.synchronized=never");
-  if (options.parallel.data > 1 && computes_elsewhere(policy)) {
-    throw InputError("policy " + policy.name,
-                     std::string(who_computes(policy)) +
-                         " computes misses, which is simulated where all GPUs attend to the same requests",
-                     "--tp in place of --dp");
-  }
   if (options.parallel.data > 1 && serving.paged_kv()) {
     throw InputError("serve.kv_block",
                      "KV memory that may run out is simulated where all GPUs attend to the same requests",

@@ -137,7 +137,7 @@ void LayerPlanner::split(int ordinal, const StepRouting& routing) {
 
 void LayerPlanner::serve_split(int ordinal, const StepRouting& routing, const StepPredictions* predictions) {
   reads_.bring(ordinal, layer_, remote_.of(cpu_).keys(), ids_known_);
-  remote_.compute(layer_, ordinal, layer_class_, ids_known_);
+  remote_.compute(layer_, ordinal, layer_class_, ids_known_, awaits_tokens_ ? last_ : no_op);
   const bool in_waves = demanded_.size() > slots_.free_count();
   const std::uint8_t demanded = priority(CopyReason::demanded);
   if (!in_waves) reads_.bring(ordinal, layer_, demanded_, ids_known_);

@@ -113,6 +113,11 @@ class LayerPlanner {
   void compute_resident(int ordinal, int layer_class, const StepRouting& routing, OpId ready);
   void count_resident(int ordinal, const StepRouting& routing);
 
+  /// Where GPUs attend to requests of their own, before the first pass: what is sent to other places.
+  void have(TokensHere tokens) {
+    remote_.set(tokens);
+    awaits_tokens_ = tokens == TokensHere::routed;
+  }
   /// Where several GPUs run a pass. The last operation here; what is issued next waits for `id` as well.
   [[nodiscard]] OpId last() const { return last_; }
   void wait_for(OpId id) { arrived_ = id; }
@@ -237,7 +242,7 @@ class LayerPlanner {
   RemoteExperts remote_;
   std::unique_ptr<MissService> service_;  // null: every miss is fetched
   bool hits_are_decreed_, waits_to_announce_, cache_watches_;
-  bool asks_weights_ = false;
+  bool asks_weights_ = false, awaits_tokens_ = false;
   StepGates gates_;
   GateShares shares_;
   Waves waves_;

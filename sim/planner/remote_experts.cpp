@@ -3,6 +3,7 @@
 #include "sim/planner/remote_experts.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace pregate::sim {
 
@@ -27,30 +28,38 @@ void RemoteExperts::add(PlaceId place, ExpertKey key, std::uint32_t tokens) {
   any_ = true;
 }
 
-void RemoteExperts::compute(int layer, int ordinal, int layer_class, OpId ids_known) {
+void RemoteExperts::compute(int layer, int ordinal, int layer_class, OpId ids_known, OpId arrived) {
   results_.clear();
   for (std::size_t place = 0; any_ && place < sets_.size(); ++place) {
     if (sets_[place].keys().empty()) continue;
     const auto at = static_cast<PlaceId>(place);
-    results_.push_back(compute_at(at, of(at), layer, ordinal, layer_class, ids_known));
+    results_.push_back(compute_at(at, of(at), layer, ordinal, layer_class, {ids_known, arrived}));
   }
 }
 
-OpId RemoteExperts::send(std::span<const Hop> hops, OpId ready, int layer, std::uint32_t most_tokens) {
+OpId RemoteExperts::send(std::span<const Hop> hops, Ready ready, int layer, std::uint32_t most_tokens) {
   for (const Hop& hop : hops) {
     program_.open(OpKind::activations, hop, layer).routed = most_tokens;
-    program_.after(ready);
-    ready = program_.close();
+    program_.after(ready.known);
+    program_.after(ready.arrived);
+    ready = {program_.close(), no_op};
   }
-  return ready;
+  return ready.known;
+}
+
+/// The whole pass, or all that was gathered: what of it has no expert there is not sorted out. What is routed
+/// has come expert by expert.
+std::uint32_t RemoteExperts::sent_to_cpu(const SplitSet& experts) const {
+  if (tokens_ == TokensHere::routed) return experts.routed();
+  return tokens_ == TokensHere::of_all ? std::numeric_limits<std::uint32_t>::max() : 0;
 }
 
 OpId RemoteExperts::compute_at(PlaceId id, const SplitSet& experts, int layer, int ordinal, int layer_class,
-                               OpId ids_known) {
+                               Ready ready) {
   const Place& place = topology_[id];
-  // The CPU is sent the whole pass; another place no more tokens than it has experts to compute.
-  const std::uint32_t most_tokens = place.kind == PlaceKind::cpu ? 0 : experts.routed();
-  const OpId sent = send(topology_.route(here_, place.memory), ids_known, layer, most_tokens);
+  // Another place than a CPU is sent no more tokens than it has experts to compute.
+  const std::uint32_t most_tokens = place.kind == PlaceKind::cpu ? sent_to_cpu(experts) : experts.routed();
+  const OpId sent = send(topology_.route(here_, place.memory), ready, layer, most_tokens);
   const bool on_gpu = place.kind == PlaceKind::gpu;
   Work& work = program_.open(on_gpu ? OpKind::experts : OpKind::cpu_experts, place.compute, layer);
   work.at = place.kind;
@@ -75,9 +84,9 @@ OpId RemoteExperts::compute_at(PlaceId id, const SplitSet& experts, int layer, i
   }
   // A CPU sends its results itself; from the memory of a device they are copied.
   if (place.kind != PlaceKind::cpu)
-    return send(topology_.route(place.memory, here_), done, layer, most_tokens);
+    return send(topology_.route(place.memory, here_), {done, no_op}, layer, most_tokens);
   const Hop back = topology_.sent_by(id, here_);
-  return send({&back, 1}, done, layer, most_tokens);
+  return send({&back, 1}, {done, no_op}, layer, most_tokens);
 }
 
 bool RemoteExperts::take_credit() {

@@ -31,6 +31,8 @@ struct StepShape {
   /// What attention costs is summed over these, where sequences differ. Empty: all are alike, or count as
   /// their mean. Valid while the step begins.
   std::span<const AlikeSequences> alike = {};
+  /// Of GPUs with requests of their own, this one's shape: its experts get tokens of so many groups.
+  int groups = 1;
 };
 
 }  // namespace pregate::sim

@@ -60,9 +60,10 @@ struct Work {
   std::int32_t ordinal = -1;          ///< of a MoE layer, over all stacks
   std::int32_t layer_class = -1;      ///< layers that cost the same
   std::int32_t micro_batch = -1;      ///< of its pass, from 0; -1: it is for all of it
-  /// experts, cpu_experts, read_through: tokens times experts; activations: no more tokens than these, 0: all
-  /// of the pass; gate_readback: experts that the host looks up once it has the ids, 0: it reads them back;
-  /// drive_read: reads asked for at once with it, and before it.
+  /// experts, cpu_experts, read_through: tokens times experts; activations: no more tokens than these nor
+  /// than all groups of GPUs have, 0: all of the pass, of one group; gate_readback: experts that the host
+  /// looks up once it has the ids, 0: it reads them back; drive_read: reads asked for at once with it, and
+  /// before it.
   std::uint32_t routed = 0;
   ResourceSet crosses = 0;  ///< what its flow shares with others
   Meeting meeting;          ///< exchange

@@ -156,8 +156,7 @@ TEST(GroupNearData, EveryMissIsServedOnce) {
   machine.near_data.rate = {1e15};
   const std::int64_t misses =
       run(model, machine, near_data(), source).decode_cache.misses;  // without a cache: all
-  for (const ParallelSpec& spec : {ParallelSpec{.pipeline = 2}, ParallelSpec{.tensor = 2}, whole_experts(4),
-                                   ParallelSpec{.pipeline = 2, .tensor = 2, .experts = ExpertShare::whole}}) {
+  for (const ParallelSpec& spec : spreads) {
     const SimulationResult result =
         run(model, machine, near_data(), source, {.parallel = spec, .recorded_steps = 1000});
     const std::int64_t parts = spec.spreads_experts() ? 1 : spec.tensor;
@@ -205,8 +204,6 @@ TEST(GroupNearData, WhatIsNotSimulatedIsRefused) {
   const auto refused = [&](const SimulationOptions& options) {
     return test::error_of([&] { run(model, machine_with_device(), near_data(), source, options); });
   };
-  EXPECT_NE(refused({.parallel = {.data = 2, .experts = ExpertShare::whole}}).find("near-data device"),
-            std::string::npos);
   EXPECT_NE(refused({.parallel = {.pipeline = 2, .batches = 2}}).find("near-data device"), std::string::npos);
   EXPECT_NE(refused({.engine = Engine::timed, .parallel = whole_experts(2)}).find("timed"),
             std::string::npos);
