@@ -123,10 +123,10 @@ CopyCost CostModel::copy_cost(LinkId link, Bytes bytes) const {
   return {fixed, bytes, rate, fixed + time_at(bytes, rate), false};
 }
 
-CopyCost CostModel::activations(LinkId link, int tokens) const {
+CopyCost CostModel::activations(LinkId link, int tokens, int parts) const {
   // As the GPU computes them: in the dense format, at least 16 bits.
   const double element = std::max(2.0, model_.dense_format.bits_per_parameter / 8);
-  return copy_cost(link, {static_cast<std::int64_t>(std::ceil(element * model_.d_model * tokens))});
+  return copy_cost(link, {static_cast<std::int64_t>(std::ceil(element * model_.d_model * tokens / parts))});
 }
 
 CopyCost CostModel::cpu_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const {

@@ -153,7 +153,7 @@ class CostModel {
   /// two. Its launches come first. host_bound says here that the link is what it waits for.
   [[nodiscard]] CopyCost read_through(const GpuTime& time, std::int64_t experts) const;
   /// Activations of so many tokens before an expert layer, or what was computed of them, over a link.
-  [[nodiscard]] CopyCost activations(LinkId link, int tokens) const;
+  [[nodiscard]] CopyCost activations(LinkId link, int tokens, int parts = 1) const;
   /// Keys and values over a link, page-locked; of no bytes, nothing.
   [[nodiscard]] CopyCost kv_copy(LinkId link, Bytes bytes) const;
   /// Attention on the CPU, a flow on the host's memory bus: fixed + max(FLOP / rate, bytes / bandwidth) at

@@ -67,7 +67,7 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
     case OpKind::device_copy:
       return device_copy(work.stream);
     case OpKind::activations:
-      return of_flow(gpu.activations(work.link, tokens_sent(work)));
+      return of_flow(gpu.activations(work.link, tokens_sent(work), work.parts));
     case OpKind::cpu_experts:
       return of_flow(costs_.experts_at(work.at, work.layer_class, work.tokens.size, work.routed));
     case OpKind::read_through: {

@@ -54,12 +54,6 @@ void check_host_kv(const PolicySpec& policy, const ParallelSpec& spec) {
   if (spec.batches > 1) refuse("one pass is under way at a time", "parallel.batches 1");
   if (spec.data > 1 && spec.tokens == TokenExchange::follow)
     refuse("each request is attended to by one group of GPUs", "parallel.tokens = route");
-  // What goes to the CPU and back is priced for all heads.
-  if (spec.gpus_a_stage() > 1 && policy.kv_cache.attention == AttentionPlace::cpu) {
-    throw InputError("policy " + policy.name,
-                     "the CPU attends, which is simulated where each GPU has layers of its own",
-                     "--pp, or --set policy.kv_cache.attention=gpu");
-  }
 }
 
 /// What is decided by what a token's gate gave all its experts, where a GPU has but some of them; and what
@@ -94,8 +88,6 @@ void check_group_policy(const PolicySpec& policy, const SimulationOptions& optio
   check_host_kv(policy, options.parallel);
   if (policy.formats.cached < 1)
     refuse("its cache holds a part of each expert", "--set policy.formats.cached=1");
-  if (policy.compute.synchronized != Synchronized::never)
-    refuse("its host waits for all copies", "--set policy.compute.synchronized=never");
   if (options.parallel.data > 1 && serving.paged_kv()) {
     throw InputError("serve.kv_block",
                      "KV memory that may run out is simulated where all GPUs attend to the same requests",

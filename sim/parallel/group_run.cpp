@@ -75,6 +75,7 @@ GroupRun::GroupRun(const Topology& topology, const ParallelSpec& spec, const Gro
     members_.push_back(std::make_unique<Member>(plan, setting.whole, topology, place_of(plan.rank, gpus),
                                                 estimates, executor, program_));
     members_.back()->here = keys_here(plan.rank, setting.whole);
+    members_.back()->planner.share_heads(spec.tensor);
     if (spec.data > 1) members_.back()->planner.have(spec.routes() ? TokensHere::routed : TokensHere::of_all);
   }
   if (!spec.spreads_experts() || spec.gpus_a_stage() == 1) return;

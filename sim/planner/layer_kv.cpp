@@ -60,11 +60,14 @@ OpId LayerPlanner::store_kv(int layer, int layer_class, OpId after) {
   return kv_stored_[place] = program_.close();
 }
 
-/// Queries, new keys and values to the host; what it made of them back, over the link by the CPU itself.
+/// Queries, new keys and values to the host; what it made of them back, over the link by the CPU itself. Of
+/// GPUs that share the heads each sends and gets those that are its own.
 void LayerPlanner::attend_on_cpu(int layer, int layer_class, OpId projected) {
   const OpId stored = store_kv(layer, layer_class, projected);
   const auto hand_over = [&](const Hop& hop, OpId after) {
-    program_.open(OpKind::activations, hop, layer).micro_batch = micro_batch_;
+    Work& work = program_.open(OpKind::activations, hop, layer);
+    work.micro_batch = micro_batch_;
+    work.parts = heads_shared_by_;
     program_.after(after);
     return program_.close();
   };
@@ -90,27 +93,12 @@ void LayerPlanner::combine_attention() {
 }
 
 /// FlexGen synchronizes after each micro-batch (Sheng et al., arXiv 2303.06865, algorithm 1). For the open
-/// entry, whatever was issued before it on either direction of the link.
+/// entry, whatever was issued before it on either direction of the GPU's own link: of several GPUs each has a
+/// process.
 void LayerPlanner::wait_for_all_copies() {
   if (!synchronizes_) return;
-  note_copies();
-  program_.after_copy(last_in_);
-  program_.after(last_out_);
-}
-
-void LayerPlanner::note_copies() {
-  const std::span<const Work> work = program_.work();
-  bool in = false, out = false;
-  OpId end = program_.next_id();
-  for (std::size_t i = work.size(); i-- > 0 && !(in && out); end = work[i].first) {
-    if (work[i].stream == in_.stream && !in) {
-      last_in_ = end - 1;
-      in = true;
-    } else if (work[i].stream == out_.stream && !out) {
-      last_out_ = end - 1;
-      out = true;
-    }
-  }
+  program_.after_copy(program_.last_on(in_.stream));
+  program_.after(program_.last_on(out_.stream));
 }
 
 }  // namespace pregate::sim

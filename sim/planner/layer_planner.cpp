@@ -63,6 +63,10 @@ LayerPlanner::LayerPlanner(const Topology& topology, PlaceId gpu, const ExpertMa
     low_ = std::make_unique<FormatPool>(*plan.low, ExpertSlots(map.keys(), slots, in_, out_, WriteBack::none,
                                                                reads_, program_, low_format, first));
   }
+  if (synchronizes_) {
+    program_.watch(in_.stream);
+    program_.watch(out_.stream);
+  }
   if (plan.make_host_tier)
     reads_.set(plan.make_host_tier(), read_from_drive(topology, host_memory(topology, gpu)));
   for (std::size_t i = 0; i < offloaded_.size(); ++i) {
@@ -83,7 +87,6 @@ std::vector<SlotUse> LayerPlanner::held_at_start() const {
 }
 
 void LayerPlanner::run() {
-  if (synchronizes_) note_copies();
   executor_.run(program_);
   program_.clear();
 }

@@ -118,6 +118,8 @@ class LayerPlanner {
     remote_.set(tokens);
     awaits_tokens_ = tokens == TokensHere::routed;
   }
+  /// Where so many GPUs share the heads: a CPU that attends gets and gives that part of each token.
+  void share_heads(int gpus) { heads_shared_by_ = static_cast<std::uint16_t>(gpus); }
   /// Where several GPUs run a pass. The last operation here; what is issued next waits for `id` as well.
   [[nodiscard]] OpId last() const { return last_; }
   void wait_for(OpId id) { arrived_ = id; }
@@ -143,7 +145,6 @@ class LayerPlanner {
   OpId store_kv(int layer, int layer_class, OpId after);
   void attend_on_cpu(int layer, int layer_class, OpId projected);
   void wait_for_all_copies();
-  void note_copies();
   void issue_read_back();
   /// Until the ids are known, where something needs the clock.
   void stop_at_gate();
@@ -255,11 +256,11 @@ class LayerPlanner {
   std::int64_t written_back_before_ = 0, reads_before_ = 0;
   bool some_resident_ = false;
   bool kv_on_host_, synchronizes_, splits_;
-  std::vector<std::uint8_t> is_cached_;      // by key: of the layer, and the cache had a part of it
-  std::vector<ExpertKey> assembled_;         // of the layer, in working buffers
-  std::vector<OpId> kv_stored_;              // by layer: the last copy of new keys and values
-  std::vector<OpId> kv_stored_before_;       // that of the passes before
-  OpId last_in_ = no_op, last_out_ = no_op;  // copies, where the host waits for all of them
+  std::uint16_t heads_shared_by_ = 1;
+  std::vector<std::uint8_t> is_cached_;  // by key: of the layer, and the cache had a part of it
+  std::vector<ExpertKey> assembled_;     // of the layer, in working buffers
+  std::vector<OpId> kv_stored_;          // by layer: the last copy of new keys and values
+  std::vector<OpId> kv_stored_before_;   // that of the passes before
 
   // of the pass
   bool kv_pass_ = false;

@@ -49,8 +49,21 @@ class LayerProgram {
   }
   [[nodiscard]] OpId next_id() const { return next_id_; }
 
+  /// From now on last_on() tells of this stream.
+  void watch(StreamId stream) {
+    const auto place = static_cast<std::size_t>(stream);
+    if (last_of_.size() <= place) last_of_.resize(place + 1, no_op);
+  }
+  /// Of all entries that were closed, forgotten ones, too: the last operation there. no_op: none was.
+  [[nodiscard]] OpId last_on(StreamId stream) {
+    note_last();
+    return last_of_[static_cast<std::size_t>(stream)];
+  }
+
   /// Forgets the entries; identifiers go on.
   void clear() {
+    if (!last_of_.empty()) note_last();
+    noted_ = 0;
     work_.clear();
     uses_.clear();
     tokens_.clear();
@@ -115,6 +128,17 @@ class LayerProgram {
   void measure(OpId first, OpId last) { blocks_.push_back({first, last}); }
 
  private:
+  /// A train may still grow, and an entry that is open has no operation yet.
+  void note_last() {
+    for (; noted_ < work_.size(); ++noted_) {
+      const bool is_last = noted_ + 1 == work_.size();
+      const OpId end = is_last ? next_id_ : work_[noted_ + 1].first;
+      const auto place = static_cast<std::size_t>(work_[noted_].stream);
+      if (place < last_of_.size() && end > work_[noted_].first) last_of_[place] = end - 1;
+      if (is_last) break;
+    }
+  }
+
   template <class T>
   [[nodiscard]] static std::span<const T> part(const std::vector<T>& all, const Range& range) {
     return {all.data() + range.begin, range.size};
@@ -131,6 +155,8 @@ class LayerProgram {
   std::vector<std::uint32_t> tokens_;
   std::vector<OpId> ids_, copies_;
   std::vector<Block> blocks_;
+  std::vector<OpId> last_of_;  // by stream; empty: nobody asks
+  std::size_t noted_ = 0;      // entries of which it knows
 };
 
 }  // namespace pregate::sim

@@ -54,12 +54,13 @@ struct Work {
   std::uint8_t priority = 0;  ///< 0 goes first, where the stream is ordered by priority
   bool with_shared =
       false;  ///< experts, read_through: the router's and the shared experts' arithmetic belongs to it
-  PlaceKind at = PlaceKind::gpu;      ///< cpu_experts: what computes them
-  std::uint16_t part = 0, parts = 1;  ///< experts: the operation computes one of equal parts of them
-  std::int32_t layer = -1;            ///< in its stack
-  std::int32_t ordinal = -1;          ///< of a MoE layer, over all stacks
-  std::int32_t layer_class = -1;      ///< layers that cost the same
-  std::int32_t micro_batch = -1;      ///< of its pass, from 0; -1: it is for all of it
+  PlaceKind at = PlaceKind::gpu;  ///< cpu_experts: what computes them
+  /// experts: the operation computes one of equal parts of them; activations: it copies one of each token.
+  std::uint16_t part = 0, parts = 1;
+  std::int32_t layer = -1;        ///< in its stack
+  std::int32_t ordinal = -1;      ///< of a MoE layer, over all stacks
+  std::int32_t layer_class = -1;  ///< layers that cost the same
+  std::int32_t micro_batch = -1;  ///< of its pass, from 0; -1: it is for all of it
   /// experts, cpu_experts, read_through: tokens times experts; activations: no more tokens than these nor
   /// than all groups of GPUs have, 0: all of the pass, of one group; gate_readback: experts that the host
   /// looks up once it has the ids, 0: it reads them back; drive_read: reads asked for at once with it, and

@@ -46,6 +46,11 @@ pregate_exported_schedule(cut-with-own-requests --policy on-demand-cache --set p
 pregate_exported_schedule(own-requests-beside-cpu --policy experts-on-cpu --dp 4 --ep 4 --set parallel.tokens=route
   --requests 4 --batch 4 --model olmoe-1b-7b --machine rtx4090-pcie4 --set machine.host.memory_bandwidth=40GB/s
   --prompt 8 --output 8)
+pregate_exported_schedule(heads-beside-cpu --policy on-demand-cache --set policy.kv_cache.memory=host
+  --set policy.kv_cache.attention=cpu --tp 4 ${four})
+pregate_exported_schedule(waits-for-all-copies --policy prefetch-all --set policy.compute.micro_batches=2
+  --set policy.compute.synchronized=micro-batch --tp 2 --pp 2 --requests 4 --batch 4 --model olmoe-1b-7b
+  --machine rtx4090-pcie4 --set machine.host.memory_bandwidth=40GB/s --prompt 8 --output 8)
 # One GPU, whose copies serve all parts of a pass.
 pregate_exported_schedule(micro-batches --policy on-demand-cache --set policy.compute.micro_batches=4 --requests 4
   --batch 4 ${four})

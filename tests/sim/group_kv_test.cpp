@@ -8,6 +8,7 @@
 #include "models/error.hpp"
 #include "sim/parallel/rank.hpp"
 #include "sim/parallel/simulate_group.hpp"
+#include "sim/platform/machine_topology.hpp"
 #include "tests/models/error_of.hpp"
 #include "tests/sim/group_runs.hpp"
 #include "tests/sim/served.hpp"
@@ -98,6 +99,35 @@ TEST_F(OfTwoGpus, LoadsAreTheirClosedForm) {
   }
 }
 
+// The CPU has each GPU's new keys and values and its heads' queries, which come down two links at once, and
+// attends for one GPU after the other: to half of the cached bytes, and sends it half of each token.
+TEST_F(OfTwoGpus, TheCpuAttendsForTheHeadsOfEachInClosedForm) {
+  const PolicySpec kept = policy(on_cpu, "gpu-only");
+  const ParallelSpec spec = whole_experts(2);
+  MachineSpec machine = with_host_memory(1e12);
+  machine.host.rate = {1e8};  // its arithmetic decides: copies have the memory
+  const SimulationResult pair = run(model, machine, kept, source, {.parallel = spec, .recorded_steps = 100});
+  CostModel costs(priced_model(model, spec), with_gpus(machine, 2), kept, {});
+  Picoseconds expected;
+  for (int step = 0; step < steps; ++step) {
+    costs.begin_step({.tokens = 1, .position = prompt + step});
+    const LayerCost& layer = costs.layer(costs.layer_class(0, 0));
+    EXPECT_EQ(layer.kv.attended, Bytes{(prompt + step + 1) * entry / 2});
+    const std::vector<std::uint32_t> each{1, 1};
+    const Picoseconds down = costs.kv_copy(gpu_to_host, Bytes{entry / 2}).duration +
+                             costs.activations(gpu_to_host, 1, 2).duration,
+                      attended = costs.cpu_attention(layer.kv).duration +
+                                 costs.activations(host_to_gpu, 1, 2).duration;
+    expected += costs.step_overhead().whole() + layer.attention.whole() + down + attended * 2 +
+                layer.gate.whole() +
+                costs.exchange({.exchange = Exchange::all_reduce, .gpus = 2, .bytes = Bytes{64 * 4}}) * 2 +
+                costs.experts(costs.layer_class(0, 0), each, 2, 1, true).whole() + costs.head().whole() +
+                costs.exchange({.exchange = Exchange::all_gather, .gpus = 2, .bytes = Bytes{100 * 4}});
+  }
+  EXPECT_EQ(pair.decode, expected);
+  expect_replayed(pair);
+}
+
 // The CPU attends for one stage after the other, and nothing overlaps: what one GPU does, and the activations
 // that go from one stage to the next.
 TEST(GroupKv, TheCpuAttendsForEachStage) {
@@ -116,41 +146,65 @@ TEST(GroupKv, TheCpuAttendsForEachStage) {
   }
 }
 
-class GroupKvEngines : public testing::TestWithParam<int> {};
+/// Of each kind, over all GPUs.
+std::map<OpKind, Bytes> copied(const SimulationResult& recorded) {
+  std::map<OpKind, Bytes> all;
+  for (std::size_t i = 0; i < recorded.schedule.size(); ++i) {
+    const Operation& operation = recorded.schedule.operation(static_cast<OpId>(i));
+    all[operation.kind] += operation.bytes;
+  }
+  return all;
+}
+
+class GroupKvEngines : public testing::TestWithParam<int> {
+ protected:
+  const ParallelSpec spec = spreads.at(static_cast<std::size_t>(GetParam()));
+  const ModelSpec model = test::tiny_model(4, 16, 3);
+  ListSource source = test::random_source(3, 4, 16, 3, 8, 7, 12);
+  /// In the engine that is chosen, by events and recorded; `known`: the timed engine can say.
+  SimulationResult agreed(const PolicySpec& kept, double host_memory, bool known) {
+    const auto batches = trace::compose_batches(source, 4);
+    const auto with = [&](SimulationOptions options) {
+      options.parallel = spec;
+      return run(model, with_host_memory(host_memory), kept, *batches, options);
+    };
+    SimulationResult recorded = with({.recorded_steps = 1000});
+    EXPECT_FALSE(recorded.out_of_memory) << recorded.out_of_memory_reason;
+    test::expect_same_figures(recorded, with({}));
+    test::expect_same_figures(recorded, with({.engine = known ? Engine::timed : Engine::event}));
+    expect_replayed(recorded);
+    EXPECT_EQ(recorded.path.spent.total() + recorded.path.gpu_arithmetic(), recorded.path.finish);
+    return recorded;
+  }
+};
 
 // Where the host's memory carries all at once the times computed at issue are those of the event queue; the
 // exported schedule has them in any case. Every byte of keys and values crosses a link once.
 TEST_P(GroupKvEngines, Agree) {
-  const ParallelSpec& spec = spreads.at(static_cast<std::size_t>(GetParam()));
-  const ModelSpec model = test::tiny_model(4, 16, 3);
-  ListSource source = test::random_source(3, 4, 16, 3, 8, 7, 12);
-  const auto batches = trace::compose_batches(source, 4);
   for (const Variant& variant : kept_systems) {
     SCOPED_TRACE(variant.of);
     for (const double host_memory : {2e9, 1e12}) {
-      const bool is_large = host_memory > 1e11;
-      const PolicySpec kept = policy(joined(variant.set, on_host), variant.of);
-      const auto with = [&](SimulationOptions options) {
-        options.parallel = spec;
-        return run(model, with_host_memory(host_memory), kept, *batches, options);
-      };
-      const SimulationResult recorded = with({.recorded_steps = 1000});
-      ASSERT_FALSE(recorded.out_of_memory) << recorded.out_of_memory_reason;
-      test::expect_same_figures(recorded, with({.engine = is_large ? Engine::timed : Engine::event}));
-      expect_replayed(recorded);
-      EXPECT_EQ(recorded.path.spent.total() + recorded.path.gpu_arithmetic(), recorded.path.finish);
-      const SimulationResult alone =
-          run(model, with_host_memory(host_memory), kept, *batches, {.recorded_steps = 1000});
-      std::map<OpKind, Bytes> one, all;
-      for (const auto& [result, bytes] : {std::pair{&alone, &one}, {&recorded, &all}}) {
-        for (std::size_t i = 0; i < result->schedule.size(); ++i) {
-          const Operation& operation = result->schedule.operation(static_cast<OpId>(i));
-          (*bytes)[operation.kind] += operation.bytes;
-        }
+      for (const Set& where : {on_host, on_cpu}) {
+        const bool on_gpu = where.size() == on_host.size();
+        const PolicySpec kept = policy(joined(variant.set, where), variant.of);
+        std::map<OpKind, Bytes> all = copied(agreed(kept, host_memory, on_gpu && host_memory > 1e11));
+        const auto batches = trace::compose_batches(source, 4);
+        std::map<OpKind, Bytes> one =
+            copied(run(model, with_host_memory(host_memory), kept, *batches, {.recorded_steps = 1000}));
+        EXPECT_EQ(all[OpKind::kv_load], one[OpKind::kv_load]);
+        EXPECT_EQ(all[OpKind::kv_store], one[OpKind::kv_store]);
       }
-      EXPECT_EQ(all[OpKind::kv_load], one[OpKind::kv_load]);
-      EXPECT_EQ(all[OpKind::kv_store], one[OpKind::kv_store]);
     }
+  }
+}
+
+// The same where each GPU waits for all of its copies after a micro-batch (FlexGen).
+TEST_P(GroupKvEngines, AgreeWhereAllCopiesAreWaitedFor) {
+  const Set waits = joined(on_host, {{"compute.synchronized", "micro-batch"}, cut_into(2)});
+  for (const Variant& variant : kept_systems) {
+    SCOPED_TRACE(variant.of);
+    const PolicySpec waiting = policy(joined(variant.set, waits), variant.of);
+    for (const double host_memory : {2e9, 1e12}) agreed(waiting, host_memory, host_memory > 1e11);
   }
 }
 
@@ -184,9 +238,6 @@ TEST(GroupKv, WhatIsNotSimulatedIsRefused) {
   EXPECT_NE(refused(on_host, {.parallel = {.pipeline = 2, .batches = 2}}).find("one pass"),
             std::string::npos);
   EXPECT_NE(refused(on_host, {.parallel = follows}).find("one group of GPUs"), std::string::npos);
-  for (const ParallelSpec& shared :
-       {ParallelSpec{.tensor = 2}, ParallelSpec{.data = 2, .experts = ExpertShare::whole}})
-    EXPECT_NE(refused(on_cpu, {.parallel = shared}).find("the CPU attends"), std::string::npos);
   const ServingSpec mixed = test::continuous({{"prompts", "beside"}});
   EXPECT_NE(refused(on_cpu, {.serving = mixed, .parallel = {.pipeline = 2}}).find("prompts run beside"),
             std::string::npos);

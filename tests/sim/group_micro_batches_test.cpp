@@ -24,7 +24,12 @@ const Set takes_back = {{"cache.capacity", "25%"},
                         {"lookahead.recall", "0.6"},
                         {"prefetch.wrong", "cancel"}};
 
+/// A host that waits for all copies.
+const Override waits = {"compute.synchronized", "micro-batch"};
+
 const std::vector<Variant> cut_systems = {
+    {"prefetch-all", {waits}},
+    {"pre-gated-cache", {{"cache.capacity", "25%"}, waits}},
     {"gpu-only", {}},
     {"on-demand", {}},
     {"on-demand", {{"compute.experts", "per-expert"}}},
