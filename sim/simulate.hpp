@@ -181,6 +181,8 @@ class PreparedTrace {
   [[nodiscard]] const TraceScan& scan() const { return scan_; }
   /// The model is a part of another one, whose layer `first` is its first: so are layers named.
   void name_layers_from(int first) { map_.name_layers_from(first); }
+  /// What of a trace of the whole model is the part's: of what policies learn from before a run.
+  void take_part_of(WholeModel whole) { map_.set_whole(std::move(whole)); }
   /// Each of so many groups of GPUs keeps its part of a pass's sequences.
   void deal_sequences(int groups) {
     scan_.most_sequences = (scan_.most_sequences + groups - 1) / groups;

@@ -58,6 +58,26 @@ PlannedRank::PlannedRank(const Rank& of, MemoryLimits within, trace::StepSource&
                    ? PreparedTrace(this->rank.info, this->rank.model, name_of(rank, whole), *scanned)
                    : PreparedTrace(steps, this->rank.model, name_of(rank, whole), serving)) {}
 
+namespace {
+
+/// How a model is shared.
+struct Sharing {
+  ModelSpec model;
+  ParallelSpec spec;
+  std::vector<Bytes> memory;  ///< of GPUs that differ
+};
+
+/// Other traces of the model, that policies learn from, are shared as the run's is.
+WholeModel whole_of(const std::shared_ptr<const Sharing>& sharing, const ExpertMap& whole, int rank) {
+  return {.layers = whole.layers(), .part_of = [sharing, rank](std::unique_ptr<trace::StepSource> source) {
+            const std::vector<Rank> ranks =
+                make_ranks(sharing->model, source->info(), sharing->spec, sharing->memory);
+            return std::make_unique<PartOfTrace>(std::move(source), ranks[static_cast<std::size_t>(rank)]);
+          }};
+}
+
+}  // namespace
+
 PlannedRanks ranks_of_run(const ModelSpec& model, const MachineSpec& used, const PolicySpec& policy,
                           const PreparedTrace& prepared, trace::StepSource& source, const Topology& topology,
                           const SimulationOptions& options) {
@@ -79,6 +99,7 @@ PlannedRanks ranks_of_run(const ModelSpec& model, const MachineSpec& used, const
         options.memory.value_or(memory_limits(machine_of_gpu(used, static_cast<std::size_t>(stage)))));
     if (!used.others.empty()) memory.push_back(limits.back().gpu);
   }
+  const auto sharing = std::make_shared<const Sharing>(Sharing{model, spec, memory});
   PlannedRanks ranks;
   const TraceScan* const scanned = policy.placement.kind->keeps_all ? &prepared.scan() : nullptr;
   for (const Rank& rank : make_ranks(model, source.info(), spec, memory)) {
@@ -89,6 +110,7 @@ PlannedRanks ranks_of_run(const ModelSpec& model, const MachineSpec& used, const
     planned.host = rank.number / std::max(1, used.gpu.count);
     planned.result.topology = topology;
     planned.prepared.name_layers_from(rank.first_layer);
+    planned.prepared.take_part_of(whole_of(sharing, prepared.map(), rank.number));
     // Where tokens follow their experts every GPU caches all contexts.
     if (spec.tokens != TokenExchange::follow) planned.prepared.deal_sequences(spec.data);
   }

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "sim/parallel/rank.hpp"
@@ -50,6 +52,22 @@ class RankSteps final : public trace::StepSource {
   trace::StepSource& source_;
   const Rank& rank_;
   RankPass pass_;
+};
+
+/// The same of a source that it keeps, with what is routed in that one's layers. `rank` is of its trace.
+class PartOfTrace final : public trace::StepSource {
+ public:
+  PartOfTrace(std::unique_ptr<trace::StepSource> whole, Rank rank)
+      : whole_(std::move(whole)), rank_(std::move(rank)), steps_(*whole_, rank_) {}
+
+  [[nodiscard]] const trace::TraceInfo& info() const override { return steps_.info(); }
+  bool next(trace::Step& step) override { return steps_.next(step); }
+  void rewind() override { steps_.rewind(); }
+
+ private:
+  std::unique_ptr<trace::StepSource> whole_;
+  Rank rank_;
+  RankSteps steps_;
 };
 
 }  // namespace pregate::sim

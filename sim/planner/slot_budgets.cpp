@@ -8,7 +8,7 @@
 
 #include "models/error.hpp"
 #include "sim/workload/activation_profile.hpp"
-#include "traces/reader.hpp"
+#include "sim/workload/profile.hpp"
 
 namespace pregate::sim {
 
@@ -129,8 +129,8 @@ std::string split_by_budgets(std::vector<std::int64_t>& capacity, const CacheSpe
   if (cache.budgets.empty()) {
     misses = lru_misses(source, map, excluded);
   } else {
-    const auto other = trace::open_trace(cache.budgets);
-    of_what = read_profile(cache.budgets, map, "policy.cache.budgets").name;
+    const auto other = open_profile(cache.budgets, map, "policy.cache.budgets");
+    of_what = profile_name(cache.budgets, *other);
     misses = lru_misses(*other, ExpertMap(other->info()), excluded);
   }
   check_size(misses, slots);

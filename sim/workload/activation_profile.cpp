@@ -35,10 +35,13 @@ std::vector<double> activation_shares(trace::StepSource& source, const ExpertMap
   return shares;
 }
 
+std::string profile_name(const std::string& path, const trace::StepSource& source) {
+  return printable(path) + ", content " + source.info().content_hash.substr(0, 12);
+}
+
 ActivationProfile read_profile(const std::string& path, const ExpertMap& map, const std::string& where) {
   const auto source = open_profile(path, map, where);
-  return {activation_shares(*source, ExpertMap(source->info())),
-          printable(path) + ", content " + source->info().content_hash.substr(0, 12)};
+  return {activation_shares(*source, ExpertMap(source->info())), profile_name(path, *source)};
 }
 
 }  // namespace pregate::sim

@@ -17,8 +17,11 @@ std::vector<double> activation_shares(trace::StepSource& source, const ExpertMap
 /// What a trace in a file activates.
 struct ActivationProfile {
   std::vector<double> shares;  ///< as activation_shares(), by the keys of the asking trace's map
-  std::string name;            ///< for texts: the file, and what it holds
+  std::string name;            ///< as profile_name()
 };
+
+/// For texts: the file, and what it holds.
+std::string profile_name(const std::string& path, const trace::StepSource& source);
 
 /// InputError at `where` when the file `path` is no trace, or one of a model with other MoE layers than
 /// `map`.

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +29,13 @@ struct MoeLayer {
   Bytes expert_bytes;
 };
 
+/// The whole of which a map has a part: a model that several GPUs share.
+struct WholeModel {
+  std::vector<MoeLayer> layers;
+  /// A trace of the whole model as the part sees it.
+  std::function<std::unique_ptr<trace::StepSource>(std::unique_ptr<trace::StepSource>)> part_of;
+};
+
 /// Dense numbering of all experts, from a trace alone (replay) or checked against a model (simulation).
 class ExpertMap {
  public:
@@ -46,6 +55,10 @@ class ExpertMap {
   void name_layers_from(int first) {
     for (MoeLayer& layer : layers_) layer.layer += first;
   }
+  /// Says that this is a part, and of what.
+  void set_whole(WholeModel whole) { whole_ = std::make_shared<const WholeModel>(std::move(whole)); }
+  /// Null: the map has all that a trace has.
+  [[nodiscard]] const WholeModel* whole() const { return whole_.get(); }
   /// Ordinals of a trace stack's MoE layers: [first, second).
   [[nodiscard]] std::pair<int, int> ordinals(int stack) const {
     return ordinals_[static_cast<std::size_t>(stack)];
@@ -55,6 +68,7 @@ class ExpertMap {
   std::vector<MoeLayer> layers_;
   std::vector<std::pair<int, int>> ordinals_;
   ExpertKey keys_ = 0;
+  std::shared_ptr<const WholeModel> whole_;
 };
 
 }  // namespace pregate::sim
