@@ -21,14 +21,16 @@ Price Pricer::of_flow(const CopyCost& cost) {
   return {flow_.duration, &flow_, {}};
 }
 
+/// Tokens of all groups may come to the experts of each GPU.
 GpuTime Pricer::experts(const Work& work, const LayerProgram& program) {
   CostModel& gpu = costs_.on(work.stream);
   CostModel& costs = gpu.in(work.format);
   const int layer_class = gpu.class_in(work.format, costs_.class_on(work.stream, work.layer_class));
   const auto tokens = program.tokens(work);
-  if (work.micro_batch < 0) return costs.experts(layer_class, tokens, work.routed, tokens_, work.with_shared);
+  if (work.micro_batch < 0)
+    return costs.experts(layer_class, tokens, work.routed, tokens_ * groups_, work.with_shared);
   const GpuTime routed =
-      costs.experts(layer_class, tokens, work.routed, part(work).tokens, false, part(work).longer);
+      costs.experts(layer_class, tokens, work.routed, part(work).tokens * groups_, false, part(work).longer);
   return work.with_shared ? layer(work).shared + routed : routed;
 }
 
@@ -72,7 +74,7 @@ Price Pricer::price(const Work& work, const LayerProgram& program) {
       return of_flow(costs_.experts_at(work.at, work.layer_class, work.tokens.size, work.routed));
     case OpKind::read_through: {
       const GpuTime time =
-          gpu.experts(own_class, program.tokens(work), work.routed, tokens_, work.with_shared);
+          gpu.experts(own_class, program.tokens(work), work.routed, tokens_ * groups_, work.with_shared);
       Price price = of_flow(gpu.read_through(time, work.tokens.size));
       price.gpu = time;
       return price;

@@ -75,10 +75,17 @@ Meeting GroupRun::gathered(Exchange exchange, int tokens) const {
           .bytes = activations(std::int64_t{tokens} * spec_.data)};
 }
 
+/// Of routed tokens each GPU of a group sent its part, and gets it back; all of them go on with all tokens
+/// (DeepSpeed-MoE: an all-gather between the GPUs that share attention follows the all-to-all).
 void GroupRun::give_back_tokens(Members members) {
   for (const Part& part : parts_) {
     if (spec_.routes()) {
       meet(members, part.routed);
+      if (spec_.tensor == 1) continue;
+      meet_in_groups(members, spec_.tensor,
+                     {.exchange = Exchange::all_gather,
+                      .gpus = static_cast<std::uint16_t>(spec_.tensor),
+                      .bytes = activations(part.tokens)});
       continue;
     }
     if (spec_.data > 1) meet(members, gathered(Exchange::reduce_scatter, part.tokens));

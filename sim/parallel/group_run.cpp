@@ -244,7 +244,7 @@ void GroupRun::compute_others(Members all, int ordinal, int layer_class) {
       continue;
     }
     const Picoseconds time = setting_.expert_time(layer_class, member->routing.tokens(ordinal),
-                                                  member->routing.routed(ordinal), tokens_);
+                                                  member->routing.routed(ordinal), tokens_ * spec_.data);
     if (slowest != nullptr && time <= most) continue;
     slowest = member.get();
     most = time;
