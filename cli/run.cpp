@@ -174,7 +174,7 @@ void load_all_policies(Run& run) {
     try {
       if (load_policy(name).parallel.kind == Node::Kind::table) {
         run.configuration.left_out.push_back(
-            {name, "it says itself how it spreads over GPUs: --policy " + name});
+            {name, "says itself how it spreads over several GPUs: name it as the only --policy"});
         continue;
       }
       try {

@@ -77,7 +77,8 @@ RateRange Confidence::range_of(double rate, double idle_share) const {
   return {with(least_factor), with(most_factor)};
 }
 
-std::string confidence_text(const std::vector<SimulationResult>& results, const Confidences& confidences) {
+std::string confidence_text(const std::vector<SimulationResult>& results, const Confidences& confidences,
+                            bool by_evidence) {
   std::vector<std::string> heads;
   std::vector<std::array<std::string, 2>> ranges(confidences.size());
   std::size_t policy_width = 0;
@@ -91,18 +92,31 @@ std::string confidence_text(const std::vector<SimulationResult>& results, const 
     const std::string head = head_of(*confidences[i]);
     if (std::find(heads.begin(), heads.end(), head) == heads.end()) heads.push_back(head);
   }
+  const auto line = [&](std::size_t i) {
+    const std::string name = one_line(results[i].policy.name);
+    std::string text = "  " + name + std::string(policy_width - display_width(name), ' ');
+    for (std::size_t c = 0; c < widths.size(); ++c) {
+      if (widths[c] > 0)
+        text += "  " + std::string(widths[c] - display_width(ranges[i][c]), ' ') + ranges[i][c];
+    }
+    return text;
+  };
   std::string text;
   for (const std::string& head : heads) {
     text += "confidence: " + one_line(head) + "\n";
+    std::vector<std::size_t> of_head;
     for (std::size_t i = 0; i < confidences.size(); ++i) {
-      if (!confidences[i] || head_of(*confidences[i]) != head) continue;
-      const std::string name = one_line(results[i].policy.name);
-      text += "  " + name + std::string(policy_width - display_width(name), ' ');
-      for (std::size_t c = 0; c < widths.size(); ++c) {
-        if (widths[c] > 0)
-          text += "  " + std::string(widths[c] - display_width(ranges[i][c]), ' ') + ranges[i][c];
-      }
-      text += "; " + errors(*confidences[i]) + "\n";
+      if (confidences[i] && head_of(*confidences[i]) == head) of_head.push_back(i);
+    }
+    while (!of_head.empty()) {
+      const std::string evidence = errors(*confidences[of_head.front()]);
+      const auto others = std::stable_partition(of_head.begin(), of_head.end(), [&](std::size_t i) {
+        return by_evidence ? errors(*confidences[i]) == evidence : i == of_head.front();
+      });
+      if (by_evidence) text += evidence + ":\n";
+      for (auto i = of_head.begin(); i != others; ++i)
+        text += line(*i) + (by_evidence ? "\n" : "; " + evidence + "\n");
+      of_head.erase(of_head.begin(), others);
     }
   }
   return text;

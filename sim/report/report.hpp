@@ -68,8 +68,12 @@ std::string requests_csv(const std::vector<RequestRecord>& records);
 /// A table for people, the notes, a line that says why, and how sure the rates are.
 std::string results_table(const RunConfiguration& configuration, const std::vector<SimulationResult>& results,
                           const TextLayout& layout = {}, const Confidences& confidences = {});
-/// The lines about confidence below that table: one for each label and reason, and one a policy.
-std::string confidence_text(const std::vector<SimulationResult>& results, const Confidences& confidences);
+/// The lines about confidence below that table: one for each label and reason, and one a policy, which says
+/// what its range rests on. `by_evidence`: that once for all policies of which it is the same.
+std::string confidence_text(const std::vector<SimulationResult>& results, const Confidences& confidences,
+                            bool by_evidence = false);
+/// What `compare --policy all` did not run: one line for each reason.
+std::string left_out_text(const RunConfiguration& configuration);
 /// The lines about what generated routing leaves open: one a policy, its rates with low and high locality.
 std::string routing_span_text(const std::vector<SimulationResult>& results);
 /// The run's notes, and what its results add to them.

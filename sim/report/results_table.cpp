@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "models/terminal_text.hpp"
@@ -91,7 +92,15 @@ TextTable table_of(const std::vector<const Metric*>& shown, const std::vector<Si
   return table;
 }
 
-/// The table, without the columns for which the layout has no room; a line says which.
+/// Nothing to say in any row.
+bool is_empty(const Metric& metric, const std::vector<SimulationResult>& results) {
+  return std::none_of(results.begin(), results.end(), [&](const SimulationResult& result) {
+    return has(result, metric) && std::isfinite(shown_value(metric, result));
+  });
+}
+
+/// The table, without the columns for which the layout has no room; a line says which. Those that say nothing
+/// go first, without a word.
 std::string fitted_table(const std::vector<SimulationResult>& results, const TextLayout& layout,
                          bool by_kind) {
   std::vector<const Metric*> shown;
@@ -105,6 +114,14 @@ std::string fitted_table(const std::vector<SimulationResult>& results, const Tex
   std::string left_out;
   TextTable table = table_of(shown, results, by_kind);
   while (!layout.all_columns && table.width() > layout.columns) {
+    const auto empty = std::find_if(shown.begin(), shown.end(), [&](const Metric* metric) {
+      return metric->table->rank > 0 && is_empty(*metric, results);
+    });
+    if (empty != shown.end()) {
+      shown.erase(empty);
+      table = table_of(shown, results, by_kind);
+      continue;
+    }
     const auto least = std::max_element(shown.begin(), shown.end(), [](const Metric* a, const Metric* b) {
       return a->table->rank < b->table->rank;
     });
@@ -114,10 +131,10 @@ std::string fitted_table(const std::vector<SimulationResult>& results, const Tex
     table = table_of(shown, results, by_kind);
   }
   std::string text = table.text();
-  if (!left_out.empty())
-    text +=
-        "Left out at " + std::to_string(layout.columns) + " columns: " + left_out + " (--wide shows all).\n";
-  return text;
+  if (left_out.empty()) return text;
+  const std::string said =
+      "Left out at " + std::to_string(layout.columns) + " columns: " + left_out + " (--wide shows all).\n";
+  return text + folded(said, layout);
 }
 
 bool is_fastest_of_its_kind(const SimulationResult& result, const std::vector<SimulationResult>& results) {
@@ -181,6 +198,23 @@ std::string why(const SimulationResult& result) {
   return text;
 }
 
+std::string left_out_text(const RunConfiguration& run) {
+  std::vector<std::pair<std::string, std::string>> names_by_reason;  // in the order of the first of each
+  for (const RunConfiguration::LeftOut& each : run.left_out) {
+    const auto same = std::find_if(names_by_reason.begin(), names_by_reason.end(),
+                                   [&](const auto& known) { return known.first == each.reason; });
+    if (same == names_by_reason.end()) {
+      names_by_reason.emplace_back(each.reason, one_line(each.policy));
+    } else {
+      same->second += ", " + one_line(each.policy);
+    }
+  }
+  std::string text;
+  for (const auto& [reason, names] : names_by_reason)
+    text += "left out: " + names + ": " + one_line(reason) + "\n";
+  return text;
+}
+
 std::string results_table(const RunConfiguration& run, const std::vector<SimulationResult>& results,
                           const TextLayout& layout, const Confidences& confidences) {
   std::string legend = results.size() > 1 ? "* best of its column. " : "";
@@ -196,11 +230,9 @@ std::string results_table(const RunConfiguration& run, const std::vector<Simulat
       line = "\033[1m" + name + "\033[0m" + line.substr(name.size());
     text += line;
   }
-  text += folded(confidence_text(results, confidences), layout);
+  text += folded(confidence_text(results, confidences, run.all_policies), layout);
   text += folded(routing_span_text(results), layout);
-  std::string notes;
-  for (const RunConfiguration::LeftOut& each : run.left_out)
-    notes += "left out: " + one_line(each.policy) + ": " + one_line(each.reason) + "\n";
+  std::string notes = left_out_text(run);
   for (const SimulationResult& result : results) {
     for (const std::string& note : result.notes)
       notes += "note: " + one_line(result.policy.name) + ": " + one_line(note) + "\n";

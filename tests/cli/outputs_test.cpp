@@ -102,6 +102,32 @@ TEST_F(Outputs, FitTheTerminal) {
   EXPECT_THAT(run(wide, {.columns = 80}).out, HasSubstr("p99"));
 }
 
+// All systems at 80 columns: a column without a figure takes no room, what ranges rest on and why systems
+// were left out are said once, not for each.
+TEST_F(Outputs, SayOnceWhatAllSystemsShare) {
+  const Outcome all = run({"compare", "--requests", "1", "--model", "olmoe-1b-7b", "--locality", "typical",
+                           "--prompt", "0", "--output", "16", "--cache", "25%", "--policy", "all"},
+                          {.columns = 80});
+  ASSERT_EQ(all.exit_code, 0) << all.err;
+  const auto times = [&](const std::string& what) {
+    int count = 0;
+    for (std::size_t at = all.out.find(what); at != std::string::npos; at = all.out.find(what, at + 1))
+      ++count;
+    return count;
+  };
+  std::istringstream in(all.out);
+  std::string line, head;
+  while (std::getline(in, line)) {
+    const auto columns = std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; });
+    EXPECT_LE(columns, 80) << line;
+    if (line.starts_with("policy")) head = line;
+  }
+  EXPECT_THAT(head, HasSubstr("hits"));
+  EXPECT_THAT(head, Not(HasSubstr("TTFT"))) << "no request has a prompt";
+  EXPECT_EQ(times("left out: deepspeed-moe, eplb, exflow"), 1);
+  EXPECT_EQ(times("published rates of any mechanism"), 1);
+}
+
 TEST_F(Outputs, AfterOutOfMemoryTheNextStepIsSaidAndHolds) {
   const Words base{"--model", "switch-large-128", "--profile", "switch-large-128"};
   const auto with = [&](Words more) {
