@@ -86,6 +86,20 @@ TEST(FractionService, PartsByTheRates) {
   EXPECT_EQ(fetched({1, 2, 3, 4}), 1U);
 }
 
+// A copy takes 30, the CPU 10 a token. Of 1, 9, 1 and 1 tokens the CPU has 120 alone, 110 beside one copy, 20
+// beside two, which take 60, and three take 90: two. Of one token each 30 beside one copy: one.
+TEST(FractionService, WeighsTheTokensOfAPassOfMany) {
+  const GivenTimes times(30, 1, 10);
+  EXPECT_THAT(Decided("fraction").fetched(&times, {1, 2, 3, 4}, {1, 9, 1, 1}), ElementsAre(1, 2));
+  EXPECT_THAT(Decided("fraction").fetched(&times, {1, 2, 3, 4}, {1, 1, 1, 1}), ElementsAre(1));
+  // A share of the link of .25 is said of one token each: 30 and 10 likewise.
+  const Decided quarter("fraction", "link", "0.25");
+  EXPECT_THAT(quarter.fetched(&times, {1, 2, 3, 4}, {1, 9, 1, 1}), ElementsAre(1, 2));
+  EXPECT_THAT(quarter.fetched(nullptr, {1, 2, 3, 4}, {1, 9, 1, 1}), ElementsAre(1)) << "no costs known";
+  // A prompt goes over the link.
+  EXPECT_THAT(Decided("fraction").fetched(&times, {1, 2, 3, 4}, {64, 64, 64, 64}), ElementsAre(1, 2, 3, 4));
+}
+
 TEST(FractionService, CopiesWhatWasUsedLast) {
   const Decided half("fraction", "link", "0.5");
   EXPECT_THAT(half.fetched(nullptr, {1, 2}, {1, 1}), ElementsAre(1)) << "never used: any order";

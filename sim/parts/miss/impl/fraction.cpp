@@ -11,9 +11,11 @@ namespace pregate::sim {
 namespace {
 
 struct Share {
-  double link = 0;  ///< 0: as one more expert with one token takes on either
+  double link = 0;  ///< of misses with one token each; 0: by what copies and the CPU take
 };
 
+/// F = argmin max(what F copies take, what the CPU takes for the others), each at its own number of tokens.
+/// With one token each, and what a layer costs the CPU once left aside, that is max(F (1 - f), (M - F) f).
 class Fraction final : public MissService {
  public:
   Fraction(const Share& share, Service over_link) : link_(share.link), over_link_(over_link) {}
@@ -32,31 +34,56 @@ class Fraction final : public MissService {
     std::stable_sort(order_.begin(), order_.end(),
                      [this](std::size_t a, std::size_t b) { return last_[a] > last_[b]; });
     for (Serving& serving : of_each) serving.service = over_link_;
-    for (std::size_t i = fetched_of(misses.keys.size(), share_of_link(moment)); i < order_.size(); ++i)
+    for (std::size_t i = fetched_of(moment, misses.tokens); i < order_.size(); ++i)
       of_each[order_[i]] = computed_at(moment.cpu);
   }
 
  private:
+  /// What a miss takes, in any unit, as long as it is one for both.
+  struct Costs {
+    double copy = 0, cpu = 0;  ///< with one token
+    double once = 0;           ///< of the estimates: of a layer on the CPU, whoever it computes, in ps
+    double each = 0;           ///< likewise: of an expert with one token
+  };
+
   std::int64_t& used_of(ExpertKey key) {
     if (used_.size() <= key) used_.resize(std::size_t{key} + 1);
     return used_[key];
   }
-  [[nodiscard]] double share_of_link(const Moment& moment) const {
-    if (link_ > 0 || moment.estimates == nullptr) return link_;
-    const double copied = moment.estimates->fetch().seconds();
-    const auto on_cpu = [&](std::uint32_t experts) {
-      return moment.estimates->on_cpu(moment.layer_class, experts, experts).seconds();
-    };
-    const double computed = on_cpu(2) - on_cpu(1);  // without what a layer costs once
-    return computed / (computed + copied);
+  [[nodiscard]] static double on_cpu(const Moment& moment, std::size_t experts, std::uint32_t routed) {
+    const auto count = static_cast<std::int64_t>(experts);
+    return static_cast<double>(moment.estimates->on_cpu(moment.layer_class, count, routed).count);
   }
-  /// The first argmin over F of max(F (1 - f), (M - F) f): link and CPU are then done at about one time.
-  static std::size_t fetched_of(std::size_t missing, double link) {
+  [[nodiscard]] Costs costs(const Moment& moment) const {
+    Costs of{1 - link_, link_, 0, 0};
+    if (moment.estimates == nullptr) return of;
+    const double one = on_cpu(moment, 1, 1);
+    of.each = on_cpu(moment, 2, 2) - one;
+    of.once = one - of.each;
+    if (link_ == 0) {
+      of.copy = static_cast<double>(moment.estimates->fetch().count);
+      of.cpu = of.each;
+    }
+    return of;
+  }
+  /// Of that many misses that get `routed` tokens in all.
+  [[nodiscard]] static double cpu_takes(const Moment& moment, const Costs& of, std::size_t experts,
+                                        std::uint32_t routed) {
+    const double alike = static_cast<double>(experts) * of.cpu;
+    if (routed == experts || of.each <= 0) return alike;
+    return (on_cpu(moment, experts, routed) - of.once) * (of.cpu / of.each);
+  }
+  /// The first such F: link and CPU are then done at about one time.
+  [[nodiscard]] std::size_t fetched_of(const Moment& moment, std::span<const std::uint32_t> tokens) const {
+    const Costs of = costs(moment);
+    const std::size_t missing = tokens.size();
+    std::uint32_t routed = std::accumulate(tokens.begin(), tokens.end(), std::uint32_t{0});
     std::size_t best = 0;
-    double least = static_cast<double>(missing) * link;
+    double least = cpu_takes(moment, of, missing, routed);
     for (std::size_t fetched = 1; fetched <= missing; ++fetched) {
-      const double longer =
-          std::max(static_cast<double>(fetched) * (1 - link), static_cast<double>(missing - fetched) * link);
+      routed -= tokens[order_[fetched - 1]];
+      const double others = fetched == missing ? 0 : cpu_takes(moment, of, missing - fetched, routed);
+      const double longer = std::max(static_cast<double>(fetched) * of.copy, others);
       if (longer >= least) break;  // the one falls and the other rises
       best = fetched;
       least = longer;
@@ -80,7 +107,8 @@ MissServiceEntry parted(Service over_link) {
   MissServiceEntry entry;
   Fields<Share> fields;
   fields
-      .add("link", &Share::link, "rate of the link, as a share of its and the CPU's together",
+      .add("link", &Share::link,
+           "rate of the link, as a share of its and the CPU's together, for one token each",
            pregate::Range{0, 1, "from 0 to 1"})
       .or_zero("as one more expert takes on either");
   entry.parameters = PartParameters(fields);
