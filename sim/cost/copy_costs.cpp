@@ -143,8 +143,20 @@ CopyCost CostModel::cpu_experts(int layer_class, std::int64_t experts, std::uint
                      profile, experts, routed);
 }
 
+/// From or to pageable memory keys and values are two copies, each moved by a thread of the host before or
+/// after: the link has the one while the thread has the other (FlexGen's general_copy, arXiv 2303.06865).
 CopyCost CostModel::kv_copy(LinkId link, Bytes bytes) const {
-  return bytes.count == 0 ? CopyCost{} : copy_cost(link, bytes);
+  if (bytes.count == 0) return {};
+  CopyCost cost = copy_cost(link, bytes);
+  if (policy_.kv_cache.pinned) return cost;
+  const Bytes half{bytes.count / 2};
+  const Picoseconds moved = time_at(half, link_spec(machine_, link).pageable_bandwidth);
+  const Picoseconds copied = time_at(half, cost.rate);
+  // moved, the longer of both, copied; of which the link's flow has twice copied.
+  const Picoseconds beside = cost.fixed + moved + std::max(moved, copied) - copied;
+  cost.fixed = cost.fixed + beside;
+  cost.duration = cost.duration + beside;
+  return cost;
 }
 
 CopyCost CostModel::cpu_attention(const KvWork& kv) const {

@@ -116,6 +116,7 @@ struct PolicySpec {
   struct {
     KvMemory memory = KvMemory::gpu;
     AttentionPlace attention = AttentionPlace::gpu;
+    bool pinned = true;  ///< page-locked; else a thread of the host moves it to and from memory that is
     [[nodiscard]] bool on_host() const { return memory == KvMemory::host; }
   } kv_cache;
 

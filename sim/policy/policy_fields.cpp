@@ -199,6 +199,10 @@ Fields<KvCache> kv_cache() {
   fields.add_where_set("memory", &KvCache::memory, "whose memory holds the KV cache of self-attention");
   fields.add_where_set("attention", &KvCache::attention, "what attends to it in decode steps")
       .only_with({"memory", {"host"}, ""});
+  fields
+      .add_where_set("pinned", &KvCache::pinned,
+                     "it lies in page-locked memory; else the host moves it there first")
+      .only_with({"memory", {"host"}, ""});
   return fields;
 }
 

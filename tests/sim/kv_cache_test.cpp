@@ -101,6 +101,28 @@ TEST(KvCache, TwoMicroBatchesOfItAreOnTheGpu) {
   }
 }
 
+// From pageable memory: keys are moved, copied while values are moved, values copied. 2 x 10 us, and of
+// halves a thread that moves 2 GB/s and a link of 1 GB/s take 1/2 + 1 + 1, one of half as much 2 + 2 + 1, per
+// GB/s.
+TEST(KvCache, FromPageableMemoryAThreadOfTheHostMovesItFirst) {
+  const ModelSpec model = test::tiny_model(2, 4, 1);
+  for (const double moved : {2e9, 5e8}) {
+    test::ListSource source = served(2, 4, 1, 3, 10, 1);
+    MachineSpec machine = machine_with(1e9, 1e9);
+    machine.h2d.pageable_bandwidth = machine.d2h.pageable_bandwidth = {moved};
+    const Set pageable = joined(on_host, {{"kv_cache.pinned", "false"}});
+    const SimulationResult run = recorded(model, policy(pageable, "on-demand"), source, machine);
+    const Timed load = times_of(run, OpKind::kv_load, 1), store = times_of(run, OpKind::kv_store, 1);
+    ASSERT_EQ(load.start.size(), 2U);
+    for (const auto& [copy, tokens] : {std::pair{load, 30}, {store, 3}}) {
+      const Bytes half{tokens * entry / 2};
+      const Picoseconds by_thread = time_at(half, {moved}), by_link = time_at(half, {1e9});
+      EXPECT_EQ(copy.took(0),
+                Picoseconds{copy_us * us} * 2 + by_thread + std::max(by_thread, by_link) + by_link);
+    }
+  }
+}
+
 // In decode steps the CPU attends: max(cached and new tokens / what it reads, FLOP / its rate) after the
 // queries, the new keys and values are there; the gate waits for what comes back, over the link.
 TEST(KvCache, TheCpuAttendsAtTheRateOfItsMemoryOrItsArithmetic) {
@@ -251,6 +273,7 @@ TEST(KvCache, EnginesAndTheExportedScheduleAgree) {
       {"on-demand-cache", {{"cache.capacity", "25%"}}},
       {"prefetch-all", {}},
       {"prefetch-all", {{"compute.synchronized", "micro-batch"}}},
+      {"prefetch-all", {{"kv_cache.pinned", "false"}}},
       {"pre-gated-cache", {{"cache.capacity", "25%"}, {"transfer.chunk", "40 kB"}}},
       {"on-demand-cache", joined(guesses, {{"cache.capacity", "25%"}, {"prefetch.wrong", "cancel"}})},
       {"on-demand", {{"compute.experts", "per-expert"}}},
