@@ -167,9 +167,19 @@ PolicySpec load(const std::string& name, const Run& run) {
 /// The problem without where it was found, which is the policy's own name, and without the hint.
 std::string reason_of(const std::string& what) { return what.substr(0, what.find('\n')); }
 
+/// Flags of the cache are for those that have one: a published system without does not get one.
+PolicySpec load_as_published(const std::string& name, const Run& run, std::string& without_cache) {
+  PolicySpec own = load_policy(name, run.set);
+  if (run.cache_flags.empty() || own.placement.kind->keeps_all) return load(name, run);
+  if (own.cache.capacity.kind != CapacityKind::none) return load(name, run);
+  without_cache += (without_cache.empty() ? "" : ", ") + name;
+  return own;
+}
+
 void load_all_policies(Run& run) {
   run.configuration.all_policies = true;
   std::exception_ptr first;
+  std::string without_cache;
   for (const std::string& name : policy_names()) {
     try {
       if (load_policy(name).parallel.kind == Node::Kind::table) {
@@ -177,20 +187,16 @@ void load_all_policies(Run& run) {
             {name, "says itself how it spreads over several GPUs: name it as the only --policy"});
         continue;
       }
-      try {
-        run.policies.push_back(load(name, run));
-      } catch (const InputError&) {
-        if (run.cache_flags.empty()) throw;
-        run.policies.push_back(load_policy(name, run.set));  // one that has no cache to be of another size
-        run.configuration.notes.push_back("--cache and the like do not apply to " + name +
-                                          ": it ran without");
-      }
+      run.policies.push_back(load_as_published(name, run, without_cache));
     } catch (const InputError& error) {
       if (!first) first = std::current_exception();
       run.configuration.left_out.push_back({name, reason_of(error.what())});
     }
   }
   if (run.policies.empty()) std::rethrow_exception(first);
+  if (!without_cache.empty())
+    run.configuration.notes.push_back(
+        "--cache and the like do not apply to what has no cache of experts on the GPU: " + without_cache);
   std::stable_sort(run.policies.begin(), run.policies.end(),
                    [](const PolicySpec& a, const PolicySpec& b) { return kind_of(a) < kind_of(b); });
   for (const PolicySpec& policy : run.policies) run.policy_names.push_back(policy.name);

@@ -126,6 +126,13 @@ TEST_F(Outputs, SayOnceWhatAllSystemsShare) {
   EXPECT_THAT(head, Not(HasSubstr("TTFT"))) << "no request has a prompt";
   EXPECT_EQ(times("left out: deepspeed-moe, eplb, exflow"), 1);
   EXPECT_EQ(times("published rates of any mechanism"), 1);
+  // What has no cache gets none: else its rates would be another system's.
+  const auto gib_of = [&](const std::string& policy) {
+    const std::size_t at = all.out.find("\n  " + policy + " "), end = all.out.find('\n', at + 1);
+    return std::stod(all.out.substr(all.out.rfind(' ', end - 1), end));
+  };
+  EXPECT_LT(gib_of("on-demand") + 2.9, gib_of("on-demand-cache"));
+  EXPECT_EQ(times("note: --cache and the like do not apply to"), 1);
 }
 
 TEST_F(Outputs, AfterOutOfMemoryTheNextStepIsSaidAndHolds) {
