@@ -257,6 +257,7 @@ Plan make_plan(const PolicySpec& policy, const ExpertMap& map, const TraceScan& 
   }
   note_thrashing(plan, map, scan);
   note_recorded(plan, scan);
+  note_nothing_to_match(plan, scan);
   plan_host_cache(plan, map, never_cached, topology);
   return plan;
 }

@@ -14,6 +14,18 @@ void note_recorded(Plan& plan, const TraceScan& scan) {
                        " predicted, which is used; a given recall and its other settings have no effect");
 }
 
+void note_nothing_to_match(Plan& plan, const TraceScan& scan) {
+  const char* part = "activation-matrix";
+  const bool announces = plan.policy.lookahead.predictor->name == part;
+  const bool evicts = plan.cache_slots > 0 && plan.policy.cache.eviction == part;
+  if (scan.requests != 1 || (!announces && !evicts)) return;
+  plan.notes.push_back(
+      std::string("the activation matrix of a request is matched with those of earlier ones, "
+                  "and this trace has one request: ") +
+      (announces ? "nobody is announced" : "") + (announces && evicts ? ", and " : "") +
+      (evicts ? "who leaves is decided by layer alone" : ""));
+}
+
 void note_thrashing(Plan& plan, const ExpertMap& map, const TraceScan& scan) {
   const PolicySpec& policy = plan.policy;
   if (plan.cache_slots == 0) return;

@@ -271,6 +271,11 @@ void validate(const PolicySpec& policy, const std::string& where) {
     throw InputError(where, "formats.low copies whole experts, formats.copied and formats.held parts of them",
                      "remove the one or the others");
   }
+  if (formats.low.find(',') != std::string::npos) {
+    throw InputError(where,
+                     "formats.low names one format: experts have the model's own and one more, not three",
+                     "choose the model's own with --weights and name the other, e.g. formats.low = \"q2_k\"");
+  }
   if (!is_sound(policy.formats.low_capacity))
     throw InputError(where, "formats.low_capacity is out of range", capacity_hint);
   if (!policy.formats.low.empty() &&

@@ -162,6 +162,13 @@ TEST_F(Formats, RefuseWhatDoesNotGoTogether) {
   EXPECT_THAT(error(), HasSubstr("an expert takes"));
   policy.formats.low = "no-such";
   EXPECT_THAT(error(), HasSubstr("policy.formats.low"));
+  policy.formats.low = "fp8,int4";
+  try {
+    validate(policy, "test");
+    ADD_FAILURE() << "three formats";
+  } catch (const InputError& refused) {
+    EXPECT_THAT(refused.what(), HasSubstr("one more, not three"));
+  }
   policy.formats.low = "";
   EXPECT_THAT(error(), HasSubstr("needs a second weight format"));
   policy.formats.low = "fp8";

@@ -366,5 +366,24 @@ TEST(LookaheadSystems, APassIsForetoldOnce) {
   }
 }
 
+// One request has no earlier one to be matched with: said, as its figures are those of a cache by layers.
+TEST(LookaheadSystems, WithoutAnEarlierRequestNobodyIsMatched) {
+  const ModelSpec model = test::tiny_model(3, 8, 2);
+  for (const int requests : {1, 2}) {
+    test::ListSource source(test::decoder_info(3, 8, 2));
+    for (int i = 0; i < 2 * requests; ++i)
+      source.add(trace::Phase::decode, 1, {0, 1, 2, 3, 4, 5}, i % 2 == 0);
+    const SimulationResult result =
+        test::run(model, test::tiny_machine(), policy({{"cache.capacity", "25%"}}, "moe-infinity"), source);
+    const auto said =
+        testing::Contains(testing::HasSubstr("this trace has one request: nobody is announced, and"));
+    if (requests == 1) {
+      EXPECT_THAT(result.notes, said);
+    } else {
+      EXPECT_THAT(result.notes, testing::Not(said));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace pregate::sim

@@ -145,6 +145,25 @@ TEST(UploadCapService, FillsTheCacheBesideTheCpu) {
   EXPECT_THROW(validate(policy, "test"), InputError) << "nothing to copy into";
 }
 
+// llama.cpp copies what a pass of 32 tokens and more misses, as without a cache.
+TEST(UploadCapService, CopiesWhatAPromptMisses) {
+  const ModelSpec model = test::tiny_model(1, 8, 2);
+  for (const int tokens : {31, 32}) {
+    test::ListSource source(test::decoder_info(1, 8, 2));
+    std::vector<std::uint16_t> ids;
+    for (int token = 0; token < tokens; ++token) ids.insert(ids.end(), {1, 2});
+    source.add(trace::Phase::prefill, tokens, ids, true);
+    PolicySpec policy = load_policy("llama-cpp-expert-cache");
+    policy.cache.capacity = parse_capacity("2 slots", "test");
+    policy.miss.service.set("uploads", "1");
+    MachineSpec machine = test::tiny_machine();
+    machine.d2h = machine.h2d;
+    const SimulationResult result = test::run(model, machine, policy, source);
+    EXPECT_EQ(result.other_cache.computed_on_cpu, tokens < 32 ? 2 : 0) << tokens;
+    EXPECT_EQ(result.tally.fetches, tokens < 32 ? 1 : 2) << tokens;
+  }
+}
+
 // Whatever the service, an expert is computed once, and what is copied are the fetches and the uploads.
 TEST(MissServices, ConserveExperts) {
   const ModelSpec model = test::tiny_model(3, 16, 4);
