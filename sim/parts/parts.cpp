@@ -10,6 +10,7 @@ namespace pregate::sim {
 PlacementEntry no_placement();
 PlacementEntry all_resident();
 PlacementEntry popular_resident();
+PlacementEntry drawn_resident();
 PlacementEntry first_layers_resident();
 PlacementEntry last_layers_resident();
 PlacementEntry on_other_gpus();
@@ -71,6 +72,7 @@ void add_residency(Parts& parts) {
   parts.placements.add(no_placement());
   parts.placements.add(all_resident());
   parts.placements.add(popular_resident());
+  parts.placements.add(drawn_resident());
   parts.placements.add(first_layers_resident());
   parts.placements.add(last_layers_resident());
   parts.placements.add(on_other_gpus());

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "models/error.hpp"
 #include "sim/planner/slot_budgets.hpp"
 #include "sim/policy/load_policy.hpp"
@@ -48,6 +50,39 @@ TEST(Popular, IsOfThisTraceOfItsFirstStepsOrOfAnother) {
   another.placement.kind.set("share", "0.5");
   EXPECT_THAT(test::error_of([&] { test::run(model, test::tiny_machine(), another, source); }),
               HasSubstr("placement.share"));
+}
+
+// As many as asked for in each layer, others by another seed: of tokens that activate every expert alike the
+// share that is there hits.
+TEST(Drawn, HoldsASetOfEachLayer) {
+  const ModelSpec model = test::tiny_model(8, 64, 2);
+  test::ListSource source(test::decoder_info(8, 64, 2));
+  for (int step = 0; step < 64; ++step) {
+    std::vector<std::uint16_t> ids;
+    for (int layer = 0; layer < 8; ++layer) {
+      for (const int expert : {step, (step + 7 * layer + 1) % 64})
+        ids.push_back(static_cast<std::uint16_t>(expert));
+    }
+    for (std::size_t i = 0; i < ids.size(); i += 2)
+      ids[i + 1] = ids[i + 1] == ids[i] ? ids[i] ^ 1U : ids[i + 1];
+    source.add(trace::Phase::decode, 1, ids, step == 0);
+  }
+  PolicySpec policy = load_policy("on-demand");
+  test::place(policy, "random", 48);
+  const SimulationResult run = test::run(model, test::tiny_machine(), policy, source);
+  EXPECT_NEAR(run.decode_cache.hit_rate(), 0.75, 0.01);
+  EXPECT_EQ(run.memory.peak[static_cast<std::size_t>(MemoryPurpose::resident_experts)],
+            test::tiny_expert * (8 * 48));
+  std::set<std::int64_t> by_seed;  // misses of one step
+  test::ListSource once(test::decoder_info(8, 64, 2));
+  once.add(trace::Phase::decode, 1, {0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}, true);
+  for (const char* seed : {"1", "2", "3", "4", "5", "6"}) {
+    policy.placement.kind.set("seed", seed);
+    by_seed.insert(misses(test::run(model, test::tiny_machine(), policy, once)));
+  }
+  EXPECT_GT(by_seed.size(), 1U);
+  test::place(policy, "random", 64);
+  EXPECT_EQ(misses(test::run(model, test::tiny_machine(), policy, source)), 0);
 }
 
 TEST(Popular, OfATraceOfAnotherModelIsRefused) {

@@ -49,7 +49,7 @@ struct PlacementEntry : PartDescription {
 
 /// What `count` is, in one line for all kinds, as lists have it.
 inline constexpr const char* counted_help =
-    "popular, other-gpus: experts a layer; first-layers, last-layers: MoE layers; 0 for none";
+    "popular, random, other-gpus: experts a layer; first-layers, last-layers: MoE layers; 0 for none";
 
 /// The parameter of placements of so many.
 struct PlacedCount {
