@@ -146,7 +146,8 @@ TEST(Policy, ContradictionsAndTyposAreErrors) {
   const auto refused = [](const char* text) { return error_of([&] { parse_policy_toml(text, "p.toml"); }); };
   EXPECT_THAT(refused("placement = { kind = \"popular\" }"), HasSubstr("placement.count is missing"));
   EXPECT_THAT(refused("placement = { kind = \"all\", count = 2 }"), HasSubstr("means nothing"));
-  EXPECT_THAT(refused("placement.kind = \"some\""), HasSubstr("valid: none, all, popular, random, first-layers"));
+  EXPECT_THAT(refused("placement.kind = \"some\""),
+              HasSubstr("valid: none, all, popular, random, first-layers"));
   EXPECT_THAT(refused("lookahead = { kind = \"pre-gate\", distance = 0 }"), HasSubstr("0 is out of range"));
   EXPECT_THAT(
       refused("\nlookahead = { kind = \"predictor\" }"),
