@@ -92,14 +92,17 @@ TEST_F(SeveralGpus, OfSeveralHostsOffload) {
 // Systems whose passes are cut and whose keys and values are on the host run over stages; where GPUs share
 // layers the CPU attends for none of them, which the error says with a way out.
 TEST_F(SeveralGpus, CutPassesAndKvOnTheHost) {
-  for (const Json& result :
-       compare({"--policy", "moe-lightning,klotski", "--pp", "2", "--batch", "2"})["results"])
-    EXPECT_EQ(result["status"], "ok");
-  const Outcome refused = run({"compare", "--model", "olmoe-1b-7b", "--machine", "rtx4090-pcie4", "--policy",
-                               "moe-lightning", "--tp", "2"});
+  for (const Words& spread : {Words{"--pp", "2"}, Words{"--tp", "2"}, Words{"--dp", "2", "--ep", "2"}}) {
+    Words words = {"--policy", "moe-lightning,klotski", "--batch", "2"};
+    words.insert(words.end(), spread.begin(), spread.end());
+    for (const Json& result : compare(words)["results"]) EXPECT_EQ(result["status"], "ok") << spread[0];
+  }
+  const Outcome refused =
+      run({"compare", "--model", "olmoe-1b-7b", "--machine", "rtx4090-pcie4", "--policy", "moe-lightning",
+           "--dp", "2", "--ep", "2", "--batch", "2", "--set", "parallel.tokens=follow"});
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_NE(refused.err.find("the CPU attends"), std::string::npos) << refused.err;
-  EXPECT_NE(refused.err.find("--pp"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("its KV cache is in the host's memory"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("parallel.tokens = route"), std::string::npos) << refused.err;
 }
 
 TEST_F(SeveralGpus, OneSaysNothingOfThem) {
