@@ -149,11 +149,13 @@ class Makespan:
         return answer
 
 
-@pg.miss_service("own-upload-cap", services=["cpu", "cpu+copy"])
+@pg.miss_service("own-upload-cap", services=["fetch", "cpu", "cpu+copy"])
 class UploadCap:
-    """The CPU computes all; the first two are copied into the cache meanwhile."""
+    """The CPU computes those of a pass of few tokens; the first two are copied into the cache meanwhile."""
 
     def decide(self, moment: Moment, misses: Misses) -> list[str]:
+        if moment.tokens >= 32:
+            return ["fetch"] * len(misses)
         return ["cpu+copy" if i < 2 else "cpu" for i in range(len(misses))]
 
 

@@ -55,14 +55,16 @@ class Layers:
             announced.want(layer, predictor.predict(layer))
 
 
-@pg.miss_service("own-cap", services=["cpu", "cpu+copy"])
+@pg.miss_service("own-cap", services=["fetch", "cpu", "cpu+copy"])
 class Cap:
-    """The CPU computes all; so many are copied meanwhile."""
+    """The CPU computes those of a pass of few tokens; so many are copied meanwhile."""
 
     def __init__(self, uploads: int = 1, ever: bool = True) -> None:
         self.uploads = uploads if ever else 0
 
     def decide(self, moment: Moment, misses: Misses) -> list[str]:
+        if moment.tokens >= 32:
+            return ["fetch"] * len(misses)
         return ["cpu+copy" if i < self.uploads else "cpu" for i in range(len(misses))]
 
 

@@ -35,8 +35,7 @@ MissServiceEntry upload_cap() {
   entry.name = "upload-cap";
   entry.help =
       "as cpu-for-few-tokens; of those that the CPU computes the first 'uploads' of a layer are copied into "
-      "the "
-      "cache meanwhile";
+      "the cache meanwhile";
   entry.mechanism = "cpu-computed, a few copied meanwhile";
   Fields<Cap> fields;
   fields.add("uploads", &Cap::uploads, "misses of a layer that are copied",
