@@ -11,7 +11,7 @@ namespace pregate::sim {
 
 namespace {
 
-struct Drawn {
+struct RandomExperts {
   std::int64_t count = 0, seed = 1;
 };
 
@@ -23,15 +23,16 @@ PlacementEntry drawn_resident() {
   entry.name = "random";
   entry.help = "'count' experts of a layer that are drawn";
   entry.mechanism = "drawn pinned";
-  Fields<Drawn> fields;
-  fields.add("count", &Drawn::count, counted_help, pregate::Range{0, 1e8, "from 0 to 100000000"}).needed();
-  fields.add("seed", &Drawn::seed, "of which they are", pregate::Range{0, 1e15, "from 0 to 10^15"});
+  Fields<RandomExperts> fields;
+  fields.add("count", &RandomExperts::count, counted_help, pregate::Range{0, 1e8, "from 0 to 100000000"})
+      .needed();
+  fields.add("seed", &RandomExperts::seed, "of which they are", pregate::Range{0, 1e15, "from 0 to 10^15"});
   entry.parameters = PartParameters(fields);
   entry.is_idle = [](const std::any& parameters) {
-    return std::any_cast<const Drawn&>(parameters).count == 0;
+    return std::any_cast<const RandomExperts&>(parameters).count == 0;
   };
   entry.place = [](const std::any& parameters, const Unplaced& experts, Placed& placed) {
-    const auto& drawn = std::any_cast<const Drawn&>(parameters);
+    const auto& drawn = std::any_cast<const RandomExperts&>(parameters);
     cache::SplitMix draw(static_cast<std::uint64_t>(drawn.seed));
     std::vector<ExpertKey> keys;
     for (const MoeLayer& layer : experts.map.layers()) {
