@@ -38,7 +38,8 @@ struct EvictionEntry {
   bool starts_full = false;    ///< without a profile, with the lowest ids
   bool needs_weights = false;  ///< the trace must hold gate weights
   bool needs_prompts = false;  ///< learns from passes that hold nothing but prompts
-  bool is_own = false;         ///< of the host program (EvictionRegistry::add_own())
+  bool matches_requests = false;   ///< judges the running request by earlier ones
+  bool is_own = false;             ///< of the host program (EvictionRegistry::add_own())
   sim::PartParameters parameters;  ///< CacheGeometry::parameters: keys of the table `cache` of a policy
   Make make_general = nullptr;
   Make make_small = nullptr;  ///< same decisions, faster, where is_small(); null = make_general serves all

@@ -152,9 +152,11 @@ class CostModel {
   /// A kernel that takes `time` on the GPU and reads `experts` over the link meanwhile: the longer of the
   /// two. Its launches come first. host_bound says here that the link is what it waits for.
   [[nodiscard]] CopyCost read_through(const GpuTime& time, std::int64_t experts) const;
-  /// Activations of so many tokens before an expert layer, or what was computed of them, over a link.
+  /// Activations of so many tokens before an expert layer, or what was computed of them, over a link: one of
+  /// `parts` equal parts of each.
   [[nodiscard]] CopyCost activations(LinkId link, int tokens, int parts = 1) const;
-  /// Keys and values over a link, page-locked; of no bytes, nothing.
+  /// Keys and values over a link, page-locked or moved by a thread of the host (kv_cache.pinned); of no
+  /// bytes, nothing.
   [[nodiscard]] CopyCost kv_copy(LinkId link, Bytes bytes) const;
   /// Attention on the CPU, a flow on the host's memory bus: fixed + max(FLOP / rate, bytes / bandwidth) at
   /// what the CPU reaches of both with experts (HostComputeSpec), the slower of the two being the flow's

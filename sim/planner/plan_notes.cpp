@@ -15,13 +15,13 @@ void note_recorded(Plan& plan, const TraceScan& scan) {
 }
 
 void note_nothing_to_match(Plan& plan, const TraceScan& scan) {
-  const char* part = "activation-matrix";
-  const bool announces = plan.policy.lookahead.predictor->name == part;
-  const bool evicts = plan.cache_slots > 0 && plan.policy.cache.eviction == part;
+  const bool announces = plan.policy.lookahead.predictor->matches_requests;
+  const bool evicts =
+      plan.cache_slots > 0 &&
+      cache::eviction_registry().find(plan.policy.cache.eviction, "--eviction").matches_requests;
   if (scan.requests != 1 || (!announces && !evicts)) return;
   plan.notes.push_back(
-      std::string("the activation matrix of a request is matched with those of earlier ones, "
-                  "and this trace has one request: ") +
+      std::string("the running request is matched with earlier ones, and this trace has one request: ") +
       (announces ? "nobody is announced" : "") + (announces && evicts ? ", and " : "") +
       (evicts ? "who leaves is decided by layer alone" : ""));
 }

@@ -137,12 +137,10 @@ Fit least_squares(const std::vector<Unknown>& unknowns,
     const std::vector<std::size_t> free = free_of(unknowns, x, slopes);
     if (free.empty()) break;
     bool improved = false;
-    double moved_by = 0;
     while (!improved && damping < 1e9) {
       const std::optional<Values> next = step_from(x, unknowns, slopes, free, damping);
       if (next) {
-        moved_by = way(x, *next, unknowns);
-        if (moved_by < shortest_way) break;  // more damping makes it no longer
+        if (way(x, *next, unknowns) < shortest_way) break;  // more damping makes it no longer
         Values after = evaluate(*next);
         improved = squares(after) < squares(r);
         if (improved) x = *next, r = std::move(after);

@@ -44,11 +44,10 @@ void register_activation_matrix(EvictionRegistry& registry) {
              pregate::Range{1, 1 << 16, "from 1 to 65536"});
   fields.add("least_probability", &ActivationMatrixParameters::least, "added to each probability",
              pregate::Range{0, 1, "from 0 to 1"});
-  registry
-      .add<LowestScore<MatchedActivation>>(
-          "activation-matrix",
-          "evicts who is unlikely by the most similar earlier request, late layers first")
-      .parameters = sim::PartParameters(fields);
+  EvictionEntry& entry = registry.add<LowestScore<MatchedActivation>>(
+      "activation-matrix", "evicts who is unlikely by the most similar earlier request, late layers first");
+  entry.parameters = sim::PartParameters(fields);
+  entry.matches_requests = true;
 }
 
 }  // namespace pregate::cache

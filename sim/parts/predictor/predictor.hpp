@@ -87,6 +87,7 @@ struct PredictorEntry : PartDescription {
   bool is_whole_layer = false;     ///< names every expert of a layer, whose copies are then one transfer
   bool misses_none = false;        ///< whoever is activated was among its guesses
   bool knows_pass = false;         ///< can be asked of all layers before the first one has run
+  bool matches_requests = false;   ///< judges the running request by earlier ones
   ByCounts by_counts = ByCounts::no;
   MostGuesses most_guesses = as_many_as_activated;
   bool keeps_to_most_guesses = false;  ///< never names more experts of a layer, whatever happens

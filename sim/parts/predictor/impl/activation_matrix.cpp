@@ -74,6 +74,7 @@ PredictorEntry by_activation_matrix() {
   entry.name = "activation-matrix";
   entry.help = "those that an earlier request activated whose layers so far are most alike";
   entry.mechanism = "activation-matrix prefetch";
+  entry.matches_requests = true;
   Fields<Matching> fields;
   fields.add("matrices", &Matching::matrices, "earlier requests that are remembered",
              pregate::Range{1, 65536, "from 1 to 65536"});
