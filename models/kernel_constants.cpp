@@ -48,7 +48,7 @@ struct FamilyEntry {
   std::span<const KernelConstant> constants;
 };
 
-constexpr std::array<FamilyEntry, 10> families{{
+constexpr std::array<FamilyEntry, 10> family_entries{{
     {KernelFamily::gemm, "gemm", products},
     {KernelFamily::fused_moe, "fused_moe", experts},
     {KernelFamily::attention_decode, "attention_decode", decode},
@@ -65,7 +65,7 @@ constexpr std::array<std::string_view, 6> dtypes{"bf16", "fp8", "fp8_block", "in
 constexpr std::array<std::string_view, 4> architectures{"ampere", "ada", "hopper", "blackwell"};
 
 const FamilyEntry& entry(KernelFamily family) {
-  return *std::find_if(families.begin(), families.end(),
+  return *std::find_if(family_entries.begin(), family_entries.end(),
                        [&](const FamilyEntry& each) { return each.family == family; });
 }
 
@@ -111,10 +111,10 @@ KernelPeaks read_peaks(TableReader table) {
 KernelFit read_fit(TableReader& table) {
   KernelFit fit;
   std::vector<std::string_view> names;
-  names.reserve(families.size());
-  for (const FamilyEntry& each : families) names.push_back(each.name);
+  names.reserve(family_entries.size());
+  for (const FamilyEntry& each : family_entries) names.push_back(each.name);
   const std::string name = one_of(table, "family", names);
-  fit.family = std::find_if(families.begin(), families.end(), [&](const FamilyEntry& each) {
+  fit.family = std::find_if(family_entries.begin(), family_entries.end(), [&](const FamilyEntry& each) {
                  return each.name == name;
                })->family;
   fit.dtype = one_of(table, "dtype", dtypes);
@@ -135,8 +135,8 @@ KernelFit read_fit(TableReader& table) {
 
 std::span<const KernelFamily> kernel_families() {
   static constexpr auto all = [] {
-    std::array<KernelFamily, families.size()> result{};
-    for (std::size_t i = 0; i < families.size(); ++i) result[i] = families[i].family;
+    std::array<KernelFamily, family_entries.size()> result{};
+    for (std::size_t i = 0; i < family_entries.size(); ++i) result[i] = family_entries[i].family;
     return result;
   }();
   return all;

@@ -5,7 +5,8 @@
 #   scripts/check_style.sh format
 #   scripts/check_style.sh alone [FILE...]   every source, or those, compiles by itself: continuous integration compiles
 #                                            several at a time, which hides a missing include
-#   scripts/check_style.sh lint      after a build of the preset ci, whose compile commands it uses
+#   scripts/check_style.sh lint      after a build of the preset ci, whose compile commands it uses; `lint all` also with
+#                                    the check for parameters that are copied for nothing, which takes many minutes
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,29 +20,31 @@ case "${1:-}" in
   lint)
     echo "== lint"
     # Linting is for the product; tests are formatted, compiled with all warnings and run under sanitizers. Most of
-    # its time is the headers of libraries, parsed and walked once for each translation unit: what the preset ci
-    # compiles together is linted together, and of the largest folder, sim, all of it.
+    # its time is the headers of libraries, parsed and walked once for each source: so many are linted together. Such a
+    # file includes sources: they count as headers there, and including them is no mistake.
     folders='models|traces|sim|kernels|runtime|validation|cli'
+    checks='--checks=-bugprone-suspicious-include'
+    # The time of one check grows with the square of what is linted together; of all that is most of the time.
+    if [ "${2:-}" != all ]; then checks+=',-performance-unnecessary-value-param'; fi
     work="$(mktemp -d)"
     trap 'rm -rf "$work"' EXIT
-    python3 scripts/lint_together.py "$folders" "$work" >"$work/list"
-    # GCC's own warning options are unknown to clang-tidy's parser.
-    tidy=(clang-tidy --quiet --config-file=.clang-tidy --extra-arg=-Wno-unknown-warning-option)
     said() { grep -v 'warnings generated\|warnings treated as\|Suppressed\|Use -header-filter' >&2; }
-    # Such a file includes sources: they count as headers there, and including them is no mistake.
-    xargs -P "$(nproc)" -n 1 "${tidy[@]}" -p "$work" --checks=-bugprone-suspicious-include \
-      --header-filter="^$PWD/($folders)/" <"$work/list" 2> >(said)
     # Clang's own CUDA mode, host side; the toolkit has no longer a header that clang 14 includes.
     cuda="${CUDA_HOME:-/usr/local/cuda}"
     if [ -d "$cuda/include" ]; then
       mkdir "$work/stub"
       touch "$work/stub/texture_fetch_functions.h"
-      git ls-files 'kernels/*.cu' | xargs -P "$(nproc)" -I{} clang-tidy {} --quiet -- -x cuda --cuda-host-only \
-        -std=c++17 -I. -Wno-unknown-cuda-version -D__CLANG_CUDA_TEXTURE_INTRINSICS_H__ -isystem "$work/stub" \
-        --cuda-path="$cuda" 2> >(grep -v 'warnings generated\|Suppressed\|Use -header-filter' >&2)
+      git ls-files 'kernels/*.cu' | sed "s|.*|#include \"$PWD/&\"|" >"$work/together.cu"
+      clang-tidy "$work/together.cu" --quiet --config-file=.clang-tidy "$checks" --header-filter="^$PWD/kernels/" -- \
+        -x cuda --cuda-host-only -std=c++17 -I. -Wno-unknown-cuda-version -D__CLANG_CUDA_TEXTURE_INTRINSICS_H__ \
+        -isystem "$work/stub" --cuda-path="$cuda" 2> >(said)
     else
       echo "== lint: CUDA ABSENT ($cuda): the kernels' .cu files were SKIPPED"
     fi
+    python3 scripts/lint_together.py "$folders" "$work" >"$work/list"
+    # GCC's own warning options are unknown to clang-tidy's parser.
+    xargs -P "$(nproc)" -n 1 clang-tidy --quiet --config-file=.clang-tidy --extra-arg=-Wno-unknown-warning-option \
+      -p "$work" "$checks" --header-filter="^$PWD/($folders)/" <"$work/list" 2> >(said)
     ;;
   alone)
     shift
@@ -58,7 +61,7 @@ for entry in json.load(open("build/dev/compile_commands.json")):
 PY
     ;;
   *)
-    echo "usage: scripts/check_style.sh format|lint|alone" >&2
+    echo "usage: scripts/check_style.sh format | lint [all] | alone [FILE...]" >&2
     exit 2
     ;;
 esac

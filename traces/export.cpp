@@ -13,15 +13,15 @@ namespace pregate::trace {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 void require_utf8(const std::string& text, const std::string& where) {
   if (!is_utf8(text)) throw InputError(where, "a name, label or provenance entry is not UTF-8");
 }
 
-Json header(const TraceInfo& info, const std::string& where) {
+OrderedJson header(const TraceInfo& info, const std::string& where) {
   require_utf8(info.model, where);
-  Json layers = Json::array();
+  OrderedJson layers = OrderedJson::array();
   for (const TraceLayer& layer : info.layers)
     layers.push_back({{"stack", layer.stack},
                       {"layer", layer.layer},
@@ -29,21 +29,21 @@ Json header(const TraceInfo& info, const std::string& where) {
                       {"top_k", layer.top_k},
                       {"expert_bytes", layer.expert_bytes.count}});
   for (const auto& name : info.stacks) require_utf8(name, where);
-  Json provenance = Json::object();
+  OrderedJson provenance = OrderedJson::object();
   for (const auto& [key, value] : info.provenance) {
     require_utf8(key, where);
     require_utf8(value, where);
     provenance[key] = value;
   }
-  Json header = {{"format", "pregate-trace"},
-                 {"version", 1},
-                 {"model", info.model},
-                 {"model_top_k", info.model_top_k},
-                 {"stacks", info.stacks},
-                 {"layers", layers},
-                 {"weights", info.has_weights},
-                 {"predictions", info.has_predictions},
-                 {"prediction_distance", info.prediction_distance}};
+  OrderedJson header = {{"format", "pregate-trace"},
+                        {"version", 1},
+                        {"model", info.model},
+                        {"model_top_k", info.model_top_k},
+                        {"stacks", info.stacks},
+                        {"layers", layers},
+                        {"weights", info.has_weights},
+                        {"predictions", info.has_predictions},
+                        {"prediction_distance", info.prediction_distance}};
   if (!info.further_distances.empty()) header["further_distances"] = info.further_distances;
   require_utf8(info.predicted_by, where);
   if (!info.predicted_by.empty()) header["predicted_by"] = info.predicted_by;
@@ -126,7 +126,7 @@ void export_jsonl(StepSource& source, const std::vector<Request>& requests, cons
     if (step.first_of_request) {
       const Request request = request_of(step, requests);
       require_utf8(request.label, output);
-      Json line{{"request", step.request}, {"label", request.label}, {"sequences", request.sequences}};
+      OrderedJson line{{"request", step.request}, {"label", request.label}, {"sequences", request.sequences}};
       if (info.has_arrivals) line["arrival_ns"] = step.arrival_ns;
       out.write(line.dump() + "\n");
     }

@@ -99,7 +99,7 @@ Node expert_kernels(const MachineSpec& machine) {
   return array_of(std::move(rows));
 }
 
-Node kernels(const MachineSpec& machine) {
+Node kernel_rows(const MachineSpec& machine) {
   std::vector<Node> tables;
   for (const KernelTimes& times : machine.kernel_times) {
     std::vector<Node> work, points;
@@ -181,7 +181,7 @@ void add_machine_tables(Fields<MachineSpec>& fields) {
   fields.add_entry(
       {table_field("kernel_times", "kernel_times",
                    "times of an operation of layers of certain dimensions, as pregate calibrate writes them"),
-       kernels, [](MachineSpec& machine, TableReader& table, const Field& its) {
+       kernel_rows, [](MachineSpec& machine, TableReader& table, const Field& its) {
          for (TableReader& times : table.tables(its.name()))
            machine.kernel_times.push_back(read_times(times));
        }});

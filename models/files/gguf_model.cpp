@@ -35,7 +35,7 @@ bool is_of_other_part(std::string_view name) {
   return false;
 }
 
-std::string in_gib(Bytes bytes) {
+std::string in_words_of_gib(Bytes bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2f GiB", static_cast<double>(bytes.count) / (1 << 30));
   return text;
@@ -114,9 +114,10 @@ std::vector<GgufLayer> sort_tensors(const GgufFile& file, const GgufKeys& keys, 
   model.stored_head = head.bytes;
   model.tied_embeddings = head.values == 0;
   if (next_tokens.values > 0)
-    model.left_out.push_back("multi-token prediction (" + in_gib(next_tokens.bytes) + " in the file)");
+    model.left_out.push_back("multi-token prediction (" + in_words_of_gib(next_tokens.bytes) +
+                             " in the file)");
   if (others.values > 0)
-    model.left_out.push_back("images or sound (" + in_gib(others.bytes) + " in the file)");
+    model.left_out.push_back("images or sound (" + in_words_of_gib(others.bytes) + " in the file)");
   for (int i = 0; i < layers; ++i) {
     if (sorted[static_cast<std::size_t>(i)].tensors().empty()) {
       keys.refuse("has no tensors of layer " + std::to_string(i) + ", though block_count is " +
@@ -169,7 +170,7 @@ ModelSpec model_of(const GgufFile& file, const std::string& name) {
   model.name = name;
   model.family = printable(file.architecture);
   model.source = printable(file.path, 200);
-  model.description = "as its file says: " + in_gib(file.bytes) +
+  model.description = "as its file says: " + in_words_of_gib(file.bytes) +
                       (file.parts > 1 ? " in " + std::to_string(file.parts) + " parts" : "");
   const auto embedding = std::find_if(file.tensors.begin(), file.tensors.end(),
                                       [](const GgufTensor& t) { return t.name == "token_embd.weight"; });

@@ -14,7 +14,7 @@
 namespace pregate {
 namespace {
 
-constexpr const char* choose = "choose the formats with --weights and --dense-weights";
+constexpr const char* way_out = "choose the formats with --weights and --dense-weights";
 
 int bits_of(TableReader& config, const char* key) { return static_cast<int>(config.integer(key, 2, 8)); }
 
@@ -99,7 +99,7 @@ void read_gptq(TableReader& config, CheckpointFormats& formats) {
     const Node* other = change.find("bits");
     if (other != nullptr && other->integer != bits)
       throw InputError(config.where("dynamic"),
-                       "quantises '" + printable(pattern) + "' with other bits, which is not read", choose);
+                       "quantises '" + printable(pattern) + "' with other bits, which is not read", way_out);
   }
 }
 
@@ -114,7 +114,7 @@ void read_auto_round(TableReader& config, CheckpointFormats& formats) {
     if (other == nullptr || other->integer == bits) continue;
     if (other->integer < 16) {
       throw InputError(config.where("extra_config"),
-                       "quantises '" + printable(pattern) + "' with other bits, which is not read", choose);
+                       "quantises '" + printable(pattern) + "' with other bits, which is not read", way_out);
     }
     const bool expression = pattern.find_first_of("*[(\\") != std::string::npos;
     formats.wide_modules.add((expression ? "re:" : "") + pattern, config.where("extra_config"));
@@ -131,7 +131,7 @@ void read_bitsandbytes(TableReader& config, CheckpointFormats& formats) {
     all_linear(formats, weight_format("int8", config.where()));
   } else {
     throw InputError(config.where(), "is of bitsandbytes, but says neither load_in_4bit nor load_in_8bit",
-                     choose);
+                     way_out);
   }
   add_patterns(config, "llm_int8_skip_modules", formats.wide_modules);
 }
@@ -147,7 +147,7 @@ WeightFormat read_weights(TableReader& weights) {
     throw InputError(
         weights.where("type"),
         "has " + std::to_string(bits) + " bits of type '" + printable(type) + "', which is not known here",
-        choose);
+        way_out);
   if (bits == 8) {
     if (group == 32) return weight_format("mxfp8", weights.where());
     int rows = 0, columns = 0;
@@ -162,7 +162,7 @@ WeightFormat read_weights(TableReader& weights) {
   throw InputError(weights.where("group_size"),
                    "has 4-bit floats in groups of " + std::to_string(group) + " (" + printable(strategy) +
                        "); 16 (nvfp4) and 32 (mxfp4) are known",
-                   choose);
+                   way_out);
 }
 
 /// The targets of a group: classes of modules, or names.
@@ -183,7 +183,7 @@ void read_targets(TableReader& group, CheckpointFormats::Scheme& scheme) {
       scheme.targets.add("experts", group.where("targets"));
     } else if (target.text != "Embedding" && !target.text.ends_with("Attention")) {
       throw InputError(group.where("targets"),
-                       "names a class '" + printable(target.text) + "' that is not known here", choose);
+                       "names a class '" + printable(target.text) + "' that is not known here", way_out);
     }
   }
 }
@@ -218,10 +218,10 @@ void read_compressed_tensors(TableReader& config, CheckpointFormats& formats) {
     const std::string kind = sparsity->text_or("format", "dense");
     if (kind != "dense")
       throw InputError(sparsity->where("format"), "sparse weights ('" + printable(kind) + "') are not read",
-                       choose);
+                       way_out);
   }
   read_config_groups(config, formats);
-  if (formats.schemes.empty()) throw InputError(config.where(), "has no config_groups with weights", choose);
+  if (formats.schemes.empty()) throw InputError(config.where(), "has no config_groups with weights", way_out);
   add_patterns(config, "ignore", formats.wide_modules);
   read_cache_scheme(config, formats);
 }
@@ -241,11 +241,11 @@ void read_quark(TableReader& config, CheckpointFormats& formats) {
   } else {
     throw InputError(weight.where("dtype"),
                      "'" + printable(type) + "' in groups of " + std::to_string(group) + " is not known here",
-                     choose);
+                     way_out);
   }
   if (const Node* layers = config.find("layer_quant_config"); layers != nullptr && !layers->members.empty())
     throw InputError(config.where("layer_quant_config"),
-                     "quantises layers in ways of their own, which is not read", choose);
+                     "quantises layers in ways of their own, which is not read", way_out);
   add_patterns(config, "exclude", formats.wide_modules);
 }
 
@@ -260,7 +260,7 @@ WeightFormat format_of_algorithm(const std::string& name, int group, const std::
   if (name == "W4A16" || name == "W4A16_AWQ" || name == "W4A8_AWQ" || name == "INT4_AWQ")
     return grouped_integer_format(4, group > 0 ? group : 128, false);
   if (name == "W8A16" || name == "INT8" || name.starts_with("W8A8_SQ")) return weight_format("int8", where);
-  throw InputError(where, "unknown quant_algo '" + printable(name) + "'", choose);
+  throw InputError(where, "unknown quant_algo '" + printable(name) + "'", way_out);
 }
 
 struct Method {
@@ -301,7 +301,7 @@ void read_modelopt(TableReader& config, CheckpointFormats& formats) {
   if (algorithm == "MIXED_PRECISION") {
     const Node* layers = config.find("quantized_layers");
     if (layers == nullptr || layers->members.empty())
-      throw InputError(config.where(), "is MIXED_PRECISION, but has no quantized_layers", choose);
+      throw InputError(config.where(), "is MIXED_PRECISION, but has no quantized_layers", way_out);
     // One scheme a format, of the modules that are named for it.
     std::map<std::string, std::size_t> known;
     for (const auto& [name, value] : layers->members) {
@@ -322,7 +322,7 @@ void read_modelopt(TableReader& config, CheckpointFormats& formats) {
   } else {
     read_config_groups(config, formats);
     if (formats.schemes.empty() && !config.has("kv_cache_quant_algo"))
-      throw InputError(config.where(), "has neither quant_algo nor config_groups", choose);
+      throw InputError(config.where(), "has neither quant_algo nor config_groups", way_out);
   }
   add_patterns(config, "exclude_modules", formats.wide_modules);
   add_patterns(config, "ignore", formats.wide_modules);
@@ -344,7 +344,7 @@ void read_quantization_config(TableReader& config, CheckpointFormats& formats) {
   std::string known;
   for (const Method& method : methods) known += (known.empty() ? "" : ", ") + std::string(method.name);
   throw InputError(config.where("quant_method"), "unknown quant_method '" + printable(name) + "'",
-                   "known: " + known + "; " + choose);
+                   "known: " + known + "; " + way_out);
 }
 
 }  // namespace pregate

@@ -21,20 +21,20 @@ namespace pregate::validation {
 namespace {
 
 constexpr std::size_t terms = 3;
-using Row = std::array<double, terms>;
+using CostTerms = std::array<double, terms>;
 
 /// Normal equations of the terms in `used`, by elimination; a term that nothing determines is 0.
-Row solve(const std::vector<CpuSample>& samples, const std::array<bool, terms>& used) {
+CostTerms solve(const std::vector<CpuSample>& samples, const std::array<bool, terms>& used) {
   std::array<std::array<double, terms + 1>, terms> m{};
   for (const CpuSample& sample : samples) {
-    const Row x{1 / sample.seconds, sample.experts / sample.seconds, sample.routed / sample.seconds};
+    const CostTerms x{1 / sample.seconds, sample.experts / sample.seconds, sample.routed / sample.seconds};
     for (std::size_t i = 0; i < terms; ++i) {
       if (!used[i]) continue;
       for (std::size_t j = 0; j < terms; ++j) m[i][j] += used[j] ? x[i] * x[j] : 0;
       m[i][terms] += x[i];
     }
   }
-  Row diagonal{};
+  CostTerms diagonal{};
   for (std::size_t i = 0; i < terms; ++i) diagonal[i] = m[i][i];
   for (std::size_t i = 0; i < terms; ++i) {
     if (!used[i] || m[i][i] <= 1e-9 * diagonal[i]) continue;
@@ -44,7 +44,7 @@ Row solve(const std::vector<CpuSample>& samples, const std::array<bool, terms>& 
       for (std::size_t j = 0; j <= terms; ++j) m[other][j] -= factor * m[i][j];
     }
   }
-  Row result{};
+  CostTerms result{};
   for (std::size_t i = 0; i < terms; ++i) {
     if (used[i] && m[i][i] > 1e-9 * diagonal[i]) result[i] = m[i][terms] / m[i][i];
   }
@@ -69,7 +69,7 @@ std::vector<Pass> passes_on_cpu(const ModelSpec& model, int most_tokens) {
 CpuFit fit_cpu(const std::vector<CpuSample>& samples) {
   std::array<bool, terms> used{true, true, true};
   for (;;) {
-    const Row found = solve(samples, used);
+    const CostTerms found = solve(samples, used);
     const auto negative = std::find_if(found.begin(), found.end(), [](double term) { return term < 0; });
     if (negative == found.end()) return {found[0], found[1], found[2]};
     used[static_cast<std::size_t>(negative - found.begin())] = false;
