@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "cli/plan_file.hpp"
 #include "cli/progress.hpp"
 #include "cli/ranks.hpp"
 #include "cli/report/sweep_page.hpp"

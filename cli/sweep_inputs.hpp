@@ -75,10 +75,6 @@ class SweepInputs {
   mutable std::optional<Run> first_;  ///< the first workload, once check_values() resolved it
 };
 
-/// The words that a plan file stands for, to go before those of the command line: every key an option of
-/// sweep, its value or list of values; tables [vary] and [set]. InputError with file and line.
-Arguments arguments_of_plan(const std::string& path, const po::options_description& options);
-
 /// Options of sweep.
 po::options_description sweep_options();
 

@@ -1,10 +1,11 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-// Options of sweep, and the file that may hold them.
+#include "cli/plan_file.hpp"
+
 #include <algorithm>
 #include <charconv>
 
-#include "cli/sweep_inputs.hpp"
+#include "models/catalog.hpp"
 #include "models/error.hpp"
 
 namespace pregate::cli {
@@ -47,7 +48,8 @@ std::string words_of(const Node& node) {
   return all;
 }
 
-void add_keys(const Node& table, const std::string& prefix, const std::string& option, Arguments& words) {
+void add_keys(const Node& table, const std::string& prefix, const std::string& option,
+              std::vector<std::string>& words) {
   for (const Member& member : table.members) {
     const std::string key = prefix.empty() ? member.key : prefix + "." + member.key;
     if (member.value.kind == Node::Kind::table) {
@@ -61,13 +63,14 @@ void add_keys(const Node& table, const std::string& prefix, const std::string& o
 
 }  // namespace
 
-Arguments arguments_of_plan(const std::string& path, const po::options_description& options) {
+std::vector<std::string> arguments_of_plan(const std::string& path,
+                                           const boost::program_options::options_description& options) {
   const Node plan = parse_toml_document(read_text_file(path, largest_plan), path);
   std::vector<std::string> names;
   for (const auto& option : options.options()) {
     if (option->long_name() != "plan") names.push_back(option->long_name());
   }
-  Arguments words;
+  std::vector<std::string> words;
   for (const auto& [key, value] : plan.members) {
     if (std::find(names.begin(), names.end(), key) == names.end())
       throw InputError(value.where, "no option of sweep is called '" + printable(key) + "'",
@@ -86,28 +89,6 @@ Arguments arguments_of_plan(const std::string& path, const po::options_descripti
     }
   }
   return words;
-}
-
-po::options_description sweep_options() {
-  po::options_description options = scenario_options();
-  const auto text = [] { return po::value<std::string>(); };
-  options.add_options()  //
-      ("policy", text()->default_value("gpu-only,on-demand,prefetch-all,pre-gated"),
-       "policies, comma-separated; so are --model, --trace, --machine, --seed, --gpus, --tp, --pp, --ep, "
-       "--dp")  //
-      ("vary", po::value<std::vector<std::string>>()->composing(),
-       "a key of --set: KEY=LO..HIunit:N, :Nlog for logarithmic steps, or KEY=a,b,c; repeatable")       //
-      ("sample", text(), "grid, lhs:N (Latin hypercube) or sobol:N of the varied keys (default grid)")  //
-      ("sample-seed", text(), "seed of a Latin hypercube (default 1)")                                  //
-      ("plan", text(), "read options from this .toml (docs/sweep.md)")                                  //
-      ("database,o", text(), "SQLite database of the results; goes on where it was left")               //
-      ("csv", text(), "write all points as CSV to this file at the end; - is standard output")          //
-      ("json-lines", text(), "write all points as JSON, one a line; - is standard output")              //
-      ("json", text(), "write what the sweep comes to as JSON to this file; - is standard output")      //
-      ("report", text(), "write a page with it to this .html")                                          //
-      ("threads", text(), "points at once (default: the machine's cores)")                              //
-      ("yes", po::bool_switch(), "run however many points there are");
-  return options;
 }
 
 }  // namespace pregate::cli
