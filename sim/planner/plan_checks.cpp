@@ -73,15 +73,18 @@ void check_predictions(const PolicySpec& policy, const trace::TraceInfo& info) {
   }
 }
 
-void check_service(const MissServiceEntry& service, const trace::TraceInfo& info, const Topology& topology) {
+void check_service(const PolicySpec& policy, const trace::TraceInfo& info, const Topology& topology) {
+  const MissServiceEntry& service = *policy.miss.service;
   if (service.needs_weights && !info.has_weights) {
-    throw InputError("policy.miss.service", "'" + service.name + "' needs a trace with gate weights",
+    throw InputError("policy " + policy.name,
+                     "the miss service '" + service.name + "' needs a trace with gate weights",
                      "this trace has none (pregate trace info shows what it holds)");
   }
   const auto& places = topology.places;
   const auto is_near_data = [](const Place& place) { return place.kind == PlaceKind::near_data; };
   if (service.uses_near_data && std::none_of(places.begin(), places.end(), is_near_data)) {
-    throw InputError("policy.miss.service", "'" + service.name + "' needs a machine with a near-data device",
+    throw InputError("policy " + policy.name,
+                     "the miss service '" + service.name + "' needs a machine with a near-data device",
                      "set machine.near_data.memory, and its memory_bandwidth and link");
   }
 }
@@ -98,19 +101,20 @@ void check_exact(const PolicySpec& policy, const cache::EvictionEntry& eviction)
 
 }  // namespace
 
-void check_gate_weights(const cache::EvictionEntry& eviction, const trace::TraceInfo& info) {
+void check_gate_weights(const std::string& where, const cache::EvictionEntry& eviction,
+                        const trace::TraceInfo& info) {
   if (!eviction.needs_weights || info.has_weights) return;
-  throw InputError("policy.cache.eviction", "'" + eviction.name + "' needs a trace with gate weights",
+  throw InputError(where, "the eviction '" + eviction.name + "' needs a trace with gate weights",
                    "this trace has none (pregate trace info shows what it holds)");
 }
 
 void check_parts(const PolicySpec& policy, const cache::EvictionEntry& eviction, const trace::TraceInfo& info,
                  const Topology& topology) {
   check_predictions(policy, info);
-  check_gate_weights(eviction, info);
+  check_gate_weights("policy " + policy.name, eviction, info);
   check_hit_rate(policy, eviction);
   check_exact(policy, eviction);
-  check_service(*policy.miss.service, info, topology);
+  check_service(policy, info, topology);
   if (policy.miss.service->uses_low_format && why_not_exact(policy)) {
     throw InputError("policy " + policy.name,
                      "formats.low has buffers for what the trace activates, and something else is computed",

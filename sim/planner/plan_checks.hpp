@@ -13,7 +13,8 @@ namespace pregate::sim {
 void check_parts(const PolicySpec& policy, const cache::EvictionEntry& eviction, const trace::TraceInfo& info,
                  const Topology& topology);
 
-/// InputError for an eviction that needs gate weights on a trace without.
-void check_gate_weights(const cache::EvictionEntry& eviction, const trace::TraceInfo& info);
+/// InputError at `where` for an eviction that needs gate weights on a trace without.
+void check_gate_weights(const std::string& where, const cache::EvictionEntry& eviction,
+                        const trace::TraceInfo& info);
 
 }  // namespace pregate::sim

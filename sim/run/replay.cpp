@@ -32,7 +32,7 @@ Plan plan_replay(const ExpertMap& map, const PolicySpec& policy, const trace::Tr
                      "'" + eviction.name + "' replaces nothing: its hit rate is what one gives it",
                      "choose another (pregate list evictions)");
   }
-  check_gate_weights(eviction, info);
+  check_gate_weights("policy.cache.eviction", eviction, info);
   if (!policy.cache.profile.empty())
     start_from_profile(plan.geometry, map, policy.cache.profile);
   else if (eviction.starts_full)

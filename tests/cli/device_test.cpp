@@ -179,6 +179,8 @@ TEST_F(OnDevice, Refusals) {
   expect_refused(small({"validate"}), {"--machine", "hint:", "pregate calibrate"});
   expect_refused(small({"validate", "--machine", "a100-80g-pcie4", "--batches", "0"}),
                  {"--batches", "hint:"});
+  expect_refused(small({"validate", "--machine", "a100-80g-pcie4", "--policy", "on-demand,adapmoe"}),
+                 {"policy adapmoe", "gate weights"});
   expect_refused(small({"validate", "--machine", "a100-80g-pcie4", "--csv", "x.csv"}),
                  {"--csv", "hint:", "--json"});
 }

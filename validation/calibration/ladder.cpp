@@ -114,6 +114,16 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
   result.with_scores = options.attention == runtime::Attention::kv_cache;
 
   std::vector<Measured> points(grid.size());
+  sim::SimulationOptions simulated_options;
+  simulated_options.costs.attention_scores = result.with_scores;
+  simulated_options.memory = memory;
+  simulated_options.recorded_steps = all_steps;
+  // All of them before anything is measured: what cannot run is refused at once.
+  for (std::size_t i = 0; i < grid.size(); ++i) {
+    const sim::PreparedTrace prepared(*grid[i].source, model, "trace");
+    points[i].simulated =
+        sim::simulate(model, machine, grid[i].policy, prepared, *grid[i].source, simulated_options);
+  }
   std::map<std::string, bool> shown;
   const sim::ExpertMap map = sim::PreparedTrace(*grid.front().source, model, "trace").map();
   const runtime::ExpertStore store(device, runtime::model_shape(model, device, nullptr, options.attention),
@@ -130,14 +140,6 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
       const GridPoint& point = grid[i];
       stage("repeat " + std::to_string(repeat + 1) + ": " + point.name);
       const sim::PreparedTrace prepared(*point.source, model, "trace");
-      sim::SimulationOptions simulated_options;
-      simulated_options.costs.attention_scores = result.with_scores;
-      simulated_options.memory = memory;
-      simulated_options.recorded_steps = all_steps;
-      if (repeat == 0) {
-        points[i].simulated =
-            sim::simulate(model, machine, point.policy, prepared, *point.source, simulated_options);
-      }
       const sim::SimulationResult& simulated = points[i].simulated;
       runtime::ExecuteOptions execute_options;
       execute_options.recorded_steps = all_steps;
