@@ -10,6 +10,7 @@
 #include "cli/run.hpp"
 #include "models/catalog.hpp"
 #include "models/error.hpp"
+#include "models/formats/apply_formats.hpp"
 #include "runtime/shapes.hpp"
 #include "sim/report/text_table.hpp"
 #include "traces/output_file.hpp"
@@ -31,7 +32,8 @@ void refuse_other_options(const Parsed& parsed) {
     }
   };
   if (is_fit) {
-    refuse({"model", "weights", "dense-weights"}, "every row names its own: columns of the file");
+    refuse({"model", "weights", "dense-weights", "low-weights"},
+           "every row names its own: columns of the file");
     refuse({"seconds", "max-tokens", "accept-noise", "device", "gpu-memory", "compute-threads", "cpu-threads",
             "distinct-experts", "experts-on-ssd"},
            "it is of measuring the machine at hand, which --from leaves out");
@@ -68,6 +70,8 @@ ExitCode calibrate(const Arguments& arguments) {
        "whose operations are measured: catalogue name, .toml or config.json")                    //
       ("weights", po::value<std::string>(), "weight format of the experts: fp32, fp16 or bf16")  //
       ("dense-weights", po::value<std::string>(), "weight format of everything else, the same")  //
+      ("low-weights", po::value<std::string>(),
+       "also measure experts in these, comma-separated: for policies with a second format (formats.low)")  //
       ("set", po::value<std::vector<std::string>>()->composing(),
        "override: model.…, with --from machine.… and software.…; repeatable")  //
       ("seconds", po::value<std::string>(),
@@ -107,6 +111,14 @@ ExitCode calibrate(const Arguments& arguments) {
   runtime::model_shape(model, *device);  // can it be executed? before the work
 
   validation::CalibrationOptions calibration_options;
+  if (parsed.has("low-weights")) {
+    for (const std::string& format : split_list(parsed.text("low-weights"), "--low-weights")) {
+      ModelSpec low = model;
+      store_experts_as(low, format, "--low-weights");
+      runtime::model_shape(low, *device);
+      calibration_options.low_formats.push_back(format);
+    }
+  }
   calibration_options.seconds = static_cast<double>(parsed.integer("seconds", 120, 1, 86'400));
   calibration_options.most_tokens = static_cast<int>(parsed.integer("max-tokens", 64, 1, 65'536));
   calibration_options.experts = store_options(parsed);

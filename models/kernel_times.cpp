@@ -61,6 +61,15 @@ const KernelTimes* find_kernel_times(std::span<const KernelTimes> all, const Ker
   return found == all.end() ? nullptr : &*found;
 }
 
+bool has_expert_times(std::span<const KernelTimes> all, const ModelSpec& model) {
+  for (const Stack& stack : model.stacks) {
+    for (const LayerProfile& layer : model.profile(stack)) {
+      if (layer.moe && find_kernel_times(all, kernel_key("experts", model, layer)) == nullptr) return false;
+    }
+  }
+  return true;
+}
+
 Picoseconds kernel_time(std::span<const KernelPoint> points, int tokens) {
   const auto above = std::lower_bound(points.begin(), points.end(), tokens,
                                       [](const KernelPoint& point, int n) { return point.tokens < n; });

@@ -53,6 +53,9 @@ KernelKey kernel_key(const std::string& operation, const ModelSpec& model, const
 /// The table with this key, or nullptr.
 const KernelTimes* find_kernel_times(std::span<const KernelTimes> all, const KernelKey& key);
 
+/// Whether they have the experts of every MoE layer of the model, in the format that it has them.
+bool has_expert_times(std::span<const KernelTimes> all, const ModelSpec& model);
+
 /// `fixed` not included. Linear between the points; above the last one the slope of the last two continues
 /// (in proportion to the tokens where there is but one), below the first one it is the first one's.
 Picoseconds kernel_time(std::span<const KernelPoint> points, int tokens);

@@ -9,6 +9,7 @@
 
 #include "models/catalog.hpp"
 #include "models/error.hpp"
+#include "models/formats/apply_formats.hpp"
 #include "runtime/host/system_memory.hpp"
 #include "validation/calibration/copy_table.hpp"
 #include "validation/calibration/cpu_probe.hpp"
@@ -83,6 +84,22 @@ void set_interference(MachineSpec& machine, const Interference& seen, BytesPerSe
   machine.host.memory_bandwidth = {std::max(2 * beside, alone)};
 }
 
+/// Times of the experts of `model` in another format; all else is as with its own.
+void add_experts_in(const std::string& format, runtime::Device& device, const ModelSpec& model,
+                    const CalibrationOptions& options, double seconds, Calibration& result) {
+  ModelSpec low = model;
+  store_experts_as(low, format, "--low-weights");
+  OperationProbe probe = probe_operations(device, low, options.most_tokens, options.experts, seconds);
+  for (KernelTimes& times : probe.times) {
+    if (times.key.operation == "experts") result.machine.kernel_times.push_back(std::move(times));
+  }
+  for (SpreadLine& line : probe.spreads) {
+    if (line.what != "experts") continue;
+    line.what += " in " + format;
+    result.spreads.push_back(std::move(line));
+  }
+}
+
 }  // namespace
 
 MachineSpec unmeasured_machine(const runtime::Device& device) {
@@ -148,6 +165,10 @@ Calibration calibrate(runtime::Device& device, const ModelSpec& model, const Cal
   note_pooled("host to device", make_times_grow(machine.h2d.table, operations.expert_bytes), result.findings);
   note_pooled("device to host", make_times_grow(machine.d2h.table), result.findings);
   result.spreads.insert(result.spreads.end(), operations.spreads.begin(), operations.spreads.end());
+  for (const std::string& format : options.low_formats) {
+    stage("operations in a second format");
+    add_experts_in(format, device, model, options, options.seconds * 0.3, result);
+  }
 
   // Of experts on a drive the CPU computes none.
   if (!reads_files) {

@@ -17,8 +17,10 @@
 namespace pregate::validation {
 
 struct CalibrationOptions {
-  double seconds = 120;                ///< about how long it may take
-  int most_tokens = 64;                ///< of a pass whose kernels are measured
+  double seconds = 120;  ///< about how long it may take
+  int most_tokens = 64;  ///< of a pass whose kernels are measured
+  /// Formats of the runtime in which experts are measured too, for policies with a second one (formats.low).
+  std::vector<std::string> low_formats = {};
   runtime::StoreOptions experts = {};  ///< as ExecuteOptions
   std::function<void(const std::string& stage)> progress = nullptr;
 };
@@ -41,7 +43,8 @@ struct Calibration {
 /// Measures the device: links by size and direction, arithmetic and memory rates, what copies and kernels
 /// make of each other; and, by running on-demand schedules of made-up passes through the runtime itself, the
 /// time of each operation of `model` by tokens and activated experts, the read-back of ids and the fetch of
-/// an expert. `model` is what the kernels are measured for.
+/// an expert. `model` is what the kernels are measured for. InputError: a low format that the device does not
+/// compute in.
 Calibration calibrate(runtime::Device& device, const ModelSpec& model, const CalibrationOptions& options);
 
 /// What the device is before anything is measured: its name, memory and processor; everything else are

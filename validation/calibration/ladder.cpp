@@ -6,10 +6,12 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "models/error.hpp"
 #include "runtime/execute.hpp"
 #include "runtime/replay.hpp"
+#include "sim/cost/low_format.hpp"
 #include "sim/report/report.hpp"
 #include "validation/calibration/effective_times.hpp"
 #include "validation/calibration/primitives.hpp"
@@ -68,6 +70,18 @@ ExactRow compare_exactly(const std::string& what, const sim::SimulationResult& s
               simulated.decode_cache.misses == measured.decode_cache.misses &&
               simulated.other_cache.hits == measured.other_cache.hits &&
               simulated.other_cache.misses == measured.other_cache.misses};
+}
+
+/// Second formats whose experts the machine file has no times of.
+std::set<std::string> unmeasured_formats(const ModelSpec& model, const MachineSpec& machine,
+                                         const std::vector<GridPoint>& grid) {
+  std::set<std::string> formats;
+  for (const GridPoint& point : grid) {
+    if (point.policy.formats.low.empty()) continue;
+    if (!has_expert_times(machine.kernel_times, sim::in_low_format(model, point.policy)))
+      formats.insert(point.policy.formats.low);
+  }
+  return formats;
 }
 
 }  // namespace
@@ -193,6 +207,11 @@ LadderResult climb(runtime::Device& device, const ModelSpec& model, const Machin
   }
   result.tiers = judge(result.exact, result.rows, grid, gates);
   if (const std::string note = drift_note(result.rows); !note.empty()) result.notes.push_back(note);
+  for (const std::string& format : unmeasured_formats(model, machine, grid)) {
+    result.notes.push_back("experts in " + format +
+                           " were not measured for the machine file: their times are estimates (" +
+                           "pregate calibrate --low-weights " + format + ")");
+  }
   if (!machine.measured_device.empty() && machine.measured_device != device.info().name) {
     result.notes.push_back("the machine file was measured on '" + machine.measured_device + "', this is '" +
                            device.info().name + "'");

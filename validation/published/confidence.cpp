@@ -9,6 +9,7 @@
 
 #include "models/catalog.hpp"
 #include "models/fields/choices.hpp"
+#include "sim/cost/low_format.hpp"
 #include "validation/published/described_hardware.hpp"
 #include "validation/published/mechanism.hpp"
 
@@ -104,11 +105,15 @@ std::string why_uncalibrated(const RunFacts& run, const PolicySpec& policy) {
   }
   const auto& formats = policy.formats;
   if (!policy.placement.kind->keeps_all &&
-      (policy.miss.service->read_rate || policy.miss.service->uses_near_data || !formats.low.empty() ||
-       formats.copied < 1 || formats.held > 0)) {
-    return "reading over the link, near-data devices and other formats of experts are priced by estimates, "
-           "which "
+      (policy.miss.service->read_rate || policy.miss.service->uses_near_data || formats.copied < 1 ||
+       formats.held > 0)) {
+    return "reading over the link, near-data devices and parts of experts are priced by estimates, which "
            "pregate calibrate does not measure";
+  }
+  if (!policy.placement.kind->keeps_all && !formats.low.empty() &&
+      !has_expert_times(machine.kernel_times, sim::in_low_format(run.model, policy))) {
+    return "experts in " + formats.low + " are priced by estimates: calibrate with --low-weights " +
+           formats.low;
   }
   return {};
 }

@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
+#include <utility>
 
 #include "models/catalog.hpp"
 #include "models/error.hpp"
+#include "models/formats/apply_formats.hpp"
 #include "sim/engine/event_engine.hpp"
 #include "sim/engine/ledger.hpp"
 #include "sim/policy/load_policy.hpp"
@@ -162,6 +165,25 @@ TEST(Calibrate, MeasuresTheHostDevice) {
   EXPECT_GT(machine.h2d.bandwidth.value, 1e8);
   test::ListSource source = test::random_source(3, 2, 8, 2, 1, 0, 4);
   EXPECT_GT(test::run(model, machine, load_policy("pre-gated"), source).total.count, 0);
+}
+
+// A second format of experts: its times beside those of the model's own, and nothing else twice.
+TEST(Calibrate, MeasuresExpertsInASecondFormat) {
+  ModelSpec model = test::tiny_model(2, 8, 2);
+  model.d_model = 64;  // whole blocks
+  model.stacks[0].feed_forwards[0].moe.ffn_dim = 64;
+  const auto device = runtime::open_device("host", {.memory = {std::int64_t{64} << 20}});
+  const MachineSpec machine =
+      calibrate(*device, model, {.seconds = 1, .most_tokens = 2, .low_formats = {"q8_0"}}).machine;
+  ModelSpec low = model;
+  store_experts_as(low, "q8_0", "test");
+  EXPECT_TRUE(has_expert_times(machine.kernel_times, model));
+  EXPECT_TRUE(has_expert_times(machine.kernel_times, low));
+  store_experts_as(low, "q4_k", "test");
+  EXPECT_FALSE(has_expert_times(machine.kernel_times, low));
+  std::set<std::pair<std::string, std::string>> keys;
+  for (const KernelTimes& times : machine.kernel_times)
+    EXPECT_TRUE(keys.emplace(times.key.operation, times.key.precision).second) << times.key.operation;
 }
 
 // The ladder on the machine as measured: tier 0 must hold whatever the noise; a link twice as fast must fail.
