@@ -105,6 +105,11 @@ struct OverheadSpec {
   Picoseconds single_launch = {};
   /// With a kernel library: share of its kernels' rates that a pass of prompts reaches.
   double prompt_share = 1;
+  /// Host: launching a layer of a pass with prompts, where passes without are replayed: the GPU waits for it
+  /// where its own work takes less.
+  Picoseconds prompt_layer = {};
+  /// Host: the next pass is launched before the tokens of the last are handed out.
+  bool launches_ahead = false;
 };
 
 /// How the CPU's threads and the experts lie on the nodes of a host's memory.

@@ -90,7 +90,9 @@ OverheadSpec overhead_of(const SoftwareSpec& software, const GpuSpec& gpu) {
           .replayed = replays ? graph.seconds() / eager.seconds() : 1,
           .kernel_library = kernels.origin,
           .single_launch = kernels.origin == KernelLibrary::none ? Picoseconds{} : eager - graph,
-          .prompt_share = kernels.origin == KernelLibrary::none ? 1 : software.efficiency.prompt};
+          .prompt_share = kernels.origin == KernelLibrary::none ? 1 : software.efficiency.prompt,
+          .prompt_layer = replays ? software.host.prompt_layer : Picoseconds{},
+          .launches_ahead = replays && software.host.launches_ahead};
 }
 
 std::string dense_format_in_files(const SoftwareSpec& software, const std::string& experts,

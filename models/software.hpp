@@ -42,10 +42,12 @@ struct SoftwareSpec {
 
   /// Time that the GPU stands still for the host.
   struct Host {
-    Picoseconds step;           ///< each pass: sampling, tokeniser, framework
-    Picoseconds gate_readback;  ///< a blocking copy of the chosen ids
-    Picoseconds request = {};   ///< first pass of a request, where experts can be missing
-    Picoseconds lookup = {};    ///< of an activated expert, where some can be missing
+    Picoseconds step;               ///< each pass: sampling, tokeniser, framework
+    Picoseconds gate_readback;      ///< a blocking copy of the chosen ids
+    Picoseconds request = {};       ///< first pass of a request, where experts can be missing
+    Picoseconds lookup = {};        ///< of an activated expert, where some can be missing
+    Picoseconds prompt_layer = {};  ///< OverheadSpec::prompt_layer
+    bool launches_ahead = false;    ///< OverheadSpec::launches_ahead
   } host;
 
   /// How it copies experts to the GPU.

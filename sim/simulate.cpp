@@ -192,10 +192,10 @@ SimulationResult simulate(const ModelSpec& model, const MachineSpec& machine, co
   const ServingSpec& serving = options.serving;
   check_serving(serving, policy, source.info());
   ServedSteps served(source, serving);
-  const std::optional<Plan> planned =
-      plan_run(model, options.memory.value_or(memory_limits(machine)), policy, prepared, served,
-               options.counted, result, options.prompt_chunk);
+  std::optional<Plan> planned = plan_run(model, options.memory.value_or(memory_limits(machine)), policy,
+                                         prepared, served, options.counted, result, options.prompt_chunk);
   if (!planned) return result;
+  planned->late_tokens = costs.late_tokens();
   const Plan& plan = *planned;
 
   const bool needs_events = shares_resources(plan, model, machine) || options.recorded_steps > 0;

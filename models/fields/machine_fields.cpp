@@ -175,6 +175,14 @@ Fields<OverheadSpec> overhead() {
   fields.add_where_set("prompt_share", &OverheadSpec::prompt_share,
                        "with a kernel library: share of its kernels' rates that passes of prompts reach",
                        part_of_one());
+  fields
+      .add_where_set("prompt_layer", &OverheadSpec::prompt_layer,
+                     "host: launching a layer of a pass with prompts, where passes without are replayed; a "
+                     "layer takes that at the least",
+                     any_cost())
+      .or_zero("nothing");
+  fields.add_where_set("launches_ahead", &OverheadSpec::launches_ahead,
+                       "host: tokens of a pass are handed out when the next pass has been launched");
   fields.add_where_set("copy_calls", &OverheadSpec::copy_calls,
                        "calls that copy an expert to the GPU, each with latency and per_copy of link.h2d; 0: "
                        "one kernel gathers those of a layer",

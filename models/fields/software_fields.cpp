@@ -66,6 +66,14 @@ Fields<HostWork> host_work_fields() {
   fields.add("lookup", &HostWork::lookup,
              "finding an activated expert in the cache, and noting it, where some can be missing",
              any_cost());
+  fields
+      .add("prompt_layer", &HostWork::prompt_layer,
+           "launching a layer of a pass with prompts, kernel by kernel, where passes without are replayed; a "
+           "layer takes that at the least",
+           any_cost())
+      .or_zero("nothing");
+  fields.add("launches_ahead", &HostWork::launches_ahead,
+             "tokens of a pass are handed out when the next pass has been launched");
   return fields;
 }
 

@@ -44,6 +44,18 @@ double CostModel::longer_for_prompts(const StepShape& shape) const {
   return 1 + (1 / machine_.overhead.prompt_share - 1) * prompt_part(alike_of(shape, all));
 }
 
+Picoseconds CostModel::launched_layer(const StepShape& shape) const {
+  if (machine_.overhead.prompt_layer.count == 0 || !is_replayed() || shape.phase == trace::Phase::encoder)
+    return {};
+  const AlikeSequences all = all_alike(shape);
+  return prompt_part(alike_of(shape, all)) > 0 ? machine_.overhead.prompt_layer : Picoseconds{};
+}
+
+Picoseconds CostModel::late_tokens() const {
+  if (!machine_.overhead.launches_ahead || !is_replayed()) return {};
+  return machine_.overhead.prompt_layer * static_cast<std::int64_t>(model_.stacks.back().layers.size());
+}
+
 /// Most passes of many traces are one token's, and differ in how far its sequence is.
 GpuTime CostModel::scores(LayerClass& layer, const StepShape& shape) const {
   constexpr std::size_t kept = 1024;  // a power of 2

@@ -170,6 +170,7 @@ void CostModel::begin_step(const StepShape& shape) {
   for (const std::unique_ptr<CostModel>& other : others_) other->begin_step(shape);
   const OverheadSpec& overhead = machine_.overhead;
   longer_ = longer_for_prompts(shape);
+  launched_layer_ = launched_layer(shape);
   for (const int index : stack_classes_[static_cast<std::size_t>(shape.model_stack)]) {
     LayerClass& layer = classes_[static_cast<std::size_t>(index)];
     price_products(layer, shape.tokens);
@@ -196,6 +197,7 @@ void CostModel::begin_step(const StepShape& shape) {
       for (GpuTime* time : {&cost.attention, &cost.gate, &cost.shared})
         *time = with_kernels_times(*time, longer_);
     }
+    if (!profile.moe) cost.attention += wait_for_launches(cost.attention);
     if (policy_.kv_cache.on_host()) cost.kv = kv_work(layer, shape);
   }
   step_overhead_ = launch_time(overhead.step + (shape.first_of_request ? request_overhead_ : Picoseconds{}));

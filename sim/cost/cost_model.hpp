@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <span>
@@ -78,6 +79,9 @@ class CostModel {
     return costs_[static_cast<std::size_t>(layer_class)];
   }
   [[nodiscard]] const std::vector<LayerCost>& layers() const { return costs_; }  ///< by class
+  /// How much later than its end the tokens of a pass are handed out, where one with prompts follows it: the
+  /// host launches that first.
+  [[nodiscard]] Picoseconds late_tokens() const;
   [[nodiscard]] bool has_step_overhead() const {
     return machine_.overhead.step.count > 0 || request_overhead_.count > 0;
   }
@@ -238,6 +242,12 @@ class CostModel {
   [[nodiscard]] GpuTime product(double flop, FlopPerSecond rate, double bytes, double weights,
                                 int tokens) const;
   [[nodiscard]] double longer_for_prompts(const StepShape& shape) const;
+  /// What the host takes to launch a layer of such a step, if that is not replayed but its like is.
+  [[nodiscard]] Picoseconds launched_layer(const StepShape& shape) const;
+  /// What the GPU waits for the host in a layer whose work takes so long.
+  [[nodiscard]] GpuTime wait_for_launches(const GpuTime& work) const {
+    return launch_time(std::max(Picoseconds{}, launched_layer_ - work.whole()));
+  }
   void price_head(int rows);
   [[nodiscard]] GpuTime attention(LayerClass& layer, const StepShape& shape) const;
   [[nodiscard]] GpuTime scores(LayerClass& layer, const StepShape& shape) const;
@@ -282,6 +292,7 @@ class CostModel {
   int head_rows_ = -1;  ///< tokens whose logits head_of_rows_ is for
   GpuTime head_of_rows_;
   double longer_ = 1;
+  Picoseconds launched_layer_;  ///< in the current step
   Picoseconds request_overhead_, lookup_;
   Picoseconds device_copy_;
   CopyCost fetch_, last_chunk_, rest_, write_back_, drive_read_, next_drive_read_;

@@ -103,10 +103,13 @@ GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32
 GpuTime CostModel::experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,
                            int step_tokens, bool with_shared, std::optional<double> longer) {
   LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
-  const GpuTime shared = with_shared ? costs_[static_cast<std::size_t>(layer_class)].shared : GpuTime{};
+  const LayerCost& cost = costs_[static_cast<std::size_t>(layer_class)];
   const auto in_pass = [&, times = longer.value_or(longer_)](const GpuTime& alone) {
-    const GpuTime time = times > 1 ? with_kernels_times(alone, times) : alone;
-    return shared + time + kernel_time_of(unpack(layer_class, tokens.size()));
+    const GpuTime routed = (times > 1 ? with_kernels_times(alone, times) : alone) +
+                           kernel_time_of(unpack(layer_class, tokens.size()));
+    if (!with_shared) return routed;
+    const GpuTime time = cost.shared + routed;
+    return time + wait_for_launches(cost.attention + cost.gate + time);
   };
   if (step_tokens != 1 || routed != tokens.size())
     return in_pass(routed_experts(layer, tokens, routed, step_tokens));

@@ -241,6 +241,7 @@ SimulationResult simulate_group(const ModelSpec& model, const MachineSpec& machi
   result.topology = are_alike ? topology_of_alike(used, spec, order) : topology_of_each(used, spec, order);
   CostModel costs(priced_model(model, spec), used, policy, options.costs);
   costs.price_streams(result.topology);
+  ranks.front()->plan->late_tokens = costs.late_tokens();
   say_where_times_come_from(spec, costs, result);
   say_who_counts(spec, result);
   ExpertNames names(prepared.map());

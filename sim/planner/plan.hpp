@@ -68,6 +68,8 @@ struct Plan {
   bool cache_swaps = false;
   std::int32_t first_slot = 0;    ///< number of its GPU's first slot among those of all
   bool hits_are_decreed = false;  ///< the cache keeps nothing: it hits at a given rate
+  /// How much later than its end the tokens of a pass are handed out, where one with prompts follows it.
+  Picoseconds late_tokens = {};
   [[nodiscard]] bool offloads() const { return some_on_host; }
   [[nodiscard]] bool lives_elsewhere(ExpertKey key) const { return !home.empty() && home[key].has_value(); }
   [[nodiscard]] bool computes_on_cpu() const { return policy.miss.service->uses_cpu; }

@@ -207,7 +207,8 @@ std::vector<SimulationResult> ManyMachines::run(std::size_t number, std::span<co
     const MachineSpec& machine = machines[i];
     SimulationResult& result = results[i];
     const bool worth_it = decided != nullptr || machines.size() > 1 || pays_on_one_machine(policy);
-    if (!may_decide_alike() || !worth_it) {
+    // Which tokens come late depends on passes, which retiming knows by their sums alone.
+    if (!may_decide_alike() || !worth_it || machine.overhead.launches_ahead) {
       result = simulate(model_, machine, policy, prepared_, source_, options_);
       continue;
     }

@@ -195,7 +195,7 @@ void drive_trace(const ModelSpec& model, const PreparedTrace& prepared, const Pl
   const std::unique_ptr<GuessedRouting> guessed =
       predictor->replaces ? predictor->replaces(predictor.parameters(), map) : nullptr;
   const std::vector<StackLayers> stacks = stack_layers(model, info, layer_class);
-  RequestLog requests;
+  RequestLog requests(plan.late_tokens);
   std::vector<PassObserver*> observers{&requests};
   observers.insert(observers.end(), options.observers.begin(), options.observers.end());
   std::vector<AlikeSequences> alike;

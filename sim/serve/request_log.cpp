@@ -18,7 +18,18 @@ Percentiles Percentiles::of(std::vector<double> values_ms) {
   return {at(50), at(90), at(95), at(99)};
 }
 
+/// The tokens of the last pass, when the next one has been launched.
+void RequestLog::hand_out(std::span<const Row> next_pass, Picoseconds begin) {
+  const bool has_prompts = std::any_of(next_pass.begin(), next_pass.end(),
+                                       [](const Row& row) { return row.phase == trace::Phase::prefill; });
+  if (has_prompts && begin == last_end_)
+    for (const std::size_t number : first_tokens_) records_[number].late = late_;
+  first_tokens_.clear();
+}
+
 void RequestLog::ran(std::span<const Row> rows, Picoseconds begin, Picoseconds end) {
+  if (late_.count > 0) hand_out(rows, begin);
+  last_end_ = end;
   if (rows.size() == 1) return add_request(rows, begin, end);
   while (!rows.empty()) {
     const auto other = std::find_if(rows.begin(), rows.end(),
@@ -59,6 +70,7 @@ void RequestLog::add_request(std::span<const Row> rows, Picoseconds begin, Picos
       !had_output && rows.front().phase == trace::Phase::prefill && rows.front().accepted == 0;
   if (request.first_token.count < 0 || goes_on) {
     request.first_token = end;
+    if (late_.count > 0) first_tokens_.push_back(number);
   } else {
     ++request.later_passes;
     for (const Row& row : rows) request.later_drafts += std::max(0, row.accepted - row.sequences);

@@ -21,6 +21,7 @@ struct RequestRecord {
   Picoseconds begin{-1};                              ///< of its first pass
   Picoseconds first_token{-1};                        ///< end of the pass that gives it; -1: none came
   Picoseconds end{};                                  ///< of its last pass
+  Picoseconds late{};                                 ///< from first_token to when it is handed out
   std::int64_t prompt_tokens = 0, output_tokens = 0;  ///< over its sequences
   std::int64_t later_passes = 0;                      ///< after the first token
   std::int64_t later_drafts = 0;                      ///< output tokens of those beyond one a sequence
@@ -34,11 +35,12 @@ struct RequestRecord {
   [[nodiscard]] bool has_ttft() const { return has_prompt && first_token.count >= 0; }
   [[nodiscard]] bool has_tpot() const { return later_passes > 0; }
   [[nodiscard]] bool has_arrival() const { return arrival.count >= 0; }
-  /// From its arrival.
-  [[nodiscard]] Picoseconds ttft() const { return first_token - (has_arrival() ? arrival : begin); }
+  /// From its arrival until it is handed out.
+  [[nodiscard]] Picoseconds ttft() const { return first_token + late - (has_arrival() ? arrival : begin); }
   /// Of one that has an arrival.
   [[nodiscard]] Picoseconds queued() const { return begin - arrival; }
-  /// Time of an output token of a sequence after the first: of a pass, where none brings more than one.
+  /// Time of an output token of a sequence after the first: of a pass, where none brings more than one. The
+  /// last is taken to be handed out as late as the first.
   [[nodiscard]] double tpot_ms() const {
     const double drafts = static_cast<double>(later_drafts) / std::max(1, sequences);
     return (end - first_token).milliseconds() / (static_cast<double>(later_passes) + drafts);
@@ -53,10 +55,12 @@ struct Percentiles {
   static Percentiles of(std::vector<double> values_ms);
 };
 
-/// Keeps a record of every request, 88 bytes each, and what they come to.
+/// Keeps a record of every request, 96 bytes each, and what they come to.
 class RequestLog final : public PassObserver {
  public:
-  RequestLog() = default;
+  /// `late`: how much later than its end the tokens of a pass are handed out, where a pass with prompts
+  /// begins then.
+  explicit RequestLog(Picoseconds late = {}) : late_(late) {}
   /// Of records that were made elsewhere.
   explicit RequestLog(std::vector<RequestRecord> records) : records_(std::move(records)) {}
 
@@ -84,7 +88,12 @@ class RequestLog final : public PassObserver {
  private:
   void add_request(std::span<const Row> rows, Picoseconds begin, Picoseconds end);
 
+  void hand_out(std::span<const Row> next_pass, Picoseconds begin);
+
   std::vector<RequestRecord> records_;
+  Picoseconds late_;
+  Picoseconds last_end_{-1};
+  std::vector<std::size_t> first_tokens_;  ///< requests that have theirs from the last pass; only with late_
 };
 
 }  // namespace pregate::sim

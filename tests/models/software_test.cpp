@@ -55,6 +55,19 @@ TEST(Software, AKernelLibraryIsTheMachinesOnlyWhereOneIsNamed) {
   EXPECT_EQ(load_machine("h100-sxm-pcie5").overhead.kernel_library, KernelLibrary::none);
 }
 
+// Where nothing is replayed a pass of prompts is launched as all others are.
+TEST(Software, LaunchingPromptsIsOfSoftwareThatReplays) {
+  SoftwareSpec software = described();
+  software.host.prompt_layer = {900 * us};
+  software.host.launches_ahead = true;
+  const OverheadSpec hopper = overhead_of(software, of(GpuArchitecture::hopper));
+  EXPECT_EQ(hopper.prompt_layer.count, 900 * us);
+  EXPECT_TRUE(hopper.launches_ahead);
+  const OverheadSpec turing = overhead_of(software, of(GpuArchitecture::turing));
+  EXPECT_EQ(turing.prompt_layer.count, 0);
+  EXPECT_FALSE(turing.launches_ahead);
+}
+
 TEST(Software, GraphsAreReplayedFromAnArchitectureOn) {
   EXPECT_EQ(overhead_of(described(), of(GpuArchitecture::turing)).replayed, 1);
   EXPECT_EQ(overhead_of(described(), of(GpuArchitecture::other)).replayed, 1) << "nobody said that it could";

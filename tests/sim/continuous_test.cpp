@@ -62,6 +62,15 @@ TEST(Continuous, PromptsAreTakenInParts) {
               ElementsAre("0p2@0 1p1@0", "0d@2 1p3@1", "0d@3 1d@4", "0d@4"));
 }
 
+// Of 5 tokens a pass: the second prompt has no room beside the first and the third beside the second; one of
+// 7 tokens, which no pass has room for, begins one of its own and is cut.
+TEST(Continuous, WholePromptsWaitForAPassWithRoom) {
+  ListSource source = requests_of({{4, 1}, {2, 1}, {4, 1}, {7, 1}});
+  EXPECT_THAT(passes_of(source, continuous({{"max_batch", "4"}, {"whole_prompts", "true"}}, 5)),
+              ElementsAre("0p4@0", "1p2@0", "2p4@0", "3p5@0", "3p2@5", "0d@4 1d@2 2d@4 3d@7"));
+  EXPECT_THROW(passes_of(source, continuous({{"whole_prompts", "true"}})), InputError);
+}
+
 TEST(Continuous, ARecordedBatchTakesAPlaceForEachOfItsSequences) {
   ListSource source(test::decoder_info(1, 8, 2));
   for (int request = 0; request < 3; ++request)

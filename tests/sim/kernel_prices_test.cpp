@@ -157,6 +157,41 @@ TEST(KernelPrices, PassesOfPromptsReachAShareOfTheirKernelsRates) {
   expect_times(1.5, {.tokens = 128, .sequences = 65, .alike = mixed});
 }
 
+// A layer of a pass with prompts takes what the host needs to launch it, at the least, and its own work where
+// that is more; passes without prompts are replayed and take what they did.
+TEST(KernelPrices, PassesWithPromptsWaitForTheHostsLaunches) {
+  MachineSpec machine = driven_by_vllm("h100-sxm-pcie5");
+  const ModelSpec model = load_model("gpt-oss-120b");
+  const PolicySpec policy = load_policy("gpu-only");
+  CostModel before(model, machine, policy);
+  constexpr Picoseconds launch{5'000'000'000};
+  machine.overhead.prompt_layer = launch;
+  CostModel launched(model, machine, policy);
+  const std::vector<std::uint32_t> tokens(128, 32);
+  const auto layer_time = [&](CostModel& costs, const StepShape& shape) {
+    costs.begin_step(shape);
+    const LayerCost& cost = costs.layer(costs.layer_class(0, 1));
+    return (cost.attention + cost.gate +
+            costs.experts(costs.layer_class(0, 1), tokens, 4096, shape.tokens, true))
+        .whole();
+  };
+  const StepShape prompt{.phase = trace::Phase::prefill, .tokens = 64, .sequences = 1};
+  ASSERT_LT(layer_time(before, prompt), launch);
+  EXPECT_EQ(layer_time(launched, prompt), launch);
+  const std::vector<AlikeSequences> mixed{{.tokens = 64, .sequences = 1, .position = 0},
+                                          {.tokens = 8, .sequences = 8, .position = 500}};
+  EXPECT_EQ(layer_time(launched, {.tokens = 72, .sequences = 9, .alike = mixed}), launch);
+  const StepShape decode{.tokens = 8, .sequences = 8, .position = 999};
+  EXPECT_EQ(layer_time(launched, decode), layer_time(before, decode));
+  const StepShape large{.phase = trace::Phase::prefill, .tokens = 65536, .sequences = 64};
+  ASSERT_GT(layer_time(before, large), launch);
+  EXPECT_EQ(layer_time(launched, large), layer_time(before, large));
+  EXPECT_EQ(launched.late_tokens(), Picoseconds{});
+  machine.overhead.launches_ahead = true;
+  EXPECT_EQ(CostModel(model, machine, policy).late_tokens(), launch * 36) << "its layers";
+  EXPECT_EQ(CostModel(model, machine, load_policy("on-demand")).late_tokens(), Picoseconds{}) << "no graphs";
+}
+
 // What experts of one token each took in a pass of prompts, or in a part of a pass, is not what they take in
 // one that decodes.
 TEST(KernelPrices, WhatPromptsAddEndsWithTheirPass) {

@@ -80,5 +80,24 @@ TEST(RequestLog, TheFirstTokenIsThatOfTheLastRecordedPassOfThePrompt) {
   EXPECT_EQ(log.records().front().later_passes, 2);
 }
 
+// Passes of 4 ms whose tokens are handed out 3 ms late where one with a prompt begins at their end: request
+// 0's is, as request 1's prompt follows at once; that one's is not, before a decode step, nor request 2's,
+// behind which nothing is there for a while.
+TEST(RequestLog, TokensAreLateWhereAPassWithPromptsFollows) {
+  using trace::Phase;
+  RequestLog log(ms(3));
+  log.ran(std::vector{row(0, Phase::prefill, 4, 1)}, ms(0), ms(4));
+  log.ran(std::vector{row(0, Phase::decode, 1, 1), row(1, Phase::prefill, 4, 1)}, ms(4), ms(8));
+  log.ran(std::vector{row(0, Phase::decode, 1, 1), row(1, Phase::decode, 1, 1)}, ms(8), ms(12));
+  log.ran(std::vector{row(2, Phase::prefill, 4, 1)}, ms(12), ms(16));
+  log.ran(std::vector{row(3, Phase::prefill, 4, 1)}, ms(20), ms(24));
+  const std::vector<RequestRecord>& records = log.records();
+  EXPECT_EQ(records[0].ttft(), ms(4 + 3));
+  EXPECT_EQ(records[1].ttft(), ms(4));
+  EXPECT_EQ(records[2].ttft(), ms(4));
+  EXPECT_EQ(records[3].ttft(), ms(4));
+  EXPECT_DOUBLE_EQ(records[0].tpot_ms(), 4) << "the last is as late as the first";
+}
+
 }  // namespace
 }  // namespace pregate::sim

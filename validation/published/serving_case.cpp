@@ -23,11 +23,22 @@ namespace pregate::validation {
 
 namespace {
 
+/// What the client sends: requests of each place in all, and of these simulated; the shortest of them.
+struct Client {
+  int waves = 1, simulated_waves = 1;
+  double shortest = 1;  ///< of the lengths asked for
+};
+
 struct Server {
   std::string name, machine, software, model;
   ModelOptions formats;
   int gpus = 1;                  ///< share every layer
   bool spreads_experts = false;  ///< each has whole experts of its own (expert parallel)
+  /// Tokens of prompts that a pass takes beyond a whole prompt, where that is the server's limit; -1: its
+  /// software's prompt_chunk.
+  int beyond_prompt = -1;
+  bool whole_prompts = false;  ///< it cuts none
+  Client client;
   std::vector<Override> set;
 };
 
@@ -42,15 +53,28 @@ struct ServedRow {
 
 struct ServingSetup {
   std::string file;
-  int waves = 1, simulated_waves = 1;  ///< requests a place: of the client, and simulated for it
-  double shortest = 1;
   std::vector<Server> servers;
   std::vector<Constant> constants;
   std::vector<ServedRow> rows;
 };
 
-Server read_server(TableReader& table) {
+double read_shortest(TableReader& table) {
+  const double shortest = table.number("shortest");
+  if (!(shortest > 0 && shortest <= 1))
+    throw InputError(table.where("shortest"), "must be above 0 and at most 1");
+  return shortest;
+}
+
+/// `usual`: the case's client, which a server may have another than.
+Server read_server(TableReader& table, const Client& usual) {
   Server server;
+  server.client = usual;
+  if (table.has("waves"))
+    server.client.waves = static_cast<int>(table.integer("waves", usual.simulated_waves, 1000));
+  if (table.has("shortest")) server.client.shortest = read_shortest(table);
+  if (table.has("beyond_prompt"))
+    server.beyond_prompt = static_cast<int>(table.integer("beyond_prompt", 0, 1 << 17));
+  server.whole_prompts = table.boolean_or("whole_prompts", false);
   server.name = table.text("name");
   server.machine = machine_names()[known(table, "machine", machine_names())];
   server.software = software_names()[known(table, "software", software_names())];
@@ -98,19 +122,18 @@ ServedRow read_row(TableReader& table, const ServingSetup& setup) {
 ServingSetup read_setup(TableReader& top) {
   ServingSetup setup;
   setup.file = top.text("file");
-  setup.waves = static_cast<int>(top.integer("waves", 2, 1000));
-  setup.simulated_waves = static_cast<int>(top.integer("simulated_waves", 2, setup.waves));
-  setup.shortest = top.number("shortest");
-  if (!(setup.shortest > 0 && setup.shortest <= 1))
-    throw InputError(top.where("shortest"), "must be above 0 and at most 1");
-  for (TableReader& table : top.tables("server")) setup.servers.push_back(read_server(table));
+  Client client;
+  client.waves = static_cast<int>(top.integer("waves", 2, 1000));
+  client.simulated_waves = static_cast<int>(top.integer("simulated_waves", 2, client.waves));
+  client.shortest = read_shortest(top);
+  for (TableReader& table : top.tables("server")) setup.servers.push_back(read_server(table, client));
   const auto servers = names_of(setup.servers, [](const Server& each) { return each.name; });
   for (TableReader& table : top.tables("constant")) setup.constants.push_back(read_constant(table, servers));
   for (TableReader& table : top.tables("row")) setup.rows.push_back(read_row(table, setup));
   if (setup.rows.empty()) throw InputError(top.where("row"), "the case has no rows");
   for (const ServedRow& row : setup.rows) {
     constexpr std::int64_t most_tokens = 20'000'000;
-    if (std::int64_t{row.concurrency} * (row.input + row.output) * setup.simulated_waves > most_tokens) {
+    if (std::int64_t{row.concurrency} * (row.input + row.output) * client.simulated_waves > most_tokens) {
       throw InputError(top.where("row"), "a row serves more than " + std::to_string(most_tokens) + " tokens",
                        "fewer simulated_waves, shorter requests or a lower concurrency");
     }
@@ -145,7 +168,7 @@ Times client_times(const std::vector<sim::RequestRecord>& records, std::size_t p
   for (std::size_t i = 0; i < records.size(); ++i) {
     Times& wave = i < places ? first : later;
     const Picoseconds sent = i < places ? Picoseconds{} : ends[i - places];
-    wave.ttft_ms += (records[i].first_token - sent).milliseconds();
+    wave.ttft_ms += (records[i].first_token + records[i].late - sent).milliseconds();
     wave.tpot_ms += records[i].tpot_ms();
   }
   const auto mean = [&](double of_first, double of_later) {
@@ -281,24 +304,26 @@ class ServingExperiment final : public Experiment {
     const SoftwareSpec software = load_software(server.software, set);
     const std::vector<Override> serve{{"serve.batcher", "continuous"},
                                       {"serve.max_batch", std::to_string(row.concurrency)},
-                                      {"serve.prompts", "beside"}};
+                                      {"serve.prompts", "beside"},
+                                      {"serve.whole_prompts", server.whole_prompts ? "true" : "false"}};
     sim::SimulationOptions options;
     options.serving = sim::load_serving(serve);
-    if (software.prompt_chunk > 0)
-      options.prompt_chunk = options.serving.prompt_chunk = software.prompt_chunk;
+    const int chunk = server.beyond_prompt >= 0 ? row.input + server.beyond_prompt : software.prompt_chunk;
+    if (chunk > 0) options.prompt_chunk = options.serving.prompt_chunk = chunk;
     options.parallel.tensor = server.gpus;
     if (server.spreads_experts) options.parallel.experts = sim::ExpertShare::whole;
     options.keeps_requests = true;
     const auto load =
-        served_load(pool_of(row.server, model), {.requests = row.concurrency * setup_.simulated_waves,
+        served_load(pool_of(row.server, model), {.requests = row.concurrency * server.client.simulated_waves,
                                                  .input = row.input,
                                                  .output = row.output,
-                                                 .shortest = setup_.shortest});
+                                                 .shortest = server.client.shortest});
     const sim::PreparedTrace prepared(*load, model, server.name, options.serving);
     const sim::SimulationResult result =
         sim::simulate(model, machine, load_policy("gpu-only"), prepared, *load, options);
     if (result.out_of_memory) throw InputError(server.name, result.out_of_memory_reason);
-    return client_times(result.request_records, static_cast<std::size_t>(row.concurrency), setup_.waves);
+    return client_times(result.request_records, static_cast<std::size_t>(row.concurrency),
+                        server.client.waves);
   }
 
   /// Whatever constants are tried, a server's model is routed alike: they are none of the model's.

@@ -38,6 +38,10 @@ BatcherEntry continuous() {
   fields.add("max_batch", &ContinuousParameters::max_batch, "places: sequences at a time (--batch)",
              pregate::Range{1, 4096, "from 1 to 4096"});
   fields.add("prompts", &ContinuousParameters::prompts, "where the prompts of requests that join run");
+  fields.add(
+      "whole_prompts", &ContinuousParameters::whole_prompts,
+      "with --prompt-chunk: a prompt that has no room beside others in a pass waits for the next one and "
+      "is not cut");
   fields
       .add("arrivals_per_s", &ContinuousParameters::arrivals_per_s,
            "requests that arrive in a second, at random (--arrival-rate)",

@@ -16,6 +16,7 @@ enum class Prompts { before, beside };
 struct ContinuousParameters {
   int max_batch = 8;
   Prompts prompts = Prompts::before;
+  bool whole_prompts = false;  ///< one that has no room in a pass waits, and is not cut
   double arrivals_per_s = 0;
   std::uint64_t arrival_seed = 1;
   int kv_block = 0;

@@ -30,8 +30,13 @@ class Continuous final : public Batcher {
         places_(parameters.max_batch),
         places_a_batch_((parameters.max_batch + setting.batches - 1) / setting.batches),
         beside_(parameters.prompts == Prompts::beside),
+        whole_prompts_(parameters.whole_prompts),
         prompt_chunk_(setting.prompt_chunk),
         last_pass_(static_cast<std::size_t>(setting.batches), -1) {
+    if (whole_prompts_ && prompt_chunk_ == 0) {
+      throw InputError("serve.whole_prompts", "a pass has room for all prompts that are there",
+                       "--prompt-chunk limits it");
+    }
     if (parameters.kv_block > 0) kv_.emplace(setting.kv, parameters.kv_block);
     source_.rewind();
     read_first();
@@ -254,6 +259,7 @@ class Continuous final : public Batcher {
   [[nodiscard]] int prompt_tokens(const Admitted& request, int left) const {
     const int tokens = request.tokens_left();
     if (tokens <= left) return tokens;
+    if (whole_prompts_ && left < prompt_chunk_) return 0;
     if (request.sequences() == 1) return left;
     if (tokens <= prompt_chunk_) return 0;
     throw InputError("--prompt-chunk",
@@ -266,7 +272,7 @@ class Continuous final : public Batcher {
   StepJoiner joiner_;
   Arrivals arrivals_;
   int places_, places_a_batch_;
-  bool beside_;
+  bool beside_, whole_prompts_;
   int prompt_chunk_;
   std::optional<trace::OwnedStep> first_;  ///< of the request that joins next, which arrives at arrival_
   Picoseconds arrival_;
