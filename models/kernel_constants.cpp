@@ -61,7 +61,8 @@ constexpr std::array<FamilyEntry, 10> family_entries{{
     {KernelFamily::delta_prefill, "delta_prefill", ordered},
 }};
 
-constexpr std::array<std::string_view, 6> dtypes{"bf16", "fp8", "fp8_block", "int4", "mxfp4", "nvfp4"};
+constexpr std::array<std::string_view, 7> dtypes{"bf16",  "fp8",          "fp8_block", "int4",
+                                                 "mxfp4", "mxfp4_marlin", "nvfp4"};
 constexpr std::array<std::string_view, 4> architectures{"ampere", "ada", "hopper", "blackwell"};
 
 const FamilyEntry& entry(KernelFamily family) {

@@ -77,7 +77,9 @@ struct KernelPeaks {
 /// Constants of one family and data type, and how well they do on shapes that they were not fitted on.
 struct KernelFit {
   KernelFamily family{};
-  std::string dtype;  ///< bf16, fp8, fp8_block, int4, mxfp4 or nvfp4; of the keys and values in attention
+  /// bf16, fp8, fp8_block, int4, mxfp4 (of triton_kernels), mxfp4_marlin or nvfp4; of the keys and values in
+  /// attention.
+  std::string dtype;
   KernelConstants constants;
   std::size_t fitted_rows = 0, judged_rows = 0;
   double median = 0, percentile_90 = 0;  ///< relative errors of the judged rows

@@ -21,7 +21,8 @@ std::optional<KernelEvidence> kernel_evidence(const ModelSpec& model, const Mach
         });
     if (known) return;
     // Of a format that runs as another's kernel nothing was measured; fp16 and bf16 are the same products.
-    const bool is_its_own = kernel.asked == kernel.dtype || kernel.asked == "fp16";
+    const bool is_its_own =
+        kernel.asked == kernel.dtype || kernel.asked == "fp16" || kernel.dtype == "mxfp4_marlin";
     evidence.used.push_back(
         {kernel.family, kernel.asked, kernel.dtype,
          is_its_own ? gpu.expected_error(kernel.family, kernel.dtype) : std::optional<double>{}});

@@ -21,10 +21,18 @@ std::string kernel_dtype(const std::string& format) {
   return {};
 }
 
-/// `bytes` of one element as stored. A format without constants is widened and runs as bf16.
+/// Experts of MXFP4 run Marlin, but for GPT-OSS's, which vLLM has a method of its own for: triton_kernels on
+/// GPUs where that was measured.
+std::string expert_dtype(const GpuKernelTimes& gpu, const ModelSpec& model, const std::string& format) {
+  if (format != "mxfp4") return kernel_dtype(format);
+  const bool has_own = gpu.find(KernelFamily::fused_moe, format) != nullptr;
+  return has_own && model.family == "gpt_oss" ? format : "mxfp4_marlin";
+}
+
+/// `bytes` of one element as stored, `dtype` what kernels call it. A format without constants is widened and
+/// runs as bf16.
 KernelChoice choose_kernel(const GpuKernelTimes& gpu, KernelFamily family, const std::string& format,
-                           double bytes) {
-  const std::string dtype = kernel_dtype(format);
+                           const std::string& dtype, double bytes) {
   const KernelFit* fit = dtype.empty() ? nullptr : gpu.find(family, dtype);
   const std::string used = fit != nullptr ? dtype : "bf16";
   if (fit == nullptr) fit = gpu.find(family, used);
@@ -35,6 +43,11 @@ KernelChoice choose_kernel(const GpuKernelTimes& gpu, KernelFamily family, const
   KernelChoice choice{family, format, used, kernel_format(used), fit->constants};
   choice.format.weight_bytes = bytes;
   return choice;
+}
+
+KernelChoice choose_kernel(const GpuKernelTimes& gpu, KernelFamily family, const std::string& format,
+                           double bytes) {
+  return choose_kernel(gpu, family, format, kernel_dtype(format), bytes);
 }
 
 double bytes_of(const WeightFormat& format) { return format.bits_per_parameter / 8; }
@@ -156,9 +169,9 @@ LayerKernels layer_kernels(const ModelSpec& model, const Stack& stack, const Lay
     kernels.expert_width = profile.expert_gemm_columns_out;
     kernels.expert_inner = profile.expert_ffn_dim;
     kernels.gated = moe.gated;
-    kernels.experts =
-        choose_kernel(gpu, KernelFamily::fused_moe, profile.expert_format,
-                      as_stored(profile.expert, profile.expert_flop_per_token, formats.experts));
+    kernels.experts = choose_kernel(
+        gpu, KernelFamily::fused_moe, profile.expert_format, expert_dtype(gpu, model, profile.expert_format),
+        as_stored(profile.expert, profile.expert_flop_per_token, formats.experts));
   }
   return kernels;
 }

@@ -116,6 +116,9 @@ std::optional<MeasuredKernel> moe_row(const GzipTable& table, Reader& reader) {
                             whole(table, "inter_size") / whole(table, "moe_tp_size"), !is_ungated(table)};
   MeasuredKernel row = row_of(KernelFamily::fused_moe, dtype_of(table.text("moe_dtype")), shape);
   row.packed = static_cast<double>(expert_kernel_of(table, reader.gpu));
+  // triton_kernels reach three times Marlin's rate in this format.
+  if (row.dtype == "mxfp4" && expert_kernel_of(table, reader.gpu) == sim::ExpertKernel::marlin)
+    row.dtype = "mxfp4_marlin";
   if (fits_l2(weight_bytes(shape, row.format), reader.gpu)) return std::nullopt;
   return row;
 }
