@@ -64,6 +64,24 @@ TEST(Table, CountsWhatCameAfterAnExpert) {
   EXPECT_THAT(fed.predict(0, 1), IsEmpty());
 }
 
+// Klotski's hot experts: however many a batch activates, as many are named as a token has, or as are given.
+TEST(Table, NamesSoManyOfALayer) {
+  const std::map<std::string, std::vector<ExpertKey>> named = {{"0", {3, 2}}, {"1", {3}}, {"4", {3, 2, 1}}};
+  const std::vector<std::vector<ExpertKey>> steps = {{1, 2, 3}, {2, 3}, {3}};
+  for (const auto& [guesses, keys] : named) {
+    Fed fed(predictor("table", {{"guesses", guesses}, {"per_layer", "true"}}), test::decoder_info(2, 4, 2));
+    for (const std::vector<ExpertKey>& next : steps) {
+      fed.begin();
+      fed.see(0, {0, 1, 2});
+      fed.predict(0, 1);
+      fed.see(1, next);
+    }
+    fed.begin();
+    fed.see(0, {0, 1, 2});
+    EXPECT_THAT(fed.predict(0, 1), testing::ElementsAreArray(keys)) << guesses;
+  }
+}
+
 // 0 1 2 and 3 1 0: after 1 both are as likely, and the lower id is named; who came before 1 tells them apart.
 TEST(Table, OfOrderTwoKnowsTheLayerBefore) {
   for (const bool two : {false, true}) {

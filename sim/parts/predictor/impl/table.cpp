@@ -16,8 +16,16 @@ namespace {
 
 struct Table {
   int order = 1, guesses = 0, learns = 0;
+  bool per_layer = false;
   std::string profile;
 };
+
+/// For a layer whose step activates so many, when tokens activate `top_k` each. Klotski's hot experts (arXiv
+/// 2502.06888, section 6.2) are as many as a token's, whatever the batch.
+std::size_t guesses_of(const Table& table, std::size_t activated, int top_k) {
+  if (!table.per_layer) return guesses_for(activated, table.guesses, top_k);
+  return static_cast<std::size_t>(table.guesses > 0 ? table.guesses : std::max(1, top_k));
+}
 
 /// Distances learn from when they are first asked for on, which for those that a prefetcher always asks for
 /// is the first decode step.
@@ -44,7 +52,7 @@ class ByTable final : public Predictor {
     const std::span<const ExpertKey> activated = activated_[place(ordinal)];
     const std::span<const double> scores =
         of_distance(target - ordinal).scores(ordinal, before(ordinal), activated);
-    likeliest_.choose(scores, to.first_key, guesses_for(activated.size(), given_.guesses, from.top_k));
+    likeliest_.choose(scores, to.first_key, guesses_of(given_, activated.size(), from.top_k));
     return likeliest_.keys();
   }
   [[nodiscard]] std::span<const double> probabilities() const override { return likeliest_.scores(); }
@@ -122,6 +130,8 @@ PredictorEntry table_of_transitions() {
       .add("guesses", &Table::guesses, "experts that are named for a token",
            pregate::Range{0, 65536, "from 0 to 65536"})
       .or_zero("as many as it activates");
+  fields.add("per_layer", &Table::per_layer,
+             "guesses are for a layer, whatever the batch (0: as many as a token activates)");
   fields
       .add("learns", &Table::learns, "first decode steps from which it learns",
            pregate::Range{0, 1e9, "from 0 to 1000000000"})
@@ -133,7 +143,13 @@ PredictorEntry table_of_transitions() {
     return std::make_unique<ByTable>(std::any_cast<const Table&>(table), map);
   };
   entry.most_guesses = [](const std::any& table, const ExpertMap& map, const TraceScan& scan) {
-    return most_guesses_of(std::any_cast<const Table&>(table).guesses, map, scan);
+    const auto& given = std::any_cast<const Table&>(table);
+    if (!given.per_layer) return most_guesses_of(given.guesses, map, scan);
+    std::size_t most = 0;
+    for (const MoeLayer& layer : map.layers())
+      most = std::max(most,
+                      std::min(guesses_of(given, 0, layer.top_k), static_cast<std::size_t>(layer.experts)));
+    return static_cast<int>(most);
   };
   entry.keeps_to_most_guesses = true;
   return entry;
