@@ -44,8 +44,7 @@ std::string details(const sim::SimulationResult& result) {
   for (std::size_t i = 0; i < std::min(result.tally.busy.size(), sim::most_streams); ++i) {
     const Picoseconds busy = result.tally.busy[i];
     if (busy.count == 0) continue;
-    streams.add({result.topology.platform.streams[i].name,
-                 percent(static_cast<double>(busy.count) / static_cast<double>(result.total.count))});
+    streams.add({result.topology.platform.streams[i].name, percent(sim::busy_share(result, busy))});
   }
   return text + "\n" + path.text() + "\n" + bounds.text() + "\n" + streams.text();
 }

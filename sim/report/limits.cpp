@@ -113,7 +113,7 @@ Limits limits_of(const SimulationResult& result) {
     Picoseconds gone = has ? work[static_cast<std::size_t>(limits.binding)] : Picoseconds{};
     if (limits.binding == Limit::link && stream.limits.data() == gpu_limits.data())
       gone = result.tally.reading;
-    const Picoseconds left = result.tally.busy[number_of(stream.stream)] - gone;
+    const Picoseconds left = std::min(result.tally.busy[number_of(stream.stream)], total) - gone;
     if (left <= limits.least) continue;
     limits.least = left;
     limits.next = largest(work, stream.limits, limits.binding);

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/report/shares.hpp"
 
+#include <algorithm>
+
 namespace pregate::sim {
 
 namespace {
@@ -38,12 +40,16 @@ PathShares path_shares(const SimulationResult& result) {
           .waiting = share(path.waiting, path.finish)};
 }
 
+double busy_share(const SimulationResult& result, Picoseconds busy) {
+  return share(std::min(busy, result.total), result.total);
+}
+
 Utilisation utilisation(const SimulationResult& result) {
   if (!result.has_figures()) return {};
   // While kernels read over the link it is the link that is busy.
-  return {.compute = share(busy(result, PlaceKind::gpu) - result.tally.reading, result.total),
-          .h2d = share(busy_copying(result) + result.tally.reading, result.total),
-          .cpu = share(busy(result, PlaceKind::cpu), result.total)};
+  return {.compute = busy_share(result, busy(result, PlaceKind::gpu) - result.tally.reading),
+          .h2d = busy_share(result, busy_copying(result) + result.tally.reading),
+          .cpu = busy_share(result, busy(result, PlaceKind::cpu))};
 }
 
 double idle_share(const SimulationResult& result) { return share(result.idle, result.total); }

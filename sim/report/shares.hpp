@@ -15,6 +15,10 @@ struct PathShares {
 };
 PathShares path_shares(const SimulationResult& result);
 
+/// A stream's busy time as a share of the run, 0 to 1: copies that nobody waits for may outlast the last
+/// token, with which the run ends.
+double busy_share(const SimulationResult& result, Picoseconds busy);
+
 /// Busy shares of the run: of the first GPU, of the CPU, of the copies between them to the GPU.
 struct Utilisation {
   double compute = 0, h2d = 0, cpu = 0;

@@ -9,6 +9,7 @@
 
 #include "sim/policy/load_policy.hpp"
 #include "sim/report/report.hpp"
+#include "sim/report/shares.hpp"
 #include "tests/sim/tiny.hpp"
 #include "tests/support/one_gpu.hpp"
 
@@ -78,6 +79,26 @@ TEST(Limits, BoundByTheLink) {
   EXPECT_EQ(part(behind, Limit::host_memory).count, 2 * 245'760 * ns);
   EXPECT_EQ(part(behind, Limit::link).count, 2 * 10'000 * ns);
   EXPECT_EQ(behind.binding, Limit::host_memory);
+}
+
+// Of the second layer both guesses are wrong; its own copies go before the one that has not begun, which then
+// outlasts the token: five copies of the six are on the way to it, and the link is busy all of the run.
+TEST(Limits, CopiesThatNobodyWaitsForMayOutlastTheRun) {
+  ListSource source(test::decoder_info(2, 8, 2));
+  source.add(Phase::decode, 1, {0, 1, 0, 1}, true);
+  MachineSpec machine = tiny_machine();
+  machine.h2d.bandwidth = {0.5e6};
+  const std::vector<Override> late = {{"policy.lookahead.kind", "given-recall"},
+                                      {"policy.lookahead.recall", "0"},
+                                      {"policy.transfer.queue", "demand-first"}};
+  const PolicySpec policy = load_policy("on-demand", late);
+  const SimulationResult result = run(tiny_model(2, 8, 2), machine, policy, source);
+  EXPECT_EQ(result.tally.fetches, 6);
+  EXPECT_GT(result.tally.busy[static_cast<std::size_t>(one_gpu::h2d)], result.total);
+  EXPECT_EQ(utilisation(result).h2d, 1);
+  const Limits limits = limits_of(result);
+  EXPECT_EQ(limits.binding, Limit::link);
+  EXPECT_LE(limits.least, result.total);
 }
 
 // Copies of 10 us + 98,304 B / 100 GB/s = 10.983 us: the launches' 210 us are the most, the copies come next.
