@@ -37,7 +37,8 @@ MixerCount count_grouped_query(const Mixer& m, Count d_model) {
   if (m.sinks) count.others += m.heads;
   count.cache = {{.elements = static_cast<double>(key_width + value_width),
                   .window = m.window,
-                  .products_per_entry = static_cast<double>(query_width + output_width)}};
+                  .products_per_entry = static_cast<double>(query_width + output_width),
+                  .shared_by = m.heads / std::max(1, m.kv_heads)}};
   if (m.indexer.heads > 0) {  // one key of the mean of a run of tokens; heads are summed without weights
     const Count dim = m.indexer.head_dim, index_query = m.indexer.heads * dim;
     count.matrices += d_model * (index_query + dim);

@@ -80,6 +80,7 @@ struct CacheTerm {
   int stride = 1;
   int reads_at_most = 0;          ///< entries that a token looks at; 0 = every one that is kept
   double products_per_entry = 0;  ///< multiply-adds of one token for one entry it looks at
+  int shared_by = 1;              ///< query heads that read the same keys and values
 };
 
 /// Entries of the term that are kept after `context` tokens.

@@ -99,6 +99,7 @@ struct CacheCost {
   int stride = 1;             ///< tokens an entry
   int reads_at_most = 0;      ///< entries a token looks at; 0 = all that are kept
   double flop_per_entry = 0;  ///< scores and weighted sum of one token for one entry that it looks at
+  int shared_by = 1;          ///< query heads that read the same keys and values
   bool operator==(const CacheCost&) const = default;
 };
 

@@ -21,7 +21,8 @@ void price_cache(const Mixer& mixer, const MixerCount& count, const WeightFormat
                           .window = term.window,
                           .stride = term.stride,
                           .reads_at_most = term.reads_at_most,
-                          .flop_per_entry = flop(term.products_per_entry)});
+                          .flop_per_entry = flop(term.products_per_entry),
+                          .shared_by = term.shared_by});
   }
   cost.state = bits(count.state_elements, mixer.state_bits) + stored(count.convolution_elements, kv);
   cost.state_flop_per_token = count.state_flop;

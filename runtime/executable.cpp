@@ -42,6 +42,10 @@ Why in_compute(const PolicySpec& policy) {
     return Refusal{"a device keeps a KV cache in its own memory (kv_cache.memory)",
                    "--set policy.kv_cache.memory=gpu"};
   }
+  if (policy.kv_cache.repeated) {
+    return Refusal{"attention of a device shares keys and values among heads (kv_cache.repeated)",
+                   "--set policy.kv_cache.repeated=false"};
+  }
   return {};
 }
 

@@ -26,6 +26,12 @@ double attended(double cached, double tokens, double window) {
   return unlimited(within) + (tokens - within) * window;
 }
 
+/// Times that a byte of the cache is moved for attention: it is read, or, where code has no kernel by which
+/// query heads share it, read, written once for each of them, and read so.
+double moves(const CacheCost& part, bool repeated) {
+  return repeated && part.shared_by > 1 ? 1 + 2 * part.shared_by : 1;
+}
+
 AlikeSequences all_alike(const StepShape& shape) {
   return {.tokens = shape.tokens,
           .sequences = shape.sequences,
@@ -74,7 +80,7 @@ GpuTime CostModel::new_scores(const LayerClass& layer, const StepShape& shape) c
   if (on_cpu && shape.phase == trace::Phase::decode) return {};
   const LayerProfile& profile = layer.profile;
   const bool by_kernel = layer.kernels && layer.kernels->scores != LayerKernels::Scores::none &&
-                         shape.phase != trace::Phase::encoder;
+                         shape.phase != trace::Phase::encoder && !policy_.kv_cache.repeated;
   GpuTime time;
   if (by_kernel) {
     const AlikeSequences all = all_alike(shape);
@@ -110,7 +116,8 @@ GpuTime CostModel::cache_scores(const LayerClass& layer, const StepShape& shape,
       // Tokens of one pass choose entries of their own.
       if (part.reads_at_most > 0)
         seen = std::min(seen, static_cast<double>(part.reads_at_most) * part.stride * each);
-      bytes += sequences * seen / part.stride * static_cast<double>(part.per_entry.count);
+      bytes += sequences * seen / part.stride * static_cast<double>(part.per_entry.count) *
+               moves(part, policy_.kv_cache.repeated);
     }
   }
   return roofline(flop, layer.dense_rate, bytes);

@@ -117,6 +117,8 @@ struct PolicySpec {
     KvMemory memory = KvMemory::gpu;
     AttentionPlace attention = AttentionPlace::gpu;
     bool pinned = true;  ///< page-locked; else a thread of the host moves it to and from memory that is
+    /// Grouped keys and values are written out for every query head before attention reads them.
+    bool repeated = false;
     [[nodiscard]] bool on_host() const { return memory == KvMemory::host; }
   } kv_cache;
 

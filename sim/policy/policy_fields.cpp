@@ -203,6 +203,8 @@ Fields<KvCache> kv_cache() {
       .add_where_set("pinned", &KvCache::pinned,
                      "it lies in page-locked memory; else the host moves it there first")
       .only_with({"memory", {"host"}, ""});
+  fields.add_where_set("repeated", &KvCache::repeated,
+                       "keys and values that query heads share are written out for each of them first");
   return fields;
 }
 

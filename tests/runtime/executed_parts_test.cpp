@@ -132,6 +132,8 @@ std::string executed_parts() {
              {"more", with([](PolicySpec& p) { p.compute.host_work = from_seconds(1e-6); })}});
   table.row("kv_cache.memory", {{"gpu", with([](PolicySpec&) {})},
                                 {"host", with([](PolicySpec& p) { p.kv_cache.memory = KvMemory::host; })}});
+  table.row("kv_cache.repeated", {{"false", with([](PolicySpec&) {})},
+                                  {"true", with([](PolicySpec& p) { p.kv_cache.repeated = true; })}});
   table.row("formats", {{"none", with([](PolicySpec&) {})},
                         {"low = q8_0", with([](PolicySpec& p) { p.formats.low = "q8_0"; })},
                         {"low = mxfp4", with([](PolicySpec& p) { p.formats.low = "mxfp4"; })},

@@ -49,6 +49,35 @@ MachineSpec machine_with(double h2d, double d2h) {
   return machine;
 }
 
+// Four query heads share keys and values of 128 B a token. Code that has no kernel by which they do reads
+// them, writes them four times and reads those: 8 x 128 B more of each token at 1 GB/s. With a head each
+// nothing is repeated, and the CPU attends to what is there.
+TEST(KvCache, RepeatedForHeadsThatShareItItIsMovedNineTimes) {
+  const auto attention = [](int kv_heads, const Set& set) {
+    const std::string text =
+        "description = \"tiny\"\nsource = \"test\"\nfamily = \"mixtral\"\nd_model = 64\nvocabulary = 100\n"
+        "[weights]\nexperts = \"fp32\"\ndense = \"fp32\"\nkv_cache = \"fp32\"\n[decoder]\nlayers = 2\n"
+        "[decoder.attention]\nheads = 4\nkv_heads = " +
+        std::to_string(kv_heads) +
+        "\nhead_dim = 16\n[decoder.moe]\nexperts = 4\ntop_k = 1\nffn_dim = 128\ngated = true\n";
+    test::ListSource source = served(2, 4, 1, 1, 10, 1);
+    MachineSpec machine = machine_with(1e9, 1e9);
+    machine.gpu.rates["fp32"] = {1e15};
+    machine.gpu.memory_bandwidth = {1e9};
+    machine.gpu.memory_efficiency = 1;
+    const SimulationResult run =
+        recorded(parse_model_toml(text, "tiny"), policy(set, "on-demand"), source, machine);
+    const Timed times = times_of(run, OpKind::attention, 1);
+    return (times.finish[0] - times.start[0]).count;
+  };
+  const Set repeated = {{"kv_cache.repeated", "true"}};
+  constexpr std::int64_t token = 2 * 16 * 4, ns = 1000;
+  EXPECT_EQ(attention(1, repeated) - attention(1, {}), 8 * 11 * token * ns);
+  EXPECT_EQ(attention(2, repeated) - attention(2, {}), 4 * 11 * 2 * token * ns);
+  EXPECT_EQ(attention(4, repeated), attention(4, {}));
+  EXPECT_EQ(attention(1, joined(on_cpu, repeated)), attention(1, on_cpu));
+}
+
 // 3 sequences after 10 tokens each: before a layer's attention their 30 cached tokens come over the link, in
 // 10 us + 30 x 512 B / 1 GB/s; a picosecond earlier it has not begun. Its own 3 go back beside what follows.
 TEST(KvCache, IsCopiedBeforeAttentionAndWhatIsNewGoesBack) {
