@@ -165,6 +165,42 @@ std::string heading(const RunConfiguration& run) {
   return text + "\n\n";
 }
 
+struct Reasoned {
+  std::string policy, reason;
+};
+
+/// A line a reason, in the order of the first that has it.
+std::string by_reason(const std::string& what, const std::vector<Reasoned>& all) {
+  std::vector<Reasoned> named;
+  for (const Reasoned& each : all) {
+    const auto same = std::find_if(named.begin(), named.end(),
+                                   [&](const Reasoned& known) { return known.reason == each.reason; });
+    if (same == named.end())
+      named.push_back({one_line(each.policy), each.reason});
+    else
+      same->policy += ", " + one_line(each.policy);
+  }
+  std::string text;
+  for (const Reasoned& each : named) text += what + ": " + each.policy + ": " + one_line(each.reason) + "\n";
+  return text;
+}
+
+/// The table has what a policy needs of GPU memory, and what else there may be too little of it has not.
+std::string does_not_fit_text(const std::vector<SimulationResult>& results) {
+  std::vector<Reasoned> lacking;
+  for (const SimulationResult& result : results) {
+    if (!result.out_of_memory) continue;
+    std::string reason = result.out_of_memory_reason;
+    const std::string needs = result.policy.name + " needs ";
+    if (result.memory.total() > result.memory.usable)
+      reason = "needs more than the " + to_string(result.memory.usable) + " of GPU memory that are usable";
+    else if (reason.starts_with(needs))
+      reason = reason.substr(result.policy.name.size() + 1);
+    lacking.push_back({result.policy.name, reason});
+  }
+  return by_reason("does not fit", lacking);
+}
+
 }  // namespace
 
 std::string why(const SimulationResult& result) {
@@ -199,20 +235,9 @@ std::string why(const SimulationResult& result) {
 }
 
 std::string left_out_text(const RunConfiguration& run) {
-  std::vector<std::pair<std::string, std::string>> names_by_reason;  // in the order of the first of each
-  for (const RunConfiguration::LeftOut& each : run.left_out) {
-    const auto same = std::find_if(names_by_reason.begin(), names_by_reason.end(),
-                                   [&](const auto& known) { return known.first == each.reason; });
-    if (same == names_by_reason.end()) {
-      names_by_reason.emplace_back(each.reason, one_line(each.policy));
-    } else {
-      same->second += ", " + one_line(each.policy);
-    }
-  }
-  std::string text;
-  for (const auto& [reason, names] : names_by_reason)
-    text += "left out: " + names + ": " + one_line(reason) + "\n";
-  return text;
+  std::vector<Reasoned> left_out;
+  for (const RunConfiguration::LeftOut& each : run.left_out) left_out.push_back({each.policy, each.reason});
+  return by_reason("left out", left_out);
 }
 
 std::string results_table(const RunConfiguration& run, const std::vector<SimulationResult>& results,
@@ -232,7 +257,7 @@ std::string results_table(const RunConfiguration& run, const std::vector<Simulat
   }
   text += folded(confidence_text(results, confidences, run.all_policies), layout);
   text += folded(routing_span_text(results), layout);
-  std::string notes = left_out_text(run);
+  std::string notes = (run.all_policies ? does_not_fit_text(results) : std::string{}) + left_out_text(run);
   for (const SimulationResult& result : results) {
     for (const std::string& note : result.notes)
       notes += "note: " + one_line(result.policy.name) + ": " + one_line(note) + "\n";

@@ -158,6 +158,18 @@ TEST_F(BadInput, OutOfMemoryIsAResult) {
   EXPECT_THAT(read("r.json"), HasSubstr("\"status\": \"ok\""));
 }
 
+// The table of all policies has what each needs of GPU memory, which is not what most of them lack here.
+TEST_F(BadInput, WhatAllPoliciesLackIsSaidOnceAReason) {
+  const std::string all =
+      succeed({"compare", "--policy", "all", "--model", "mixtral-8x7b", "--machine", "rtx3090-pcie4",
+               "--prompt", "4", "--output", "2", "--set", "machine.host.memory=64GiB"});
+  EXPECT_THAT(all, testing::ContainsRegex(
+                       "does not fit: gpu-only[^:]*: needs more than the [0-9.]+ GiB of GPU memory"));
+  EXPECT_THAT(
+      all, testing::ContainsRegex("does not fit: [^:]*on-demand[^:]*: needs 84.0 GiB of host memory for the "
+                                  "experts; rtx3090-pcie4 has 64.0 GiB"));
+}
+
 TEST_F(BadInput, HostileTextIsNotEchoedRaw) {
   const Outcome outcome = run({"compare", "--policy", "\x1b[31mred\x07"});
   EXPECT_EQ(outcome.exit_code, 2);
