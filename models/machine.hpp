@@ -56,6 +56,17 @@ struct GpuSpec {
   /// Packed weights (of fewer than 16 bits) that a multiprocessor unpacks and multiplies in a cycle, in a
   /// pass of few tokens; 0, or without clock_ghz: the memory alone decides. Of the software.
   double unpacked_per_cycle = 0;
+  /// FLOP a cycle that a multiprocessor reaches in tiles of packed weights, in a pass of more than 8 tokens;
+  /// 0, or without clock_ghz: the rate of the precision decides. A tile is as wide as the pass, at most
+  /// tile_tokens, and computed whole whatever fills it. Of the software.
+  double tile_flop = 0;
+  int tile_tokens = 128;
+  /// Bytes of a number between kernels that are computed in tiles, each written and read in memory; 0: kept
+  /// on the chip. Of the software.
+  double activation_bytes = 0;
+  /// Cycles a token that a kernel takes which goes through a prompt one token after the other (a delta rule);
+  /// 0: its arithmetic decides. Of the software.
+  double recurrence_cycles = 0;
   std::map<std::string, FlopPerSecond>
       rates;                             ///< dense rates by precision: fp32, tf32, fp16, bf16, fp8, fp4, int8
   double compute_efficiency = 1;         ///< share of the rate that GEMMs reach, (0, 1]

@@ -98,9 +98,21 @@ OverheadSpec overhead_of(const SoftwareSpec& software, const GpuSpec& gpu) {
 std::string dense_format_in_files(const SoftwareSpec& software, const std::string& experts,
                                   const std::string& weights, const std::string& dense_weights) {
   if (!dense_weights.empty()) return dense_weights;
-  if (!weights.empty()) return software.files.is_one_mix ? weights : std::string();
+  // Exporters of nvfp4 leave what is no product of a feed-forward as it was; llama-quantize has no such
+  // files.
+  if (!weights.empty()) return software.files.is_one_mix && weights != "nvfp4" ? weights : std::string();
   return experts == "mxfp4" ? software.files.beside_mxfp4 : std::string();
 }
+
+namespace {
+
+/// Keys of the GPU that say how the software's kernels take weights and tokens.
+bool is_of_kernels(const std::string& key) {
+  return key == "gpu.unpacked_per_cycle" || key == "gpu.tile_flop" || key == "gpu.tile_tokens" ||
+         key == "gpu.activation_bytes" || key == "gpu.recurrence_cycles";
+}
+
+}  // namespace
 
 bool fill_in(Node& machine, const SoftwareSpec& software) {
   MachineSpec filled;
@@ -109,6 +121,13 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
   filled.gpu.memory_efficiency = software.efficiency.memory;
   filled.gpu.compute_efficiency = software.efficiency.compute;
   filled.gpu.unpacked_per_cycle = software.efficiency.unpacked;
+  filled.gpu.recurrence_cycles = software.efficiency.recurrence;
+  // Tiles of packed weights are products of int8, which tensor cores have from Turing on.
+  if (gpu_of(machine).architecture >= GpuArchitecture::turing) {
+    filled.gpu.tile_flop = software.efficiency.tile_flop;
+    filled.gpu.tile_tokens = software.efficiency.tile_tokens;
+    filled.gpu.activation_bytes = software.efficiency.activation_bytes;
+  }
   bool any = false;
   filled.host.compute.bandwidth_efficiency = software.cpu.bandwidth;
   filled.host.compute.compute_efficiency = software.cpu.compute;
@@ -123,7 +142,7 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
     const bool is_memory = field.key.starts_with("memory.");
     const bool is_its = field.key.starts_with("overhead.") || is_memory ||
                         field.key == "gpu.memory_efficiency" || field.key == "gpu.compute_efficiency" ||
-                        field.key == "gpu.unpacked_per_cycle" || (is_of_cpu && has_host);
+                        is_of_kernels(field.key) || (is_of_cpu && has_host);
     const Node its_value = value(filled);
     if (!is_its || its_value.kind == Node::Kind::null || find_path(machine, field.key) != nullptr) continue;
     const std::size_t dot = field.key.find('.');
@@ -133,7 +152,7 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
     if (!is_read) continue;  // the machine is refused for it
     // What few machines have and this software does not need is no part of it.
     const bool is_rare = is_memory || field.key == "overhead.request" || field.key == "overhead.lookup" ||
-                         field.key == "gpu.unpacked_per_cycle";
+                         is_of_kernels(field.key);
     if (is_rare && written(field, its_value) == written(field, value(MachineSpec{}))) continue;
     set_value(machine, field.key, written(field, its_value), "software " + software.name);
     any = any || !is_of_cpu;

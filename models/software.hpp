@@ -58,8 +58,12 @@ struct SoftwareSpec {
   /// Shares that its kernels reach.
   struct Efficiency {
     double memory = 1, compute = 1;
-    double unpacked = 0;  ///< GpuSpec::unpacked_per_cycle
-    double prompt = 1;    ///< OverheadSpec::prompt_share
+    double unpacked = 0;   ///< GpuSpec::unpacked_per_cycle
+    double tile_flop = 0;  ///< GpuSpec::tile_flop, from Turing on
+    int tile_tokens = 128;
+    double activation_bytes = 0;  ///< GpuSpec::activation_bytes
+    double recurrence = 0;        ///< GpuSpec::recurrence_cycles
+    double prompt = 1;            ///< OverheadSpec::prompt_share
   } efficiency;
 
   /// Of experts that the CPU computes.

@@ -48,6 +48,24 @@ Fields<GpuSpec> gpu() {
            "passes of up to 8 tokens",
            few_a_cycle())
       .or_zero("the memory alone decides");
+  fields
+      .add("tile_flop", &GpuSpec::tile_flop,
+           "FLOP a cycle that a multiprocessor reaches in tiles of packed weights, in passes of more than 8 "
+           "tokens",
+           flop_a_cycle())
+      .or_zero("the rate of the precision decides");
+  fields.add("tile_tokens", &GpuSpec::tile_tokens, "tokens of the widest tile, which is computed whole",
+             some_tokens_wide());
+  fields
+      .add("activation_bytes", &GpuSpec::activation_bytes,
+           "bytes of a number between products in tiles, which are written to memory and read from it",
+           bytes_of_a_number())
+      .or_zero("they stay on the chip");
+  fields
+      .add("recurrence_cycles", &GpuSpec::recurrence_cycles,
+           "cycles a token of a kernel that goes through a prompt token by token (gated delta nets)",
+           cycles_a_token())
+      .or_zero("its arithmetic decides");
   std::vector<std::string> precisions = precision_names();
   std::sort(precisions.begin(), precisions.end());  // the order of results
   for (const std::string& precision : precisions) {

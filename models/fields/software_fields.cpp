@@ -90,6 +90,24 @@ Fields<Efficiency> efficiency_fields() {
            "passes of up to 8 tokens",
            few_a_cycle())
       .or_zero("the memory alone decides");
+  fields
+      .add("tile_flop", &Efficiency::tile_flop,
+           "FLOP a cycle that a multiprocessor reaches in tiles of packed weights, in passes of more than 8 "
+           "tokens",
+           flop_a_cycle())
+      .or_zero("the rate of the precision decides");
+  fields.add("tile_tokens", &Efficiency::tile_tokens, "tokens of the widest tile, which is computed whole",
+             some_tokens_wide());
+  fields
+      .add("activation_bytes", &Efficiency::activation_bytes,
+           "bytes of a number between products in tiles, which are written to memory and read from it",
+           bytes_of_a_number())
+      .or_zero("they stay on the chip");
+  fields
+      .add("recurrence", &Efficiency::recurrence,
+           "cycles a token of a kernel that goes through a prompt token by token (gated delta nets)",
+           cycles_a_token())
+      .or_zero("its arithmetic decides");
   fields.add("prompt", &Efficiency::prompt,
              "share of their measured rates that the kernels of kernels.origin reach in passes of prompts",
              part_of_one());

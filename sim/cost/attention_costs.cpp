@@ -32,6 +32,12 @@ double moves(const CacheCost& part, bool repeated) {
   return repeated && part.shared_by > 1 ? 1 + 2 * part.shared_by : 1;
 }
 
+/// Kernels of a delta rule; those of other linear attention take runs of tokens at once, or were not
+/// measured.
+bool goes_token_by_token(MixerKind mixer) {
+  return mixer == MixerKind::gated_delta_net || mixer == MixerKind::kimi_delta;
+}
+
 AlikeSequences all_alike(const StepShape& shape) {
   return {.tokens = shape.tokens,
           .sequences = shape.sequences,
@@ -120,7 +126,14 @@ GpuTime CostModel::cache_scores(const LayerClass& layer, const StepShape& shape,
                moves(part, policy_.kv_cache.repeated);
     }
   }
-  return roofline(flop, layer.dense_rate, bytes);
+  const GpuTime time = roofline(flop, layer.dense_rate, bytes);
+  if (first > 0 || !goes_token_by_token(profile.mixer)) return time;
+  // Sequences are independent of each other, tokens of one are not.
+  const GpuSpec& gpu = machine_.gpu;
+  const double longest = std::ceil(shape.tokens / static_cast<double>(std::max(1, shape.sequences)));
+  if (longest <= 1 || gpu.recurrence_cycles <= 0 || gpu.clock_ghz <= 0) return time;
+  const Picoseconds in_turn = from_seconds(longest * gpu.recurrence_cycles / (gpu.clock_ghz * 1e9));
+  return time < in_turn ? GpuTime{in_turn, {}, {}, {}} : time;
 }
 
 KvWork CostModel::kv_work(const LayerClass& layer, const StepShape& shape) const {

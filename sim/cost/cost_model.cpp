@@ -123,14 +123,54 @@ GpuTime CostModel::roofline(double flop, FlopPerSecond rate, double bytes) const
   return {time, memory >= arithmetic ? time : Picoseconds{}, {}, {}};
 }
 
+namespace {
+
+/// ggml's matrix-vector kernels (MMVQ) serve up to 8 tokens; above that tiles (MMQ) are unpacked once for
+/// many.
+constexpr int most_vector_tokens = 8;
+
+bool is_packed(double bytes, double weights) {
+  constexpr double packed_below = 15;  // bits: 16-bit weights with biases in fp32 among them are above
+  return weights > 0 && bytes * 8 / weights < packed_below;
+}
+
+}  // namespace
+
+bool CostModel::in_tiles(double bytes, double weights, int tokens) const {
+  const GpuSpec& gpu = machine_.gpu;
+  return gpu.tile_flop > 0 && gpu.clock_ghz > 0 && tokens > most_vector_tokens && is_packed(bytes, weights);
+}
+
+double CostModel::tile_width(int tokens) const {
+  constexpr double step = 8;  // columns of a tensor core's product
+  return std::min<double>(machine_.gpu.tile_tokens, step * std::ceil(tokens / step));
+}
+
+GpuTime CostModel::tiles(double weights, double width, double bytes) const {
+  const GpuSpec& gpu = machine_.gpu;
+  const double unpacking = gpu.unpacked_per_cycle > 0 ? 1 / gpu.unpacked_per_cycle : 0;
+  const double cycles = weights * (unpacking + 2 * width / gpu.tile_flop);
+  const Picoseconds computed = from_seconds(cycles / (gpu.sm_count * gpu.clock_ghz * 1e9));
+  const Picoseconds read = from_seconds(bytes / (gpu.memory_bandwidth.value * gpu.memory_efficiency));
+  return computed < read ? GpuTime{read, read, {}, {}} : GpuTime{computed, {}, {}, {}};
+}
+
+GpuTime CostModel::moved(double numbers) const {
+  const GpuSpec& gpu = machine_.gpu;
+  const Picoseconds time =
+      from_seconds(numbers * gpu.activation_bytes / (gpu.memory_bandwidth.value * gpu.memory_efficiency));
+  return {time, time, {}, {}};
+}
+
 GpuTime CostModel::product(double flop, FlopPerSecond rate, double bytes, double weights, int tokens) const {
+  if (in_tiles(bytes, weights, tokens)) {
+    const double width = tile_width(tokens);
+    return tiles(weights * std::ceil(tokens / width), width, bytes);
+  }
   const GpuTime time = roofline(flop, rate, bytes);
   const GpuSpec& gpu = machine_.gpu;
-  if (gpu.unpacked_per_cycle <= 0 || gpu.clock_ghz <= 0 || weights <= 0) return time;
-  // ggml's matrix-vector kernels (MMVQ) serve up to 8 tokens; above that tiles are unpacked once for many.
-  constexpr int most_tokens = 8;
-  constexpr double packed_below = 15;  // bits: 16-bit weights with biases in fp32 among them are above
-  if (tokens > most_tokens || bytes * 8 / weights >= packed_below) return time;
+  if (gpu.unpacked_per_cycle <= 0 || gpu.clock_ghz <= 0) return time;
+  if (tokens > most_vector_tokens || !is_packed(bytes, weights)) return time;
   const Picoseconds unpacking =
       from_seconds(weights / (gpu.sm_count * gpu.clock_ghz * 1e9 * gpu.unpacked_per_cycle));
   return time < unpacking ? GpuTime{unpacking, {}, {}, {}} : time;
@@ -146,8 +186,14 @@ void CostModel::price_products(LayerClass& layer, int tokens) const {
   }
   const LayerProfile& profile = layer.profile;
   const auto with_weights = [&](double flop_per_token, Bytes weights) {
-    return product(tokens * flop_per_token, layer.dense_rate, static_cast<double>(weights.count),
-                   flop_per_token / 2, tokens);
+    const auto bytes = static_cast<double>(weights.count);
+    const GpuTime time =
+        product(tokens * flop_per_token, layer.dense_rate, bytes, flop_per_token / 2, tokens);
+    if (!in_tiles(bytes, flop_per_token / 2, tokens)) return time;
+    // What goes in and out of its products, written once and read once, and of the residual stream a norm, an
+    // addition and a copy in blocks.
+    const double d_model = model_.d_model;
+    return time + moved(tokens * (2 * (flop_per_token / 2 / d_model) + 4 * d_model));
   };
   layer.products = {tokens,
                     with_weights(profile.attention_flop_per_token, profile.attention_weights),
@@ -165,12 +211,26 @@ void CostModel::price_head(int rows) {
                                        static_cast<double>(head_bytes_.count), head_flop_per_token_ / 2, rows);
 }
 
+double CostModel::longer_launches(const StepShape& shape) const {
+  // ggml keeps products of experts with more tokens than its matrix-vector kernels serve out of graphs.
+  if (machine_.gpu.tile_flop <= 0 || !is_replayed() || shape.tokens <= most_vector_tokens) return 1;
+  const Stack& stack = model_.stacks[static_cast<std::size_t>(shape.model_stack)];
+  const auto has_experts = [](const FeedForward& part) { return part.kind == FeedForward::Kind::moe; };
+  const bool any = std::any_of(stack.feed_forwards.begin(), stack.feed_forwards.end(), has_experts);
+  return any ? 1 / machine_.overhead.replayed : 1;
+}
+
+GpuTime CostModel::launched(Picoseconds time) const {
+  return launch_time(longer_launches_ > 1 ? from_seconds(time.seconds() * longer_launches_) : time);
+}
+
 void CostModel::begin_step(const StepShape& shape) {
   if (low_) low_->begin_step(shape);
   for (const std::unique_ptr<CostModel>& other : others_) other->begin_step(shape);
   const OverheadSpec& overhead = machine_.overhead;
   longer_ = longer_for_prompts(shape);
   launched_layer_ = launched_layer(shape);
+  longer_launches_ = longer_launches(shape);
   for (const int index : stack_classes_[static_cast<std::size_t>(shape.model_stack)]) {
     LayerClass& layer = classes_[static_cast<std::size_t>(index)];
     price_products(layer, shape.tokens);
@@ -181,8 +241,8 @@ void CostModel::begin_step(const StepShape& shape) {
       return kernel_time_of(times->fixed + kernel_time(times->points, shape.tokens));
     };
     if (profile.moe) {
-      cost = {launch_time(layer.launches.layer) + attention(layer, shape), launch_time(overhead.gate),
-              overhead.gate_readback, launch_time(layer.launches.shared) + feed_forward};
+      cost = {launched(layer.launches.layer) + attention(layer, shape), launched(overhead.gate),
+              overhead.gate_readback, launched(layer.launches.shared) + feed_forward};
       if (layer.kernels) cost.gate += layer.products.router;
       if (layer.attention_times != nullptr)
         cost.attention = measured(layer.attention_times) + scores(layer, shape);
@@ -191,7 +251,7 @@ void CostModel::begin_step(const StepShape& shape) {
     } else if (layer.dense_times != nullptr) {
       cost = {measured(layer.dense_times) + scores(layer, shape), {}, {}, {}};
     } else {
-      cost = {launch_time(layer.launches.layer) + attention(layer, shape) + feed_forward, {}, {}, {}};
+      cost = {launched(layer.launches.layer) + attention(layer, shape) + feed_forward, {}, {}, {}};
     }
     if (longer_ > 1) {
       for (GpuTime* time : {&cost.attention, &cost.gate, &cost.shared})

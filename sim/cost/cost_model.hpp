@@ -229,6 +229,10 @@ class CostModel {
   [[nodiscard]] bool is_replayed() const {
     return policy_.placement.kind->keeps_all && machine_.overhead.replayed < 1;
   }
+  /// How much longer launches of such a pass take than of one that is replayed: 1 where all are alike.
+  [[nodiscard]] double longer_launches(const StepShape& shape) const;
+  /// Of the pass that was begun.
+  [[nodiscard]] GpuTime launched(Picoseconds time) const;
   [[nodiscard]] Launches launches_of(const Stack& stack, const LayerProfile& profile) const;
   void find_classes();
   void price_copies();
@@ -241,6 +245,15 @@ class CostModel {
   /// tokens meet packed weights, unpacking them may be what takes longest.
   [[nodiscard]] GpuTime product(double flop, FlopPerSecond rate, double bytes, double weights,
                                 int tokens) const;
+  /// Whether `weights` weights of so many bytes are computed in tiles in a pass of `tokens` tokens.
+  [[nodiscard]] bool in_tiles(double bytes, double weights, int tokens) const;
+  /// Tokens of a tile in such a pass.
+  [[nodiscard]] double tile_width(int tokens) const;
+  /// Of `numbers` numbers between such products.
+  [[nodiscard]] GpuTime moved(double numbers) const;
+  /// Of tiles that meet `weights` weights in all, each as often as there are tiles of it: unpacked once, and
+  /// multiplied with `width` tokens.
+  [[nodiscard]] GpuTime tiles(double weights, double width, double bytes) const;
   [[nodiscard]] double longer_for_prompts(const StepShape& shape) const;
   /// What the host takes to launch a layer of such a step, if that is not replayed but its like is.
   [[nodiscard]] Picoseconds launched_layer(const StepShape& shape) const;
@@ -291,7 +304,7 @@ class CostModel {
   GpuTime step_overhead_, head_;
   int head_rows_ = -1;  ///< tokens whose logits head_of_rows_ is for
   GpuTime head_of_rows_;
-  double longer_ = 1;
+  double longer_ = 1, longer_launches_ = 1;
   Picoseconds launched_layer_;  ///< in the current step
   Picoseconds request_overhead_, lookup_;
   Picoseconds device_copy_;

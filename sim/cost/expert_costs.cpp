@@ -38,6 +38,15 @@ GpuTime CostModel::grouped_gemm(const LayerClass& layer, std::span<const std::ui
   const LayerProfile& profile = layer.profile;
   const double bytes = static_cast<double>(tokens.size()) * static_cast<double>(profile.expert.count);
   const double weights = static_cast<double>(tokens.size()) * profile.expert_flop_per_token / 2;
+  if (in_tiles(bytes, weights, step_tokens)) {
+    const double width = tile_width(step_tokens);
+    double of_experts = 0;
+    for (const std::uint32_t count : tokens) of_experts += ceil_div(count, width);
+    // Gate and up, what the activation makes of them, the products of down, which are weighed and summed up.
+    const double numbers = 2.0 * profile.expert_gemm_columns_in + 2.0 * profile.expert_ffn_dim +
+                           4.0 * profile.expert_gemm_columns_out;
+    return tiles(of_experts * profile.expert_flop_per_token / 2, width, bytes) + moved(routed * numbers);
+  }
   const GpuTime ideal =
       product(routed * profile.expert_flop_per_token, layer.expert_rate, bytes, weights, step_tokens);
   const GpuSpec& gpu = machine_.gpu;
@@ -88,7 +97,7 @@ Picoseconds CostModel::one_expert(int layer_class, std::uint32_t tokens) const {
 
 GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                   std::uint32_t routed, int step_tokens) const {
-  if (tokens.empty()) return launch_time(machine_.overhead.experts);
+  if (tokens.empty()) return launched(machine_.overhead.experts);
   if (layer.expert_times != nullptr) return one_by_one(layer, tokens);
   if (!machine_.expert_kernel_table.empty()) {
     return kernel_time_of(
@@ -97,7 +106,7 @@ GpuTime CostModel::routed_experts(LayerClass& layer, std::span<const std::uint32
   const GpuTime products = layer.kernels ? experts_by_kernels(layer, tokens, routed, step_tokens)
                                          : grouped_gemm(layer, tokens, routed, step_tokens);
   const auto experts = static_cast<std::int64_t>(tokens.size());
-  return launch_time(machine_.overhead.experts + machine_.overhead.expert * experts) + products;
+  return launched(machine_.overhead.experts + machine_.overhead.expert * experts) + products;
 }
 
 GpuTime CostModel::experts(int layer_class, std::span<const std::uint32_t> tokens, std::uint32_t routed,

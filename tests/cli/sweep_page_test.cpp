@@ -86,7 +86,7 @@ TEST_F(Sweep, ThePageHasTheBoundOfHits) {
 // Rates that measurements support have the range to expect around them, the same as in the database.
 TEST_F(Sweep, ThePageHasRangesAsBands) {
   succeed({"sweep", "--model", "qwen3-30b-a3b", "--machine", "rtx4090-pcie4", "--prompt", "8", "--output",
-           "4", "--policy", "on-demand-cache", "--vary", "policy.cache.capacity=10%,20%,30%", "-o",
+           "4", "--policy", "on-demand-cache", "--vary", "policy.cache.capacity=15%,20%,30%", "-o",
            path("s.db"), "--report", path("s.html")});
   ASSERT_EQ(sql("s.db", "SELECT count(*) FROM points WHERE tokens_per_s_high > tokens_per_s"), "3");
   const std::string page = read("s.html");

@@ -97,6 +97,16 @@ TEST(Software, KernelsTakeCyclesWhereAClockIsSaid) {
   EXPECT_EQ(overhead_of(software, gpu).gate.count, 30 * us);
 }
 
+TEST(Software, TilesOfInt8AreOfGpusThatHaveTensorCoresForIt) {
+  const auto gpu = [](const char* name) { return load_machine(name, {}, {}, "llama-cpp").gpu; };
+  EXPECT_GT(gpu("rtx2080-pcie3").tile_flop, 0);
+  EXPECT_EQ(gpu("rtx2080-pcie3").activation_bytes, 4);
+  EXPECT_EQ(gpu("v100-32g-pcie3").tile_flop, 0);
+  EXPECT_EQ(gpu("p40-pcie3").tile_flop, 0);
+  EXPECT_GT(gpu("v100-32g-pcie3").recurrence_cycles, 0);
+  EXPECT_EQ(load_machine("rtx4090-pcie4").gpu.tile_flop, 0) << "generic has none";
+}
+
 // Kernels of layers that are not the plain one take the same gap each, and only the machine says them where
 // the software does.
 TEST(Software, LayersOfOtherKindsHaveCountsOfTheirOwn) {
@@ -163,6 +173,7 @@ TEST(Software, FilesForItMayHoldTheRestOfAModelOtherwise) {
   EXPECT_EQ(dense_format_in_files(llama, "bf16", "", ""), "");
   EXPECT_EQ(dense_format_in_files(llama, "q4_k_m", "q4_k_m", ""), "q4_k_m");
   EXPECT_EQ(dense_format_in_files(llama, "q4_k_m", "q4_k_m", "bf16"), "bf16");
+  EXPECT_EQ(dense_format_in_files(llama, "nvfp4", "nvfp4", ""), "") << "no file of llama-quantize";
   EXPECT_EQ(dense_format_in_files(generic, "mxfp4", "", ""), "");
   EXPECT_EQ(dense_format_in_files(generic, "q4_k_m", "q4_k_m", ""), "");
 }

@@ -5,6 +5,7 @@
 #include "models/error.hpp"
 #include "sim/cost/cost_model.hpp"
 #include "sim/engine/histogram.hpp"
+#include "sim/policy/load_policy.hpp"
 #include "tests/sim/tiny.hpp"
 
 namespace pregate::sim {
@@ -63,6 +64,64 @@ TEST(Roofline, UnpackingMayBoundFewTokens) {
   EXPECT_EQ(experts(9), from_seconds(weights / 0.5e9));
   machine.gpu.clock_ghz = 0;
   EXPECT_EQ(experts(1), from_seconds(weights / 0.5e9)) << "no clock is said";
+}
+
+// Packed weights that more than 8 tokens meet are computed in tiles as wide as the pass: 4 multiprocessors of
+// 1 MHz that unpack a weight in two cycles and then reach 64 FLOP in a cycle. 16 tokens of one expert are a
+// tile of 16, 17 one of 24; with tiles of 16 at most they are two.
+TEST(Roofline, PackedWeightsAreComputedInWholeTiles) {
+  ModelSpec model = test::tiny_model(1, 8, 2);
+  model.expert_format = weight_format("q8_0", "test");
+  MachineSpec machine = bare_machine();
+  machine.gpu.rates = {{"fp32", {1e15}}};
+  machine.gpu.memory_bandwidth = {1e15};
+  machine.gpu.sm_count = 4;
+  machine.gpu.clock_ghz = 1e-3;
+  machine.gpu.unpacked_per_cycle = 0.5;
+  machine.gpu.tile_flop = 64;
+  const auto experts = [&](const std::vector<std::uint32_t>& load, int step) {
+    CostModel costs(model, machine, {});
+    costs.begin_step({.tokens = step});
+    std::uint32_t routed = 0;
+    for (const std::uint32_t tokens : load) routed += tokens;
+    return costs.experts(0, load, routed, step, false) - Picoseconds{60 * us};
+  };
+  constexpr double weights = 3 * 64 * 128;
+  const auto tiles = [](double count, double width) {
+    return from_seconds(count * weights * (2 + 2 * width / 64) / (4 * 1e6));
+  };
+  EXPECT_EQ(experts({16}, 16), tiles(1, 16));
+  EXPECT_EQ(experts({17}, 17), tiles(1, 24)) << "whole steps of 8";
+  EXPECT_EQ(experts({1, 15}, 16), tiles(2, 16)) << "as wide for one token as for 15";
+  machine.gpu.tile_tokens = 16;
+  EXPECT_EQ(experts({17}, 17), tiles(2, 16));
+  EXPECT_LT(experts({8}, 8), tiles(1, 16)) << "8 tokens are no tile's";
+  // Numbers between the products, at 8 bytes each: gate and up and the activation of 128, four times 64.
+  machine.gpu.activation_bytes = 8;
+  machine.gpu.memory_bandwidth = {1e6};
+  machine.gpu.tile_flop = 1e9;
+  machine.gpu.unpacked_per_cycle = 0;
+  const double numbers = 2 * 2 * 128 + 2 * 128 + 4 * 64;
+  const double read = static_cast<double>(model.profile(model.stacks[0])[0].expert.count);
+  EXPECT_EQ(experts({16}, 16), from_seconds(read / 0.5e6) + from_seconds(16 * numbers * 8 / 0.5e6));
+  model.expert_format = weight_format("bf16", "test");
+  EXPECT_EQ(experts({16}, 16), from_seconds(2 * weights / 0.5e6)) << "not packed";
+}
+
+TEST(Roofline, PassesInTilesAreLaunchedOneByOne) {
+  const ModelSpec model = test::tiny_model(1, 8, 2);
+  MachineSpec machine = bare_machine();
+  machine.overhead.replayed = 0.5;
+  const auto gate = [&](int tokens) {
+    CostModel costs(model, machine, load_policy("gpu-only"));
+    costs.begin_step({.tokens = tokens});
+    return costs.layer(0).gate;
+  };
+  const Picoseconds replayed = from_seconds(machine.overhead.gate.seconds() / 2);
+  EXPECT_EQ(gate(9), replayed) << "nothing says that there are tiles";
+  machine.gpu.tile_flop = 64;
+  EXPECT_EQ(gate(8), replayed);
+  EXPECT_EQ(gate(9), machine.overhead.gate);
 }
 
 TEST(Roofline, SharedCostsAreAddedOnce) {

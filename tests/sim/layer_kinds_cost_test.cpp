@@ -139,6 +139,28 @@ TEST(LayerKinds, ALinearLayerReadsAndWritesItsStateWhateverTheContext) {
   EXPECT_EQ(costs.layer(0).attention - one, from_seconds(4 * 4096 / 0.5e9) - from_seconds(2 * 4096 / 0.5e9));
 }
 
+// 100 cycles a token at 1 MHz, one token after the other; sequences beside each other.
+TEST(LayerKinds, ADeltaRuleGoesThroughAPromptTokenByToken) {
+  ModelSpec model = test::tiny_model(1, 8, 2);
+  model.stacks[0].mixers[0] = {
+      .kind = MixerKind::gated_delta_net, .heads = 4, .head_dim = 16, .key_heads = 2};
+  MachineSpec machine = bytes_machine();
+  const auto attention = [&](int tokens, int sequences) {
+    CostModel costs(model, machine, {});
+    costs.begin_step({.tokens = tokens, .sequences = sequences});
+    return costs.layer(0).attention;
+  };
+  const Picoseconds one = attention(1, 1), state = from_seconds(2 * 4096 / 0.5e9);
+  const Picoseconds without = attention(10, 1);
+  machine.gpu.clock_ghz = 1e-3;
+  machine.gpu.recurrence_cycles = 100;
+  EXPECT_EQ(attention(1, 1), one) << "nothing to wait for";
+  EXPECT_EQ(attention(10, 1) - without, from_seconds(10 * 100 / 1e6) - state);
+  EXPECT_EQ(attention(20, 2) - attention(10, 1), Picoseconds{}) << "each has ten tokens";
+  model.stacks[0].mixers[0].kind = MixerKind::lightning;
+  EXPECT_LT(attention(10, 1), from_seconds(10 * 100 / 1e6));
+}
+
 TEST(LayerKinds, ALayerWithoutAMixerCostsNoAttention) {
   ModelSpec model = test::tiny_model(1, 8, 2);
   model.stacks[0].mixers[0] = {.kind = MixerKind::none};

@@ -53,7 +53,7 @@ struct Residual {
 std::vector<Residual> compute_residuals(const DataFolder& data, std::vector<std::string>& skipped,
                                         std::size_t every_served = 1);
 
-/// As validation/published/residuals.toml and residuals_several_gpus.toml hold them.
+/// As validation/published/residuals*.toml hold them, in three files as one may have no more than 60 KB.
 std::string residuals_toml(const std::vector<Residual>& residuals);
 /// InputError at `where` for whatever is missing, unknown or no number.
 std::vector<Residual> parse_residuals(std::string_view text, const std::string& where);

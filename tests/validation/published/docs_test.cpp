@@ -43,6 +43,8 @@ TEST(Docs, CpuExpertsRtx4090) { check("cpu-experts-rtx4090"); }
 TEST(Docs, KtransformersDeepseekV3) { check("ktransformers-deepseek-v3"); }
 TEST(Docs, LlamacppGptOss120b) { check("llamacpp-gpt-oss-120b"); }
 TEST(Docs, LlamacppAllOnGpu) { check("llamacpp-all-on-gpu"); }
+TEST(Docs, LlamacppPromptTiles) { check("llamacpp-prompt-tiles"); }
+TEST(Docs, CommunityOthers) { check("community-others"); }
 TEST(Docs, CommunityRtx2080) { check("community-rtx2080"); }
 TEST(Docs, CommunityRtx4090) { check("community-rtx4090"); }
 TEST(Docs, CommunityRtx3090GptOss120b) { check("community-rtx3090-gpt-oss-120b"); }

@@ -59,11 +59,15 @@ TEST(Residuals, AreWhatTheCasesGive) {
   const std::size_t every_served = updates_golden() ? 1 : 3;
   const std::vector<Residual> residuals = compute_residuals({test::shared_data()}, skipped, every_served);
   ASSERT_TRUE(skipped.empty()) << "recordings of " << skipped.front() << " are absent";
-  std::vector<Residual> of_one, of_several;
+  std::vector<Residual> of_one, of_community, of_several;
   for (const Residual& residual : residuals)
-    (residual.basis == Basis::several_gpus ? of_several : of_one).push_back(residual);
+    (residual.basis == Basis::several_gpus                       ? of_several
+     : residual.published_case.compare(0, 10, "community-") == 0 ? of_community
+                                                                 : of_one)
+        .push_back(residual);
   const std::filesystem::path folder = source / "validation" / "published";
   expect_content(folder / "residuals.toml", residuals_toml(of_one));
+  expect_content(folder / "residuals_community.toml", residuals_toml(of_community));
   if (updates_golden())
     expect_content(folder / "residuals_several_gpus.toml", residuals_toml(of_several));
   else
