@@ -151,7 +151,7 @@ const std::string smallthinker = R"("model_type": "smallthinker", "vocab_size": 
                                  times(13, "0, 1, 1, 1") + R"(], "moe_layer_layout": [)" + times(52, "1") +
                                  "]";
 
-struct Row {
+struct HybridRow {
   const char* name;
   std::string config;
   double total, active;  ///< as published
@@ -160,12 +160,12 @@ struct Row {
   const char* source;
 };
 
-void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const HybridRow& row, std::ostream* out) { *out << row.name; }
 
-class HybridFamilies : public testing::TestWithParam<Row> {};
+class HybridFamilies : public testing::TestWithParam<HybridRow> {};
 
 TEST_P(HybridFamilies, CountsWhatTheAuthorsPublish) {
-  const Row& row = GetParam();
+  const HybridRow& row = GetParam();
   const ModelSpec model = parse(row.config);
   const auto total = static_cast<double>(model.parameter_count());
   EXPECT_NEAR(total, row.total, std::max(0.01 * row.total, row.unit / 2)) << row.source;
@@ -177,22 +177,23 @@ TEST_P(HybridFamilies, CountsWhatTheAuthorsPublish) {
 INSTANTIATE_TEST_SUITE_P(
     Published, HybridFamilies,
     testing::Values(
-        Row{"gemma4", gemma4(), 25.2e9, 3.8e9, 0, 0, "model card of Gemma 4 26B-A4B"},
-        Row{"nemotron_nano", nemotron(nano), 31.6e9, 3.6e9, 0, 0, "Nemotron 3 Nano report, with embeddings"},
-        Row{"nemotron_super", nemotron(super), 120.6e9, 12.7e9, 0, 0,
-            "Nemotron 3 Super report, with embeddings"},
-        Row{"mimo", mimo, 309e9, 15e9, 0, 0, "model card of MiMo-V2-Flash"},
-        Row{"step3p5", step3p5(), 196.81e9, 11e9, 0, 2, "model card of Step-3.5-Flash"},
-        Row{"step3", step3, 316e9, 38e9, 0, 0, "Step-3 report: language model, of 321B"},
-        Row{"granite4", granite4_small(), 32e9, 9e9, 0, 0, "model card of Granite-4.0-H-Small"},
-        Row{"laguna", laguna, 33e9, 3e9, 1e9, 0, "model card of Laguna XS.2"},
-        Row{"ernie", ernie, 300e9, 47e9, 0, 0, "model card of ERNIE-4.5-300B-A47B"},
-        Row{"hunyuan", hunyuan, 80e9, 13e9, 0, 0, "model card of Hunyuan-A13B"},
-        Row{"jamba", jamba, 52e9, 12e9, 1e9, 0, "model card of Jamba-v0.1"},
-        Row{"lfm2", lfm2(), 8.3e9, 1.5e9, 0.2e9, 0, "model card of LFM2-8B-A1B"},
-        Row{"trinity", trinity, 26e9, 3e9, 1e9, 0, "model card of Trinity Mini"},
-        Row{"smallthinker", smallthinker, 21e9, 3e9, 1e9, 1, "model card of SmallThinker-21B-A3B"},
-        Row{"dbrx", dbrx, 132e9, 36e9, 0, 0, "model card of DBRX"}),
+        HybridRow{"gemma4", gemma4(), 25.2e9, 3.8e9, 0, 0, "model card of Gemma 4 26B-A4B"},
+        HybridRow{"nemotron_nano", nemotron(nano), 31.6e9, 3.6e9, 0, 0,
+                  "Nemotron 3 Nano report, with embeddings"},
+        HybridRow{"nemotron_super", nemotron(super), 120.6e9, 12.7e9, 0, 0,
+                  "Nemotron 3 Super report, with embeddings"},
+        HybridRow{"mimo", mimo, 309e9, 15e9, 0, 0, "model card of MiMo-V2-Flash"},
+        HybridRow{"step3p5", step3p5(), 196.81e9, 11e9, 0, 2, "model card of Step-3.5-Flash"},
+        HybridRow{"step3", step3, 316e9, 38e9, 0, 0, "Step-3 report: language model, of 321B"},
+        HybridRow{"granite4", granite4_small(), 32e9, 9e9, 0, 0, "model card of Granite-4.0-H-Small"},
+        HybridRow{"laguna", laguna, 33e9, 3e9, 1e9, 0, "model card of Laguna XS.2"},
+        HybridRow{"ernie", ernie, 300e9, 47e9, 0, 0, "model card of ERNIE-4.5-300B-A47B"},
+        HybridRow{"hunyuan", hunyuan, 80e9, 13e9, 0, 0, "model card of Hunyuan-A13B"},
+        HybridRow{"jamba", jamba, 52e9, 12e9, 1e9, 0, "model card of Jamba-v0.1"},
+        HybridRow{"lfm2", lfm2(), 8.3e9, 1.5e9, 0.2e9, 0, "model card of LFM2-8B-A1B"},
+        HybridRow{"trinity", trinity, 26e9, 3e9, 1e9, 0, "model card of Trinity Mini"},
+        HybridRow{"smallthinker", smallthinker, 21e9, 3e9, 1e9, 1, "model card of SmallThinker-21B-A3B"},
+        HybridRow{"dbrx", dbrx, 132e9, 36e9, 0, 0, "model card of DBRX"}),
     [](const auto& row) { return std::string(row.param.name); });
 
 /// Cache of a sequence of 32,768 tokens, and what a token adds, over all layers.

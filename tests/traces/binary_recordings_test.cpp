@@ -16,7 +16,6 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-constexpr std::uint16_t none = no_expert;
 
 class BinaryRecording : public TraceTest {
  protected:
@@ -239,7 +238,7 @@ TEST_F(BinaryRecording, RecorderOfSglangMapsPhysicalExpertsAndKeepsBatches) {
   EXPECT_EQ(steps[1].step.position, 2);  // 1.5 cached tokens a sequence, rounded up
   EXPECT_THAT(steps[1].experts, ElementsAre(0, 1, 2, 0));
   EXPECT_EQ(steps[2].step.position, 7);
-  EXPECT_THAT(steps[2].experts, ElementsAre(2, none));
+  EXPECT_THAT(steps[2].experts, ElementsAre(2, no_expert));
   EXPECT_THAT(result_.notes, Contains(HasSubstr("4 physical, 3 logical")));
   EXPECT_THAT(result_.notes, Contains(HasSubstr("1 idle passes")));
 }

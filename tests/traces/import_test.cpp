@@ -17,7 +17,6 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-constexpr std::uint16_t none = no_expert;
 
 class Import : public TraceTest {
  protected:
@@ -64,9 +63,9 @@ TEST_F(Import, RouteTraceKeepsPassesAndGaps) {
   const auto source = open_trace(path("t.db"));
   const auto steps = all_steps(*source);
   ASSERT_EQ(steps.size(), 3U);
-  EXPECT_THAT(steps[0].experts, ElementsAre(5, 6, 1, none, none, none, 7, 0));
+  EXPECT_THAT(steps[0].experts, ElementsAre(5, 6, 1, no_expert, no_expert, no_expert, 7, 0));
   EXPECT_THAT(steps[0].weights, ElementsAre(0.7F, 0.3F, 0.9F, 0.F, 0.F, 0.F, 0.6F, 0.4F));
-  EXPECT_THAT(steps[1].experts, ElementsAre(3, none, none, 4));
+  EXPECT_THAT(steps[1].experts, ElementsAre(3, no_expert, no_expert, 4));
   EXPECT_EQ(steps[1].step.position, 2);
   EXPECT_TRUE(steps[2].step.first_of_request);
   EXPECT_EQ(steps[2].step.position, 3);

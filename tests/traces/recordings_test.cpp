@@ -16,7 +16,6 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-constexpr std::uint16_t none = no_expert;
 
 constexpr const char* lab_v1 =
     R"({"record_type":"metadata","format":"moe-cache-lab.routing-jsonl","format_version":1,"model_id":"m","num_experts":8,"experts_per_token":2})"
@@ -53,7 +52,7 @@ TEST_F(Recordings, MoeCacheLabOfBothVersions) {
       selection("decoder_generated", 0, 1, "[5]", stage("decoder", assigned).c_str()));
   ASSERT_EQ(steps.size(), 2U);
   EXPECT_EQ(steps[0].step.phase, Phase::encoder);
-  EXPECT_THAT(steps[0].experts, ElementsAre(3, none));
+  EXPECT_THAT(steps[0].experts, ElementsAre(3, no_expert));
   EXPECT_EQ(steps[1].step.stack, 1);
   EXPECT_THAT(steps[1].weights, ElementsAre(0.5F));
 
@@ -74,7 +73,8 @@ TEST_F(Recordings, LlamaLayerExpert) {
   EXPECT_THAT(result.notes, Contains(HasSubstr("2 is the fewest rows of a layer")));
   ASSERT_EQ(steps.size(), 2U);
   EXPECT_EQ(steps[0].step.phase, Phase::prefill);
-  EXPECT_THAT(steps[0].experts, ElementsAre(1, 2, 3, 4, 5, 6, none, none, none, none, 0, 7));
+  EXPECT_THAT(steps[0].experts,
+              ElementsAre(1, 2, 3, 4, 5, 6, no_expert, no_expert, no_expert, no_expert, 0, 7));
   EXPECT_EQ(steps[1].step.position, 3);
   EXPECT_THAT(steps[1].experts, ElementsAre(2, 1, 4, 3));
 
@@ -153,7 +153,7 @@ TEST_F(Recordings, OneRecordATokenAndLayer) {
   ASSERT_EQ(steps.size(), 4U);
   EXPECT_EQ(steps[0].step.phase, Phase::prefill);
   EXPECT_THAT(steps[0].experts, ElementsAre(1, 2, 3, 0));
-  EXPECT_THAT(steps[2].experts, ElementsAre(1, none));
+  EXPECT_THAT(steps[2].experts, ElementsAre(1, no_expert));
   EXPECT_THAT(refused(record(0, 0, "[1]") + record(5, 0, "[1]") + record(0, 3, "[1]")),
               HasSubstr("a pass from token 0 to 5"));
   EXPECT_THAT(refused(record(0, 0, "[1]") + record(0, 1, "[2]") + record(2, 0, "[1]") + record(2, 1, "[1]")),
@@ -194,8 +194,8 @@ TEST_F(Recordings, SpeculativeMoeKeepsGapsAsGaps) {
   EXPECT_THAT(result.notes, Contains(HasSubstr("3 of 8 records")));
   ASSERT_EQ(steps.size(), 4U);
   EXPECT_THAT(steps[0].experts, ElementsAre(3, 5, 1, 2));
-  EXPECT_THAT(steps[1].experts, ElementsAre(0, 1, none, none));
-  EXPECT_THAT(steps[2].experts, Each(none));
+  EXPECT_THAT(steps[1].experts, ElementsAre(0, 1, no_expert, no_expert));
+  EXPECT_THAT(steps[2].experts, Each(no_expert));
   EXPECT_EQ(steps[3].step.position, 3);
   EXPECT_THAT(refused(record(0, 0, "[3,5]") + record(900'000'000, 0, "[3,5]")),
               HasSubstr("more tokens are missing"));
