@@ -180,7 +180,7 @@ void load_all_policies(Run& run) {
       run.policies.push_back(load_as_published(name, run, without_cache));
     } catch (const InputError& error) {
       if (!first) first = std::current_exception();
-      run.configuration.left_out.push_back({name, reason_of(error.what())});
+      run.configuration.left_out.push_back({name, reason_of(error.what(), name)});
     }
   }
   if (run.policies.empty()) std::rethrow_exception(first);

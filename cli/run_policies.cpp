@@ -88,7 +88,8 @@ std::vector<sim::SimulationResult> run_permitted_policies(Run& run) {
       run.policies.push_back(asked.policies[i]);
       run.policy_names.push_back(asked.policy_names[i]);
     } catch (const InputError& error) {
-      run.configuration.left_out.push_back({asked.policy_names[i], reason_of(error.what())});
+      run.configuration.left_out.push_back(
+          {asked.policy_names[i], reason_of(error.what(), asked.policy_names[i])});
     }
   }
   if (results.empty()) std::rethrow_exception(faults.front());
