@@ -102,13 +102,13 @@ beside="$!"
 run_preset asan
 stage "python: test"
 await_beside
-run_preset tsan
-# The benchmarks have one thread and are no gate (docs/performance.md): beside the lint. Those left out take seconds each.
+# The benchmarks have one thread and are no gate (docs/performance.md): beside a build. Those left out take seconds each.
 build/ci/bin/pregate_bench --benchmark_min_time=0.01 \
   --benchmark_filter='-pre_gated_overlap|freq_distance|activation_matrix|global_replay/lfru|/10000000' \
   >"$clock.beside" 2>&1 &
 beside="$!"
-stage lint
-./scripts/check_style.sh lint
+run_preset tsan
 stage benchmarks
 await_beside
+stage lint
+./scripts/check_style.sh lint
