@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "validation/calibration/calibrate.hpp"
 
+#include <algorithm>
 #include <ctime>
 #include <initializer_list>
 
@@ -67,9 +68,10 @@ ExitCode calibrate(const Arguments& arguments) {
   options.add_options()                                                                      //
       ("output,o", po::value<std::string>(), "machine file to write, e.g. my-machine.toml")  //
       ("model", po::value<std::string>()->default_value("switch-base-8"),
-       "whose operations are measured: catalogue name, .toml or config.json")                    //
-      ("weights", po::value<std::string>(), "weight format of the experts: fp32, fp16 or bf16")  //
-      ("dense-weights", po::value<std::string>(), "weight format of everything else, the same")  //
+       "whose operations are measured: catalogue name, .toml or config.json")  //
+      ("weights", po::value<std::string>(),
+       "weight format of the experts: fp32, fp16, bf16, q8_0, q4_k or mxfp4")                              //
+      ("dense-weights", po::value<std::string>(), "weight format of everything else: fp32, fp16 or bf16")  //
       ("low-weights", po::value<std::string>(),
        "also measure experts in these, comma-separated: for policies with a second format (formats.low)")  //
       ("set", po::value<std::vector<std::string>>()->composing(),
@@ -115,8 +117,13 @@ ExitCode calibrate(const Arguments& arguments) {
     for (const std::string& format : split_list(parsed.text("low-weights"), "--low-weights")) {
       ModelSpec low = model;
       store_experts_as(low, format, "--low-weights");
+      auto& formats = calibration_options.low_formats;
+      if (format == model.expert_format.name || std::count(formats.begin(), formats.end(), format) > 0) {
+        throw InputError("--low-weights", "experts in " + format + " are measured already",
+                         "name formats besides the model's own, each once");
+      }
       runtime::model_shape(low, *device);
-      calibration_options.low_formats.push_back(format);
+      formats.push_back(format);
     }
   }
   calibration_options.seconds = static_cast<double>(parsed.integer("seconds", 120, 1, 86'400));

@@ -172,6 +172,11 @@ TEST_F(OnDevice, Refusals) {
   expect_refused({"calibrate", "-o", "no/such/folder/m.toml"}, {"no/such/folder"});
   expect_refused({"calibrate", "-o", "m.toml", "--model", "qwen3-30b-a3b", "--device", "host"},
                  {"bf16", "hint:", "--weights"});
+  for (const char* low : {"fp32", "mxfp4,mxfp4"})
+    expect_refused({"calibrate", "-o", "m.toml", "--model", "./small.toml", "--low-weights", low},
+                   {"--low-weights", "measured already", "hint:"});
+  expect_refused({"calibrate", "-o", "m.toml", "--model", "./small.toml", "--low-weights", "int2_g64"},
+                 {"int2_g64", "hint:"});
   expect_refused(small({"validate", "--machine", "a100-80g-pcie4", "--json", "x", "--report", "x"}),
                  {"--report", "--json", "hint:"});
   expect_refused({"validate", "published", "--json", "x", "--report", "./x"},
