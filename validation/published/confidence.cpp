@@ -101,7 +101,7 @@ std::string why_uncalibrated(const RunFacts& run, const PolicySpec& policy) {
            percent(machine.measured_spread) + " when it was calibrated; measure it again on a quiet machine";
   }
   if (!policy.placement.kind->keeps_all && policy.miss.service->uses_cpu) {
-    return "experts on the CPU are priced by estimates, which pregate calibrate does not measure";
+    return "experts on the CPU are measured alone at most, without a run's copies and kernels beside them";
   }
   const auto& formats = policy.formats;
   if (!policy.placement.kind->keeps_all &&
