@@ -6,8 +6,8 @@
 #include "models/error.hpp"
 #include "sim/engine/event_engine.hpp"
 #include "sim/policy/load_policy.hpp"
-#include "sim/report/report.hpp"
 #include "sim/schedule/analysis.hpp"
+#include "tests/sim/expect_same_run.hpp"
 #include "tests/sim/tiny.hpp"
 
 namespace pregate::sim {
@@ -15,23 +15,6 @@ namespace {
 
 using test::ListSource;
 using test::run;
-
-/// Everything that a report is made of.
-void expect_equal(const SimulationResult& a, const SimulationResult& b) {
-  EXPECT_EQ(a.total, b.total);
-  EXPECT_EQ(a.decode, b.decode);
-  EXPECT_EQ(a.tally.busy, b.tally.busy);
-  EXPECT_EQ(a.tally.exposed_transfer, b.tally.exposed_transfer);
-  EXPECT_EQ(a.tally.exposed_host, b.tally.exposed_host);
-  EXPECT_EQ(a.tally.fetched, b.tally.fetched);
-  EXPECT_EQ(a.tally.operations, b.tally.operations);
-  EXPECT_EQ(a.path.finish, b.path.finish);
-  EXPECT_TRUE(a.path.spent == b.path.spent);
-  EXPECT_TRUE(a.tally.spent == b.tally.spent);
-  EXPECT_EQ(a.path.transfer(), b.path.transfer());
-  EXPECT_EQ(a.path.host(), b.path.host());
-  EXPECT_EQ(results_csv({}, {a}), results_csv({}, {b}));
-}
 
 class EnginesAgree : public testing::TestWithParam<std::tuple<std::string, std::string, int>> {};
 
@@ -49,10 +32,10 @@ TEST_P(EnginesAgree, TimedEventAndReplayedScheduleGiveTheSameTimes) {
     machine.h2d.bandwidth = {1e9 * static_cast<double>(seed * seed)};  // from transfer-bound to compute-bound
     const SimulationResult timed = run(model, machine, policy, source, {.engine = Engine::timed});
     const SimulationResult event = run(model, machine, policy, source, {.engine = Engine::event});
-    expect_equal(timed, event);
+    test::expect_same_run(timed, event);
 
     const SimulationResult recorded = run(model, machine, policy, source, {.recorded_steps = 1'000'000});
-    expect_equal(timed, recorded);
+    test::expect_same_run(timed, recorded);
     const Timeline again = sim::run(recorded.schedule);
     EXPECT_EQ(again.start, recorded.timeline.start);
     EXPECT_EQ(again.finish, recorded.timeline.finish);
@@ -86,7 +69,7 @@ TEST(EnginesAgree, UrgentCopiesGoFirst) {
           const SimulationResult event = run(model, machine, policy, source, {.engine = Engine::event});
           SCOPED_TRACE(order.name + ", " + std::to_string(recall) + ", " + std::to_string(distance) + ", " +
                        std::to_string(rate));
-          expect_equal(timed, event);
+          test::expect_same_run(timed, event);
           EXPECT_EQ(event.path.waiting.count, 0);
           EXPECT_EQ(timed.path.spent.total() + timed.path.gpu_arithmetic(), timed.path.finish);
         }
@@ -116,7 +99,7 @@ TEST(EnginesAgree, CopiesThatOutliveTheirPasses) {
         continue;
       }
       source.rewind();
-      expect_equal(timed, run(model, machine, load_policy(name), source, {.engine = Engine::event}));
+      test::expect_same_run(timed, run(model, machine, load_policy(name), source, {.engine = Engine::event}));
       EXPECT_EQ(timed.path.spent.total() + timed.path.gpu_arithmetic() + timed.path.waiting,
                 timed.path.finish);
       ++compared;
@@ -142,7 +125,7 @@ TEST(EnginesAgree, TheHostTakesPart) {
         const SimulationResult timed = run(model, machine, policy, source, {.engine = Engine::timed});
         const SimulationResult event = run(model, machine, policy, source, {.engine = Engine::event});
         SCOPED_TRACE(std::string(name) + ", " + std::to_string(variant) + ", " + std::to_string(rate));
-        expect_equal(timed, event);
+        test::expect_same_run(timed, event);
         EXPECT_EQ(event.path.waiting.count, 0);
       }
     }

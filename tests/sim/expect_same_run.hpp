@@ -25,6 +25,8 @@ inline void expect_same_figures(const sim::SimulationResult& a, const sim::Simul
   EXPECT_TRUE(a.tally.spent == b.tally.spent);
   EXPECT_EQ(a.path.finish, b.path.finish);
   EXPECT_EQ(a.path.waiting, b.path.waiting);
+  EXPECT_EQ(a.path.transfer(), b.path.transfer());
+  EXPECT_EQ(a.path.host(), b.path.host());
   EXPECT_TRUE(a.path.spent == b.path.spent);
   EXPECT_EQ(sim::results_csv({}, {a}), sim::results_csv({}, {b}));
 }

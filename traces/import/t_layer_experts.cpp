@@ -2,12 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON lines {"t":0,"layer":0,"experts":[3,1]}, one a token and layer, with "weights" where they were
 // recorded: what a hook in a router writes when it writes only what it must.
-#include <filesystem>
-
-#include "traces/import/json_record.hpp"
-#include "traces/import/ordered_records.hpp"
 #include "traces/import/record_start.hpp"
-#include "traces/import/text_input.hpp"
+#include "traces/import/token_layer_lines.hpp"
 
 namespace pregate::trace {
 
@@ -17,32 +13,9 @@ bool is_t_layer_experts(std::string_view start) {
 
 void parse_t_layer_experts(const std::vector<std::string>& inputs, RecordingFacts& facts,
                            RecordingSink& sink) {
-  std::vector<std::string> unread;
-  OrderedRecords records(facts, sink, OrderedRecords::Tokens::absolute, "request");
-  const int stack = records.builder().stack("decoder");
-  std::vector<std::uint16_t> ids;
-  std::vector<float> weights;
-  for (const std::string& input : inputs) {
-    LineReader lines(input);
-    std::string_view line;
-    while (lines.next(line)) {
-      if (line.empty()) continue;
-      const Json object = parse_json_line(line, lines);
-      Fields fields(object, lines, "the record ");
-      const std::int64_t token = fields.integer("t", 0, 1'000'000'000);
-      const auto layer = static_cast<int>(fields.integer("layer", 0, max_layers - 1));
-      fields.experts(fields.require("experts"), "experts", ids);
-      weights.clear();
-      if (const Json* list = fields.take("weights")) fields.weights(*list, "weights", ids.size(), weights);
-      fields.leave(unread);
-      records.add({.stack = stack, .layer = layer, .token = token, .ids = ids, .weights = weights},
-                  lines.where());
-    }
-    records.finish();
-  }
-  if (const std::string missing = records.builder().missing_note(); !missing.empty())
-    facts.notes.push_back(missing);
-  note_unread(unread, facts);
+  parse_token_layer_lines(inputs,
+                          {.token = "t", .layer = "layer", .experts = "experts", .weights = "weights"},
+                          OrderedRecords::Tokens::absolute, facts, sink);
 }
 
 }  // namespace pregate::trace
