@@ -23,6 +23,10 @@ std::string range_of(const Tried& tried) {
   return range.exists() ? three_digits(range.least) + "-" + three_digits(range.most) : "-";
 }
 
+std::string first_token(const Tried& tried) {
+  return tried.result.ttft_ms > 0 ? three_digits(tried.result.ttft_ms / 1e3) : "-";
+}
+
 std::string with_knobs(const Tried& tried) {
   return name_of(tried.way) + (tried.knobs.empty() ? "" : ", " + tried.knobs);
 }
@@ -51,8 +55,7 @@ std::string settings_table(const Advice& advice) {
     if (sorted.empty()) continue;
     table.add_section(with_command ? "that can be run" : "research: no release runs it");
     for (const Tried* each : sorted) {
-      table.add({"  " + name_of(each->way), three_digits(each->rate()), range_of(*each),
-                 each->result.ttft_ms > 0 ? three_digits(each->result.ttft_ms / 1e3) : "-",
+      table.add({"  " + name_of(each->way), three_digits(each->rate()), range_of(*each), first_token(*each),
                  in_gib(each->result.memory.total()), in_gib(each->result.memory.host)});
     }
   }
@@ -77,13 +80,14 @@ std::string gain(double from, double to) {
 
 std::string upgrades_table(const Advice& advice) {
   const Tried* best = fastest(advice.tried, true);
-  TextTable table({"with", "tokens/s", "gain", "then run"});
+  TextTable table({"with", "tok/s", "gain", "TTFT s", "then run"});
   for (const Upgraded& each : advice.upgraded) {
     if (!each.best.runs()) {
-      table.add({each.name, "-", "none fits", ""});
+      table.add({each.name, "-", "none fits", "-", ""});
     } else {
       table.add({each.name, three_digits(each.best.rate()),
-                 gain(best != nullptr ? best->rate() : 0, each.best.rate()), name_of(each.best.way)});
+                 gain(best != nullptr ? best->rate() : 0, each.best.rate()), first_token(each.best),
+                 name_of(each.best.way)});
     }
   }
   return table.text();
@@ -120,9 +124,10 @@ std::string advice_text(const Advice& advice, const sim::TextLayout& layout) {
   } else {
     text += "Nothing that can simply be run fits; the best of research:\n  " + with_knobs(*best) + "\n";
   }
-  text += folded(
-      rates(*best) + (best->knobs.empty() ? "" : "; " + best->knobs) + ". " + sim::why(best->result) + "\n\n",
-      layout);
+  const std::string over_all = "Over prompt and answer: ";  // tokens/s are of the answer alone
+  text += folded(rates(*best) + (best->knobs.empty() ? "" : "; " + best->knobs) + ".\n" + over_all +
+                     sim::why(best->result) + "\n\n",
+                 layout);
   text += settings_table(advice) + "\n";
   if (!advice.upgraded.empty()) text += "What an upgrade would bring\n" + upgrades_table(advice) + "\n";
   text += folded(sim::confidence_text({best->result}, {best->confidence}), layout);
@@ -149,8 +154,7 @@ std::string machines_text(const std::vector<Advice>& machines, double wanted, co
     if (wanted > 0 && reaches == nullptr && best->rate() >= wanted) reaches = &advice;
     if (most == nullptr || best->rate() > fastest(most->tried, true)->rate()) most = &advice;
     table.add({(reaches == &advice ? "* " : "  ") + name, memory,
-               sim::three_digits_below(best->rate(), wanted), range_of(*best),
-               best->result.ttft_ms > 0 ? three_digits(best->result.ttft_ms / 1e3) : "-",
+               sim::three_digits_below(best->rate(), wanted), range_of(*best), first_token(*best),
                name_of(best->way)});
   }
   std::string text = table.text() + "\n";

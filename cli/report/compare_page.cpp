@@ -115,8 +115,8 @@ std::string compare_page(const sim::RunConfiguration& run, const std::vector<sim
     const auto of_best = std::find_if(runs.begin(), runs.end(),
                                       [&](const Charted& each) { return each.name == best->policy.name; });
     body += paragraph("The fastest is " + best->policy.name + ": " + three_digits(of_best->rate) +
-                      " tokens/s while it answers (" + range_text(of_best->range) + "). " + sim::why(*best) +
-                      ".");
+                      " tokens/s while it answers (" + range_text(of_best->range) +
+                      "). Over prompt and answer: " + sim::why(*best) + ".");
   }
   body += paragraph(workload_of(run)) + charts(runs) + "<h2>All figures</h2>\n" + results_rows(results);
   body += "<h2>Why</h2>\n<dl>\n";
@@ -146,7 +146,8 @@ std::string advice_page(const Advice& advice) {
     body += paragraph("Run it like this: " + three_digits(of_it.rate) + " tokens/s while it answers (" +
                       range_text(of_it.range) + ").") +
             command_of(*best) +
-            paragraph(best->knobs + (best->knobs.empty() ? "" : "; ") + sim::why(best->result) + ".");
+            paragraph(best->knobs + (best->knobs.empty() ? "" : "; ") +
+                      "over prompt and answer: " + sim::why(best->result) + ".");
   }
   std::vector<Charted> runs;
   for (const Tried& each : advice.tried)
@@ -163,10 +164,11 @@ std::string advice_page(const Advice& advice) {
     for (const Upgraded& each : advice.upgraded) {
       const bool runs_then = each.best.runs();
       rows.push_back({each.name, runs_then ? three_digits(each.best.rate()) : "does not fit",
+                      runs_then ? three_digits(each.best.result.ttft_ms / 1e3) : "",
                       runs_then ? name_of(each.best.way) : "", runs_then ? each.best.knobs : ""});
     }
     body += "<h2>What an upgrade would bring</h2>\n" +
-            sortable_table({"with", "tokens/s", "then run", "with"}, rows);
+            sortable_table({"with", "tokens/s", "TTFT s", "then run", "with"}, rows);
   }
   std::vector<std::string> notes = run.notes;
   for (const Tried& each : advice.tried) {
