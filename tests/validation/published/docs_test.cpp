@@ -44,6 +44,7 @@ TEST(Docs, KtransformersDeepseekV3) { check("ktransformers-deepseek-v3"); }
 TEST(Docs, LlamacppGptOss120b) { check("llamacpp-gpt-oss-120b"); }
 TEST(Docs, LlamacppAllOnGpu) { check("llamacpp-all-on-gpu"); }
 TEST(Docs, LlamacppPromptTiles) { check("llamacpp-prompt-tiles"); }
+TEST(Docs, CommunityBlind) { check("community-blind"); }
 TEST(Docs, CommunityOthers) { check("community-others"); }
 TEST(Docs, CommunityRtx2080) { check("community-rtx2080"); }
 TEST(Docs, CommunityRtx4090) { check("community-rtx4090"); }
