@@ -255,7 +255,12 @@ MachineSpec load_alone(const std::string& name_or_path, std::span<const Override
                      "leave --software out, or choose a machine that does not say (pregate list machines: "
                      "datasheet)");
   }
-  const SoftwareSpec named = load_software(fitted_with.empty() ? software : fitted_with, overrides);
+  SoftwareSpec named = load_software(fitted_with.empty() ? software : fitted_with, overrides);
+  // A share of all formats that is set comes before the software's by packing, as one in a file does.
+  if (std::any_of(overrides.begin(), overrides.end(), [](const Override& each) {
+        return each.path == "machine.host.compute.compute_efficiency";
+      }))
+    named.cpu.packed = {};
   // What a fitted or measured machine leaves out is not the named software's either: it was not what ran.
   const Node* calibration = root.find("calibration");
   const bool is_datasheet =

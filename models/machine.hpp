@@ -148,6 +148,12 @@ struct SoftwareMemorySpec {
 };
 
 /// How fast the CPU computes experts. An expert in the cache of no core is read from memory once.
+/// What products of weights reach on a CPU, by how the format packs them (models/formats/packing.hpp): shares
+/// of the rate that vectors of 256 bits have (HostSpec::narrow_rate). 0 = not said: compute_efficiency.
+struct PackedShares {
+  double whole = 0, blocks = 0, super_blocks = 0, codebook_8 = 0, codebook_4 = 0;
+};
+
 struct HostComputeSpec {
   double bandwidth_efficiency = 0.8;  ///< share of host.memory_bandwidth that reading weights reaches, (0, 1]
   double compute_efficiency = 0.3;    ///< share of host.rate that the products reach, (0, 1]
@@ -159,6 +165,11 @@ struct HostComputeSpec {
     double bandwidth = 0.8, compute = 0.3;
   };
   std::map<std::string, Efficiency> formats;
+  PackedShares packed = {};
+  /// Limits a and b of what weights are read and multiplied at leave (a^-join + b^-join)^(-1/join): the
+  /// memory's and the cores' (HostSpec::core_bandwidth) of reading, that and the arithmetic's. 0: the lower
+  /// one, and of reading the memory's alone.
+  double join = 0;
 };
 
 /// The host's memory by NUMA node: equal parts, over which experts lie interleaved, page by page. The GPU is
@@ -175,8 +186,18 @@ struct HostSpec {
   Bytes memory;
   BytesPerSecond memory_bandwidth;  ///< shared by copies in flight and CPU work
   FlopPerSecond rate;               ///< fp32, all cores
+  /// What a core reads of memory when all do and the memory could deliver more: its line-fill buffers over
+  /// the latency, or its part of its chiplet's link. 0 = the memory alone bounds them.
+  BytesPerSecond core_bandwidth = {};
+  int flop_per_cycle = 32;  ///< of a core, as `rate` counts them: 32 = two vectors of 256 bits, multiply-add
   NumaSpec numa;
   HostComputeSpec compute;  ///< a machine file may leave it out: the estimates above
+
+  /// `rate`, as far as vectors of 256 bits take part in it.
+  [[nodiscard]] FlopPerSecond narrow_rate() const {
+    constexpr int of_narrow = 32;
+    return {flop_per_cycle > of_narrow ? rate.value * of_narrow / flop_per_cycle : rate.value};
+  }
 };
 
 /// A device beside a memory of its own that computes experts there.

@@ -134,6 +134,10 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
   filled.host.compute.fixed = software.cpu.layer;
   filled.host.compute.expert = software.cpu.expert;
   filled.host.compute.numa = software.cpu.numa;
+  filled.host.compute.join = software.cpu.join;
+  // A share that the machine says of all formats holds for all of them.
+  if (find_path(machine, "host.compute.compute_efficiency") == nullptr)
+    filled.host.compute.packed = software.cpu.packed;
   const Node* host = machine.find("host");
   const bool has_host = host != nullptr && host->kind == Node::Kind::table;
   for (const auto& [field, value, read] : machine_fields().entries()) {

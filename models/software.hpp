@@ -73,6 +73,8 @@ struct SoftwareSpec {
     Picoseconds layer{20'000'000};  ///< hand-over to its threads, their barriers, and back
     Picoseconds expert{};
     NumaUse numa = NumaUse::interleaved;
+    PackedShares packed;  ///< HostComputeSpec::packed
+    double join = 0;      ///< HostComputeSpec::join
   } cpu;
 
   /// How the files that it reads hold a model.

@@ -16,8 +16,9 @@ const Fields<MachineSpec>& machine_fields();
 const Fields<HostSpec>& host_fields();
 const Fields<SsdSpec>& ssd_fields();
 const Fields<SoftwareSpec>& software_fields();
-/// A table of a software, and of the machine that it drives.
+/// Tables of a software, and of the machine that it drives.
 Fields<SoftwareMemorySpec> software_memory_fields();
+Fields<PackedShares> packed_share_fields();
 
 /// The model as a whole, and its parts as they are understood: results show them, and a model's TOML file is
 /// read by those of the whole and of the experts.

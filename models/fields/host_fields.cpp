@@ -42,6 +42,13 @@ Fields<HostComputeSpec> host_compute() {
              any_cost());
   fields.add("expert", &Compute::expert, "beginning an expert", any_cost()).or_zero("nothing");
   fields.add("numa", &Compute::numa, "how experts and threads lie on the nodes of host.numa");
+  fields.add_table("packed", &Compute::packed, packed_share_fields());
+  fields
+      .add_where_set("join", &Compute::join,
+                     "exponent with which reading and computing an expert add up; 1 is one after the other, "
+                     "many the slower of the two",
+                     an_exponent())
+      .or_zero("the slower of the two, without host.core_bandwidth");
   std::vector<std::string> formats = weight_format_names();
   std::sort(formats.begin(), formats.end());  // the order of results
   for (const std::string& format : formats) {
@@ -73,6 +80,13 @@ Fields<HostSpec> host() {
            "what is reached, shared by copies in flight and the CPU's work", any_rate())
       .needed();
   fields.add("rate", &HostSpec::rate, "fp32, all cores", any_flop_rate()).needed();
+  fields
+      .add_where_set("core_bandwidth", &HostSpec::core_bandwidth,
+                     "what a core reads of memory when all do and the memory could deliver more", any_rate())
+      .or_zero("the memory alone bounds them");
+  fields.add_where_set("flop_per_cycle", &HostSpec::flop_per_cycle,
+                       "fp32 FLOP of a core in a cycle, as host.rate counts them",
+                       Range{1, 4096, "from 1 to 4096"});
   fields.add_table("numa", &HostSpec::numa, numa());
   fields.add_table("compute", &HostSpec::compute, host_compute());
   return fields;
@@ -90,6 +104,22 @@ Fields<SsdSpec> ssd() {
 }
 
 }  // namespace
+
+Fields<PackedShares> packed_share_fields() {
+  Fields<PackedShares> fields;
+  const auto add = [&](const char* key, double PackedShares::*share, const char* help) {
+    fields.add_where_set(key, share, help, Range{0, 1, "from 0 to 1"}).or_zero("the share of all formats");
+  };
+  add("whole", &PackedShares::whole,
+      "share of host.rate, of 32 FLOP a cycle at most, that products of unpacked weights reach (f32, f16, "
+      "bf16)");
+  add("blocks", &PackedShares::blocks,
+      "the same of blocks with one scale (q4_0 to q8_0, iq4_nl, mxfp4, nvfp4)");
+  add("super_blocks", &PackedShares::super_blocks, "the same of blocks of blocks (q2_k to q6_k, iq4_xs)");
+  add("codebook_8", &PackedShares::codebook_8, "the same of eight values an entry of a codebook (iq1, iq2)");
+  add("codebook_4", &PackedShares::codebook_4, "the same of four values an entry (iq3)");
+  return fields;
+}
 
 const Fields<HostSpec>& host_fields() {
   static const Fields<HostSpec> fields = host();

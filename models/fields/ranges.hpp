@@ -30,6 +30,7 @@ inline Range bytes_of_a_number() { return {0, 8, "from 0 to 8"}; }
 inline Range cycles_a_token() { return {0, 1e6, "from 0 to 1000000"}; }
 /// Copies that an expert is made of: its matrices, with scales apart.
 inline Range some_calls() { return {0, 16, "from 0 to 16"}; }
+inline Range an_exponent() { return {0, 64, "from 0 to 64"}; }
 inline Range any_cost() { return {0, 60, "from 0 s to 60 s"}; }
 
 }  // namespace pregate

@@ -119,10 +119,15 @@ Fields<SoftwareSpec::Cpu> cpu_fields() {
   Fields<Cpu> fields;
   fields.add("bandwidth", &Cpu::bandwidth, "share of host.memory_bandwidth that reading experts reaches",
              part_of_one());
-  fields.add("compute", &Cpu::compute, "share of host.rate that their products reach", part_of_one());
+  fields.add("compute", &Cpu::compute,
+             "share of host.rate that their products reach, of formats that cpu.packed does not say",
+             part_of_one());
   fields.add("layer", &Cpu::layer, "hand-over to the CPU's threads, their barriers, and back", any_cost());
   fields.add("expert", &Cpu::expert, "beginning an expert", any_cost()).or_zero("nothing");
   fields.add("numa", &Cpu::numa, "how experts and threads lie on a host's NUMA nodes");
+  fields.add_table("packed", &Cpu::packed, packed_share_fields());
+  fields.add("join", &Cpu::join, "exponent with which reading and computing an expert add up", an_exponent())
+      .or_zero("the slower of the two, without host.core_bandwidth");
   return fields;
 }
 

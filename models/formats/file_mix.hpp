@@ -45,6 +45,13 @@ struct FileMix {
 std::span<const FileMix> file_mixes();
 const FileMix* file_mix(std::string_view name);  ///< nullptr: no such mix
 
+/// Layers and a matrix of an expert in one of them that stand for those of any model where a mixture is
+/// described by itself.
+inline constexpr int mean_layers = 48;
+inline TensorPlace mean_expert(TensorRole role, int layer) {
+  return {.role = role, .routed = true, .layer = layer, .layers = mean_layers, .experts = 128};
+}
+
 /// The type of a tensor in such a file. A row that is no whole number of blocks takes the type that
 /// llama-quantize falls back to. Files of i-quants are taken as made with an importance matrix, others as
 /// without.

@@ -59,14 +59,12 @@ std::vector<DescribedFormat> published() {
 
 /// The mean over the layers of an expert with gate, up and down, in a model of 48 layers with 128 experts.
 double mean_expert_bits(const FileMix& mix) {
-  constexpr int layers = 48;
   double bits = 0;
-  for (int layer = 0; layer < layers; ++layer) {
+  for (int layer = 0; layer < mean_layers; ++layer) {
     for (const TensorRole role : {TensorRole::ffn_gate, TensorRole::ffn_up, TensorRole::ffn_down})
-      bits += type_in(mix, {.role = role, .routed = true, .layer = layer, .layers = layers, .experts = 128})
-                  .bits();
+      bits += type_in(mix, mean_expert(role, layer)).bits();
   }
-  return bits / (3 * layers);
+  return bits / (3 * mean_layers);
 }
 
 std::vector<DescribedFormat> make_all() {

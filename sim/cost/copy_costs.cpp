@@ -6,6 +6,7 @@
 
 #include "models/error.hpp"
 #include "sim/cost/cost_model.hpp"
+#include "sim/cost/cpu_products.hpp"
 #include "sim/platform/machine_topology.hpp"
 #include "sim/program/copy_plan.hpp"
 
@@ -13,15 +14,7 @@ namespace pregate::sim {
 
 namespace {
 
-/// What the CPU's threads can read. Of experts interleaved over n nodes each node reads as much of each node,
-/// so that a way from one to another carries 1 / n^2 of the bytes.
-BytesPerSecond read_by_cpu(const HostSpec& host) {
-  if (host.numa.nodes < 2 || host.compute.numa == NumaUse::copies) return host.memory_bandwidth;
-  if (host.compute.numa == NumaUse::one_node) return {host.memory_bandwidth.value / host.numa.nodes};
-  return std::min(host.memory_bandwidth, {host.numa.bandwidth.value * host.numa.nodes * host.numa.nodes});
-}
-
-/// The same by a device at one of the nodes: the node's own share where the experts lie there, else each
+/// What is read by a device at one of the nodes: the node's own share where the experts lie there, else each
 /// other node has a way of its own to it, and (n - 1) / n of the bytes come over n - 1 of them.
 BytesPerSecond read_at_one(const HostSpec& host) {
   if (host.numa.nodes < 2) return host.memory_bandwidth;
@@ -31,18 +24,17 @@ BytesPerSecond read_at_one(const HostSpec& host) {
 
 /// Experts that are computed where they are: a flow on the bus of that memory.
 struct Units {
-  BytesPerSecond reads;
-  FlopPerSecond rate;
+  CpuProducts products;
   Picoseconds fixed, expert;
 };
 CopyCost computed_by(const Units& units, const LayerProfile& profile, std::int64_t experts,
                      std::uint32_t routed) {
   const Bytes bytes = profile.expert * experts;
-  const double arithmetic = routed * profile.expert_flop_per_token / units.rate.value;
-  const double arithmetic_rate = static_cast<double>(bytes.count) / arithmetic;
-  const BytesPerSecond rate{std::min(units.reads.value, arithmetic_rate)};
+  const auto read = static_cast<double>(bytes.count);
+  const double flop = routed * profile.expert_flop_per_token;
+  const BytesPerSecond rate = units.products.flow(read, flop);
   const Picoseconds fixed = units.fixed + units.expert * experts;
-  return {fixed, bytes, rate, fixed + time_at(bytes, rate), units.reads.value <= arithmetic_rate};
+  return {fixed, bytes, rate, fixed + time_at(bytes, rate), units.products.waits_for_memory(read, flop)};
 }
 
 }  // namespace
@@ -130,17 +122,10 @@ CopyCost CostModel::activations(LinkId link, int tokens, int parts) const {
 }
 
 CopyCost CostModel::cpu_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const {
-  const LayerProfile& profile = classes_[static_cast<std::size_t>(layer_class)].profile;
-  const HostSpec& host = machine_.host;
-  HostComputeSpec::Efficiency efficiency{host.compute.bandwidth_efficiency, host.compute.compute_efficiency};
-  const auto own = host.compute.formats.find(profile.expert_format);
-  if (own != host.compute.formats.end()) efficiency = own->second;
-  const double share = host.compute.numa == NumaUse::one_node ? 1.0 / host.numa.nodes : 1;  // of the cores
-  return computed_by({.reads = {read_by_cpu(host).value * efficiency.bandwidth},
-                      .rate = {host.rate.value * efficiency.compute * share},
-                      .fixed = host.compute.fixed,
-                      .expert = host.compute.expert},
-                     profile, experts, routed);
+  const LayerClass& layer = classes_[static_cast<std::size_t>(layer_class)];
+  const HostComputeSpec& compute = machine_.host.compute;
+  return computed_by({.products = layer.cpu, .fixed = compute.fixed, .expert = compute.expert}, layer.profile,
+                     experts, routed);
 }
 
 /// From or to pageable memory keys and values are two copies, each moved by a thread of the host before or
@@ -205,8 +190,8 @@ void CostModel::check_kv_cache() const {
 CopyCost CostModel::near_data_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const {
   const NearDataSpec& device = machine_.near_data;
   const HostSpec& host = machine_.host;
-  return computed_by({.reads = read_near_data(machine_),
-                      .rate = device.rate.value > 0 ? device.rate : host.rate,
+  return computed_by({.products = {.reads = read_near_data(machine_),
+                                   .rate = device.rate.value > 0 ? device.rate : host.rate},
                       .fixed = device.fixed,
                       .expert = {}},
                      classes_[static_cast<std::size_t>(layer_class)].profile, experts, routed);

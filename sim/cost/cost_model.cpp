@@ -95,6 +95,7 @@ void CostModel::find_classes() {
            std::vector<GpuTime>(static_cast<std::size_t>(profile.experts) + 1, GpuTime{{-1}, {}, {}, {}}),
            {},
            launches_of(stack, profile),
+           profile.moe ? cpu_products(machine_.host, profile.expert_format) : CpuProducts{},
            kernels_ ? std::optional(layer_kernels(model_, stack, profile, kernels_->gpu())) : std::nullopt});
     }
     classes_of_.push_back(std::move(classes));

@@ -11,6 +11,7 @@
 #include "models/machine.hpp"
 #include "models/model.hpp"
 #include "sim/cost/collectives.hpp"
+#include "sim/cost/cpu_products.hpp"
 #include "sim/cost/gpu_time.hpp"
 #include "sim/cost/kernel_prices.hpp"
 #include "sim/platform/topology.hpp"
@@ -177,8 +178,8 @@ class CostModel {
                                         : cpu_experts(layer_class, experts, routed);
   }
   /// `experts` > 0 experts that get `routed` tokens in all, on the CPU: a flow on the host's memory bus.
-  /// Alone it takes fixed + experts x expert + max(routed x arithmetic of a token, weights / bandwidth); the
-  /// slower of the two is the flow's rate.
+  /// Alone it takes fixed + experts x expert + what the CPU takes for reading the weights and for the
+  /// arithmetic of `routed` tokens, which together are the flow's rate (CpuProducts::flow).
   [[nodiscard]] CopyCost cpu_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const;
   [[nodiscard]] CopyCost near_data_experts(int layer_class, std::int64_t experts, std::uint32_t routed) const;
   /// What compute operations take of the host's memory bus while they run; 0 = nothing.
@@ -202,6 +203,7 @@ class CostModel {
         single_token;  ///< routed_experts() when each of n experts has one token; by n, -1 = unknown
     std::vector<Picoseconds> by_tokens;  ///< what was measured of one expert with n tokens; by n, 0 = unknown
     Launches launches = {};
+    CpuProducts cpu = {};  ///< of its experts, where there are any
     /// With a kernel library: what the layer runs of it, and what that takes.
     std::optional<LayerKernels> kernels = std::nullopt;
     struct {

@@ -74,6 +74,21 @@ TEST(Host, TakesThePlaceOfTheMachinesOwn) {
   EXPECT_EQ(machine.ssd.read_bandwidth, own.ssd.read_bandwidth) << "the host file has no drive";
 }
 
+// What its cores read is said where that is less than the memory gives, or near it.
+TEST(Host, SaysWhatItsCoresReadAndHowItsRateIsCounted) {
+  const HostSpec mesh = load_host("workstation-ddr4-3200").host;
+  EXPECT_LT(mesh.core_bandwidth.value * mesh.cores, mesh.memory_bandwidth.value);
+  const HostSpec plain = load_host("desktop-ddr4-3200").host;
+  EXPECT_EQ(plain.core_bandwidth.value, 0);
+  EXPECT_EQ(plain.narrow_rate().value, plain.rate.value);
+  for (const std::string& name : host_names()) {
+    const HostSpec host = load_host(name).host;
+    const bool wide = host.source.find("x 64 fp32 FLOP a cycle") != std::string::npos;
+    EXPECT_EQ(host.flop_per_cycle, wide ? 64 : 32) << name;
+    EXPECT_DOUBLE_EQ(host.narrow_rate().value, host.rate.value / (wide ? 2 : 1)) << name;
+  }
+}
+
 TEST(Host, SettingsComeAfterIt) {
   const std::vector<Override> set = {{"machine.host.memory_bandwidth", "99 GB/s"},
                                      {"machine.host.compute.fixed", "5 us"}};
@@ -119,6 +134,8 @@ TEST_F(HostFile, IsReadStrictly) {
   std::string zero = some_host;
   zero.replace(zero.find("20 GB/s"), 7, "20 kB/s");
   EXPECT_THAT(refused(zero), AllOf(HasSubstr("pregate_host_"), HasSubstr("host.memory_bandwidth")));
+  EXPECT_THAT(refused(std::string(some_host) + "core_bandwidth = \"9\"\n"), HasSubstr("core_bandwidth"));
+  EXPECT_THAT(refused(std::string(some_host) + "flop_per_cycle = 0\n"), HasSubstr("flop_per_cycle"));
   EXPECT_THAT(refused("[gpu]\nname = \"x\"\n" + std::string(some_host)),
               AllOf(HasSubstr("describes a machine"), HasSubstr("--machine")));
   EXPECT_THAT(refused(std::string(some_host) + "[sources]\n\"host.core\" = \"x\"\n"),

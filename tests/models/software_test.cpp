@@ -235,6 +235,34 @@ TEST(Software, SaysHowTheCpuComputesExperts) {
   EXPECT_EQ(parse_machine_toml(own, "mine.toml").host.compute.bandwidth_efficiency, 0.33);
 }
 
+// What products of packed weights reach is the software's, unless the machine says one share of all formats.
+TEST(Software, SaysWhatProductsReachByHowWeightsArePacked) {
+  const SoftwareSpec software = load_software("llama-cpp");
+  const auto compute = [](std::vector<Override> set, const char* by) {
+    return load_machine("rtx4090-pcie4", set, {}, by).host.compute;
+  };
+  const HostComputeSpec filled = compute({}, "llama-cpp");
+  EXPECT_GT(software.cpu.packed.codebook_8, software.cpu.packed.codebook_4)
+      << "an entry gives twice the values";
+  EXPECT_EQ(filled.packed.blocks, software.cpu.packed.blocks);
+  EXPECT_EQ(filled.packed.codebook_4, software.cpu.packed.codebook_4);
+  EXPECT_EQ(filled.join, software.cpu.join);
+  EXPECT_EQ(compute({}, "pregate").join, 0);
+  EXPECT_EQ(compute({}, "pregate").packed.blocks, 0);
+  EXPECT_EQ(compute({parse_override("software.cpu.packed.blocks=0.9")}, "llama-cpp").packed.blocks, 0.9);
+  EXPECT_EQ(compute({parse_override("machine.host.compute.packed.blocks=0.8")}, "llama-cpp").packed.blocks,
+            0.8);
+  const HostComputeSpec said =
+      compute({parse_override("machine.host.compute.compute_efficiency=0.5")}, "llama-cpp");
+  EXPECT_EQ(said.compute_efficiency, 0.5);
+  EXPECT_EQ(said.packed.blocks, 0);
+  EXPECT_EQ(said.join, software.cpu.join);
+  EXPECT_THAT(error_of([&] { compute({parse_override("software.cpu.packed.blocks=1.5")}, "llama-cpp"); }),
+              AllOf(HasSubstr("cpu.packed.blocks"), HasSubstr("from 0 to 1")));
+  EXPECT_THAT(error_of([&] { compute({parse_override("software.cpu.packed.plain=0.5")}, "llama-cpp"); }),
+              HasSubstr("cpu.packed.plain"));
+}
+
 TEST(Software, WhatItHoldsAndDoesForItselfGoesIntoTheMachine) {
   const std::vector<Override> changes{parse_override("software.memory.framework=700 MiB"),
                                       parse_override("software.memory.layer_experts=0.5"),

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include <algorithm>
 
 #include "models/error.hpp"
@@ -100,6 +102,14 @@ TEST(ComputeOnCpu, TheSlowerOfArithmeticAndMemoryDecides) {
   EXPECT_NEAR(cpu(machine).seconds(), 2 * 2.0 * 3 * 64 * 128 / 0.25e9, 2e-12);
   machine.host.compute.formats = {{"q4_k", {.bandwidth = 0.1, .compute = 0.1}}};  // another format's
   EXPECT_NEAR(cpu(machine).seconds(), 2 * 2.0 * 3 * 64 * 128 / 0.5e9, 2e-12);
+  // Where the software says how limits join, times add up with its exponent: here as long a time of both.
+  machine.host.compute.packed.whole = 1;
+  machine.host.compute.join = 2;
+  machine.host.rate = {flop / memory.seconds()};
+  EXPECT_NEAR(cpu(machine).seconds(), memory.seconds() * std::sqrt(2), 2e-12);
+  machine.host.cores = 4;
+  machine.host.core_bandwidth = {cpu_bytes_per_s / 4};
+  EXPECT_NEAR(cpu(machine).seconds(), memory.seconds() * std::sqrt(3), 2e-12);
 }
 
 // Two nodes with 5 GB/s each and 1 GB/s between them. Interleaved: each node reads a half of a half of the

@@ -22,7 +22,8 @@ struct Kind {
 
 constexpr std::array kinds = {Kind{"offload", read_offload_case}, Kind{"kernels", read_kernel_case},
                               Kind{"copies", read_copy_case},     Kind{"cache-replay", read_replay_case},
-                              Kind{"systems", read_system_case},  Kind{"serving", read_serving_case}};
+                              Kind{"systems", read_system_case},  Kind{"serving", read_serving_case},
+                              Kind{"cpu-products", read_cpu_case}};
 
 Source read_source(TableReader table) {
   Source source{table.text("paper"), table.text("table"), table.text("repository"), table.text("commit"),

@@ -87,6 +87,7 @@ CaseResult evaluate(const Case& published, const DataFolder& data);
 std::unique_ptr<Experiment> read_offload_case(TableReader& top);
 std::unique_ptr<Experiment> read_kernel_case(TableReader& top);
 std::unique_ptr<Experiment> read_copy_case(TableReader& top);
+std::unique_ptr<Experiment> read_cpu_case(TableReader& top);
 std::unique_ptr<Experiment> read_replay_case(TableReader& top);
 std::unique_ptr<Experiment> read_system_case(TableReader& top);
 std::unique_ptr<Experiment> read_serving_case(TableReader& top);

@@ -99,6 +99,10 @@ std::vector<RateConstant> all() {
                          machine.host.compute.compute_efficiency *= factor;
                          for (auto& [format, efficiency] : machine.host.compute.formats)
                            efficiency.compute = std::min(1.0, efficiency.compute * factor);
+                         PackedShares& packed = machine.host.compute.packed;
+                         for (double* share : {&packed.whole, &packed.blocks, &packed.super_blocks,
+                                               &packed.codebook_8, &packed.codebook_4})
+                           *share = std::min(1.0, *share * factor);
                        },
                        0.05,
                        20,

@@ -14,7 +14,9 @@ read. Rows left out, by rule: models that do not fit the GPU whole; Gemma, whose
 capped scores, so other kernels. Those that fit the GPU are predicted instead.
 
 Another constant, with these given: models that do not fit have their last layers and their head on the CPU, which
-reads them at  host bandwidth x share.  How many layers the GPU has (-ngl) is in pull requests 774, 775 and 778 of the
+goes through them at  host bandwidth x share.  That is less than the memory gives (cpu.bandwidth) and than the products of
+such weights reach (cpu.packed.super_blocks), so that it says what a core of this host reads (host.core_bandwidth): limits a
+and b leave (a^-join + b^-join)^(-1/join).  How many layers the GPU has (-ngl) is in pull requests 774, 775 and 778 of the
 source; of the other models it is not to be had.
 """
 import csv
@@ -34,7 +36,8 @@ DENSE = {
     "Phi-3.5-mini": (3.82, 32, 0.0985), "granite-3.1-8b": (8.17, 40, 0), "DeepSeek-R1-Distill-Llama-8B": (8.03, 32, 0.525),
     "Falcon3-7B": (7.46, 28, 0.403),
 }
-HOST_BANDWIDTH = 76e9  # models/catalog/hosts/workstation-ddr4-3200.toml
+HOST = "workstation-ddr4-3200.toml"  # beside the folder of the description, in hosts
+HOST_BANDWIDTH = 76e9
 HEAD_BITS = 6.5625     # q6_k
 
 # The same: parameters (1e9), layers, parameters of the head (1e9; embeddings are as many again), layers on the GPU.
@@ -114,18 +117,41 @@ def micro(text):
     return float(number) * {"us": 1, "ms": 1000}[unit]
 
 
+def parse(text):
+    number, unit = text.split()
+    return float(number) * {"GB/s": 1e9, "TFLOP/s": 1e12}[unit]
+
+
+def without(limit, reached, join):
+    """The other limit, where one of them is known."""
+    return (reached ** -join - limit ** -join) ** (-1 / join)
+
+
+def read_by_a_core(software, host, share):
+    """Bytes a second, where all of them go through weights of BITS at HOST_BANDWIDTH x share."""
+    cpu, spec = software["cpu"], host["host"]
+    rate = parse(spec["rate"]) * min(1, 32 / spec.get("flop_per_cycle", 32))
+    computes = rate * cpu["packed"]["super_blocks"] / 2 * BITS / 8
+    reads = without(computes, HOST_BANDWIDTH * share, cpu["join"])
+    return without(parse(spec["memory_bandwidth"]) * cpu["bandwidth"], reads, cpu["join"]) / spec["cores"]
+
+
 def differs(path, constants, share):
     """Prints what a description says otherwise, beyond the two digits that it is given in."""
     with open(path, "rb") as file:
         software = tomllib.load(file)
+    with open(os.path.join(os.path.dirname(path), "..", "hosts", HOST), "rb") as file:
+        host = tomllib.load(file)
+    core = read_by_a_core(software, host, share)
+    print(f"of which the memory gives {software['cpu']['bandwidth']:.2f}: a core reads {core / 1e9:.2f} GB/s")
     said = {
         "launch.eager x kernels.dense_layer, us": (
             micro(software["launch"]["eager"]) * software["kernels"]["dense_layer"], 1e6 * constants[1]),
-        "cpu.bandwidth": (software["cpu"]["bandwidth"], share),
+        f"host.core_bandwidth of {HOST}, GB/s": (parse(host["host"]["core_bandwidth"]) / 1e9, core / 1e9),
     }
     wrong = {key: pair for key, pair in said.items() if abs(pair[0] / pair[1] - 1) > 0.02}
     for key, (stated, fitted) in wrong.items():
-        print(f"error: {path}: {key} is {stated:.4g}, the rows give {fitted:.4g}", file=sys.stderr)
+        print(f"error: {path}: {key}: said is {stated:.4g}, the rows give {fitted:.4g}", file=sys.stderr)
     return bool(wrong)
 
 

@@ -43,6 +43,8 @@ TEST(Docs, CpuExpertsRtx4090) { check("cpu-experts-rtx4090"); }
 TEST(Docs, KtransformersDeepseekV3) { check("ktransformers-deepseek-v3"); }
 TEST(Docs, LlamacppGptOss120b) { check("llamacpp-gpt-oss-120b"); }
 TEST(Docs, LlamacppAllOnGpu) { check("llamacpp-all-on-gpu"); }
+TEST(Docs, LlamacppCpuFormats) { check("llamacpp-cpu-formats"); }
+TEST(Docs, IkLlamacppCpuFormats) { check("ikllamacpp-cpu-formats"); }
 TEST(Docs, LlamacppPromptTiles) { check("llamacpp-prompt-tiles"); }
 TEST(Docs, CommunityBlind) { check("community-blind"); }
 TEST(Docs, CommunityOthers) { check("community-others"); }

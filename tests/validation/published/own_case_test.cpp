@@ -83,6 +83,19 @@ TEST_F(OwnCase, EveryKindRuns) {
            "[[run]]\nname = \"r\"\nrouting = \"forced\"\nactive = 1\ndecode_steps = 8\n"
            "[[series]]\nfigure = \"f\"\nmetric = \"tokens_per_s\"\nrows = [{ model = \"my-model.toml\","
            " design = \"./my-policy.toml\", workload = \"r\", published = 100 }]\n"},
+      {"cpu-products",
+       head("cpu-products", "tokens_per_s", "software_name = \"llama-cpp\"") +
+           "[[host]]\nname = \"h\"\ncpu = \"c\"\ncores = 4\nmemory = \"16 GiB\"\nmemory_bandwidth = \"20 "
+           "GB/s\"\n"
+           "rate = \"1 TFLOP/s\"\n[[dense_model]]\nname = \"m\"\nweights = 7\nhead = 0.5\nlayers = 32\n"
+           "[[constant]]\nname = \"k\"\nunit = \"\"\nmeaning = \"m\"\nsets = \"super_blocks\"\nstart = 0.5\n"
+           "least = 0.1\nmost = 1\n"
+           "[[series]]\nname = \"s\"\nmetric = \"tokens_per_s\"\nhost = \"h\"\nmodel = \"m\"\nrole = "
+           "\"calibrate\"\n"
+           "rows = [{ format = \"q4_k\", head = \"q6_k\", threads = 1, published = 3 }]\n"
+           "[[series]]\nname = \"t\"\nmetric = \"tokens_per_s\"\nhost = \"h\"\nmodel = \"m\"\nrole = "
+           "\"predict\"\n"
+           "rows = [{ format = \"q6_k\", head = \"q6_k\", threads = 4, tokens = 64, published = 9 }]\n"},
       {"cache-replay", head("cache-replay", "lru_hit_percent", "trace = \"routing.csv\"") +
                            "[[policy]]\npublished = \"lru\"\neviction = \"lru\"\n"
                            "[[rows]]\nbudget_mib = 64\npolicy = \"lru\"\nall = 50\ndecode = 50\n"}};
