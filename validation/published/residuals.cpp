@@ -50,6 +50,8 @@ bool is_description(std::string_view set) {
                                     "machine.host.cores",
                                     "machine.host.memory",
                                     "machine.host.rate",
+                                    "machine.host.flop_per_cycle",
+                                    "machine.host.core_bandwidth",
                                     "machine.gpu.device_copy_bandwidth",
                                     "machine.host.memory_bandwidth"};
   const std::string_view path = set.substr(0, set.find('='));
