@@ -152,6 +152,7 @@ struct SoftwareMemorySpec {
 /// of the rate that vectors of 256 bits have (HostSpec::narrow_rate). 0 = not said: compute_efficiency.
 struct PackedShares {
   double whole = 0, blocks = 0, super_blocks = 0, codebook_8 = 0, codebook_4 = 0;
+  bool operator==(const PackedShares&) const = default;
 };
 
 struct HostComputeSpec {

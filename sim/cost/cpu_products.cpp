@@ -31,6 +31,7 @@ double share_of(const PackedShares& shares, Packing packing) {
 /// FLOP/s of all cores: parts of a mixture one after the other.
 double rate_of(const HostSpec& host, const std::string& format) {
   const double of_all = host.rate.value * host.compute.compute_efficiency;
+  if (host.compute.packed == PackedShares{}) return of_all;
   double seconds = 0;  // of a FLOP
   for (const auto& [packing, part] : packed_parts(format)) {
     const double share = share_of(host.compute.packed, packing);
@@ -49,7 +50,7 @@ double joined(double one, double other, double join) {
 
 BytesPerSecond CpuProducts::flow(double bytes, double flop) const {
   if (flop <= 0) return reads;
-  return {joined(reads.value, bytes * rate.value / flop, join)};
+  return {joined(reads.value, computed(bytes, flop), join)};
 }
 
 BytesPerSecond read_by_cpu(const HostSpec& host) {

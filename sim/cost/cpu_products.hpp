@@ -18,8 +18,12 @@ struct CpuProducts {
   [[nodiscard]] BytesPerSecond flow(double bytes, double flop) const;
   /// Whether reading them takes longer than computing.
   [[nodiscard]] bool waits_for_memory(double bytes, double flop) const {
-    return flop * reads.value <= bytes * rate.value;
+    return reads.value <= computed(bytes, flop);
   }
+
+ private:
+  /// Bytes a second, as far as arithmetic goes.
+  [[nodiscard]] double computed(double bytes, double flop) const { return bytes / (flop / rate.value); }
 };
 
 /// What the CPU's threads can read: of experts interleaved over n nodes each node reads as much of each node,

@@ -29,7 +29,7 @@ TEST(CpuProducts, AreWhatTheyWereWhereTheSoftwareSaysNothing) {
   host.flop_per_cycle = 64;
   const CpuProducts products = cpu_products(host, "q4_k");
   EXPECT_DOUBLE_EQ(products.reads.value, 40 * gb);
-  EXPECT_DOUBLE_EQ(products.rate.value, 100e9);
+  EXPECT_EQ(products.rate.value, 400e9 * 0.25);
   EXPECT_DOUBLE_EQ(products.flow(1e6, 1e6).value, 40 * gb) << "a byte takes 25 ps to read, 10 to compute";
   EXPECT_DOUBLE_EQ(products.flow(1e6, 10e6).value, 10 * gb) << "and 100 to compute";
   EXPECT_DOUBLE_EQ(products.flow(1e6, 0).value, 40 * gb);
