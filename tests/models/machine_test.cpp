@@ -30,7 +30,7 @@ TEST(Machine, LinkRatesAreEffectiveOnes) {
                                                                                  {"pcie5", {49e9, 58e9}},
                                                                                  {"c2c", {290e9, 400e9}},
                                                                                  {"unified", {100e9, 137e9}}};
-  const std::vector<std::string> of_eight_lanes = {"rtx4060", "rtx5060", "rtxpro4000-sff"};
+  const std::vector<std::string> of_eight_lanes = {"rtx4060", "rtx5060", "rtxpro4000-sff", "rtxpro2000"};
   for (const std::string& name : machine_names()) {
     const MachineSpec machine = load_machine(name);
     if (machine.calibration != "datasheet") continue;
