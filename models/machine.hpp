@@ -61,6 +61,18 @@ struct GpuSpec {
   /// tile_tokens, and computed whole whatever fills it. Of the software.
   double tile_flop = 0;
   int tile_tokens = 128;
+  /// Share of the time of such a tile that scales take, where products apply one to every 32 weights; they
+  /// take twice that where it is one for every 16. Of the software.
+  double tile_scales = 0;
+  /// Times as fast as other tiles are those of mxfp4 and nvfp4 where rates has fp4, whose scales the tensor
+  /// cores apply; 0: no kernels for them. Of the software.
+  double tile_fp4 = 0;
+  /// Watts of `power` for each multiprocessor and GHz below which tiles run at a lower clock; 0: never. Of
+  /// the software, by architecture.
+  double tile_watts = 0;
+  /// Least weights that a row of a matrix-vector product counts for, as a block of threads has to be filled;
+  /// 0: as many as it has. Of the software.
+  double row_weights = 0;
   /// Bytes of a number between kernels that are computed in tiles, each written and read in memory; 0: kept
   /// on the chip. Of the software.
   double activation_bytes = 0;
@@ -73,6 +85,7 @@ struct GpuSpec {
   BytesPerSecond device_copy_bandwidth;  ///< device-to-device copy, bytes copied a second (one direction)
   int sm_count = 0;
   double clock_ghz = 0;  ///< boost clock of the multiprocessors; 0: not said
+  double power = 0;      ///< W that the board may take; 0: not said
   /// Tiled grouped GEMM: when tile_rows > 0 an expert GEMM is priced by whole output tiles, as a kernel that
   /// pads each expert's tokens to tile_rows x tile_columns runs them, in waves of one tile an SM.
   int grouped_gemm_tile_rows = 0;

@@ -109,7 +109,25 @@ namespace {
 /// Keys of the GPU that say how the software's kernels take weights and tokens.
 bool is_of_kernels(const std::string& key) {
   return key == "gpu.unpacked_per_cycle" || key == "gpu.tile_flop" || key == "gpu.tile_tokens" ||
-         key == "gpu.activation_bytes" || key == "gpu.recurrence_cycles";
+         key == "gpu.tile_scales" || key == "gpu.tile_fp4" || key == "gpu.tile_watts" ||
+         key == "gpu.row_weights" || key == "gpu.activation_bytes" || key == "gpu.recurrence_cycles";
+}
+
+/// GPUs with HBM have their boost clock as low as their power needs it.
+double tile_watts_of(const SoftwareSpec::Efficiency::Watts& watts, const GpuSpec& gpu) {
+  if (gpu.memory_kind == GpuMemoryKind::hbm) return 0;
+  switch (gpu.architecture) {
+    case GpuArchitecture::turing:
+      return watts.turing;
+    case GpuArchitecture::ampere:
+      return watts.ampere;
+    case GpuArchitecture::ada:
+      return watts.ada;
+    case GpuArchitecture::blackwell:
+      return watts.blackwell;
+    default:
+      return 0;
+  }
 }
 
 }  // namespace
@@ -121,11 +139,15 @@ bool fill_in(Node& machine, const SoftwareSpec& software) {
   filled.gpu.memory_efficiency = software.efficiency.memory;
   filled.gpu.compute_efficiency = software.efficiency.compute;
   filled.gpu.unpacked_per_cycle = software.efficiency.unpacked;
+  filled.gpu.row_weights = software.efficiency.row_weights;
   filled.gpu.recurrence_cycles = software.efficiency.recurrence;
   // Tiles of packed weights are products of int8, which tensor cores have from Turing on.
   if (gpu_of(machine).architecture >= GpuArchitecture::turing) {
     filled.gpu.tile_flop = software.efficiency.tile_flop;
     filled.gpu.tile_tokens = software.efficiency.tile_tokens;
+    filled.gpu.tile_scales = software.efficiency.tile_scales;
+    filled.gpu.tile_fp4 = software.efficiency.tile_fp4;
+    filled.gpu.tile_watts = tile_watts_of(software.efficiency.tile_watts, gpu_of(machine));
     filled.gpu.activation_bytes = software.efficiency.activation_bytes;
   }
   bool any = false;

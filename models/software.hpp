@@ -61,6 +61,13 @@ struct SoftwareSpec {
     double unpacked = 0;   ///< GpuSpec::unpacked_per_cycle
     double tile_flop = 0;  ///< GpuSpec::tile_flop, from Turing on
     int tile_tokens = 128;
+    double tile_scales = 0;  ///< GpuSpec::tile_scales
+    double tile_fp4 = 0;     ///< GpuSpec::tile_fp4
+    double row_weights = 0;  ///< GpuSpec::row_weights
+    /// GpuSpec::tile_watts by architecture, of GPUs whose memory is no HBM.
+    struct Watts {
+      double turing = 0, ampere = 0, ada = 0, blackwell = 0;
+    } tile_watts = {};
     double activation_bytes = 0;  ///< GpuSpec::activation_bytes
     double recurrence = 0;        ///< GpuSpec::recurrence_cycles
     double prompt = 1;            ///< OverheadSpec::prompt_share

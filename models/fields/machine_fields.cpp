@@ -57,6 +57,24 @@ Fields<GpuSpec> gpu() {
   fields.add("tile_tokens", &GpuSpec::tile_tokens, "tokens of the widest tile, which is computed whole",
              some_tokens_wide());
   fields
+      .add("tile_scales", &GpuSpec::tile_scales,
+           "share of a tile's time that scales take where every 32 weights have one; twice where every 16 "
+           "have",
+           any_share())
+      .or_zero("none");
+  fields
+      .add("tile_fp4", &GpuSpec::tile_fp4,
+           "times as fast as others are tiles of mxfp4 and nvfp4 where rates has fp4", some_times())
+      .or_zero("as others");
+  fields
+      .add("tile_watts", &GpuSpec::tile_watts,
+           "W of power for each multiprocessor and GHz, below which tiles run at a lower clock", some_watts())
+      .or_zero("never");
+  fields
+      .add("row_weights", &GpuSpec::row_weights,
+           "least weights that a row of a matrix-vector product counts for", some_weights())
+      .or_zero("as many as it has");
+  fields
       .add("activation_bytes", &GpuSpec::activation_bytes,
            "bytes of a number between products in tiles, which are written to memory and read from it",
            bytes_of_a_number())
@@ -83,6 +101,8 @@ Fields<GpuSpec> gpu() {
   fields
       .add("clock_ghz", &GpuSpec::clock_ghz, "boost clock of the multiprocessors", Range{0, 10, "at most 10"})
       .or_zero("not said: what a software says by cycles is not applied");
+  fields.add("power", &GpuSpec::power, "W that the board may take", some_watts())
+      .or_zero("not said: its clock holds");
   const auto tiles = [](const char* other) {
     return Condition{other, {"128"}, std::string(other) + " above 0"};
   };

@@ -25,6 +25,10 @@ inline Range part_of_one() { return {1e-6, 1, "above 0 and at most 1"}; }
 inline Range few_a_cycle() { return {0, 512, "from 0 to 512"}; }
 /// FLOP of a multiprocessor in a cycle; 4096 has Blackwell in fp4.
 inline Range flop_a_cycle() { return {0, 65'536, "from 0 to 65536"}; }
+inline Range any_share() { return {0, 1, "from 0 to 1"}; }
+inline Range some_times() { return {0, 16, "from 0 to 16"}; }
+inline Range some_watts() { return {0, 10'000, "from 0 to 10000"}; }
+inline Range some_weights() { return {0, 65'536, "from 0 to 65536"}; }
 inline Range some_tokens_wide() { return {8, 4096, "from 8 to 4096"}; }
 inline Range bytes_of_a_number() { return {0, 8, "from 0 to 8"}; }
 inline Range cycles_a_token() { return {0, 1e6, "from 0 to 1000000"}; }

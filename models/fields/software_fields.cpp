@@ -77,6 +77,21 @@ Fields<HostWork> host_work_fields() {
   return fields;
 }
 
+Fields<Efficiency::Watts> watt_fields() {
+  using Watts = Efficiency::Watts;
+  Fields<Watts> fields;
+  const auto add = [&](const char* key, double Watts::*watts, const char* help) {
+    fields.add(key, watts, help, some_watts()).or_zero("never");
+  };
+  add("turing", &Watts::turing,
+      "W of gpu.power for each multiprocessor and GHz of a Turing GPU, below which tiles run at a lower "
+      "clock");
+  add("ampere", &Watts::ampere, "the same of Ampere, where the memory is no HBM");
+  add("ada", &Watts::ada, "the same of Ada");
+  add("blackwell", &Watts::blackwell, "the same of Blackwell, where the memory is no HBM");
+  return fields;
+}
+
 Fields<Efficiency> efficiency_fields() {
   Fields<Efficiency> fields;
   fields
@@ -98,6 +113,21 @@ Fields<Efficiency> efficiency_fields() {
       .or_zero("the rate of the precision decides");
   fields.add("tile_tokens", &Efficiency::tile_tokens, "tokens of the widest tile, which is computed whole",
              some_tokens_wide());
+  fields
+      .add("tile_scales", &Efficiency::tile_scales,
+           "share of a tile's time that scales take where every 32 weights have one; twice where every 16 "
+           "have",
+           any_share())
+      .or_zero("none");
+  fields
+      .add("tile_fp4", &Efficiency::tile_fp4,
+           "times as fast as others are tiles of mxfp4 and nvfp4 where gpu.rates has fp4", some_times())
+      .or_zero("as others");
+  fields.add_table("tile_watts", &Efficiency::tile_watts, watt_fields());
+  fields
+      .add("row_weights", &Efficiency::row_weights,
+           "least weights that a row of a matrix-vector product counts for", some_weights())
+      .or_zero("as many as it has");
   fields
       .add("activation_bytes", &Efficiency::activation_bytes,
            "bytes of a number between products in tiles, which are written to memory and read from it",

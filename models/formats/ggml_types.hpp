@@ -15,6 +15,7 @@ struct GgmlType {
   int values = 1;         ///< a block
   int bytes = 0;          ///< a block
   bool weights = true;    ///< false: integers, which no weights are stored as
+  int scaled = 32;        ///< values that products apply one scale to (ggml's int8 dot products)
 
   [[nodiscard]] double bits() const { return 8.0 * bytes / values; }
 };

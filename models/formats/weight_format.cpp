@@ -58,13 +58,18 @@ std::vector<DescribedFormat> published() {
 }
 
 /// The mean over the layers of an expert with gate, up and down, in a model of 48 layers with 128 experts.
-double mean_expert_bits(const FileMix& mix) {
-  double bits = 0;
+template <typename Of>
+double mean_of_experts(const FileMix& mix, Of of) {
+  double sum = 0;
   for (int layer = 0; layer < mean_layers; ++layer) {
     for (const TensorRole role : {TensorRole::ffn_gate, TensorRole::ffn_up, TensorRole::ffn_down})
-      bits += type_in(mix, mean_expert(role, layer)).bits();
+      sum += of(type_in(mix, mean_expert(role, layer)));
   }
-  return bits / (3 * mean_layers);
+  return sum / (3 * mean_layers);
+}
+
+double mean_expert_bits(const FileMix& mix) {
+  return mean_of_experts(mix, [](const GgmlType& type) { return type.bits(); });
 }
 
 std::vector<DescribedFormat> make_all() {
@@ -98,6 +103,13 @@ const std::vector<DescribedFormat>& all_formats() {
 }  // namespace
 
 std::span<const DescribedFormat> described_formats() { return all_formats(); }
+
+double values_a_scale(const std::string& format) {
+  if (const GgmlType* type = ggml_type_named(format)) return type->scaled;
+  if (const FileMix* mix = file_mix(format))
+    return 1 / mean_of_experts(*mix, [](const GgmlType& type) { return 1.0 / type.scaled; });
+  return GgmlType{}.scaled;
+}
 
 WeightFormat grouped_integer_format(int bits, int group, bool zero_points) {
   std::string name = "int" + std::to_string(bits);

@@ -27,4 +27,8 @@ WeightFormat grouped_integer_format(int bits, int group, bool zero_points);
 /// fp8 with an fp32 scale for each block of rows x columns (DeepSeek-V3: 128 x 128); 0 x 0: one a tensor.
 WeightFormat block_fp8_format(int rows, int columns);
 
+/// Values that a product of int8 applies one scale to, in the mean over an expert (harmonic: scales count);
+/// 32 for a format that is no tensor type of ggml's.
+double values_a_scale(const std::string& format);
+
 }  // namespace pregate

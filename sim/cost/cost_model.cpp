@@ -82,6 +82,7 @@ void CostModel::find_classes() {
         classes.push_back(*same);
         continue;
       }
+      const PartFormats formats = model_.formats_of(stack.layers[static_cast<std::size_t>(profile.layer)]);
       distinct.push_back(static_cast<int>(classes_.size()));
       classes.push_back(static_cast<int>(classes_.size()));
       classes_.push_back(
@@ -96,6 +97,9 @@ void CostModel::find_classes() {
            {},
            launches_of(stack, profile),
            profile.moe ? cpu_products(machine_.host, profile.expert_format) : CpuProducts{},
+           tile_format_of(profile.moe ? profile.expert_format : std::string()),
+           tile_format_of(formats.attention.name),
+           tile_format_of(profile.moe ? formats.shared_experts.name : formats.dense_ffn.name),
            kernels_ ? std::optional(layer_kernels(model_, stack, profile, kernels_->gpu())) : std::nullopt});
     }
     classes_of_.push_back(std::move(classes));
@@ -147,11 +151,11 @@ double CostModel::tile_width(int tokens) const {
   return std::min<double>(machine_.gpu.tile_tokens, step * std::ceil(tokens / step));
 }
 
-GpuTime CostModel::tiles(double weights, double width, double bytes) const {
+GpuTime CostModel::tiles(double weights, double width, double bytes, const TileFormat& format) const {
   const GpuSpec& gpu = machine_.gpu;
   const double unpacking = gpu.unpacked_per_cycle > 0 ? 1 / gpu.unpacked_per_cycle : 0;
-  const double cycles = weights * (unpacking + 2 * width / gpu.tile_flop);
-  const Picoseconds computed = from_seconds(cycles / (gpu.sm_count * gpu.clock_ghz * 1e9));
+  const double cycles = weights * (unpacking + 2 * width / tile_rate(gpu, format));
+  const Picoseconds computed = from_seconds(cycles / (gpu.sm_count * tile_clock(gpu) * 1e9));
   const Picoseconds read = from_seconds(bytes / (gpu.memory_bandwidth.value * gpu.memory_efficiency));
   return computed < read ? GpuTime{read, read, {}, {}} : GpuTime{computed, {}, {}, {}};
 }
@@ -163,17 +167,19 @@ GpuTime CostModel::moved(double numbers) const {
   return {time, time, {}, {}};
 }
 
-GpuTime CostModel::product(double flop, FlopPerSecond rate, double bytes, double weights, int tokens) const {
+GpuTime CostModel::product(double flop, FlopPerSecond rate, double bytes, const PackedRows& rows,
+                           const TileFormat& format, int tokens) const {
+  const double weights = rows.weights;
   if (in_tiles(bytes, weights, tokens)) {
     const double width = tile_width(tokens);
-    return tiles(weights * std::ceil(tokens / width), width, bytes);
+    return tiles(weights * std::ceil(tokens / width), width, bytes, format);
   }
   const GpuTime time = roofline(flop, rate, bytes);
   const GpuSpec& gpu = machine_.gpu;
   if (gpu.unpacked_per_cycle <= 0 || gpu.clock_ghz <= 0) return time;
   if (tokens > most_vector_tokens || !is_packed(bytes, weights)) return time;
   const Picoseconds unpacking =
-      from_seconds(weights / (gpu.sm_count * gpu.clock_ghz * 1e9 * gpu.unpacked_per_cycle));
+      from_seconds(rows.counted / (gpu.sm_count * gpu.clock_ghz * 1e9 * gpu.unpacked_per_cycle));
   return time < unpacking ? GpuTime{unpacking, {}, {}, {}} : time;
 }
 
@@ -186,20 +192,21 @@ void CostModel::price_products(LayerClass& layer, int tokens) const {
     return;
   }
   const LayerProfile& profile = layer.profile;
-  const auto with_weights = [&](double flop_per_token, Bytes weights) {
+  const double d_model = model_.d_model;
+  const auto with_weights = [&](double flop_per_token, Bytes weights, const TileFormat& format) {
     const auto bytes = static_cast<double>(weights.count);
-    const GpuTime time =
-        product(tokens * flop_per_token, layer.dense_rate, bytes, flop_per_token / 2, tokens);
+    const PackedRows rows = packed_rows(flop_per_token / 2 / d_model, d_model, machine_.gpu);
+    const GpuTime time = product(tokens * flop_per_token, layer.dense_rate, bytes, rows, format, tokens);
     if (!in_tiles(bytes, flop_per_token / 2, tokens)) return time;
     // What goes in and out of its products, written once and read once, and of the residual stream a norm, an
     // addition and a copy in blocks.
-    const double d_model = model_.d_model;
     return time + moved(tokens * (2 * (flop_per_token / 2 / d_model) + 4 * d_model));
   };
-  layer.products = {tokens,
-                    with_weights(profile.attention_flop_per_token, profile.attention_weights),
-                    {},
-                    with_weights(profile.ffn_flop_per_token, profile.ffn_weights)};
+  layer.products = {
+      tokens,
+      with_weights(profile.attention_flop_per_token, profile.attention_weights, layer.attention_tiles),
+      {},
+      with_weights(profile.ffn_flop_per_token, profile.ffn_weights, layer.ffn_tiles)};
 }
 
 void CostModel::price_head(int rows) {
@@ -207,9 +214,11 @@ void CostModel::price_head(int rows) {
   head_rows_ = rows;
   head_of_rows_ =
       head_times_ != nullptr ? kernel_time_of(head_times_->fixed + kernel_time(head_times_->points, rows))
-      : head_kernel_         ? kernels_->products(std::span(&*head_kernel_, 1), rows)
-                             : product(rows * head_flop_per_token_, dense_rate_,
-                                       static_cast<double>(head_bytes_.count), head_flop_per_token_ / 2, rows);
+      : head_kernel_
+          ? kernels_->products(std::span(&*head_kernel_, 1), rows)
+          : product(rows * head_flop_per_token_, dense_rate_, static_cast<double>(head_bytes_.count),
+                    {head_flop_per_token_ / 2, head_flop_per_token_ / 2},
+                    tile_format_of(model_.dense_format.name), rows);
 }
 
 double CostModel::longer_launches(const StepShape& shape) const {

@@ -14,6 +14,7 @@
 #include "sim/cost/cpu_products.hpp"
 #include "sim/cost/gpu_time.hpp"
 #include "sim/cost/kernel_prices.hpp"
+#include "sim/cost/packed_weights.hpp"
 #include "sim/platform/topology.hpp"
 #include "sim/policy/policy.hpp"
 #include "sim/program/format.hpp"
@@ -204,6 +205,7 @@ class CostModel {
     std::vector<Picoseconds> by_tokens;  ///< what was measured of one expert with n tokens; by n, 0 = unknown
     Launches launches = {};
     CpuProducts cpu = {};  ///< of its experts, where there are any
+    TileFormat expert_tiles = {}, attention_tiles = {}, ffn_tiles = {};
     /// With a kernel library: what the layer runs of it, and what that takes.
     std::optional<LayerKernels> kernels = std::nullopt;
     struct {
@@ -243,10 +245,10 @@ class CostModel {
   [[nodiscard]] GpuTime experts_by_kernels(LayerClass& layer, std::span<const std::uint32_t> tokens,
                                            std::uint32_t routed, int step_tokens) const;
   [[nodiscard]] GpuTime roofline(double flop, FlopPerSecond rate, double bytes) const;
-  /// The same of a product with `weights` weights of so many bytes, each met by `tokens` tokens: where few
-  /// tokens meet packed weights, unpacking them may be what takes longest.
-  [[nodiscard]] GpuTime product(double flop, FlopPerSecond rate, double bytes, double weights,
-                                int tokens) const;
+  /// The same of a product with the weights of `rows`, of so many bytes, each met by `tokens` tokens: where
+  /// few tokens meet packed weights, unpacking them may be what takes longest.
+  [[nodiscard]] GpuTime product(double flop, FlopPerSecond rate, double bytes, const PackedRows& rows,
+                                const TileFormat& format, int tokens) const;
   /// Whether `weights` weights of so many bytes are computed in tiles in a pass of `tokens` tokens.
   [[nodiscard]] bool in_tiles(double bytes, double weights, int tokens) const;
   /// Tokens of a tile in such a pass.
@@ -255,7 +257,7 @@ class CostModel {
   [[nodiscard]] GpuTime moved(double numbers) const;
   /// Of tiles that meet `weights` weights in all, each as often as there are tiles of it: unpacked once, and
   /// multiplied with `width` tokens.
-  [[nodiscard]] GpuTime tiles(double weights, double width, double bytes) const;
+  [[nodiscard]] GpuTime tiles(double weights, double width, double bytes, const TileFormat& format) const;
   [[nodiscard]] double longer_for_prompts(const StepShape& shape) const;
   /// What the host takes to launch a layer of such a step, if that is not replayed but its like is.
   [[nodiscard]] Picoseconds launched_layer(const StepShape& shape) const;

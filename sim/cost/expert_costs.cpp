@@ -45,11 +45,14 @@ GpuTime CostModel::grouped_gemm(const LayerClass& layer, std::span<const std::ui
     // Gate and up, what the activation makes of them, the products of down, which are weighed and summed up.
     const double numbers = 2.0 * profile.expert_gemm_columns_in + 2.0 * profile.expert_ffn_dim +
                            4.0 * profile.expert_gemm_columns_out;
-    return tiles(of_experts * profile.expert_flop_per_token / 2, width, bytes) + moved(routed * numbers);
+    return tiles(of_experts * profile.expert_flop_per_token / 2, width, bytes, layer.expert_tiles) +
+           moved(routed * numbers);
   }
-  const GpuTime ideal =
-      product(routed * profile.expert_flop_per_token, layer.expert_rate, bytes, weights, step_tokens);
   const GpuSpec& gpu = machine_.gpu;
+  const PackedRows rows = packed_rows(profile.expert_gemm_columns_in, profile.expert_gemm_columns_out, gpu) +
+                          packed_rows(profile.expert_gemm_columns_out, profile.expert_ffn_dim, gpu);
+  const GpuTime ideal = product(routed * profile.expert_flop_per_token, layer.expert_rate, bytes,
+                                static_cast<double>(tokens.size()) * rows, layer.expert_tiles, step_tokens);
   if (gpu.grouped_gemm_tile_rows <= 0) return ideal;
   // Whole tiles in waves of one tile an SM: an expert with one token costs as much as one with tile_rows of
   // them.

@@ -105,6 +105,21 @@ TEST(Software, TilesOfInt8AreOfGpusThatHaveTensorCoresForIt) {
   EXPECT_EQ(gpu("p40-pcie3").tile_flop, 0);
   EXPECT_GT(gpu("v100-32g-pcie3").recurrence_cycles, 0);
   EXPECT_EQ(load_machine("rtx4090-pcie4").gpu.tile_flop, 0) << "generic has none";
+  const std::vector<Override> given{parse_override("machine.gpu.tile_watts=5")};
+  EXPECT_EQ(load_machine("rtx4090-pcie4", given, {}, "llama-cpp").gpu.tile_watts, 5) << "the machine's stays";
+}
+
+TEST(Software, WattsOfTilesGoByArchitectureAndNotWithHbm) {
+  const SoftwareSpec::Efficiency said = load_software("llama-cpp").efficiency;
+  const auto gpu = [](const char* name) { return load_machine(name, {}, {}, "llama-cpp").gpu; };
+  EXPECT_EQ(gpu("rtx2080-pcie3").tile_watts, said.tile_watts.turing);
+  EXPECT_EQ(gpu("rtx4090-pcie4").tile_watts, said.tile_watts.ada);
+  EXPECT_EQ(gpu("rtxpro2000-pcie5").tile_watts, said.tile_watts.blackwell);
+  EXPECT_EQ(gpu("a100-80g-pcie4").tile_watts, 0) << "HBM";
+  EXPECT_EQ(gpu("a100-80g-pcie4").tile_scales, said.tile_scales);
+  EXPECT_EQ(gpu("v100-32g-pcie3").tile_fp4, 0) << "no tiles";
+  EXPECT_EQ(gpu("v100-32g-pcie3").row_weights, said.row_weights);
+  EXPECT_GT(gpu("v100-32g-pcie3").power, 0);
 }
 
 // Kernels of layers that are not the plain one take the same gap each, and only the machine says them where

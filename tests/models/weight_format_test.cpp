@@ -47,6 +47,17 @@ std::string type(const char* mix, TensorPlace place) {
 
 // By hand from llama-quant.cpp for 48 layers of 128 experts: 48 / 8 = 6, so layers 0-5 and 42-47 and every
 // third from 8 on have "more bits": half of them.
+// ggml's vector products (ggml/src/ggml-cuda/vecdotq.cuh) have a scale for 16 values where blocks of 256
+// hold 16.
+TEST(WeightFormats, HaveAScaleForSixteenOrThirtyTwoValues) {
+  for (const char* name : {"q2_k", "q3_k", "q6_k", "iq2_xs", "iq2_s", "iq1_m", "nvfp4"})
+    EXPECT_EQ(values_a_scale(name), 16) << name;
+  for (const char* name : {"q4_0", "q8_0", "q4_k", "q5_k", "iq3_s", "iq4_xs", "mxfp4", "awq"})
+    EXPECT_EQ(values_a_scale(name), 32) << name;
+  EXPECT_GT(values_a_scale("q4_k_m"), 16) << "a mixture of q4_k and q6_k";
+  EXPECT_LT(values_a_scale("q4_k_m"), 32);
+}
+
 TEST(FileMixes, FollowTheRulesOfLlamaCpp) {
   const auto down = [](const char* mix, int layer) {
     return type(mix,

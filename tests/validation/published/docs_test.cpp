@@ -47,6 +47,7 @@ TEST(Docs, LlamacppCpuFormats) { check("llamacpp-cpu-formats"); }
 TEST(Docs, IkLlamacppCpuFormats) { check("ikllamacpp-cpu-formats"); }
 TEST(Docs, LlamacppPromptTiles) { check("llamacpp-prompt-tiles"); }
 TEST(Docs, CommunityBlind) { check("community-blind"); }
+TEST(Docs, LlamacppSmallGpus) { check("llamacpp-small-gpus"); }
 TEST(Docs, CommunityOthers) { check("community-others"); }
 TEST(Docs, CommunityRtx2080) { check("community-rtx2080"); }
 TEST(Docs, CommunityRtx4090) { check("community-rtx4090"); }
