@@ -33,7 +33,7 @@ constexpr KernelConstant step_us{"step_us", &Constants::step_s, 1e-6, 1, 0.001, 
 /// Of latent attention: below the launches of a benchmark that is not replayed a fit does not see it.
 constexpr KernelConstant walk_us{"step_us", &Constants::step_s, 1e-6, 1, 0.001, 20};
 
-constexpr std::array products{floor_us, memory, arithmetic, sm_feed, overlap, wave, packed};
+constexpr std::array products{floor_us, memory, arithmetic, sm_feed, overlap, wave, packed_kernel};
 constexpr std::array experts{floor_us, memory, arithmetic, sm_feed, overlap, wave, expert_kernel};
 constexpr std::array decode{floor_us, memory, sm_feed, l2_multiple, split_us, step_us, packed_kernel};
 constexpr std::array latent_decode{floor_us, memory, arithmetic, sm_feed, walk_us, overlap, packed};
@@ -61,8 +61,8 @@ constexpr std::array<FamilyEntry, 10> family_entries{{
     {KernelFamily::delta_prefill, "delta_prefill", ordered},
 }};
 
-constexpr std::array<std::string_view, 7> dtypes{"bf16",  "fp8",          "fp8_block", "int4",
-                                                 "mxfp4", "mxfp4_marlin", "nvfp4"};
+constexpr std::array<std::string_view, 8> dtypes{"bf16", "fp8",   "fp8_block",    "fp8_block_few",
+                                                 "int4", "mxfp4", "mxfp4_marlin", "nvfp4"};
 constexpr std::array<std::string_view, 4> architectures{"ampere", "ada", "hopper", "blackwell"};
 
 const FamilyEntry& entry(KernelFamily family) {
@@ -99,6 +99,7 @@ KernelPeaks read_peaks(TableReader table) {
   peaks.l2 = table.bytes("l2");
   if (peaks.l2.count <= 0) throw InputError(table.where("l2"), "must be more than 0");
   peaks.sm_count = static_cast<int>(table.integer("sm_count", 1, 100'000));
+  if (table.has("launch_us")) peaks.launch_s = bounded(table, "launch_us", 0, 1000) * 1e-6;
   TableReader rates = table.table("rates");
   for (const std::string_view precision : {"bf16", "fp8", "fp4"}) {
     if (rates.has(precision)) peaks.rates.emplace(precision, rates.flop_rate(precision));

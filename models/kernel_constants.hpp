@@ -48,7 +48,7 @@ struct KernelConstants {
   /// FlashInfer; in decode 1: wider heads start slower). 0: only where there is no window (FlashAttention 2).
   /// In latent attention 1 or 0: 16 heads together and a context in four (Triton). In a delta rule's prompt
   /// 1: one kernel (FlashInfer), 0: several (Triton). Of experts: sim::ExpertKernel.
-  /// Of products 1: the best of tiles, 0: clusters of two (CUTLASS on Hopper).
+  /// Of products: sim::ProductKernel.
   double packed = 1;
   double step_s = 0;   ///< a chunk of a sequence that only runs in order; the start of a walk over keys
   double start_s = 0;  ///< before the chunks of a sequence: a delta rule's prompt
@@ -72,13 +72,15 @@ struct KernelPeaks {
   Bytes l2;
   int sm_count = 0;
   std::map<std::string, FlopPerSecond, std::less<>> rates;  ///< by precision, as in GpuSpec
+  /// What a launch from Python took on the machine that was measured; its host's, not the GPU's. 0: not known.
+  double launch_s = 0;
 };
 
 /// Constants of one family and data type, and how well they do on shapes that they were not fitted on.
 struct KernelFit {
   KernelFamily family{};
-  /// bf16, fp8, fp8_block, int4, mxfp4 (of triton_kernels), mxfp4_marlin or nvfp4; of the keys and values in
-  /// attention.
+  /// bf16, fp8, fp8_block, fp8_block_few (products with few activations, where those have another kernel), int4,
+  /// mxfp4 (of triton_kernels), mxfp4_marlin or nvfp4; of the keys and values in attention.
   std::string dtype;
   KernelConstants constants;
   std::size_t fitted_rows = 0, judged_rows = 0;

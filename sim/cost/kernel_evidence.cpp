@@ -17,21 +17,22 @@ std::optional<KernelEvidence> kernel_evidence(const ModelSpec& model, const Mach
   const auto use = [&](const KernelChoice& kernel) {
     const bool known =
         std::any_of(evidence.used.begin(), evidence.used.end(), [&](const KernelEvidence::Used& each) {
-          return each.family == kernel.family && each.format == kernel.asked;
+          return each.family == kernel.family && each.format == kernel.asked && each.dtype == kernel.dtype;
         });
     if (known) return;
-    // Of a format that runs as another's kernel nothing was measured; fp16 and bf16 are the same products.
-    const bool is_its_own =
-        kernel.asked == kernel.dtype || kernel.asked == "fp16" || kernel.dtype == "mxfp4_marlin";
     evidence.used.push_back(
         {kernel.family, kernel.asked, kernel.dtype,
-         is_its_own ? gpu.expected_error(kernel.family, kernel.dtype) : std::optional<double>{}});
+         kernel.measured ? gpu.expected_error(kernel.family, kernel.dtype) : std::optional<double>{}});
+  };
+  const auto use_both = [&](const Product& product) {
+    use(product.kernel);
+    if (product.few) use(*product.few);
   };
   for (const Stack& stack : model.stacks) {
     for (const LayerProfile& profile : model.profile(stack)) {
       const LayerKernels layer = layer_kernels(model, stack, profile, gpu);
       for (const auto* products : {&layer.projections, &layer.router, &layer.feed_forward}) {
-        for (const Product& product : *products) use(product.kernel);
+        for (const Product& product : *products) use_both(product);
       }
       for (const auto* kernel :
            {&layer.decode, &layer.prefill, &layer.conv_decode, &layer.conv_prefill, &layer.experts}) {
@@ -44,7 +45,7 @@ std::optional<KernelEvidence> kernel_evidence(const ModelSpec& model, const Mach
         rooflines.push_back(mixer);
     }
   }
-  use(head_kernel(model, gpu).kernel);
+  use_both(head_kernel(model, gpu));
   return evidence;
 }
 

@@ -13,11 +13,12 @@
 namespace pregate::sim {
 
 KernelFormat kernel_format(std::string_view dtype) {
-  static constexpr std::array<std::pair<std::string_view, KernelFormat>, 7> formats{{
+  static constexpr std::array<std::pair<std::string_view, KernelFormat>, 8> formats{{
       {"bf16", {2, 2, "bf16"}},
       {"fp8", {1, 1, "fp8"}},
       // One fp32 scale to 128 x 128 weights and to 128 activations.
       {"fp8_block", {1 + 4.0 / (128 * 128), 1 + 4.0 / 128, "fp8"}},
+      {"fp8_block_few", {1 + 4.0 / (128 * 128), 1 + 4.0 / 128, "fp8"}},
       {"int4", {0.5 + 2.0 / 128, 2, "bf16"}},  // a bf16 scale to 128 weights; widened to bf16
       {"mxfp4", {0.5 + 1.0 / 32, 2, "bf16"}},  // an 8-bit scale to 32 weights; widened to bf16
       {"mxfp4_marlin", {0.5 + 1.0 / 32, 2, "bf16"}},

@@ -53,6 +53,19 @@ inline ExpertKernel expert_kernel(const KernelConstants& constants) {
   return static_cast<ExpertKernel>(std::lround(constants.packed));
 }
 
+/// Whose kernel a product runs: KernelConstants::packed.
+enum class ProductKernel { clustered, best_tiles, deep_gemm };
+inline ProductKernel product_kernel(const KernelConstants& constants) {
+  return static_cast<ProductKernel>(std::lround(constants.packed));
+}
+
+/// What a launch from Python takes at least (all-reduces of 128 elements that were not replayed:
+/// docs/collectives.md, eager_us): a kernel with a longer floor was launched one by one when it was measured.
+inline constexpr double launch_from_python_s = 20e-6;
+inline bool launched_from_python(const KernelConstants& constants) {
+  return constants.floor_s > launch_from_python_s;
+}
+
 /// Whose kernel attention runs: KernelConstants::packed.
 enum class AttentionKernel { flash_attention_2, flash_attention_3, flash_infer };
 inline AttentionKernel attention_kernel(const KernelConstants& constants) {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "sim/cost/kernel_model.hpp"
+#include "sim/cost/kernel_parts.hpp"
 
 namespace pregate::sim {
 
@@ -13,10 +13,6 @@ namespace {
 
 /// Tokens of a sequence up to which its heads' queries share the rows of a decode kernel.
 constexpr int most_drafts = 16;
-/// What a launch from Python takes at least (all-reduces of 128 elements that were not replayed:
-/// docs/collectives.md, eager_us): a product with a longer floor was launched one by one when it was
-/// measured.
-constexpr double launch_from_python_s = 20e-6;
 /// sort by expert, up, activation, down, combine
 constexpr int expert_kernels = 5;
 
@@ -59,13 +55,14 @@ struct KernelPrices::Rows {
 };
 
 double KernelPrices::product_seconds(const Product& product, std::int64_t tokens) const {
-  KernelConstants constants = product.kernel.constants;
-  if (pass_ == Pass::replayed && constants.floor_s > launch_from_python_s) {
+  const KernelChoice& kernel = product.kernel_for(tokens);
+  KernelConstants constants = kernel.constants;
+  if (pass_ == Pass::replayed && launched_from_python(constants)) {
     // One that quantises the activations, and the product itself.
     if (const KernelFit* bf16 = gpu_.find(KernelFamily::gemm, "bf16"))
       constants.floor_s = std::min(constants.floor_s, 2 * bf16->constants.floor_s);
   }
-  return gemm_time({tokens, product.n, product.k}, gpu_.peaks(), product.kernel.format, constants);
+  return gemm_time({tokens, product.n, product.k}, gpu_.peaks(), kernel.format, constants);
 }
 
 GpuTime KernelPrices::products(std::span<const Product> products, std::int64_t tokens) const {
@@ -78,7 +75,7 @@ GpuTime KernelPrices::products(std::span<const Product> products, std::int64_t t
 double KernelPrices::latent_seconds(const MlaShape& shape, const KernelChoice& kernel) const {
   KernelConstants constants = kernel.constants;
   double start = 0;
-  if (pass_ == Pass::replayed && constants.floor_s > launch_from_python_s) {
+  if (pass_ == Pass::replayed && launched_from_python(constants)) {
     // The walk through the keys and what joins its parts start as other attention does.
     if (const KernelFit* bf16 = gpu_.find(KernelFamily::attention_decode, "bf16")) {
       start = 2 * bf16->constants.floor_s;
@@ -117,8 +114,9 @@ double KernelPrices::prompt_seconds(const LayerKernels& layer, const AlikeSequen
   double seconds = 0;
   if (latent && rows.position > 0) {
     const std::int64_t nope = mixer.qk_nope_head_dim;
-    const Product expand{mixer.heads * (nope + (mixer.v_head_dim > 0 ? mixer.v_head_dim : nope)),
-                         mixer.kv_lora_rank, layer.projections.front().kernel};
+    Product expand = layer.projections.front();
+    expand.n = mixer.heads * (nope + (mixer.v_head_dim > 0 ? mixer.v_head_dim : nope));
+    expand.k = mixer.kv_lora_rank;
     seconds += product_seconds(expand, sequences * rows.position);
   }
   // Values are padded to the width of the keys, as FlashAttention 2 wants them.

@@ -40,7 +40,8 @@ KernelChoice choose_kernel(const GpuKernelTimes& gpu, KernelFamily family, const
     throw InputError("kernels of " + gpu.measured_on(), "no constants for " + std::string(to_string(family)),
                      "choose a software without kernels.origin (pregate list software)");
   }
-  KernelChoice choice{family, format, used, kernel_format(used), fit->constants};
+  const bool measured = !dtype.empty() && used == dtype;
+  KernelChoice choice{family, format, used, measured, kernel_format(used), fit->constants};
   choice.format.weight_bytes = bytes;
   return choice;
 }
@@ -48,6 +49,14 @@ KernelChoice choose_kernel(const GpuKernelTimes& gpu, KernelFamily family, const
 KernelChoice choose_kernel(const GpuKernelTimes& gpu, KernelFamily family, const std::string& format,
                            double bytes) {
   return choose_kernel(gpu, family, format, kernel_dtype(format), bytes);
+}
+
+/// Of blocks that share a scale few activations have a kernel of their own (FlashInfer's), on GPUs where that
+/// was measured.
+std::optional<KernelChoice> choose_few(const GpuKernelTimes& gpu, const KernelChoice& kernel, double bytes) {
+  const std::string few = "fp8_block_few";
+  if (kernel.dtype != "fp8_block" || gpu.find(kernel.family, few) == nullptr) return std::nullopt;
+  return choose_kernel(gpu, kernel.family, kernel.asked, few, bytes);
 }
 
 double bytes_of(const WeightFormat& format) { return format.bits_per_parameter / 8; }
@@ -62,9 +71,10 @@ KernelChoice attention_kernel(const GpuKernelTimes& gpu, KernelFamily family, co
 class Products {
  public:
   Products(const GpuKernelTimes& gpu, const WeightFormat& format, double bytes)
-      : kernel_(choose_kernel(gpu, KernelFamily::gemm, format.name, bytes)) {}
+      : kernel_(choose_kernel(gpu, KernelFamily::gemm, format.name, bytes)),
+        few_(choose_few(gpu, kernel_, bytes)) {}
   void add(std::int64_t n, std::int64_t k) {
-    if (n > 0 && k > 0) products_.push_back({n, k, kernel_});
+    if (n > 0 && k > 0) products_.push_back({n, k, kernel_, few_});
   }
   /// What the others leave of so many multiply-adds a token, as one product with the hidden state.
   void add_rest(double products, std::int64_t k) {
@@ -76,6 +86,7 @@ class Products {
 
  private:
   KernelChoice kernel_;
+  std::optional<KernelChoice> few_;
   std::vector<Product> products_;
 };
 
@@ -181,9 +192,9 @@ Product head_kernel(const ModelSpec& model, const GpuKernelTimes& gpu) {
                                : model.embedding_format.bits_per_parameter > 0 ? model.embedding_format
                                                                                : model.dense_format;
   const double parameters = static_cast<double>(model.vocabulary) * model.d_model;
-  return {model.vocabulary, model.d_model,
-          choose_kernel(gpu, KernelFamily::gemm, format.name,
-                        static_cast<double>(model.head_bytes().count) / parameters)};
+  const double bytes = static_cast<double>(model.head_bytes().count) / parameters;
+  const KernelChoice kernel = choose_kernel(gpu, KernelFamily::gemm, format.name, bytes);
+  return {model.vocabulary, model.d_model, kernel, choose_few(gpu, kernel, bytes)};
 }
 
 }  // namespace pregate::sim

@@ -15,8 +15,9 @@ namespace pregate::sim {
 /// One kernel of a library on operands of a format: which constants price it, and with which bytes.
 struct KernelChoice {
   KernelFamily family{};
-  std::string asked;  ///< the operands' format, as the model calls it
-  std::string dtype;  ///< whose constants: the asked one's, or bf16 where it has none
+  std::string asked;      ///< the operands' format, as the model calls it
+  std::string dtype;      ///< whose constants: the asked one's, or bf16 where it has none
+  bool measured = false;  ///< with operands of this kind of format; else it runs as another's kernel
   KernelFormat format{};
   KernelConstants constants;
 };
@@ -25,6 +26,14 @@ struct KernelChoice {
 struct Product {
   std::int64_t n = 1, k = 1;
   KernelChoice kernel;
+  std::optional<KernelChoice> few;  ///< another kernel where there are fewer than `few_rows` activations
+
+  [[nodiscard]] const KernelChoice& kernel_for(std::int64_t rows) const {
+    return few && rows < few_rows ? *few : kernel;
+  }
+  /// vLLM gives so many to DeepGEMM and fewer to FlashInfer (the class
+  /// FlashInferFp8DeepGEMMDynamicBlockScaledKernel), as the measured rows say, too.
+  static constexpr std::int64_t few_rows = 32;
 };
 
 /// What a layer runs of a kernel library. Where a part has no kernels its price is the roofline's.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <initializer_list>
 #include <utility>
 
@@ -61,6 +62,37 @@ TEST(KernelModel, TilesOfAClusterAreComputedTogether) {
   EXPECT_NEAR(time(129), 32.768e-6, 1e-11);
   EXPECT_NEAR(time(256), 32.768e-6, 1e-11);
   EXPECT_NEAR(time(257), 2 * 32.768e-6, 1e-11);
+}
+
+// DeepGEMM: the fewest rounds on ten SMs, of those the fullest last one. 1280 columns are ten tiles of 128 x
+// 128; 1281 would be eleven, but nine of 128 x 144 are one round; 1281 of 256 rows are two of those.
+TEST(KernelModel, DeepGemmTakesTheFewestAndFullestRounds) {
+  KernelConstants constants = ideal();
+  constants.packed = 2;
+  const auto time = [&](std::int64_t m, std::int64_t n) {
+    return gemm_time({m, n, 1000}, ten_sms(), bf16, constants) - 5e-6;
+  };
+  EXPECT_NEAR(time(128, 1280), 32.768e-6, 1e-11);
+  EXPECT_NEAR(time(128, 1281), 36.864e-6, 1e-11);
+  EXPECT_NEAR(time(64, 1280), 0.5 * 32.768e-6, 1e-11) << "a tile of 64 rows";
+  EXPECT_NEAR(time(256, 1280), 2 * 32.768e-6, 1e-11) << "256 x 128";
+}
+
+// Launches of 100 us from Python hide 10 us of work and are hidden by 1 ms; where both are alike the sum of
+// the eighth powers counts. DeepGEMM lays out scales anew unless rows are a multiple of four.
+TEST(KernelModel, LaunchesFromPythonPassWhileTheGpuWorks) {
+  KernelConstants constants = ideal();
+  constants.floor_s = 100e-6;
+  const auto time = [&](double work, std::int64_t m = 4) {  // 1000 columns of depth 1000 at so many bytes/s
+    const double bytes = 1000 * 1000 * 2 + static_cast<double>(m) * (1000 + 1000) * 2;
+    return gemm_time({m, 1000, 1000}, ten_sms(bytes / work, 1e18), bf16, constants);
+  };
+  EXPECT_NEAR(time(10e-6), 100e-6, 1e-9);
+  EXPECT_NEAR(time(1e-3), 1e-3, 1e-9);
+  EXPECT_NEAR(time(100e-6), 100e-6 * std::pow(2, 1.0 / 8), 1e-9);
+  constants.packed = 2;
+  EXPECT_NEAR(time(10e-6, 8), 100e-6, 1e-9);
+  EXPECT_NEAR(time(10e-6, 9), 112e-6, 1e-9);
 }
 
 // Calls that repeat find 0.5 MB of weights in 1 MB of L2, at twice the memory's rate; 2 MB they do not.

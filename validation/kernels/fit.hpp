@@ -14,8 +14,9 @@ struct GpuRows {
   std::span<const MeasuredKernel> rows;
 };
 
-/// Constants that make the mean of |log(predicted / measured)| least, each GPU weighing the same. Starts and
-/// bounds are those of constants_of(family); the result depends on nothing but the rows.
+/// Constants, of the first GPU, that make the mean of |log(predicted / measured)| least, each GPU weighing
+/// the same; the others' are carried over. Starts and bounds are those of constants_of(family); the result
+/// depends on nothing but the rows.
 KernelConstants fitted_constants(KernelFamily family, std::span<const GpuRows> gpus);
 
 }  // namespace pregate::validation

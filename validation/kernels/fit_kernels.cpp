@@ -16,6 +16,7 @@
 #include "models/kernel_constants.hpp"
 #include "validation/kernels/errors.hpp"
 #include "validation/kernels/fit.hpp"
+#include "validation/kernels/kin.hpp"
 #include "validation/kernels/measured_rows.hpp"
 
 namespace pregate::validation {
@@ -110,8 +111,11 @@ void fit_gpu(Gpu& gpu, const std::vector<Gpu>& all, const std::string& only) {
       if (&other != &gpu && found != other.groups.end())
         others.push_back({&other.kernels.peaks, found->second.fitted});
     }
-    if (!others.empty())
-      fit.kin_median = errors_of(group.judged, gpu.kernels.peaks, fitted_constants(family, others)).median;
+    if (!others.empty()) {
+      const KernelConstants kin =
+          carried_over(family, fitted_constants(family, others), *others.front().gpu, gpu.kernels.peaks);
+      fit.kin_median = errors_of(group.judged, gpu.kernels.peaks, kin).median;
+    }
     std::fprintf(stderr, "%-18s %-18s %-9s", gpu.name.c_str(), std::string(to_string(family)).c_str(),
                  dtype.c_str());
     // Of the fitted half: whoever changes a formula looks at these, and at the judged half in the files at
@@ -158,7 +162,7 @@ int run(const std::filesystem::path& measurements, const std::filesystem::path& 
   for (const std::string& name : kernel_gpu_names()) {
     const std::filesystem::path file = catalogue / (name + ".toml");
     Gpu gpu{name, parse_gpu_kernels(text_of(file), name, file.string()), {}};
-    gpu.groups = grouped(read_measured_kernels(measurements / name, gpu.kernels.peaks));
+    gpu.groups = grouped(read_measured_kernels(measurements / name, gpu.kernels));
     gpus.push_back(std::move(gpu));
   }
   for (Gpu& gpu : gpus) fit_gpu(gpu, gpus, only);

@@ -34,6 +34,7 @@ class Loads {
 };
 
 struct Reader {
+  const std::string& architecture;
   const KernelPeaks& gpu;
   Loads loads = {};
 };
@@ -61,9 +62,21 @@ MeasuredKernel row_of(KernelFamily family, std::string dtype, KernelShape shape)
 
 bool fits_l2(double bytes, const KernelPeaks& gpu) { return bytes <= static_cast<double>(gpu.l2.count); }
 
+/// By the name that the file gives the kernel. CUTLASS's of 8 bits compute in clusters on Hopper.
+sim::ProductKernel product_kernel_of(std::string_view name, const std::string& architecture) {
+  if (name.starts_with("DeepGemm")) return sim::ProductKernel::deep_gemm;
+  return name.starts_with("Cutlass") && architecture == "hopper" ? sim::ProductKernel::clustered
+                                                                 : sim::ProductKernel::best_tiles;
+}
+
 std::optional<MeasuredKernel> gemm_row(const GzipTable& table, Reader& reader) {
   const sim::GemmShape shape{whole(table, "m"), whole(table, "n"), whole(table, "k")};
   MeasuredKernel row = row_of(KernelFamily::gemm, dtype_of(table.text("gemm_dtype")), shape);
+  const std::string_view name = table.text("kernel_source");
+  row.packed = static_cast<double>(product_kernel_of(name, reader.architecture));
+  // DeepGEMM takes more rows; the two have little in common.
+  row.launched = row.dtype == "fp8_block";  // activations are quantised by Python's own kernels
+  if (row.launched && name.starts_with("FlashInfer")) row.dtype = "fp8_block_few";
   if (fits_l2(weight_bytes(shape, row.format), reader.gpu)) return std::nullopt;
   return row;
 }
@@ -135,14 +148,30 @@ sim::AttentionShape attention_shape(const GzipTable& table) {
   return shape;
 }
 
+/// By the name that the file gives the kernel; FlashAttention without a number is the second.
+sim::AttentionKernel attention_kernel_of(std::string_view name) {
+  if (!name.starts_with("vllm_flash_attn")) return sim::AttentionKernel::flash_infer;
+  const bool newer = name.ends_with("_fa3") || name.ends_with("_fa4");
+  return newer ? sim::AttentionKernel::flash_attention_3 : sim::AttentionKernel::flash_attention_2;
+}
+
 std::optional<MeasuredKernel> decode_row(const GzipTable& table, Reader&) {
-  return row_of(KernelFamily::attention_decode, dtype_of(table.text("kv_cache_dtype")),
-                attention_shape(table));
+  MeasuredKernel row =
+      row_of(KernelFamily::attention_decode, dtype_of(table.text("kv_cache_dtype")), attention_shape(table));
+  // In bf16 walks of all heads start alike; over 8 bits a fit says it (KernelConstants::packed).
+  const bool two =
+      attention_kernel_of(table.text("kernel_source")) == sim::AttentionKernel::flash_attention_2;
+  if (row.dtype == "bf16")
+    row.packed = static_cast<double>(two ? sim::AttentionKernel::flash_attention_2
+                                         : sim::AttentionKernel::flash_infer);
+  return row;
 }
 
 std::optional<MeasuredKernel> prefill_row(const GzipTable& table, Reader&) {
-  return row_of(KernelFamily::attention_prefill, dtype_of(table.text("kv_cache_dtype")),
-                attention_shape(table));
+  MeasuredKernel row =
+      row_of(KernelFamily::attention_prefill, dtype_of(table.text("kv_cache_dtype")), attention_shape(table));
+  row.packed = static_cast<double>(attention_kernel_of(table.text("kernel_source")));
+  return row;
 }
 
 sim::MlaShape mla_shape(const GzipTable& table) {
@@ -151,7 +180,10 @@ sim::MlaShape mla_shape(const GzipTable& table) {
 }
 
 std::optional<MeasuredKernel> mla_row(const GzipTable& table, Reader&) {
-  return row_of(KernelFamily::mla_decode, dtype_of(table.text("kv_cache_dtype")), mla_shape(table));
+  MeasuredKernel row =
+      row_of(KernelFamily::mla_decode, dtype_of(table.text("kv_cache_dtype")), mla_shape(table));
+  row.launched = true;
+  return row;
 }
 
 std::optional<MeasuredKernel> mla_layer_row(const GzipTable& table, Reader&) {
@@ -192,10 +224,10 @@ constexpr std::array<std::pair<const char*, RowReader>, 7> files{{
 }  // namespace
 
 std::vector<MeasuredKernel> read_measured_kernels(const std::filesystem::path& folder,
-                                                  const KernelPeaks& gpu) {
+                                                  const GpuKernels& gpu) {
   constexpr int split_bit = 32;
   std::vector<MeasuredKernel> rows;
-  Reader reader{gpu};
+  Reader reader{gpu.architecture, gpu.peaks};
   for (const auto& [file, read] : files) {
     if (!std::filesystem::exists(folder / file)) continue;
     GzipTable table(folder / file);

@@ -81,7 +81,7 @@ TEST(KernelGates, StatedErrorsAreThoseOfTheJudgedHalf) {
     const GpuKernels kernels = load_gpu_kernels(name);
     std::map<std::pair<KernelFamily, std::string>, std::vector<MeasuredKernel>> judged;
     for (MeasuredKernel& row :
-         read_measured_kernels(test::shared_data() / "measurements/gpu-kernels" / name, kernels.peaks)) {
+         read_measured_kernels(test::shared_data() / "measurements/gpu-kernels" / name, kernels)) {
       if (row.judged) judged[{row.family, row.dtype}].push_back(std::move(row));
     }
     for (const KernelFit& fit : kernels.fits) {
@@ -101,7 +101,7 @@ TEST(KernelGates, AShapeMeasuredTwiceFallsIntoOneHalf) {
   std::map<std::uint64_t, bool> halves;
   std::size_t judged = 0, rows = 0;
   for (const MeasuredKernel& row :
-       read_measured_kernels(test::shared_data() / "measurements/gpu-kernels/a100-sxm", kernels.peaks)) {
+       read_measured_kernels(test::shared_data() / "measurements/gpu-kernels/a100-sxm", kernels)) {
     const auto [half, added] = halves.emplace(row.hash, row.judged);
     EXPECT_EQ(half->second, row.judged);
     ++rows;
