@@ -8,6 +8,7 @@
 #include "models/fields/choices.hpp"
 #include "models/fields/describe.hpp"
 #include "models/fields/read_fields.hpp"
+#include "models/formats/weight_format.hpp"
 #include "models/readers.hpp"
 
 namespace pregate {
@@ -98,9 +99,11 @@ OverheadSpec overhead_of(const SoftwareSpec& software, const GpuSpec& gpu) {
 std::string dense_format_in_files(const SoftwareSpec& software, const std::string& experts,
                                   const std::string& weights, const std::string& dense_weights) {
   if (!dense_weights.empty()) return dense_weights;
-  // Exporters of nvfp4 leave what is no product of a feed-forward as it was; llama-quantize has no such
-  // files.
-  if (!weights.empty()) return software.files.is_one_mix && weights != "nvfp4" ? weights : std::string();
+  if (!weights.empty()) {
+    const DescribedFormat* chosen = described_format(weights);
+    const bool holds_the_rest = chosen == nullptr || !chosen->feed_forward_only;
+    return software.files.is_one_mix && holds_the_rest ? weights : std::string();
+  }
   return experts == "mxfp4" ? software.files.beside_mxfp4 : std::string();
 }
 

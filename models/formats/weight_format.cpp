@@ -22,7 +22,7 @@ std::vector<DescribedFormat> published() {
       {block_fp8_format(128, 128), "an fp32 scale for each 128 x 128 (DeepSeek-V3)", false, false},
       {{"mxfp8", 8 + 8.0 / 32, "fp8"}, "an 8-bit scale for each 32 (OCP Microscaling 1.0)", false, false},
       {{"mxfp4", 4 + 8.0 / 32, "bf16"}, "an 8-bit scale for each 32 (OCP Microscaling 1.0)", false, false},
-      {{"nvfp4", 4 + 8.0 / 16, "bf16"}, "an fp8 scale for each 16, one fp32 a tensor", false, false},
+      {{"nvfp4", 4 + 8.0 / 16, "bf16"}, "an fp8 scale for each 16, one fp32 a tensor", false, false, true},
       {{"int8", 8, "fp16"}, "weights only, one scale a row: below 0.01 bit", false, false},
       {{"int4", 4 + 16.0 / 32, "fp16"}, "weights only, a 16-bit scale for each 32 (Kimi-K2.5)", false, false},
       {grouped_integer_format(4, 64, false), "a 16-bit scale for each 64 (HQQ)", false, false},
@@ -109,6 +109,12 @@ double values_a_scale(const std::string& format) {
   if (const FileMix* mix = file_mix(format))
     return 1 / mean_of_experts(*mix, [](const GgmlType& type) { return 1.0 / type.scaled; });
   return GgmlType{}.scaled;
+}
+
+const DescribedFormat* described_format(std::string_view name) {
+  const auto found = std::find_if(all_formats().begin(), all_formats().end(),
+                                  [&](const DescribedFormat& each) { return each.format.name == name; });
+  return found == all_formats().end() ? nullptr : &*found;
 }
 
 WeightFormat grouped_integer_format(int bits, int group, bool zero_points) {

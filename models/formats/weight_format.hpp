@@ -16,10 +16,13 @@ struct DescribedFormat {
   std::string blocks;  ///< what the bits are made of: "256 values in 144 bytes"
   bool mix = false;    ///< a file's mixture by tensor role; its bits are the mean of a layer's experts
   bool approximate = false;
+  bool feed_forward_only = false;  ///< who writes such files leaves all other products as they were
 };
 
 /// Every format that --weights and a model file take, types before mixes.
 std::span<const DescribedFormat> described_formats();
+/// nullptr: not known by this name.
+const DescribedFormat* described_format(std::string_view name);
 
 /// Whole numbers in groups that share a 16-bit scale (AWQ, GPTQ, compressed-tensors): "int4_g128". `group` 0
 /// is one scale a row, `zero_points` adds a number of `bits` to each group. bits 2 to 8.

@@ -97,5 +97,12 @@ TEST(FileMixes, FollowTheRulesOfLlamaCpp) {
   EXPECT_DOUBLE_EQ(weight_format("q4_k_m", "").bits_per_parameter, (2 * 4.5 + (4.5 + 6.5625) / 2) / 3);
 }
 
+TEST(WeightFormat, FilesOfOneHoldTheProductsOfFeedForwardsAlone) {
+  ASSERT_NE(described_format("nvfp4"), nullptr);
+  for (const DescribedFormat& each : described_formats())
+    EXPECT_EQ(each.feed_forward_only, each.format.name == "nvfp4") << each.format.name;
+  EXPECT_EQ(described_format("q9_k"), nullptr);
+}
+
 }  // namespace
 }  // namespace pregate
