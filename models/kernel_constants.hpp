@@ -72,15 +72,16 @@ struct KernelPeaks {
   Bytes l2;
   int sm_count = 0;
   std::map<std::string, FlopPerSecond, std::less<>> rates;  ///< by precision, as in GpuSpec
-  /// What a launch from Python took on the machine that was measured; its host's, not the GPU's. 0: not known.
+  /// What a launch from Python took on the machine that was measured; its host's, not the GPU's. 0: not
+  /// known.
   double launch_s = 0;
 };
 
 /// Constants of one family and data type, and how well they do on shapes that they were not fitted on.
 struct KernelFit {
   KernelFamily family{};
-  /// bf16, fp8, fp8_block, fp8_block_few (products with few activations, where those have another kernel), int4,
-  /// mxfp4 (of triton_kernels), mxfp4_marlin or nvfp4; of the keys and values in attention.
+  /// bf16, fp8, fp8_block, fp8_block_few (products with few activations, where those have another kernel),
+  /// int4, mxfp4 (of triton_kernels), mxfp4_marlin or nvfp4; of the keys and values in attention.
   std::string dtype;
   KernelConstants constants;
   std::size_t fitted_rows = 0, judged_rows = 0;
