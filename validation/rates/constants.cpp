@@ -19,6 +19,24 @@ void scale_link(LinkSpec& link, double factor) {
   for (CopyPoint& point : link.table) point.rate.value *= factor;
 }
 
+double read_share(const MachineSpec& machine) { return machine.host.compute.bandwidth_efficiency; }
+
+/// Descriptions of hosts take this share of what their channels carry (STREAM); some hosts reach more.
+constexpr double taken_of_channels = 0.75;
+
+/// More than all of what the memory gives is a memory that gives more.
+void scale_cpu_reads(MachineSpec& machine, double factor) {
+  HostSpec& host = machine.host;
+  const double share = read_share(machine) * factor, beyond = std::max(1.0, share);
+  host.compute.bandwidth_efficiency = share / beyond;
+  host.memory_bandwidth.value *= beyond;
+  host.numa.bandwidth.value *= beyond;
+  for (auto& [format, efficiency] : host.compute.formats)
+    efficiency.bandwidth = std::min(1.0, efficiency.bandwidth * factor / beyond);
+}
+
+double one(const MachineSpec& /*machine*/) { return 1; }
+
 std::vector<RateConstant> all() {
   std::vector<RateConstant> constants;
   constants.push_back({"memory",
@@ -29,7 +47,7 @@ std::vector<RateConstant> all() {
                        [](MachineSpec& machine, double factor) { machine.gpu.memory_efficiency *= factor; },
                        0.05,
                        20,
-                       true});
+                       one});
   constants.push_back({"launches",
                        "us",
                        "launches of a layer with experts; those of other layers and of copies in proportion",
@@ -47,18 +65,18 @@ std::vector<RateConstant> all() {
                          visit_launches(its.layers, [&](Picoseconds& time) { scale_time(time, factor); });
                        }});
   constants.push_back({"cpu",
-                       "",
-                       "share of the host's memory bandwidth at which its CPU reads experts",
-                       {"host.compute.bandwidth_efficiency"},
-                       [](const MachineSpec& machine) { return machine.host.compute.bandwidth_efficiency; },
-                       [](MachineSpec& machine, double factor) {
-                         machine.host.compute.bandwidth_efficiency *= factor;
-                         for (auto& [format, efficiency] : machine.host.compute.formats)
-                           efficiency.bandwidth = std::min(1.0, efficiency.bandwidth * factor);
+                       "GB/s",
+                       "rate at which the host's memory gives the CPU experts",
+                       {"host.compute.bandwidth_efficiency", "host.memory_bandwidth"},
+                       [](const MachineSpec& machine) {
+                         return gigabytes(machine.host.memory_bandwidth) * read_share(machine);
                        },
+                       scale_cpu_reads,
                        0.05,
                        20,
-                       true});
+                       [](const MachineSpec& machine) {
+                         return gigabytes(machine.host.memory_bandwidth) / taken_of_channels;
+                       }});
   constants.push_back({"link",
                        "GB/s",
                        "rate of large copies to the GPU, and with it those of all sizes",
@@ -75,7 +93,7 @@ std::vector<RateConstant> all() {
                        [](MachineSpec& machine, double factor) { machine.gpu.compute_efficiency *= factor; },
                        0.05,
                        20,
-                       true});
+                       one});
   constants.push_back(
       {"step",
        "us",
@@ -106,7 +124,7 @@ std::vector<RateConstant> all() {
                        },
                        0.05,
                        20,
-                       true});
+                       one});
   constants.push_back(
       {"copy",
        "us",
@@ -132,7 +150,8 @@ const std::vector<RateConstant>& rate_constants() {
 }
 
 double most_factor(const RateConstant& constant, const MachineSpec& machine) {
-  return constant.is_share ? std::min(constant.most, 1 / constant.value(machine)) : constant.most;
+  if (constant.most_value == nullptr) return constant.most;
+  return std::min(constant.most, constant.most_value(machine) / constant.value(machine));
 }
 
 }  // namespace pregate::validation

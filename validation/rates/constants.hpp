@@ -17,9 +17,8 @@ struct RateConstant {
       keys;  ///< of the machine file, all times the same factor; tables of the same go with them
   double (*value)(const MachineSpec&);  ///< in `unit`; 0: the machine has none, and nothing to be fitted
   void (*scale)(MachineSpec&, double factor);
-  double least = 0.05, most = 20;  ///< factors
-  /// A share of something: its value is at most 1.
-  bool is_share = false;
+  double least = 0.05, most = 20;                      ///< factors
+  double (*most_value)(const MachineSpec&) = nullptr;  ///< 1 of shares; none: `most` alone bounds it
 };
 
 /// All there are; those earlier are preferred where rows cannot tell two apart.

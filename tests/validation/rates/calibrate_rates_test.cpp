@@ -44,9 +44,9 @@ const std::vector<Setting> settings = {{"fp16", "gpu-only", ""},
                                        {"q4_k_m", "on-demand", "policy.miss.service=compute-on-cpu"},
                                        {"fp16", "on-demand", "policy.miss.service=compute-on-cpu"}};
 
-// The link at half its rate and the CPU's share of its memory at 0.5 of 0.8: the rows of copied experts fix
-// the one, those of experts on the CPU the other. The file then predicts what was measured, with a label of
-// its own rows, for this and for no other mechanism.
+// The link at half its rate and the CPU's share of its memory at 0.4 of 62 GB/s: the rows of copied experts
+// fix the one, those of experts on the CPU the other. The file then predicts what was measured, with a label
+// of its own rows, for this and for no other mechanism.
 TEST_F(CalibrateFromRates, FindsWhatTheRatesWereMadeWithAndTheFileSaysSo) {
   Words truth = described;
   truth.insert(truth.end(), {"--set", "machine.link.h2d.bandwidth=12.2GB/s", "--set",
@@ -59,7 +59,7 @@ TEST_F(CalibrateFromRates, FindsWhatTheRatesWereMadeWithAndTheFileSaysSo) {
   Words calibrate = {"calibrate", "--from", path("rates.csv"), "-o", path("mine.toml")};
   calibrate.insert(calibrate.end(), described.begin(), described.end());
   const std::string said = succeed(calibrate);
-  EXPECT_THAT(said, HasSubstr("0.400")) << said;
+  EXPECT_THAT(said, HasSubstr("24.8 GB/s")) << said;
   EXPECT_THAT(said, HasSubstr("12.2 GB/s"));
   EXPECT_THAT(said, HasSubstr("no row moves with it"));
   EXPECT_THAT(read("mine.toml"), HasSubstr("fitted on rates.csv: 6 rows"));
@@ -85,6 +85,21 @@ TEST_F(CalibrateFromRates, FindsWhatTheRatesWereMadeWithAndTheFileSaysSo) {
   expect_refused(
       {"simulate", "--model", "olmoe-1b-7b", "--machine", path("mine.toml"), "--software", "generic"},
       {"--software", "llama-cpp"});
+}
+
+// A host whose memory gives its CPU more than the description takes of its channels.
+TEST_F(CalibrateFromRates, FindsAMemoryThatGivesMore) {
+  Words truth = described;
+  truth.insert(truth.end(), {"--set", "machine.host.memory_bandwidth=75GB/s"});
+  std::string table = head;
+  for (const Setting& setting : settings)
+    table += line(setting, "decode_tokens_per_s," +
+                               std::to_string(result(setting, truth)["decode_tokens_per_s"].get<double>()));
+  write("rates.csv", table);
+  Words calibrate = {"calibrate", "--from", path("rates.csv"), "-o", path("mine.toml")};
+  calibrate.insert(calibrate.end(), described.begin(), described.end());
+  EXPECT_THAT(succeed(calibrate), HasSubstr("75.0 GB/s"));
+  EXPECT_THAT(read("mine.toml"), ::testing::ContainsRegex("memory_bandwidth = \"75(\\.0+[0-9]*)? GB/s\""));
 }
 
 TEST_F(CalibrateFromRates, RefusesWhatCannotBeMeant) {
