@@ -163,9 +163,10 @@ std::string advice_page(const Advice& advice) {
     std::vector<std::vector<std::string>> rows;
     for (const Upgraded& each : advice.upgraded) {
       const bool runs_then = each.best.runs();
-      rows.push_back({each.name, runs_then ? three_digits(each.best.rate()) : "does not fit",
-                      runs_then ? three_digits(each.best.result.ttft_ms / 1e3) : "",
-                      runs_then ? name_of(each.best.way) : "", runs_then ? each.best.knobs : ""});
+      rows.push_back(
+          {each.name, runs_then ? three_digits(each.best.rate()) : "does not fit",
+           runs_then && each.best.result.ttft_ms > 0 ? three_digits(each.best.result.ttft_ms / 1e3) : "-",
+           runs_then ? name_of(each.best.way) : "", runs_then ? each.best.knobs : ""});
     }
     body += "<h2>What an upgrade would bring</h2>\n" +
             sortable_table({"with", "tokens/s", "TTFT s", "then run", "with"}, rows);

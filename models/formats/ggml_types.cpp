@@ -42,8 +42,8 @@ constexpr std::array types{
     GgmlType{30, "bf16", 1, 2},
     GgmlType{34, "tq1_0", 256, 2 + 4 + 48},
     GgmlType{35, "tq2_0", 256, 2 + 64},
-    GgmlType{39, "mxfp4", 32, 1 + 16},
-    GgmlType{40, "nvfp4", 64, 4 + 32, true, 16},
+    GgmlType{39, "mxfp4", 32, 1 + 16, true, 32, true},
+    GgmlType{40, "nvfp4", 64, 4 + 32, true, 16, true},
     GgmlType{41, "q1_0", 128, 2 + 16},
     GgmlType{42, "q2_0", 64, 2 + 16},
 };

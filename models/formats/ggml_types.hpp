@@ -16,6 +16,7 @@ struct GgmlType {
   int bytes = 0;          ///< a block
   bool weights = true;    ///< false: integers, which no weights are stored as
   int scaled = 32;        ///< values that products apply one scale to (ggml's int8 dot products)
+  bool fp4 = false;       ///< tensor cores of fp4 take its blocks, with their scales
 
   [[nodiscard]] double bits() const { return 8.0 * bytes / values; }
 };

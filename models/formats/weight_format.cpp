@@ -57,7 +57,8 @@ std::vector<DescribedFormat> published() {
   };
 }
 
-/// The mean over the layers of an expert with gate, up and down, in a model of 48 layers with 128 experts.
+/// The mean of something over the layers of an expert with gate, up and down, in a model of 48 layers with
+/// 128 experts.
 template <typename Of>
 double mean_of_experts(const FileMix& mix, Of of) {
   double sum = 0;
@@ -109,6 +110,13 @@ double values_a_scale(const std::string& format) {
   if (const FileMix* mix = file_mix(format))
     return 1 / mean_of_experts(*mix, [](const GgmlType& type) { return 1.0 / type.scaled; });
   return GgmlType{}.scaled;
+}
+
+bool takes_fp4_cores(const std::string& format) {
+  if (const GgmlType* type = ggml_type_named(format)) return type->fp4;
+  const FileMix* mix = file_mix(format);
+  return mix != nullptr &&
+         mean_of_experts(*mix, [](const GgmlType& type) { return type.fp4 ? 0.0 : 1.0; }) == 0;
 }
 
 const DescribedFormat* described_format(std::string_view name) {

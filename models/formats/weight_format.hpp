@@ -33,5 +33,8 @@ WeightFormat block_fp8_format(int rows, int columns);
 /// Values that a product of int8 applies one scale to, in the mean over an expert (harmonic: scales count);
 /// 32 for a format that is no tensor type of ggml's.
 double values_a_scale(const std::string& format);
+/// Whether tensor cores of fp4 take experts of the format as they are (mxfp4, nvfp4); of a mixture all of
+/// them.
+bool takes_fp4_cores(const std::string& format);
 
 }  // namespace pregate

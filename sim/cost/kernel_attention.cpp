@@ -126,9 +126,6 @@ double attention_decode_time(const AttentionShape& shape, const KernelPeaks& gpu
 
 double mla_decode_time(const MlaShape& shape, const KernelPeaks& gpu, const KernelFormat& format,
                        const KernelConstants& constants, Residency residency) {
-  // Launched one by one, from Python: the launches of the next call pass while the GPU still works, so that a
-  // call takes the longer of both.
-  constexpr double launch_overlap = 8;
   return overlapped(constants.floor_s,
                     latent_decode_time(shape, four_parts, 0, gpu, format, constants, residency),
                     launch_overlap);

@@ -83,7 +83,8 @@ double tiles_of(const GemmShape& shape, const KernelPeaks& gpu, const KernelForm
 /// The host's launches, which another call's work hides (kernel_model.hpp), and for DeepGEMM those of a
 /// kernel that lays out the activations' scales anew unless rows are a multiple of four (16 bytes of fp32).
 double launches(const GemmShape& shape, const KernelConstants& constants) {
-  constexpr double relaid = 1.12;  // an observation
+  // How much longer the shortest products of the H100's rows take there (docs/kernel-times.md).
+  constexpr double relaid = 1.12;
   const bool again = product_kernel(constants) == ProductKernel::deep_gemm && shape.m % 4 != 0;
   return constants.floor_s * (again ? relaid : 1);
 }
@@ -102,8 +103,6 @@ double gemm_time(const GemmShape& shape, const KernelPeaks& gpu, const KernelFor
   const double bytes = weights + m * k * format.activation_bytes + m * n * 2;
   const double work = overlapped(read_time(bytes, weights, gpu, constants, residency),
                                  tiles_of(shape, gpu, format, constants), constants);
-  // Launched one by one, from Python: the launches of the next call pass while the GPU still works.
-  constexpr double launch_overlap = 8;
   if (launched_from_python(constants)) return overlapped(launches(shape, constants), work, launch_overlap);
   return constants.floor_s + work;
 }

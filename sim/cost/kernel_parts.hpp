@@ -65,6 +65,9 @@ inline constexpr double launch_from_python_s = 20e-6;
 inline bool launched_from_python(const KernelConstants& constants) {
   return constants.floor_s > launch_from_python_s;
 }
+/// Of such kernels the launches of the next call pass while the GPU still works: a call takes the longer of
+/// both, joined with this exponent (overlapped()).
+inline constexpr double launch_overlap = 8;
 
 /// Whose kernel attention runs: KernelConstants::packed.
 enum class AttentionKernel { flash_attention_2, flash_attention_3, flash_infer };

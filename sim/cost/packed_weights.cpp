@@ -11,8 +11,7 @@ namespace pregate::sim {
 
 TileFormat tile_format_of(const std::string& format) {
   constexpr double most_values = 32;
-  return {most_values / values_a_scale(format),
-          format == "mxfp4" || format == "nvfp4" || format == "mxfp4_moe"};
+  return {most_values / values_a_scale(format), takes_fp4_cores(format)};
 }
 
 PackedRows packed_rows(double rows, double length, const GpuSpec& gpu) {

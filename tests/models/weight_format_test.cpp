@@ -58,6 +58,12 @@ TEST(WeightFormats, HaveAScaleForSixteenOrThirtyTwoValues) {
   EXPECT_LT(values_a_scale("q4_k_m"), 32);
 }
 
+TEST(WeightFormats, TakeFp4CoresWhereEveryTensorOfAnExpertDoes) {
+  for (const char* name : {"mxfp4", "nvfp4", "mxfp4_moe"}) EXPECT_TRUE(takes_fp4_cores(name)) << name;
+  for (const char* name : {"q4_0", "q4_k_m", "iq4_xs", "fp16", "int4", "none such"})
+    EXPECT_FALSE(takes_fp4_cores(name)) << name;
+}
+
 TEST(FileMixes, FollowTheRulesOfLlamaCpp) {
   const auto down = [](const char* mix, int layer) {
     return type(mix,

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pregate authors
 // SPDX-License-Identifier: Apache-2.0
-// Misses that the CPU computes; caches that spread a share; these with swaps and predictors, combined.
+// Misses that the CPU computes; these with swaps and predictors, combined.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -222,25 +222,6 @@ TEST(ComputeOnCpu, BackgroundCopiesServeLaterTokens) {
   EXPECT_EQ(result.decode_cache.hits, 18);
   EXPECT_EQ(result.tally.fetches, 1);
   EXPECT_THROW(run(model, machine, policy, source, {.engine = Engine::timed}), InputError);
-}
-
-// 22 % of 32 x 8 experts are 56: one or two a layer, none lost; rounded down a layer it would be 32.
-TEST(CacheSplit, SpreadUsesTheWholeShare) {
-  const ModelSpec model = tiny_model(32, 8, 2);
-  ListSource source = test::random_source(1, 32, 8, 2, 1, 0, 2);
-  PolicySpec policy = load_policy("on-demand-cache");
-  policy.cache.capacity = parse_capacity("22%", "test");
-  EXPECT_EQ(run(model, tiny_machine(), policy, source).cache_slots, 32);
-  policy.cache.split = CacheSplit::spread;
-  EXPECT_EQ(run(model, tiny_machine(), policy, source).cache_slots, 56);
-  policy.cache.capacity.kind = CapacityKind::bytes;
-  policy.cache.capacity.bytes = test::tiny_expert * 45;
-  EXPECT_EQ(run(model, tiny_machine(), policy, source).cache_slots, 45);
-  const PreparedTrace prepared(source, model, "test");
-  const cache::CacheGeometry geometry =
-      cache_geometry(policy.cache, prepared.map(), std::vector<std::uint8_t>(prepared.map().keys()), false);
-  EXPECT_EQ(*std::min_element(geometry.capacity.begin(), geometry.capacity.end()), 1);
-  EXPECT_EQ(*std::max_element(geometry.capacity.begin(), geometry.capacity.end()), 2);
 }
 
 class NewParts : public testing::TestWithParam<int> {};

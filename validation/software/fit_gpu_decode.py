@@ -22,6 +22,8 @@ A row is (GPU, model, tokens/s, source, build or time).
 import sys
 import tomllib
 
+from axis_search import least
+
 # Bandwidth GB/s, multiprocessors, boost GHz, kind of memory, whether a pass was replayed as a graph: datasheets.
 GPUS = {
     "V100 PCIe": (900, 80, 1.38, "hbm", False), "A100 40 GB": (1555, 108, 1.41, "hbm", True),
@@ -157,19 +159,7 @@ def fit(software, rows):
     def loss(constants):
         return sum((rate(software, constants, gpu, model) / measured - 1) ** 2 for gpu, model, measured, *_ in rows)
 
-    constants, steps = [200e-6, 10, 2000, 4000], [50e-6, 1, 500, 500]
-    best = loss(constants)
-    while steps[1] > 1e-4:
-        moved = False
-        for i, step in enumerate(steps):
-            for signed in (step, -step):
-                trial = constants[:i] + [constants[i] + signed] + constants[i + 1:]
-                if min(trial) > 0 and loss(trial) < best - 1e-12:
-                    constants, best, moved = trial, loss(trial), True
-                    break
-        if not moved:
-            steps = [step / 2 for step in steps]
-    return constants
+    return least(loss, [200e-6, 10, 2000, 4000], [50e-6, 1, 500, 500], 1e-4)
 
 
 def main():

@@ -21,6 +21,8 @@ error: one or two of each architecture, and that card.
 import sys
 import tomllib
 
+from axis_search import least
+
 # Bandwidth GB/s, multiprocessors, boost GHz, fp32 units a multiprocessor, architecture (hbm: no watts), W: datasheets.
 GPUS = {
     "RTX 2080 Ti": (616, 68, 1.545, 64, "turing", 250), "RTX 3060": (360, 28, 1.777, 128, "ampere", 170),
@@ -80,19 +82,7 @@ def fit(software, fitted):
         return sum((rate(software, constants, gpu) / measured - 1) ** 2 * (0.25 if name.startswith(BOARD) else 1)
                    for name, gpu, measured, _ in fitted)
 
-    constants, steps = [1000, 0.5, 3, 3, 1.5, 2], [100, 0.05, 0.3, 0.3, 0.15, 0.2]
-    best = loss(constants)
-    while steps[1] > 1e-5:
-        moved = False
-        for i, step in enumerate(steps):
-            for signed in (step, -step):
-                trial = constants[:i] + [constants[i] + signed] + constants[i + 1:]
-                if min(trial) > 0 and loss(trial) < best - 1e-12:
-                    constants, best, moved = trial, loss(trial), True
-                    break
-        if not moved:
-            steps = [step / 2 for step in steps]
-    return constants
+    return least(loss, [1000, 0.5, 3, 3, 1.5, 2], [100, 0.05, 0.3, 0.3, 0.15, 0.2], 1e-5)
 
 
 def main():

@@ -17,6 +17,13 @@ struct Setting {
   std::string weights, policy, set;
 };
 
+const std::vector<Setting> settings = {{"fp16", "gpu-only", ""},
+                                       {"q4_k_m", "gpu-only", ""},
+                                       {"q4_k_m", "on-demand", ""},
+                                       {"fp16", "on-demand", ""},
+                                       {"q4_k_m", "on-demand", "policy.miss.service=compute-on-cpu"},
+                                       {"fp16", "on-demand", "policy.miss.service=compute-on-cpu"}};
+
 class CalibrateFromRates : public ProgramTest {
  protected:
   /// What runs at `setting` on a machine that differs from its description as `truth` says.
@@ -33,16 +40,20 @@ class CalibrateFromRates : public ProgramTest {
     return "olmoe-1b-7b," + setting.weights + "," + setting.policy + "," + setting.set + ",16,16," + rest +
            "\n";
   }
+  /// Fits rates that were made on `truth`, from the description, into mine.toml; what is printed.
+  [[nodiscard]] std::string fit_of(const Words& truth) const {
+    std::string table = head;
+    for (const Setting& setting : settings)
+      table += line(setting, "decode_tokens_per_s," +
+                                 std::to_string(result(setting, truth)["decode_tokens_per_s"].get<double>()));
+    write("rates.csv", table);
+    Words calibrate = {"calibrate", "--from", path("rates.csv"), "-o", path("mine.toml")};
+    calibrate.insert(calibrate.end(), described.begin(), described.end());
+    return succeed(calibrate);
+  }
   const std::string head = "model,weights,policy,set,prompt,output,metric,value\n";
   const Words described = {"--machine", "rtx4090-pcie4", "--software", "llama-cpp"};
 };
-
-const std::vector<Setting> settings = {{"fp16", "gpu-only", ""},
-                                       {"q4_k_m", "gpu-only", ""},
-                                       {"q4_k_m", "on-demand", ""},
-                                       {"fp16", "on-demand", ""},
-                                       {"q4_k_m", "on-demand", "policy.miss.service=compute-on-cpu"},
-                                       {"fp16", "on-demand", "policy.miss.service=compute-on-cpu"}};
 
 // The link at half its rate and the CPU's share of its memory at 0.4 of 62 GB/s: the rows of copied experts
 // fix the one, those of experts on the CPU the other. The file then predicts what was measured, with a label
@@ -51,14 +62,7 @@ TEST_F(CalibrateFromRates, FindsWhatTheRatesWereMadeWithAndTheFileSaysSo) {
   Words truth = described;
   truth.insert(truth.end(), {"--set", "machine.link.h2d.bandwidth=12.2GB/s", "--set",
                              "machine.host.compute.bandwidth_efficiency=0.4"});
-  std::string table = head;
-  for (const Setting& setting : settings)
-    table += line(setting, "decode_tokens_per_s," +
-                               std::to_string(result(setting, truth)["decode_tokens_per_s"].get<double>()));
-  write("rates.csv", table);
-  Words calibrate = {"calibrate", "--from", path("rates.csv"), "-o", path("mine.toml")};
-  calibrate.insert(calibrate.end(), described.begin(), described.end());
-  const std::string said = succeed(calibrate);
+  const std::string said = fit_of(truth);
   EXPECT_THAT(said, HasSubstr("24.8 GB/s")) << said;
   EXPECT_THAT(said, HasSubstr("12.2 GB/s"));
   EXPECT_THAT(said, HasSubstr("no row moves with it"));
@@ -91,14 +95,7 @@ TEST_F(CalibrateFromRates, FindsWhatTheRatesWereMadeWithAndTheFileSaysSo) {
 TEST_F(CalibrateFromRates, FindsAMemoryThatGivesMore) {
   Words truth = described;
   truth.insert(truth.end(), {"--set", "machine.host.memory_bandwidth=75GB/s"});
-  std::string table = head;
-  for (const Setting& setting : settings)
-    table += line(setting, "decode_tokens_per_s," +
-                               std::to_string(result(setting, truth)["decode_tokens_per_s"].get<double>()));
-  write("rates.csv", table);
-  Words calibrate = {"calibrate", "--from", path("rates.csv"), "-o", path("mine.toml")};
-  calibrate.insert(calibrate.end(), described.begin(), described.end());
-  EXPECT_THAT(succeed(calibrate), HasSubstr("75.0 GB/s"));
+  EXPECT_THAT(fit_of(truth), HasSubstr("75.0 GB/s"));
   EXPECT_THAT(read("mine.toml"), ::testing::ContainsRegex("memory_bandwidth = \"75(\\.0+[0-9]*)? GB/s\""));
 }
 
